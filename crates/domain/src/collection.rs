@@ -1,0 +1,174 @@
+//! Collections of cards, and who may add to them.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::feed::CardView;
+use crate::ids::{CollectionId, UserId};
+use crate::page::{Page, PageRequest};
+use crate::user::User;
+
+/// Who may add cards. CLOSED: the author and the collaborators.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AccessType {
+    Open,
+    #[default]
+    Closed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collection {
+    pub id: CollectionId,
+    pub author: UserId,
+    pub name: Name,
+    pub description: Description,
+    pub access: AccessType,
+    pub collaborators: BTreeSet<UserId>,
+}
+
+impl Collection {
+    pub const MAX_COLLABORATORS: usize = 100;
+
+    pub fn may_add(&self, person: &UserId) -> Result<()> {
+        if self.access == AccessType::Open || self.author == *person || self.collaborators.contains(person) {
+            return Ok(());
+        }
+        Err(Error::Forbidden(format!(
+            "collection {} is closed: only its author and collaborators may add cards",
+            self.id
+        )))
+    }
+
+    pub fn authored_by(self, person: &UserId) -> Result<Self> {
+        if self.author == *person {
+            Ok(self)
+        } else {
+            Err(Error::Forbidden(format!("only the author of collection {} may change it", self.id)))
+        }
+    }
+}
+
+/// Trimmed, 1 to 100 characters, without NUL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(String);
+
+impl Name {
+    pub const MAX_CHARS: usize = 100;
+
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        if text.contains('\0') {
+            return Err(Error::invalid("name", "must not contain a NUL character"));
+        }
+        if !(1..=Self::MAX_CHARS).contains(&text.chars().count()) {
+            return Err(Error::invalid("name", "must be from 1 to 100 characters"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Trimmed, up to 500 characters, without NUL; may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description(String);
+
+impl Description {
+    pub const MAX_CHARS: usize = 500;
+
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        if text.contains('\0') {
+            return Err(Error::invalid("description", "must not contain a NUL character"));
+        }
+        if text.chars().count() > Self::MAX_CHARS {
+            return Err(Error::invalid("description", "must be at most 500 characters"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A collection as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionView {
+    pub id: CollectionId,
+    pub name: String,
+    pub description: String,
+    pub access: AccessType,
+    pub author: User,
+    pub collaborators: Vec<User>,
+    pub card_count: u64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// A card in a collection as it is shown, without anybody's note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectedCard {
+    pub card: CardView,
+    pub added_by: User,
+    pub added_at: Timestamp,
+}
+
+/// Reads about collections.
+#[async_trait]
+pub trait CollectionRepository: Send + Sync {
+    async fn collection(&self, id: CollectionId) -> Result<CollectionView>;
+    /// Newest first, by (added_at, card id).
+    async fn cards_in(&self, id: CollectionId, page: &PageRequest) -> Result<Page<CollectedCard>>;
+    /// Collections this person wrote or collaborates on, newest first by (created_at, id).
+    async fn collections_of(&self, person: &UserId, page: &PageRequest) -> Result<Page<CollectionView>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_descriptions_are_trimmed_and_bounded() {
+        assert_eq!(Name::parse("  a ").unwrap().as_str(), "a");
+        assert!(Name::parse(&"ü".repeat(100)).is_ok());
+        for bad in ["", "   ", "a\0", &"x".repeat(101)] {
+            assert!(Name::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(Description::parse(&"x".repeat(500)).is_ok());
+        assert!(Description::parse(&"x".repeat(501)).is_err());
+    }
+
+    #[test]
+    fn closed_collections_take_cards_from_author_and_collaborators() {
+        let person = |name: &str| UserId::parse(&format!("did:plc:{name}")).unwrap();
+        let mut collection = Collection {
+            id: CollectionId::generate(),
+            author: person("author"),
+            name: Name::parse("n").unwrap(),
+            description: Description::default(),
+            access: AccessType::Closed,
+            collaborators: [person("friend")].into(),
+        };
+        assert!(collection.may_add(&person("author")).is_ok());
+        assert!(collection.may_add(&person("friend")).is_ok());
+        assert!(collection.may_add(&person("stranger")).is_err());
+        collection.access = AccessType::Open;
+        assert!(collection.may_add(&person("stranger")).is_ok());
+    }
+}

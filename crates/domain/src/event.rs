@@ -1,0 +1,70 @@
+//! What happened, as the aggregates tell it. Routes, retries and wire forms belong to whoever carries it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CardId, CollectionId, EventId, LinkId, UserId};
+
+/// Carries ids only, never a note's text. The serde tag is the type on the wire, with its version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all_fields = "camelCase")]
+pub enum DomainEvent {
+    #[serde(rename = "CardAddedToLibrary.v1")]
+    CardAddedToLibrary { card_id: CardId, actor_id: UserId, link_id: LinkId },
+    #[serde(rename = "CardAddedToCollection.v1")]
+    CardAddedToCollection { card_id: CardId, actor_id: UserId, collection_id: CollectionId, link_id: LinkId },
+    #[serde(rename = "CardRemovedFromLibrary.v1")]
+    CardRemovedFromLibrary { card_id: CardId, actor_id: UserId, link_id: LinkId },
+    #[serde(rename = "CardRemovedFromCollection.v1")]
+    CardRemovedFromCollection { card_id: CardId, actor_id: UserId, collection_id: CollectionId, link_id: LinkId },
+    #[serde(rename = "CardNoteChanged.v1")]
+    CardNoteChanged { card_id: CardId, actor_id: UserId },
+    #[serde(rename = "CollectionCreated.v1")]
+    CollectionCreated { collection_id: CollectionId, actor_id: UserId },
+}
+
+impl DomainEvent {
+    pub fn actor_id(&self) -> &UserId {
+        match self {
+            Self::CardAddedToLibrary { actor_id, .. }
+            | Self::CardAddedToCollection { actor_id, .. }
+            | Self::CardRemovedFromLibrary { actor_id, .. }
+            | Self::CardRemovedFromCollection { actor_id, .. }
+            | Self::CardNoteChanged { actor_id, .. }
+            | Self::CollectionCreated { actor_id, .. } => actor_id,
+        }
+    }
+
+    /// The card the event is about; `None` for events about collections alone.
+    pub fn card_id(&self) -> Option<CardId> {
+        match self {
+            Self::CardAddedToLibrary { card_id, .. }
+            | Self::CardAddedToCollection { card_id, .. }
+            | Self::CardRemovedFromLibrary { card_id, .. }
+            | Self::CardRemovedFromCollection { card_id, .. }
+            | Self::CardNoteChanged { card_id, .. } => Some(*card_id),
+            Self::CollectionCreated { .. } => None,
+        }
+    }
+
+    /// The id of the card, or of the collection where there is no card.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::CollectionCreated { collection_id, .. } => collection_id.to_string(),
+            other => other.card_id().map(|id| id.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// Events with the same key concern the same activity.
+    pub fn partition_key(&self) -> String {
+        format!("{}-{}", self.subject(), self.actor_id())
+    }
+}
+
+/// An event the store has accepted: it has an id and the store's time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedEvent {
+    pub id: EventId,
+    pub occurred_at: Timestamp,
+    pub event: DomainEvent,
+}

@@ -1,0 +1,42 @@
+//! A person's library: the cards they keep.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::error::Result;
+use crate::feed::{CardView, CollectionName};
+use crate::ids::{CardId, UserId};
+use crate::note::Note;
+use crate::page::{Page, PageRequest};
+use crate::url::CardUrl;
+use crate::user::User;
+
+/// A card in a library as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LibraryCard {
+    pub card: CardView,
+    pub owner: User,
+    /// Only for the owner.
+    pub note: Option<Note>,
+    pub collections: Vec<CollectionName>,
+    /// When the card came into the library.
+    pub added_at: Timestamp,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct LibraryFilter {
+    /// Every word occurs in the URL, title or note, in any case.
+    pub text: Option<String>,
+    /// Only cards in no collection.
+    pub uncollected: bool,
+}
+
+/// Reads about libraries. Cards that are in no library do not exist here.
+#[async_trait]
+pub trait LibraryRepository: Send + Sync {
+    /// Newest first by (added_at, id).
+    async fn library(&self, owner: &UserId, filter: &LibraryFilter, page: &PageRequest) -> Result<Page<LibraryCard>>;
+    /// The note is there only for `reader`'s own card.
+    async fn library_card(&self, id: CardId, reader: Option<&UserId>) -> Result<LibraryCard>;
+    async fn library_card_by_url(&self, owner: &UserId, url: &CardUrl) -> Result<Option<LibraryCard>>;
+}

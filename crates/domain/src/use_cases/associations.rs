@@ -1,0 +1,59 @@
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{UseCase, load_collections};
+use crate::error::{Error, Result};
+use crate::ids::{CardId, CollectionId, UserId};
+use crate::note::NoteText;
+use crate::store::{Changes, Transaction};
+
+/// Changes a card's note and collections in one step. A note that is not given stays; an empty one is dropped.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateUrlCardAssociations {
+    pub card_id: String,
+    pub note: Option<String>,
+    pub add_to_collections: Vec<String>,
+    pub remove_from_collections: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssociationsUpdated {
+    pub card_id: CardId,
+    pub note_card_id: Option<CardId>,
+    /// Where the card is now.
+    pub collection_ids: Vec<CollectionId>,
+}
+
+#[async_trait]
+impl UseCase for UpdateUrlCardAssociations {
+    type Answer = AssociationsUpdated;
+
+    async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<AssociationsUpdated> {
+        let note = self.note.as_deref().map(NoteText::parse).transpose()?;
+        let card_id: CardId = self.card_id.parse()?;
+        if let Some(both) = self.add_to_collections.iter().find(|id| self.remove_from_collections.contains(id)) {
+            return Err(Error::invalid(
+                "removeFromCollections",
+                format!("names collection {both}, as addToCollections does"),
+            ));
+        }
+        let added = load_collections(tx, "addToCollections", &self.add_to_collections).await?;
+        let removed = load_collections(tx, "removeFromCollections", &self.remove_from_collections).await?;
+        let card = tx.card(card_id).await?.ok_or_else(|| Error::not_found("card", card_id))?;
+        let mut card = card.in_library()?.owned_by(by)?;
+        if let Some(text) = note {
+            card.set_note(text, true, changes);
+        }
+        for collection in &added {
+            card.add_to_collection(collection, changes)?;
+        }
+        for collection in &removed {
+            card.remove_from_collection(by, collection, changes)?;
+        }
+        Ok(AssociationsUpdated {
+            card_id,
+            note_card_id: card.note.map(|note| note.id),
+            collection_ids: card.collection_links.iter().map(|link| link.collection_id).collect(),
+        })
+    }
+}

@@ -1,0 +1,125 @@
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{UseCase, load_collections};
+use crate::collection::{AccessType, Collection, Description, Name};
+use crate::error::{Error, Result};
+use crate::event::DomainEvent;
+use crate::ids::{CollectionId, UserId};
+use crate::store::{Change, Changes, Transaction};
+
+#[derive(Clone, Debug)]
+pub struct CreateCollection {
+    pub name: String,
+    pub description: Option<String>,
+    pub access: AccessType,
+}
+
+/// Replaces name, description and access. Author only.
+#[derive(Clone, Debug)]
+pub struct UpdateCollection {
+    pub id: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub access: AccessType,
+}
+
+/// Deletes the collection; its cards stay in their libraries. Author only.
+#[derive(Clone, Debug)]
+pub struct DeleteCollection {
+    pub id: String,
+}
+
+/// Replaces the list of collaborators. Author only.
+#[derive(Clone, Debug)]
+pub struct SetCollaborators {
+    pub id: String,
+    pub user_ids: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectionChanged {
+    pub id: CollectionId,
+}
+
+#[async_trait]
+impl UseCase for CreateCollection {
+    type Answer = CollectionChanged;
+
+    async fn run(&self, by: &UserId, _: &mut dyn Transaction, changes: &mut Changes) -> Result<CollectionChanged> {
+        let collection = Collection {
+            id: CollectionId::generate(),
+            author: by.clone(),
+            name: Name::parse(&self.name)?,
+            description: Description::parse(self.description.as_deref().unwrap_or_default())?,
+            access: self.access,
+            collaborators: BTreeSet::new(),
+        };
+        let id = collection.id;
+        changes.rows.push(Change::InsertCollection(collection));
+        changes.events.push(DomainEvent::CollectionCreated { collection_id: id, actor_id: by.clone() });
+        Ok(CollectionChanged { id })
+    }
+}
+
+#[async_trait]
+impl UseCase for UpdateCollection {
+    type Answer = CollectionChanged;
+
+    async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<CollectionChanged> {
+        let name = Name::parse(&self.name)?;
+        let description = Description::parse(self.description.as_deref().unwrap_or_default())?;
+        let collection = own_collection(tx, &self.id, by).await?;
+        let id = collection.id;
+        changes.rows.push(Change::UpdateCollection(Collection {
+            name,
+            description,
+            access: self.access,
+            ..collection
+        }));
+        Ok(CollectionChanged { id })
+    }
+}
+
+#[async_trait]
+impl UseCase for SetCollaborators {
+    type Answer = CollectionChanged;
+
+    async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<CollectionChanged> {
+        if self.user_ids.len() > Collection::MAX_COLLABORATORS {
+            return Err(Error::invalid("userIds", "must name at most 100 people"));
+        }
+        let mut collaborators = BTreeSet::new();
+        for id in &self.user_ids {
+            let person = UserId::parse(id)
+                .map_err(|_| Error::invalid("userIds", format!("{id:?} is no DID such as did:plc:alice")))?;
+            collaborators.insert(person);
+        }
+        let collection = own_collection(tx, &self.id, by).await?;
+        let id = collection.id;
+        changes.rows.push(Change::UpdateCollection(Collection { collaborators, ..collection }));
+        Ok(CollectionChanged { id })
+    }
+}
+
+#[async_trait]
+impl UseCase for DeleteCollection {
+    type Answer = CollectionChanged;
+
+    async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<CollectionChanged> {
+        let collection = own_collection(tx, &self.id, by).await?;
+        for mut card in tx.cards_in(collection.id).await? {
+            card.remove_from_collection(by, &collection, changes)?;
+        }
+        changes.rows.push(Change::DeleteCollection(collection.id));
+        Ok(CollectionChanged { id: collection.id })
+    }
+}
+
+async fn own_collection(tx: &mut dyn Transaction, id: &str, by: &UserId) -> Result<Collection> {
+    let found = load_collections(tx, "id", &[id.to_owned()]).await?;
+    let collection = found.into_iter().next().ok_or_else(|| Error::not_found("collection", id))?;
+    collection.authored_by(by)
+}

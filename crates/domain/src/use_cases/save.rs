@@ -1,0 +1,56 @@
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{UseCase, load_collections};
+use crate::card::Card;
+use crate::error::{Error, Result};
+use crate::ids::{CardId, UserId};
+use crate::note::NoteText;
+use crate::store::{Changes, Transaction};
+use crate::url::CardUrl;
+
+/// Saves a URL to the library, with a note and to collections. Saving it again returns the same card, replaces the
+/// note if one is given (an empty one drops it), and adds the collections.
+#[derive(Clone, Debug, Default)]
+pub struct AddUrlToLibrary {
+    pub url: String,
+    pub note: Option<String>,
+    pub collection_ids: Vec<String>,
+    pub via_card_id: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UrlAdded {
+    pub url_card_id: CardId,
+    pub note_card_id: Option<CardId>,
+    /// False: the URL was in the library already.
+    pub created: bool,
+}
+
+#[async_trait]
+impl UseCase for AddUrlToLibrary {
+    type Answer = UrlAdded;
+
+    async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<UrlAdded> {
+        let url = CardUrl::parse(&self.url)?;
+        let note = self.note.as_deref().map(NoteText::parse).transpose()?;
+        let via = self.via_card_id.as_deref().map(str::parse::<CardId>).transpose()?;
+        if let Some(via) = via {
+            tx.card(via).await?.ok_or_else(|| Error::not_found("card", via))?;
+        }
+        let collections = load_collections(tx, "collectionIds", &self.collection_ids).await?;
+
+        let mut card = match tx.card_by_url(by, url.normalised()).await? {
+            Some(card) => card,
+            None => Card::create(by.clone(), url, via, changes),
+        };
+        let created = card.add_to_library(changes);
+        if let Some(text) = note {
+            card.set_note(text, !created, changes);
+        }
+        for collection in &collections {
+            card.add_to_collection(collection, changes)?;
+        }
+        Ok(UrlAdded { url_card_id: card.id, note_card_id: card.note.map(|note| note.id), created })
+    }
+}
