@@ -1,10 +1,13 @@
 //! The feed: written by the saga, read by everybody.
 
+use std::fmt;
+use std::str::FromStr;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::activity::CollectedWindow;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{ActivityId, CardId, CollectionId, UserId};
 use crate::page::{Page, PageRequest};
 use crate::user::User;
@@ -35,6 +38,32 @@ pub struct FeedItem {
     pub created_at: Timestamp,
 }
 
+/// Where a reader of the live feed stands. Written `{epoch}-{id}`, opaque to readers.
+///
+/// `epoch` orders activities by the transactions that made them known, so that one that commits late still comes behind what
+/// was shown before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamCursor {
+    pub epoch: u64,
+    pub id: ActivityId,
+}
+
+impl fmt::Display for StreamCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.id)
+    }
+}
+
+impl FromStr for StreamCursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let invalid = || Error::invalid("Last-Event-ID", "must be the id of an event of this stream");
+        let (epoch, id) = text.split_once('-').ok_or_else(invalid)?;
+        Ok(Self { epoch: epoch.parse().map_err(|_| invalid())?, id: id.parse().map_err(|_| invalid())? })
+    }
+}
+
 #[async_trait]
 pub trait FeedRepository: Send + Sync {
     /// Takes the windows' events off the `feeds` ledger and, in the same transaction, works those just taken into the
@@ -46,4 +75,15 @@ pub trait FeedRepository: Send + Sync {
 
     /// Newest first by (created_at, id); activities of which no link is left are not shown.
     async fn feed(&self, actor: Option<&UserId>, page: &PageRequest) -> Result<Page<FeedItem>>;
+
+    /// Where a reader stands who has seen everything up to now.
+    async fn stream_end(&self) -> Result<StreamCursor>;
+
+    /// Up to `limit` activities that became known behind `after`, oldest first, each once and none ever skipped, whatever the
+    /// order in which their transactions commit. Activities of which no link is left are not shown.
+    async fn stream(&self, after: StreamCursor, limit: usize) -> Result<Vec<(StreamCursor, FeedItem)>>;
+
+    /// Returns when there may be something new in the stream: only a hint, so also look now and then. May be dropped
+    /// at any time.
+    async fn stream_hint(&self);
 }

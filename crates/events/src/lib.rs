@@ -1,0 +1,25 @@
+//! How events travel: from the log that accepted them, through queues, to the workers that bring about their effect.
+//!
+//! Guarantees: an accepted event stays in the [`EventLog`] until its effect is committed, so whatever a queue loses is
+//! published again by the sweeper. Each published copy is in exactly one place of its queue. An event that fails, hangs
+//! or kills its worker costs only itself its attempts, and ends as a dead letter.
+//!
+//! Not guaranteed: that an event is delivered once, or in order. Handlers take events off the ledger in the transaction of their
+//! effect; a copy that finds nothing to take changes nothing.
+
+pub mod envelope;
+pub mod error;
+pub mod log;
+pub mod memory;
+pub mod port;
+pub mod queue;
+pub mod relay;
+pub mod worker;
+
+pub use envelope::{Envelope, Message};
+pub use error::{Error, Result};
+pub use log::{Attempt, Backlog, DeadLetter, DeadSelection, EventLog, Failure, Owed, Verdict};
+pub use port::{Claim, Depth, EventHandler, EventPublisher, EventSubscriber, Outcome};
+pub use queue::{Queue, QueueSettings, routes};
+pub use relay::{Relay, Wake};
+pub use worker::EventWorker;

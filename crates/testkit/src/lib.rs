@@ -1,0 +1,14 @@
+//! Test support: real servers on free ports, contract suites that every adapter must pass, a clock that tests turn.
+//!
+//! A development dependency only. The suites know the ports alone, never an adapter.
+
+pub mod clock;
+pub mod net;
+pub mod postgres;
+pub mod process;
+pub mod queue_suite;
+pub mod redis;
+pub mod saga_suite;
+pub mod store_suite;
+
+pub use clock::TokioClock;

@@ -1,0 +1,13 @@
+//! Why something about events did not work.
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log or the queue cannot answer now. Nothing is lost: what was accepted is in the log.
+    #[error("{0} cannot be reached: {1}")]
+    Unavailable(&'static str, String),
+    /// It answered what it must not: a defect or somebody else's data.
+    #[error("{0} answered what it must not: {1}")]
+    Corrupt(&'static str, String),
+}

@@ -1,0 +1,131 @@
+//! The event log: what happened, and to which queue each event is still owed.
+//!
+//! A *delivery* is a row (queue, event). While it exists the queue is owed the event; who brings about the event's effect
+//! deletes it in the same transaction. It is outbox (not published yet), ledger (published, no effect yet) and dead letter at once.
+//! Deliveries are made only by the transaction that accepts the events.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::EventId;
+use jiff::Timestamp;
+
+use crate::envelope::Envelope;
+use crate::error::Result;
+use crate::queue::{Queue, QueueSettings};
+
+/// How long a relay may take to publish what it leased before another relay may take it over.
+pub const RELAY_LEASE: Duration = Duration::from_secs(10);
+/// A published event that has had no effect after this long is published again; the wait doubles each time.
+pub const SWEEP_AFTER: Duration = Duration::from_secs(30);
+/// The wait stops doubling here.
+pub const SWEEP_AT_MOST: Duration = Duration::from_secs(3_600);
+
+/// An event on its way to one queue.
+#[derive(Clone, Debug)]
+pub struct Owed {
+    pub queue: Queue,
+    pub envelope: Envelope,
+}
+
+/// What an event that was run alone came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub event_id: EventId,
+    pub error: String,
+    pub verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Counts as an attempt; again after a backoff, or dead after the last one.
+    Retry,
+    /// Again after a backoff, or dead after the last attempt; [`EventLog::begin_attempt`] has counted it.
+    RetryCounted,
+    /// Dead at once.
+    Reject,
+}
+
+/// Whether an event that may kill its worker should be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Counted: run it alone.
+    Run,
+    /// It used up its attempts without ever coming back; it is a dead letter now.
+    Dead,
+    /// Not owed any more.
+    Gone,
+}
+
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    pub queue: Queue,
+    pub envelope: Envelope,
+    pub tries: u32,
+    pub error: String,
+    pub dead_at: Timestamp,
+}
+
+/// Which dead letters are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeadSelection {
+    All,
+    Ids(Vec<EventId>),
+    /// Those that nobody understood, of these types.
+    NotUnderstood(Vec<String>),
+}
+
+/// What the log still owes to one queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    pub queue: Queue,
+    /// All but dead letters.
+    pub owed: u64,
+    /// Of those, not in the queue now.
+    pub unpublished: u64,
+    pub dead: u64,
+    /// When the oldest owed event occurred.
+    pub oldest: Option<Timestamp>,
+}
+
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    /// Up to `limit` owed, unpublished events of these queues whose time has come, oldest first, leased for [`RELAY_LEASE`].
+    /// No two callers get the same one while its lease lasts.
+    async fn lease(&self, queues: &[Queue], limit: usize) -> Result<Vec<Owed>>;
+
+    /// Ends the leases: these are in their queues now.
+    async fn mark_published(&self, published: &[(Queue, EventId)]) -> Result<()>;
+
+    /// Makes events that were published too long ago unpublished, so that a relay publishes them again. Returns how many.
+    async fn sweep(&self) -> Result<u64>;
+
+    /// Takes events off the ledger that have no effect in this queue. Returns how many were still owed.
+    async fn settle(&self, queue: Queue, ids: &[EventId]) -> Result<u64>;
+
+    /// Counts an attempt before it is made.
+    async fn begin_attempt(&self, queue: Queue, id: EventId, settings: &QueueSettings) -> Result<Attempt>;
+
+    /// Takes a counted attempt back: what the event needed was away, which is not its fault.
+    async fn undo_attempt(&self, queue: Queue, id: EventId) -> Result<()>;
+
+    /// Books failures. Returns the events that are dead letters now.
+    async fn fail(&self, queue: Queue, failures: &[Failure], settings: &QueueSettings) -> Result<Vec<EventId>>;
+
+    /// Keeps an entry that is no event, so that somebody can look at it.
+    async fn reject_entry(&self, queue: Queue, raw: &str, reason: &str) -> Result<()>;
+
+    /// Dead letters in the order of their ids, behind `after`.
+    async fn dead_letters(&self, queue: Queue, after: Option<EventId>, limit: usize) -> Result<Vec<DeadLetter>>;
+
+    /// Owes dead letters anew, with all their attempts. Returns how many.
+    async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64>;
+
+    /// Gives dead letters up for good. Returns how many.
+    async fn discard(&self, queue: Queue, which: &DeadSelection) -> Result<u64>;
+
+    async fn backlog(&self) -> Result<Vec<Backlog>>;
+
+    /// Drops events older than `keep` that are owed to nobody. Returns how many.
+    async fn prune(&self, keep: Duration) -> Result<u64>;
+}

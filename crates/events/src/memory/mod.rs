@@ -1,0 +1,9 @@
+//! Queues inside one process, with the leases and the suspects of the real ones.
+
+mod publisher;
+mod state;
+mod subscriber;
+
+pub use publisher::InMemoryEventPublisher;
+pub use state::InMemoryQueues;
+pub use subscriber::InMemoryEventSubscriber;

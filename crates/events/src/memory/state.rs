@@ -1,0 +1,66 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use ulid::Ulid;
+
+use crate::queue::Queue;
+
+/// All queues of one process. Publishers and subscribers share it.
+#[derive(Clone, Debug)]
+pub struct InMemoryQueues {
+    feeds: Arc<Lane>,
+    search: Arc<Lane>,
+    analytics: Arc<Lane>,
+    pub(super) lease: Duration,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    entries: Mutex<Entries>,
+    pub(super) bell: Notify,
+}
+
+/// Fronts of the deques are claimed next.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    pub wait: VecDeque<String>,
+    pub suspect: VecDeque<String>,
+    pub claims: BTreeMap<Ulid, Claimed>,
+}
+
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub entries: Vec<String>,
+    pub suspect: bool,
+    pub expires: Instant,
+}
+
+impl InMemoryQueues {
+    pub fn new(lease: Duration) -> Self {
+        Self { feeds: Arc::default(), search: Arc::default(), analytics: Arc::default(), lease }
+    }
+
+    pub(super) fn lane(&self, queue: Queue) -> &Arc<Lane> {
+        match queue {
+            Queue::Feeds => &self.feeds,
+            Queue::Search => &self.search,
+            Queue::Analytics => &self.analytics,
+        }
+    }
+}
+
+impl Default for InMemoryQueues {
+    fn default() -> Self {
+        Self::new(crate::worker::LEASE)
+    }
+}
+
+impl Lane {
+    /// No code panics while it holds the lock, so a poisoned one is still whole.
+    pub fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,124 @@
+//! The route table: which event goes to which queues, and how each queue retries. Callers know neither.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use cardwire_domain::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+/// A queue and the kind of worker that drains it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Queue {
+    Feeds,
+    Search,
+    Analytics,
+}
+
+impl Queue {
+    pub const ALL: [Self; 3] = [Self::Feeds, Self::Search, Self::Analytics];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Feeds => "feeds",
+            Self::Search => "search",
+            Self::Analytics => "analytics",
+        }
+    }
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Queue {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|queue| queue.name() == text)
+            .ok_or_else(|| format!("{text:?} is no queue: there are feeds, search and analytics"))
+    }
+}
+
+/// The queues an event is owed to. The default arm is feeds.
+pub const fn routes(event: &DomainEvent) -> &'static [Queue] {
+    match event {
+        DomainEvent::CardAddedToLibrary { .. } => &[Queue::Feeds, Queue::Search, Queue::Analytics],
+        DomainEvent::CardRemovedFromLibrary { .. } => &[Queue::Feeds, Queue::Search],
+        DomainEvent::CardNoteChanged { .. } => &[Queue::Search],
+        _ => &[Queue::Feeds],
+    }
+}
+
+/// How a queue is worked off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSettings {
+    /// How often an event may be run alone and fail before it is a dead letter.
+    pub attempts: u32,
+    /// The longest first wait; it doubles with each attempt, and the actual wait is drawn from zero up to it.
+    pub backoff_ms: u64,
+    /// Batches in flight in one worker.
+    pub concurrency: usize,
+}
+
+impl QueueSettings {
+    pub const fn of(queue: Queue) -> Self {
+        match queue {
+            Queue::Feeds => Self { attempts: 3, backoff_ms: 2_000, concurrency: 15 },
+            Queue::Search => Self { attempts: 3, backoff_ms: 2_000, concurrency: 10 },
+            Queue::Analytics => Self { attempts: 2, backoff_ms: 5_000, concurrency: 20 },
+        }
+    }
+
+    /// Exponential with full jitter: `draw` is uniform in 0..1, `tries` counts the failed ones, from 1.
+    pub fn backoff(&self, tries: u32, draw: f64) -> Duration {
+        let ceiling_ms = self.backoff_ms.saturating_mul(1 << tries.saturating_sub(1).min(16));
+        Duration::from_millis(ceiling_ms).mul_f64(draw.clamp(0.0, 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cardwire_domain::{CardId, CollectionId, LinkId, UserId};
+
+    use super::*;
+
+    #[test]
+    fn every_event_goes_where_the_table_says() {
+        let actor_id = UserId::parse("did:plc:a").unwrap();
+        let (card_id, collection_id, link_id) = (CardId::generate(), CollectionId::generate(), LinkId::generate());
+        let check = |event: DomainEvent, expected: &[Queue]| assert_eq!(routes(&event), expected, "{event:?}");
+        use Queue::{Analytics, Feeds, Search};
+        check(
+            DomainEvent::CardAddedToLibrary { card_id, actor_id: actor_id.clone(), link_id },
+            &[Feeds, Search, Analytics],
+        );
+        check(
+            DomainEvent::CardAddedToCollection { card_id, actor_id: actor_id.clone(), collection_id, link_id },
+            &[Feeds],
+        );
+        check(DomainEvent::CardRemovedFromLibrary { card_id, actor_id: actor_id.clone(), link_id }, &[Feeds, Search]);
+        check(
+            DomainEvent::CardRemovedFromCollection { card_id, actor_id: actor_id.clone(), collection_id, link_id },
+            &[Feeds],
+        );
+        check(DomainEvent::CardNoteChanged { card_id, actor_id: actor_id.clone() }, &[Search]);
+        check(DomainEvent::CollectionCreated { collection_id, actor_id }, &[Feeds]);
+    }
+
+    #[test]
+    fn backoff_doubles_and_is_drawn_from_zero_up() {
+        let settings = QueueSettings::of(Queue::Feeds);
+        let check = |tries, draw, ms| assert_eq!(settings.backoff(tries, draw), Duration::from_millis(ms));
+        check(1, 1.0, 2_000);
+        check(2, 1.0, 4_000);
+        check(3, 0.5, 4_000);
+        check(3, 0.0, 0);
+    }
+}

@@ -1,0 +1,175 @@
+//! The relay: carries what the log owes into the queues.
+//!
+//! It leases owed events in a short transaction of the log, publishes them, then books them as published. Wherever it
+//! dies, the lease runs out and another relay publishes again. No transaction is open while it publishes. Every process runs one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Result;
+use crate::log::EventLog;
+use crate::port::EventPublisher;
+use crate::queue::Queue;
+
+/// Rung in process after a commit that owes something, so that the relay need not wait for its next look.
+#[derive(Clone, Debug, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+
+    /// Returns after the next ring, or at once if it was rung since the last return. May be dropped at any time.
+    pub async fn rung(&self) {
+        self.0.notified().await;
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct RelaySettings {
+    /// Publish to a queue only while it holds fewer entries than this; the rest waits in the log.
+    pub max_depth: usize,
+    /// Events leased together.
+    pub batch: usize,
+    /// How often to look without being rung.
+    pub every: Duration,
+    /// How often to look for published events without effect.
+    pub sweep_every: Duration,
+    /// How long events are kept that are owed to nobody.
+    pub keep: Duration,
+}
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        Self {
+            max_depth: 50_000,
+            batch: 512,
+            every: Duration::from_secs(1),
+            sweep_every: Duration::from_secs(5),
+            keep: Duration::from_secs(30 * 24 * 3_600),
+        }
+    }
+}
+
+/// How often old events are pruned.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+pub struct Relay {
+    log: Arc<dyn EventLog>,
+    publisher: Arc<dyn EventPublisher>,
+    wake: Wake,
+    settings: RelaySettings,
+}
+
+impl Relay {
+    pub fn new(
+        log: Arc<dyn EventLog>,
+        publisher: Arc<dyn EventPublisher>,
+        wake: Wake,
+        settings: RelaySettings,
+    ) -> Self {
+        Self { log, publisher, wake, settings }
+    }
+
+    /// Relays until `stop`. What is being published then is finished first.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut sweep = interval(self.settings.sweep_every);
+        let mut prune = interval(PRUNE_EVERY);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = false;
+        while !stop.is_cancelled() {
+            let relayed = self.relay_all().await;
+            self.note_health(&relayed, &mut failing);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.wake.rung(), if relayed.is_ok() => {}
+                () = tokio::time::sleep(self.settings.every) => {}
+                _ = sweep.tick() => self.sweep().await,
+                _ = prune.tick() => self.prune().await,
+            }
+        }
+    }
+
+    /// Publishes everything that is owed and may be published now. Returns how many events.
+    pub async fn relay_all(&self) -> Result<usize> {
+        let mut relayed = 0;
+        loop {
+            let count = self.relay_once().await?;
+            relayed += count;
+            if count < self.settings.batch {
+                return Ok(relayed);
+            }
+        }
+    }
+
+    async fn relay_once(&self) -> Result<usize> {
+        let mut open = Vec::new();
+        let mut room = usize::MAX;
+        for queue in Queue::ALL {
+            let left = self.settings.max_depth.saturating_sub(self.publisher.depth(queue).await?);
+            if left > 0 {
+                open.push(queue);
+                room = room.min(left);
+            }
+        }
+        if open.is_empty() {
+            return Ok(0);
+        }
+        let owed = self.log.lease(&open, self.settings.batch.min(room)).await?;
+        let count = owed.len();
+        let mut by_queue: BTreeMap<Queue, Vec<(String, String)>> = BTreeMap::new();
+        let mut booked = Vec::with_capacity(count);
+        for event in owed {
+            booked.push((event.queue, event.envelope.id));
+            let entry = event.envelope.to_entry();
+            by_queue.entry(event.queue).or_default().push((event.envelope.partitionkey, entry));
+        }
+        let started = Instant::now();
+        for (queue, entries) in &by_queue {
+            self.publisher.publish(*queue, entries).await?;
+            metrics::counter!("cardwire_events_published_total", "queue" => queue.name())
+                .increment(entries.len() as u64);
+        }
+        if !booked.is_empty() {
+            self.log.mark_published(&booked).await?;
+            metrics::histogram!("cardwire_relay_publish_seconds").record(started.elapsed().as_secs_f64());
+        }
+        Ok(count)
+    }
+
+    async fn sweep(&self) {
+        match self.log.sweep().await {
+            Ok(0) => {}
+            Ok(count) => {
+                metrics::counter!("cardwire_events_swept_total").increment(count);
+                tracing::info!(count, "published events without effect are published again");
+            }
+            Err(error) => tracing::warn!(%error, "could not look for events without effect"),
+        }
+    }
+
+    async fn prune(&self) {
+        match self.log.prune(self.settings.keep).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "old events pruned"),
+            Err(error) => tracing::warn!(%error, "could not prune old events"),
+        }
+    }
+
+    /// Says once that the relay cannot work, and once that it can again.
+    fn note_health(&self, relayed: &Result<usize>, failing: &mut bool) {
+        match relayed {
+            Ok(_) if *failing => tracing::info!("the relay works again"),
+            Err(error) if !*failing => tracing::warn!(%error, "the relay cannot publish; events wait in the log"),
+            _ => {}
+        }
+        *failing = relayed.is_err();
+    }
+}

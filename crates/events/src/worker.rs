@@ -1,0 +1,199 @@
+//! The worker loop: claims batches of one queue, hands them to a handler, and books what became of each event.
+//!
+//! An attempt is counted only for an event that was run alone. A batch that fails is run again event by event; events
+//! of a lost worker are suspects, which run with nothing else in flight, their attempt counted before it is made.
+
+mod batch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::log::{DeadSelection, EventLog};
+use crate::port::{Claim, EventHandler, EventSubscriber};
+use crate::queue::{Queue, QueueSettings};
+
+/// How long a claimed batch belongs to its worker unless renewed.
+pub const LEASE: Duration = Duration::from_secs(15);
+/// How often the lease of a batch in work is renewed.
+pub const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// How long a handler may take for one batch.
+pub const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often expired leases are looked for.
+pub const RECLAIM_EVERY: Duration = Duration::from_secs(1);
+/// The most entries claimed together.
+pub const BATCH: usize = 128;
+/// How long a worker rests when what it needs is away.
+const REST: Duration = Duration::from_millis(500);
+
+/// What a worker has done, for health checks and the operators.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Entries that were acknowledged.
+    pub processed: AtomicU64,
+}
+
+/// Works on one queue.
+#[derive(Clone)]
+pub struct EventWorker {
+    pub(crate) queue: Queue,
+    pub(crate) settings: QueueSettings,
+    pub(crate) subscriber: Arc<dyn EventSubscriber>,
+    pub(crate) handler: Arc<dyn EventHandler>,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) progress: Arc<Progress>,
+}
+
+/// Whether the store and the queue could be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finished {
+    Acked,
+    /// What is needed is away; the batch was given back.
+    Unavailable,
+}
+
+impl EventWorker {
+    pub fn new(
+        queue: Queue,
+        settings: QueueSettings,
+        subscriber: Arc<dyn EventSubscriber>,
+        handler: Arc<dyn EventHandler>,
+        log: Arc<dyn EventLog>,
+    ) -> Self {
+        Self { queue, settings, subscriber, handler, log, progress: Arc::default() }
+    }
+
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Works until `stop`, then finishes what is in flight. If the future is dropped, leases run out and other workers take over.
+    pub async fn run(&self, stop: CancellationToken) {
+        let reclaiming = self.clone();
+        let mut background = JoinSet::new();
+        background.spawn(async move { reclaiming.reclaim_loop().await });
+        self.redrive_understood(&stop).await;
+        let mut in_flight: JoinSet<Finished> = JoinSet::new();
+        let mut resting = false;
+        while !stop.is_cancelled() {
+            if resting {
+                resting = false;
+                metrics::counter!("cardwire_worker_rests_total", "queue" => self.queue.name()).increment(1);
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(REST) => {}
+                }
+            }
+            while let Some(done) = in_flight.try_join_next() {
+                resting |= unavailable(done);
+            }
+            if in_flight.len() >= self.settings.concurrency {
+                let done = tokio::select! {
+                    () = stop.cancelled() => break,
+                    done = in_flight.join_next() => done,
+                };
+                resting |= done.is_some_and(unavailable);
+                continue;
+            }
+            match self.subscriber.claim(BATCH).await {
+                Ok(Some(claim)) if claim.suspect => resting |= self.run_suspect(claim, &mut in_flight).await,
+                Ok(Some(claim)) => {
+                    let worker = self.clone();
+                    in_flight.spawn(async move { worker.run_batch(claim).await });
+                }
+                Ok(None) => {
+                    let waited = tokio::select! {
+                        () = stop.cancelled() => break,
+                        waited = self.subscriber.wait() => waited,
+                        done = in_flight.join_next(), if !in_flight.is_empty() => {
+                            resting |= done.is_some_and(unavailable);
+                            Ok(())
+                        }
+                    };
+                    resting |= self.queue_away(waited);
+                }
+                Err(error) => resting |= self.queue_away(Err(error)),
+            }
+        }
+        while in_flight.join_next().await.is_some() {}
+    }
+
+    /// A suspect may take the whole process down, so nothing else is in flight meanwhile.
+    async fn run_suspect(&self, claim: Claim, in_flight: &mut JoinSet<Finished>) -> bool {
+        let mut resting = false;
+        let worker = self.clone();
+        let keep = claim.clone();
+        // Waiting for the others may take as long as a handler may, so the lease is kept meanwhile.
+        let keeper = tokio::spawn(async move { worker.keep_lease(&keep).await });
+        while let Some(done) = in_flight.join_next().await {
+            resting |= unavailable(done);
+        }
+        keeper.abort();
+        let worker = self.clone();
+        in_flight.spawn(async move { worker.run_batch(claim).await });
+        while let Some(done) = in_flight.join_next().await {
+            resting |= unavailable(done);
+        }
+        resting
+    }
+
+    async fn reclaim_loop(&self) {
+        let mut tick = interval(RECLAIM_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            match self.subscriber.reclaim().await {
+                Ok(0) => {}
+                Ok(count) => {
+                    tracing::warn!(queue = %self.queue, count, "events of a lost worker are run again, one at a time")
+                }
+                Err(error) => tracing::debug!(queue = %self.queue, %error, "could not look for lost leases"),
+            }
+        }
+    }
+
+    /// Dead letters that an older build did not understand get another chance with this one.
+    async fn redrive_understood(&self, stop: &CancellationToken) {
+        let known = DeadSelection::NotUnderstood(crate::envelope::understood().map(str::to_owned).collect());
+        while !stop.is_cancelled() {
+            match self.log.redrive(self.queue, &known).await {
+                Ok(0) => return,
+                Ok(count) => {
+                    tracing::info!(queue = %self.queue, count, "dead letters that are understood now are redriven");
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(queue = %self.queue, %error, "cannot reach the log yet");
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+    }
+
+    fn queue_away(&self, result: crate::Result<()>) -> bool {
+        if let Err(error) = &result {
+            tracing::warn!(queue = %self.queue, %error, "the queue cannot be reached");
+        }
+        result.is_err()
+    }
+
+    pub(crate) fn count_processed(&self, count: usize) {
+        self.progress.processed.fetch_add(count as u64, Ordering::Relaxed);
+        metrics::counter!("cardwire_events_processed_total", "queue" => self.queue.name()).increment(count as u64);
+    }
+}
+
+/// A batch task never panics: the handler runs in a task of its own.
+fn unavailable(done: Result<Finished, tokio::task::JoinError>) -> bool {
+    match done {
+        Ok(finished) => finished == Finished::Unavailable,
+        Err(error) => {
+            tracing::error!(%error, "a batch was abandoned; its lease runs out");
+            true
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! One claimed batch, from its entries to its acknowledgement.
+
+use std::sync::Arc;
+
+use cardwire_domain::{EventId, RecordedEvent};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::{EventWorker, Finished, HANDLER_TIMEOUT, RENEW_EVERY};
+use crate::envelope::Message;
+use crate::error::Error;
+use crate::log::{Attempt, Failure, Verdict};
+use crate::port::{Claim, Outcome, all};
+
+/// What is needed is away: the batch goes back and nothing is counted.
+struct Away(String);
+
+impl From<Error> for Away {
+    fn from(error: Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl EventWorker {
+    pub(super) async fn run_batch(&self, claim: Claim) -> Finished {
+        let mut lease = JoinSet::new();
+        let (worker, kept) = (self.clone(), claim.clone());
+        lease.spawn(async move { worker.keep_lease(&kept).await });
+        let result = self.work(&claim).await;
+        lease.shutdown().await;
+        match result {
+            Ok(()) => match self.subscriber.ack(&claim).await {
+                Ok(()) => {
+                    self.count_processed(claim.entries.len());
+                    Finished::Acked
+                }
+                // The effects are booked; copies that come again find nothing to take.
+                Err(error) => {
+                    tracing::warn!(queue = %self.queue, %error, "could not acknowledge a batch");
+                    Finished::Unavailable
+                }
+            },
+            Err(Away(why)) => {
+                tracing::warn!(queue = %self.queue, why, "what the events need is away; they go back");
+                if let Err(error) = self.subscriber.release(&claim).await {
+                    tracing::warn!(queue = %self.queue, %error, "could not give a batch back; its lease runs out");
+                }
+                Finished::Unavailable
+            }
+        }
+    }
+
+    /// Renews the lease until dropped, or until it is lost.
+    pub(super) async fn keep_lease(&self, claim: &Claim) {
+        let mut tick = interval(RENEW_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tick.tick().await;
+        loop {
+            tick.tick().await;
+            match self.subscriber.renew(claim).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!(queue = %self.queue, batch = %claim.batch, "a lease was lost; another worker has the events");
+                    return;
+                }
+                Err(error) => tracing::warn!(queue = %self.queue, %error, "could not renew a lease"),
+            }
+        }
+    }
+
+    async fn work(&self, claim: &Claim) -> Result<(), Away> {
+        let mut events = Vec::with_capacity(claim.entries.len());
+        let mut failures = Vec::new();
+        for entry in &claim.entries {
+            let message = match Message::parse(entry) {
+                Ok(message) => message,
+                Err(reason) => {
+                    metrics::counter!("cardwire_entries_rejected_total", "queue" => self.queue.name()).increment(1);
+                    tracing::warn!(queue = %self.queue, %reason, "an entry is no event");
+                    self.log.reject_entry(self.queue, entry, &reason.to_string()).await?;
+                    continue;
+                }
+            };
+            match message.decode() {
+                Ok(event) => events.push(event),
+                Err(reason) => {
+                    failures.push(Failure { event_id: message.id, error: reason.to_string(), verdict: Verdict::Reject })
+                }
+            }
+        }
+        // Copies of one event in one batch are one event.
+        events.sort_by_key(|event| event.id);
+        events.dedup_by_key(|event| event.id);
+
+        if claim.suspect {
+            if let Some(event) = events.first() {
+                self.run_after_counting(event, &mut failures).await?;
+            }
+        } else {
+            self.run_together(&events, &mut failures).await?;
+        }
+        self.book(failures).await
+    }
+
+    /// All at once; what fails in company is run again alone before it counts.
+    async fn run_together(&self, events: &[RecordedEvent], failures: &mut Vec<Failure>) -> Result<(), Away> {
+        let outcomes = self.handle(events).await;
+        for (event, outcome) in events.iter().zip(outcomes) {
+            let outcome = match outcome {
+                Outcome::Retry(_) if events.len() > 1 => self.handle(std::slice::from_ref(event)).await.remove(0),
+                outcome => outcome,
+            };
+            failures.extend(failure(event.id, outcome, Verdict::Retry)?);
+        }
+        Ok(())
+    }
+
+    async fn run_after_counting(&self, event: &RecordedEvent, failures: &mut Vec<Failure>) -> Result<(), Away> {
+        match self.log.begin_attempt(self.queue, event.id, &self.settings).await? {
+            Attempt::Gone => {}
+            Attempt::Dead => {
+                metrics::counter!("cardwire_dead_letters_total", "queue" => self.queue.name()).increment(1);
+                tracing::error!(queue = %self.queue, event = %event.id, "an event that never came back is a dead letter");
+            }
+            Attempt::Run => {
+                let outcome = self.handle(std::slice::from_ref(event)).await.remove(0);
+                if matches!(outcome, Outcome::Unavailable(_)) {
+                    self.log.undo_attempt(self.queue, event.id).await?;
+                }
+                failures.extend(failure(event.id, outcome, Verdict::RetryCounted)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// One outcome for each event, whatever the handler does: it may hang, panic, or miscount.
+    async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
+        if events.is_empty() {
+            return Vec::new();
+        }
+        let (handler, owned) = (Arc::clone(&self.handler), events.to_vec());
+        // In a task of its own, so that a panic is an outcome; the set ends it with us.
+        let mut task = JoinSet::new();
+        task.spawn(async move { handler.handle(&owned).await });
+        match timeout(HANDLER_TIMEOUT, task.join_next()).await {
+            Ok(Some(Ok(outcomes))) if outcomes.len() == events.len() => outcomes,
+            Ok(Some(Ok(outcomes))) => {
+                let why = format!("the handler answered {} outcomes for {} events", outcomes.len(), events.len());
+                all(events, &Outcome::Retry(why))
+            }
+            Ok(Some(Err(error))) => all(events, &Outcome::Retry(format!("the handler failed: {error}"))),
+            Ok(None) => all(events, &Outcome::Retry("the handler was never run".into())),
+            Err(_) => all(events, &Outcome::Retry(format!("the handler took over {} s", HANDLER_TIMEOUT.as_secs()))),
+        }
+    }
+
+    async fn book(&self, failures: Vec<Failure>) -> Result<(), Away> {
+        if failures.is_empty() {
+            return Ok(());
+        }
+        for failure in &failures {
+            tracing::warn!(queue = %self.queue, event = %failure.event_id, error = failure.error, "an event failed");
+        }
+        metrics::counter!("cardwire_events_failed_total", "queue" => self.queue.name())
+            .increment(failures.len() as u64);
+        let dead = self.log.fail(self.queue, &failures, &self.settings).await?;
+        metrics::counter!("cardwire_dead_letters_total", "queue" => self.queue.name()).increment(dead.len() as u64);
+        for event in dead {
+            tracing::error!(queue = %self.queue, %event, "an event is a dead letter");
+        }
+        Ok(())
+    }
+}
+
+fn failure(event_id: EventId, outcome: Outcome, verdict: Verdict) -> Result<Option<Failure>, Away> {
+    match outcome {
+        Outcome::Done => Ok(None),
+        Outcome::Retry(error) => Ok(Some(Failure { event_id, error, verdict })),
+        Outcome::Reject(error) => Ok(Some(Failure { event_id, error, verdict: Verdict::Reject })),
+        Outcome::Unavailable(why) => Err(Away(why)),
+    }
+}
