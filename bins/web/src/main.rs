@@ -1,1 +1,98 @@
-fn main() {}
+//! The web process: accepts what people save, shows what became of it. With events in memory it runs the workers, too.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use actix_web::HttpServer;
+use anyhow::Context as _;
+use cardwire_runtime::adapters::Adapters;
+use cardwire_runtime::{CliSettings, InMemoryEventWorkerProcess, Process, Role, launch};
+use cardwire_web::{AppState, wiring};
+use clap::{Parser, Subcommand};
+use tokio::task::JoinSet;
+
+/// Accepts what people save and shows what became of it
+#[derive(Clone, Debug, Parser)]
+#[command(name = "web")]
+struct Cli {
+    #[command(flatten)]
+    settings: CliSettings,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Bring the database's schema up to date, and exit
+    Migrate,
+}
+
+impl AsRef<CliSettings> for Cli {
+    fn as_ref(&self) -> &CliSettings {
+        &self.settings
+    }
+}
+
+fn main() -> ExitCode {
+    launch(Role::Web, |cli: Cli, process| async move {
+        match cli.command {
+            Some(Command::Migrate) => Adapters::plug(&process.settings)?.migrate().await,
+            None => serve(process).await,
+        }
+    })
+}
+
+async fn serve(process: Process) -> anyhow::Result<()> {
+    let Process { settings, readiness, shutdown } = process;
+    let stop = shutdown.token().clone();
+    let adapters = Adapters::plug(&settings)?;
+    adapters.watch(&readiness, false);
+    let state = wiring::state(&adapters, &settings, &readiness, stop.clone())?;
+    let app = move || cardwire_web::app(AppState::clone(&state), |_| {});
+    let addresses = settings.host.addresses(settings.port).context("resolving HOST")?;
+    let server = HttpServer::new(app)
+        .disable_signals()
+        .shutdown_timeout(u64::from(SERVER_PATIENCE_S))
+        .bind(addresses.as_slice())
+        .with_context(|| format!("listening on {}:{} (PORT)", settings.host, settings.port))?
+        .run();
+    let handle = server.handle();
+
+    let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    // Servers that cannot be reached yet do not keep web from starting; servers that are not fit do.
+    let (verifying, verified, stopped) = (adapters.clone(), settings.clone(), stop.clone());
+    parts.spawn(async move { verifying.verify(&verified, &stopped).await });
+    let workers = if settings.use_in_memory_events {
+        Some(InMemoryEventWorkerProcess::start(&adapters, &settings)?)
+    } else {
+        let (relay, stopped) = (adapters.relay(&settings), stop.clone());
+        parts.spawn(async move {
+            relay.run(stopped).await;
+            Ok(())
+        });
+        None
+    };
+    let mut server = tokio::spawn(server);
+    readiness.serve();
+    tracing::info!(port = settings.port, "serving");
+
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            ended = &mut server => anyhow::bail!("the server ended by itself: {ended:?}"),
+            Some(part) = parts.join_next() => part??,
+        }
+    }
+    handle.stop(true).await;
+    server.await?.context("the server failed")?;
+    if let Some(workers) = workers {
+        workers.drain(settings.shutdown_deadline.saturating_sub(Duration::from_secs(2))).await?;
+    }
+    while let Some(part) = parts.join_next().await {
+        part??;
+    }
+    Ok(())
+}
+
+/// How long requests in flight may take once the process is told to stop.
+const SERVER_PATIENCE_S: u8 = 5;

@@ -8,6 +8,7 @@
 //! activities of one card and one person do not depend on the order in which their events arrive
 //! (`activity::tests::any_order_any_cut_ends_in_the_same_activities`).
 
+pub mod accounts;
 pub mod activity;
 pub mod analytics;
 pub mod card;
@@ -20,6 +21,7 @@ pub mod ids;
 pub mod library;
 pub mod note;
 pub mod page;
+pub mod records;
 pub mod search;
 pub mod store;
 pub mod url;

@@ -88,6 +88,10 @@ pub trait Transaction: Send {
     /// The answer kept under this key. Of several transactions with one key, one commits first and the others recall.
     async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>>;
     async fn card(&mut self, id: CardId) -> Result<Option<Card>>;
+    /// Whether there is or was such a card. Unlike [`Self::card`] it does not have to hold on to somebody else's card.
+    async fn card_exists(&mut self, id: CardId) -> Result<bool> {
+        Ok(self.card(id).await?.is_some())
+    }
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>>;
     /// In the order of `ids`; unknown ones are left out.
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>>;

@@ -10,4 +10,10 @@ pub enum Error {
     /// It answered what it must not: a defect or somebody else's data.
     #[error("{0} answered what it must not: {1}")]
     Corrupt(&'static str, String),
+    /// It has no room left for more. What is in it can still be taken out.
+    #[error("{0} is full")]
+    Full(&'static str),
+    /// It is set up in a way that could lose events, or not as this process is. Only an operator can help.
+    #[error("{0} is not set up for this: {1}")]
+    Misconfigured(&'static str, String),
 }

@@ -13,6 +13,8 @@ pub mod log;
 pub mod memory;
 pub mod port;
 pub mod queue;
+pub mod redis;
+pub mod registry;
 pub mod relay;
 pub mod worker;
 
@@ -21,5 +23,6 @@ pub use error::{Error, Result};
 pub use log::{Attempt, Backlog, DeadLetter, DeadSelection, EventLog, Failure, Owed, Verdict};
 pub use port::{Claim, Depth, EventHandler, EventPublisher, EventSubscriber, Outcome};
 pub use queue::{Queue, QueueSettings, routes};
+pub use registry::{WorkerId, WorkerInfo, WorkerRegistry};
 pub use relay::{Relay, Wake};
 pub use worker::EventWorker;

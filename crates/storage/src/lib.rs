@@ -1,0 +1,19 @@
+//! Where everything is kept: the repositories and the event log, in PostgreSQL and in memory.
+//!
+//! Guarantees, of both adapters, shown by one contract suite (`cardwire_testkit::store_suite`) that runs over each of
+//! them (`tests/memory.rs`, `tests/postgres.rs`):
+//!
+//! - A command's rows, events, deliveries and kept answer are stored together or not at all (`refusals`, `saving`).
+//! - Of commands under one idempotency key one takes effect and all get its answer (`idempotency`).
+//! - An effect (activity, search entry, count) is written only by the transaction that takes its event off the ledger, so
+//!   that any number of copies of an event has the effect of one (`activities`, `searching`, `counting`).
+//! - An accepted event is leased, published again and retried until its effect is stored or it is a dead letter
+//!   (`ledger`, `attempts`, `dead_letters`).
+//! - Pages neither skip nor repeat, whatever ties there are; a reader of the stream gets each activity once (`stream`).
+//!
+//! Not guaranteed: that [`memory::InMemoryStore`] survives its process. It is for tests and for trying things out.
+
+pub mod memory;
+pub mod postgres;
+
+pub use memory::InMemoryStore;

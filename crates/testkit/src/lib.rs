@@ -6,6 +6,7 @@ pub mod clock;
 pub mod net;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod queue_suite;
 pub mod redis;
 pub mod saga_suite;

@@ -1,0 +1,14 @@
+//! What each queue's worker does with its events.
+//!
+//! Every handler may see an event any number of times: the effect is made in the transaction that takes the event off the ledger,
+//! so only the first time counts.
+
+mod analytics;
+mod feed;
+mod records;
+mod search;
+
+pub use analytics::AnalyticsHandler;
+pub use feed::FeedHandler;
+pub use records::FakeRecordPublisher;
+pub use search::SearchHandler;

@@ -35,8 +35,10 @@ impl UseCase for AddUrlToLibrary {
         let url = CardUrl::parse(&self.url)?;
         let note = self.note.as_deref().map(NoteText::parse).transpose()?;
         let via = self.via_card_id.as_deref().map(str::parse::<CardId>).transpose()?;
-        if let Some(via) = via {
-            tx.card(via).await?.ok_or_else(|| Error::not_found("card", via))?;
+        if let Some(via) = via
+            && !tx.card_exists(via).await?
+        {
+            return Err(Error::not_found("card", via));
         }
         let collections = load_collections(tx, "collectionIds", &self.collection_ids).await?;
 

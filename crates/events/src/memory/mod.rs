@@ -1,9 +1,11 @@
 //! Queues inside one process, with the leases and the suspects of the real ones.
 
 mod publisher;
+mod registry;
 mod state;
 mod subscriber;
 
 pub use publisher::InMemoryEventPublisher;
+pub use registry::InMemoryWorkerRegistry;
 pub use state::InMemoryQueues;
 pub use subscriber::InMemoryEventSubscriber;

@@ -1,0 +1,61 @@
+//! The HTTP API over the ports and use cases of `cardwire-domain`.
+//!
+//! Guarantees: what a client sends is never answered with a 5xx, and a refused request stores nothing and raises no
+//! event (`tests/api/refusals.rs`). Every error is an `application/problem+json` with a stable `type` and a `traceId`.
+//! Under one `Idempotency-Key` a command is carried out once and answered the same (`tests/api/idempotency.rs`). The
+//! live feed resumes without gap (`tests/api/stream.rs`).
+//!
+//! Not guaranteed: that a request which is not HTTP at all is answered with a problem; the server refuses it before.
+
+pub mod answering;
+pub mod auth;
+pub mod body;
+pub mod cursor;
+pub mod endpoint;
+pub mod idempotency;
+pub mod openapi;
+pub mod problem;
+pub mod query;
+pub mod routes;
+pub mod state;
+pub mod trace;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, Error, HttpResponse};
+use tracing_actix_web::TracingLogger;
+
+pub use auth::{Authenticator, MockAuthenticator};
+pub use state::{AppState, Live, LiveSettings, Readiness};
+
+use problem::{NOT_FOUND, Problem};
+use trace::RequestSpan;
+
+/// The whole application. `more` adds resources of other modules to it.
+pub fn app(
+    state: AppState,
+    more: impl FnOnce(&mut ServiceConfig),
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(web::Data::new(state))
+        .configure(routes::configure)
+        .configure(more)
+        .default_service(web::to(nothing_here))
+        .wrap(Compress::default())
+        .wrap(from_fn(answering::finish))
+        .wrap(TracingLogger::<RequestSpan>::new())
+}
+
+async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(&NOT_FOUND, "there is nothing at this path"))
+}

@@ -1,0 +1,83 @@
+//! The OpenAPI document, gathered from the handlers.
+
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use crate::problem::{KINDS, ProblemBody};
+use crate::routes::{analytics, cards, collections, docs, feed, health, library, search, stream, users};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Cardwire",
+        description = "Save links to a library and to collections, and see who collected what. Errors are RFC 9457 \
+                       problems; lists are read with `limit` and an opaque `cursor`.",
+    ),
+    paths(
+        library::save,
+        library::my_cards,
+        library::card,
+        library::status,
+        library::remove,
+        cards::collect,
+        cards::associate,
+        cards::remove,
+        collections::create,
+        collections::mine,
+        collections::show,
+        collections::update,
+        collections::delete,
+        collections::collaborators,
+        feed::global,
+        stream::live,
+        search::search,
+        analytics::summary,
+        analytics::top_urls,
+        users::me,
+        health::healthz,
+        health::readyz,
+        docs::openapi,
+        docs::page,
+    ),
+    components(schemas(ProblemBody)),
+    modifiers(&Bearer, &Problems),
+)]
+pub struct ApiDoc;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// Every operation may answer with a problem.
+struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, document: &mut Document) {
+        let kinds: String =
+            KINDS.iter().map(|kind| format!("- `{}` ({}): {}\n", kind.uri(), kind.status, kind.about)).collect();
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let response = ResponseBuilder::new()
+            .description(format!("A problem. Its `type` is one of:\n{kinds}"))
+            .content("application/problem+json", content)
+            .build();
+        document.components.get_or_insert_default().responses.insert("Problem".into(), RefOr::T(response));
+        for item in document.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                add_problem(operation);
+            }
+        }
+    }
+}
+
+fn add_problem(operation: &mut Operation) {
+    operation.responses.responses.insert("default".into(), RefOr::Ref(Ref::from_response_name("Problem")));
+}

@@ -1,0 +1,76 @@
+//! Search over everybody's cards.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, ServiceConfig};
+use cardwire_domain::CardId;
+use cardwire_domain::search::SearchHit;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::dto::PageBody;
+use crate::auth::Reader;
+use crate::cursor::List;
+use crate::endpoint::Endpoint;
+use crate::problem::Problem;
+use crate::query::Params;
+use crate::state::AppState;
+
+const MAX_CHARS: usize = 200;
+
+pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/api/search").get(search).register(config);
+}
+
+/// One URL, with the cards that hold it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SearchHit)]
+pub struct SearchHitBody {
+    url: String,
+    title: Option<String>,
+    description: Option<String>,
+    #[schema(value_type = Vec<String>)]
+    card_ids: Vec<CardId>,
+    /// Higher is better.
+    rank: f32,
+}
+
+impl From<SearchHit> for SearchHitBody {
+    fn from(hit: SearchHit) -> Self {
+        Self { url: hit.url, title: hit.title, description: hit.description, card_ids: hit.card_ids, rank: hit.rank }
+    }
+}
+
+/// What is looked for: trimmed, without NUL, at most 200 characters.
+pub fn words(text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    if text.contains('\0') {
+        return Err(Problem::invalid("q", "must not contain a NUL character"));
+    }
+    if text.chars().count() > MAX_CHARS {
+        return Err(Problem::invalid("q", "must be at most 200 characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// URLs in whose cards every word occurs. Notes are searched for their own author only.
+#[utoipa::path(
+    get, path = "/api/search", tag = "search", security((), ("bearer" = [])),
+    params(
+        ("q" = String, Query, description = "1 to 200 characters", example = "rust"),
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, body = PageBody<SearchHitBody>))
+)]
+pub async fn search(state: Data<AppState>, reader: Reader, mut params: Params) -> Result<HttpResponse, Problem> {
+    let text = params.text("q").ok_or_else(|| Problem::parameter("q", "is required"))?;
+    let text = words(&text)?;
+    if text.is_empty() {
+        return Err(Problem::invalid("q", "must not be empty"));
+    }
+    // What a reader finds depends on who they are.
+    let list = List::by_rank(&["search", reader.id().map_or("", |id| id.as_str()), &text]);
+    let page = params.page(&list)?;
+    let page = state.search.search(&text, reader.id(), &page).await?;
+    Ok(HttpResponse::Ok().json(PageBody::<SearchHitBody>::of(page, &list)))
+}

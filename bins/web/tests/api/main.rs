@@ -1,0 +1,10 @@
+//! The API over the stores in memory, in process and without sockets.
+
+mod auth;
+mod bodies;
+mod documents;
+mod harness;
+mod idempotency;
+mod paging;
+mod refusals;
+mod stream;

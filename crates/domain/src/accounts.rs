@@ -1,0 +1,109 @@
+//! Accounts and sessions: who may speak as whom.
+//!
+//! Passwords and tokens never reach the store: it sees hashes. Tokens are opaque and random; a session has a short access token
+//! and a longer refresh token, which is replaced each time it is used.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::user::User;
+
+/// A person's public name: 3 to 30 of `a-z`, `0-9`, `-`, `_` and `.`, starting with a letter or digit. Case does not matter;
+/// it is kept in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handle(String);
+
+impl Handle {
+    pub fn parse(text: &str) -> Result<Self> {
+        let handle = text.trim().to_ascii_lowercase();
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+        if !(3..=30).contains(&handle.len()) {
+            return Err(Error::invalid("handle", "must be from 3 to 30 characters"));
+        }
+        if !handle.bytes().all(allowed) || !handle.as_bytes()[0].is_ascii_alphanumeric() {
+            return Err(Error::invalid(
+                "handle",
+                "must start with a letter or digit and hold only letters, digits, hyphens, underscores and dots",
+            ));
+        }
+        Ok(Self(handle))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Checks a new password: 8 to 256 characters, no NUL. Nothing else is asked for.
+pub fn check_password(password: &str) -> Result<()> {
+    if password.contains('\0') {
+        return Err(Error::invalid("password", "must not contain a NUL character"));
+    }
+    if !(8..=256).contains(&password.chars().count()) {
+        return Err(Error::invalid("password", "must be from 8 to 256 characters"));
+    }
+    Ok(())
+}
+
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub user: User,
+    /// A PHC string (argon2id).
+    pub password_hash: String,
+}
+
+/// SHA-256 of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
+/// The tokens of a session, and how long they are good from now.
+#[derive(Clone, Debug)]
+pub struct SessionTokens {
+    pub access: TokenHash,
+    pub access_for: Duration,
+    pub refresh: TokenHash,
+    pub refresh_for: Duration,
+}
+
+#[async_trait]
+pub trait AccountRepository: Send + Sync {
+    /// [`Error::Conflict`] when the handle is taken.
+    async fn create_account(&self, account: &Account) -> Result<()>;
+    async fn account(&self, handle: &Handle) -> Result<Option<Account>>;
+    async fn open_session(&self, user: &UserId, tokens: &SessionTokens) -> Result<()>;
+    /// Whose live session this access token belongs to.
+    async fn session_user(&self, access: &TokenHash) -> Result<Option<User>>;
+    /// Replaces both tokens of the session with this live refresh token. `None`: there is none. A refresh token that was
+    /// replaced before was stolen or replayed: the whole session ends.
+    async fn refresh_session(&self, refresh: &TokenHash, tokens: &SessionTokens) -> Result<Option<UserId>>;
+    /// Ends the session of this access token; false: there was none.
+    async fn close_session(&self, access: &TokenHash) -> Result<bool>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_are_lower_case_names() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(Handle::parse(text).ok().as_ref().map(Handle::as_str), expected, "{text:?}");
+        };
+        check(" Alice ", Some("alice"));
+        check("a.b-c_9", Some("a.b-c_9"));
+        for bad in ["", "ab", "-ab", ".ab", "al ice", "al\0ice", "älice", &"x".repeat(31)] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn passwords_are_long_enough() {
+        assert!(check_password("12345678").is_ok());
+        assert!(check_password("1234567").is_err());
+        assert!(check_password(&"x".repeat(257)).is_err());
+        assert!(check_password("1234567\0").is_err());
+    }
+}

@@ -1,0 +1,53 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::Clock;
+
+use crate::error::Result;
+use crate::queue::Queue;
+use crate::registry::{WorkerId, WorkerInfo, WorkerRegistry};
+
+/// The workers of one process.
+#[derive(Clone)]
+pub struct InMemoryWorkerRegistry {
+    clock: Arc<dyn Clock>,
+    remembered: Duration,
+    workers: Arc<Mutex<BTreeMap<WorkerId, WorkerInfo>>>,
+}
+
+impl InMemoryWorkerRegistry {
+    /// `remembered` is how long after its last beat a worker is listed.
+    pub fn new(clock: Arc<dyn Clock>, remembered: Duration) -> Self {
+        Self { clock, remembered, workers: Arc::default() }
+    }
+
+    fn alive(&self) -> MutexGuard<'_, BTreeMap<WorkerId, WorkerInfo>> {
+        // No code panics while it holds the lock, so a poisoned one is still whole.
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        workers.retain(|_, worker| {
+            Duration::try_from(now.duration_since(worker.last_seen)).unwrap_or_default() <= self.remembered
+        });
+        workers
+    }
+}
+
+#[async_trait]
+impl WorkerRegistry for InMemoryWorkerRegistry {
+    async fn beat(&self, worker: &WorkerInfo) -> Result<()> {
+        let seen = WorkerInfo { last_seen: self.clock.now(), ..worker.clone() };
+        self.alive().insert(worker.id, seen);
+        Ok(())
+    }
+
+    async fn leave(&self, _: Queue, worker: WorkerId) -> Result<()> {
+        self.alive().remove(&worker);
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<WorkerInfo>> {
+        Ok(self.alive().values().cloned().collect())
+    }
+}

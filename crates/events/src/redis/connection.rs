@@ -1,0 +1,322 @@
+//! The connection to Redis. All commands of the project go through here.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use fred::clients::Client;
+use fred::error::{Error as FredError, ErrorKind};
+use fred::interfaces::ClientLike;
+use fred::types::config::Options;
+use fred::types::{ClusterHash, CustomCommand, FromValue, Value};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::script::Script;
+use super::settings::{RedisSettings, Timings, Topology};
+use super::watchdog::{OwnedTask, Watched};
+use super::{check, sentinel};
+use crate::error::{Error, Result};
+
+/// Commands under way in one process. More wait, and fail when they wait too long.
+const IN_FLIGHT: usize = 512;
+/// How long `ping` waits for an answer.
+const PING_WITHIN: Duration = Duration::from_secs(1);
+
+/// Whether a command may be sent again when its reply was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Running it twice is the same as running it once.
+    Harmless,
+    Never,
+}
+
+/// A few connections that commands are spread over. Cheap to clone; closed when the last clone is dropped.
+///
+/// A future of a command may be dropped at any time; whether Redis runs the command is then unknown.
+#[derive(Clone)]
+pub struct Connection {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: RedisSettings,
+    spread: Vec<Arc<Watched>>,
+    next: AtomicUsize,
+    permits: Semaphore,
+    clients: Arc<Clients>,
+    _tasks: Vec<OwnedTask<()>>,
+}
+
+/// Every client made by one connection, for who must reach them all.
+#[derive(Default)]
+pub(super) struct Clients(Mutex<Vec<Weak<Watched>>>);
+
+impl Clients {
+    pub fn reconnect_all(&self) {
+        for watched in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
+            watched.reconnect();
+        }
+    }
+
+    fn add(&self, watched: &Arc<Watched>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|watched| watched.strong_count() > 0);
+        all.push(Arc::downgrade(watched));
+    }
+}
+
+impl Connection {
+    /// Starts to connect and returns at once: Redis may come up later. Must be called on the main runtime, since
+    /// connections end with the runtime that made them.
+    ///
+    /// # Errors
+    /// `Misconfigured` when the settings can never work.
+    pub fn open(settings: RedisSettings) -> Result<Self> {
+        let clients = Arc::new(Clients::default());
+        let mut spread = Vec::new();
+        let mut tasks = Vec::new();
+        for _ in 0..settings.clients.max(1) {
+            let (watched, task) = Watched::start(settings.build()?, settings.timings);
+            clients.add(&watched);
+            spread.push(watched);
+            tasks.push(task);
+        }
+        if let Topology::Sentinel { master, .. } = &settings.topology {
+            let sentinels = settings.build_sentinels()?;
+            tasks.extend(sentinel::spawn(sentinels, master, &clients, settings.timings.reconnect_step));
+        }
+        let permits = Semaphore::new(IN_FLIGHT);
+        let next = AtomicUsize::new(0);
+        Ok(Self { shared: Arc::new(Shared { settings, spread, next, permits, clients, _tasks: tasks }) })
+    }
+
+    /// Runs a script, by its digest, or by its text when Redis does not know it.
+    ///
+    /// # Errors
+    /// `Unavailable` without an answer in time, after one repetition where that is harmless; `Full` when Redis has no memory
+    /// left; `Corrupt` when a key is of another type or the answer is not an `R`.
+    pub async fn script<R: FromValue>(
+        &self,
+        script: &Script,
+        keys: Vec<Value>,
+        args: Vec<Value>,
+        repeat: Repeat,
+    ) -> Result<R> {
+        let what = || format!("script {} on {}", script.name, name(&keys));
+        let count = i64::try_from(keys.len()).expect("keys fit into memory");
+        let mut line = Vec::with_capacity(2 + keys.len() + args.len());
+        line.extend([Value::from(script.sha1()), Value::from(count)]);
+        line.extend(keys.iter().cloned());
+        line.extend(args);
+        // Without keys any node will do.
+        let hash = if keys.is_empty() { ClusterHash::Random } else { ClusterHash::Offset(2) };
+        let answer = match self.send("EVALSHA", hash.clone(), line.clone(), repeat).await {
+            // The text makes the very node that needs it remember it.
+            Err(error) if error.details().contains("NOSCRIPT") => {
+                line[0] = Value::from(script.lua);
+                self.send("EVAL", hash, line, repeat).await
+            }
+            answer => answer,
+        };
+        convert(answer, what)
+    }
+
+    /// Runs one command. The first argument is its key, if it has arguments at all.
+    ///
+    /// # Errors
+    /// As [`Connection::script`].
+    pub async fn command<R: FromValue>(&self, command: &'static str, args: Vec<Value>, repeat: Repeat) -> Result<R> {
+        let hash = if args.is_empty() { ClusterHash::Random } else { ClusterHash::FirstKey };
+        let what = format!("{command} {}", args.first().map_or(String::new(), |key| name(std::slice::from_ref(key))));
+        convert(self.send(command, hash, args, repeat).await, || what.clone())
+    }
+
+    /// As [`Connection::command`], for commands without a key, whatever their arguments.
+    ///
+    /// # Errors
+    /// As [`Connection::script`].
+    pub async fn server_command<R: FromValue>(&self, command: &'static str, args: Vec<Value>) -> Result<R> {
+        convert(self.send(command, ClusterHash::Random, args, Repeat::Harmless).await, || command.into())
+    }
+
+    /// Whether Redis answers now.
+    ///
+    /// # Errors
+    /// `Unavailable`, with what is known about why.
+    pub async fn ping(&self) -> Result<()> {
+        match timeout(PING_WITHIN, self.server_command::<Value>("PING", Vec::new())).await {
+            Ok(answer) => answer.map(|_| ()),
+            Err(_) => {
+                let why = self.shared.spread.iter().find_map(|watched| watched.trouble());
+                Err(Error::Unavailable("Redis", why.unwrap_or_else(|| "no answer within a second".into())))
+            }
+        }
+    }
+
+    /// Refuses a Redis that may lose a queue: to be called at start. `accept_eviction` makes that a warning.
+    ///
+    /// # Errors
+    /// `Misconfigured`, saying why; `Unavailable`.
+    pub async fn check_server(&self, accept_eviction: bool) -> Result<check::ServerReport> {
+        check::server(self, accept_eviction).await
+    }
+
+    /// A connection of its own, for a loop that blocks. Must be called on the main runtime.
+    ///
+    /// # Errors
+    /// `Misconfigured` when the settings can never work.
+    pub fn dedicated(&self) -> Result<DedicatedConnection> {
+        let (watched, task) = Watched::start(self.shared.settings.build()?, self.timings());
+        self.shared.clients.add(&watched);
+        Ok(DedicatedConnection { watched, timings: self.timings(), _task: task })
+    }
+
+    pub fn timings(&self) -> Timings {
+        self.shared.settings.timings
+    }
+
+    /// Whether keys with different tags live on different nodes.
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.shared.settings.topology, Topology::Cluster { .. })
+    }
+
+    async fn send(
+        &self,
+        command: &'static str,
+        hash: ClusterHash,
+        args: Vec<Value>,
+        repeat: Repeat,
+    ) -> Result<Value, FredError> {
+        let patience = self.timings().command;
+        let Ok(permit) = timeout(patience, self.shared.permits.acquire()).await else {
+            return Err(FredError::new(ErrorKind::Backpressure, "too many commands are under way"));
+        };
+        let _permit = permit.expect("the semaphore is never closed");
+        let options = Options {
+            timeout: Some(patience),
+            // Within the time-out: after a connection that broke.
+            max_attempts: Some(if repeat == Repeat::Harmless { 3 } else { 1 }),
+            ..Options::default()
+        };
+        let watched = self.next();
+        let answer = run(watched, &options, custom(command, hash.clone(), false), args.clone()).await;
+        match &answer {
+            Err(error) if repeat == Repeat::Harmless && *error.kind() == ErrorKind::Timeout => {}
+            _ => return answer,
+        }
+        // The connection may hang: another one, if it is any better.
+        let other = self.next();
+        if !other.is_connected() {
+            return answer;
+        }
+        run(other, &options, custom(command, hash, false), args).await
+    }
+
+    fn next(&self) -> &Watched {
+        let turn = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let all = &self.shared.spread;
+        // A connection that is away is passed over while another is there.
+        (0..all.len())
+            .map(|n| &all[(turn + n) % all.len()])
+            .find(|one| one.is_connected())
+            .unwrap_or(&all[turn % all.len()])
+    }
+}
+
+/// For one caller that blocks; whatever else were sent here would queue behind it.
+pub struct DedicatedConnection {
+    watched: Arc<Watched>,
+    timings: Timings,
+    _task: OwnedTask<()>,
+}
+
+impl DedicatedConnection {
+    /// Waits up to `Timings::block` for an element in one of the lists and takes it. False: nothing came.
+    ///
+    /// Dropping the future may lose the element that was about to be taken, so the lists should hold no data.
+    ///
+    /// # Errors
+    /// `Unavailable` when Redis does not even answer that nothing came; the connection is then made anew.
+    pub async fn pop_any(&mut self, lists: &[String]) -> Result<bool> {
+        let block = self.timings.block;
+        let mut args: Vec<Value> = lists.iter().map(|list| Value::from(list.as_str())).collect();
+        args.push(Value::from(block.as_secs_f64().to_string()));
+        let late = block + self.timings.block_grace;
+        let options = Options {
+            // Longer than the block, else fred forgets who waits and an element is taken for nobody.
+            timeout: Some(late + Duration::from_millis(500)),
+            max_attempts: Some(1),
+            ..Options::default()
+        };
+        let call = run(&self.watched, &options, custom("BLPOP", ClusterHash::FirstKey, true), args);
+        match timeout(late, call).await {
+            Ok(Ok(answer)) => Ok(!matches!(answer, Value::Null)),
+            Ok(Err(error)) => Err(error_of(&error, || "BLPOP".into(), &self.watched)),
+            Err(_) => {
+                self.watched.reconnect();
+                let why = self.watched.trouble().unwrap_or_else(|| "a blocking call did not return".into());
+                Err(Error::Unavailable("Redis", why))
+            }
+        }
+    }
+}
+
+fn custom(command: &'static str, hash: ClusterHash, blocking: bool) -> CustomCommand {
+    CustomCommand::new_static(command, hash, blocking)
+}
+
+async fn run(
+    watched: &Watched,
+    options: &Options,
+    command: CustomCommand,
+    args: Vec<Value>,
+) -> Result<Value, FredError> {
+    let client: &Client = &watched.client;
+    let answer = client.with_options(options).custom::<Value, Value>(command, args).await;
+    watched.note(&answer);
+    answer.map_err(|error| match watched.trouble() {
+        Some(trouble) if *error.kind() == ErrorKind::Timeout => {
+            FredError::new(ErrorKind::Timeout, format!("{} ({trouble})", error.details()))
+        }
+        _ => error,
+    })
+}
+
+fn convert<R: FromValue>(answer: Result<Value, FredError>, what: impl Fn() -> String) -> Result<R> {
+    let value = answer.map_err(|error| meaning(&error, &what))?;
+    value.convert().map_err(|error| Error::Corrupt("Redis", format!("{}: {error}", what())))
+}
+
+fn error_of(error: &FredError, what: impl Fn() -> String, watched: &Watched) -> Error {
+    match watched.trouble() {
+        Some(trouble) if *error.kind() == ErrorKind::Timeout => Error::Unavailable("Redis", trouble),
+        _ => meaning(error, what),
+    }
+}
+
+/// What callers can do about an error. Inside a script 6.2 wraps an error's code in other words, hence `contains`.
+fn meaning(error: &FredError, what: impl Fn() -> String) -> Error {
+    let details = error.details();
+    if details.contains("OOM command not allowed") {
+        return Error::Full("Redis");
+    }
+    let theirs = ["WRONGTYPE", "ERR ", "Error compiling script"].iter().any(|code| details.contains(code));
+    match error.kind() {
+        ErrorKind::InvalidArgument | ErrorKind::InvalidCommand | ErrorKind::Parse | ErrorKind::Protocol => {
+            Error::Corrupt("Redis", format!("{}: {details}", what()))
+        }
+        ErrorKind::Unknown if theirs => Error::Corrupt("Redis", format!("{}: {details}", what())),
+        _ => Error::Unavailable("Redis", format!("{}: {error}", what())),
+    }
+}
+
+/// A few keys, for messages.
+fn name(keys: &[Value]) -> String {
+    let mut names: Vec<_> =
+        keys.iter().take(5).map(|key| key.as_str_lossy().unwrap_or_default().into_owned()).collect();
+    if keys.len() > names.len() {
+        names.push("...".into());
+    }
+    names.join(" ")
+}

@@ -1,0 +1,265 @@
+//! Where Redis is and how patient to be with it.
+
+use std::fmt;
+use std::time::Duration;
+
+use fred::clients::{Client, SentinelClient};
+use fred::types::Builder;
+use fred::types::config::{
+    Config, ConnectionConfig, PerformanceConfig, ReconnectError, ReconnectPolicy, SentinelConfig, Server, ServerConfig,
+    TcpConfig, TlsConfig, TlsConnector,
+};
+
+use crate::error::{Error, Result};
+
+/// A host and its port.
+pub type Address = (String, u16);
+
+/// Where Redis is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topology {
+    Standalone {
+        node: Address,
+    },
+    /// The sentinels know where the master is. They may want a password of their own.
+    Sentinel {
+        sentinels: Vec<Address>,
+        master: String,
+        password: Option<String>,
+    },
+    /// Any of the nodes; the others are found from them.
+    Cluster {
+        nodes: Vec<Address>,
+    },
+}
+
+/// How patient to be. The defaults are for production; tests are in a hurry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// A command without an answer for this long has failed.
+    pub command: Duration,
+    /// How long a wait for the bell blocks in Redis.
+    pub block: Duration,
+    /// A blocking call that is late by this much means that the connection hangs.
+    pub block_grace: Duration,
+    /// For a connection to be made and greeted.
+    pub connect: Duration,
+    /// The n-th attempt to connect again waits n times this ...
+    pub reconnect_step: Duration,
+    /// ... but never longer than this.
+    pub reconnect_at_most: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            command: Duration::from_secs(2),
+            block: Duration::from_secs(2),
+            block_grace: Duration::from_millis(1_500),
+            connect: Duration::from_secs(2),
+            reconnect_step: Duration::from_millis(100),
+            reconnect_at_most: Duration::from_millis(3_000),
+        }
+    }
+}
+
+/// All that is needed to connect. Its `Debug` shows no secret.
+#[derive(Clone)]
+pub struct RedisSettings {
+    pub topology: Topology,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub database: Option<u8>,
+    pub tls: bool,
+    pub timings: Timings,
+    /// Connections that commands are spread over.
+    pub clients: usize,
+}
+
+impl RedisSettings {
+    pub fn new(topology: Topology) -> Self {
+        Self {
+            topology,
+            username: None,
+            password: None,
+            database: None,
+            tls: false,
+            timings: Timings::default(),
+            clients: 2,
+        }
+    }
+
+    /// `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS.
+    ///
+    /// # Errors
+    /// `Misconfigured` when it is no such URL. The message does not repeat it, since it may hold a password.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let misfit = |why: String| Error::Misconfigured("Redis", format!("its URL cannot be used: {why}"));
+        if !url.starts_with("redis://") && !url.starts_with("rediss://") {
+            return Err(misfit("it must start with redis:// or rediss://".into()));
+        }
+        let config = Config::from_url_centralized(url).map_err(|error| misfit(error.to_string()))?;
+        let ServerConfig::Centralized { server } = &config.server else {
+            return Err(misfit("it does not name one server".into()));
+        };
+        Ok(Self {
+            username: config.username.clone(),
+            password: config.password.clone(),
+            database: config.database,
+            tls: config.tls.is_some(),
+            ..Self::new(Topology::Standalone { node: (server.host.to_string(), server.port) })
+        })
+    }
+
+    pub(super) fn build(&self) -> Result<Client> {
+        self.builder()?.build().map_err(|error| Error::Misconfigured("Redis", error.to_string()))
+    }
+
+    /// One client for each sentinel; none without sentinels.
+    pub(super) fn build_sentinels(&self) -> Result<Vec<SentinelClient>> {
+        let Topology::Sentinel { sentinels, password, .. } = &self.topology else { return Ok(Vec::new()) };
+        let tls = self.tls_config()?;
+        sentinels
+            .iter()
+            .map(|(host, port)| {
+                let config = SentinelConfig {
+                    host: host.clone(),
+                    port: *port,
+                    password: password.clone(),
+                    tls: tls.clone(),
+                    ..SentinelConfig::default()
+                };
+                Ok(SentinelClient::new(
+                    config,
+                    Some(self.performance()),
+                    Some(self.connection()),
+                    Some(self.reconnect_policy()),
+                ))
+            })
+            .collect()
+    }
+
+    fn builder(&self) -> Result<Builder> {
+        let servers = |nodes: &[Address]| nodes.iter().map(|(host, port)| Server::new(host.as_str(), *port)).collect();
+        let server = match &self.topology {
+            Topology::Standalone { node: (host, port) } => ServerConfig::new_centralized(host.as_str(), *port),
+            Topology::Sentinel { sentinels, master, password } => ServerConfig::Sentinel {
+                hosts: servers(sentinels),
+                service_name: master.clone(),
+                username: None,
+                password: password.clone(),
+            },
+            Topology::Cluster { nodes } => {
+                ServerConfig::Clustered { hosts: servers(nodes), policy: Default::default() }
+            }
+        };
+        let config = Config {
+            server,
+            username: self.username.clone(),
+            password: self.password.clone(),
+            database: self.database,
+            tls: self.tls_config()?,
+            // A process may start before Redis does.
+            fail_fast: false,
+            ..Config::default()
+        };
+        let mut builder = Builder::from_config(config);
+        builder
+            .set_performance_config(self.performance())
+            .set_connection_config(self.connection())
+            .set_policy(self.reconnect_policy());
+        Ok(builder)
+    }
+
+    fn tls_config(&self) -> Result<Option<TlsConfig>> {
+        match self.tls {
+            false => Ok(None),
+            true => TlsConnector::default_rustls()
+                .map(|connector| Some(connector.into()))
+                .map_err(|error| Error::Misconfigured("Redis", format!("TLS cannot be used: {error}"))),
+        }
+    }
+
+    fn performance(&self) -> PerformanceConfig {
+        PerformanceConfig { default_command_timeout: self.timings.command, ..PerformanceConfig::default() }
+    }
+
+    fn connection(&self) -> ConnectionConfig {
+        use ReconnectError::{ClusterDown, Loading, MasterDown, NoReplicas, ReadOnly};
+        ConnectionConfig {
+            connection_timeout: self.timings.connect,
+            internal_command_timeout: self.timings.connect,
+            // By default fred sends a command again whose reply it lost. Only who knows it to be harmless may.
+            max_command_attempts: 1,
+            // Above 0 the connection stops flushing for good after one burst; a semaphore bounds the load instead.
+            max_command_buffer_len: 0,
+            // A password may be put right while we run.
+            reconnect_on_auth_error: true,
+            reconnect_errors: vec![ClusterDown, Loading, ReadOnly, MasterDown, NoReplicas],
+            tcp: TcpConfig { nodelay: Some(true), ..TcpConfig::default() },
+            ..ConnectionConfig::default()
+        }
+    }
+
+    /// For ever, after min(n x step, at most).
+    fn reconnect_policy(&self) -> ReconnectPolicy {
+        let ms = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        let mut policy =
+            ReconnectPolicy::new_linear(0, ms(self.timings.reconnect_at_most), ms(self.timings.reconnect_step));
+        policy.set_jitter(0);
+        policy
+    }
+}
+
+impl fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut topology = self.topology.clone();
+        if let Topology::Sentinel { password, .. } = &mut topology {
+            *password = password.as_ref().map(|_| "***".into());
+        }
+        f.debug_struct("RedisSettings")
+            .field("topology", &topology)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("database", &self.database)
+            .field("tls", &self.tls)
+            .field("timings", &self.timings)
+            .field("clients", &self.clients)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_it_all() {
+        let settings = RedisSettings::from_url("redis://bob:s%40crt@cache.internal:6380/2").unwrap();
+        assert_eq!(settings.topology, Topology::Standalone { node: ("cache.internal".into(), 6380) });
+        assert_eq!((settings.username.as_deref(), settings.password.as_deref()), (Some("bob"), Some("s@crt")));
+        assert_eq!((settings.database, settings.tls), (Some(2), false));
+        let short = RedisSettings::from_url("redis://localhost").unwrap();
+        assert_eq!(short.topology, Topology::Standalone { node: ("localhost".into(), 6379) });
+    }
+
+    #[test]
+    fn what_is_no_redis_url_is_refused_without_being_repeated() {
+        for url in ["", "localhost:6379", "http://:s3cret@localhost", "redis://:s3cret@:x", "redis-sentinel://s3cret"] {
+            let error = RedisSettings::from_url(url).unwrap_err();
+            assert!(matches!(error, Error::Misconfigured(..)), "{url}: {error}");
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let topology = Topology::Sentinel {
+            sentinels: vec![("s".into(), 26379)],
+            master: "mymaster".into(),
+            password: Some("s3cret".into()),
+        };
+        let settings = RedisSettings { password: Some("s3cret".into()), ..RedisSettings::new(topology) };
+        assert!(!format!("{settings:?}").contains("s3cret"));
+    }
+}

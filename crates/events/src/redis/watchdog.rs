@@ -1,0 +1,149 @@
+//! One client of Redis and who watches over it.
+//!
+//! fred notices a closed connection by itself, but not one that hangs: a frozen server was not noticed in 30 s of traffic.
+//! So two time-outs in a row, or a blocking call that is late, throw the connection away.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fred::clients::Client;
+use fred::error::{Error as FredError, ErrorKind};
+use fred::interfaces::{ClientLike, EventInterface};
+use fred::types::{ClientState, ConnectHandle};
+use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::settings::Timings;
+
+/// Time-outs in a row that mean that a connection hangs.
+const PATIENCE: u32 = 2;
+
+/// Aborts its task when dropped.
+#[derive(Debug)]
+pub(super) struct OwnedTask<T>(pub JoinHandle<T>);
+
+impl<T> Drop for OwnedTask<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A client that is connected again whatever happens to its connection.
+pub(super) struct Watched {
+    pub client: Client,
+    timeouts: AtomicU32,
+    hangs: Notify,
+    /// Why there is no connection, while there is none.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Watched {
+    /// Connects, now and for as long as the task is kept.
+    pub fn start(client: Client, timings: Timings) -> (Arc<Self>, OwnedTask<()>) {
+        let watched =
+            Arc::new(Self { client, timeouts: AtomicU32::new(0), hangs: Notify::new(), trouble: Mutex::new(None) });
+        let task = tokio::spawn(Arc::clone(&watched).watch(timings));
+        (watched, OwnedTask(task))
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.client.state() == ClientState::Connected
+    }
+
+    /// Learns from the outcome of a command.
+    pub fn note<T>(&self, outcome: &Result<T, FredError>) {
+        match outcome {
+            Err(error) if *error.kind() == ErrorKind::Timeout => {
+                metrics::counter!("cardwire_redis_timeouts_total").increment(1);
+                if self.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= PATIENCE {
+                    self.reconnect();
+                }
+            }
+            _ => self.timeouts.store(0, Ordering::Relaxed),
+        }
+    }
+
+    /// Has the connection thrown away and made anew, unless that is going on already.
+    pub fn reconnect(&self) {
+        if self.is_connected() {
+            self.hangs.notify_one();
+        }
+    }
+
+    /// Why there is no connection now.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    async fn watch(self: Arc<Self>, timings: Timings) {
+        loop {
+            let mut errors = self.client.error_rx();
+            let mut reconnects = self.client.reconnect_rx();
+            let mut connection: OwnedTask<_> = OwnedTask::from(self.client.connect());
+            loop {
+                tokio::select! {
+                    ended = &mut connection.0 => {
+                        // It ends only by a defect or a setting that can never work.
+                        let why = format!("the connection's task ended: {ended:?}");
+                        tracing::error!(why, "Redis connection is started anew");
+                        self.set_trouble(Some(why));
+                        break;
+                    }
+                    error = errors.recv() => match error {
+                        Ok((error, _)) => {
+                            let why = error.to_string();
+                            if self.trouble().is_none() {
+                                tracing::warn!(why, "Redis connection lost");
+                            }
+                            self.set_trouble(Some(why));
+                        }
+                        Err(RecvError::Lagged(_)) => {}
+                        Err(RecvError::Closed) => break,
+                    },
+                    reconnected = reconnects.recv() => match reconnected {
+                        Ok(server) => {
+                            if self.trouble().is_some() {
+                                tracing::info!(%server, "Redis connection is back");
+                            }
+                            self.set_trouble(None);
+                        }
+                        Err(RecvError::Lagged(_)) => self.set_trouble(None),
+                        Err(RecvError::Closed) => break,
+                    },
+                    () = self.hangs.notified() => {
+                        if !self.is_connected() {
+                            continue;
+                        }
+                        eprintln!("{:?} force", std::time::SystemTime::now());
+                        metrics::counter!("cardwire_redis_forced_reconnections_total").increment(1);
+                        self.set_trouble(Some("it does not answer".into()));
+                        // fred's router may hang itself, in a write to the connection that hangs.
+                        let r = timeout(timings.connect * 2, self.client.force_reconnection()).await; eprintln!("{:?} forced {r:?} {:?}", std::time::SystemTime::now(), self.client.state());match r {
+                            Ok(Ok(())) => {
+                                self.timeouts.store(0, Ordering::Relaxed);
+                                self.set_trouble(None);
+                            }
+                            Ok(Err(error)) => self.set_trouble(Some(error.to_string())),
+                            Err(_) if self.is_connected() => break,
+                            Err(_) => {}
+                        }
+                    }
+                }
+            }
+            drop(connection);
+            sleep(timings.reconnect_step).await;
+        }
+    }
+}
+
+impl From<ConnectHandle> for OwnedTask<Result<(), FredError>> {
+    fn from(handle: ConnectHandle) -> Self {
+        Self(handle)
+    }
+}

@@ -1,0 +1,62 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::connection::{Connection, Repeat};
+use super::{keys, scripts};
+use crate::error::{Error, Result};
+use crate::queue::Queue;
+use crate::registry::{WorkerId, WorkerInfo, WorkerRegistry};
+
+/// Workers of all processes. Times are by Redis' clock.
+#[derive(Clone)]
+pub struct RedisWorkerRegistry {
+    connection: Connection,
+    remembered: Duration,
+}
+
+impl RedisWorkerRegistry {
+    /// `remembered` is how long after its last beat a worker is listed.
+    pub fn new(connection: Connection, remembered: Duration) -> Self {
+        Self { connection, remembered }
+    }
+
+    fn remembered_ms(&self) -> i64 {
+        i64::try_from(self.remembered.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+#[async_trait]
+impl WorkerRegistry for RedisWorkerRegistry {
+    async fn beat(&self, worker: &WorkerInfo) -> Result<()> {
+        let shown = serde_json::to_string(worker).map_err(|error| Error::Corrupt("worker", error.to_string()))?;
+        let keys = vec![keys::workers(worker.queue).into()];
+        let args = vec![worker.id.to_string().into(), shown.into(), self.remembered_ms().into()];
+        self.connection.script::<()>(&scripts::BEAT, keys, args, Repeat::Harmless).await
+    }
+
+    async fn leave(&self, queue: Queue, worker: WorkerId) -> Result<()> {
+        let args = vec![keys::workers(queue).into(), worker.to_string().into()];
+        self.connection.command::<i64>("HDEL", args, Repeat::Harmless).await.map(|_| ())
+    }
+
+    async fn list(&self) -> Result<Vec<WorkerInfo>> {
+        let mut workers = Vec::new();
+        for queue in Queue::ALL {
+            let (keys, args) = (vec![keys::workers(queue).into()], vec![self.remembered_ms().into()]);
+            let values: Vec<String> = self.connection.script(&scripts::WORKERS, keys, args, Repeat::Harmless).await?;
+            // What somebody else wrote there, or another version, is not shown.
+            workers.extend(values.iter().filter_map(|value| read(value)));
+        }
+        workers.sort_by_key(|worker| worker.id);
+        Ok(workers)
+    }
+}
+
+fn read(value: &str) -> Option<WorkerInfo> {
+    let (seen_ms, shown) = value.split_once('|')?;
+    let last_seen = Timestamp::from_millisecond(seen_ms.parse().ok()?).ok()?;
+    let worker: WorkerInfo = serde_json::from_str(shown).ok()?;
+    Some(WorkerInfo { last_seen, ..worker })
+}

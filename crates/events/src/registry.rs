@@ -1,0 +1,55 @@
+//! Who works: each worker process says now and then that it is alive.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+use crate::error::Result;
+use crate::queue::Queue;
+
+/// One run of a worker process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkerId(Ulid);
+
+impl WorkerId {
+    pub fn generate() -> Self {
+        Self(Ulid::generate())
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a worker says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerInfo {
+    pub id: WorkerId,
+    pub queue: Queue,
+    pub host: String,
+    pub pid: u32,
+    pub version: String,
+    pub started_at: Timestamp,
+    /// By the registry's clock, whatever the worker says.
+    pub last_seen: Timestamp,
+    /// Events with an outcome since the start.
+    pub processed: u64,
+}
+
+/// Keeps what workers said last, for people to look at. Nothing depends on it.
+#[async_trait]
+pub trait WorkerRegistry: Send + Sync {
+    /// Notes that the worker is alive. It is forgotten some time after the last beat.
+    async fn beat(&self, worker: &WorkerInfo) -> Result<()>;
+    /// The worker ends.
+    async fn leave(&self, queue: Queue, worker: WorkerId) -> Result<()>;
+    /// Those of all queues seen lately, oldest first.
+    async fn list(&self) -> Result<Vec<WorkerInfo>>;
+}

@@ -1,0 +1,9 @@
+//! The queues over their ports, and the Redis protocol against a real server.
+
+mod faults;
+mod measure;
+mod protocol;
+mod queues;
+mod registry;
+mod server;
+mod support;

@@ -1,0 +1,273 @@
+//! The only place that chooses adapters. Everything behind it knows ports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cardwire_domain::accounts::AccountRepository;
+use cardwire_domain::analytics::Analytics;
+use cardwire_domain::collection::CollectionRepository;
+use cardwire_domain::feed::FeedRepository;
+use cardwire_domain::library::LibraryRepository;
+use cardwire_domain::records::RecordPublisher;
+use cardwire_domain::search::SearchIndex;
+use cardwire_domain::{Store, SystemClock};
+use cardwire_events::memory::{
+    InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry,
+};
+use cardwire_events::redis::{Connection, RedisEventPublisher, RedisEventSubscriber, RedisWorkerRegistry, Topology, agree};
+use cardwire_events::relay::RelaySettings;
+use cardwire_events::worker::LEASE;
+use cardwire_events::{
+    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Queue, Relay, Wake, WorkerRegistry,
+};
+use cardwire_saga::{CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore};
+use cardwire_storage::memory::InMemoryStore;
+use cardwire_storage::postgres::{PoolSettings, PostgresStore, SchemaError};
+use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, SearchHandler};
+use secrecy::ExposeSecret as _;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::readiness::Readiness;
+use crate::settings::{Address, RedisSettings, RedisTopology, Settings, SettingsError};
+
+/// How long a worker is listed after it last said that it is alive.
+const REMEMBER_WORKERS: Duration = Duration::from_secs(30);
+/// How often to look for a server that could not be reached at the start.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a process is plugged into. Clones share it.
+#[derive(Clone)]
+pub struct Adapters {
+    pub store: Arc<dyn Store>,
+    pub library: Arc<dyn LibraryRepository>,
+    pub collections: Arc<dyn CollectionRepository>,
+    pub feed: Arc<dyn FeedRepository>,
+    pub search: Arc<dyn SearchIndex>,
+    pub analytics: Arc<dyn Analytics>,
+    pub accounts: Arc<dyn AccountRepository>,
+    pub log: Arc<dyn EventLog>,
+    pub publisher: Arc<dyn EventPublisher>,
+    pub registry: Arc<dyn WorkerRegistry>,
+    pub saga_store: Arc<dyn SagaStateStore>,
+    pub saga: Arc<CardCollectionSaga>,
+    records: Option<Arc<dyn RecordPublisher>>,
+    wake: Wake,
+    transport: Transport,
+    database: Option<PostgresStore>,
+}
+
+#[derive(Clone)]
+enum Transport {
+    Memory(InMemoryQueues),
+    Redis { connection: Connection, partitions: u16 },
+}
+
+impl Adapters {
+    /// Plugs everything together without waiting for any server. Call it on the runtime that is to drive the connections.
+    pub fn plug(settings: &Settings) -> anyhow::Result<Self> {
+        let wake = Wake::default();
+        let transport = if settings.use_in_memory_events {
+            Transport::Memory(InMemoryQueues::default())
+        } else {
+            let connection = Connection::open(connection_settings(&settings.redis)).context("connecting to Redis")?;
+            Transport::Redis { connection, partitions: settings.redis.partitions }
+        };
+        match &settings.database {
+            None => {
+                let store = InMemoryStore::new(Arc::new(SystemClock), wake.clone());
+                Ok(Self::over(store, None, wake, transport, settings))
+            }
+            Some(database) => {
+                let pool = PoolSettings { max_connections: database.max_connections, ..PoolSettings::default() };
+                let store = PostgresStore::new(database.url.expose_secret(), pool, wake.clone())
+                    .map_err(|error| SettingsError::value("DATABASE_URL", error.to_string()))?;
+                Ok(Self::over(store.clone(), Some(store), wake, transport, settings))
+            }
+        }
+    }
+
+    fn over<S>(store: S, database: Option<PostgresStore>, wake: Wake, transport: Transport, settings: &Settings) -> Self
+    where
+        S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
+        S: AccountRepository + EventLog + 'static,
+    {
+        let store = Arc::new(store);
+        let (publisher, registry, saga_store): (
+            Arc<dyn EventPublisher>,
+            Arc<dyn WorkerRegistry>,
+            Arc<dyn SagaStateStore>,
+        ) = match &transport {
+            Transport::Memory(queues) => (
+                Arc::new(InMemoryEventPublisher::new(queues.clone())),
+                Arc::new(InMemoryWorkerRegistry::new(REMEMBER_WORKERS)),
+                Arc::new(InMemorySagaStateStore::new(Arc::new(SystemClock))),
+            ),
+            Transport::Redis { connection, partitions } => (
+                Arc::new(RedisEventPublisher::new(connection.clone(), *partitions)),
+                Arc::new(RedisWorkerRegistry::new(connection.clone(), REMEMBER_WORKERS)),
+                Arc::new(RedisSagaStateStore::new(connection.clone(), *partitions)),
+            ),
+        };
+        let log: Arc<dyn EventLog> = store.clone();
+        let feed: Arc<dyn FeedRepository> = store.clone();
+        let saga = CardCollectionSaga::new(saga_store.clone(), feed.clone(), log.clone(), SagaSettings::default());
+        let records = settings.use_fake_publishers.then(|| Arc::new(FakeRecordPublisher::default()) as _);
+        Self {
+            store: store.clone(),
+            library: store.clone(),
+            collections: store.clone(),
+            feed,
+            search: store.clone(),
+            analytics: store.clone(),
+            accounts: store,
+            log,
+            publisher,
+            registry,
+            saga_store,
+            saga: Arc::new(saga),
+            records,
+            wake,
+            transport,
+            database,
+        }
+    }
+
+    /// Checks that the servers are fit for Cardwire: the schema is there, Redis is new enough and keeps what it is given.
+    /// Waits for servers that cannot be reached, until `stop`; an error means that they are not fit.
+    pub async fn verify(&self, settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            verified = async {
+                self.verify_database().await?;
+                self.verify_redis(settings).await
+            } => verified,
+        }
+    }
+
+    async fn verify_database(&self) -> anyhow::Result<()> {
+        let Some(database) = &self.database else { return Ok(()) };
+        let mut said = false;
+        loop {
+            match database.check_schema().await {
+                Ok(()) => return Ok(()),
+                Err(SchemaError::Unavailable(error)) => {
+                    if !said {
+                        tracing::warn!(error, "waiting for PostgreSQL");
+                    }
+                    said = true;
+                    sleep(LOOK_AGAIN).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn verify_redis(&self, settings: &Settings) -> anyhow::Result<()> {
+        let Transport::Redis { connection, partitions } = &self.transport else { return Ok(()) };
+        let mut said = false;
+        loop {
+            let checked = async {
+                connection.check_server(settings.redis.allow_any_maxmemory_policy).await?;
+                for queue in Queue::ALL {
+                    agree(connection, queue, *partitions).await?;
+                }
+                Ok(())
+            };
+            match checked.await {
+                Ok(()) => return Ok(()),
+                Err(cardwire_events::Error::Misconfigured(_, why)) => {
+                    return Err(SettingsError::contradiction(format!("Redis: {why}")).into());
+                }
+                Err(error) => {
+                    if !said {
+                        tracing::warn!(%error, "waiting for Redis");
+                    }
+                    said = true;
+                    sleep(LOOK_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Brings the schema of the database up to date.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        let database = self.database.as_ref().context("there is no database to migrate: USE_MOCK_REPOS is true")?;
+        Ok(database.migrate().await?)
+    }
+
+    /// Adds the checks that tell whether this process can do its work. `web` accepts without Redis: the event log holds.
+    pub fn watch(&self, readiness: &Readiness, needs_redis: bool) {
+        let store = self.store.clone();
+        readiness.check("store", move || {
+            let store = store.clone();
+            async move { store.ping().await.map_err(|error| error.to_string()) }
+        });
+        if let (Transport::Redis { connection, .. }, true) = (&self.transport, needs_redis) {
+            let connection = connection.clone();
+            readiness.check("redis", move || {
+                let connection = connection.clone();
+                async move { connection.ping().await.map_err(|error| error.to_string()) }
+            });
+        }
+    }
+
+    pub fn relay(&self, settings: &Settings) -> Relay {
+        let relay = RelaySettings {
+            max_depth: settings.relay_max_depth,
+            keep: settings.keep_events,
+            ..RelaySettings::default()
+        };
+        Relay::new(self.log.clone(), self.publisher.clone(), self.wake.clone(), relay)
+    }
+
+    pub fn subscriber(&self, queue: Queue) -> anyhow::Result<Arc<dyn EventSubscriber>> {
+        Ok(match &self.transport {
+            Transport::Memory(queues) => Arc::new(InMemoryEventSubscriber::new(queues, queue)),
+            Transport::Redis { connection, partitions } => {
+                Arc::new(RedisEventSubscriber::new(connection.clone(), queue, *partitions, LEASE)?)
+            }
+        })
+    }
+
+    pub fn worker(
+        &self,
+        queue: Queue,
+        subscriber: Arc<dyn EventSubscriber>,
+        settings: &Settings,
+    ) -> EventWorker {
+        EventWorker::new(queue, settings.queue(queue), subscriber, self.handler(queue), self.log.clone())
+    }
+
+    fn handler(&self, queue: Queue) -> Arc<dyn EventHandler> {
+        match queue {
+            Queue::Feeds => {
+                Arc::new(FeedHandler::new(self.saga.clone(), self.log.clone(), self.records.clone()))
+            }
+            Queue::Search => Arc::new(SearchHandler::new(self.search.clone())),
+            Queue::Analytics => Arc::new(AnalyticsHandler::new(self.analytics.clone())),
+        }
+    }
+}
+
+fn connection_settings(redis: &RedisSettings) -> cardwire_events::redis::RedisSettings {
+    let plain = |secret: &Option<secrecy::SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
+    let address = |address: &Address| (address.host.clone(), address.port);
+    let topology = match &redis.topology {
+        RedisTopology::Standalone(node) => Topology::Standalone { node: address(node) },
+        RedisTopology::Sentinel { sentinels, master, password } => Topology::Sentinel {
+            sentinels: sentinels.iter().map(address).collect(),
+            master: master.clone(),
+            password: plain(password),
+        },
+        RedisTopology::Cluster { nodes } => Topology::Cluster { nodes: nodes.iter().map(address).collect() },
+    };
+    cardwire_events::redis::RedisSettings {
+        username: plain(&redis.username),
+        password: plain(&redis.password),
+        database: (redis.database != 0).then_some(redis.database),
+        tls: redis.tls,
+        ..cardwire_events::redis::RedisSettings::new(topology)
+    }
+}

@@ -1,0 +1,79 @@
+//! The workers of all queues inside the web process, for deployments whose events are in memory.
+
+use std::time::Duration;
+
+use cardwire_events::Queue;
+use cardwire_saga::FlushLoop;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::Adapters;
+use crate::settings::Settings;
+
+/// How often a drain looks whether everything has had its effect.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Relay, workers and flush loop, as tasks of this process.
+pub struct InMemoryEventWorkerProcess {
+    adapters: Adapters,
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+/// What a drain left behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Windows that were written before they were due.
+    pub windows: usize,
+    /// Events of which an effect is still missing: they wait in the event log for the next start.
+    pub owed: u64,
+}
+
+impl InMemoryEventWorkerProcess {
+    /// Must be called on the runtime that is to run the workers.
+    pub fn start(adapters: &Adapters, settings: &Settings) -> anyhow::Result<Self> {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let relay = adapters.relay(settings);
+        let stopped = stop.clone();
+        tasks.spawn(async move { relay.run(stopped).await });
+        let flush = FlushLoop::new(adapters.saga.clone());
+        let stopped = stop.clone();
+        tasks.spawn(async move { flush.run(stopped).await });
+        for queue in Queue::ALL {
+            let worker = adapters.worker(queue, adapters.subscriber(queue)?, settings);
+            let stopped = stop.clone();
+            tasks.spawn(async move { worker.run(stopped).await });
+        }
+        Ok(Self { adapters: adapters.clone(), tasks, stop })
+    }
+
+    /// Works on until every accepted event has had its effect or `patience` is over, writing open windows at once; then stops.
+    /// Call it when nothing is accepted any more. If the future is dropped, the tasks are ended where they are.
+    pub async fn drain(mut self, patience: Duration) -> anyhow::Result<Drained> {
+        let mut drained = Drained::default();
+        let finished = tokio::time::timeout(patience, self.work_off(&mut drained)).await;
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended?;
+        }
+        match finished {
+            Ok(result) => result?,
+            Err(_) => tracing::warn!(owed = drained.owed, "not everything could be drained in time"),
+        }
+        tracing::info!(windows = drained.windows, owed = drained.owed, "workers drained");
+        Ok(drained)
+    }
+
+    async fn work_off(&self, drained: &mut Drained) -> anyhow::Result<()> {
+        loop {
+            drained.windows += self.adapters.saga.flush_all().await?.windows;
+            drained.owed = self.adapters.log.backlog().await?.iter().map(|queue| queue.owed).sum();
+            if drained.owed == 0 {
+                return Ok(());
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! From the command line to the exit code, the same for every binary.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{CommandFactory, FromArgMatches};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::cli::CliSettings;
+use crate::exit::Exit;
+use crate::health::HealthServer;
+use crate::readiness::Readiness;
+use crate::settings::{Environment, Role, Settings, names};
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+
+/// What a binary's own part is given.
+#[derive(Clone, Debug)]
+pub struct Process {
+    pub settings: Arc<Settings>,
+    /// Starting; to be told with [`Readiness::serve`] once everything is plugged in.
+    pub readiness: Readiness,
+    pub shutdown: Shutdown,
+}
+
+/// Runs a binary: parses its flags `C`, loads the settings, sets up telemetry, signals and the health server, then runs `main`
+/// on a multi-threaded runtime.
+///
+/// `main` returns once the token of [`Process::shutdown`] is cancelled and its work in flight is finished; it is dropped, and the
+/// process fails, when that takes longer than the deadline. All it accepted is in the log, so nothing is lost then.
+pub fn launch<C, F, Fut>(role: Role, main: F) -> ExitCode
+where
+    C: CommandFactory + FromArgMatches + AsRef<CliSettings>,
+    F: FnOnce(C, Process) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let cli = match parse::<C>(role, std::env::args_os()) {
+        Ok(cli) => cli,
+        // Exits 2 for what it does not understand, 0 for --help and --version.
+        Err(error) => error.exit(),
+    };
+    let exit = start(role, cli, main).unwrap_or_else(|error| {
+        // There is no log yet.
+        eprintln!("cardwire {role}: {error:#}");
+        Exit::of(&error)
+    });
+    exit.into()
+}
+
+/// Parses flags; the help names every environment variable.
+fn parse<C: CommandFactory + FromArgMatches>(
+    role: Role,
+    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+) -> Result<C, clap::Error> {
+    let mut command =
+        C::command().name(role.name()).about(role.about()).version(crate::VERSION).after_help(names::help());
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Errors are those from before there is a log; later ones are logged, and become exit codes.
+fn start<C, F, Fut>(role: Role, cli: C, main: F) -> anyhow::Result<Exit>
+where
+    C: AsRef<CliSettings>,
+    F: FnOnce(C, Process) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let settings = Settings::load(role, cli.as_ref(), &Environment::of_process()?)?;
+    if cli.as_ref().check_config {
+        std::io::stdout().write_all(settings.effective_lines().as_bytes()).context("printing the settings")?;
+        return Ok(Exit::Drained);
+    }
+    let metrics = telemetry::init(&settings)?;
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("another TLS provider was installed first"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    announce(&settings);
+    let result = runtime.block_on(Box::pin(run(Arc::new(settings), &metrics, |process| main(cli, process))));
+    // Blocking work that is still running has nobody left to tell its result.
+    runtime.shutdown_background();
+    Ok(match result {
+        Ok(()) => {
+            tracing::info!("drained");
+            Exit::Drained
+        }
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "stopped");
+            Exit::of(&error)
+        }
+    })
+}
+
+/// The health server outlives `main`, so that a draining process can be watched.
+async fn run<Fut>(
+    settings: Arc<Settings>,
+    metrics: &PrometheusHandle,
+    main: impl FnOnce(Process) -> Fut,
+) -> anyhow::Result<()>
+where
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let readiness = Readiness::default();
+    let shutdown = Shutdown::new(readiness.clone(), settings.shutdown_deadline);
+    shutdown.listen().context("listening for signals")?;
+    let addresses = settings.host.addresses(settings.metrics_port).context("resolving HOST")?;
+    let health = HealthServer::start(&addresses, &readiness, metrics)
+        .with_context(|| format!("listening on {}:{} (METRICS_PORT)", settings.host, settings.metrics_port))?;
+    let process = Process { settings, readiness, shutdown: shutdown.clone() };
+    let result = until_done(Box::pin(main(process)), &shutdown).await;
+    let stopped = health.stop().await.context("the health server failed");
+    result.and(stopped)
+}
+
+async fn until_done(main: impl Future<Output = anyhow::Result<()>>, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let result = tokio::select! {
+        result = main => result,
+        () = shutdown.overdue() => Err(anyhow::anyhow!("what was in flight was not finished in time")),
+    };
+    shutdown.begin();
+    result
+}
+
+fn announce(settings: &Settings) {
+    tracing::info!(
+        version = crate::VERSION,
+        role = settings.role.name(),
+        context = %settings.context(),
+        topology = settings.topology(),
+        publishing = settings.publishing(),
+        host = %settings.host,
+        metrics_port = settings.metrics_port,
+        "starting"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::error::ErrorKind;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn flags_are_parsed_and_others_are_a_usage_error() {
+        let parse = |arguments: &[&str]| parse::<Cli>(Role::Web, ["web"].iter().chain(arguments).map(Into::into));
+        let cli = parse(&["--check-config", "--port", "9000", "--log-format", "json"]).unwrap();
+        assert!(cli.settings.check_config);
+        assert_eq!((cli.settings.port, cli.settings.log_format.as_deref()), (Some(9000), Some("json")));
+
+        let check = |arguments: &[&str], kind| {
+            let error = parse(arguments).unwrap_err();
+            assert_eq!((error.kind(), error.exit_code()), (kind, Exit::Usage as i32), "{arguments:?}");
+        };
+        check(&["--nonsense"], ErrorKind::UnknownArgument);
+        check(&["extra"], ErrorKind::UnknownArgument);
+        check(&["--port", "0"], ErrorKind::ValueValidation);
+        check(&["--port", "70000"], ErrorKind::ValueValidation);
+        check(&["--log-format", "xml"], ErrorKind::InvalidValue);
+    }
+
+    #[test]
+    fn help_names_every_environment_variable() {
+        let help = parse::<Cli>(Role::Web, ["web", "--help"].map(Into::into)).unwrap_err();
+        assert_eq!(help.exit_code(), 0);
+        let text = help.to_string();
+        for name in names::NAMES {
+            assert!(text.contains(name.name), "{} is not in --help", name.name);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_outlasts_the_deadline_fails_the_process() {
+        let shutdown = || Shutdown::new(Readiness::default(), Duration::from_secs(25));
+
+        let drains = shutdown();
+        let token = drains.token().clone();
+        drains.begin();
+        let main = async move {
+            token.cancelled().await;
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            Ok(())
+        };
+        until_done(main, &drains).await.unwrap();
+
+        let hangs = shutdown();
+        hangs.begin();
+        let error = until_done(std::future::pending(), &hangs).await.unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Runtime);
+    }
+
+    #[tokio::test]
+    async fn a_failure_of_its_own_ends_the_process_and_its_readiness() {
+        let readiness = Readiness::default();
+        readiness.serve();
+        let shutdown = Shutdown::new(readiness.clone(), Duration::from_secs(25));
+        let error = until_done(async { anyhow::bail!("gone") }, &shutdown).await.unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Runtime);
+        assert!(!readiness.report().await.is_ready());
+    }
+}

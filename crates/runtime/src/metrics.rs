@@ -1,0 +1,85 @@
+//! Every metric of Cardwire. Who emits one writes its name out; this is where an operator finds what it means.
+
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+use Kind::{Counter, Gauge, Histogram};
+
+/// Name, kind, meaning with its labels.
+const METRICS: &[(&str, Kind, &str)] = &[
+    ("cardwire_build_info", Gauge, "1, labelled by version and role"),
+    ("cardwire_http_requests_total", Counter, "Requests answered, by method, route template and status"),
+    ("cardwire_http_request_duration_seconds", Histogram, "Time to the answer, by method and route template"),
+    ("cardwire_events_published_total", Counter, "Events that the relay put into queues, copies included, by queue"),
+    ("cardwire_events_swept_total", Counter, "Published events that had no effect in time and are published again"),
+    ("cardwire_relay_publish_seconds", Histogram, "One round of the relay: lease, publish, mark"),
+    ("cardwire_events_processed_total", Counter, "Events that a handler was done with, by queue"),
+    ("cardwire_events_failed_total", Counter, "Events that failed when run alone, by queue"),
+    ("cardwire_dead_letters_total", Counter, "Events that became dead letters, by queue"),
+    ("cardwire_entries_rejected_total", Counter, "Queue entries that are no event at all, by queue"),
+    ("cardwire_worker_rests_total", Counter, "Pauses because the store or the queue was away, by queue"),
+    ("cardwire_redis_timeouts_total", Counter, "Commands without an answer in time"),
+    ("cardwire_redis_forced_reconnections_total", Counter, "Connections thrown away because they hung"),
+    ("cardwire_sse_connections", Gauge, "Live readers of the feed"),
+    ("cardwire_saga_windows_flushed_total", Counter, "Windows written as activities"),
+    ("cardwire_saga_flush_lateness_seconds", Histogram, "How long after its due time a window was flushed"),
+    ("cardwire_saga_flush_failures_total", Counter, "Windows that failed to be flushed alone"),
+    ("cardwire_saga_dead_windows_total", Counter, "Windows given up, their events dead letters"),
+    (
+        "cardwire_saga_bypassed_events_total",
+        Counter,
+        "Events written without a window because the saga store refused them",
+    ),
+];
+
+/// Tells the recorder, so that `/metrics` carries the meanings.
+pub(crate) fn describe() {
+    for (name, kind, meaning) in METRICS {
+        match kind {
+            Counter => describe_counter!(*name, *meaning),
+            Gauge => describe_gauge!(*name, *meaning),
+            Histogram => describe_histogram!(*name, *meaning),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    fn sources(folder: &Path, found: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("target") {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_emitted_is_described_and_nothing_else() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let mut text = String::new();
+        for folder in ["crates", "bins"] {
+            sources(&root.join(folder), &mut text);
+        }
+        text.retain(|c| !c.is_whitespace());
+        let emitted: BTreeSet<&str> = ["counter!(\"", "gauge!(\"", "histogram!(\""]
+            .into_iter()
+            .flat_map(|start| text.split(start).skip(1))
+            .filter_map(|rest| rest.split('"').next())
+            .filter(|name| name.starts_with("cardwire_"))
+            .collect();
+        let described: BTreeSet<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
+        assert_eq!(emitted, described);
+    }
+}

@@ -1,0 +1,102 @@
+//! What `--check-config` prints.
+
+use std::collections::BTreeMap;
+
+use cardwire_events::{Queue, QueueSettings};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::Settings;
+use super::redis::{RedisTopology, list};
+
+/// What stands for a secret.
+const REDACTED: &str = "***";
+
+impl Settings {
+    /// The value of every setting, by name, secrets redacted. Empty: there is none.
+    pub fn effective(&self) -> BTreeMap<&'static str, String> {
+        let flag = |value: bool| value.to_string();
+        let secret = |value: Option<&SecretString>| value.map(|_| REDACTED.to_owned()).unwrap_or_default();
+        let mut values = BTreeMap::from([
+            ("APP_ENV", self.app_env.name().to_owned()),
+            ("USE_IN_MEMORY_EVENTS", flag(self.use_in_memory_events)),
+            ("USE_MOCK_REPOS", flag(self.use_mock_repos)),
+            ("USE_FAKE_PUBLISHERS", flag(self.use_fake_publishers)),
+            ("USE_MOCK_AUTH", flag(self.use_mock_auth)),
+            ("DATABASE_URL", shown_url(self.database.as_ref().map(|database| &database.url))),
+            ("REDIS_URL", shown_url(self.redis.url.as_ref())),
+            ("REDIS_PASSWORD", secret(self.redis.password.as_ref())),
+            ("HOST", self.host.to_string()),
+            ("PORT", self.port.to_string()),
+            ("METRICS_PORT", self.metrics_port.to_string()),
+            ("LOG_FORMAT", self.log_format.name().to_owned()),
+            ("RUST_LOG", self.log_filter.clone()),
+            ("METADATA_ALLOW_PRIVATE_HOSTS", flag(self.metadata_allow_private_hosts)),
+            ("APP__ADMINS", self.admins.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(",")),
+            ("APP__DATABASE__MAX_CONNECTIONS", self.max_connections.to_string()),
+            ("APP__EVENTS__KEEP_DAYS", (self.keep_events.as_secs() / 86_400).to_string()),
+            ("APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY", flag(self.redis.allow_any_maxmemory_policy)),
+            ("APP__REDIS__PARTITIONS", self.redis.partitions.to_string()),
+            ("APP__RELAY__MAX_DEPTH", self.relay_max_depth.to_string()),
+            ("APP__SHUTDOWN__DEADLINE_S", self.shutdown_deadline.as_secs().to_string()),
+        ]);
+        self.insert_topology(&mut values);
+        for queue in Queue::ALL {
+            let QueueSettings { attempts, backoff_ms, concurrency } = self.queue(queue);
+            let [attempts_name, backoff_name, concurrency_name] = super::queue_names(queue);
+            values.insert(attempts_name, attempts.to_string());
+            values.insert(backoff_name, backoff_ms.to_string());
+            values.insert(concurrency_name, concurrency.to_string());
+        }
+        values
+    }
+
+    /// `NAME=value` lines, sorted by name.
+    pub fn effective_lines(&self) -> String {
+        self.effective().into_iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+    }
+
+    fn insert_topology(&self, values: &mut BTreeMap<&'static str, String>) {
+        let (mut host, mut port) = (String::new(), String::new());
+        let (mut sentinels, mut master, mut sentinel_password, mut nodes) = (&[][..], "", "", String::new());
+        match &self.redis.topology {
+            RedisTopology::Standalone(address) => (host, port) = (address.host.clone(), address.port.to_string()),
+            RedisTopology::Sentinel { sentinels: all, master: name, password } => {
+                (sentinels, master) = (&all[..], name.as_str());
+                sentinel_password = if password.is_some() { REDACTED } else { "" };
+            }
+            RedisTopology::Cluster { nodes: all } => nodes = list(all),
+        }
+        let sentinel = |n: usize| sentinels.get(n).map(ToString::to_string).unwrap_or_default();
+        values.extend([
+            ("REDIS_HOST", host),
+            ("REDIS_PORT", port),
+            ("REDIS_SENTINEL_ENABLED", (!sentinels.is_empty()).to_string()),
+            ("REDIS_SENTINEL_1_HOST", sentinel(0)),
+            ("REDIS_SENTINEL_2_HOST", sentinel(1)),
+            ("REDIS_SENTINEL_3_HOST", sentinel(2)),
+            ("REDIS_SENTINEL_MASTER", master.to_owned()),
+            ("REDIS_SENTINEL_PASSWORD", sentinel_password.to_owned()),
+            ("REDIS_CLUSTER_NODES", nodes),
+        ]);
+    }
+}
+
+/// The URL without what lets somebody in: its password, a user name that stands alone (it may be a token), and its parameters,
+/// some of which are passwords too.
+fn shown_url(url: Option<&SecretString>) -> String {
+    let Some(url) = url else { return String::new() };
+    let Ok(mut url) = Url::parse(url.expose_secret()) else { return REDACTED.to_owned() };
+    let redacted = if url.password().is_some() {
+        url.set_password(Some(REDACTED))
+    } else if url.username().is_empty() {
+        Ok(())
+    } else {
+        url.set_username(REDACTED)
+    };
+    if url.query().is_some() {
+        url.set_query(Some(REDACTED));
+    }
+    url.set_fragment(None);
+    if redacted.is_ok() { url.into() } else { REDACTED.to_owned() }
+}

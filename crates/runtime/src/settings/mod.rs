@@ -1,0 +1,387 @@
+//! What a process is told: read once at start, checked as a whole, then passed around.
+//!
+//! A flag wins over the environment, the environment over `.env` (development only), `.env` over the defaults of
+//! [`names::NAMES`]. Nothing here reads or changes the process's environment but [`Environment::of_process`].
+
+mod effective;
+mod error;
+mod host;
+mod layers;
+pub mod names;
+mod redis;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use cardwire_domain::UserId;
+use cardwire_events::{Queue, QueueSettings};
+use secrecy::{ExposeSecret as _, SecretString};
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+pub use error::SettingsError;
+pub use host::{Address, Host};
+pub use layers::Environment;
+pub use redis::{RedisSettings, RedisTopology};
+
+use crate::cli::CliSettings;
+use layers::Layers;
+
+type Result<T, E = SettingsError> = std::result::Result<T, E>;
+
+/// Who a request without a token comes from under mock authentication. An admin.
+pub const MOCK_USER: &str = "did:plc:mock123";
+
+/// Which binary this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Web,
+    FeedWorker,
+    SearchWorker,
+    AnalyticsWorker,
+}
+
+impl Role {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Web => "web",
+            Self::FeedWorker => "feed-worker",
+            Self::SearchWorker => "search-worker",
+            Self::AnalyticsWorker => "analytics-worker",
+        }
+    }
+
+    /// What it does, for `--help`.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Web => "Cardwire's HTTP API and pages; also the workers when events are in memory",
+            Self::FeedWorker => "Turns Cardwire's events into activities of the feed",
+            Self::SearchWorker => "Keeps Cardwire's search index up to date",
+            Self::AnalyticsWorker => "Counts Cardwire's events for trends",
+        }
+    }
+
+    /// The queue that a worker drains.
+    pub const fn queue(self) -> Option<Queue> {
+        match self {
+            Self::Web => None,
+            Self::FeedWorker => Some(Queue::Feeds),
+            Self::SearchWorker => Some(Queue::Search),
+            Self::AnalyticsWorker => Some(Queue::Analytics),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppEnv {
+    Production,
+    Development,
+}
+
+impl AppEnv {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Development => "development",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+impl LogFormat {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pretty => "pretty",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// The named deployment contexts. They differ in adapters only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    Production,
+    LocalDev,
+    Hybrid,
+    LocalMock,
+    SingleProcess,
+}
+
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Production => "production",
+            Self::LocalDev => "local dev",
+            Self::Hybrid => "hybrid",
+            Self::LocalMock => "local mock",
+            Self::SingleProcess => "single process",
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    pub url: SecretString,
+    pub max_connections: u32,
+}
+
+/// Settings that fit together.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub role: Role,
+    pub app_env: AppEnv,
+    pub use_in_memory_events: bool,
+    pub use_mock_repos: bool,
+    pub use_fake_publishers: bool,
+    pub use_mock_auth: bool,
+    /// There unless the repositories are mocks; what `DATABASE_URL` says then is not used.
+    pub database: Option<DatabaseSettings>,
+    /// Not used with events in memory.
+    pub redis: RedisSettings,
+    pub host: Host,
+    pub port: u16,
+    pub metrics_port: u16,
+    pub log_format: LogFormat,
+    /// Directives of an [`EnvFilter`], known to be valid.
+    pub log_filter: String,
+    pub metadata_allow_private_hosts: bool,
+    /// The mock user among them under mock authentication.
+    pub admins: BTreeSet<UserId>,
+    feeds: QueueSettings,
+    search: QueueSettings,
+    analytics: QueueSettings,
+    /// Entries in a queue above which the relay leaves the rest in the log.
+    pub relay_max_depth: usize,
+    /// How long events stay in the log that are owed to nobody.
+    pub keep_events: Duration,
+    /// How long work in flight may take once the process is told to stop.
+    pub shutdown_deadline: Duration,
+    max_connections: u32,
+}
+
+impl Settings {
+    /// # Errors
+    /// The first value that breaks its rule, or the first values that do not go together.
+    pub fn load(role: Role, cli: &CliSettings, environment: &Environment) -> Result<Self> {
+        let layers = Layers::read(cli, environment)?;
+        let settings = Self::read(role, &layers, environment.terminal)?;
+        settings.check(&layers)?;
+        Ok(settings)
+    }
+
+    pub const fn queue(&self, queue: Queue) -> QueueSettings {
+        match queue {
+            Queue::Feeds => self.feeds,
+            Queue::Search => self.search,
+            Queue::Analytics => self.analytics,
+        }
+    }
+
+    pub const fn context(&self) -> Context {
+        if self.use_mock_repos {
+            Context::LocalMock
+        } else if self.use_in_memory_events {
+            Context::SingleProcess
+        } else if matches!(self.app_env, AppEnv::Production) {
+            Context::Production
+        } else if self.use_mock_auth || self.use_fake_publishers {
+            Context::Hybrid
+        } else {
+            Context::LocalDev
+        }
+    }
+
+    /// What carries events and what keeps data, without credentials.
+    pub fn topology(&self) -> String {
+        let store = match &self.database {
+            Some(database) => format!("PostgreSQL at {}", database_address(&database.url)),
+            None => "repositories in memory".to_owned(),
+        };
+        if self.use_in_memory_events {
+            format!("events in memory; {store}")
+        } else {
+            format!("{}; {store}", self.redis)
+        }
+    }
+
+    /// Where saved cards are written outside Cardwire.
+    pub const fn publishing(&self) -> &'static str {
+        if self.use_fake_publishers {
+            "records are kept in memory (USE_FAKE_PUBLISHERS=true)"
+        } else {
+            "nothing is published outside (USE_FAKE_PUBLISHERS=false)"
+        }
+    }
+
+    fn read(role: Role, layers: &Layers, terminal: bool) -> Result<Self> {
+        let app_env = match layers.text("APP_ENV") {
+            None | Some("production") => AppEnv::Production,
+            Some("development") => AppEnv::Development,
+            Some(other) => {
+                return Err(SettingsError::value(
+                    "APP_ENV",
+                    format!("must be production or development, not {other:?}"),
+                ));
+            }
+        };
+        let use_mock_repos = layers.flag("USE_MOCK_REPOS")?;
+        let use_mock_auth = layers.flag("USE_MOCK_AUTH")?;
+        let host = match layers.text("HOST") {
+            Some(text) => text.parse().map_err(|rule: String| SettingsError::value("HOST", rule))?,
+            None if app_env == AppEnv::Development => Host::LOOPBACK,
+            None => Host::EVERY,
+        };
+        let max_connections = layers.number("APP__DATABASE__MAX_CONNECTIONS", &(1..=1_000))?;
+        let url = layers.text("DATABASE_URL").map(database_url).transpose()?;
+        let seconds = layers.number("APP__SHUTDOWN__DEADLINE_S", &(1..=3_600))?;
+        let days: u64 = layers.number("APP__EVENTS__KEEP_DAYS", &(1..=36_500))?;
+        Ok(Self {
+            role,
+            app_env,
+            use_in_memory_events: layers.flag("USE_IN_MEMORY_EVENTS")?,
+            use_mock_repos,
+            use_fake_publishers: layers.flag("USE_FAKE_PUBLISHERS")?,
+            use_mock_auth,
+            database: url.filter(|_| !use_mock_repos).map(|url| DatabaseSettings { url, max_connections }),
+            redis: RedisSettings::read(layers)?,
+            host,
+            port: layers.number("PORT", &(1..=u16::MAX))?,
+            metrics_port: layers.number("METRICS_PORT", &(1..=u16::MAX))?,
+            log_format: log_format(layers.text("LOG_FORMAT"), terminal)?,
+            log_filter: log_filter(layers.text("RUST_LOG").unwrap_or("info"))?,
+            metadata_allow_private_hosts: layers.flag("METADATA_ALLOW_PRIVATE_HOSTS")?,
+            admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,
+            feeds: queue_settings(layers, Queue::Feeds)?,
+            search: queue_settings(layers, Queue::Search)?,
+            analytics: queue_settings(layers, Queue::Analytics)?,
+            relay_max_depth: layers.number("APP__RELAY__MAX_DEPTH", &(1..=100_000_000))?,
+            keep_events: Duration::from_secs(days * 86_400),
+            shutdown_deadline: Duration::from_secs(seconds),
+            max_connections,
+        })
+    }
+
+    /// Values that are right one by one and wrong together.
+    fn check(&self, layers: &Layers) -> Result<()> {
+        let refuse = |line: String| Err(SettingsError::Contradiction(line));
+        if self.role != Role::Web {
+            for (name, set) in
+                [("USE_IN_MEMORY_EVENTS", self.use_in_memory_events), ("USE_MOCK_REPOS", self.use_mock_repos)]
+            {
+                if set {
+                    let role = self.role;
+                    return refuse(format!(
+                        "{name}: what one process holds in memory a {role} cannot share; start only web"
+                    ));
+                }
+            }
+        }
+        if self.use_mock_repos && !self.use_in_memory_events {
+            return refuse(
+                "USE_MOCK_REPOS: mock repositories cannot work with Redis events across processes; \
+                 set USE_IN_MEMORY_EVENTS=true too"
+                    .to_owned(),
+            );
+        }
+        if !self.use_mock_repos && layers.text("DATABASE_URL").is_none() {
+            return refuse("DATABASE_URL: is missing; only USE_MOCK_REPOS=true does without".to_owned());
+        }
+        if self.use_mock_auth && self.app_env == AppEnv::Production {
+            return refuse(
+                "USE_MOCK_AUTH: is refused with APP_ENV=production, since anybody could be anybody".to_owned(),
+            );
+        }
+        if self.use_mock_auth && !self.host.is_loopback() {
+            return refuse(format!("USE_MOCK_AUTH: is refused on HOST={}, which is not a loopback address", self.host));
+        }
+        if self.role == Role::Web && self.port == self.metrics_port {
+            return refuse(format!("PORT and METRICS_PORT: must differ, both are {}", self.port));
+        }
+        Ok(())
+    }
+}
+
+/// Attempts, backoff and concurrency.
+const fn queue_names(queue: Queue) -> [&'static str; 3] {
+    match queue {
+        Queue::Feeds => {
+            ["APP__QUEUES__FEEDS__ATTEMPTS", "APP__QUEUES__FEEDS__BACKOFF_MS", "APP__QUEUES__FEEDS__CONCURRENCY"]
+        }
+        Queue::Search => {
+            ["APP__QUEUES__SEARCH__ATTEMPTS", "APP__QUEUES__SEARCH__BACKOFF_MS", "APP__QUEUES__SEARCH__CONCURRENCY"]
+        }
+        Queue::Analytics => [
+            "APP__QUEUES__ANALYTICS__ATTEMPTS",
+            "APP__QUEUES__ANALYTICS__BACKOFF_MS",
+            "APP__QUEUES__ANALYTICS__CONCURRENCY",
+        ],
+    }
+}
+
+fn queue_settings(layers: &Layers, queue: Queue) -> Result<QueueSettings> {
+    let [attempts, backoff_ms, concurrency] = queue_names(queue);
+    Ok(QueueSettings {
+        attempts: layers.number(attempts, &(1..=1_000))?,
+        backoff_ms: layers.number(backoff_ms, &(0..=3_600_000))?,
+        concurrency: layers.number(concurrency, &(1..=1_000))?,
+    })
+}
+
+fn log_format(text: Option<&str>, terminal: bool) -> Result<LogFormat> {
+    match text {
+        Some("pretty") => Ok(LogFormat::Pretty),
+        Some("json") => Ok(LogFormat::Json),
+        Some(other) => Err(SettingsError::value("LOG_FORMAT", format!("must be pretty or json, not {other:?}"))),
+        None if terminal => Ok(LogFormat::Pretty),
+        None => Ok(LogFormat::Json),
+    }
+}
+
+fn log_filter(text: &str) -> Result<String> {
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(SettingsError::value("RUST_LOG", format!("is no log filter: {error}"))),
+    }
+}
+
+fn admins(list: &str, use_mock_auth: bool) -> Result<BTreeSet<UserId>> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .chain(use_mock_auth.then_some(MOCK_USER))
+        .map(|text| UserId::parse(text).map_err(|_| SettingsError::value("APP__ADMINS", format!("{text:?} is no DID"))))
+        .collect()
+}
+
+fn database_url(text: &str) -> Result<SecretString> {
+    let url = Url::parse(text).map_err(|error| SettingsError::value("DATABASE_URL", format!("is no URL: {error}")))?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return Err(SettingsError::value("DATABASE_URL", "must start with postgres:// or postgresql://"));
+    }
+    Ok(SecretString::from(text))
+}
+
+fn database_address(url: &SecretString) -> String {
+    Url::parse(url.expose_secret()).map_or_else(
+        |_| String::new(),
+        |url| {
+            let host = url.host_str().filter(|host| !host.is_empty()).unwrap_or("localhost");
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{host}{port}{}", url.path())
+        },
+    )
+}

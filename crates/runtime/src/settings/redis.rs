@@ -1,0 +1,170 @@
+//! How Redis is reached.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use secrecy::SecretString;
+use url::Url;
+
+use super::error::SettingsError;
+use super::host::Address;
+use super::layers::Layers;
+
+/// One master carries all partitions of a queue in one slot each, so a Cluster needs more than one to spread over its masters.
+const CLUSTER_PARTITIONS: u16 = 8;
+const PORT: u16 = 6379;
+const SENTINEL_PORT: u16 = 26379;
+
+/// Where Redis is. Credentials, database and TLS hold for each topology: `REDIS_URL` gives them also where Sentinel or Cluster say
+/// which servers there are.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    pub topology: RedisTopology,
+    /// As it was given; only its credentials, database and TLS count unless the topology is standalone.
+    pub url: Option<SecretString>,
+    pub username: Option<SecretString>,
+    pub password: Option<SecretString>,
+    pub database: u8,
+    pub tls: bool,
+    /// Of each queue. All processes must agree.
+    pub partitions: u16,
+    /// Start although Redis may evict queues, locks and windows.
+    pub allow_any_maxmemory_policy: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum RedisTopology {
+    Standalone(Address),
+    Sentinel { sentinels: Vec<Address>, master: String, password: Option<SecretString> },
+    Cluster { nodes: Vec<Address> },
+}
+
+impl RedisSettings {
+    pub(super) fn read(layers: &Layers) -> Result<Self, SettingsError> {
+        let from_url = layers.text("REDIS_URL").map(FromUrl::parse).transpose()?;
+        let host = layers.text("REDIS_HOST").unwrap_or("localhost");
+        let port = layers.number("REDIS_PORT", &(1..=u16::MAX))?;
+        let apart = Address::parse(host, port).ok().filter(|address| address.port == port).ok_or_else(|| {
+            SettingsError::value("REDIS_HOST", format!("must be a host without a port, not {host:?}"))
+        })?;
+        let FromUrl { address, username, password, database, tls } = from_url.unwrap_or_else(|| FromUrl {
+            address: apart,
+            username: None,
+            password: layers.secret("REDIS_PASSWORD"),
+            database: 0,
+            tls: false,
+        });
+        let topology = topology(layers, address)?;
+        let clustered = matches!(topology, RedisTopology::Cluster { .. });
+        if clustered && database != 0 {
+            return Err(SettingsError::contradiction(
+                "REDIS_CLUSTER_NODES: Redis Cluster has no database but 0, which REDIS_URL names",
+            ));
+        }
+        let partitions = layers.number_if_set("APP__REDIS__PARTITIONS", &(1..=256))?;
+        Ok(Self {
+            topology,
+            url: layers.secret("REDIS_URL"),
+            username,
+            password,
+            database,
+            tls,
+            partitions: partitions.unwrap_or(if clustered { CLUSTER_PARTITIONS } else { 1 }),
+            allow_any_maxmemory_policy: layers.flag("APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY")?,
+        })
+    }
+}
+
+fn topology(layers: &Layers, standalone: Address) -> Result<RedisTopology, SettingsError> {
+    let address = |name: &'static str, text: &str, port| {
+        Address::parse(text, port).map_err(|rule| SettingsError::value(name, rule))
+    };
+    let mut sentinels = Vec::new();
+    for name in ["REDIS_SENTINEL_1_HOST", "REDIS_SENTINEL_2_HOST", "REDIS_SENTINEL_3_HOST"] {
+        if let Some(text) = layers.text(name) {
+            sentinels.push(address(name, text, SENTINEL_PORT)?);
+        }
+    }
+    let mut nodes = Vec::new();
+    for text in layers.text("REDIS_CLUSTER_NODES").into_iter().flat_map(|list| list.split(',')) {
+        nodes.push(address("REDIS_CLUSTER_NODES", text.trim(), PORT)?);
+    }
+    match (layers.flag("REDIS_SENTINEL_ENABLED")?, nodes.is_empty()) {
+        (true, false) => Err(SettingsError::contradiction(
+            "REDIS_SENTINEL_ENABLED and REDIS_CLUSTER_NODES: Redis is reached through Sentinel or as a Cluster, not both",
+        )),
+        (true, true) if sentinels.is_empty() => Err(SettingsError::contradiction(
+            "REDIS_SENTINEL_ENABLED: needs at least one of REDIS_SENTINEL_1_HOST, REDIS_SENTINEL_2_HOST, REDIS_SENTINEL_3_HOST",
+        )),
+        (true, true) => Ok(RedisTopology::Sentinel {
+            sentinels,
+            master: layers.text("REDIS_SENTINEL_MASTER").unwrap_or("mymaster").to_owned(),
+            password: layers.secret("REDIS_SENTINEL_PASSWORD"),
+        }),
+        (false, false) => Ok(RedisTopology::Cluster { nodes }),
+        (false, true) => Ok(RedisTopology::Standalone(standalone)),
+    }
+}
+
+struct FromUrl {
+    address: Address,
+    username: Option<SecretString>,
+    password: Option<SecretString>,
+    database: u8,
+    tls: bool,
+}
+
+impl FromUrl {
+    /// `redis[s]://[[user]:password@]host[:port][/database]`.
+    fn parse(text: &str) -> Result<Self, SettingsError> {
+        let wrong = |rule: &str| SettingsError::value("REDIS_URL", rule);
+        let url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
+        let tls = match url.scheme() {
+            "redis" => false,
+            "rediss" => true,
+            _ => return Err(wrong("must start with redis:// or rediss://")),
+        };
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| wrong("must name a host"))?;
+        let address = Address::parse(host, PORT).map_err(|_| wrong("must name a host"))?;
+        let port = url.port().unwrap_or(PORT);
+        if port == 0 {
+            return Err(wrong("must have a port from 1 to 65535"));
+        }
+        let database = match url.path().trim_matches('/') {
+            "" => 0,
+            number => number.parse().map_err(|_| wrong("must end in a database number, such as /0, or in none"))?,
+        };
+        let decoded = |part: &str| percent_decode_str(part).decode_utf8().map(|text| text.into_owned());
+        let undecodable = |_| wrong("must have UTF-8 credentials");
+        let username =
+            Some(url.username()).filter(|name| !name.is_empty()).map(decoded).transpose().map_err(undecodable)?;
+        let password = url.password().map(decoded).transpose().map_err(undecodable)?;
+        Ok(Self {
+            address: Address { port, ..address },
+            username: username.map(SecretString::from),
+            password: password.filter(|text| !text.is_empty()).map(SecretString::from),
+            database,
+            tls,
+        })
+    }
+}
+
+/// What an operator wants to see at start; no credentials.
+impl fmt::Display for RedisSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.topology {
+            RedisTopology::Standalone(address) => write!(f, "Redis at {address}")?,
+            RedisTopology::Sentinel { sentinels, master, .. } => {
+                write!(f, "Redis Sentinel master {master} through {}", list(sentinels))?;
+            }
+            RedisTopology::Cluster { nodes } => write!(f, "Redis Cluster at {}", list(nodes))?,
+        }
+        let tls = if self.tls { ", TLS" } else { "" };
+        let plural = if self.partitions == 1 { "" } else { "s" };
+        write!(f, "{tls}, {} partition{plural}", self.partitions)
+    }
+}
+
+pub(super) fn list(addresses: &[Address]) -> String {
+    addresses.iter().map(Address::to_string).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,395 @@
+//! The rules of the settings, one table for each.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use super::names::NAMES;
+use super::*;
+
+const DATABASE: &str = "postgres://localhost/cardwire";
+
+fn environment(text: &str) -> Environment {
+    let variables = text
+        .split_whitespace()
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').expect("NAME=value");
+            (name.to_owned(), value.to_owned())
+        })
+        .collect();
+    Environment { variables, dotenv: None, terminal: false }
+}
+
+fn load_as(role: Role, text: &str) -> Result<Settings> {
+    Settings::load(role, &CliSettings::default(), &environment(text))
+}
+
+fn load(text: &str) -> Result<Settings> {
+    load_as(Role::Web, text)
+}
+
+/// Of a web process with a database.
+fn valid(text: &str) -> Settings {
+    load(&format!("DATABASE_URL={DATABASE} {text}")).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn shown(settings: &Settings, name: &str) -> String {
+    settings.effective().remove(name).unwrap_or_else(|| panic!("{name} is not shown"))
+}
+
+#[test]
+fn defaults_are_those_of_the_contract() {
+    let settings = valid("");
+    let check = |name, expected| assert_eq!(shown(&settings, name), expected, "{name}");
+    check("APP_ENV", "production");
+    for name in ["USE_IN_MEMORY_EVENTS", "USE_MOCK_REPOS", "USE_FAKE_PUBLISHERS", "USE_MOCK_AUTH"] {
+        check(name, "false");
+    }
+    check("REDIS_URL", "");
+    check("REDIS_HOST", "localhost");
+    check("REDIS_PORT", "6379");
+    check("REDIS_PASSWORD", "");
+    check("REDIS_SENTINEL_ENABLED", "false");
+    check("REDIS_CLUSTER_NODES", "");
+    check("HOST", "[::]");
+    check("PORT", "8080");
+    check("METRICS_PORT", "9091");
+    check("LOG_FORMAT", "json");
+    check("RUST_LOG", "info");
+    check("METADATA_ALLOW_PRIVATE_HOSTS", "false");
+    check("APP__ADMINS", "");
+    check("APP__DATABASE__MAX_CONNECTIONS", "10");
+    check("APP__EVENTS__KEEP_DAYS", "30");
+    check("APP__REDIS__PARTITIONS", "1");
+    check("APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY", "false");
+    check("APP__RELAY__MAX_DEPTH", "50000");
+    check("APP__SHUTDOWN__DEADLINE_S", "25");
+    for queue in Queue::ALL {
+        assert_eq!(settings.queue(queue), QueueSettings::of(queue), "{queue}");
+    }
+}
+
+#[test]
+fn settings_do_what_they_say() {
+    let check = |environment: &str, name: &str, expected: &str| {
+        assert_eq!(shown(&valid(environment), name), expected, "{environment}");
+    };
+    check("USE_FAKE_PUBLISHERS=1", "USE_FAKE_PUBLISHERS", "true");
+    check("USE_FAKE_PUBLISHERS=true", "USE_FAKE_PUBLISHERS", "true");
+    check("USE_FAKE_PUBLISHERS=0", "USE_FAKE_PUBLISHERS", "false");
+    check("APP_ENV=development", "HOST", "127.0.0.1");
+    check("APP_ENV=development HOST=::", "HOST", "[::]");
+    check("HOST= PORT= REDIS_URL= RUST_LOG=", "HOST", "[::]");
+    check("LOG_FORMAT=pretty", "LOG_FORMAT", "pretty");
+    check("APP__QUEUES__FEEDS__ATTEMPTS=5", "APP__QUEUES__FEEDS__ATTEMPTS", "5");
+    check("APP__QUEUES__SEARCH__BACKOFF_MS=10", "APP__QUEUES__SEARCH__BACKOFF_MS", "10");
+    check("APP__QUEUES__ANALYTICS__CONCURRENCY=1", "APP__QUEUES__ANALYTICS__CONCURRENCY", "1");
+    check("APP__ADMINS=did:plc:b,did:plc:a", "APP__ADMINS", "did:plc:a,did:plc:b");
+    check("APP_ENV=development USE_MOCK_AUTH=true", "APP__ADMINS", "did:plc:mock123");
+    check("REDIS_URL=rediss://cache:7000/2 REDIS_HOST=other REDIS_PASSWORD=p", "REDIS_HOST", "cache");
+    check("REDIS_URL=redis://cache REDIS_PORT=7001", "REDIS_PORT", "6379");
+    check("REDIS_URL=redis://cache REDIS_PASSWORD=p", "REDIS_PASSWORD", "");
+    check("REDIS_CLUSTER_NODES=a:7000,b", "REDIS_CLUSTER_NODES", "a:7000,b:6379");
+    check("REDIS_CLUSTER_NODES=a:7000", "APP__REDIS__PARTITIONS", "8");
+    check("REDIS_CLUSTER_NODES=a:7000 APP__REDIS__PARTITIONS=3", "APP__REDIS__PARTITIONS", "3");
+    let sentinel = "REDIS_SENTINEL_ENABLED=true REDIS_SENTINEL_1_HOST=a REDIS_SENTINEL_2_HOST=b:1";
+    check(sentinel, "REDIS_SENTINEL_1_HOST", "a:26379");
+    check(sentinel, "REDIS_SENTINEL_2_HOST", "b:1");
+    check(sentinel, "REDIS_SENTINEL_MASTER", "mymaster");
+}
+
+#[test]
+fn a_terminal_gets_pretty_logs() {
+    let mut environment = environment(&format!("DATABASE_URL={DATABASE}"));
+    environment.terminal = true;
+    let settings = Settings::load(Role::Web, &CliSettings::default(), &environment).unwrap();
+    assert_eq!(settings.log_format, LogFormat::Pretty);
+}
+
+#[test]
+fn redis_credentials_are_decoded() {
+    let redis = valid("REDIS_URL=rediss://al%40ice:p%2Fw@cache/3").redis;
+    assert_eq!(redis.username.unwrap().expose_secret(), "al@ice");
+    assert_eq!(redis.password.unwrap().expose_secret(), "p/w");
+    assert_eq!((redis.database, redis.tls), (3, true));
+    let redis = valid("REDIS_HOST=cache REDIS_PASSWORD=p%2Fw").redis;
+    assert_eq!(redis.password.unwrap().expose_secret(), "p%2Fw");
+}
+
+#[test]
+fn values_that_break_their_rule_are_refused() {
+    let check = |pair: &str, expected: &str| {
+        let error = load(&format!("DATABASE_URL={DATABASE} {pair}")).expect_err(pair).to_string();
+        assert_eq!(error, expected, "{pair}");
+    };
+    for name in [
+        "USE_IN_MEMORY_EVENTS",
+        "USE_MOCK_REPOS",
+        "USE_FAKE_PUBLISHERS",
+        "USE_MOCK_AUTH",
+        "REDIS_SENTINEL_ENABLED",
+        "METADATA_ALLOW_PRIVATE_HOSTS",
+        "APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY",
+    ] {
+        for text in ["yes", "on", "TRUE", "True", "2", ""] {
+            check(&format!("{name}={text}"), &format!("{name}: must be true, false, 1 or 0, not {text:?}"));
+        }
+    }
+    check("APP_ENV=prod", "APP_ENV: must be production or development, not \"prod\"");
+    check("LOG_FORMAT=xml", "LOG_FORMAT: must be pretty or json, not \"xml\"");
+    check("HOST=a/b", "HOST: must be an IP address or a host name, not \"a/b\"");
+    check("PORT=0", "PORT: must be a whole number from 1 to 65535, not \"0\"");
+    check("PORT=65536", "PORT: must be a whole number from 1 to 65535, not \"65536\"");
+    check("PORT=on", "PORT: must be a whole number from 1 to 65535, not \"on\"");
+    check("METRICS_PORT=-1", "METRICS_PORT: must be a whole number from 1 to 65535, not \"-1\"");
+    check("REDIS_PORT=+1", "REDIS_PORT: must be a whole number from 1 to 65535, not \"+1\"");
+    check("REDIS_HOST=a:1", "REDIS_HOST: must be a host without a port, not \"a:1\"");
+    check("REDIS_URL=http://cache", "REDIS_URL: must start with redis:// or rediss://");
+    check("REDIS_URL=redis-cluster://cache", "REDIS_URL: must start with redis:// or rediss://");
+    check("REDIS_URL=cache:6379", "REDIS_URL: must start with redis:// or rediss://");
+    check("REDIS_URL=redis://", "REDIS_URL: must name a host");
+    check("REDIS_URL=redis://cache:0", "REDIS_URL: must have a port from 1 to 65535");
+    check("REDIS_URL=redis://cache:70000", "REDIS_URL: is no URL: invalid port number");
+    check("REDIS_URL=redis://cache/x", "REDIS_URL: must end in a database number, such as /0, or in none");
+    check("REDIS_CLUSTER_NODES=a:1,", "REDIS_CLUSTER_NODES: must be host or host:port, not \"\"");
+    check("REDIS_SENTINEL_2_HOST=a:x", "REDIS_SENTINEL_2_HOST: must be host or host:port, not \"a:x\"");
+    check("DATABASE_URL=mysql://x", "DATABASE_URL: must start with postgres:// or postgresql://");
+    check("DATABASE_URL=x", "DATABASE_URL: is no URL: relative URL without a base");
+    check("APP__ADMINS=alice", "APP__ADMINS: \"alice\" is no DID");
+    check("APP__REDIS__PARTITIONS=0", "APP__REDIS__PARTITIONS: must be a whole number from 1 to 256, not \"0\"");
+    check(
+        "APP__QUEUES__FEEDS__ATTEMPTS=0",
+        "APP__QUEUES__FEEDS__ATTEMPTS: must be a whole number from 1 to 1000, not \"0\"",
+    );
+    check("APP__QUEUES__FEEDS__ATTEMPT=5", "APP__QUEUES__FEEDS__ATTEMPT: there is no such setting");
+    check("APP__QUEUES__FEEDS=5", "APP__QUEUES__FEEDS: there is no such setting");
+    check("APP__NONSENSE=5", "APP__NONSENSE: there is no such setting");
+    check("APP__queues__feeds__attempts=5", "APP__queues__feeds__attempts: there is no such setting");
+    let error = load(&format!("DATABASE_URL={DATABASE} RUST_LOG=a=b=c")).unwrap_err().to_string();
+    assert!(error.starts_with("RUST_LOG: is no log filter"), "{error}");
+}
+
+#[test]
+fn contradictions_are_refused() {
+    let check = |role, environment: &str, expected: Option<&str>| {
+        let error = load_as(role, environment).err().map(|error| error.to_string());
+        match expected {
+            Some(start) => {
+                let error = error.unwrap_or_else(|| panic!("{role}: {environment} is accepted"));
+                assert!(error.starts_with(start) && !error.contains('\n'), "{role}: {environment}: {error}");
+            }
+            None => assert_eq!(error, None, "{role}: {environment}"),
+        }
+    };
+    let workers = [Role::FeedWorker, Role::SearchWorker, Role::AnalyticsWorker];
+    let all = [Role::Web, Role::FeedWorker, Role::SearchWorker, Role::AnalyticsWorker];
+
+    check(Role::Web, "USE_MOCK_REPOS=true", Some("USE_MOCK_REPOS: mock repositories cannot work with Redis events"));
+    check(Role::Web, "USE_MOCK_REPOS=true USE_IN_MEMORY_EVENTS=true", None);
+    check(Role::Web, "USE_IN_MEMORY_EVENTS=true", Some("DATABASE_URL: is missing"));
+    check(Role::Web, &format!("USE_IN_MEMORY_EVENTS=true DATABASE_URL={DATABASE}"), None);
+    for role in workers {
+        check(role, &format!("USE_IN_MEMORY_EVENTS=true DATABASE_URL={DATABASE}"), Some("USE_IN_MEMORY_EVENTS: "));
+        check(role, &format!("USE_MOCK_REPOS=true DATABASE_URL={DATABASE}"), Some("USE_MOCK_REPOS: "));
+    }
+    for role in all {
+        check(role, "", Some("DATABASE_URL: is missing"));
+        check(role, "DATABASE_URL=", Some("DATABASE_URL: is missing"));
+        let with = |rest: &str| format!("DATABASE_URL={DATABASE} {rest}");
+        check(role, &with(""), None);
+        check(role, &with("USE_MOCK_AUTH=true"), Some("USE_MOCK_AUTH: is refused with APP_ENV=production"));
+        check(
+            role,
+            &with("USE_MOCK_AUTH=1 APP_ENV=production HOST=127.0.0.1"),
+            Some("USE_MOCK_AUTH: is refused with APP_ENV"),
+        );
+        check(role, &with("USE_MOCK_AUTH=true APP_ENV=development"), None);
+        check(role, &with("USE_MOCK_AUTH=true APP_ENV=development HOST=localhost"), None);
+        for host in ["0.0.0.0", "[::]", "10.0.0.1", "example.com"] {
+            let environment = with(&format!("USE_MOCK_AUTH=true APP_ENV=development HOST={host}"));
+            check(role, &environment, Some(&format!("USE_MOCK_AUTH: is refused on HOST={host}")));
+        }
+        let sentinel = "REDIS_SENTINEL_ENABLED=true REDIS_SENTINEL_1_HOST=a";
+        check(role, &with(sentinel), None);
+        check(role, &with("REDIS_SENTINEL_ENABLED=true"), Some("REDIS_SENTINEL_ENABLED: needs at least one"));
+        check(role, &with("REDIS_SENTINEL_1_HOST=a REDIS_CLUSTER_NODES=b"), None);
+        let both = with(&format!("{sentinel} REDIS_CLUSTER_NODES=b:7000"));
+        check(role, &both, Some("REDIS_SENTINEL_ENABLED and REDIS_CLUSTER_NODES"));
+        check(role, &with("REDIS_CLUSTER_NODES=b REDIS_URL=redis://a/1"), Some("REDIS_CLUSTER_NODES: "));
+        let ports = (role == Role::Web).then_some("PORT and METRICS_PORT");
+        check(role, &with("PORT=9091"), ports);
+        check(role, &with("METRICS_PORT=8080"), ports);
+    }
+}
+
+#[test]
+fn flag_environment_dotenv_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let dotenv = folder.path().join(".env");
+    let mut file = std::fs::File::create(&dotenv).unwrap();
+    write!(
+        file,
+        "# local\nDATABASE_URL={DATABASE}\nPORT=1111\nexport METRICS_PORT='2222'\nRUST_LOG=debug\nEDITOR=vi\n"
+    )
+    .unwrap();
+    let check = |environment: &str, cli: &CliSettings, expected: &[(&str, &str)]| {
+        let mut environment = self::environment(environment);
+        environment.dotenv = Some(dotenv.clone());
+        let settings = Settings::load(Role::Web, cli, &environment).unwrap();
+        for (name, value) in expected {
+            assert_eq!(shown(&settings, name), *value, "{name}");
+        }
+    };
+    let none = CliSettings::default();
+    let port = CliSettings { port: Some(4444), ..CliSettings::default() };
+    let in_development = "APP_ENV=development PORT=3333";
+    check(in_development, &port, &[("PORT", "4444"), ("METRICS_PORT", "2222"), ("RUST_LOG", "debug")]);
+    check(in_development, &none, &[("PORT", "3333"), ("METRICS_PORT", "2222"), ("REDIS_PORT", "6379")]);
+    check("APP_ENV=development", &none, &[("PORT", "1111"), ("DATABASE_URL", DATABASE)]);
+    let production = format!("DATABASE_URL={DATABASE}");
+    check(&production, &none, &[("PORT", "8080"), ("METRICS_PORT", "9091"), ("RUST_LOG", "info")]);
+
+    let flags = CliSettings {
+        check_config: false,
+        host: Some("127.0.0.2".to_owned()),
+        port: Some(1),
+        metrics_port: Some(2),
+        database_url: Some("postgres://flag/db".to_owned()),
+        redis_url: Some("redis://flag".to_owned()),
+        log_format: Some("pretty".to_owned()),
+    };
+    let expected = [
+        ("HOST", "127.0.0.2"),
+        ("PORT", "1"),
+        ("METRICS_PORT", "2"),
+        ("DATABASE_URL", "postgres://flag/db"),
+        ("REDIS_URL", "redis://flag"),
+        ("LOG_FORMAT", "pretty"),
+    ];
+    check("HOST=::1 METRICS_PORT=3 DATABASE_URL=postgres://e/e REDIS_URL=redis://e LOG_FORMAT=json", &flags, &expected);
+}
+
+#[test]
+fn a_broken_dotenv_is_refused_in_development_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let dotenv = folder.path().join(".env");
+    let check = |content: &str, app_env: &str, expected: Option<&str>| {
+        std::fs::write(&dotenv, content).unwrap();
+        let mut environment = environment(&format!("DATABASE_URL={DATABASE} APP_ENV={app_env}"));
+        environment.dotenv = Some(dotenv.clone());
+        let error = Settings::load(Role::Web, &CliSettings::default(), &environment).err();
+        assert_eq!(error.map(|error| error.to_string()).as_deref(), expected, "{content}");
+    };
+    check("REDIS_PASSWORD='hunter2", "development", Some(".env: the line of \"REDIS_PASSWORD\" is not NAME=value"));
+    check("REDIS_PASSWORD='hunter2", "production", None);
+    check("APP__NONSENSE=1", "development", Some("APP__NONSENSE: there is no such setting"));
+    check("USE_MOCK_AUTH=yes", "development", Some("USE_MOCK_AUTH: must be true, false, 1 or 0, not \"yes\""));
+}
+
+#[test]
+fn contexts_have_their_names() {
+    let check = |environment: &str, context: &str, topology: &str| {
+        let settings = load(environment).unwrap_or_else(|error| panic!("{environment}: {error}"));
+        assert_eq!((settings.context().to_string().as_str(), settings.topology().as_str()), (context, topology));
+    };
+    let database = "DATABASE_URL=postgres://alice:hunter2@db:5433/cardwire";
+    check(
+        &format!("{database} REDIS_SENTINEL_ENABLED=1 REDIS_SENTINEL_1_HOST=a REDIS_SENTINEL_2_HOST=b"),
+        "production",
+        "Redis Sentinel master mymaster through a:26379,b:26379, 1 partition; PostgreSQL at db:5433/cardwire",
+    );
+    check(
+        &format!("{database} APP_ENV=development REDIS_CLUSTER_NODES=a,b APP__REDIS__PARTITIONS=4"),
+        "local dev",
+        "Redis Cluster at a:6379,b:6379, 4 partitions; PostgreSQL at db:5433/cardwire",
+    );
+    check(
+        &format!("{database} APP_ENV=development USE_MOCK_AUTH=1 USE_FAKE_PUBLISHERS=1 REDIS_URL=rediss://:hunter2@a"),
+        "hybrid",
+        "Redis at a:6379, TLS, 1 partition; PostgreSQL at db:5433/cardwire",
+    );
+    check(
+        &format!("{database} USE_IN_MEMORY_EVENTS=1"),
+        "single process",
+        "events in memory; PostgreSQL at db:5433/cardwire",
+    );
+    check(
+        &format!("{database} APP_ENV=development USE_IN_MEMORY_EVENTS=1 USE_MOCK_REPOS=1 USE_MOCK_AUTH=1"),
+        "local mock",
+        "events in memory; repositories in memory",
+    );
+}
+
+#[test]
+fn every_setting_is_shown_sorted_one_to_a_line() {
+    let settings = valid("");
+    let mut names: Vec<_> = NAMES.iter().map(|name| name.name).collect();
+    names.sort_unstable();
+    let lines = settings.effective_lines();
+    let shown: Vec<_> = lines.lines().map(|line| line.split_once('=').unwrap().0).collect();
+    assert_eq!(shown, names);
+}
+
+#[test]
+fn what_is_shown_can_be_given_again() {
+    let check = |text: &str| {
+        let settings = valid(text);
+        let mut environment = environment("");
+        environment.variables =
+            settings.effective().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let again = Settings::load(Role::Web, &CliSettings::default(), &environment);
+        let again = again.unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(again.effective(), settings.effective(), "{text}");
+    };
+    check("");
+    check("APP_ENV=development USE_MOCK_AUTH=1 APP__ADMINS=did:plc:a HOST=::1");
+    check("REDIS_SENTINEL_ENABLED=1 REDIS_SENTINEL_3_HOST=[::1] REDIS_SENTINEL_PASSWORD=p");
+    check("REDIS_CLUSTER_NODES=a,b:1 APP__QUEUES__FEEDS__ATTEMPTS=9");
+    check("REDIS_URL=redis://a:b@[::1]:7/3 APP__EVENTS__KEEP_DAYS=2");
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let check = |environment: &str, expected: &[(&str, &str)]| {
+        let settings = load(environment).unwrap_or_else(|error| panic!("{environment}: {error}"));
+        for (name, value) in expected {
+            assert_eq!(shown(&settings, name), *value, "{environment}");
+        }
+        for text in [settings.effective_lines(), format!("{settings:?}"), settings.topology()] {
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    };
+    check("DATABASE_URL=postgres://alice:hunter2@db/x", &[("DATABASE_URL", "postgres://alice:***@db/x")]);
+    check("DATABASE_URL=postgres://db/x?user=a&password=hunter2", &[("DATABASE_URL", "postgres://db/x?***")]);
+    check(
+        "DATABASE_URL=postgres://db/x REDIS_URL=redis://:hunter2@cache:7000/1",
+        &[("REDIS_URL", "redis://:***@cache:7000/1"), ("REDIS_PASSWORD", "***")],
+    );
+    check("DATABASE_URL=postgres://db/x REDIS_URL=redis://hunter2@cache", &[("REDIS_URL", "redis://***@cache")]);
+    check("DATABASE_URL=postgres://db/x REDIS_PASSWORD=hunter2", &[("REDIS_PASSWORD", "***")]);
+    check(
+        "DATABASE_URL=postgres://db/x REDIS_SENTINEL_ENABLED=1 REDIS_SENTINEL_1_HOST=s REDIS_SENTINEL_PASSWORD=hunter2",
+        &[("REDIS_SENTINEL_PASSWORD", "***"), ("REDIS_PASSWORD", "")],
+    );
+    let refused = |environment: &str| {
+        let error = load(environment).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    };
+    refused("DATABASE_URL=mysql://alice:hunter2@db/x");
+    refused("DATABASE_URL=postgres://alice:hunter2@db:99999/x");
+    refused("DATABASE_URL=postgres://db/x REDIS_URL=http://:hunter2@cache");
+    refused("DATABASE_URL=postgres://db/x REDIS_URL=redis://:hunter2@cache/x");
+}
+
+#[test]
+fn the_table_has_no_name_twice_and_its_defaults_are_in_force() {
+    let names: BTreeMap<_, _> = NAMES.iter().map(|name| (name.name, name.default)).collect();
+    assert_eq!(names.len(), NAMES.len());
+    // Shown empty because the topology makes them meaningless.
+    let unused = ["REDIS_SENTINEL_MASTER"];
+    let effective = valid("").effective();
+    for (name, default) in names {
+        if let Some(default) = default.filter(|_| !unused.contains(&name)) {
+            assert_eq!(effective[name], default, "{name}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Logs and metrics of a process.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::settings::{LogFormat, Settings};
+
+/// Seconds; from a fast script in Redis to a handler's time-out.
+const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Sets up the log, the metrics and the panic hook, once for the whole process.
+///
+/// # Errors
+/// When it was done before.
+pub fn init(settings: &Settings) -> anyhow::Result<PrometheusHandle> {
+    let filter = EnvFilter::builder().parse(&settings.log_filter).context("RUST_LOG")?;
+    let registry = tracing_subscriber::registry().with(filter);
+    match settings.log_format {
+        LogFormat::Pretty if std::io::stdout().is_terminal() => registry.with(fmt::layer()).try_init(),
+        // Colours are noise in a file.
+        LogFormat::Pretty => registry.with(fmt::layer().with_ansi(false)).try_init(),
+        LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true)).try_init(),
+    }
+    .context("setting up the log")?;
+    std::panic::set_hook(Box::new(log_panic));
+
+    let recorder = recorder().context("setting up metrics")?;
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).context("setting up metrics")?;
+    crate::metrics::describe();
+    metrics::gauge!("cardwire_build_info", "version" => crate::VERSION, "role" => settings.role.name()).set(1.0);
+    Ok(handle)
+}
+
+/// Collects metrics in buckets; somebody must run the handle's upkeep, as the health server does.
+pub(crate) fn recorder() -> Result<PrometheusRecorder, BuildError> {
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?;
+    Ok(builder.build_recorder())
+}
+
+/// A panic is one line of the log like any other event, instead of loose text on standard error.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("no message");
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
+    // Taken only with RUST_BACKTRACE.
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(backtrace));
+    tracing::error!(panic = message, location, thread, backtrace, "a thread panicked");
+}

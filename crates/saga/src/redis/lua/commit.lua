@@ -1,0 +1,33 @@
+-- Removes the events whose effect is committed.
+-- KEYS  1 due, then for each window: pending, lock
+-- ARGV  1 length of the pending keys' prefix, then for each window: owner token, number of event ids, event ids
+-- Returns 1.
+--
+-- Invariant: only the events named go. A window that has others left stays; it is due at once if the lock was still
+-- ours, else whoever holds it sees to it. Nobody else's lock is freed. The first write is HDEL, so a full Redis does
+-- not refuse. Repeating it changes nothing.
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local at = 2
+for k = 2, #KEYS, 2 do
+  local pending = KEYS[k]
+  local lock = KEYS[k + 1]
+  local key = string.sub(pending, ARGV[1] + 1)
+  local first = at + 2
+  local behind = first + ARGV[at + 1]
+  redis.call('HDEL', pending, 'failures')
+  for from = first, behind - 1, 1000 do
+    redis.call('HDEL', pending, unpack(ARGV, from, math.min(from + 999, behind - 1)))
+  end
+  local mine = redis.call('GET', lock) == ARGV[at]
+  if mine then
+    redis.call('DEL', lock)
+  end
+  if redis.call('EXISTS', pending) == 0 then
+    redis.call('ZREM', KEYS[1], key)
+  elseif mine then
+    redis.call('ZADD', KEYS[1], now, key)
+  end
+  at = behind
+end
+return 1

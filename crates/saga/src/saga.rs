@@ -1,0 +1,267 @@
+//! Gathers events into windows and writes windows into the feed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cardwire_domain::feed::FeedRepository;
+use cardwire_domain::{CollectedWindow, RecordedEvent};
+use cardwire_events::{EventLog, Failure, Outcome, Queue, QueueSettings, Verdict};
+use tokio::sync::Notify;
+use tracing::Instrument as _;
+
+use crate::pending::{PendingActivity, PendingEvent, gather};
+use crate::store::{self, ClaimedWindow, ReleaseReason, SagaStateStore};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SagaSettings {
+    /// Windows written in one transaction.
+    pub windows_per_flush: usize,
+    /// How often a window may fail alone before its events are dead letters.
+    pub attempts: u32,
+}
+
+impl Default for SagaSettings {
+    fn default() -> Self {
+        Self { windows_per_flush: 256, attempts: 3 }
+    }
+}
+
+/// What a flush came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    pub claimed: usize,
+    /// Written, and removed from the store.
+    pub windows: usize,
+    /// Events that took effect now; those of an interrupted earlier flush already had it.
+    pub events: usize,
+    /// Windows that failed and will be tried again.
+    pub failed: usize,
+    /// Windows whose events are dead letters now.
+    pub dead: usize,
+    /// What was away, so that the rest waits.
+    pub away: Option<String>,
+}
+
+/// What to do with a window that cannot be written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnFailure {
+    Count,
+    /// While draining there is no time between attempts that could help, so none is counted.
+    GiveBack,
+}
+
+/// The saga of a card being collected: events of one card and person become one activity.
+pub struct CardCollectionSaga {
+    store: Arc<dyn SagaStateStore>,
+    feed: Arc<dyn FeedRepository>,
+    log: Arc<dyn EventLog>,
+    settings: SagaSettings,
+    full: Notify,
+}
+
+impl CardCollectionSaga {
+    pub fn new(
+        store: Arc<dyn SagaStateStore>,
+        feed: Arc<dyn FeedRepository>,
+        log: Arc<dyn EventLog>,
+        settings: SagaSettings,
+    ) -> Self {
+        Self { store, feed, log, settings, full: Notify::new() }
+    }
+
+    pub const fn settings(&self) -> &SagaSettings {
+        &self.settings
+    }
+
+    /// Merges events into their windows. One outcome for each, in order; an event that makes no activity is rejected, since
+    /// nobody here would ever take it off the ledger.
+    ///
+    /// When the store is full or holds what is not ours, the events go straight into the feed. Dropped: any of the events
+    /// may be merged, and may be merged again.
+    pub async fn collect(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
+        let pending: Vec<Option<PendingEvent>> = events.iter().map(PendingEvent::from_recorded).collect();
+        let collected: Vec<PendingEvent> = pending.iter().flatten().cloned().collect();
+        let outcome = match collected.is_empty() {
+            true => Outcome::Done,
+            false => self.merge(&collected).await,
+        };
+        let reject = || Outcome::Reject("it makes no activity".into());
+        pending.into_iter().map(|pending| pending.map_or_else(reject, |_| outcome.clone())).collect()
+    }
+
+    async fn merge(&self, events: &[PendingEvent]) -> Outcome {
+        match self.store.merge(events).await {
+            Ok(due_at_once) => {
+                if due_at_once {
+                    self.full.notify_one();
+                }
+                Outcome::Done
+            }
+            Err(error @ store::Error::Unavailable(_)) => Outcome::Unavailable(error.to_string()),
+            Err(error @ (store::Error::Full | store::Error::Corrupt(_))) => {
+                tracing::warn!(%error, events = events.len(), "writing straight into the feed");
+                metrics::counter!("cardwire_saga_bypassed_events_total").increment(events.len() as u64);
+                match self.write(gather(events).iter().map(PendingActivity::collected).collect()).await {
+                    Ok(_) => Outcome::Done,
+                    Err(cardwire_domain::Error::Unavailable(why)) => Outcome::Unavailable(why),
+                    Err(error) => Outcome::Retry(error.to_string()),
+                }
+            }
+        }
+    }
+
+    /// Writes the windows that are due. Dropped: their locks expire, and they are claimed again.
+    pub async fn flush_due(&self) -> store::Result<Flushed> {
+        let claimed = self.store.claim_due(self.settings.windows_per_flush).await?;
+        self.flush(claimed, OnFailure::Count).await
+    }
+
+    /// Writes every open window, due or not, for a process that ends with its store. What cannot be written stays on the
+    /// ledger.
+    pub async fn flush_all(&self) -> store::Result<Flushed> {
+        let mut all = Flushed::default();
+        loop {
+            let claimed = self.store.claim_all(self.settings.windows_per_flush).await?;
+            let round = self.flush(claimed, OnFailure::GiveBack).await?;
+            all.claimed += round.claimed;
+            all.windows += round.windows;
+            all.events += round.events;
+            all.failed += round.failed;
+            all.away = round.away;
+            if round.windows == 0 || all.away.is_some() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// How long until [`flush_due`](Self::flush_due) has something to do; `None`: nothing is open.
+    pub async fn next_due(&self) -> store::Result<Option<Duration>> {
+        self.store.next_due().await
+    }
+
+    /// Returns when this process filled a window. May be dropped at any time.
+    pub async fn window_full(&self) {
+        self.full.notified().await;
+    }
+
+    async fn flush(&self, claimed: Vec<ClaimedWindow>, on_failure: OnFailure) -> store::Result<Flushed> {
+        let mut flushed = Flushed { claimed: claimed.len(), ..Flushed::default() };
+        if claimed.is_empty() {
+            return Ok(flushed);
+        }
+        for window in &claimed {
+            metrics::histogram!("cardwire_saga_flush_lateness_seconds").record(window.late.as_secs_f64());
+            for name in &window.unreadable {
+                let name = String::from_utf8_lossy(name);
+                tracing::error!(key = %window.key(), %name, "dropping an entry that is no event");
+            }
+        }
+        match self.write(to_write(&claimed)).await {
+            Ok(events) => {
+                self.store.commit(&claimed).await?;
+                flushed.windows += claimed.len();
+                flushed.events += events;
+            }
+            Err(cardwire_domain::Error::Unavailable(why)) => {
+                self.store.release(&claimed, ReleaseReason::Unavailable).await?;
+                flushed.away = Some(why);
+            }
+            Err(error) if claimed.len() == 1 => self.failed(&claimed[0], &error, on_failure, &mut flushed).await?,
+            Err(error) => {
+                tracing::warn!(%error, windows = claimed.len(), "a flush failed; flushing its windows one by one");
+                self.flush_singly(&claimed, on_failure, &mut flushed).await?;
+            }
+        }
+        metrics::counter!("cardwire_saga_windows_flushed_total").increment(flushed.windows as u64);
+        Ok(flushed)
+    }
+
+    async fn flush_singly(
+        &self,
+        claimed: &[ClaimedWindow],
+        on_failure: OnFailure,
+        flushed: &mut Flushed,
+    ) -> store::Result<()> {
+        for (index, window) in claimed.iter().enumerate() {
+            let alone = std::slice::from_ref(window);
+            match self.write(to_write(alone)).await {
+                Ok(events) => {
+                    self.store.commit(alone).await?;
+                    flushed.windows += 1;
+                    flushed.events += events;
+                }
+                Err(cardwire_domain::Error::Unavailable(why)) => {
+                    self.store.release(&claimed[index..], ReleaseReason::Unavailable).await?;
+                    flushed.away = Some(why);
+                    break;
+                }
+                Err(error) => self.failed(window, &error, on_failure, flushed).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Books that a window failed alone: it is tried again, or its events become dead letters.
+    async fn failed(
+        &self,
+        window: &ClaimedWindow,
+        error: &cardwire_domain::Error,
+        on_failure: OnFailure,
+        flushed: &mut Flushed,
+    ) -> store::Result<()> {
+        let alone = std::slice::from_ref(window);
+        let failures = window.failures + 1;
+        tracing::warn!(key = %window.key(), %error, failures, "a window could not be written");
+        metrics::counter!("cardwire_saga_flush_failures_total").increment(1);
+        if on_failure == OnFailure::GiveBack {
+            flushed.failed += 1;
+            return self.store.release(alone, ReleaseReason::Unavailable).await;
+        }
+        if failures < self.settings.attempts {
+            flushed.failed += 1;
+            return self.store.release(alone, ReleaseReason::Failed).await;
+        }
+        let letters: Vec<Failure> = window
+            .pending
+            .members
+            .keys()
+            .map(|id| Failure { event_id: *id, error: error.to_string(), verdict: Verdict::Reject })
+            .collect();
+        match self.log.fail(Queue::Feeds, &letters, &QueueSettings::of(Queue::Feeds)).await {
+            Ok(dead) => {
+                tracing::error!(key = %window.key(), %error, events = dead.len(), "gave a window up: its events are dead letters");
+                metrics::counter!("cardwire_saga_dead_windows_total").increment(1);
+                flushed.dead += 1;
+                self.store.commit(alone).await
+            }
+            Err(log) => {
+                tracing::warn!(key = %window.key(), error = %log, "cannot make its events dead letters yet");
+                flushed.failed += 1;
+                self.store.release(alone, ReleaseReason::Unavailable).await
+            }
+        }
+    }
+
+    /// In a task of its own: a payload that panics is a failure like any other, and a caller that goes away does not cut a
+    /// transaction short.
+    async fn write(&self, windows: Vec<CollectedWindow>) -> cardwire_domain::Result<usize> {
+        if windows.is_empty() {
+            return Ok(0);
+        }
+        let feed = self.feed.clone();
+        let task = async move { feed.add_activities(&windows).await };
+        match tokio::spawn(task.in_current_span()).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => {
+                Err(cardwire_domain::Error::Corrupt(format!("writing it panicked: {error}")))
+            }
+            Err(error) => Err(cardwire_domain::Error::Unavailable(error.to_string())),
+        }
+    }
+}
+
+/// A claim may hold windows of unreadable entries alone; they are only to be removed.
+fn to_write(claimed: &[ClaimedWindow]) -> Vec<CollectedWindow> {
+    let readable = claimed.iter().filter(|window| !window.pending.members.is_empty());
+    readable.map(|window| window.pending.collected()).collect()
+}

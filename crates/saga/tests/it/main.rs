@@ -1,0 +1,9 @@
+//! The contract suite over every adapter, and the saga over parts that fail.
+
+// Test code, although not all of it is a test function.
+#![allow(clippy::unwrap_used)]
+
+mod fakes;
+mod memory;
+mod redis;
+mod saga;

@@ -1,0 +1,347 @@
+//! The event log: events, and what is owed of them to each queue.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::{DomainEvent, EventId};
+use cardwire_events::log::{RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST};
+use cardwire_events::{
+    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Owed, Queue, QueueSettings, Result,
+    Verdict, routes,
+};
+use jiff::Timestamp;
+use ulid::Ulid;
+
+use super::InMemoryStore;
+
+/// How many entries that are no events are kept; the oldest go first.
+const REJECTED_KEPT: usize = 1_000;
+/// Of each such entry, this many characters.
+const REJECTED_CHARS: usize = 4_096;
+
+/// An entry of a queue that was no event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedEntry {
+    pub queue: Queue,
+    /// Cut after 4,096 characters.
+    pub raw: String,
+    pub reason: String,
+    pub rejected_at: Timestamp,
+}
+
+#[derive(Default)]
+pub(super) struct Ledger {
+    events: BTreeMap<EventId, Envelope>,
+    queues: BTreeMap<Queue, Deliveries>,
+    rejected: VecDeque<RejectedEntry>,
+    last_id: Option<Ulid>,
+}
+
+#[derive(Default)]
+struct Deliveries {
+    rows: BTreeMap<EventId, Delivery>,
+    /// Those of `rows` that are neither published nor dead, so that a lease need not look at the others.
+    unpublished: BTreeSet<EventId>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Delivery {
+    claimed_until: Option<Timestamp>,
+    not_before: Option<Timestamp>,
+    published_at: Option<Timestamp>,
+    sweeps: u32,
+    tries: u32,
+    /// When it died, and of what.
+    dead: Option<(Timestamp, String)>,
+}
+
+impl Delivery {
+    fn due(&self, now: Timestamp) -> bool {
+        self.claimed_until.is_none_or(|until| until <= now) && self.not_before.is_none_or(|from| from <= now)
+    }
+
+    fn overdue(&self, now: Timestamp) -> bool {
+        let wait = SWEEP_AFTER.saturating_mul(1 << self.sweeps.min(16)).min(SWEEP_AT_MOST);
+        self.dead.is_none() && self.published_at.is_some_and(|at| now >= later(at, wait))
+    }
+
+    fn selected(&self, id: EventId, envelope: Option<&Envelope>, which: &DeadSelection) -> bool {
+        let Some((_, error)) = &self.dead else {
+            return false;
+        };
+        match which {
+            DeadSelection::All => true,
+            DeadSelection::Ids(ids) => ids.contains(&id),
+            DeadSelection::NotUnderstood(types) => {
+                let unknown = ["unknown event type", "unknown version of event type"];
+                unknown.iter().any(|start| error.starts_with(start))
+                    && envelope.is_some_and(|envelope| types.contains(&envelope.kind))
+            }
+        }
+    }
+}
+
+impl Deliveries {
+    fn take(&mut self, id: EventId) -> bool {
+        self.unpublished.remove(&id);
+        self.rows.remove(&id).is_some()
+    }
+
+    fn bury(&mut self, id: EventId, now: Timestamp, error: String) {
+        if let Some(row) = self.rows.get_mut(&id) {
+            row.dead = Some((now, error));
+            self.unpublished.remove(&id);
+        }
+    }
+}
+
+impl Ledger {
+    /// Ids sort in the order in which events were accepted.
+    pub(super) fn next_id(&mut self, now: Timestamp) -> EventId {
+        let ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        let fresh = Ulid::from_parts(ms, rand::random());
+        let next = match self.last_id {
+            Some(last) if last.timestamp_ms() >= ms => last.increment().unwrap_or(fresh),
+            _ => fresh,
+        };
+        self.last_id = Some(next);
+        EventId::from_ulid(next)
+    }
+
+    /// Keeps the event and owes it to the queues of its route.
+    pub(super) fn accept(&mut self, event: &DomainEvent, envelope: Envelope) {
+        for queue in routes(event) {
+            let deliveries = self.queues.entry(*queue).or_default();
+            deliveries.rows.insert(envelope.id, Delivery::default());
+            deliveries.unpublished.insert(envelope.id);
+        }
+        self.events.insert(envelope.id, envelope);
+    }
+
+    /// Takes the event off the queue's ledger; true if it was owed.
+    pub(super) fn take(&mut self, queue: Queue, id: EventId) -> bool {
+        self.deliveries(queue).take(id)
+    }
+
+    fn deliveries(&mut self, queue: Queue) -> &mut Deliveries {
+        self.queues.entry(queue).or_default()
+    }
+
+    fn selected(&mut self, queue: Queue, which: &DeadSelection) -> Vec<EventId> {
+        let deliveries = self.queues.entry(queue).or_default();
+        let selected = deliveries.rows.iter().filter(|(id, row)| row.selected(**id, self.events.get(id), which));
+        selected.map(|(id, _)| *id).collect()
+    }
+}
+
+#[async_trait]
+impl EventLog for InMemoryStore {
+    async fn lease(&self, queues: &[Queue], limit: usize) -> Result<Vec<Owed>> {
+        let mut state = self.lock().await;
+        let now = self.now();
+        let ledger = &mut state.ledger;
+        let mut due: Vec<(EventId, Queue)> = Vec::new();
+        for queue in queues {
+            if let Some(deliveries) = ledger.queues.get(queue) {
+                let ids = deliveries.unpublished.iter();
+                let ids = ids.filter(|id| deliveries.rows.get(id).is_some_and(|row| row.due(now)));
+                due.extend(ids.take(limit).map(|id| (*id, *queue)));
+            }
+        }
+        due.sort_unstable();
+        due.dedup();
+        due.truncate(limit);
+        let mut owed = Vec::with_capacity(due.len());
+        for (id, queue) in due {
+            if let Some(row) = ledger.deliveries(queue).rows.get_mut(&id) {
+                row.claimed_until = Some(later(now, RELAY_LEASE));
+            }
+            if let Some(envelope) = ledger.events.get(&id) {
+                owed.push(Owed { queue, envelope: envelope.clone() });
+            }
+        }
+        Ok(owed)
+    }
+
+    async fn mark_published(&self, published: &[(Queue, EventId)]) -> Result<()> {
+        let mut state = self.lock().await;
+        let now = self.now();
+        for (queue, id) in published {
+            let deliveries = state.ledger.deliveries(*queue);
+            if let Some(row) = deliveries.rows.get_mut(id).filter(|row| row.dead.is_none()) {
+                row.published_at = Some(now);
+                row.claimed_until = None;
+                deliveries.unpublished.remove(id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<u64> {
+        let mut state = self.lock().await;
+        let now = self.now();
+        let mut swept = 0;
+        for deliveries in state.ledger.queues.values_mut() {
+            for (id, row) in deliveries.rows.iter_mut().filter(|(_, row)| row.overdue(now)) {
+                row.published_at = None;
+                row.sweeps += 1;
+                deliveries.unpublished.insert(*id);
+                swept += 1;
+            }
+        }
+        if swept > 0 {
+            self.wake.ring();
+        }
+        Ok(swept)
+    }
+
+    async fn settle(&self, queue: Queue, ids: &[EventId]) -> Result<u64> {
+        let mut state = self.lock().await;
+        Ok(ids.iter().map(|id| u64::from(state.ledger.take(queue, *id))).sum())
+    }
+
+    async fn begin_attempt(&self, queue: Queue, id: EventId, settings: &QueueSettings) -> Result<Attempt> {
+        let mut state = self.lock().await;
+        let now = self.now();
+        let deliveries = state.ledger.deliveries(queue);
+        let Some(row) = deliveries.rows.get_mut(&id) else {
+            return Ok(Attempt::Gone);
+        };
+        if row.dead.is_some() {
+            return Ok(Attempt::Dead);
+        }
+        if row.tries >= settings.attempts {
+            let error = format!("its worker was lost in each of {} attempts", row.tries);
+            deliveries.bury(id, now, error);
+            return Ok(Attempt::Dead);
+        }
+        row.tries += 1;
+        Ok(Attempt::Run)
+    }
+
+    async fn undo_attempt(&self, queue: Queue, id: EventId) -> Result<()> {
+        let mut state = self.lock().await;
+        if let Some(row) = state.ledger.deliveries(queue).rows.get_mut(&id).filter(|row| row.dead.is_none()) {
+            row.tries = row.tries.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    async fn fail(&self, queue: Queue, failures: &[Failure], settings: &QueueSettings) -> Result<Vec<EventId>> {
+        let mut state = self.lock().await;
+        let now = self.now();
+        let deliveries = state.ledger.deliveries(queue);
+        let mut died = Vec::new();
+        for failure in failures {
+            let Some(row) = deliveries.rows.get_mut(&failure.event_id).filter(|row| row.dead.is_none()) else {
+                continue;
+            };
+            if failure.verdict == Verdict::Retry {
+                row.tries += 1;
+            }
+            if failure.verdict == Verdict::Reject || row.tries >= settings.attempts {
+                deliveries.bury(failure.event_id, now, failure.error.clone());
+                died.push(failure.event_id);
+            } else {
+                row.not_before = Some(later(now, settings.backoff(row.tries, rand::random())));
+                row.published_at = None;
+                row.claimed_until = None;
+                deliveries.unpublished.insert(failure.event_id);
+            }
+        }
+        if !failures.is_empty() {
+            self.wake.ring();
+        }
+        Ok(died)
+    }
+
+    async fn reject_entry(&self, queue: Queue, raw: &str, reason: &str) -> Result<()> {
+        let mut state = self.lock().await;
+        let rejected_at = self.now();
+        let rejected = &mut state.ledger.rejected;
+        if rejected.len() == REJECTED_KEPT {
+            rejected.pop_front();
+        }
+        let raw = raw.chars().take(REJECTED_CHARS).collect();
+        rejected.push_back(RejectedEntry { queue, raw, reason: reason.to_owned(), rejected_at });
+        Ok(())
+    }
+
+    async fn dead_letters(&self, queue: Queue, after: Option<EventId>, limit: usize) -> Result<Vec<DeadLetter>> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let mut state = self.lock().await;
+        let ledger = &mut state.ledger;
+        let deliveries = ledger.queues.entry(queue).or_default();
+        let rows = deliveries.rows.range((after.map_or(Unbounded, Excluded), Unbounded));
+        let letters = rows.filter_map(|(id, row)| {
+            let (dead_at, error) = row.dead.clone()?;
+            Some(DeadLetter { queue, envelope: ledger.events.get(id)?.clone(), tries: row.tries, error, dead_at })
+        });
+        Ok(letters.take(limit).collect())
+    }
+
+    async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
+        let mut state = self.lock().await;
+        let selected = state.ledger.selected(queue, which);
+        let deliveries = state.ledger.deliveries(queue);
+        for id in &selected {
+            deliveries.rows.insert(*id, Delivery::default());
+            deliveries.unpublished.insert(*id);
+        }
+        if !selected.is_empty() {
+            self.wake.ring();
+        }
+        Ok(selected.len() as u64)
+    }
+
+    async fn discard(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
+        let mut state = self.lock().await;
+        let selected = state.ledger.selected(queue, which);
+        for id in &selected {
+            state.ledger.take(queue, *id);
+        }
+        Ok(selected.len() as u64)
+    }
+
+    async fn backlog(&self) -> Result<Vec<Backlog>> {
+        let mut state = self.lock().await;
+        let ledger = &mut state.ledger;
+        let backlog = |queue| {
+            let deliveries = ledger.queues.entry(queue).or_default();
+            let dead = deliveries.rows.values().filter(|row| row.dead.is_some()).count();
+            let oldest = deliveries.rows.iter().find(|(_, row)| row.dead.is_none());
+            Backlog {
+                queue,
+                owed: (deliveries.rows.len() - dead) as u64,
+                unpublished: deliveries.unpublished.len() as u64,
+                dead: dead as u64,
+                oldest: oldest.and_then(|(id, _)| ledger.events.get(id)).map(|envelope| envelope.time),
+            }
+        };
+        Ok(Queue::ALL.into_iter().map(backlog).collect())
+    }
+
+    async fn prune(&self, keep: Duration) -> Result<u64> {
+        let mut state = self.lock().await;
+        let ledger = &mut state.ledger;
+        let before = self.now().checked_sub(keep).unwrap_or(Timestamp::MIN);
+        let queues = &ledger.queues;
+        let kept = ledger.events.len();
+        ledger.events.retain(|id, envelope| {
+            envelope.time >= before || queues.values().any(|deliveries| deliveries.rows.contains_key(id))
+        });
+        Ok((kept - ledger.events.len()) as u64)
+    }
+}
+
+impl InMemoryStore {
+    /// The entries that were no events, oldest first: the last 1,000.
+    pub async fn rejected_entries(&self) -> Vec<RejectedEntry> {
+        self.lock().await.ledger.rejected.iter().cloned().collect()
+    }
+}
+
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,193 @@
+//! What is kept: cards, collections and answers here; ledger, feed, search and analytics beside it.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use cardwire_domain::feed::{CardView, CollectionName};
+use cardwire_domain::store::{Recall, Remember};
+use cardwire_domain::{Card, CardId, Collection, CollectionId, Error, LinkId, Position, Result, UserId};
+use jiff::{SignedDuration, Timestamp};
+
+use super::analytics::Rollups;
+use super::feed::Feed;
+use super::log::Ledger;
+use super::search::Index;
+
+/// How long an answer is kept under its idempotency key.
+const ANSWER_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// Sorted by a time in microseconds; the id breaks ties.
+pub(super) type Timeline<I> = BTreeSet<(i64, I)>;
+
+#[derive(Default)]
+pub(super) struct State {
+    cards: HashMap<CardId, StoredCard>,
+    by_url: HashMap<(UserId, String), CardId>,
+    libraries: HashMap<UserId, Timeline<CardId>>,
+    collections: HashMap<CollectionId, StoredCollection>,
+    collected: HashMap<CollectionId, Timeline<CardId>>,
+    answers: Answers,
+    pub(super) ledger: Ledger,
+    pub(super) feed: Feed,
+    pub(super) index: Index,
+    pub(super) rollups: Rollups,
+}
+
+#[derive(Clone)]
+pub(super) struct StoredCard {
+    pub(super) card: Card,
+    /// When it came into the library; `None` while it is in none.
+    pub(super) in_library_since: Option<Timestamp>,
+    /// When each of the card's collection links was made.
+    pub(super) linked_at: HashMap<LinkId, Timestamp>,
+}
+
+impl StoredCard {
+    pub(super) fn view(&self) -> CardView {
+        CardView { id: self.card.id, url: self.card.url.given().to_owned(), title: None }
+    }
+
+    fn linked_at(&self, collection: CollectionId) -> Option<Timestamp> {
+        let link = self.card.collection_links.iter().find(|link| link.collection_id == collection)?;
+        self.linked_at.get(&link.id).copied()
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct StoredCollection {
+    pub(super) collection: Collection,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+impl State {
+    pub(super) fn card(&self, id: CardId) -> Option<&StoredCard> {
+        self.cards.get(&id)
+    }
+
+    pub(super) fn card_by_url(&self, owner: &UserId, normalised: &str) -> Option<&StoredCard> {
+        self.cards.get(self.by_url.get(&(owner.clone(), normalised.to_owned()))?)
+    }
+
+    pub(super) fn collection(&self, id: CollectionId) -> Option<&StoredCollection> {
+        self.collections.get(&id)
+    }
+
+    pub(super) fn all_collections(&self) -> impl Iterator<Item = &StoredCollection> {
+        self.collections.values()
+    }
+
+    /// The owner's cards by the time they came into the library.
+    pub(super) fn library(&self, owner: &UserId) -> Option<&Timeline<CardId>> {
+        self.libraries.get(owner)
+    }
+
+    /// The cards in a collection by the time they were added.
+    pub(super) fn collected(&self, id: CollectionId) -> Option<&Timeline<CardId>> {
+        self.collected.get(&id)
+    }
+
+    pub(super) fn names(&self, ids: impl Iterator<Item = CollectionId>) -> Vec<CollectionName> {
+        ids.filter_map(|id| self.collections.get(&id))
+            .map(|stored| CollectionName { id: stored.collection.id, name: stored.collection.name.as_str().to_owned() })
+            .collect()
+    }
+
+    pub(super) fn recall(&self, person: &UserId, key: &str, now: Timestamp) -> Option<Recall> {
+        self.answers.recall(person, key, now)
+    }
+
+    pub(super) fn remember(&mut self, remember: Remember, now: Timestamp) {
+        self.answers.keep(remember, now);
+    }
+
+    /// Replaces the card in every place that leads to it.
+    pub(super) fn put_card(&mut self, stored: StoredCard) {
+        if let Some(before) = self.cards.remove(&stored.card.id) {
+            self.unlist(&before);
+        }
+        let (id, owner) = (stored.card.id, &stored.card.owner);
+        self.by_url.insert((owner.clone(), stored.card.url.normalised().to_owned()), id);
+        if let Some(since) = stored.in_library_since {
+            self.libraries.entry(owner.clone()).or_default().insert((since.as_microsecond(), id));
+        }
+        for link in &stored.card.collection_links {
+            if let Some(at) = stored.linked_at(link.collection_id) {
+                self.collected.entry(link.collection_id).or_default().insert((at.as_microsecond(), id));
+            }
+        }
+        self.cards.insert(id, stored);
+    }
+
+    fn unlist(&mut self, before: &StoredCard) {
+        let id = before.card.id;
+        if let Some(since) = before.in_library_since
+            && let Some(library) = self.libraries.get_mut(&before.card.owner)
+        {
+            library.remove(&(since.as_microsecond(), id));
+        }
+        for link in &before.card.collection_links {
+            if let Some(at) = before.linked_at(link.collection_id)
+                && let Some(collected) = self.collected.get_mut(&link.collection_id)
+            {
+                collected.remove(&(at.as_microsecond(), id));
+            }
+        }
+    }
+
+    pub(super) fn put_collection(&mut self, stored: StoredCollection) {
+        self.collections.insert(stored.collection.id, stored);
+    }
+
+    /// Its cards have left it before.
+    pub(super) fn delete_collection(&mut self, id: CollectionId) {
+        self.collections.remove(&id);
+        self.collected.remove(&id);
+    }
+}
+
+#[derive(Default)]
+struct Answers {
+    kept: HashMap<(UserId, String), (Timestamp, Recall)>,
+    oldest_first: VecDeque<(Timestamp, (UserId, String))>,
+}
+
+impl Answers {
+    fn recall(&self, person: &UserId, key: &str, now: Timestamp) -> Option<Recall> {
+        let (since, recall) = self.kept.get(&(person.clone(), key.to_owned()))?;
+        (now.duration_since(*since) < ANSWER_KEPT).then(|| recall.clone())
+    }
+
+    fn keep(&mut self, remember: Remember, now: Timestamp) {
+        while let Some((since, key)) = self.oldest_first.front()
+            && now.duration_since(*since) >= ANSWER_KEPT
+        {
+            if self.kept.get(key).is_some_and(|(kept, _)| kept == since) {
+                self.kept.remove(key);
+            }
+            self.oldest_first.pop_front();
+        }
+        let key = (remember.person, remember.idempotency.key);
+        let recall = Recall { fingerprint: remember.idempotency.fingerprint, answer: remember.answer };
+        self.kept.insert(key.clone(), (now, recall));
+        self.oldest_first.push_back((now, key));
+    }
+}
+
+/// Where a list of (microseconds, id) goes on.
+pub(super) fn behind<I: std::str::FromStr>(after: Option<&Position>) -> Result<Option<(i64, I)>> {
+    let Some(after) = after else {
+        return Ok(None);
+    };
+    let id = after.id.parse().map_err(|_| Error::invalid("cursor", "must be the nextCursor of this list"))?;
+    Ok(Some((after.key, id)))
+}
+
+/// Newest first, from the place where the last page ended.
+pub(super) fn newest_first<I: Ord + Copy>(
+    timeline: Option<&Timeline<I>>,
+    behind: Option<(i64, I)>,
+) -> impl Iterator<Item = (i64, I)> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let end = behind.map_or(Unbounded, Excluded);
+    timeline.into_iter().flat_map(move |timeline| timeline.range((Unbounded, end)).rev().copied())
+}

@@ -1,0 +1,212 @@
+//! Commands: what they read stays as it is until they commit, since they hold the lock.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use async_trait::async_trait;
+use cardwire_domain::store::Recall;
+use cardwire_domain::{
+    Card, CardId, Change, Changes, Collection, CollectionId, Error, RecordedEvent, Result, Store, Transaction, UserId,
+};
+use cardwire_events::Envelope;
+use jiff::Timestamp;
+use tokio::sync::OwnedMutexGuard;
+
+use super::InMemoryStore;
+use super::state::{State, StoredCard, StoredCollection};
+
+#[async_trait]
+impl Store for InMemoryStore {
+    async fn begin(&self) -> Result<Box<dyn Transaction>> {
+        let state = self.state.clone().lock_owned().await;
+        Ok(Box::new(InMemoryTransaction { state, store: self.clone() }))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+struct InMemoryTransaction {
+    state: OwnedMutexGuard<State>,
+    store: InMemoryStore,
+}
+
+#[async_trait]
+impl Transaction for InMemoryTransaction {
+    async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>> {
+        Ok(self.state.recall(person, key, self.store.now()))
+    }
+
+    async fn card(&mut self, id: CardId) -> Result<Option<Card>> {
+        Ok(self.state.card(id).map(|stored| stored.card.clone()))
+    }
+
+    async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>> {
+        Ok(self.state.card_by_url(owner, normalised_url).map(|stored| stored.card.clone()))
+    }
+
+    async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
+        let found = ids.iter().filter_map(|id| self.state.collection(*id));
+        Ok(found.map(|stored| stored.collection.clone()).collect())
+    }
+
+    async fn cards_in(&mut self, id: CollectionId) -> Result<Vec<Card>> {
+        let ids = self.state.collected(id).into_iter().flatten();
+        Ok(ids.filter_map(|(_, id)| self.state.card(*id)).map(|stored| stored.card.clone()).collect())
+    }
+
+    async fn commit(mut self: Box<Self>, changes: Changes) -> Result<()> {
+        let now = self.store.now();
+        if let Some(remember) = &changes.remember
+            && self.state.recall(&remember.person, &remember.idempotency.key, now).is_some()
+        {
+            return Err(Error::Stale);
+        }
+        let mut draft = Draft::new(&self.state, now);
+        for change in changes.rows {
+            draft.apply(change)?;
+        }
+        let (cards, collections) = (draft.cards, draft.collections);
+        // Nothing below can fail.
+        for card in cards.into_values() {
+            self.state.put_card(card);
+        }
+        for (id, collection) in collections {
+            match collection {
+                Some(collection) => self.state.put_collection(collection),
+                None => self.state.delete_collection(id),
+            }
+        }
+        if let Some(remember) = changes.remember {
+            self.state.remember(remember, now);
+        }
+        let raised = !changes.events.is_empty();
+        for event in changes.events {
+            let recorded = RecordedEvent { id: self.state.ledger.next_id(now), occurred_at: now, event };
+            let envelope = Envelope::wrap(&recorded, changes.traceparent.clone());
+            self.state.ledger.accept(&recorded.event, envelope);
+        }
+        drop(self.state);
+        if raised {
+            self.store.wake.ring();
+        }
+        Ok(())
+    }
+}
+
+/// The rows a commit touches, as they will be: a change that breaks a constraint is found before anything is kept.
+struct Draft<'a> {
+    state: &'a State,
+    now: Timestamp,
+    cards: HashMap<CardId, StoredCard>,
+    /// `None`: deleted.
+    collections: HashMap<CollectionId, Option<StoredCollection>>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(state: &'a State, now: Timestamp) -> Self {
+        Self { state, now, cards: HashMap::new(), collections: HashMap::new() }
+    }
+
+    /// [`Error::Stale`] where what the change builds on is not there, or is there already.
+    fn apply(&mut self, change: Change) -> Result<()> {
+        let now = self.now;
+        match change {
+            Change::InsertCard(card) => self.insert_card(card),
+            Change::SetNote { card_id, note } => {
+                self.card(card_id)?.card.note = note;
+                Ok(())
+            }
+            Change::AddToLibrary { card_id, link_id } => {
+                let stored = self.card(card_id)?;
+                holds(stored.card.library_link.is_none())?;
+                stored.card.library_link = Some(link_id);
+                stored.in_library_since = Some(now);
+                Ok(())
+            }
+            Change::RemoveFromLibrary { card_id, link_id } => {
+                let stored = self.card(card_id)?;
+                holds(stored.card.library_link == Some(link_id))?;
+                stored.card.library_link = None;
+                stored.in_library_since = None;
+                Ok(())
+            }
+            Change::AddToCollection { card_id, link } => {
+                self.collection(link.collection_id)?;
+                let stored = self.card(card_id)?;
+                holds(stored.card.collection_links.iter().all(|l| l.collection_id != link.collection_id))?;
+                stored.linked_at.insert(link.id, now);
+                stored.card.collection_links.push(link);
+                Ok(())
+            }
+            Change::RemoveFromCollection { card_id, link_id } => {
+                let stored = self.card(card_id)?;
+                holds(stored.linked_at.remove(&link_id).is_some())?;
+                stored.card.collection_links.retain(|link| link.id != link_id);
+                Ok(())
+            }
+            Change::InsertCollection(collection) => {
+                let id = collection.id;
+                holds(self.state.collection(id).is_none() && !self.collections.contains_key(&id))?;
+                self.collections.insert(id, Some(StoredCollection { collection, created_at: now, updated_at: now }));
+                Ok(())
+            }
+            Change::UpdateCollection(collection) => {
+                let stored = self.collection(collection.id)?;
+                let author = stored.collection.author.clone();
+                stored.collection = Collection { author, ..collection };
+                stored.updated_at = now;
+                Ok(())
+            }
+            Change::DeleteCollection(id) => self.delete_collection(id),
+        }
+    }
+
+    fn insert_card(&mut self, card: Card) -> Result<()> {
+        let same_url =
+            |other: &StoredCard| other.card.owner == card.owner && other.card.url.normalised() == card.url.normalised();
+        holds(self.state.card_by_url(&card.owner, card.url.normalised()).is_none())?;
+        holds(!self.cards.values().any(same_url))?;
+        holds(self.state.card(card.id).is_none() && !self.cards.contains_key(&card.id))?;
+        let card =
+            Card { note: None, library_link: None, collection_links: Vec::new(), created_at: Some(self.now), ..card };
+        self.cards.insert(card.id, StoredCard { card, in_library_since: None, linked_at: HashMap::new() });
+        Ok(())
+    }
+
+    fn delete_collection(&mut self, id: CollectionId) -> Result<()> {
+        self.collection(id)?;
+        let members: Vec<CardId> = self.state.collected(id).into_iter().flatten().map(|(_, card)| *card).collect();
+        for card in members {
+            self.card(card)?;
+        }
+        for stored in self.cards.values_mut() {
+            let (gone, stay) =
+                std::mem::take(&mut stored.card.collection_links).into_iter().partition(|l| l.collection_id == id);
+            stored.card.collection_links = stay;
+            let gone: Vec<cardwire_domain::CollectionLink> = gone;
+            for link in gone {
+                stored.linked_at.remove(&link.id);
+            }
+        }
+        self.collections.insert(id, None);
+        Ok(())
+    }
+
+    fn card(&mut self, id: CardId) -> Result<&mut StoredCard> {
+        match self.cards.entry(id) {
+            Entry::Occupied(touched) => Ok(touched.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(self.state.card(id).ok_or(Error::Stale)?.clone())),
+        }
+    }
+
+    fn collection(&mut self, id: CollectionId) -> Result<&mut StoredCollection> {
+        let kept = self.state.collection(id);
+        self.collections.entry(id).or_insert_with(|| kept.cloned()).as_mut().ok_or(Error::Stale)
+    }
+}
+
+fn holds(constraint: bool) -> Result<()> {
+    if constraint { Ok(()) } else { Err(Error::Stale) }
+}

@@ -1,0 +1,111 @@
+//! What PostgreSQL's errors mean to callers: run it again, wait, or look for the defect.
+
+use std::time::Duration;
+
+/// Why a statement has no result.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Sqlx(#[from] sqlx::Error),
+    #[error("no answer within {0:?}")]
+    NoAnswer(Duration),
+    #[error("{0}")]
+    Nonsense(String),
+    /// A row is no longer as it was read.
+    #[error("a row was changed meanwhile")]
+    Changed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Stale,
+    Unavailable,
+    Corrupt,
+}
+
+/// By SQLSTATE, see appendix A of PostgreSQL's manual.
+fn meaning(code: &str) -> Meaning {
+    match code {
+        // A constraint that another transaction filled first; serialization; deadlock.
+        "23505" | "23503" | "40001" | "40P01" => Meaning::Stale,
+        // A lock not granted in time; idle in transaction for too long; a server that takes no writes.
+        "55P03" | "25P03" | "25006" => Meaning::Unavailable,
+        // Connection, authorization, resources, operator intervention (time-outs, shutdown), system.
+        _ if ["08", "28", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => Meaning::Unavailable,
+        _ => Meaning::Corrupt,
+    }
+}
+
+impl Failure {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::NoAnswer(_) => Meaning::Unavailable,
+            Self::Nonsense(_) => Meaning::Corrupt,
+            Self::Changed => Meaning::Stale,
+            Self::Sqlx(error) => match error {
+                sqlx::Error::Database(error) => error.code().map_or(Meaning::Corrupt, |code| meaning(&code)),
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+                | sqlx::Error::BeginFailed => Meaning::Unavailable,
+                _ => Meaning::Corrupt,
+            },
+        }
+    }
+
+    /// Whether the connection is in a known state, so that it can be used again.
+    pub(super) fn leaves_connection_usable(&self) -> bool {
+        match self {
+            Self::Sqlx(sqlx::Error::Database(error)) => !error.code().is_some_and(|code| code.starts_with("57P")),
+            Self::Sqlx(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) | Self::Nonsense(_) | Self::Changed => true,
+            _ => false,
+        }
+    }
+
+    /// For transactions that bring about effects: their events stay owed, so whatever may pass is `Unavailable`.
+    pub(super) fn of_effect(self) -> cardwire_domain::Error {
+        match self.meaning() {
+            Meaning::Corrupt => cardwire_domain::Error::Corrupt(self.to_string()),
+            Meaning::Stale | Meaning::Unavailable => cardwire_domain::Error::Unavailable(self.to_string()),
+        }
+    }
+}
+
+impl From<Failure> for cardwire_domain::Error {
+    fn from(failure: Failure) -> Self {
+        match failure.meaning() {
+            Meaning::Stale => Self::Stale,
+            Meaning::Unavailable => Self::Unavailable(failure.to_string()),
+            Meaning::Corrupt => Self::Corrupt(failure.to_string()),
+        }
+    }
+}
+
+impl From<Failure> for cardwire_events::Error {
+    fn from(failure: Failure) -> Self {
+        match failure.meaning() {
+            Meaning::Stale | Meaning::Unavailable => Self::Unavailable("the event log", failure.to_string()),
+            Meaning::Corrupt => Self::Corrupt("the event log", failure.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_learn_whether_to_run_it_again_or_to_wait() {
+        for code in ["23505", "23503", "40001", "40P01"] {
+            assert_eq!(meaning(code), Meaning::Stale, "{code}");
+        }
+        for code in ["08006", "53300", "57014", "57P01", "57P02", "57P03", "55P03", "25P03", "25006", "28P01", "58030"] {
+            assert_eq!(meaning(code), Meaning::Unavailable, "{code}");
+        }
+        for code in ["42601", "22P05", "23514", "XX000"] {
+            assert_eq!(meaning(code), Meaning::Corrupt, "{code}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The feed as people read it.
+
+use async_trait::async_trait;
+use cardwire_domain::feed::{CardView, CollectionName, FeedItem, FeedRepository, StreamCursor};
+use cardwire_domain::{ActivityId, CollectedWindow, Page, PageRequest, Position, Result, UserId};
+use sqlx::postgres::PgRow;
+use sqlx::types::Uuid;
+
+use super::PostgresStore;
+use super::error::Failure;
+use super::flush::flush;
+use super::values::{behind, card_id, collection_id, get, get_time, get_user, ulid};
+
+/// Activities with what is left of them. A lateral look-up of a few links by their ids for each row that is shown, so that the index
+/// that orders the list decides how much is read.
+macro_rules! select_items {
+    ($rest:literal) => {
+        concat!(
+            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, a.created_at, a.epoch::text AS epoch, \
+                    l.collections, l.names \
+             FROM activities a \
+             JOIN cards c ON c.id = a.card_id \
+             LEFT JOIN users u ON u.id = a.actor_id \
+             CROSS JOIN LATERAL ( \
+                 SELECT array_agg(k.id ORDER BY m.n) AS collections, array_agg(k.name ORDER BY m.n) AS names \
+                 FROM unnest(a.link_ids) WITH ORDINALITY AS m(link_id, n) \
+                 JOIN links ON links.id = m.link_id JOIN collections k ON k.id = links.collection_id \
+             ) l \
+             WHERE (l.collections IS NOT NULL OR c.library_link = ANY(a.link_ids)) ",
+            $rest
+        )
+    };
+}
+pub(super) use select_items;
+
+pub(super) const FEED: &str = select_items!("ORDER BY a.created_at DESC, a.id DESC LIMIT $1");
+pub(super) const FEED_BEHIND: &str =
+    select_items!("AND (a.created_at, a.id) < ($2, $3) ORDER BY a.created_at DESC, a.id DESC LIMIT $1");
+const FEED_OF: &str = select_items!("AND a.actor_id = $2 ORDER BY a.created_at DESC, a.id DESC LIMIT $1");
+const FEED_OF_BEHIND: &str = select_items!(
+    "AND a.actor_id = $2 AND (a.created_at, a.id) < ($3, $4) ORDER BY a.created_at DESC, a.id DESC LIMIT $1"
+);
+
+#[async_trait]
+impl FeedRepository for PostgresStore {
+    async fn add_activities(&self, windows: &[CollectedWindow]) -> Result<usize> {
+        let mut session = self.batch_session().await.map_err(Failure::of_effect)?;
+        let flushed = flush(&mut session, windows).await.map_err(Failure::of_effect)?;
+        if flushed.inserted > 0 {
+            // It is only a hint: what was flushed stays flushed without it.
+            if let Err(failure) = self.news.tell(&mut session).await {
+                tracing::warn!(error = %failure, "readers of the live feed could not be told of new activities");
+            }
+        }
+        Ok(flushed.taken)
+    }
+
+    async fn feed(&self, actor: Option<&UserId>, page: &PageRequest) -> Result<Page<FeedItem>> {
+        let limit = page.limit.get() as i64 + 1;
+        let (at, id) = behind(page.after.as_ref())?;
+        let query = match (actor, page.after.is_some()) {
+            (None, false) => sqlx::query(FEED).bind(limit),
+            (None, true) => sqlx::query(FEED_BEHIND).bind(limit).bind(at).bind(id),
+            (Some(actor), false) => sqlx::query(FEED_OF).bind(limit).bind(actor.as_str()),
+            (Some(actor), true) => sqlx::query(FEED_OF_BEHIND).bind(limit).bind(actor.as_str()).bind(at).bind(id),
+        };
+        let rows = self.session().await?.fetch_all(query).await?;
+        let items = rows.iter().map(read_item).collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Page::cut(items, page.limit, |item| Position {
+            key: item.created_at.as_microsecond(),
+            id: item.id.to_string(),
+        }))
+    }
+
+    async fn stream_end(&self) -> Result<StreamCursor> {
+        self.end_of_stream().await
+    }
+
+    async fn stream(&self, after: StreamCursor, limit: usize) -> Result<Vec<(StreamCursor, FeedItem)>> {
+        self.stream_behind(after, limit).await
+    }
+
+    async fn stream_hint(&self) {
+        self.news.hint().await;
+    }
+}
+
+pub(super) fn read_item(row: &PgRow) -> Result<FeedItem, Failure> {
+    let ids: Option<Vec<Uuid>> = get(row, "collections")?;
+    let names: Option<Vec<String>> = get(row, "names")?;
+    Ok(FeedItem {
+        id: ActivityId::from_ulid(ulid(get(row, "id")?)),
+        actor: get_user(row, "actor_id", "handle")?,
+        card: CardView { id: card_id(get(row, "card_id")?), url: get(row, "url")?, title: None },
+        collections: collection_names(ids, names),
+        created_at: get_time(row, "created_at")?,
+    })
+}
+
+pub(super) fn collection_names(ids: Option<Vec<Uuid>>, names: Option<Vec<String>>) -> Vec<CollectionName> {
+    let pairs = ids.unwrap_or_default().into_iter().zip(names.unwrap_or_default());
+    pairs.map(|(id, name)| CollectionName { id: collection_id(id), name }).collect()
+}

@@ -1,0 +1,200 @@
+//! The flush: events off the ledger and into the activities of their card and person, in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cardwire_domain::activity::{regroup, regroup_from};
+use cardwire_domain::{Activity, ActivityId, CardId, CollectedWindow, EventId, Member, UserId};
+use cardwire_events::Queue;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use sqlx::postgres::PgRow;
+use sqlx::types::Uuid;
+
+use super::error::Failure;
+use super::log::take;
+use super::pool::Session;
+use super::values::{card_id, collection_id, event_id, get, get_time, link_id, time, ulid, user_id, uuid};
+
+type Pair = (CardId, UserId);
+
+/// What a flush did.
+#[derive(Default)]
+pub(super) struct Flushed {
+    pub(super) taken: usize,
+    /// Activities that nobody knew before.
+    pub(super) inserted: usize,
+}
+
+/// Six statements, eight when activities are there already, however many windows. Of flushes at once that share a pair, one
+/// waits: else each would miss the activity that the other is about to write.
+pub(super) async fn flush(session: &mut Session, windows: &[CollectedWindow]) -> Result<Flushed, Failure> {
+    let ids: BTreeSet<EventId> = windows.iter().flat_map(|window| &window.members).map(|m| m.event_id).collect();
+    if ids.is_empty() {
+        return Ok(Flushed::default());
+    }
+    session.begin().await?;
+    lock_pairs(session, windows).await?;
+    let ids: Vec<EventId> = ids.into_iter().collect();
+    let mut taken: BTreeSet<EventId> = take(session, Queue::Feeds, &ids).await?.into_iter().collect();
+    let count = taken.len();
+    let mut pairs: BTreeMap<Pair, Vec<Member>> = BTreeMap::new();
+    for window in windows {
+        // Removed as it is used: an event named twice counts once.
+        for member in window.members.iter().filter(|member| taken.remove(&member.event_id)) {
+            pairs.entry((window.card_id, window.actor_id.clone())).or_default().push(member.clone());
+        }
+    }
+    let mut inserted = Vec::new();
+    let mut updated = Vec::new();
+    let mut known = load(session, &pairs).await?;
+    for ((card_id, actor_id), members) in &pairs {
+        let existing = known.remove(&(*card_id, actor_id.clone())).unwrap_or_default();
+        let regrouped = regroup(*card_id, actor_id, &existing, members);
+        inserted.extend(regrouped.inserted);
+        updated.extend(regrouped.updated);
+    }
+    if !updated.is_empty() {
+        update(session, &updated).await?;
+    }
+    if !inserted.is_empty() {
+        insert(session, &inserted).await?;
+    }
+    session.commit().await?;
+    Ok(Flushed { taken: count, inserted: inserted.len() })
+}
+
+async fn lock_pairs(session: &mut Session, windows: &[CollectedWindow]) -> Result<(), Failure> {
+    let keys: BTreeSet<i64> = windows.iter().map(|window| pair_key(window.card_id, &window.actor_id)).collect();
+    let keys: Vec<i64> = keys.into_iter().collect();
+    // Locked one after the other in the order of the array, which every flush sorts alike.
+    session.execute(sqlx::query("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key").bind(keys)).await?;
+    Ok(())
+}
+
+/// Pairs that share a key by chance only wait for each other.
+fn pair_key(card: CardId, actor: &UserId) -> i64 {
+    let digest = Sha256::new().chain_update(card.ulid().to_bytes()).chain_update(actor.as_str()).finalize();
+    let mut key = [0; 8];
+    key.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(key)
+}
+
+/// The activities that the members may touch.
+async fn load(
+    session: &mut Session,
+    pairs: &BTreeMap<Pair, Vec<Member>>,
+) -> Result<BTreeMap<Pair, Vec<Activity>>, Failure> {
+    let mut known: BTreeMap<Pair, Vec<Activity>> = BTreeMap::new();
+    if pairs.is_empty() {
+        return Ok(known);
+    }
+    let (mut cards, mut actors, mut from) = (Vec::new(), Vec::new(), Vec::new());
+    for ((card, actor), members) in pairs {
+        cards.push(uuid(card.ulid()));
+        actors.push(actor.as_str());
+        from.push(time(regroup_from(members).unwrap_or(Timestamp::UNIX_EPOCH)));
+    }
+    let sql = "SELECT a.id, a.card_id, a.actor_id, a.created_at, a.event_ids, a.occurred_ats, a.link_ids, a.collection_ids \
+               FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS p(card_id, actor_id, start) \
+               JOIN activities a ON a.card_id = p.card_id AND a.actor_id = p.actor_id COLLATE \"C\" \
+                                AND a.window_start >= p.start \
+               ORDER BY a.window_start, a.id";
+    for row in session.fetch_all(sqlx::query(sql).bind(cards).bind(actors).bind(from)).await? {
+        let activity = read(&row)?;
+        known.entry((activity.card_id, activity.actor_id.clone())).or_default().push(activity);
+    }
+    Ok(known)
+}
+
+fn read(row: &PgRow) -> Result<Activity, Failure> {
+    let events: Vec<Uuid> = get(row, "event_ids")?;
+    let times: Vec<jiff_sqlx::Timestamp> = get(row, "occurred_ats")?;
+    let links: Vec<Uuid> = get(row, "link_ids")?;
+    let collections: Vec<Option<Uuid>> = get(row, "collection_ids")?;
+    let members = events.into_iter().zip(times).zip(links).zip(collections);
+    Ok(Activity {
+        id: ActivityId::from_ulid(ulid(get(row, "id")?)),
+        card_id: card_id(get(row, "card_id")?),
+        actor_id: user_id(get(row, "actor_id")?)?,
+        created_at: get_time(row, "created_at")?,
+        members: members
+            .map(|(((event, at), link), collection)| Member {
+                occurred_at: at.to_jiff(),
+                event_id: event_id(event),
+                link_id: link_id(link),
+                collection_id: collection.map(collection_id),
+            })
+            .collect(),
+    })
+}
+
+/// The members of several activities, as columns of one length; `activity` says whose each is.
+#[derive(Default)]
+struct Members {
+    activity: Vec<Uuid>,
+    events: Vec<Uuid>,
+    times: Vec<jiff_sqlx::Timestamp>,
+    links: Vec<Uuid>,
+    collections: Vec<Option<Uuid>>,
+}
+
+impl Members {
+    fn of(activities: &[Activity]) -> Self {
+        let mut columns = Self::default();
+        for activity in activities {
+            for member in &activity.members {
+                columns.activity.push(uuid(activity.id.ulid()));
+                columns.events.push(uuid(member.event_id.ulid()));
+                columns.times.push(time(member.occurred_at));
+                columns.links.push(uuid(member.link_id.ulid()));
+                columns.collections.push(member.collection_id.map(|id| uuid(id.ulid())));
+            }
+        }
+        columns
+    }
+}
+
+async fn insert(session: &mut Session, activities: &[Activity]) -> Result<(), Failure> {
+    let sql = "INSERT INTO activities (id, card_id, actor_id, created_at, window_start, \
+                                       event_ids, occurred_ats, link_ids, collection_ids) \
+               SELECT a.id, a.card_id, a.actor_id, a.created_at, m.start, m.events, m.times, m.links, m.collections \
+               FROM unnest($6::uuid[], $7::uuid[], $8::text[], $9::timestamptz[]) AS a(id, card_id, actor_id, created_at) \
+               JOIN (SELECT activity, min(at) AS start, array_agg(event ORDER BY n) AS events, array_agg(at ORDER BY n) AS times, \
+                            array_agg(link ORDER BY n) AS links, array_agg(collection ORDER BY n) AS collections \
+                     FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::uuid[]) \
+                          WITH ORDINALITY AS m(activity, event, at, link, collection, n) GROUP BY activity) m \
+               ON m.activity = a.id";
+    let members = Members::of(activities);
+    let query = sqlx::query(sql)
+        .bind(members.activity)
+        .bind(members.events)
+        .bind(members.times)
+        .bind(members.links)
+        .bind(members.collections)
+        .bind(activities.iter().map(|a| uuid(a.id.ulid())).collect::<Vec<_>>())
+        .bind(activities.iter().map(|a| uuid(a.card_id.ulid())).collect::<Vec<_>>())
+        .bind(activities.iter().map(|a| a.actor_id.as_str()).collect::<Vec<_>>())
+        .bind(activities.iter().map(|a| time(a.created_at)).collect::<Vec<_>>());
+    session.execute(query).await?;
+    Ok(())
+}
+
+/// Only members, and the window that follows from them.
+async fn update(session: &mut Session, activities: &[Activity]) -> Result<(), Failure> {
+    let sql = "UPDATE activities a SET window_start = m.start, event_ids = m.events, occurred_ats = m.times, \
+                                       link_ids = m.links, collection_ids = m.collections \
+               FROM (SELECT activity, min(at) AS start, array_agg(event ORDER BY n) AS events, array_agg(at ORDER BY n) AS times, \
+                            array_agg(link ORDER BY n) AS links, array_agg(collection ORDER BY n) AS collections \
+                     FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::uuid[]) \
+                          WITH ORDINALITY AS m(activity, event, at, link, collection, n) GROUP BY activity) m \
+               WHERE a.id = m.activity";
+    let members = Members::of(activities);
+    let query = sqlx::query(sql)
+        .bind(members.activity)
+        .bind(members.events)
+        .bind(members.times)
+        .bind(members.links)
+        .bind(members.collections);
+    session.execute(query).await?;
+    Ok(())
+}

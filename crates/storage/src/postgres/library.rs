@@ -1,0 +1,93 @@
+//! Reads about libraries.
+
+use async_trait::async_trait;
+use cardwire_domain::feed::CardView;
+use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
+use cardwire_domain::url::CardUrl;
+use cardwire_domain::{CardId, Error, Page, PageRequest, Position, Result, UserId};
+use sqlx::postgres::PgRow;
+use sqlx::types::Uuid;
+
+use super::PostgresStore;
+use super::error::Failure;
+use super::feed::collection_names;
+use super::transaction::url_digest;
+use super::values::{behind, card_id, get, get_note, get_time, get_user, uuid, words};
+
+macro_rules! select_cards {
+    ($rest:literal) => {
+        concat!(
+            "SELECT c.id, c.url, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
+                    l.collections, l.names \
+             FROM cards c LEFT JOIN users u ON u.id = c.owner_id LEFT JOIN notes n ON n.card_id = c.id \
+             CROSS JOIN LATERAL ( \
+                 SELECT array_agg(k.id ORDER BY links.added_at, links.id) AS collections, \
+                        array_agg(k.name ORDER BY links.added_at, links.id) AS names \
+                 FROM links JOIN collections k ON k.id = links.collection_id WHERE links.card_id = c.id \
+             ) l \
+             WHERE c.library_link IS NOT NULL ",
+            $rest
+        )
+    };
+}
+
+/// Words are found anywhere, as the owner would find them by reading.
+const LIBRARY: &str = select_cards!(
+    "AND c.owner_id = $2 AND (NOT $3 OR l.collections IS NULL) \
+     AND (SELECT coalesce(bool_and(strpos(lower(c.url || ' ' || coalesce(n.text, '')), w) > 0), true) \
+          FROM unnest($4::text[]) w) \
+     AND ($5::timestamptz IS NULL OR (c.library_at, c.id) < ($5, $6)) \
+     ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
+);
+
+#[async_trait]
+impl LibraryRepository for PostgresStore {
+    async fn library(&self, owner: &UserId, filter: &LibraryFilter, page: &PageRequest) -> Result<Page<LibraryCard>> {
+        let (at, id) = behind(page.after.as_ref())?;
+        let text = filter.text.as_deref().unwrap_or_default();
+        if text.contains('\0') {
+            return Err(Error::invalid("q", "must not contain a NUL character"));
+        }
+        let query = sqlx::query(LIBRARY)
+            .bind(page.limit.get() as i64 + 1)
+            .bind(owner.as_str())
+            .bind(filter.uncollected)
+            .bind(words(text))
+            .bind(at)
+            .bind(id);
+        let rows = self.session().await?.fetch_all(query).await?;
+        let cards = rows.iter().map(|row| read(row, Some(owner))).collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Page::cut(cards, page.limit, |card| Position {
+            key: card.added_at.as_microsecond(),
+            id: card.card.id.to_string(),
+        }))
+    }
+
+    async fn library_card(&self, id: CardId, reader: Option<&UserId>) -> Result<LibraryCard> {
+        let query = sqlx::query(select_cards!("AND c.id = $1")).bind(uuid(id.ulid()));
+        let rows = self.session().await?.fetch_all(query).await?;
+        let row = rows.first().ok_or_else(|| Error::not_found("card", id))?;
+        Ok(read(row, reader)?)
+    }
+
+    async fn library_card_by_url(&self, owner: &UserId, url: &CardUrl) -> Result<Option<LibraryCard>> {
+        let query = sqlx::query(select_cards!("AND c.owner_id = $1 AND c.url_digest = $2"))
+            .bind(owner.as_str())
+            .bind(url_digest(url.normalised()));
+        let rows = self.session().await?.fetch_all(query).await?;
+        Ok(rows.first().map(|row| read(row, Some(owner))).transpose()?)
+    }
+}
+
+fn read(row: &PgRow, reader: Option<&UserId>) -> Result<LibraryCard, Failure> {
+    let owner = get_user(row, "owner_id", "handle")?;
+    let ids: Option<Vec<Uuid>> = get(row, "collections")?;
+    let names: Option<Vec<String>> = get(row, "names")?;
+    Ok(LibraryCard {
+        card: CardView { id: card_id(get(row, "id")?), url: get(row, "url")?, title: None },
+        note: if reader == Some(&owner.id) { get_note(row)? } else { None },
+        owner,
+        collections: collection_names(ids, names),
+        added_at: get_time(row, "library_at")?,
+    })
+}

@@ -1,0 +1,140 @@
+//! Connections, and how long anybody waits for what.
+//!
+//! A server that is away or hangs is noticed by the client: getting a connection and each statement have a time-out of their
+//! own. A connection whose statement was given up is closed, never given to the next one.
+
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{Connection, Postgres};
+use tokio::time::timeout;
+
+use super::error::Failure;
+
+/// How many connections, and how long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSettings {
+    pub max_connections: u32,
+    /// For a connection, whether a new one or somebody else's.
+    pub acquire_ms: u64,
+    /// For each statement of a command or a page.
+    pub answer_ms: u64,
+    /// For each statement that works off or carries events, a batch at a time.
+    pub batch_ms: u64,
+    /// For a lock, of the server.
+    pub lock_ms: u64,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self { max_connections: 16, acquire_ms: 2_000, answer_ms: 2_500, batch_ms: 20_000, lock_ms: 5_000 }
+    }
+}
+
+/// Idle connections older than this are tried out before they are used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+impl PoolSettings {
+    /// A pool that connects when it is first used. The time-outs hold in the server as well, so that it does not work, or hold locks,
+    /// for a client that is gone.
+    pub fn pool(&self, options: PgConnectOptions) -> PgPool {
+        let options = options.application_name("cardwire").options([
+            ("statement_timeout", self.batch_ms.to_string()),
+            ("lock_timeout", self.lock_ms.to_string()),
+            ("idle_in_transaction_session_timeout", "10000".to_owned()),
+        ]);
+        PgPoolOptions::new()
+            .max_connections(self.max_connections)
+            .acquire_timeout(Duration::from_millis(self.acquire_ms))
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(options)
+    }
+}
+
+/// A connection in use. Dropping it rolls back what was not committed; the connection goes back to the pool unless a statement
+/// on it was given up.
+pub(super) struct Session {
+    connection: Option<PoolConnection<Postgres>>,
+    patience: Duration,
+    in_transaction: bool,
+    broken: bool,
+}
+
+const ROLLBACK_PATIENCE: Duration = Duration::from_secs(2);
+
+impl Session {
+    pub(super) async fn open(pool: &PgPool, patience: Duration) -> Result<Self, Failure> {
+        let connection = pool.acquire().await?;
+        Ok(Self { connection: Some(connection), patience, in_transaction: false, broken: false })
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<(), Failure> {
+        if !self.in_transaction {
+            self.in_transaction = true;
+            self.execute(sqlx::query("BEGIN")).await?;
+        }
+        Ok(())
+    }
+
+    /// Commits what [`Self::begin`] began, if it did.
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
+        if self.in_transaction {
+            self.execute(sqlx::query("COMMIT")).await?;
+            self.in_transaction = false;
+        }
+        Ok(())
+    }
+
+    /// How many rows it changed.
+    pub(super) async fn execute(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<u64, Failure> {
+        let connection = self.connection.as_mut().expect("a session has its connection until it is dropped");
+        // Until the answer is there, dropping this future leaves the connection in the middle of a statement.
+        self.broken = true;
+        let answer = timeout(self.patience, query.execute(&mut **connection)).await;
+        self.settle(answer).map(|done| done.rows_affected())
+    }
+
+    pub(super) async fn fetch_all(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
+        let connection = self.connection.as_mut().expect("a session has its connection until it is dropped");
+        self.broken = true;
+        let answer = timeout(self.patience, query.fetch_all(&mut **connection)).await;
+        self.settle(answer)
+    }
+
+    fn settle<T>(&mut self, answer: Result<sqlx::Result<T>, tokio::time::error::Elapsed>) -> Result<T, Failure> {
+        let result = match answer {
+            Ok(result) => result.map_err(Failure::from),
+            Err(_) => Err(Failure::NoAnswer(self.patience)),
+        };
+        self.broken = result.as_ref().is_err_and(|failure| !failure.leaves_connection_usable());
+        result
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        if self.broken {
+            connection.close_on_drop();
+        } else if self.in_transaction {
+            tokio::spawn(async move {
+                let undone = timeout(ROLLBACK_PATIENCE, sqlx::query("ROLLBACK").execute(&mut *connection)).await;
+                if !matches!(undone, Ok(Ok(_))) {
+                    connection.close_on_drop();
+                }
+            });
+        }
+    }
+}

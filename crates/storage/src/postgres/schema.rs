@@ -1,0 +1,63 @@
+//! The schema: migrating it, and refusing to work on one that is too old.
+
+use std::time::Duration;
+
+use sqlx::ConnectOptions;
+use sqlx::migrate::{MigrateError, Migrator};
+
+use super::PostgresStore;
+use super::error::Failure;
+use super::values::get;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    #[error("the database's schema is older than this build: it has version {found}, needed is {needed}; run `web migrate`")]
+    Older { found: i64, needed: i64 },
+    #[error("the database cannot be migrated")]
+    Migrate(#[from] MigrateError),
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
+}
+
+impl PostgresStore {
+    /// Brings the schema up to date. Several may run it at once; they take turns. If the future is dropped, each migration was
+    /// done whole or not at all, and it may be run again.
+    pub async fn migrate(&self) -> Result<(), SchemaError> {
+        // Building an index may take longer than any statement of ours.
+        let options = (*self.pool.connect_options()).clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+        let connecting = tokio::time::timeout(Duration::from_millis(self.settings.acquire_ms), options.connect());
+        let mut connection = match connecting.await {
+            Ok(connection) => connection.map_err(|error| SchemaError::Unavailable(error.to_string()))?,
+            Err(_) => return Err(SchemaError::Unavailable("no answer".into())),
+        };
+        // An older build must not refuse what a newer one has migrated: migrations expand before they contract.
+        let migrator = Migrator { ignore_missing: true, migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
+        migrator.run(&mut connection).await?;
+        Ok(())
+    }
+
+    /// [`SchemaError::Older`] unless every migration of this build was done. A newer schema is fine.
+    pub async fn check_schema(&self) -> Result<(), SchemaError> {
+        let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+        let found = self.schema_version().await.map_err(|failure| SchemaError::Unavailable(failure.to_string()))?;
+        if found < needed { Err(SchemaError::Older { found, needed }) } else { Ok(()) }
+    }
+
+    async fn schema_version(&self) -> Result<i64, Failure> {
+        let mut session = self.session().await?;
+        let rows = session
+            .fetch_all(sqlx::query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS migrated"))
+            .await?;
+        if !rows.first().map(|row| get(row, "migrated")).transpose()?.unwrap_or(false) {
+            return Ok(0);
+        }
+        let rows = session
+            .fetch_all(sqlx::query(
+                "SELECT coalesce(max(version), 0)::bigint AS version FROM _sqlx_migrations WHERE success",
+            ))
+            .await?;
+        rows.first().map_or(Ok(0), |row| get(row, "version"))
+    }
+}

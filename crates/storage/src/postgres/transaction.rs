@@ -1,0 +1,183 @@
+//! Commands: reads, and the one statement that writes all of a command.
+//!
+//! A card that exists is locked as it is read, so commands on one card take turns. Collections are read without a lock, since
+//! many people add to one at once; the commit checks that they are still as they were read. A card that does not exist yet cannot be
+//! locked; its unique constraint decides, and the loser runs again.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use cardwire_domain::collection::{AccessType, Description, Name};
+use cardwire_domain::store::{Recall, Store, Transaction};
+use cardwire_domain::url::CardUrl;
+use cardwire_domain::{
+    Card, CardId, Changes, Collection, CollectionId, CollectionLink, Result, UserId,
+};
+use sha2::{Digest, Sha256};
+use sqlx::postgres::PgRow;
+use sqlx::types::Uuid;
+
+use super::PostgresStore;
+use super::error::Failure;
+use super::pool::Session;
+use super::values::{
+    card_id, collection_id, get, get_note, get_time, link_id, user_id, uuid,
+};
+use super::write;
+
+/// How long an answer is kept for its idempotency key.
+pub(super) const KEEP_ANSWERS_HOURS: i32 = 24;
+
+pub(super) fn url_digest(normalised_url: &str) -> Vec<u8> {
+    Sha256::digest(normalised_url.as_bytes()).to_vec()
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn begin(&self) -> Result<Box<dyn Transaction>> {
+        let session = self.session().await?;
+        Ok(Box::new(PostgresTransaction { store: self.clone(), session, versions: BTreeMap::new() }))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.session().await?.execute(sqlx::query("SELECT 1")).await?;
+        Ok(())
+    }
+}
+
+/// Begins a transaction of the server only when there is something to lock or several statements to write.
+struct PostgresTransaction {
+    store: PostgresStore,
+    session: Session,
+    /// Of the collections that were read.
+    versions: BTreeMap<CollectionId, i64>,
+}
+
+macro_rules! select_cards {
+    ($rest:literal) => {
+        concat!(
+            "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.via, c.library_link, c.created_at, \
+                    n.id AS note_id, n.text AS note_text, l.ids AS links, l.collections \
+             FROM cards c LEFT JOIN notes n ON n.card_id = c.id \
+             LEFT JOIN LATERAL (SELECT array_agg(id ORDER BY added_at, id) AS ids, \
+                                       array_agg(collection_id ORDER BY added_at, id) AS collections \
+                                FROM links WHERE card_id = c.id) l ON true ",
+            $rest
+        )
+    };
+}
+
+impl PostgresTransaction {
+    /// Locks first: what is read along with a lock that had to be waited for would be older than the lock.
+    async fn lock_cards(&mut self, ids: &[Uuid]) -> Result<Vec<Card>, Failure> {
+        self.session.begin().await?;
+        let lock = "SELECT 1 FROM cards WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
+        self.session.execute(sqlx::query(lock).bind(ids)).await?;
+        let rows =
+            self.session.fetch_all(sqlx::query(select_cards!("WHERE c.id = ANY($1) ORDER BY c.id")).bind(ids)).await?;
+        rows.iter().map(read_card).collect()
+    }
+}
+
+#[async_trait]
+impl Transaction for PostgresTransaction {
+    async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>> {
+        // An answer that is too old makes room for the next one under its key.
+        let sql = "WITH expired AS (DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 \
+                                    AND created_at <= now() - make_interval(hours => $3)) \
+                   SELECT fingerprint, answer FROM idempotency_keys WHERE user_id = $1 AND key = $2 \
+                   AND created_at > now() - make_interval(hours => $3)";
+        let query = sqlx::query(sql).bind(person.as_str()).bind(key).bind(KEEP_ANSWERS_HOURS);
+        let rows = self.session.fetch_all(query).await?;
+        let recall = |row| Ok::<_, Failure>(Recall { fingerprint: get(row, "fingerprint")?, answer: get(row, "answer")? });
+        Ok(rows.first().map(recall).transpose()?)
+    }
+
+    async fn card(&mut self, id: CardId) -> Result<Option<Card>> {
+        Ok(self.lock_cards(&[uuid(id.ulid())]).await?.pop())
+    }
+
+    async fn card_exists(&mut self, id: CardId) -> Result<bool> {
+        // Cards are never deleted, so this needs no lock on somebody else's card.
+        let query = sqlx::query("SELECT 1 FROM cards WHERE id = $1").bind(uuid(id.ulid()));
+        Ok(!self.session.fetch_all(query).await?.is_empty())
+    }
+
+    async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>> {
+        let sql = "SELECT id FROM cards WHERE owner_id = $1 AND url_digest = $2";
+        let query = sqlx::query(sql).bind(owner.as_str()).bind(url_digest(normalised_url));
+        match self.session.fetch_all(query).await?.first() {
+            Some(row) => Ok(self.lock_cards(&[get(row, "id")?]).await?.pop()),
+            None => Ok(None),
+        }
+    }
+
+    async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
+        let sql = "SELECT c.id, c.author_id, c.name, c.description, c.access, c.version, \
+                          ARRAY(SELECT user_id FROM collaborators WHERE collection_id = c.id) AS collaborators \
+                   FROM collections c WHERE c.id = ANY($1)";
+        let uuids: Vec<Uuid> = ids.iter().map(|id| uuid(id.ulid())).collect();
+        let rows = self.session.fetch_all(sqlx::query(sql).bind(uuids)).await?;
+        let mut found = BTreeMap::new();
+        for row in &rows {
+            let collection = read_collection(row)?;
+            self.versions.insert(collection.id, get(row, "version")?);
+            found.insert(collection.id, collection);
+        }
+        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+    }
+
+    async fn cards_in(&mut self, id: CollectionId) -> Result<Vec<Card>> {
+        let query = sqlx::query("SELECT card_id FROM links WHERE collection_id = $1").bind(uuid(id.ulid()));
+        let rows = self.session.fetch_all(query).await?;
+        let ids = rows.iter().map(|row| get(row, "card_id")).collect::<Result<Vec<Uuid>, Failure>>()?;
+        Ok(self.lock_cards(&ids).await?)
+    }
+
+    async fn commit(mut self: Box<Self>, changes: Changes) -> Result<()> {
+        let raised = !changes.events.is_empty();
+        let batch = write::Batch::of(changes, &self.versions)?;
+        write::write(&mut self.session, batch).await?;
+        self.session.commit().await?;
+        if raised {
+            self.store.wake.ring();
+        }
+        Ok(())
+    }
+}
+
+fn read_card(row: &PgRow) -> Result<Card, Failure> {
+    let ids: Option<Vec<Uuid>> = get(row, "links")?;
+    let collections: Option<Vec<Uuid>> = get(row, "collections")?;
+    let links = ids.unwrap_or_default().into_iter().zip(collections.unwrap_or_default());
+    let via: Option<Uuid> = get(row, "via")?;
+    let library_link: Option<Uuid> = get(row, "library_link")?;
+    Ok(Card {
+        id: card_id(get(row, "id")?),
+        owner: user_id(get(row, "owner_id")?)?,
+        url: CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?),
+        via: via.map(card_id),
+        note: get_note(row)?,
+        library_link: library_link.map(link_id),
+        collection_links: links
+            .map(|(id, collection)| CollectionLink { id: link_id(id), collection_id: collection_id(collection) })
+            .collect(),
+        created_at: Some(get_time(row, "created_at")?),
+    })
+}
+
+pub(super) fn read_access(row: &PgRow) -> Result<AccessType, Failure> {
+    Ok(if get::<&str>(row, "access")? == "OPEN" { AccessType::Open } else { AccessType::Closed })
+}
+
+fn read_collection(row: &PgRow) -> Result<Collection, Failure> {
+    let collaborators: Vec<String> = get(row, "collaborators")?;
+    Ok(Collection {
+        id: collection_id(get(row, "id")?),
+        author: user_id(get(row, "author_id")?)?,
+        name: Name::from_stored(get(row, "name")?),
+        description: Description::from_stored(get(row, "description")?),
+        access: read_access(row)?,
+        collaborators: collaborators.iter().map(|id| user_id(id)).collect::<Result<_, _>>()?,
+    })
+}

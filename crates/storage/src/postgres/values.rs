@@ -1,0 +1,103 @@
+//! Between domain values and what columns hold.
+
+use cardwire_domain::note::{Note, NoteText};
+use cardwire_domain::user::User;
+use cardwire_domain::{CardId, CollectionId, Error, EventId, LinkId, Position, Result, UserId};
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use sqlx::postgres::PgRow;
+use sqlx::types::Uuid;
+use sqlx::{Decode, Postgres, Row, Type};
+use ulid::Ulid;
+
+use super::error::Failure;
+
+pub(super) fn uuid(ulid: Ulid) -> Uuid {
+    Uuid::from_u128(ulid.0)
+}
+
+pub(super) fn ulid(uuid: Uuid) -> Ulid {
+    Ulid(uuid.as_u128())
+}
+
+pub(super) fn card_id(uuid: Uuid) -> CardId {
+    CardId::from_ulid(ulid(uuid))
+}
+
+pub(super) fn collection_id(uuid: Uuid) -> CollectionId {
+    CollectionId::from_ulid(ulid(uuid))
+}
+
+pub(super) fn link_id(uuid: Uuid) -> LinkId {
+    LinkId::from_ulid(ulid(uuid))
+}
+
+pub(super) fn event_id(uuid: Uuid) -> EventId {
+    EventId::from_ulid(ulid(uuid))
+}
+
+pub(super) fn event_uuids(ids: &[EventId]) -> Vec<Uuid> {
+    ids.iter().map(|id| uuid(id.ulid())).collect()
+}
+
+pub(super) fn user_id(text: &str) -> Result<UserId, Failure> {
+    UserId::parse(text).map_err(|_| Failure::Nonsense(format!("{text:?} is stored as a person's id")))
+}
+
+pub(super) fn time(at: Timestamp) -> jiff_sqlx::Timestamp {
+    at.to_sqlx()
+}
+
+/// A column of a row.
+pub(super) fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(row: &'r PgRow, column: &str) -> Result<T, Failure> {
+    Ok(row.try_get(column)?)
+}
+
+pub(super) fn get_time(row: &PgRow, column: &str) -> Result<Timestamp, Failure> {
+    Ok(get::<jiff_sqlx::Timestamp>(row, column)?.to_jiff())
+}
+
+/// A count, which is never negative.
+pub(super) fn get_count(row: &PgRow, column: &str) -> Result<u64, Failure> {
+    let count: i64 = get(row, column)?;
+    u64::try_from(count).map_err(|_| Failure::Nonsense(format!("{column} is {count}")))
+}
+
+/// From the columns of the person's id and, if they have an account, handle.
+pub(super) fn get_user(row: &PgRow, id: &str, handle: &str) -> Result<User, Failure> {
+    let id = user_id(get(row, id)?)?;
+    Ok(match get::<Option<String>>(row, handle)? {
+        Some(handle) => User { id, handle },
+        None => User::unregistered(id),
+    })
+}
+
+/// From `note_id` and `note_text`.
+pub(super) fn get_note(row: &PgRow) -> Result<Option<Note>, Failure> {
+    let id: Option<Uuid> = get(row, "note_id")?;
+    let text: Option<String> = get(row, "note_text")?;
+    Ok(id.zip(text).map(|(id, text)| Note { id: card_id(id), text: NoteText::from_stored(text) }))
+}
+
+pub(super) fn no_cursor() -> Error {
+    Error::invalid("cursor", "must be the nextCursor of this list")
+}
+
+/// Where a list by (time, id) goes on.
+pub(super) fn behind(after: Option<&Position>) -> Result<(Option<jiff_sqlx::Timestamp>, Option<Uuid>)> {
+    let Some(position) = after else {
+        return Ok((None, None));
+    };
+    // PostgreSQL knows fewer years before Christ than jiff; none of ours are.
+    let at = Timestamp::from_microsecond(position.key).ok().filter(|_| position.key >= 0).ok_or_else(no_cursor)?;
+    let id = Ulid::from_string(&position.id).map_err(|_| no_cursor())?;
+    Ok((Some(time(at)), Some(uuid(id))))
+}
+
+/// Lower-case words, each once, of what somebody looks for.
+pub(super) fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}

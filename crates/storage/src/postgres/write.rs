@@ -1,0 +1,296 @@
+//! Writing a command: all its changes as columns of one statement, whatever their number.
+
+use std::collections::BTreeMap;
+
+use cardwire_domain::collection::AccessType;
+use cardwire_domain::{
+    Change, Changes, Collection, CollectionId, DomainEvent, Error, EventId, LinkId, RecordedEvent, Result,
+};
+use cardwire_events::{Envelope, routes};
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::types::Uuid;
+use ulid::Ulid;
+
+use super::error::Failure;
+use super::pool::Session;
+use super::transaction::url_digest;
+use super::values::uuid;
+
+/// The columns of the statement. Rows that name one card are in the order in which the command listed them.
+#[derive(Default)]
+pub(super) struct Batch {
+    inserted: Vec<(Collection, Vec<String>)>,
+    /// With the version that was read; `None`: it was not.
+    updated: Vec<(Collection, Option<i64>)>,
+    deleted: Vec<(CollectionId, Option<i64>)>,
+    held: (Vec<Uuid>, Vec<i64>),
+    cards: Cards,
+    library: BTreeMap<Uuid, (Option<Uuid>, Option<Uuid>)>,
+    notes: BTreeMap<Uuid, Option<(Uuid, String)>>,
+    linked: (Vec<Uuid>, Vec<Uuid>, Vec<Uuid>),
+    unlinked: Vec<Uuid>,
+    events: (Vec<Uuid>, Vec<String>, Vec<Value>),
+    deliveries: (Vec<String>, Vec<Uuid>),
+    remember: Option<(String, String, String, Value)>,
+}
+
+#[derive(Default)]
+struct Cards {
+    ids: Vec<Uuid>,
+    owners: Vec<String>,
+    urls: Vec<String>,
+    normalised: Vec<String>,
+    digests: Vec<Vec<u8>>,
+    vias: Vec<Option<Uuid>>,
+    library_links: Vec<Option<Uuid>>,
+}
+
+impl Batch {
+    /// [`Error::Stale`] where one change contradicts another.
+    pub(super) fn of(changes: Changes, versions: &BTreeMap<CollectionId, i64>) -> Result<Self> {
+        let mut batch = Self::default();
+        let mut checked = versions.clone();
+        for change in changes.rows {
+            match change {
+                Change::InsertCollection(collection) => {
+                    let people = collection.collaborators.iter().map(ToString::to_string).collect();
+                    batch.inserted.push((collection, people));
+                }
+                Change::UpdateCollection(collection) => {
+                    let version = checked.remove(&collection.id);
+                    batch.updated.push((collection, version));
+                }
+                Change::DeleteCollection(id) => batch.deleted.push((id, checked.remove(&id))),
+                change => batch.change_card(change)?,
+            }
+        }
+        batch.held = checked.into_iter().map(|(id, version)| (uuid(id.ulid()), version)).unzip();
+        batch.raise(changes.events, changes.traceparent);
+        batch.remember = changes.remember.map(|kept| {
+            (kept.person.to_string(), kept.idempotency.key, kept.idempotency.fingerprint, kept.answer)
+        });
+        Ok(batch)
+    }
+
+    fn change_card(&mut self, change: Change) -> Result<()> {
+        match change {
+            Change::InsertCard(card) => {
+                self.cards.ids.push(uuid(card.id.ulid()));
+                self.cards.owners.push(card.owner.to_string());
+                self.cards.urls.push(card.url.given().to_owned());
+                self.cards.normalised.push(card.url.normalised().to_owned());
+                self.cards.digests.push(url_digest(card.url.normalised()));
+                self.cards.vias.push(card.via.map(|via| uuid(via.ulid())));
+                self.cards.library_links.push(None);
+            }
+            Change::SetNote { card_id, note } => {
+                let note = note.map(|note| (uuid(note.id.ulid()), note.text.as_str().to_owned()));
+                self.notes.insert(uuid(card_id.ulid()), note);
+            }
+            Change::AddToLibrary { card_id, link_id } => self.move_card(uuid(card_id.ulid()), None, Some(link_id))?,
+            Change::RemoveFromLibrary { card_id, link_id } => {
+                self.move_card(uuid(card_id.ulid()), Some(link_id), None)?;
+            }
+            Change::AddToCollection { card_id, link } => {
+                self.linked.0.push(uuid(link.id.ulid()));
+                self.linked.1.push(uuid(card_id.ulid()));
+                self.linked.2.push(uuid(link.collection_id.ulid()));
+            }
+            Change::RemoveFromCollection { link_id, .. } => self.unlinked.push(uuid(link_id.ulid())),
+            Change::InsertCollection(_) | Change::UpdateCollection(_) | Change::DeleteCollection(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Into the library, or out of it.
+    fn move_card(&mut self, card: Uuid, before: Option<LinkId>, after: Option<LinkId>) -> Result<()> {
+        let (before, after) = (before.map(|link| uuid(link.ulid())), after.map(|link| uuid(link.ulid())));
+        if let Some(index) = self.cards.ids.iter().position(|id| *id == card) {
+            let link = &mut self.cards.library_links[index];
+            if *link != before {
+                return Err(Error::Stale);
+            }
+            *link = after;
+            return Ok(());
+        }
+        let (_, link) = self.library.entry(card).or_insert((before, before));
+        if *link != before {
+            return Err(Error::Stale);
+        }
+        *link = after;
+        Ok(())
+    }
+
+    fn raise(&mut self, events: Vec<DomainEvent>, traceparent: Option<String>) {
+        // Ids sort in the order in which the events were raised.
+        let mut id = Ulid::generate();
+        for event in events {
+            // The server sets the time.
+            let recorded = RecordedEvent { id: EventId::from_ulid(id), occurred_at: Timestamp::UNIX_EPOCH, event };
+            for queue in routes(&recorded.event) {
+                self.deliveries.0.push(queue.name().to_owned());
+                self.deliveries.1.push(uuid(id));
+            }
+            let envelope = Envelope::wrap(&recorded, traceparent.clone());
+            self.events.0.push(uuid(id));
+            self.events.1.push(envelope.kind.clone());
+            // A derived serializer of strings and JSON cannot fail.
+            self.events.2.push(serde_json::to_value(envelope).unwrap_or_default());
+            id = id.increment().unwrap_or_else(|_| Ulid::generate());
+        }
+    }
+}
+
+const WRITE: &str = "\
+WITH held AS (
+    SELECT k.id, k.version FROM collections k WHERE k.id = ANY($1) ORDER BY k.id FOR SHARE
+), new_cards AS (
+    INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, library_link, library_at)
+    SELECT n.*, CASE WHEN n.library_link IS NOT NULL THEN now() END
+    FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[])
+        AS n(id, owner_id, url, normalised_url, url_digest, via, library_link)
+), moved AS (
+    UPDATE cards c SET library_link = m.after, library_at = CASE WHEN m.after IS NOT NULL THEN now() END
+    FROM unnest($10::uuid[], $11::uuid[], $12::uuid[]) AS m(id, before, after)
+    WHERE c.id = m.id AND c.library_link IS NOT DISTINCT FROM m.before
+    RETURNING 1
+), noted AS (
+    INSERT INTO notes (card_id, id, text) SELECT * FROM unnest($13::uuid[], $14::uuid[], $15::text[])
+    ON CONFLICT (card_id) DO UPDATE SET id = excluded.id, text = excluded.text
+), unnoted AS (
+    DELETE FROM notes WHERE card_id = ANY($16)
+), unlinked AS (
+    DELETE FROM links WHERE id = ANY($17) RETURNING 1
+), linked AS (
+    INSERT INTO links (id, card_id, collection_id) SELECT * FROM unnest($18::uuid[], $19::uuid[], $20::uuid[])
+), raised AS (
+    INSERT INTO events (id, type, envelope, occurred_at)
+    SELECT e.id, e.type, e.envelope || jsonb_build_object('time',
+               to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')), now()
+    FROM unnest($21::uuid[], $22::text[], $23::jsonb[]) AS e(id, type, envelope)
+), owed AS (
+    INSERT INTO deliveries (queue, event_id, occurred_at)
+    SELECT d.queue, d.event_id, now() FROM unnest($24::text[], $25::uuid[]) AS d(queue, event_id)
+), kept AS (
+    INSERT INTO idempotency_keys (user_id, key, fingerprint, answer)
+    SELECT $26, $27, $28, $29 WHERE $27 IS NOT NULL
+)
+SELECT expect_rows((SELECT count(*) FROM held JOIN unnest($1, $2) AS was(id, version) USING (id, version)), cardinality($1))
+   AND expect_rows((SELECT count(*) FROM moved), cardinality($10))
+   AND expect_rows((SELECT count(*) FROM unlinked), cardinality($17))";
+
+/// Does not commit; but where nothing was begun, all of it is one statement and so a transaction of its own.
+pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<(), Failure> {
+    if !(batch.inserted.is_empty() && batch.updated.is_empty() && batch.deleted.is_empty()) {
+        session.begin().await?;
+    }
+    for (collection, collaborators) in &batch.inserted {
+        insert_collection(session, collection, collaborators).await?;
+    }
+    for (collection, version) in &batch.updated {
+        update_collection(session, collection, *version).await?;
+    }
+    let (held, versions) = batch.held;
+    let (moved, (before, after)): (Vec<Uuid>, (Vec<_>, Vec<_>)) = batch.library.into_iter().unzip();
+    let (mut noted, mut note_ids, mut texts, mut unnoted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (card, note) in batch.notes {
+        match note {
+            Some((id, text)) => {
+                noted.push(card);
+                note_ids.push(id);
+                texts.push(text);
+            }
+            None => unnoted.push(card),
+        }
+    }
+    let (links, link_cards, link_collections) = batch.linked;
+    let (events, kinds, envelopes) = batch.events;
+    let (queues, owed) = batch.deliveries;
+    let (person, key, fingerprint, answer) = match batch.remember {
+        Some((person, key, fingerprint, answer)) => (Some(person), Some(key), Some(fingerprint), Some(answer)),
+        None => (None, None, None, None),
+    };
+    let query = sqlx::query(WRITE)
+        .bind(held)
+        .bind(versions)
+        .bind(batch.cards.ids)
+        .bind(batch.cards.owners)
+        .bind(batch.cards.urls)
+        .bind(batch.cards.normalised)
+        .bind(batch.cards.digests)
+        .bind(batch.cards.vias)
+        .bind(batch.cards.library_links)
+        .bind(moved)
+        .bind(before)
+        .bind(after)
+        .bind(noted)
+        .bind(note_ids)
+        .bind(texts)
+        .bind(unnoted)
+        .bind(batch.unlinked)
+        .bind(links)
+        .bind(link_cards)
+        .bind(link_collections)
+        .bind(events)
+        .bind(kinds)
+        .bind(envelopes)
+        .bind(queues)
+        .bind(owed)
+        .bind(person)
+        .bind(key)
+        .bind(fingerprint)
+        .bind(answer);
+    session.fetch_all(query).await?;
+    for (id, version) in &batch.deleted {
+        let sql = "DELETE FROM collections WHERE id = $1 AND version = coalesce($2, version)";
+        let done = session.execute(sqlx::query(sql).bind(uuid(id.ulid())).bind(version)).await?;
+        one(done)?;
+    }
+    Ok(())
+}
+
+async fn insert_collection(session: &mut Session, new: &Collection, people: &[String]) -> Result<(), Failure> {
+    let sql = "WITH made AS (INSERT INTO collections (id, author_id, name, description, access) \
+                             VALUES ($1, $2, $3, $4, $5)) \
+               INSERT INTO collaborators (collection_id, user_id) SELECT $1, p FROM unnest($6::text[]) p";
+    let query = sqlx::query(sql)
+        .bind(uuid(new.id.ulid()))
+        .bind(new.author.as_str())
+        .bind(new.name.as_str())
+        .bind(new.description.as_str())
+        .bind(access_name(new.access))
+        .bind(people);
+    session.execute(query).await?;
+    Ok(())
+}
+
+async fn update_collection(session: &mut Session, to: &Collection, version: Option<i64>) -> Result<(), Failure> {
+    let sql = "UPDATE collections SET name = $2, description = $3, access = $4, version = version + 1, \
+               updated_at = now() WHERE id = $1 AND version = coalesce($5, version)";
+    let query = sqlx::query(sql)
+        .bind(uuid(to.id.ulid()))
+        .bind(to.name.as_str())
+        .bind(to.description.as_str())
+        .bind(access_name(to.access))
+        .bind(version);
+    one(session.execute(query).await?)?;
+    let sql = "WITH gone AS (DELETE FROM collaborators WHERE collection_id = $1 AND user_id <> ALL($2)) \
+               INSERT INTO collaborators (collection_id, user_id) SELECT $1, p FROM unnest($2::text[]) p \
+               ON CONFLICT DO NOTHING";
+    let people: Vec<String> = to.collaborators.iter().map(ToString::to_string).collect();
+    session.execute(sqlx::query(sql).bind(uuid(to.id.ulid())).bind(people)).await?;
+    Ok(())
+}
+
+/// The row is as it was read.
+fn one(done: u64) -> Result<(), Failure> {
+    if done == 1 { Ok(()) } else { Err(Failure::Changed) }
+}
+
+fn access_name(access: AccessType) -> &'static str {
+    match access {
+        AccessType::Open => "OPEN",
+        AccessType::Closed => "CLOSED",
+    }
+}

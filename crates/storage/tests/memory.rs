@@ -1,0 +1,97 @@
+//! The store's contract, kept by the store in memory, and what is its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::UserId;
+use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
+use cardwire_events::{DeadSelection, EventLog, Failure, Queue, QueueSettings, Verdict, Wake};
+use cardwire_storage::InMemoryStore;
+use cardwire_testkit::TokioClock;
+use cardwire_testkit::store_suite::{Stores, Tested, TimeMachine};
+
+struct TokioTime;
+
+#[async_trait]
+impl TimeMachine for TokioTime {
+    async fn advance(&self, by: Duration) {
+        tokio::time::advance(by).await;
+    }
+}
+
+fn store(wake: &Wake) -> InMemoryStore {
+    InMemoryStore::new(Arc::new(TokioClock::new()), wake.clone())
+}
+
+async fn stores() -> anyhow::Result<Stores> {
+    Ok(Stores::of(Arc::new(store(&Wake::default())), Arc::new(TokioTime)))
+}
+
+cardwire_testkit::store_suite!(stores, (start_paused = true));
+
+/// Whether it was rung since the last look.
+async fn rung(wake: &Wake) -> bool {
+    tokio::time::timeout(Duration::from_millis(1), wake.rung()).await.is_ok()
+}
+
+async fn save(store: &InMemoryStore, note: Option<&str>) -> Tested {
+    let alice = Request::by(UserId::parse("did:plc:alice")?);
+    let command = AddUrlToLibrary {
+        url: "https://example.com/page".into(),
+        note: note.map(str::to_owned),
+        ..AddUrlToLibrary::default()
+    };
+    execute(store, &alice, &command).await?;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_to_be_published_rings_the_relay() -> Tested {
+    let wake = Wake::default();
+    let store = store(&wake);
+    assert!(!rung(&wake).await);
+    save(&store, None).await?;
+    assert!(rung(&wake).await, "a commit that raised events");
+    save(&store, None).await?;
+    assert!(!rung(&wake).await, "a commit that raised none");
+
+    let id = store.lease(&[Queue::Feeds], 1).await?[0].envelope.id;
+    store.mark_published(&[(Queue::Feeds, id)]).await?;
+    assert_eq!(store.sweep().await?, 0);
+    assert!(!rung(&wake).await, "nothing was swept");
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert_eq!(store.sweep().await?, 1);
+    assert!(rung(&wake).await, "a sweep");
+
+    let failure = Failure { event_id: id, error: "bad".into(), verdict: Verdict::Reject };
+    store.fail(Queue::Feeds, &[failure], &QueueSettings::of(Queue::Feeds)).await?;
+    assert!(rung(&wake).await, "a failure");
+    assert_eq!(store.redrive(Queue::Search, &DeadSelection::All).await?, 0);
+    assert!(!rung(&wake).await, "nothing was redriven");
+    assert_eq!(store.redrive(Queue::Feeds, &DeadSelection::All).await?, 1);
+    assert!(rung(&wake).await, "a redrive");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_thousand_entries_that_are_no_events_are_kept_and_cut() -> Tested {
+    let store = store(&Wake::default());
+    for number in 0..1_005 {
+        store.reject_entry(Queue::Search, &format!("{number} {}", "ü".repeat(5_000)), "not an event: no id").await?;
+    }
+    let kept = store.rejected_entries().await;
+    assert_eq!(kept.len(), 1_000);
+    assert!(kept[0].raw.starts_with("5 ") && kept[999].raw.starts_with("1004 "), "the oldest went first");
+    assert!(kept.iter().all(|entry| entry.raw.chars().count() == 4_096 && entry.queue == Queue::Search));
+    assert_eq!(kept[0].reason, "not an event: no id");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn clones_share_what_they_hold() -> Tested {
+    let store = store(&Wake::default());
+    save(&store.clone(), Some("note")).await?;
+    assert_eq!(store.lease(&Queue::ALL, 10).await?.len(), 3);
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Analytics: counts that equal the truth however often an event is delivered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cardwire_domain::url::CardUrl;
+use cardwire_domain::{RecordedEvent, UserId};
+use cardwire_events::Queue;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::scene::{Draws, at, at_once, person};
+use super::{Stores, Tested};
+
+fn day(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::UTC).date()
+}
+
+fn days_ago(event: &RecordedEvent, days: i64) -> RecordedEvent {
+    at(event, event.occurred_at - SignedDuration::from_hours(24 * days))
+}
+
+/// Saves and people by day, as the events tell it.
+fn truth(events: &[RecordedEvent]) -> BTreeMap<Date, (u64, u64)> {
+    let mut people: BTreeMap<Date, Vec<&UserId>> = BTreeMap::new();
+    for event in events {
+        people.entry(day(event.occurred_at)).or_default().push(event.event.actor_id());
+    }
+    let count = |people: Vec<&UserId>| (people.len() as u64, people.into_iter().collect::<BTreeSet<_>>().len() as u64);
+    people.into_iter().map(|(day, people)| (day, count(people))).collect()
+}
+
+/// The days that count anything, of the last ten.
+async fn counted(stores: &Stores) -> anyhow::Result<BTreeMap<Date, (u64, u64)>> {
+    let summary = stores.analytics.summary(10).await?;
+    let counts = summary.into_iter().map(|counts| (counts.day, (counts.saves, counts.active_curators)));
+    Ok(counts.filter(|(_, counts)| *counts != (0, 0)).collect())
+}
+
+/// Saves of four people, at some time of the last six days.
+async fn spread(stores: &Stores, count: usize) -> anyhow::Result<Vec<RecordedEvent>> {
+    let saves: Vec<_> =
+        (0..count).map(|n| (person(&format!("person{}", n % 4)), format!("https://example.com/{n}"))).collect();
+    stores.save_at_once(&saves).await?;
+    let events = stores.deliver(Queue::Analytics).await?;
+    assert_eq!(events.len(), count);
+    let mut draws = Draws::seeded(1);
+    Ok(events.iter().map(|event| days_ago(event, draws.below(6) as i64)).collect())
+}
+
+pub async fn saves_and_curators_are_counted_by_day(stores: Stores) -> Tested {
+    let events = spread(&stores, 30).await?;
+    assert_eq!(counted(&stores).await?, BTreeMap::new());
+    assert_eq!(stores.analytics.count(&events[..13]).await?, 13);
+    assert_eq!(counted(&stores).await?, truth(&events[..13]));
+    assert_eq!(stores.analytics.count(&events[13..]).await?, 17);
+    assert_eq!(counted(&stores).await?, truth(&events));
+    assert!(truth(&events).len() > 3, "the case has several days");
+    Ok(())
+}
+
+pub async fn a_copy_counts_nothing(stores: Stores) -> Tested {
+    let events = spread(&stores, 20).await?;
+    let mut draws = Draws::seeded(2);
+    let mut copies: Vec<_> = events.iter().chain(&events).chain(&events).cloned().collect();
+    draws.shuffle(&mut copies);
+    let mut taken = 0;
+    for portion in copies.chunks(7) {
+        taken += stores.analytics.count(portion).await?;
+    }
+    assert_eq!(taken, 20);
+    assert_eq!(counted(&stores).await?, truth(&events));
+    assert_eq!(stores.owed(Queue::Analytics).await?, 0);
+    Ok(())
+}
+
+pub async fn parallel_copies_count_once(stores: Stores) -> Tested {
+    let events = spread(&stores, 20).await?;
+    let workers = (0..8).map(|seed| {
+        let (stores, mut events) = (stores.clone(), events.clone());
+        Draws::seeded(seed + 1).shuffle(&mut events);
+        async move { stores.analytics.count(&events).await }
+    });
+    let mut taken = 0;
+    for worker in at_once(workers).await? {
+        taken += worker?;
+    }
+    assert_eq!(taken, 20);
+    assert_eq!(counted(&stores).await?, truth(&events));
+    Ok(())
+}
+
+pub async fn top_urls_are_ordered_and_cut(stores: Stores) -> Tested {
+    let url = |page: &str| format!("https://example.com/{page}");
+    let mut saves = Vec::new();
+    for (page, people) in [("d", 1), ("b", 2), ("a", 2), ("c", 4), ("old", 3)] {
+        saves.extend((0..people).map(|n| (person(&format!("person{n}")), url(page))));
+    }
+    // Another spelling of the same URL.
+    saves.push((person("other"), url("c?utm_source=x#part")));
+    stores.save_at_once(&saves).await?;
+    let mut old = BTreeSet::new();
+    for number in 0..3 {
+        let owner = person(&format!("person{number}"));
+        let card = stores.library.library_card_by_url(&owner, &CardUrl::parse(&url("old"))?).await?;
+        old.extend(card.map(|card| card.card.id));
+    }
+    let mut events = stores.deliver(Queue::Analytics).await?;
+    for event in &mut events {
+        if event.event.card_id().is_some_and(|id| old.contains(&id)) {
+            *event = days_ago(event, 10);
+        }
+    }
+    assert_eq!(stores.analytics.count(&events).await?, saves.len());
+    for (days, limit, expected) in [
+        (5, 100, &[("c", 5), ("a", 2), ("b", 2), ("d", 1)][..]),
+        (5, 3, &[("c", 5), ("a", 2), ("b", 2)]),
+        (30, 2, &[("c", 5), ("old", 3)]),
+        (30, 0, &[]),
+    ] {
+        let mut top = Vec::new();
+        for found in stores.analytics.top_urls(days, limit).await? {
+            top.push((CardUrl::parse(&found.url)?.normalised().to_owned(), found.saves));
+        }
+        let expected: Vec<_> = expected.iter().map(|(page, saves)| (url(page), *saves)).collect();
+        assert_eq!(top, expected, "of {days} days, up to {limit}");
+    }
+    Ok(())
+}
+
+pub async fn days_without_saves_are_there(stores: Stores) -> Tested {
+    stores.save(&person("early"), "https://example.com/early").await?;
+    let before = stores.deliver(Queue::Analytics).await?;
+    let summary = stores.analytics.summary(7).await?;
+    stores.save(&person("late"), "https://example.com/late").await?;
+    let after = stores.deliver(Queue::Analytics).await?;
+    assert_eq!(summary.len(), 7);
+    assert!(summary.iter().all(|counts| (counts.saves, counts.active_curators) == (0, 0)), "nothing was counted yet");
+    for pair in summary.windows(2) {
+        assert_eq!(pair[0].day.tomorrow()?, pair[1].day, "oldest first, none left out");
+    }
+    let last = summary[6].day;
+    assert!(last <= day(after[0].occurred_at) && last >= day(before[0].occurred_at), "{last} is today");
+    assert_eq!(stores.analytics.summary(1).await?.len(), 1);
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! What every store must do, whatever it keeps its data in: one case per promise of the ports.
+//!
+//! `store_suite!` expands to one named test for each case. Every case gets stores of its own, empty:
+//!
+//! ```ignore
+//! async fn stores() -> anyhow::Result<Stores> { … }
+//! cardwire_testkit::store_suite!(stores, (start_paused = true));
+//! ```
+//!
+//! The second argument is what `tokio::test` is given; `()` if nothing. Cases run over any runtime. They read time only
+//! off what the store answers, and turn it only with the [`TimeMachine`], so that a store may stand still in between or not.
+
+pub mod activities;
+pub mod attempts;
+pub mod collecting;
+pub mod counting;
+pub mod dead_letters;
+pub mod feeds;
+pub mod idempotency;
+pub mod ledger;
+pub mod library;
+pub mod refusals;
+pub mod saving;
+pub mod scene;
+pub mod searching;
+pub mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::Store;
+use cardwire_domain::analytics::Analytics;
+use cardwire_domain::collection::CollectionRepository;
+use cardwire_domain::feed::FeedRepository;
+use cardwire_domain::library::LibraryRepository;
+use cardwire_domain::search::SearchIndex;
+use cardwire_events::EventLog;
+
+/// What a case comes to: it fails by an error or by a panic of an assertion.
+pub type Tested = anyhow::Result<()>;
+
+/// Every port of one store, and a hand on its clock.
+#[derive(Clone)]
+pub struct Stores {
+    pub store: Arc<dyn Store>,
+    pub library: Arc<dyn LibraryRepository>,
+    pub collections: Arc<dyn CollectionRepository>,
+    pub feed: Arc<dyn FeedRepository>,
+    pub search: Arc<dyn SearchIndex>,
+    pub analytics: Arc<dyn Analytics>,
+    pub log: Arc<dyn EventLog>,
+    pub time: Arc<dyn TimeMachine>,
+}
+
+impl Stores {
+    /// Of an adapter that is all of them.
+    pub fn of<S>(adapter: Arc<S>, time: Arc<dyn TimeMachine>) -> Self
+    where
+        S: Store
+            + LibraryRepository
+            + CollectionRepository
+            + FeedRepository
+            + SearchIndex
+            + Analytics
+            + EventLog
+            + 'static,
+    {
+        Self {
+            store: adapter.clone(),
+            library: adapter.clone(),
+            collections: adapter.clone(),
+            feed: adapter.clone(),
+            search: adapter.clone(),
+            analytics: adapter.clone(),
+            log: adapter,
+            time,
+        }
+    }
+}
+
+/// Lets time pass for a store: turns its clock, or makes all that it holds older.
+#[async_trait]
+pub trait TimeMachine: Send + Sync {
+    async fn advance(&self, by: Duration);
+}
+
+/// One test for each case of the contract.
+#[macro_export]
+macro_rules! store_suite {
+    ($make:path, $runtime:tt) => {
+        $crate::store_suite!(@cases $make, $runtime, saving: [
+            a_new_url_makes_one_card_and_one_event,
+            saving_again_returns_the_same_card_and_no_event,
+            the_note_is_replaced_kept_or_dropped,
+            only_collections_that_are_new_are_added,
+            a_card_remembers_through_which_it_was_found,
+            two_people_have_a_card_each,
+            parallel_saves_of_one_url_make_one_card,
+            parallel_saves_lose_no_collection_and_no_note,
+            parallel_saves_of_many_people_do_not_meet,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, refusals: [
+            a_refused_command_stores_nothing,
+            a_dropped_transaction_stores_nothing,
+            a_second_card_for_a_url_is_stale_and_stores_nothing,
+            strangers_change_nothing,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, idempotency: [
+            the_same_request_gets_the_same_answer,
+            another_request_under_the_same_key_is_refused,
+            keys_belong_to_people,
+            answers_are_kept_for_a_day,
+            a_refused_request_may_be_tried_again,
+            parallel_requests_under_one_key_take_effect_once,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, library: [
+            a_library_is_listed_newest_first_and_filtered,
+            pages_of_a_library_neither_skip_nor_repeat,
+            notes_are_for_their_author_only,
+            a_removed_card_is_gone_until_it_is_saved_again,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, collecting: [
+            a_collection_shows_what_it_is_and_whose,
+            an_update_replaces_all_but_the_author,
+            collaborators_may_add_and_see_it_among_theirs,
+            a_deleted_collection_lets_its_cards_go,
+            cards_leave_collections_by_their_owner_or_the_author,
+            pages_of_collections_neither_skip_nor_repeat,
+            adding_while_the_collection_is_deleted_leaves_no_orphan,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, ledger: [
+            every_event_is_owed_to_the_queues_of_its_route,
+            envelopes_say_what_happened_and_when,
+            oldest_events_are_leased_first_and_within_the_limit,
+            parallel_relays_never_lease_the_same_event,
+            a_lease_that_ran_out_is_leased_again,
+            published_events_are_not_leased_again,
+            the_sweeper_waits_longer_each_time,
+            settled_events_are_owed_no_more,
+            the_backlog_counts_what_is_owed,
+            pruning_never_drops_what_is_owed,
+            entries_that_are_no_events_are_taken_in,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, attempts: [
+            a_failed_event_comes_back_after_its_backoff,
+            the_last_attempt_makes_a_dead_letter,
+            a_rejected_event_is_dead_at_once,
+            attempts_counted_before_they_are_made_are_not_counted_twice,
+            an_event_that_never_comes_back_uses_up_its_attempts,
+            an_attempt_that_was_taken_back_does_not_count,
+            what_is_owed_no_more_cannot_fail,
+            each_queue_counts_for_itself,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, dead_letters: [
+            dead_letters_are_listed_in_pages,
+            redriven_letters_have_all_their_attempts_again,
+            discarded_letters_are_gone,
+            only_letters_nobody_understood_are_redriven_by_type,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, activities: [
+            a_saved_card_becomes_one_activity_with_its_collections,
+            an_event_takes_effect_once,
+            an_event_named_twice_in_one_call_counts_once,
+            what_is_not_owed_has_no_effect,
+            any_portions_in_any_order_end_in_the_same_activities,
+            parallel_flushes_of_the_same_windows_take_effect_once,
+            parallel_flushes_of_one_pair_lose_nothing,
+            created_at_never_changes,
+            a_dead_letter_that_is_redriven_takes_effect_once,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, feeds: [
+            the_feed_shows_only_what_still_exists,
+            a_deleted_collection_leaves_the_feed,
+            pages_of_the_feed_neither_skip_nor_repeat_with_ties,
+            the_feed_of_one_person_holds_only_their_activities,
+            pages_are_full_although_activities_are_hidden,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, stream: [
+            a_reader_at_the_end_gets_what_comes_after,
+            a_growing_activity_is_streamed_once,
+            hidden_activities_are_not_streamed,
+            a_reader_that_reconnects_gets_each_activity_once,
+            a_reader_beside_writers_gets_each_activity_once,
+            a_new_activity_gives_a_hint,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, searching: [
+            a_card_is_found_once_it_is_indexed,
+            every_word_must_occur,
+            notes_are_found_by_their_author_only,
+            a_changed_note_is_found_by_its_new_words,
+            a_removed_card_is_found_no_more,
+            the_current_row_decides_whatever_the_order,
+            one_url_is_one_hit_with_all_its_cards,
+            pages_of_hits_neither_skip_nor_repeat,
+            parallel_indexing_takes_each_event_once,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, counting: [
+            saves_and_curators_are_counted_by_day,
+            a_copy_counts_nothing,
+            parallel_copies_count_once,
+            top_urls_are_ordered_and_cut,
+            days_without_saves_are_there,
+        ]);
+    };
+    (@cases $make:path, $runtime:tt, $subject:ident: [$($case:ident),* $(,)?]) => {
+        mod $subject {
+            use super::*;
+            $(
+                #[::tokio::test $runtime]
+                async fn $case() -> $crate::store_suite::Tested {
+                    $crate::store_suite::$subject::$case($make().await?).await
+                }
+            )*
+        }
+    };
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Everything that can be said about the code without running it: format, lints, docs, dependencies.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+step() { printf '\n== %s\n' "$*"; "$@"; }
+
+step cargo fmt --all --check
+step cargo clippy --workspace --all-targets --locked -- -D warnings
+RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps --locked --quiet
+step bash -n scripts/*.sh
+if ! command -v cargo-deny >/dev/null; then
+    step cargo install cargo-deny --version '^0.20' --locked
+fi
+step cargo deny --offline check licenses bans sources

@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# All of Cardwire on this machine: PostgreSQL, Redis, web and the workers, their logs side by side.
+#
+#   FEED_WORKERS=3 scripts/dev-combined.sh     several feed-workers
+#   DATABASE_URL=… REDIS_URL=…                 use these servers instead of starting some
+#   PORT=8080                                  where web listens
+#
+# A worker that dies is started again after a second. Everything ends on Ctrl-C, or when web dies, and nothing is left behind;
+# only what local servers stored stays, in .dev/.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+state="${CARDWIRE_DEV_DIR:-$root/.dev}"
+bin="${CARGO_TARGET_DIR:-$root/target}/debug"
+feed_workers="${FEED_WORKERS:-1}"
+[[ "$feed_workers" =~ ^[1-9][0-9]?$ ]] || { echo "FEED_WORKERS must be from 1 to 99, not '$feed_workers'" >&2; exit 2; }
+
+say() { printf '\033[1m%s\033[0m\n' "$*"; }
+die() { echo "$*" >&2; exit 1; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+can_install() { command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; }
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+install() {
+    can_install || die "$1 is missing and cannot be installed from here. Install the package $2, or set $3."
+    say "installing $2"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+}
+
+pids=()          # what we started and must stop, in order
+compose_started=
+pg_data=
+pg_bin=
+pg_user=()
+stopping=
+stop_all() {
+    [ -n "$stopping" ] && return
+    stopping=1
+    trap '' INT TERM
+    say "stopping"
+    local pid
+    for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+    [ -n "$redis_pid" ] && { kill -TERM "$redis_pid" 2>/dev/null || true; wait "$redis_pid" 2>/dev/null || true; }
+    [ -n "$pg_data" ] && "${pg_user[@]}" "$pg_bin/pg_ctl" -D "$pg_data" -m fast -w stop >/dev/null 2>&1 || true
+    [ -n "$compose_started" ] && docker compose -f docker/compose.yaml stop >/dev/null 2>&1 || true
+}
+redis_pid=
+trap stop_all EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+start_postgres() {
+    pg_bin=$(dirname "$(compgen -G '/usr/lib/postgresql/*/bin/postgres' | sort -V | tail -1 || command -v postgres || true)")
+    if [ ! -x "$pg_bin/postgres" ]; then
+        install postgres postgresql DATABASE_URL
+        pg_bin=$(dirname "$(compgen -G '/usr/lib/postgresql/*/bin/postgres' | sort -V | tail -1)")
+    fi
+    local data="$state/postgres" port
+    if [ "$(id -u)" = 0 ]; then
+        # PostgreSQL refuses to run as root, and its user may not be able to read our folder.
+        data="${CARDWIRE_DEV_DIR:-/var/tmp/cardwire-dev}/postgres"
+        mkdir -p "$data"
+        chown postgres "$data"
+        chmod 700 "$data"
+        pg_user=(runuser -u postgres --)
+    fi
+    mkdir -p "$data"
+    port=$(free_port)
+    if [ ! -f "$data/PG_VERSION" ]; then
+        (cd / && "${pg_user[@]}" "$pg_bin/initdb" -D "$data" -U cardwire -A trust --encoding=UTF8 --no-instructions >/dev/null)
+    fi
+    pg_data=$data
+    (cd / && "${pg_user[@]}" "$pg_bin/pg_ctl" -D "$data" -w -l "$data/server.log" \
+        -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=''" start >/dev/null) \
+        || die "PostgreSQL does not start: see $data/server.log"
+    export DATABASE_URL="postgres://cardwire@127.0.0.1:$port/cardwire"
+    "$pg_bin/psql" -q -h 127.0.0.1 -p "$port" -U cardwire -d postgres -tAc \
+        "SELECT 1 FROM pg_database WHERE datname = 'cardwire'" | grep -q 1 ||
+        "$pg_bin/createdb" -h 127.0.0.1 -p "$port" -U cardwire cardwire
+    say "PostgreSQL at $DATABASE_URL (data in $data)"
+}
+
+start_redis() {
+    command -v redis-server >/dev/null || install redis-server redis-server REDIS_URL
+    local port
+    port=$(free_port)
+    mkdir -p "$state/redis"
+    # In a session of its own, so that Ctrl-C reaches it only after the workers are done.
+    setsid redis-server --port "$port" --bind 127.0.0.1 --dir "$state/redis" --appendonly yes --appendfsync everysec \
+        --maxmemory-policy noeviction --save '' >"$state/redis/server.log" 2>&1 &
+    redis_pid=$!
+    for _ in $(seq 100); do
+        redis-cli -p "$port" ping 2>/dev/null | grep -q PONG && break
+        kill -0 "$redis_pid" 2>/dev/null || die "Redis does not start: see $state/redis/server.log"
+        sleep 0.1
+    done
+    export REDIS_URL="redis://127.0.0.1:$port"
+    say "Redis at $REDIS_URL (data in $state/redis)"
+}
+
+start_services() {
+    if [ -z "${DATABASE_URL:-}" ] && [ -z "${REDIS_URL:-}" ] && docker info >/dev/null 2>&1; then
+        docker compose -f docker/compose.yaml up -d --wait postgres redis
+        compose_started=1
+        export DATABASE_URL=postgres://cardwire:cardwire@127.0.0.1:5432/cardwire REDIS_URL=redis://127.0.0.1:6379
+        return
+    fi
+    [ -n "${DATABASE_URL:-}" ] || start_postgres
+    [ -n "${REDIS_URL:-}" ] || start_redis
+}
+
+colour=1
+# launch NAME KEEP COMMAND…: its log with a coloured prefix; with KEEP=keep it is started again when it dies.
+launch() {
+    local name=$1 keep=$2 tint=$((31 + colour % 6))
+    shift 2
+    colour=$((colour + 1))
+    (
+        set +e
+        child=
+        quit=
+        trap 'quit=1; [ -n "$child" ] && kill -TERM "$child" 2>/dev/null' TERM
+        trap '' INT
+        while :; do
+            setsid "$@" > >(while IFS= read -r line; do printf '\033[%sm%-18s\033[0m %s\n' "$tint" "$name" "$line"; done) 2>&1 &
+            child=$!
+            wait "$child"; code=$?
+            # A trapped signal ends `wait` early: wait for the process itself.
+            while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
+            [ -n "$quit" ] && exit "$code"
+            printf '\033[%sm%-18s\033[0m \033[1mended with code %s\033[0m\n' "$tint" "$name" "$code"
+            # A wrong setting does not mend itself.
+            { [ "$keep" != keep ] || [ "$code" = 78 ]; } && exit "$code"
+            sleep 1
+            [ -n "$quit" ] && exit "$code"
+            printf '\033[%sm%-18s\033[0m \033[1mis started again\033[0m\n' "$tint" "$name"
+        done
+    ) &
+    pids+=($!)
+}
+
+export APP_ENV=development LOG_FORMAT="${LOG_FORMAT:-pretty}" PORT="${PORT:-8080}" METRICS_PORT="${METRICS_PORT:-9091}"
+export USE_MOCK_AUTH="${USE_MOCK_AUTH:-false}" USE_FAKE_PUBLISHERS="${USE_FAKE_PUBLISHERS:-false}"
+export USE_IN_MEMORY_EVENTS=false USE_MOCK_REPOS=false
+
+say "building"
+cargo build --quiet --bins
+mkdir -p "$state"
+start_services
+"$bin/web" migrate
+
+launch web once "$bin/web"
+web_pid=${pids[0]}
+metrics=$METRICS_PORT
+for n in $(seq "$feed_workers"); do
+    metrics=$((metrics + 1))
+    METRICS_PORT=$metrics launch "feed-worker.$n" keep "$bin/feed-worker"
+done
+METRICS_PORT=$((metrics + 1)) launch search-worker keep "$bin/search-worker"
+METRICS_PORT=$((metrics + 2)) launch analytics-worker keep "$bin/analytics-worker"
+say "Cardwire starts at http://127.0.0.1:$PORT (API docs: /api/docs; metrics on ports $METRICS_PORT to $((metrics + 2))). Ctrl-C stops it."
+
+code=0
+wait "$web_pid" || code=$?
+say "web has ended (code $code)"
+exit "$code"
