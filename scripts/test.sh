@@ -32,4 +32,6 @@ if ! cargo nextest --version >/dev/null 2>&1; then
     cargo install cargo-nextest --locked
 fi
 
+# Some tests run the real binaries as processes.
+cargo build --workspace --bins --locked
 cargo nextest run --workspace --locked "$@"

@@ -113,7 +113,7 @@ async fn identify(request: &HttpRequest) -> Result<Option<Identity>, Problem> {
     })
 }
 
-fn credential(request: &HttpRequest) -> Result<Option<Credential<'_>>, Problem> {
+pub(crate) fn credential(request: &HttpRequest) -> Result<Option<Credential<'_>>, Problem> {
     let refuse = || Problem::new(&UNAUTHENTICATED, "the Authorization header must be Bearer and a token, once");
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let Some(value) = headers.next() else { return Ok(None) };

@@ -7,6 +7,7 @@
 //!
 //! Not guaranteed: that a request which is not HTTP at all is answered with a problem; the server refuses it before.
 
+pub mod accounts;
 pub mod answering;
 pub mod auth;
 pub mod body;
@@ -14,6 +15,7 @@ pub mod cursor;
 pub mod endpoint;
 pub mod idempotency;
 pub mod openapi;
+pub mod operations;
 pub mod problem;
 pub mod query;
 pub mod routes;
@@ -27,7 +29,9 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, Error, HttpResponse};
 use tracing_actix_web::TracingLogger;
 
+pub use accounts::{AccountSettings, Accounts, TokenAuthenticator};
 pub use auth::{Authenticator, MockAuthenticator};
+pub use operations::{OperatedQueue, Operations};
 pub use state::{AppState, Live, LiveSettings, Readiness};
 
 use problem::{NOT_FOUND, Problem};

@@ -7,9 +7,11 @@ use actix_web::HttpServer;
 use anyhow::Context as _;
 use cardwire_runtime::adapters::Adapters;
 use cardwire_runtime::{CliSettings, InMemoryEventWorkerProcess, Process, Role, launch};
-use cardwire_web::{AppState, wiring};
+use cardwire_web::AppState;
 use clap::{Parser, Subcommand};
 use tokio::task::JoinSet;
+
+mod wiring;
 
 /// Accepts what people save and shows what became of it
 #[derive(Clone, Debug, Parser)]

@@ -6,6 +6,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseB
 use utoipa::{Modify, OpenApi};
 
 use crate::problem::{KINDS, ProblemBody};
+use crate::routes::admin::{dead_letters, queues, sagas};
 use crate::routes::{analytics, cards, collections, docs, feed, health, library, search, stream, users};
 
 #[derive(OpenApi)]
@@ -35,7 +36,17 @@ use crate::routes::{analytics, cards, collections, docs, feed, health, library, 
         search::search,
         analytics::summary,
         analytics::top_urls,
+        users::sign_up,
+        users::log_in,
+        users::refresh,
+        users::log_out,
         users::me,
+        queues::list,
+        dead_letters::list,
+        dead_letters::redrive,
+        dead_letters::discard,
+        sagas::list,
+        sagas::flush,
         health::healthz,
         health::readyz,
         docs::openapi,

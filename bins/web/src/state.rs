@@ -16,7 +16,9 @@ use cardwire_domain::use_cases::{Request, UseCase, execute};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::Accounts;
 use crate::auth::{Authenticator, Caller};
+use crate::operations::Operations;
 use crate::problem::Problem;
 use crate::trace::TraceContext;
 
@@ -36,9 +38,11 @@ pub struct AppState {
     pub feed: Arc<dyn FeedRepository>,
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
+    pub accounts: Accounts,
     pub authenticator: Arc<dyn Authenticator>,
     pub readiness: Arc<dyn Readiness>,
     pub live: Live,
+    pub operations: Operations,
 }
 
 impl AppState {

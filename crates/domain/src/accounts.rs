@@ -59,6 +59,10 @@ pub struct Account {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenHash(pub [u8; 32]);
 
+/// How often one session is refreshed before its person signs in again. Every refresh token that was replaced is kept to
+/// recognise its reuse; this bounds them without forgetting any.
+pub const MAX_REFRESHES: usize = 1_000;
+
 /// The tokens of a session, and how long they are good from now.
 #[derive(Clone, Debug)]
 pub struct SessionTokens {
@@ -77,7 +81,7 @@ pub trait AccountRepository: Send + Sync {
     /// Whose live session this access token belongs to.
     async fn session_user(&self, access: &TokenHash) -> Result<Option<User>>;
     /// Replaces both tokens of the session with this live refresh token. `None`: there is none. A refresh token that was
-    /// replaced before was stolen or replayed: the whole session ends.
+    /// replaced before was stolen or replayed: the whole session ends. So does one after [`MAX_REFRESHES`].
     async fn refresh_session(&self, refresh: &TokenHash, tokens: &SessionTokens) -> Result<Option<UserId>>;
     /// Ends the session of this access token; false: there was none.
     async fn close_session(&self, access: &TokenHash) -> Result<bool>;

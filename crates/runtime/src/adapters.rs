@@ -15,13 +15,17 @@ use cardwire_domain::{Store, SystemClock};
 use cardwire_events::memory::{
     InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry,
 };
-use cardwire_events::redis::{Connection, RedisEventPublisher, RedisEventSubscriber, RedisWorkerRegistry, Topology, agree};
+use cardwire_events::redis::{
+    Connection, RedisEventPublisher, RedisEventSubscriber, RedisWorkerRegistry, Topology, agree,
+};
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::worker::LEASE;
 use cardwire_events::{
     EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Queue, Relay, Wake, WorkerRegistry,
 };
-use cardwire_saga::{CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore};
+use cardwire_saga::{
+    CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore, Timing,
+};
 use cardwire_storage::memory::InMemoryStore;
 use cardwire_storage::postgres::{PoolSettings, PostgresStore, SchemaError};
 use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, SearchHandler};
@@ -81,7 +85,7 @@ impl Adapters {
             }
             Some(database) => {
                 let pool = PoolSettings { max_connections: database.max_connections, ..PoolSettings::default() };
-                let store = PostgresStore::new(database.url.expose_secret(), pool, wake.clone())
+                let store = PostgresStore::connect(database.url.expose_secret(), pool, wake.clone())
                     .map_err(|error| SettingsError::value("DATABASE_URL", error.to_string()))?;
                 Ok(Self::over(store.clone(), Some(store), wake, transport, settings))
             }
@@ -101,13 +105,13 @@ impl Adapters {
         ) = match &transport {
             Transport::Memory(queues) => (
                 Arc::new(InMemoryEventPublisher::new(queues.clone())),
-                Arc::new(InMemoryWorkerRegistry::new(REMEMBER_WORKERS)),
-                Arc::new(InMemorySagaStateStore::new(Arc::new(SystemClock))),
+                Arc::new(InMemoryWorkerRegistry::new(Arc::new(SystemClock), REMEMBER_WORKERS)),
+                Arc::new(InMemorySagaStateStore::new(Arc::new(SystemClock), Timing::default())),
             ),
             Transport::Redis { connection, partitions } => (
                 Arc::new(RedisEventPublisher::new(connection.clone(), *partitions)),
                 Arc::new(RedisWorkerRegistry::new(connection.clone(), REMEMBER_WORKERS)),
-                Arc::new(RedisSagaStateStore::new(connection.clone(), *partitions)),
+                Arc::new(RedisSagaStateStore::new(connection.clone(), *partitions, Timing::default())),
             ),
         };
         let log: Arc<dyn EventLog> = store.clone();
@@ -231,20 +235,13 @@ impl Adapters {
         })
     }
 
-    pub fn worker(
-        &self,
-        queue: Queue,
-        subscriber: Arc<dyn EventSubscriber>,
-        settings: &Settings,
-    ) -> EventWorker {
+    pub fn worker(&self, queue: Queue, subscriber: Arc<dyn EventSubscriber>, settings: &Settings) -> EventWorker {
         EventWorker::new(queue, settings.queue(queue), subscriber, self.handler(queue), self.log.clone())
     }
 
     fn handler(&self, queue: Queue) -> Arc<dyn EventHandler> {
         match queue {
-            Queue::Feeds => {
-                Arc::new(FeedHandler::new(self.saga.clone(), self.log.clone(), self.records.clone()))
-            }
+            Queue::Feeds => Arc::new(FeedHandler::new(self.saga.clone(), self.log.clone(), self.records.clone())),
             Queue::Search => Arc::new(SearchHandler::new(self.search.clone())),
             Queue::Analytics => Arc::new(AnalyticsHandler::new(self.analytics.clone())),
         }

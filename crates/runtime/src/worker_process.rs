@@ -38,12 +38,21 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
     let progress = worker.progress();
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let (relay, stopped) = (adapters.relay(&process.settings), stop.clone());
-    tasks.spawn(async move { Ok(relay.run(stopped).await) });
+    tasks.spawn(async move {
+        relay.run(stopped).await;
+        Ok(())
+    });
     let stopped = stop.clone();
-    tasks.spawn(async move { Ok(worker.run(stopped).await) });
+    tasks.spawn(async move {
+        worker.run(stopped).await;
+        Ok(())
+    });
     if queue == Queue::Feeds {
         let (flush, stopped) = (FlushLoop::new(adapters.saga.clone()), stop.clone());
-        tasks.spawn(async move { Ok(flush.run(stopped).await) });
+        tasks.spawn(async move {
+            flush.run(stopped).await;
+            Ok(())
+        });
     }
     let mut watching = JoinSet::new();
     let (beating, seen) = (adapters.clone(), progress.clone());

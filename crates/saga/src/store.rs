@@ -14,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It refuses more. Nothing of the call was merged.
+    /// It refuses more. Nothing of the portion that it refused was merged.
     #[error("the saga store is full")]
     Full,
     /// It cannot answer now; whether the call took effect is unknown. Every call may be repeated.

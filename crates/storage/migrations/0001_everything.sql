@@ -174,16 +174,17 @@ CREATE TABLE daily_curators (
 CREATE TABLE daily_urls (
     day        date   NOT NULL,
     url_digest bytea  NOT NULL,
-    url        text   NOT NULL,
+    -- The oldest card counted here: it lends its spelling of the URL.
+    card_id    uuid   NOT NULL,
     saves      bigint NOT NULL,
     PRIMARY KEY (day, url_digest)
 );
 
 -- Undoes the whole statement that finds less, or more, than its author had read.
-CREATE FUNCTION expect_rows(found bigint, expected bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION expect_rows(actual bigint, expected bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    IF found <> expected THEN
-        RAISE EXCEPTION 'found % rows instead of %', found, expected USING ERRCODE = 'serialization_failure';
+    IF actual <> expected THEN
+        RAISE EXCEPTION 'found % rows instead of %', actual, expected USING ERRCODE = 'serialization_failure';
     END IF;
     RETURN true;
 END

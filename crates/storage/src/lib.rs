@@ -17,3 +17,4 @@ pub mod memory;
 pub mod postgres;
 
 pub use memory::InMemoryStore;
+pub use postgres::PostgresStore;

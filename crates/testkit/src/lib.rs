@@ -2,6 +2,7 @@
 //!
 //! A development dependency only. The suites know the ports alone, never an adapter.
 
+pub mod account_suite;
 pub mod clock;
 pub mod net;
 pub mod postgres;

@@ -1,1 +1,153 @@
-//! To be filled by its owner.
+//! The real binaries as processes of their own, to be killed.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::time::{Instant, sleep};
+
+use crate::net::free_port;
+
+/// How long a process may take to become ready, or to end.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running binary. Killed when dropped, so that nothing outlives its test.
+pub struct Process {
+    name: String,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    /// Of the web process.
+    pub port: u16,
+    pub metrics_port: u16,
+}
+
+/// A freshly built binary of this workspace.
+///
+/// # Panics
+/// When it was not built: `scripts/test.sh` builds all of them first.
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let folder = test.parent().and_then(|deps| deps.parent()).expect("tests are in target/<profile>/deps");
+    let path = folder.join(name);
+    assert!(path.is_file(), "{} is missing: run `cargo build --workspace --bins` first", path.display());
+    path
+}
+
+impl Process {
+    /// Starts a binary with this environment and no other setting, on free ports.
+    pub fn start(name: &str, environment: &BTreeMap<String, String>) -> Self {
+        Self::start_with(name, &[], environment)
+    }
+
+    pub fn start_with(name: &str, arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
+        let (port, metrics_port) = (free_port(), free_port());
+        let mut command = Command::new(binary(name));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LOG_FORMAT", "json")
+            .env("HOST", "127.0.0.1")
+            .env("PORT", port.to_string())
+            .env("METRICS_PORT", metrics_port.to_string())
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let log = Arc::default();
+        read(child.stdout.take(), &log);
+        read(child.stderr.take(), &log);
+        Self { name: name.to_owned(), child, log, port, metrics_port }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it has written so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// Sends a signal; a process that has ended gets none.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("process ids are small"));
+        // It may have ended meanwhile, which is not the sender's business.
+        let _ = kill(pid, signal);
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.child.wait().unwrap_or_else(|error| panic!("{} cannot be waited for: {error}", self.name));
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+
+    /// # Panics
+    /// When it does not end in time.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{} does not end:\n{}", self.name, self.log());
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until `/readyz` on its metrics port says that it can work.
+    ///
+    /// # Panics
+    /// When it does not become ready in time, or ends.
+    pub async fn ready(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while readyz(self.metrics_port).await != Some(200) {
+            assert!(self.is_running(), "{} ended:\n{}", self.name, self.log());
+            assert!(Instant::now() < deadline, "{} does not become ready:\n{}", self.name, self.log());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+        // Nobody is left to tell.
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- {}\n{}", self.name, self.log());
+        }
+    }
+}
+
+/// The status that `/readyz` answers; `None` when nobody does.
+pub async fn readyz(metrics_port: u16) -> Option<u16> {
+    let url = format!("http://127.0.0.1:{metrics_port}/readyz");
+    let answer = reqwest::Client::new().get(url).timeout(Duration::from_secs(3)).send().await;
+    answer.ok().map(|answer| answer.status().as_u16())
+}
+
+fn read(pipe: Option<impl Read + Send + 'static>, log: &Arc<Mutex<Vec<String>>>) {
+    let (pipe, log) = (pipe.expect("the pipe was asked for"), Arc::clone(log));
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    });
+}

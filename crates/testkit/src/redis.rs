@@ -47,6 +47,44 @@ impl RedisServer {
         panic!("redis-server did not start: {}", server.log());
     }
 
+    /// A sentinel that watches the master on `master_port` under the name `mymaster` and decides alone.
+    pub fn start_sentinel(master_port: u16) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory can be made");
+        // It writes what it learns into this file.
+        let file = folder.path().join("sentinel.conf");
+        let text = format!(
+            "sentinel monitor mymaster 127.0.0.1 {master_port} 1\nsentinel down-after-milliseconds mymaster 1000\n\
+             sentinel failover-timeout mymaster 5000\n"
+        );
+        std::fs::write(&file, text).expect("a file can be written");
+        let file = file.to_str().expect("a temporary path is text").to_owned();
+        let mut server = Self { folder, port: free_port(), args: vec![file, "--sentinel".into()], child: None };
+        assert!(server.launch(), "the sentinel did not start: {}", server.log());
+        server
+    }
+
+    /// Three masters that share the slots of one cluster.
+    ///
+    /// # Panics
+    /// When they do not find each other.
+    pub fn start_cluster() -> [Self; 3] {
+        let nodes = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)].map(|(first, last)| {
+            let bus = free_port().to_string();
+            let node = Self::start_with(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
+            node.command(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
+            (node, bus)
+        });
+        for (node, bus) in &nodes[1..] {
+            nodes[0].0.command(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string(), bus]);
+        }
+        let deadline = Instant::now() + START_WITHIN;
+        while !nodes.iter().all(|(node, _)| node.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok")) {
+            assert!(Instant::now() < deadline, "the nodes did not become a cluster");
+            thread::sleep(Duration::from_millis(20));
+        }
+        nodes.map(|(node, _)| node)
+    }
+
     pub fn host(&self) -> &'static str {
         "127.0.0.1"
     }
@@ -115,14 +153,19 @@ impl RedisServer {
     /// True when it answers; false when it ended by itself.
     fn launch(&mut self) -> bool {
         let log = self.folder.path().join("log");
+        let (file, options) = match self.args.split_first() {
+            Some((file, options)) if !file.starts_with("--") => (Some(file), options),
+            _ => (None, self.args.as_slice()),
+        };
         let mut child = Command::new("redis-server")
+            .args(file)
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", "", "--appendonly", "no"])
             .args(["--maxmemory-policy", "noeviction", "--daemonize", "no"])
             .arg("--dir")
             .arg(self.folder.path())
             .arg("--logfile")
             .arg(log)
-            .args(&self.args)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -1,5 +1,6 @@
 //! The resources of the API, one file each, and what they look like on the wire.
 
+pub mod admin;
 pub mod analytics;
 pub mod cards;
 pub mod collections;
@@ -16,14 +17,15 @@ use actix_web::web::ServiceConfig;
 
 /// Every resource. Fixed paths come before those with parameters, which would take them.
 pub fn configure(config: &mut ServiceConfig) {
-    library::configure(config);
     cards::configure(config);
+    library::configure(config);
     collections::configure(config);
     stream::configure(config);
     feed::configure(config);
     search::configure(config);
     analytics::configure(config);
     users::configure(config);
+    admin::configure(config);
     health::configure(config);
     docs::configure(config);
 }

@@ -1,18 +1,134 @@
-//! People.
+//! People: signing up, in and out.
+//!
+//! These requests take no `Idempotency-Key`: kept answers would be tokens, and kept digests would be of passwords. A sign-up
+//! that is sent again is a conflict. With mock authentication people may sign up and in, but the tokens open nothing: there
+//! the bearer token is the DID.
 
-use actix_web::HttpResponse;
-use actix_web::web::ServiceConfig;
-use serde::Serialize;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use cardwire_domain::UserId;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::auth::Caller;
+use crate::accounts::Tokens;
+use crate::auth::{Caller, Credential, credential};
+use crate::body::JsonBody;
 use crate::endpoint::Endpoint;
 use crate::problem::Problem;
 use crate::query::NoParams;
-use cardwire_domain::UserId;
+use crate::state::AppState;
 
 pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/api/users").post(sign_up).register(config);
+    Endpoint::at("/api/users/login").post(log_in).register(config);
+    Endpoint::at("/api/users/oauth/refresh").post(refresh).register(config);
+    Endpoint::at("/api/users/logout").post(log_out).register(config);
     Endpoint::at("/api/users/me").get(me).register(config);
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HandleAndPassword {
+    /// 3 to 30 letters, digits, hyphens, underscores and dots, starting with a letter or digit. Case does not matter.
+    #[schema(example = "alice")]
+    handle: String,
+    /// 8 to 256 characters.
+    #[schema(value_type = String, format = Password, example = "correct horse battery staple")]
+    password: SecretString,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignedUp {
+    #[schema(value_type = String, example = "did:cardwire:01jd4a3w5t8q2v9x7y6z1b0c3d")]
+    id: UserId,
+}
+
+/// Makes an account. 409 when the handle is taken.
+#[utoipa::path(
+    post, path = "/api/users", tag = "users", request_body = HandleAndPassword,
+    responses((status = 201, body = SignedUp))
+)]
+pub async fn sign_up(
+    state: Data<AppState>,
+    _: NoParams,
+    body: JsonBody<HandleAndPassword>,
+) -> Result<HttpResponse, Problem> {
+    let HandleAndPassword { handle, password } = body.value;
+    let id = state.accounts.sign_up(&handle, password).await?;
+    Ok(HttpResponse::Created().json(SignedUp { id }))
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedIn {
+    /// For `Authorization: Bearer`.
+    access_token: String,
+    /// For one refresh. Showing it twice ends the session.
+    refresh_token: String,
+    /// For how many seconds the access token is good.
+    #[schema(example = 3_600)]
+    expires_in: u64,
+}
+
+impl From<Tokens> for SignedIn {
+    fn from(tokens: Tokens) -> Self {
+        Self {
+            access_token: tokens.access.expose_secret().to_owned(),
+            refresh_token: tokens.refresh.expose_secret().to_owned(),
+            expires_in: tokens.access_for.as_secs(),
+        }
+    }
+}
+
+/// Opens a session. At most 10 a minute for each handle and from each address.
+#[utoipa::path(
+    post, path = "/api/users/login", tag = "users", request_body = HandleAndPassword,
+    responses((status = 200, body = SignedIn))
+)]
+pub async fn log_in(
+    state: Data<AppState>,
+    request: HttpRequest,
+    _: NoParams,
+    body: JsonBody<HandleAndPassword>,
+) -> Result<HttpResponse, Problem> {
+    let HandleAndPassword { handle, password } = body.value;
+    let address = state.accounts.client_address(&request);
+    let tokens = state.accounts.log_in(&handle, password, address).await?;
+    Ok(HttpResponse::Ok().json(SignedIn::from(tokens)))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Refresh {
+    #[schema(value_type = String)]
+    refresh_token: SecretString,
+}
+
+/// Replaces both tokens of a session, which is then good for another 30 days.
+#[utoipa::path(
+    post, path = "/api/users/oauth/refresh", tag = "users", request_body = Refresh,
+    responses((status = 200, body = SignedIn))
+)]
+pub async fn refresh(state: Data<AppState>, _: NoParams, body: JsonBody<Refresh>) -> Result<HttpResponse, Problem> {
+    let tokens = state.accounts.refresh(&body.value.refresh_token).await?;
+    Ok(HttpResponse::Ok().json(SignedIn::from(tokens)))
+}
+
+/// Ends the session of the bearer token.
+#[utoipa::path(
+    post, path = "/api/users/logout", tag = "users", security(("bearer" = [])), responses((status = 204))
+)]
+pub async fn log_out(
+    state: Data<AppState>,
+    request: HttpRequest,
+    _: Caller,
+    _: NoParams,
+) -> Result<HttpResponse, Problem> {
+    if let Some(Credential::Bearer(token)) = credential(&request)? {
+        state.accounts.log_out(token).await?;
+    }
+    Ok(HttpResponse::NoContent().finish())
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::harness::{Api, request};
 
 /// What authentication is without mock: nobody, unless a token is shown.
-struct NobodyWithoutToken;
+pub struct NobodyWithoutToken;
 
 #[async_trait]
 impl Authenticator for NobodyWithoutToken {

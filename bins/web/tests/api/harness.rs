@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceResponse};
@@ -15,10 +16,14 @@ use cardwire_domain::analytics::Analytics;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent};
-use cardwire_events::{EventLog, Message, Queue, Wake};
+use cardwire_events::memory::{InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry};
+use cardwire_events::{EventLog, Message, Queue, QueueSettings, Wake};
+use cardwire_saga::{InMemorySagaStateStore, Timing};
 use cardwire_storage::InMemoryStore;
 use cardwire_testkit::TokioClock;
-use cardwire_web::{AppState, Live, LiveSettings, MockAuthenticator, Readiness};
+use cardwire_web::{
+    AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Readiness,
+};
 use futures_util::Stream;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +40,7 @@ impl Readiness for Ready {
 pub struct Api {
     pub state: AppState,
     pub store: InMemoryStore,
+    pub queues: InMemoryQueues,
     pub shutdown: CancellationToken,
 }
 
@@ -89,7 +95,21 @@ impl Api {
     }
 
     pub fn with(live: LiveSettings) -> Self {
-        let store = InMemoryStore::new(Arc::new(TokioClock::new()), Wake::default());
+        let clock = Arc::new(TokioClock::new());
+        let store = InMemoryStore::new(clock.clone(), Wake::default());
+        let queues = InMemoryQueues::default();
+        let operated = |queue| OperatedQueue {
+            queue,
+            subscriber: Arc::new(InMemoryEventSubscriber::new(&queues, queue)),
+            settings: QueueSettings::of(queue),
+        };
+        let operations = Operations {
+            log: Arc::new(store.clone()),
+            saga: Arc::new(InMemorySagaStateStore::new(clock.clone(), Timing::default())),
+            registry: Arc::new(InMemoryWorkerRegistry::new(clock.clone(), Duration::from_secs(30))),
+            queues: Queue::ALL.map(operated).into(),
+            clock,
+        };
         let shutdown = CancellationToken::new();
         let shared = Arc::new(store.clone());
         let state = AppState {
@@ -99,11 +119,13 @@ impl Api {
             feed: shared.clone(),
             search: shared.clone(),
             analytics: shared,
+            accounts: Accounts::new(Arc::new(store.clone()), AccountSettings::default()).unwrap(),
             authenticator: Arc::new(MockAuthenticator),
             readiness: Arc::new(Ready),
             live: Live::new(live, shutdown.clone()),
+            operations,
         };
-        Self { state, store, shutdown }
+        Self { state, store, queues, shutdown }
     }
 
     pub async fn send(&self, request: TestRequest) -> Answer {

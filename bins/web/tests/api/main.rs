@@ -1,6 +1,9 @@
 //! The API over the stores in memory, in process and without sockets.
 
+mod admin;
+mod accounts;
 mod auth;
+mod away;
 mod bodies;
 mod documents;
 mod harness;

@@ -50,13 +50,13 @@ async fn a_reader_gets_what_comes_and_resumes_without_gap() {
     drop(events);
     let second = collect(&api, &["d", "e"]).await;
     let mut events = api.open(behind(&seen[1].0)).await;
-    assert_eq!(cards(&events.activities(3).await), [&first[2], &second[0], &second[1]]);
+    assert_eq!(cards(&events.activities(3).await), [&first[2..], &second[..]].concat());
     drop(events);
     let mut events = api.open(TestRequest::get().uri(&format!("{STREAM}?lastEventId={}", seen[2].0))).await;
     assert_eq!(cards(&events.activities(2).await), second);
     let wins = behind(&seen[1].0).uri(&format!("{STREAM}?lastEventId={}", seen[0].0));
     let mut events = api.open(wins).await;
-    assert_eq!(cards(&events.activities(1).await), [&first[2]][..], "the header is the newer word");
+    assert_eq!(cards(&events.activities(1).await), first[2..], "the header is the newer word");
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,8 +81,7 @@ struct Listener {
 impl Listener {
     async fn listen(mut self) {
         while self.waiting.wait_for(|count| *count > 0).await.is_ok() {
-            eprintln!("{:?} pop", std::time::SystemTime::now());let r = self.blocking.pop_any(&self.bells).await; eprintln!("{:?} popped {r:?} waiting {}", std::time::SystemTime::now(), *self.waiting.borrow());
-            match r {
+            match self.blocking.pop_any(&self.bells).await {
                 Ok(true) if *self.waiting.borrow() > 0 => self.rung.notify_one(),
                 Ok(true) => self.ring_again().await,
                 Ok(false) => {}

@@ -197,10 +197,12 @@ impl Connection {
             timeout: Some(patience),
             // Within the time-out: after a connection that broke.
             max_attempts: Some(if repeat == Repeat::Harmless { 3 } else { 1 }),
+            // Only here: fred overlooks the one in CustomCommand, and would find the node by being sent away from others.
+            cluster_hash: Some(hash),
             ..Options::default()
         };
         let watched = self.next();
-        let answer = run(watched, &options, custom(command, hash.clone(), false), args.clone()).await;
+        let answer = run(watched, &options, custom(command, false), args.clone()).await;
         match &answer {
             Err(error) if repeat == Repeat::Harmless && *error.kind() == ErrorKind::Timeout => {}
             _ => return answer,
@@ -210,7 +212,13 @@ impl Connection {
         if !other.is_connected() {
             return answer;
         }
-        run(other, &options, custom(command, hash, false), args).await
+        let answer = run(other, &options, custom(command, false), args).await;
+        if matches!(&answer, Err(error) if *error.kind() == ErrorKind::Timeout) {
+            // Two time-outs in a row, if not of one connection.
+            watched.reconnect();
+            other.reconnect();
+        }
+        answer
     }
 
     fn next(&self) -> &Watched {
@@ -247,9 +255,10 @@ impl DedicatedConnection {
             // Longer than the block, else fred forgets who waits and an element is taken for nobody.
             timeout: Some(late + Duration::from_millis(500)),
             max_attempts: Some(1),
+            cluster_hash: Some(ClusterHash::FirstKey),
             ..Options::default()
         };
-        let call = run(&self.watched, &options, custom("BLPOP", ClusterHash::FirstKey, true), args);
+        let call = run(&self.watched, &options, custom("BLPOP", true), args);
         match timeout(late, call).await {
             Ok(Ok(answer)) => Ok(!matches!(answer, Value::Null)),
             Ok(Err(error)) => Err(error_of(&error, || "BLPOP".into(), &self.watched)),
@@ -262,8 +271,8 @@ impl DedicatedConnection {
     }
 }
 
-fn custom(command: &'static str, hash: ClusterHash, blocking: bool) -> CustomCommand {
-    CustomCommand::new_static(command, hash, blocking)
+fn custom(command: &'static str, blocking: bool) -> CustomCommand {
+    CustomCommand::new_static(command, ClusterHash::FirstKey, blocking)
 }
 
 async fn run(

@@ -120,11 +120,11 @@ impl Watched {
                         if !self.is_connected() {
                             continue;
                         }
-                        eprintln!("{:?} force", std::time::SystemTime::now());
+                        tracing::warn!("Redis connection hangs and is thrown away");
                         metrics::counter!("cardwire_redis_forced_reconnections_total").increment(1);
                         self.set_trouble(Some("it does not answer".into()));
                         // fred's router may hang itself, in a write to the connection that hangs.
-                        let r = timeout(timings.connect * 2, self.client.force_reconnection()).await; eprintln!("{:?} forced {r:?} {:?}", std::time::SystemTime::now(), self.client.state());match r {
+                        match timeout(timings.connect * 2, self.client.force_reconnection()).await {
                             Ok(Ok(())) => {
                                 self.timeouts.store(0, Ordering::Relaxed);
                                 self.set_trouble(None);

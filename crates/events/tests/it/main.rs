@@ -7,3 +7,4 @@ mod queues;
 mod registry;
 mod server;
 mod support;
+mod topologies;

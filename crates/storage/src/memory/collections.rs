@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use cardwire_domain::collection::{CollectedCard, CollectionRepository, CollectionView};
-use cardwire_domain::user::User;
 use cardwire_domain::{CollectionId, Error, Page, PageRequest, Position, Result, UserId};
 use jiff::Timestamp;
 
@@ -23,7 +22,7 @@ impl CollectionRepository for InMemoryStore {
             .filter_map(|(micros, card)| Some((Timestamp::from_microsecond(micros).ok()?, state.card(card)?)))
             .map(|(added_at, stored)| CollectedCard {
                 card: stored.view(),
-                added_by: User::unregistered(stored.card.owner.clone()),
+                added_by: state.accounts.user(&stored.card.owner),
                 added_at,
             })
             .take(page.limit.get() + 1)
@@ -60,8 +59,8 @@ fn shown(state: &State, stored: &StoredCollection) -> CollectionView {
         name: collection.name.as_str().to_owned(),
         description: collection.description.as_str().to_owned(),
         access: collection.access,
-        author: User::unregistered(collection.author.clone()),
-        collaborators: collection.collaborators.iter().cloned().map(User::unregistered).collect(),
+        author: state.accounts.user(&collection.author),
+        collaborators: collection.collaborators.iter().map(|id| state.accounts.user(id)).collect(),
         card_count: state.collected(collection.id).map_or(0, |cards| cards.len() as u64),
         created_at: stored.created_at,
         updated_at: stored.updated_at,

@@ -6,7 +6,6 @@ use std::ops::Bound::{Excluded, Unbounded};
 use async_trait::async_trait;
 use cardwire_domain::activity::{regroup, regroup_from};
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
-use cardwire_domain::user::User;
 use cardwire_domain::{
     Activity, ActivityId, CardId, CollectedWindow, Member, Page, PageRequest, Position, Result, UserId,
 };
@@ -138,7 +137,7 @@ impl State {
         let collections = live.iter().filter_map(|member| member.collection_id).filter(|id| seen.insert(*id));
         Some(FeedItem {
             id,
-            actor: User::unregistered(activity.actor_id.clone()),
+            actor: self.accounts.user(&activity.actor_id),
             card: stored.view(),
             collections: self.names(collections),
             created_at: activity.created_at,

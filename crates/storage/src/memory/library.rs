@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::user::User;
 use cardwire_domain::{CardId, Error, Page, PageRequest, Position, Result, UserId};
 
 use super::InMemoryStore;
@@ -44,7 +43,7 @@ fn shown(state: &State, stored: &StoredCard, reader: Option<&UserId>) -> Option<
     let card = &stored.card;
     Some(LibraryCard {
         card: stored.view(),
-        owner: User::unregistered(card.owner.clone()),
+        owner: state.accounts.user(&card.owner),
         note: card.note.clone().filter(|_| reader == Some(&card.owner)),
         collections: state.names(card.collection_links.iter().map(|link| link.collection_id)),
         added_at: stored.in_library_since?,

@@ -3,6 +3,7 @@
 //! One lock guards all that is kept, and a transaction holds it from its first read to its commit: so each transaction, and
 //! each effect with its event's removal from the ledger, is one step to everybody else. Nothing waits under the lock.
 
+mod accounts;
 mod analytics;
 mod collections;
 mod feed;

@@ -7,6 +7,7 @@ use cardwire_domain::store::{Recall, Remember};
 use cardwire_domain::{Card, CardId, Collection, CollectionId, Error, LinkId, Position, Result, UserId};
 use jiff::{SignedDuration, Timestamp};
 
+use super::accounts::Accounts;
 use super::analytics::Rollups;
 use super::feed::Feed;
 use super::log::Ledger;
@@ -26,6 +27,7 @@ pub(super) struct State {
     collections: HashMap<CollectionId, StoredCollection>,
     collected: HashMap<CollectionId, Timeline<CardId>>,
     answers: Answers,
+    pub(super) accounts: Accounts,
     pub(super) ledger: Ledger,
     pub(super) feed: Feed,
     pub(super) index: Index,

@@ -1,13 +1,316 @@
-//! Being written.
+//! The event log: leasing, sweeping, settling and retrying what is owed.
+//!
+//! Whoever locks several deliveries does so in the order of their ids, or skips those that are locked.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::EventId;
+use cardwire_events::log::{RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST};
+use cardwire_events::{
+    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure as Failed, Owed, Queue, QueueSettings,
+    Result, Verdict,
+};
+use serde_json::Value;
+use sqlx::Postgres;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::types::Uuid;
+
+use super::PostgresStore;
 use super::error::Failure;
 use super::pool::Session;
-use super::values::{event_id, event_uuids, get};
-use cardwire_domain::EventId;
-use cardwire_events::Queue;
+use super::transaction::KEEP_ANSWERS_HOURS;
+use super::values::{event_id, event_uuids, get, get_count, get_time, ulid, uuid};
 
+/// Rows changed by one statement of work that has no bound of its own.
+pub(super) const PORTION: i64 = 10_000;
+/// Of an entry that is no event, this many characters are kept.
+const REJECTED_CHARS: usize = 4_096;
+/// Of an error, likewise.
+const ERROR_CHARS: usize = 2_000;
+
+/// Each queue has its own index range, so that a queue that is not asked for costs nothing, however much waits for it.
+const LEASE: &str = "\
+WITH due AS (
+    SELECT x.queue, x.event_id FROM unnest($1::text[]) AS q(queue)
+    CROSS JOIN LATERAL (
+        SELECT d.queue, d.event_id, d.occurred_at FROM deliveries d
+        WHERE d.queue = q.queue COLLATE \"C\" AND d.published_at IS NULL AND d.dead_at IS NULL
+          AND (d.claimed_until IS NULL OR d.claimed_until <= now()) AND (d.not_before IS NULL OR d.not_before <= now())
+        ORDER BY d.occurred_at, d.event_id LIMIT $2 FOR UPDATE SKIP LOCKED
+    ) x
+    ORDER BY x.occurred_at, x.event_id LIMIT $2
+), leased AS (
+    UPDATE deliveries d SET claimed_until = now() + make_interval(secs => $3)
+    FROM due WHERE d.queue = due.queue AND d.event_id = due.event_id
+    RETURNING d.queue, d.event_id
+)
+SELECT l.queue, e.id, e.type, e.envelope, e.occurred_at FROM leased l JOIN events e ON e.id = l.event_id
+ORDER BY e.occurred_at, e.id";
+
+/// A delivery without a lease failed, or was taken over, since it was leased; one that is locked is being worked off.
+const MARK_PUBLISHED: &str = "\
+WITH sent AS (
+    SELECT d.queue, d.event_id FROM deliveries d
+    JOIN unnest($1::text[], $2::uuid[]) AS p(queue, event_id) ON d.queue = p.queue COLLATE \"C\" AND d.event_id = p.event_id
+    WHERE d.claimed_until IS NOT NULL AND d.dead_at IS NULL
+    FOR UPDATE OF d SKIP LOCKED
+)
+UPDATE deliveries d SET published_at = now(), claimed_until = NULL,
+       resend_at = now() + make_interval(secs => least($3 * 2 ^ least(d.sweeps, 16), $4))
+FROM sent WHERE d.queue = sent.queue AND d.event_id = sent.event_id";
+
+const SWEEP: &str = "\
+WITH lost AS (
+    SELECT queue, event_id FROM deliveries
+    WHERE published_at IS NOT NULL AND dead_at IS NULL AND resend_at <= now()
+    ORDER BY resend_at LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+UPDATE deliveries d SET published_at = NULL, claimed_until = NULL, sweeps = d.sweeps + 1
+FROM lost WHERE d.queue = lost.queue AND d.event_id = lost.event_id";
+
+const TAKE: &str = "\
+WITH held AS (
+    SELECT event_id FROM deliveries WHERE queue = $1 AND event_id = ANY($2) ORDER BY event_id FOR UPDATE
+)
+DELETE FROM deliveries d USING held WHERE d.queue = $1 AND d.event_id = held.event_id RETURNING d.event_id";
+
+const BEGIN_ATTEMPT: &str = "\
+UPDATE deliveries SET
+    tries = tries + CASE WHEN dead_at IS NULL AND tries < $3 THEN 1 ELSE 0 END,
+    error = CASE WHEN dead_at IS NULL AND tries >= $3
+                 THEN format('its worker was lost in each of %s attempts', tries) ELSE error END,
+    dead_at = CASE WHEN dead_at IS NULL AND tries >= $3 THEN now() ELSE dead_at END
+WHERE queue = $1 AND event_id = $2
+RETURNING dead_at IS NULL AS run";
+
+/// The backoff of [`QueueSettings::backoff`], drawn here because only here the number of tries is known.
+const FAIL: &str = "\
+WITH held AS (
+    SELECT event_id, tries FROM deliveries WHERE queue = $1 AND event_id = ANY($2) AND dead_at IS NULL
+    ORDER BY event_id FOR UPDATE
+), failed AS (
+    SELECT h.event_id, h.tries + f.counted AS tries, f.error, f.reject OR h.tries + f.counted >= $6 AS dead
+    FROM held h JOIN unnest($2, $3::text[], $4::int[], $5::bool[]) AS f(event_id, error, counted, reject)
+      ON f.event_id = h.event_id
+)
+UPDATE deliveries d SET tries = f.tries, error = f.error, claimed_until = NULL,
+    dead_at = CASE WHEN f.dead THEN now() END,
+    published_at = CASE WHEN f.dead THEN d.published_at END,
+    not_before = now() + random() * least($7 * 2 ^ least(greatest(f.tries - 1, 0), 16), 864e5) * interval '1 millisecond'
+FROM failed f WHERE d.queue = $1 AND d.event_id = f.event_id
+RETURNING d.event_id, f.dead";
+
+const BACKLOG: &str = "\
+SELECT q.queue, c.owed, c.unpublished, c.dead, c.oldest FROM unnest($1::text[]) AS q(queue)
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE dead_at IS NULL) AS owed,
+           count(*) FILTER (WHERE dead_at IS NULL AND published_at IS NULL) AS unpublished,
+           count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead,
+           min(occurred_at) FILTER (WHERE dead_at IS NULL) AS oldest
+    FROM deliveries WHERE queue = q.queue COLLATE \"C\"
+) c";
+
+const PRUNE: &str = "\
+DELETE FROM events WHERE id IN (
+    SELECT e.id FROM events e
+    WHERE e.occurred_at < now() - make_interval(secs => $1)
+      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.id)
+    LIMIT $2
+)";
+
+#[async_trait]
+impl EventLog for PostgresStore {
+    async fn lease(&self, queues: &[Queue], limit: usize) -> Result<Vec<Owed>> {
+        let mut queues: Vec<&str> = queues.iter().map(|queue| queue.name()).collect();
+        queues.sort_unstable();
+        queues.dedup();
+        let query = sqlx::query(LEASE).bind(queues).bind(signed(limit)).bind(RELAY_LEASE.as_secs_f64());
+        let rows = self.batch_session().await?.fetch_all(query).await?;
+        let owed = |row| Ok(Owed { queue: get_queue(row)?, envelope: get_envelope(row)? });
+        Ok(rows.iter().map(owed).collect::<Result<_, Failure>>()?)
+    }
+
+    async fn mark_published(&self, published: &[(Queue, EventId)]) -> Result<()> {
+        let (queues, ids): (Vec<&str>, Vec<Uuid>) =
+            published.iter().map(|(queue, id)| (queue.name(), uuid(id.ulid()))).unzip();
+        let query = sqlx::query(MARK_PUBLISHED)
+            .bind(queues)
+            .bind(ids)
+            .bind(SWEEP_AFTER.as_secs_f64())
+            .bind(SWEEP_AT_MOST.as_secs_f64());
+        self.batch_session().await?.execute(query).await?;
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<u64> {
+        let mut session = self.batch_session().await?;
+        let swept = in_portions(&mut session, || sqlx::query(SWEEP).bind(PORTION)).await?;
+        if swept > 0 {
+            self.wake.ring();
+        }
+        Ok(swept)
+    }
+
+    async fn settle(&self, queue: Queue, ids: &[EventId]) -> Result<u64> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let mut session = self.batch_session().await?;
+        Ok(take(&mut session, queue, ids).await?.len() as u64)
+    }
+
+    async fn begin_attempt(&self, queue: Queue, id: EventId, settings: &QueueSettings) -> Result<Attempt> {
+        let query = sqlx::query(BEGIN_ATTEMPT).bind(queue.name()).bind(uuid(id.ulid())).bind(attempts(settings));
+        let rows = self.batch_session().await?.fetch_all(query).await?;
+        match rows.first() {
+            None => Ok(Attempt::Gone),
+            Some(row) if get(row, "run")? => Ok(Attempt::Run),
+            Some(_) => Ok(Attempt::Dead),
+        }
+    }
+
+    async fn undo_attempt(&self, queue: Queue, id: EventId) -> Result<()> {
+        let sql = "UPDATE deliveries SET tries = tries - 1 \
+                   WHERE queue = $1 AND event_id = $2 AND dead_at IS NULL AND tries > 0";
+        self.batch_session().await?.execute(sqlx::query(sql).bind(queue.name()).bind(uuid(id.ulid()))).await?;
+        Ok(())
+    }
+
+    async fn fail(&self, queue: Queue, failures: &[Failed], settings: &QueueSettings) -> Result<Vec<EventId>> {
+        if failures.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query(FAIL)
+            .bind(queue.name())
+            .bind(failures.iter().map(|failure| uuid(failure.event_id.ulid())).collect::<Vec<_>>())
+            .bind(failures.iter().map(|failure| storable(&failure.error, ERROR_CHARS)).collect::<Vec<_>>())
+            .bind(failures.iter().map(|failure| i32::from(failure.verdict == Verdict::Retry)).collect::<Vec<_>>())
+            .bind(failures.iter().map(|failure| failure.verdict == Verdict::Reject).collect::<Vec<_>>())
+            .bind(attempts(settings))
+            .bind(settings.backoff_ms as f64);
+        let rows = self.batch_session().await?.fetch_all(query).await?;
+        let mut died = Vec::new();
+        for row in &rows {
+            if get(row, "dead")? {
+                died.push(event_id(get(row, "event_id")?));
+            }
+        }
+        died.sort_unstable();
+        self.wake.ring();
+        Ok(died)
+    }
+
+    async fn reject_entry(&self, queue: Queue, raw: &str, reason: &str) -> Result<()> {
+        let sql = "INSERT INTO rejected_entries (queue, raw, reason) VALUES ($1, $2, $3)";
+        let query = sqlx::query(sql)
+            .bind(queue.name())
+            .bind(storable(raw, REJECTED_CHARS))
+            .bind(storable(reason, ERROR_CHARS));
+        self.batch_session().await?.execute(query).await?;
+        Ok(())
+    }
+
+    async fn dead_letters(&self, queue: Queue, after: Option<EventId>, limit: usize) -> Result<Vec<DeadLetter>> {
+        Ok(self.list_dead(queue, after, limit).await?)
+    }
+
+    async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
+        let redriven = self.redrive_dead(queue, which).await?;
+        if redriven > 0 {
+            self.wake.ring();
+        }
+        Ok(redriven)
+    }
+
+    async fn discard(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
+        Ok(self.discard_dead(queue, which).await?)
+    }
+
+    async fn backlog(&self) -> Result<Vec<Backlog>> {
+        let queues: Vec<&str> = Queue::ALL.iter().map(|queue| queue.name()).collect();
+        let rows = self.batch_session().await?.fetch_all(sqlx::query(BACKLOG).bind(queues)).await?;
+        let backlog = |row: &PgRow| {
+            let oldest: Option<jiff_sqlx::Timestamp> = get(row, "oldest")?;
+            Ok(Backlog {
+                queue: get_queue(row)?,
+                owed: get_count(row, "owed")?,
+                unpublished: get_count(row, "unpublished")?,
+                dead: get_count(row, "dead")?,
+                oldest: oldest.map(jiff_sqlx::Timestamp::to_jiff),
+            })
+        };
+        Ok(rows.iter().map(backlog).collect::<Result<_, Failure>>()?)
+    }
+
+    /// Along with the events, the kept answers and rejected entries whose time is over.
+    async fn prune(&self, keep: Duration) -> Result<u64> {
+        let mut session = self.batch_session().await?;
+        let keep_s = keep.as_secs_f64();
+        let pruned = in_portions(&mut session, || sqlx::query(PRUNE).bind(keep_s).bind(PORTION)).await?;
+        let answers = "DELETE FROM idempotency_keys WHERE created_at <= now() - make_interval(hours => $1)";
+        session.execute(sqlx::query(answers).bind(KEEP_ANSWERS_HOURS)).await?;
+        let entries = "DELETE FROM rejected_entries WHERE at < now() - make_interval(secs => $1)";
+        session.execute(sqlx::query(entries).bind(keep_s)).await?;
+        Ok(pruned)
+    }
+}
+
+/// Takes events off a queue's ledger, in the session's transaction. Returns those that were still owed.
 pub(super) async fn take(session: &mut Session, queue: Queue, ids: &[EventId]) -> Result<Vec<EventId>, Failure> {
-    let query = sqlx::query("DELETE FROM deliveries WHERE queue = $1 AND event_id = ANY($2) RETURNING event_id")
-        .bind(queue.name())
-        .bind(event_uuids(ids));
-    session.fetch_all(query).await?.iter().map(|row| Ok(event_id(get(row, "event_id")?))).collect()
+    let query = sqlx::query(TAKE).bind(queue.name()).bind(event_uuids(ids));
+    let rows = session.fetch_all(query).await?;
+    rows.iter().map(|row| Ok(event_id(get(row, "event_id")?))).collect()
+}
+
+/// Repeats what changes up to [`PORTION`] rows until there are no more; each portion is a transaction of its own.
+pub(super) async fn in_portions<'q>(
+    session: &mut Session,
+    change: impl Fn() -> Query<'q, Postgres, PgArguments>,
+) -> Result<u64, Failure> {
+    let mut changed = 0;
+    loop {
+        let portion = session.execute(change()).await?;
+        changed += portion;
+        if portion < PORTION as u64 {
+            return Ok(changed);
+        }
+    }
+}
+
+fn attempts(settings: &QueueSettings) -> i32 {
+    i32::try_from(settings.attempts).unwrap_or(i32::MAX)
+}
+
+pub(super) fn signed(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// PostgreSQL's text holds no NUL.
+fn storable(text: &str, chars: usize) -> String {
+    text.chars().take(chars).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+pub(super) fn get_queue(row: &PgRow) -> Result<Queue, Failure> {
+    get::<&str>(row, "queue")?.parse().map_err(Failure::Nonsense)
+}
+
+/// From `id`, `type`, `envelope` and `occurred_at`. An envelope that lacks something still comes out, so that it becomes a dead
+/// letter instead of stopping its queue.
+pub(super) fn get_envelope(row: &PgRow) -> Result<Envelope, Failure> {
+    let mut stored: Value = get(row, "envelope")?;
+    let text = |stored: &Value, name: &str| stored.get(name).and_then(Value::as_str).map(str::to_owned);
+    Ok(Envelope {
+        specversion: text(&stored, "specversion").unwrap_or_default(),
+        id: EventId::from_ulid(ulid(get(row, "id")?)),
+        source: text(&stored, "source").unwrap_or_default(),
+        kind: get(row, "type")?,
+        subject: text(&stored, "subject").unwrap_or_default(),
+        time: get_time(row, "occurred_at")?,
+        datacontenttype: text(&stored, "datacontenttype").unwrap_or_default(),
+        traceparent: text(&stored, "traceparent"),
+        partitionkey: text(&stored, "partitionkey").unwrap_or_default(),
+        data: stored.get_mut("data").map(Value::take).unwrap_or_default(),
+    })
 }

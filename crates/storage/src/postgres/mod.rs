@@ -6,6 +6,7 @@
 //! - Rows are locked in the order of their ids, so that batches do not wait for each other in a circle.
 //! - Every statement has a time-out in the client and in the server (`tests/postgres_faults.rs`).
 
+mod accounts;
 mod analytics;
 mod collections;
 mod dead_letters;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use sqlx::ConnectOptions;
 use sqlx::migrate::{MigrateError, Migrator};
 
@@ -22,6 +23,14 @@ pub enum SchemaError {
 }
 
 impl PostgresStore {
+    /// Differs when any migration differs.
+    pub fn schema_fingerprint() -> u64 {
+        let digest = MIGRATIONS.iter().fold(Sha256::new(), |digest, one| digest.chain_update(&one.checksum)).finalize();
+        let mut fingerprint = [0; 8];
+        fingerprint.copy_from_slice(&digest[..8]);
+        u64::from_be_bytes(fingerprint)
+    }
+
     /// Brings the schema up to date. Several may run it at once; they take turns. If the future is dropped, each migration was
     /// done whole or not at all, and it may be run again.
     pub async fn migrate(&self) -> Result<(), SchemaError> {

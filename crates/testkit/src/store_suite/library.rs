@@ -31,6 +31,7 @@ pub async fn a_library_is_listed_newest_first_and_filtered(stores: Stores) -> Te
         (Some("%"), false, &[]),
         (Some("c_oking"), false, &[]),
         (Some("\\"), false, &[]),
+        (Some("\0"), false, &[]),
         (None, true, &["cooking", "Rust-book"]),
         (Some("garden"), true, &[]),
     ] {

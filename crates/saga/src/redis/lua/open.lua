@@ -31,7 +31,7 @@ while #page < most do
     local key = due[i]
     local seen = ARGV[4] ~= '' and tonumber(due[i + 1]) == tonumber(ARGV[4]) and not is_behind(key, ARGV[5])
     local fields = redis.pcall('HGETALL', ARGV[2] .. key)
-    if not seen and not fields.err and #page < most then
+    if not seen and not fields.err and #fields > 0 and #page < most then
       page[#page + 1] =
         {key, string.format('%.0f', due[i + 1]), redis.call('EXISTS', ARGV[1] .. key), fields}
     end

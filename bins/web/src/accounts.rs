@@ -1,0 +1,229 @@
+//! Accounts: signing up, in and out, and telling who a token belongs to.
+//!
+//! Passwords are kept as argon2id hashes. Tokens are 256 random bits of which the store sees the SHA-256; what it holds lets
+//! nobody in. A sign-in does the same work and is refused in the same words whether the handle or the password is wrong.
+
+mod attempts;
+mod passwords;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderName;
+use async_trait::async_trait;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use cardwire_domain::UserId;
+use cardwire_domain::accounts::{Account, AccountRepository, Handle, SessionTokens, TokenHash, check_password};
+use cardwire_domain::user::User;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+pub use self::passwords::{Argon2id, PasswordScheme, SchemeError};
+
+use self::attempts::Attempts;
+use self::passwords::Passwords;
+use crate::auth::{self, Authenticator, Credential, Identity};
+use crate::problem::{Problem, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE};
+
+/// Why nobody was signed up or in.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Domain(#[from] cardwire_domain::Error),
+    /// The reason is told to the client.
+    #[error("{0}")]
+    Refused(&'static str),
+    #[error("too many sign-ins")]
+    TooMany { retry_after: Duration },
+    /// Every core has been busy with passwords for a while.
+    #[error("no core was free to check a password")]
+    Busy,
+    #[error("passwords cannot be hashed: {0}")]
+    Passwords(String),
+}
+
+impl From<SchemeError> for Error {
+    fn from(error: SchemeError) -> Self {
+        Self::Passwords(error.0)
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Domain(error) => error.into(),
+            Error::Refused(why) => Self::new(&UNAUTHENTICATED, why),
+            Error::TooMany { retry_after } => {
+                let seconds = u32::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+                Self::new(&TOO_MANY_REQUESTS, "too many sign-ins for this handle or from this address")
+                    .retry_after(seconds)
+            }
+            Error::Busy => Self::new(&UNAVAILABLE, "too many people are signing in now").retry_after(1),
+            Error::Passwords(_) => Self::internal(error.to_string()),
+        }
+    }
+}
+
+const WRONG_CREDENTIALS: Error = Error::Refused("the handle or the password is wrong");
+
+#[derive(Clone, Debug)]
+pub struct AccountSettings {
+    pub access_for: Duration,
+    pub refresh_for: Duration,
+    /// Sign-ins tried for each handle and from each address; so many at once, then evenly over the minute.
+    pub sign_ins_per_minute: NonZeroU32,
+    /// How many passwords are hashed at once.
+    pub hashing: usize,
+    /// The header in which a proxy of ours says who connected to it, such as `Fly-Client-IP`. Only for a server that nobody
+    /// reaches past that proxy, as anybody can send it. `None`: the address at the other end of the connection.
+    pub address_header: Option<HeaderName>,
+}
+
+impl Default for AccountSettings {
+    fn default() -> Self {
+        Self {
+            access_for: Duration::from_secs(3_600),
+            refresh_for: Duration::from_secs(30 * 86_400),
+            sign_ins_per_minute: NonZeroU32::new(10).expect("10 is not 0"),
+            hashing: available_parallelism().map_or(1, usize::from),
+            address_header: None,
+        }
+    }
+}
+
+/// The tokens of a session, for its owner alone.
+#[derive(Debug)]
+pub struct Tokens {
+    pub access: SecretString,
+    pub refresh: SecretString,
+    pub access_for: Duration,
+}
+
+/// One for the whole process, since it counts sign-ins: clones share it.
+#[derive(Clone)]
+pub struct Accounts {
+    repository: Arc<dyn AccountRepository>,
+    passwords: Passwords,
+    attempts: Arc<Attempts>,
+    settings: AccountSettings,
+}
+
+impl Accounts {
+    /// Hashes a password, which takes some ten milliseconds.
+    pub fn new(repository: Arc<dyn AccountRepository>, settings: AccountSettings) -> Result<Self, Error> {
+        Self::with_scheme(repository, settings, Arc::new(Argon2id))
+    }
+
+    pub fn with_scheme(
+        repository: Arc<dyn AccountRepository>,
+        settings: AccountSettings,
+        scheme: Arc<dyn PasswordScheme>,
+    ) -> Result<Self, Error> {
+        let passwords = Passwords::new(scheme, settings.hashing)?;
+        let attempts = Arc::new(Attempts::new(settings.sign_ins_per_minute));
+        Ok(Self { repository, passwords, attempts, settings })
+    }
+
+    /// Dropped, the account is there or not.
+    pub async fn sign_up(&self, handle: &str, password: SecretString) -> Result<UserId, Error> {
+        let handle = Handle::parse(handle)?;
+        check_password(password.expose_secret())?;
+        let password_hash = self.passwords.hash(password).await?;
+        let user = User { id: UserId::generate(), handle: handle.as_str().to_owned() };
+        let id = user.id.clone();
+        self.repository.create_account(&Account { user, password_hash }).await?;
+        Ok(id)
+    }
+
+    /// Dropped, there may be a session that nobody has the tokens of.
+    pub async fn log_in(&self, handle: &str, password: SecretString, address: Option<IpAddr>) -> Result<Tokens, Error> {
+        let handle = Handle::parse(handle).ok();
+        self.attempts.admit(address, handle.as_ref()).map_err(|retry_after| Error::TooMany { retry_after })?;
+        let account = match &handle {
+            Some(handle) => self.repository.account(handle).await?,
+            None => None,
+        };
+        // Without an account a password is checked all the same: the answer's time must not tell that there is none.
+        let hash = account.as_ref().map(|account| account.password_hash.clone());
+        let right = self.passwords.matches(password, hash).await?;
+        let account = account.filter(|_| right).ok_or(WRONG_CREDENTIALS)?;
+        let (tokens, hashes) = self.new_tokens();
+        self.repository.open_session(&account.user.id, &hashes).await?;
+        Ok(tokens)
+    }
+
+    /// Dropped, the token may be spent, and then showing it again ends the session.
+    pub async fn refresh(&self, refresh: &SecretString) -> Result<Tokens, Error> {
+        let (tokens, hashes) = self.new_tokens();
+        match self.repository.refresh_session(&token_hash(refresh.expose_secret()), &hashes).await? {
+            Some(_) => Ok(tokens),
+            None => Err(Error::Refused("the refresh token is unknown, expired or used; sign in again")),
+        }
+    }
+
+    /// Ends the session of this access token, if there is one.
+    pub async fn log_out(&self, access: &str) -> Result<(), Error> {
+        self.repository.close_session(&token_hash(access)).await?;
+        Ok(())
+    }
+
+    /// Whom to count a sign-in against.
+    pub fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let told = self.settings.address_header.as_ref().and_then(|name| {
+            let value = request.headers().get(name)?;
+            value.to_str().ok()?.trim().parse().ok()
+        });
+        told.or_else(|| request.peer_addr().map(|peer| peer.ip()))
+    }
+
+    fn new_tokens(&self) -> (Tokens, SessionTokens) {
+        let AccountSettings { access_for, refresh_for, .. } = self.settings;
+        let (access, refresh) = (new_token(), new_token());
+        let hashes = SessionTokens {
+            access: token_hash(access.expose_secret()),
+            access_for,
+            refresh: token_hash(refresh.expose_secret()),
+            refresh_for,
+        };
+        (Tokens { access, refresh, access_for }, hashes)
+    }
+}
+
+fn new_token() -> SecretString {
+    BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()).into()
+}
+
+/// A fast hash does for what cannot be guessed.
+fn token_hash(token: &str) -> TokenHash {
+    TokenHash(Sha256::digest(token).into())
+}
+
+/// Takes access tokens of live sessions.
+pub struct TokenAuthenticator {
+    accounts: Arc<dyn AccountRepository>,
+    admins: BTreeSet<UserId>,
+}
+
+impl TokenAuthenticator {
+    pub fn new(accounts: Arc<dyn AccountRepository>, admins: BTreeSet<UserId>) -> Self {
+        Self { accounts, admins }
+    }
+}
+
+#[async_trait]
+impl Authenticator for TokenAuthenticator {
+    async fn authenticate(&self, credential: Option<Credential<'_>>) -> Result<Option<Identity>, auth::Error> {
+        let Some(Credential::Bearer(token)) = credential else { return Ok(None) };
+        let found = self.accounts.session_user(&token_hash(token)).await;
+        match found.map_err(|error| auth::Error::Unavailable(error.to_string()))? {
+            Some(user) => Ok(Some(Identity { admin: self.admins.contains(&user.id), user })),
+            None => Err(auth::Error::Refused("the token is unknown or expired; refresh it or sign in again")),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What operators look at and act on: queues, dead letters, workers, and windows of the saga.
+
+use std::sync::Arc;
+
+use cardwire_domain::Clock;
+use cardwire_events::{EventLog, EventSubscriber, Queue, QueueSettings, WorkerRegistry};
+use cardwire_saga::SagaStateStore;
+
+#[derive(Clone)]
+pub struct Operations {
+    pub log: Arc<dyn EventLog>,
+    pub saga: Arc<dyn SagaStateStore>,
+    pub registry: Arc<dyn WorkerRegistry>,
+    /// Every queue once.
+    pub queues: Arc<[OperatedQueue]>,
+    /// Tells how old an event is; the log stamped it by its own clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+#[derive(Clone)]
+pub struct OperatedQueue {
+    pub queue: Queue,
+    /// Asked for its depth, never for entries.
+    pub subscriber: Arc<dyn EventSubscriber>,
+    pub settings: QueueSettings,
+}

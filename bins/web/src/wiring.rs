@@ -1,0 +1,67 @@
+//! From the adapters that the settings chose to the state that the handlers work with.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cardwire_domain::SystemClock;
+use cardwire_events::Queue;
+use cardwire_runtime::Settings;
+use cardwire_runtime::adapters::Adapters;
+use cardwire_web::operations::{OperatedQueue, Operations};
+use cardwire_web::{
+    AccountSettings, Accounts, AppState, Authenticator, Live, LiveSettings, MockAuthenticator, Readiness,
+    TokenAuthenticator,
+};
+use tokio_util::sync::CancellationToken;
+
+pub fn state(
+    adapters: &Adapters,
+    settings: &Settings,
+    readiness: &cardwire_runtime::Readiness,
+    stop: CancellationToken,
+) -> anyhow::Result<AppState> {
+    let mut queues = Vec::new();
+    for queue in Queue::ALL {
+        queues.push(OperatedQueue {
+            queue,
+            subscriber: adapters.subscriber(queue)?,
+            settings: settings.queue(queue),
+        });
+    }
+    let accounts = Accounts::new(adapters.accounts.clone(), AccountSettings::default())?;
+    let authenticator: Arc<dyn Authenticator> = if settings.use_mock_auth {
+        Arc::new(MockAuthenticator)
+    } else {
+        Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), settings.admins.clone()))
+    };
+    Ok(AppState {
+        store: adapters.store.clone(),
+        library: adapters.library.clone(),
+        collections: adapters.collections.clone(),
+        feed: adapters.feed.clone(),
+        search: adapters.search.clone(),
+        analytics: adapters.analytics.clone(),
+        accounts,
+        authenticator,
+        readiness: Arc::new(Ready(readiness.clone())),
+        live: Live::new(LiveSettings::default(), stop),
+        operations: Operations {
+            log: adapters.log.clone(),
+            saga: adapters.saga_store.clone(),
+            registry: adapters.registry.clone(),
+            queues: queues.into(),
+            clock: Arc::new(SystemClock),
+        },
+    })
+}
+
+/// The process's readiness, as the handlers know it.
+struct Ready(cardwire_runtime::Readiness);
+
+#[async_trait]
+impl Readiness for Ready {
+    async fn check(&self) -> Result<(), String> {
+        let report = self.0.report().await;
+        if report.is_ready() { Ok(()) } else { Err(format!("{:?}: {}", report.status, report.failing.join(", ")).to_lowercase()) }
+    }
+}

@@ -1,0 +1,139 @@
+//! Servers that are away, behind every port of the operators' API.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::EventId;
+use cardwire_events::{
+    Attempt, Backlog, Claim, DeadLetter, DeadSelection, Depth, Error, EventLog, EventSubscriber, Failure, Owed, Queue,
+    QueueSettings, Result, WorkerId, WorkerInfo, WorkerRegistry,
+};
+use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
+
+#[derive(Clone, Copy)]
+pub enum Away {
+    Refusing,
+    Hanging,
+}
+
+impl Away {
+    async fn fail<T>(self) -> Result<T> {
+        match self {
+            Self::Refusing => Err(Error::Unavailable("server", "db.internal refused the connection".into())),
+            Self::Hanging => std::future::pending().await,
+        }
+    }
+
+    async fn fail_saga<T>(self) -> cardwire_saga::Result<T> {
+        self.fail().await.map_err(|error| cardwire_saga::Error::Unavailable(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl EventSubscriber for Away {
+    async fn claim(&self, _: usize) -> Result<Option<Claim>> {
+        Away::fail(*self).await
+    }
+    async fn ack(&self, _: &Claim) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn release(&self, _: &Claim) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn renew(&self, _: &Claim) -> Result<bool> {
+        Away::fail(*self).await
+    }
+    async fn reclaim(&self) -> Result<usize> {
+        Away::fail(*self).await
+    }
+    async fn wait(&self) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn depth(&self) -> Result<Depth> {
+        Away::fail(*self).await
+    }
+}
+
+#[async_trait]
+impl WorkerRegistry for Away {
+    async fn beat(&self, _: &WorkerInfo) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn leave(&self, _: Queue, _: WorkerId) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn list(&self) -> Result<Vec<WorkerInfo>> {
+        Away::fail(*self).await
+    }
+}
+
+#[async_trait]
+impl EventLog for Away {
+    async fn lease(&self, _: &[Queue], _: usize) -> Result<Vec<Owed>> {
+        Away::fail(*self).await
+    }
+    async fn mark_published(&self, _: &[(Queue, EventId)]) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn sweep(&self) -> Result<u64> {
+        Away::fail(*self).await
+    }
+    async fn settle(&self, _: Queue, _: &[EventId]) -> Result<u64> {
+        Away::fail(*self).await
+    }
+    async fn begin_attempt(&self, _: Queue, _: EventId, _: &QueueSettings) -> Result<Attempt> {
+        Away::fail(*self).await
+    }
+    async fn undo_attempt(&self, _: Queue, _: EventId) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn fail(&self, _: Queue, _: &[Failure], _: &QueueSettings) -> Result<Vec<EventId>> {
+        Away::fail(*self).await
+    }
+    async fn reject_entry(&self, _: Queue, _: &str, _: &str) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn dead_letters(&self, _: Queue, _: Option<EventId>, _: usize) -> Result<Vec<DeadLetter>> {
+        Away::fail(*self).await
+    }
+    async fn redrive(&self, _: Queue, _: &DeadSelection) -> Result<u64> {
+        Away::fail(*self).await
+    }
+    async fn discard(&self, _: Queue, _: &DeadSelection) -> Result<u64> {
+        Away::fail(*self).await
+    }
+    async fn backlog(&self) -> Result<Vec<Backlog>> {
+        Away::fail(*self).await
+    }
+    async fn prune(&self, _: Duration) -> Result<u64> {
+        Away::fail(*self).await
+    }
+}
+
+#[async_trait]
+impl SagaStateStore for Away {
+    async fn merge(&self, _: &[PendingEvent]) -> cardwire_saga::Result<bool> {
+        Away::fail_saga(*self).await
+    }
+    async fn claim_due(&self, _: usize) -> cardwire_saga::Result<Vec<ClaimedWindow>> {
+        Away::fail_saga(*self).await
+    }
+    async fn claim_all(&self, _: usize) -> cardwire_saga::Result<Vec<ClaimedWindow>> {
+        Away::fail_saga(*self).await
+    }
+    async fn commit(&self, _: &[ClaimedWindow]) -> cardwire_saga::Result<()> {
+        Away::fail_saga(*self).await
+    }
+    async fn release(&self, _: &[ClaimedWindow], _: ReleaseReason) -> cardwire_saga::Result<()> {
+        Away::fail_saga(*self).await
+    }
+    async fn open(&self, _: Option<&Place>, _: usize) -> cardwire_saga::Result<Vec<OpenWindow>> {
+        Away::fail_saga(*self).await
+    }
+    async fn flush_now(&self, _: &SagaKey) -> cardwire_saga::Result<bool> {
+        Away::fail_saga(*self).await
+    }
+    async fn next_due(&self) -> cardwire_saga::Result<Option<Duration>> {
+        Away::fail_saga(*self).await
+    }
+}

@@ -1,0 +1,87 @@
+//! What must hold in every state, and what must be possible at all.
+
+use stateright::{Model as _, Property};
+
+use crate::state::{Events, Flush, Hand, Lock, Row, State};
+use crate::step::{Pipeline, Step};
+
+pub const ONCE: &str = "no event has its effect twice";
+/// Wherever it is: in a log that somebody reads, in Redis, in a living process.
+pub const KEPT: &str = "an accepted event without effect is kept somewhere";
+/// So the sweeper restores what Redis lost, and is needed for nothing else.
+pub const STAYS: &str = "what is booked as published stays in Redis until its effect, unless Redis loses everything";
+pub const SETTLED: &str = "when nothing is left to do, every accepted event has had its effect";
+pub const OWNED: &str = "a lock is freed by its owner or by time";
+pub const EXCLUSIVE: &str = "two workers whose locks have not run out never flush the window at once";
+pub const DUE: &str = "a window with events is due some time";
+
+pub const SAFETY: [&str; 7] = [ONCE, KEPT, STAYS, SETTLED, OWNED, EXCLUSIVE, DUE];
+
+pub fn all() -> Vec<Property<Pipeline>> {
+    let always = Property::always;
+    let sometimes = Property::sometimes;
+    vec![
+        always(ONCE, |_, state| state.effects.iter().all(|effects| *effects < 2)),
+        always(KEPT, kept),
+        always(STAYS, stays),
+        always(SETTLED, settled_when_idle),
+        always(OWNED, |_, state| {
+            let mut workers = state.workers.iter().enumerate();
+            workers.all(|(index, worker)| !worker.flush.holds_lock() || state.lock == Lock::Worker(index))
+        }),
+        always(EXCLUSIVE, |_, state| !state.workers.iter().all(|worker| worker.flush.holds_lock())),
+        always(DUE, |_, state| state.window.is_empty() || state.due),
+        // That the model reaches what it is about.
+        sometimes("an event is merged while the window is flushed", |_, state| {
+            let read = |flush| matches!(flush, Flush::Claimed { events, .. } if !state.window.without(events).is_empty());
+            state.workers.iter().any(|worker| read(worker.flush))
+        }),
+        sometimes("a worker flushes whose lock another has now", |_, state| {
+            state.workers.iter().all(|worker| worker.flush != Flush::Idle) && state.lock != Lock::Free
+        }),
+        sometimes("an event that has had its effect is merged again", |_, state| {
+            Events::ALL.into_iter().any(|event| state.effects[event] == 1 && state.window.has(event))
+                && state.workers.iter().all(|worker| worker.flush == Flush::Idle)
+        }),
+        sometimes("both workers hold one event", |_, state| {
+            state.workers.iter().all(|worker| matches!(worker.hand, Hand::Claimed { events, .. } if events.has(0)))
+        }),
+        sometimes("both events have had their effect and nothing is left over", |_, state| {
+            state.effects == [1, 1] && settled(state)
+        }),
+    ]
+}
+
+/// Every accepted event has had its effect, and Redis holds nothing more.
+pub fn settled(state: &State) -> bool {
+    let done = Events::ALL.into_iter().all(|event| !state.lacks_effect(event));
+    let rows = state.rows.iter().all(|row| matches!(row, Row::NotYet | Row::Taken));
+    done && rows && state.queued().is_empty() && state.window.is_empty() && !state.due && state.lock == Lock::Free
+}
+
+fn kept(model: &Pipeline, state: &State) -> bool {
+    let held = state.queued().with(state.window).with(state.in_memory());
+    Events::ALL.into_iter().filter(|event| state.lacks_effect(*event)).all(|event| {
+        let logged = match state.rows[event] {
+            Row::Unpublished | Row::Leased => true,
+            Row::Published => model.sweeps(),
+            Row::NotYet | Row::Taken => false,
+        };
+        logged || held.has(event)
+    })
+}
+
+fn stays(model: &Pipeline, state: &State) -> bool {
+    let wiped = state.wipes < model.faults.wipes;
+    let held = state.queued().with(state.window);
+    wiped || Events::ALL.into_iter().all(|event| state.rows[event] != Row::Published || held.has(event))
+}
+
+fn settled_when_idle(model: &Pipeline, state: &State) -> bool {
+    if Events::ALL.into_iter().all(|event| !state.lacks_effect(event)) {
+        return true;
+    }
+    let mut steps = Vec::new();
+    model.actions(state, &mut steps);
+    steps.into_iter().any(|step| !matches!(step, Step::Accept(_)) && !model.is_fault(state, step))
+}

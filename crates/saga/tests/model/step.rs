@@ -1,0 +1,417 @@
+//! What may happen next, and what comes of it.
+
+use stateright::{Model, Property};
+
+use crate::properties;
+use crate::state::{Events, Flush, Hand, Lock, Relays, Row, State, Worker};
+
+/// How many of each kind may happen on one way through the model.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    pub crashes: u8,
+    /// Redis loses everything.
+    pub wipes: u8,
+    /// Calls whose answer is lost, or that are never carried out.
+    pub lost: u8,
+}
+
+/// The design without one of its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// A commit or release frees the lock, whoever holds it.
+    NoOwnerToken,
+    /// A commit deletes the window instead of what was read.
+    NoVersionCheck,
+    /// The flush writes what it read, owed or not.
+    NoLedger,
+    /// The flush removes what it read, and then writes it.
+    DeletedBeforeCommit,
+    /// Who accepted an event publishes it after the commit, from its memory; nothing in the log says that it is still to be
+    /// published. (Consumers still see in the log whether it had its effect.)
+    NoOutboxRow,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Pipeline {
+    pub faults: Faults,
+    pub mutant: Option<Mutant>,
+    pub sweeper: bool,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Came,
+    /// Carried out, but the caller does not know.
+    Lost,
+    /// Not carried out.
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Accept(usize),
+    /// A relay leases the event.
+    Lease(usize),
+    /// It publishes it.
+    Push(usize),
+    /// It books it as published.
+    Mark(usize),
+    /// It dies, or one of its calls fails, and forgets the event.
+    RelayFails(usize),
+    RelayLeaseExpires(usize),
+    Sweep(usize),
+    /// A worker claims a batch.
+    Claim(usize, Reply),
+    /// A worker claims this suspect.
+    ClaimSuspect(usize, usize, Reply),
+    Merge(usize, Reply),
+    Acknowledge(usize, Reply),
+    /// The lease of a worker that lives expires, and its entries become suspects.
+    LeaseExpires(usize),
+    /// As above, of one that is gone.
+    Reclaim(usize),
+    /// A worker claims the window.
+    ClaimWindow(usize, Reply),
+    /// Its flush's transaction.
+    Write(usize, Reply),
+    /// It removes from the store what it wrote.
+    Commit(usize, Reply),
+    LockExpires,
+    Crash(usize),
+    FlushAll,
+}
+
+impl Model for Pipeline {
+    type State = State;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State {
+            rows: [Row::NotYet; 2],
+            effects: [0; 2],
+            relays: [Relays::default(); 2],
+            wait: Events::NONE,
+            suspect: Events::NONE,
+            orphaned: Events::NONE,
+            window: Events::NONE,
+            due: false,
+            lock: Lock::Free,
+            workers: [Worker::FRESH; 2],
+            crashes: self.faults.crashes,
+            wipes: self.faults.wipes,
+            lost: self.faults.lost,
+        }]
+    }
+
+    fn actions(&self, state: &State, steps: &mut Vec<Step>) {
+        for event in Events::ALL {
+            self.log_steps(state, event, steps);
+        }
+        for index in 0..state.workers.len() {
+            self.worker_steps(state, index, steps);
+        }
+        for event in Events::ALL {
+            if state.orphaned.has(event) {
+                steps.push(Step::Reclaim(event));
+            }
+        }
+        if state.lock != Lock::Free {
+            steps.push(Step::LockExpires);
+        }
+        if state.wipes > 0 {
+            steps.push(Step::FlushAll);
+        }
+    }
+
+    fn next_state(&self, state: &State, step: Step) -> Option<State> {
+        let mut next = *state;
+        self.take(&mut next, step);
+        Some(next.canonical())
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::all()
+    }
+}
+
+impl Pipeline {
+    pub fn is(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// Whether there is a sweeper, and anything in the log to sweep.
+    pub fn sweeps(&self) -> bool {
+        self.sweeper && !self.is(Mutant::NoOutboxRow)
+    }
+
+    /// Whether the step is part of the way when nothing goes wrong any more. What a dead process held must still run out.
+    pub fn is_fault(&self, state: &State, step: Step) -> bool {
+        match step {
+            Step::RelayFails(_) | Step::LeaseExpires(_) | Step::Crash(_) | Step::FlushAll => true,
+            Step::RelayLeaseExpires(event) => state.relays[event] != Relays::default(),
+            Step::LockExpires => state.lock != Lock::Orphan,
+            Step::Claim(_, reply)
+            | Step::ClaimSuspect(_, _, reply)
+            | Step::Merge(_, reply)
+            | Step::Acknowledge(_, reply)
+            | Step::ClaimWindow(_, reply)
+            | Step::Write(_, reply)
+            | Step::Commit(_, reply) => reply != Reply::Came,
+            _ => false,
+        }
+    }
+
+    fn log_steps(&self, state: &State, event: usize, steps: &mut Vec<Step>) {
+        let relays = state.relays[event];
+        match state.rows[event] {
+            Row::NotYet => steps.push(Step::Accept(event)),
+            Row::Unpublished => steps.push(Step::Lease(event)),
+            Row::Leased => steps.push(Step::RelayLeaseExpires(event)),
+            Row::Published if self.sweeps() => steps.push(Step::Sweep(event)),
+            Row::Published | Row::Taken => {}
+        }
+        if relays.leased {
+            steps.push(Step::Push(event));
+        }
+        if relays.pushed {
+            steps.push(Step::Mark(event));
+        }
+        if (relays.leased || relays.pushed) && state.crashes > 0 {
+            steps.push(Step::RelayFails(event));
+        }
+    }
+
+    fn worker_steps(&self, state: &State, index: usize, steps: &mut Vec<Step>) {
+        let worker = &state.workers[index];
+        let replies: &[Reply] = match state.lost {
+            0 => &[Reply::Came],
+            _ => &[Reply::Came, Reply::Lost, Reply::Refused],
+        };
+        for reply in replies.iter().copied() {
+            match worker.hand {
+                // Asking in vain changes nothing.
+                Hand::Idle if reply == Reply::Refused => {}
+                Hand::Idle if !worker.claim.is_empty() => steps.push(Step::Claim(index, reply)),
+                Hand::Idle if !state.suspect.is_empty() => {
+                    let suspects = Events::ALL.into_iter().filter(|event| state.suspect.has(*event));
+                    steps.extend(suspects.map(|event| Step::ClaimSuspect(index, event, reply)));
+                }
+                Hand::Idle if !state.wait.is_empty() => steps.push(Step::Claim(index, reply)),
+                Hand::Idle => {}
+                Hand::Claimed { .. } => steps.push(Step::Merge(index, reply)),
+                // Whether the answer to its last call comes makes no difference to a worker.
+                Hand::Merged if reply == Reply::Lost => {}
+                Hand::Merged => steps.push(Step::Acknowledge(index, reply)),
+            }
+            match worker.flush {
+                Flush::Idle if reply == Reply::Refused => {}
+                Flush::Idle if state.due && state.lock == Lock::Free => steps.push(Step::ClaimWindow(index, reply)),
+                Flush::Idle => {}
+                Flush::Claimed { .. } if !self.is(Mutant::DeletedBeforeCommit) => steps.push(Step::Write(index, reply)),
+                Flush::Deleted { .. } => steps.push(Step::Write(index, reply)),
+                Flush::Claimed { .. } | Flush::Written { .. } if reply == Reply::Lost => {}
+                Flush::Claimed { .. } | Flush::Written { .. } => steps.push(Step::Commit(index, reply)),
+            }
+        }
+        if !worker.claim.is_empty() {
+            steps.push(Step::LeaseExpires(index));
+        }
+        if state.crashes > 0 && *worker != Worker::FRESH {
+            steps.push(Step::Crash(index));
+        }
+    }
+
+    fn take(&self, state: &mut State, step: Step) {
+        match step {
+            Step::Accept(event) if self.is(Mutant::NoOutboxRow) => {
+                state.rows[event] = Row::Published;
+                state.relays[event].leased = true;
+            }
+            Step::Accept(event) => state.rows[event] = Row::Unpublished,
+            Step::Lease(event) => {
+                state.rows[event] = Row::Leased;
+                state.relays[event].leased = true;
+            }
+            Step::Push(event) => {
+                state.relays[event] = Relays { leased: false, pushed: true };
+                state.wait = state.wait.with(Events::one(event));
+            }
+            Step::Mark(event) => {
+                state.relays[event].pushed = false;
+                // Not what was taken, or published by somebody else, meanwhile.
+                if state.rows[event] == Row::Leased {
+                    state.rows[event] = Row::Published;
+                }
+            }
+            Step::RelayFails(event) => {
+                state.crashes -= 1;
+                state.relays[event] = Relays::default();
+            }
+            Step::RelayLeaseExpires(event) | Step::Sweep(event) => state.rows[event] = Row::Unpublished,
+            Step::Claim(index, reply) => claim(state, index, None, reply),
+            Step::ClaimSuspect(index, event, reply) => claim(state, index, Some(event), reply),
+            Step::Merge(index, reply) => merge(state, index, reply),
+            Step::Acknowledge(index, reply) => acknowledge(state, index, reply),
+            Step::LeaseExpires(index) => {
+                let claim = std::mem::take(&mut state.workers[index].claim);
+                state.suspect = state.suspect.with(claim);
+            }
+            Step::Reclaim(event) => {
+                state.orphaned = state.orphaned.without(Events::one(event));
+                state.suspect = state.suspect.with(Events::one(event));
+            }
+            Step::ClaimWindow(index, reply) => claim_window(state, index, reply),
+            Step::Write(index, reply) => self.write(state, index, reply),
+            Step::Commit(index, reply) => self.commit(state, index, reply),
+            Step::LockExpires => {
+                if let Lock::Worker(index) = state.lock {
+                    let worker = &mut state.workers[index];
+                    worker.flush = worker.flush.without_lock();
+                }
+                state.lock = Lock::Free;
+            }
+            Step::Crash(index) => {
+                state.crashes -= 1;
+                let claim = std::mem::replace(&mut state.workers[index], Worker::FRESH).claim;
+                state.orphaned = state.orphaned.with(claim);
+                orphan_lock(state, index);
+            }
+            Step::FlushAll => {
+                state.wipes -= 1;
+                for set in [&mut state.wait, &mut state.suspect, &mut state.orphaned, &mut state.window] {
+                    *set = Events::NONE;
+                }
+                state.due = false;
+                state.lock = Lock::Free;
+                for worker in &mut state.workers {
+                    worker.claim = Events::NONE;
+                    worker.flush = worker.flush.without_lock();
+                }
+            }
+        }
+    }
+
+    /// One transaction: off the ledger, into the feed.
+    fn write(&self, state: &mut State, index: usize, reply: Reply) {
+        let flush = state.workers[index].flush;
+        if reply != Reply::Refused {
+            for event in Events::ALL {
+                let owed = state.accepted(event) && state.rows[event] != Row::Taken;
+                if flush.unwritten().has(event) && (owed || self.is(Mutant::NoLedger)) {
+                    state.rows[event] = Row::Taken;
+                    state.effects[event] = (state.effects[event] + 1).min(2);
+                }
+            }
+        }
+        let done = match flush {
+            Flush::Claimed { events, held } => Flush::Written { events, held },
+            // Its window is removed already.
+            _ => Flush::Idle,
+        };
+        if reply == Reply::Came {
+            state.workers[index].flush = done;
+        } else {
+            state.lost -= 1;
+            state.workers[index].flush = Flush::Idle;
+            self.free_lock(state, index);
+        }
+    }
+
+    fn commit(&self, state: &mut State, index: usize, reply: Reply) {
+        let (events, then) = match state.workers[index].flush {
+            Flush::Claimed { events, .. } => (events, Flush::Deleted { events }),
+            Flush::Written { events, .. } => (events, Flush::Idle),
+            Flush::Idle | Flush::Deleted { .. } => return,
+        };
+        if reply == Reply::Refused {
+            state.lost -= 1;
+            state.workers[index].flush = Flush::Idle;
+            orphan_lock(state, index);
+            return;
+        }
+        state.workers[index].flush = then;
+        state.window = match self.is(Mutant::NoVersionCheck) {
+            true => Events::NONE,
+            false => state.window.without(events),
+        };
+        let mine = state.lock == Lock::Worker(index);
+        self.free_lock(state, index);
+        if state.window.is_empty() {
+            state.due = false;
+        } else if mine {
+            state.due = true;
+        }
+    }
+
+    fn free_lock(&self, state: &mut State, index: usize) {
+        if state.lock == Lock::Worker(index) || self.is(Mutant::NoOwnerToken) {
+            state.lock = Lock::Free;
+        }
+    }
+}
+
+/// Without a suspect: what waits, or again what an answer was lost of.
+fn claim(state: &mut State, index: usize, suspect: Option<usize>, reply: Reply) {
+    let worker = &mut state.workers[index];
+    let (events, is_suspect) = match suspect {
+        Some(event) => {
+            state.suspect = state.suspect.without(Events::one(event));
+            (Events::one(event), true)
+        }
+        None if !worker.claim.is_empty() => (worker.claim, worker.claim.len() == 1),
+        None => (std::mem::take(&mut state.wait), false),
+    };
+    worker.claim = events;
+    match reply {
+        Reply::Came => worker.hand = Hand::Claimed { events, suspect: is_suspect },
+        _ => state.lost -= 1,
+    }
+}
+
+fn merge(state: &mut State, index: usize, reply: Reply) {
+    let worker = &mut state.workers[index];
+    let Hand::Claimed { events, suspect } = worker.hand else { return };
+    // Whether a suspect is still owed is asked first.
+    let gone = suspect && Events::ALL.into_iter().all(|event| !events.has(event) || state.rows[event] == Row::Taken);
+    if reply != Reply::Refused && !gone {
+        state.window = state.window.with(events);
+        state.due = true;
+    }
+    if reply == Reply::Came {
+        worker.hand = Hand::Merged;
+        return;
+    }
+    // The batch is given back.
+    state.lost -= 1;
+    worker.hand = Hand::Idle;
+    let back = std::mem::take(&mut worker.claim);
+    let list = if suspect { &mut state.suspect } else { &mut state.wait };
+    *list = list.with(back);
+}
+
+fn acknowledge(state: &mut State, index: usize, reply: Reply) {
+    let worker = &mut state.workers[index];
+    worker.hand = Hand::Idle;
+    let claim = std::mem::take(&mut worker.claim);
+    if reply == Reply::Refused {
+        state.lost -= 1;
+        state.orphaned = state.orphaned.with(claim);
+    }
+}
+
+fn claim_window(state: &mut State, index: usize, reply: Reply) {
+    if reply == Reply::Came {
+        state.lock = Lock::Worker(index);
+        state.workers[index].flush = Flush::Claimed { events: state.window, held: true };
+    } else {
+        state.lost -= 1;
+        state.lock = Lock::Orphan;
+    }
+}
+
+fn orphan_lock(state: &mut State, index: usize) {
+    if state.lock == Lock::Worker(index) {
+        state.lock = Lock::Orphan;
+    }
+}

@@ -1,0 +1,64 @@
+//! The contract of accounts and sessions, over memory and PostgreSQL.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_events::Wake;
+use cardwire_testkit::account_suite::Accounts;
+use cardwire_testkit::store_suite::TimeMachine;
+
+mod memory {
+    use cardwire_storage::InMemoryStore;
+    use cardwire_testkit::TokioClock;
+
+    use super::*;
+
+    struct TokioTime;
+
+    #[async_trait]
+    impl TimeMachine for TokioTime {
+        async fn advance(&self, by: Duration) {
+            tokio::time::advance(by).await;
+        }
+    }
+
+    async fn accounts_in_memory() -> anyhow::Result<Accounts> {
+        let store = InMemoryStore::new(Arc::new(TokioClock::new()), Wake::default());
+        Ok(Accounts { repository: Arc::new(store), time: Arc::new(TokioTime), guard: Box::new(()) })
+    }
+
+    cardwire_testkit::account_suite!(accounts_in_memory, (start_paused = true));
+}
+
+mod postgres {
+    use cardwire_storage::PostgresStore;
+    use cardwire_storage::postgres::PoolSettings;
+    use cardwire_testkit::postgres::Postgres;
+    use sqlx::PgPool;
+
+    use super::*;
+
+    /// Makes every session older.
+    struct Ageing(PgPool);
+
+    #[async_trait]
+    impl TimeMachine for Ageing {
+        async fn advance(&self, by: Duration) {
+            let older = "UPDATE sessions SET access_expires_at = access_expires_at - make_interval(secs => $1), \
+                         refresh_expires_at = refresh_expires_at - make_interval(secs => $1)";
+            sqlx::query(older).bind(by.as_secs_f64()).execute(&self.0).await.unwrap();
+        }
+    }
+
+    async fn accounts_in_postgres() -> anyhow::Result<Accounts> {
+        let server = Postgres::shared()?;
+        let database = server.database().await?;
+        let store = PostgresStore::connect(database.url(), PoolSettings::default(), Wake::default())?;
+        let time = Arc::new(Ageing(store.pool().clone()));
+        // Dropped in this order: the database before its server.
+        Ok(Accounts { repository: Arc::new(store), time, guard: Box::new((database, server)) })
+    }
+
+    cardwire_testkit::account_suite!(accounts_in_postgres, ());
+}

@@ -1,0 +1,69 @@
+//! The store's contract, kept by PostgreSQL, each case in a database of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_events::Wake;
+use cardwire_storage::PostgresStore;
+use cardwire_storage::postgres::{PoolSettings, SchemaError};
+use cardwire_testkit::postgres::{Database, Postgres};
+use cardwire_testkit::store_suite::{Stores, TimeMachine};
+use sqlx::PgPool;
+
+/// Makes what waits for its time older. It keeps the database, and its server, until the case ends.
+struct Aging {
+    pool: PgPool,
+    _database: Database,
+    _server: Postgres,
+}
+
+#[async_trait]
+impl TimeMachine for Aging {
+    async fn advance(&self, by: Duration) {
+        for sql in [
+            "UPDATE events SET occurred_at = occurred_at - make_interval(secs => $1)",
+            "UPDATE deliveries SET occurred_at = occurred_at - make_interval(secs => $1), \
+             claimed_until = claimed_until - make_interval(secs => $1), \
+             published_at = published_at - make_interval(secs => $1), \
+             resend_at = resend_at - make_interval(secs => $1), \
+             not_before = not_before - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1)",
+            "UPDATE idempotency_keys SET created_at = created_at - make_interval(secs => $1)",
+        ] {
+            sqlx::query(sql).bind(by.as_secs_f64()).execute(&self.pool).await.unwrap();
+        }
+    }
+}
+
+async fn stores() -> anyhow::Result<Stores> {
+    let server = Postgres::shared()?;
+    let database = server.database().await?;
+    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Wake::default())?;
+    let aging = Aging { pool: store.pool().clone(), _database: database, _server: server };
+    Ok(Stores::of(Arc::new(store), Arc::new(aging)))
+}
+
+cardwire_testkit::store_suite!(stores, (flavor = "multi_thread", worker_threads = 2));
+
+#[tokio::test]
+async fn an_older_schema_is_refused_and_migrating_again_changes_nothing() -> anyhow::Result<()> {
+    let server = Postgres::shared()?;
+    let database = server.database().await?;
+    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Wake::default())?;
+    store.check_schema().await?;
+    tokio::try_join!(store.migrate(), store.migrate())?;
+    store.check_schema().await?;
+    sqlx::query("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (9000, 'of a newer build', true, '', 0)")
+        .execute(store.pool())
+        .await?;
+    store.check_schema().await?;
+    store.migrate().await?;
+    sqlx::query("DELETE FROM _sqlx_migrations").execute(store.pool()).await?;
+    let refused = store.check_schema().await.unwrap_err();
+    assert!(matches!(refused, SchemaError::Older { found: 0, .. }), "{refused:?}");
+    assert!(refused.to_string().contains("web migrate"), "{refused}");
+    sqlx::query("DROP TABLE _sqlx_migrations").execute(store.pool()).await?;
+    assert!(matches!(store.check_schema().await, Err(SchemaError::Older { found: 0, .. })));
+    Ok(())
+}
