@@ -45,7 +45,8 @@ fn main() -> ExitCode {
 }
 
 async fn serve(process: Process) -> anyhow::Result<()> {
-    let Process { settings, readiness, shutdown } = process;
+    let health = process.serve_health()?;
+    let Process { settings, readiness, shutdown, .. } = process;
     let stop = shutdown.token().clone();
     let adapters = Adapters::plug(&settings)?;
     adapters.watch(&readiness, false);
@@ -93,7 +94,7 @@ async fn serve(process: Process) -> anyhow::Result<()> {
     while let Some(part) = parts.join_next().await {
         part??;
     }
-    Ok(())
+    health.stop().await.context("stopping the health server")
 }
 
 /// How long requests in flight may take once the process is told to stop.

@@ -22,11 +22,7 @@ pub fn state(
 ) -> anyhow::Result<AppState> {
     let mut queues = Vec::new();
     for queue in Queue::ALL {
-        queues.push(OperatedQueue {
-            queue,
-            subscriber: adapters.subscriber(queue)?,
-            settings: settings.queue(queue),
-        });
+        queues.push(OperatedQueue { queue, subscriber: adapters.subscriber(queue)?, settings: settings.queue(queue) });
     }
     let accounts = Accounts::new(adapters.accounts.clone(), AccountSettings::default())?;
     let authenticator: Arc<dyn Authenticator> = if settings.use_mock_auth {
@@ -62,6 +58,10 @@ struct Ready(cardwire_runtime::Readiness);
 impl Readiness for Ready {
     async fn check(&self) -> Result<(), String> {
         let report = self.0.report().await;
-        if report.is_ready() { Ok(()) } else { Err(format!("{:?}: {}", report.status, report.failing.join(", ")).to_lowercase()) }
+        if report.is_ready() {
+            Ok(())
+        } else {
+            Err(format!("{:?}: {}", report.status, report.failing.join(", ")).to_lowercase())
+        }
     }
 }

@@ -17,15 +17,29 @@ use crate::shutdown::Shutdown;
 use crate::telemetry;
 
 /// What a binary's own part is given.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Process {
     pub settings: Arc<Settings>,
     /// Starting; to be told with [`Readiness::serve`] once everything is plugged in.
     pub readiness: Readiness,
     pub shutdown: Shutdown,
+    metrics: PrometheusHandle,
 }
 
-/// Runs a binary: parses its flags `C`, loads the settings, sets up telemetry, signals and the health server, then runs `main`
+impl Process {
+    /// Serves metrics and health. A process that does one thing and exits needs neither.
+    ///
+    /// # Errors
+    /// When METRICS_PORT cannot be listened on.
+    pub fn serve_health(&self) -> anyhow::Result<HealthServer> {
+        let settings = &self.settings;
+        let addresses = settings.host.addresses(settings.metrics_port).context("resolving HOST")?;
+        HealthServer::start(&addresses, &self.readiness, &self.metrics)
+            .with_context(|| format!("listening on {}:{} (METRICS_PORT)", settings.host, settings.metrics_port))
+    }
+}
+
+/// Runs a binary: parses its flags `C`, loads the settings, sets up telemetry and signals, then runs `main`
 /// on a multi-threaded runtime.
 ///
 /// `main` returns once the token of [`Process::shutdown`] is cancelled and its work in flight is finished; it is dropped, and the
@@ -78,7 +92,7 @@ where
         .map_err(|_| anyhow::anyhow!("another TLS provider was installed first"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     announce(&settings);
-    let result = runtime.block_on(Box::pin(run(Arc::new(settings), &metrics, |process| main(cli, process))));
+    let result = runtime.block_on(Box::pin(run(Arc::new(settings), metrics, |process| main(cli, process))));
     // Blocking work that is still running has nobody left to tell its result.
     runtime.shutdown_background();
     Ok(match result {
@@ -93,10 +107,9 @@ where
     })
 }
 
-/// The health server outlives `main`, so that a draining process can be watched.
 async fn run<Fut>(
     settings: Arc<Settings>,
-    metrics: &PrometheusHandle,
+    metrics: PrometheusHandle,
     main: impl FnOnce(Process) -> Fut,
 ) -> anyhow::Result<()>
 where
@@ -105,13 +118,8 @@ where
     let readiness = Readiness::default();
     let shutdown = Shutdown::new(readiness.clone(), settings.shutdown_deadline);
     shutdown.listen().context("listening for signals")?;
-    let addresses = settings.host.addresses(settings.metrics_port).context("resolving HOST")?;
-    let health = HealthServer::start(&addresses, &readiness, metrics)
-        .with_context(|| format!("listening on {}:{} (METRICS_PORT)", settings.host, settings.metrics_port))?;
-    let process = Process { settings, readiness, shutdown: shutdown.clone() };
-    let result = until_done(Box::pin(main(process)), &shutdown).await;
-    let stopped = health.stop().await.context("the health server failed");
-    result.and(stopped)
+    let process = Process { settings, readiness, shutdown: shutdown.clone(), metrics };
+    until_done(Box::pin(main(process)), &shutdown).await
 }
 
 async fn until_done(main: impl Future<Output = anyhow::Result<()>>, shutdown: &Shutdown) -> anyhow::Result<()> {

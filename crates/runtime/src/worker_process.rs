@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use cardwire_domain::{Clock as _, SystemClock};
 use cardwire_events::registry::{WorkerId, WorkerInfo};
 use cardwire_events::worker::Progress;
@@ -29,6 +29,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(60);
 pub async fn run(process: Process) -> anyhow::Result<()> {
     let Some(queue) = process.settings.role.queue() else { bail!("{} has no queue", process.settings.role) };
     let stop = process.shutdown.token().clone();
+    let health = process.serve_health()?;
     let adapters = Adapters::plug(&process.settings)?;
     adapters.watch(&process.readiness, true);
     adapters.verify(&process.settings, &stop).await?;
@@ -63,7 +64,7 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             ended = tasks.join_next() => match ended {
-                None => return Ok(()),
+                None => break,
                 Some(ended) => {
                     ended??;
                     if !stop.is_cancelled() {
@@ -74,6 +75,7 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
             Some(watched) = watching.join_next() => watched??,
         }
     }
+    health.stop().await.context("stopping the health server")
 }
 
 /// Tells the registry, until dropped, that this worker is alive.

@@ -183,7 +183,9 @@ async fn what_breaks_a_rule_names_the_field_and_never_the_password() {
     for handle in ["", "ab", "-ab", "al ice", "älice", "al\0ice", &"x".repeat(31)] {
         check("/api/users", json!({ "handle": handle, "password": PASSWORD }), "handle").await;
     }
-    for password in [json!("hunter2"), json!("x".repeat(257)), json!("hunter2\0hunter2"), json!(["hunter2"]), json!(null)] {
+    for password in
+        [json!("hunter2"), json!("x".repeat(257)), json!("hunter2\0hunter2"), json!(["hunter2"]), json!(null)]
+    {
         check("/api/users", json!({ "handle": "alice", "password": password }), "password").await;
     }
     for path in ["/api/users", "/api/users/login"] {

@@ -1,7 +1,9 @@
 //! The API over the stores in memory, in process and without sockets.
 
-mod admin;
+#![allow(clippy::unwrap_used)]
+
 mod accounts;
+mod admin;
 mod auth;
 mod away;
 mod bodies;

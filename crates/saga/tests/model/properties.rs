@@ -21,32 +21,32 @@ pub fn all() -> Vec<Property<Pipeline>> {
     let always = Property::always;
     let sometimes = Property::sometimes;
     vec![
-        always(ONCE, |_, state| state.effects.iter().all(|effects| *effects < 2)),
+        always(ONCE, |_, state: &State| state.effects.iter().all(|effects| *effects < 2)),
         always(KEPT, kept),
         always(STAYS, stays),
         always(SETTLED, settled_when_idle),
-        always(OWNED, |_, state| {
+        always(OWNED, |_, state: &State| {
             let mut workers = state.workers.iter().enumerate();
             workers.all(|(index, worker)| !worker.flush.holds_lock() || state.lock == Lock::Worker(index))
         }),
-        always(EXCLUSIVE, |_, state| !state.workers.iter().all(|worker| worker.flush.holds_lock())),
-        always(DUE, |_, state| state.window.is_empty() || state.due),
+        always(EXCLUSIVE, |_, state: &State| !state.workers.iter().all(|worker| worker.flush.holds_lock())),
+        always(DUE, |_, state: &State| state.window.is_empty() || state.due),
         // That the model reaches what it is about.
-        sometimes("an event is merged while the window is flushed", |_, state| {
+        sometimes("an event is merged while the window is flushed", |_, state: &State| {
             let read = |flush| matches!(flush, Flush::Claimed { events, .. } if !state.window.without(events).is_empty());
             state.workers.iter().any(|worker| read(worker.flush))
         }),
-        sometimes("a worker flushes whose lock another has now", |_, state| {
+        sometimes("a worker flushes whose lock another has now", |_, state: &State| {
             state.workers.iter().all(|worker| worker.flush != Flush::Idle) && state.lock != Lock::Free
         }),
-        sometimes("an event that has had its effect is merged again", |_, state| {
+        sometimes("an event that has had its effect is merged again", |_, state: &State| {
             Events::ALL.into_iter().any(|event| state.effects[event] == 1 && state.window.has(event))
                 && state.workers.iter().all(|worker| worker.flush == Flush::Idle)
         }),
-        sometimes("both workers hold one event", |_, state| {
+        sometimes("both workers hold one event", |_, state: &State| {
             state.workers.iter().all(|worker| matches!(worker.hand, Hand::Claimed { events, .. } if events.has(0)))
         }),
-        sometimes("both events have had their effect and nothing is left over", |_, state| {
+        sometimes("both events have had their effect and nothing is left over", |_, state: &State| {
             state.effects == [1, 1] && settled(state)
         }),
     ]

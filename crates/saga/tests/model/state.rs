@@ -156,6 +156,7 @@ pub struct State {
     pub crashes: u8,
     pub wipes: u8,
     pub lost: u8,
+    pub early: u8,
 }
 
 impl State {

@@ -13,6 +13,8 @@ pub struct Faults {
     pub wipes: u8,
     /// Calls whose answer is lost, or that are never carried out.
     pub lost: u8,
+    /// Leases and locks of the living that run out, and events that are swept while Redis still has them.
+    pub early: u8,
 }
 
 /// The design without one of its parts.
@@ -101,6 +103,7 @@ impl Model for Pipeline {
             crashes: self.faults.crashes,
             wipes: self.faults.wipes,
             lost: self.faults.lost,
+            early: self.faults.early,
         }]
     }
 
@@ -126,6 +129,9 @@ impl Model for Pipeline {
 
     fn next_state(&self, state: &State, step: Step) -> Option<State> {
         let mut next = *state;
+        if is_early(state, step) {
+            next.early = next.early.checked_sub(1)?;
+        }
         self.take(&mut next, step);
         Some(next.canonical())
     }
@@ -148,9 +154,7 @@ impl Pipeline {
     /// Whether the step is part of the way when nothing goes wrong any more. What a dead process held must still run out.
     pub fn is_fault(&self, state: &State, step: Step) -> bool {
         match step {
-            Step::RelayFails(_) | Step::LeaseExpires(_) | Step::Crash(_) | Step::FlushAll => true,
-            Step::RelayLeaseExpires(event) => state.relays[event] != Relays::default(),
-            Step::LockExpires => state.lock != Lock::Orphan,
+            Step::RelayFails(_) | Step::Crash(_) | Step::FlushAll => true,
             Step::Claim(_, reply)
             | Step::ClaimSuspect(_, _, reply)
             | Step::Merge(_, reply)
@@ -158,7 +162,7 @@ impl Pipeline {
             | Step::ClaimWindow(_, reply)
             | Step::Write(_, reply)
             | Step::Commit(_, reply) => reply != Reply::Came,
-            _ => false,
+            _ => is_early(state, step),
         }
     }
 
@@ -348,6 +352,17 @@ impl Pipeline {
         if state.lock == Lock::Worker(index) || self.is(Mutant::NoOwnerToken) {
             state.lock = Lock::Free;
         }
+    }
+}
+
+/// Whether something that waits for a time happens although those it waits for are still at work.
+fn is_early(state: &State, step: Step) -> bool {
+    match step {
+        Step::RelayLeaseExpires(event) => state.relays[event] != Relays::default(),
+        Step::LeaseExpires(_) => true,
+        Step::LockExpires => state.lock != Lock::Orphan,
+        Step::Sweep(event) => state.queued().with(state.window).has(event),
+        _ => false,
     }
 }
 

@@ -175,21 +175,15 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Its cards must have left it before, each with an event of its own.
     fn delete_collection(&mut self, id: CollectionId) -> Result<()> {
         self.collection(id)?;
         let members: Vec<CardId> = self.state.collected(id).into_iter().flatten().map(|(_, card)| *card).collect();
         for card in members {
             self.card(card)?;
         }
-        for stored in self.cards.values_mut() {
-            let (gone, stay) =
-                std::mem::take(&mut stored.card.collection_links).into_iter().partition(|l| l.collection_id == id);
-            stored.card.collection_links = stay;
-            let gone: Vec<cardwire_domain::CollectionLink> = gone;
-            for link in gone {
-                stored.linked_at.remove(&link.id);
-            }
-        }
+        let mut links = self.cards.values().flat_map(|stored| &stored.card.collection_links);
+        holds(links.all(|link| link.collection_id != id))?;
         self.collections.insert(id, None);
         Ok(())
     }

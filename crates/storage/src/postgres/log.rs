@@ -307,7 +307,10 @@ pub(super) fn get_envelope(row: &PgRow) -> Result<Envelope, Failure> {
         source: text(&stored, "source").unwrap_or_default(),
         kind: get(row, "type")?,
         subject: text(&stored, "subject").unwrap_or_default(),
-        time: get_time(row, "occurred_at")?,
+        time: match text(&stored, "time").and_then(|time| time.parse().ok()) {
+            Some(time) => time,
+            None => get_time(row, "occurred_at")?,
+        },
         datacontenttype: text(&stored, "datacontenttype").unwrap_or_default(),
         traceparent: text(&stored, "traceparent"),
         partitionkey: text(&stored, "partitionkey").unwrap_or_default(),
