@@ -83,6 +83,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if let Some(path) = find_nul(&value) {
         return Err(Problem::invalid(path, "must not contain a NUL character"));
     }
+    // Serde would take the elements of an array for the fields, in the order of their declaration.
+    if !value.is_object() {
+        return Err(Problem::invalid("body", "must be an object"));
+    }
     serde_path_to_error::deserialize(value).map_err(|error| misfit(&error.path().to_string(), error.inner()))
 }
 
@@ -190,6 +194,7 @@ mod tests {
             assert!(text.contains(rule), "{body}: {text}");
         };
         check("[]", "body", "must be");
+        check(r#"["x"]"#, "body", "must be");
         check("\"x\"", "body", "must be");
         check("null", "body", "must be");
         check("{}", "url", "is required");

@@ -53,10 +53,12 @@ async fn an_older_schema_is_refused_and_migrating_again_changes_nothing() -> any
     store.check_schema().await?;
     tokio::try_join!(store.migrate(), store.migrate())?;
     store.check_schema().await?;
-    sqlx::query("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                 VALUES (9000, 'of a newer build', true, '', 0)")
-        .execute(store.pool())
-        .await?;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (9000, 'of a newer build', true, '', 0)",
+    )
+    .execute(store.pool())
+    .await?;
     store.check_schema().await?;
     store.migrate().await?;
     sqlx::query("DELETE FROM _sqlx_migrations").execute(store.pool()).await?;

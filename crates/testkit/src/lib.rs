@@ -4,6 +4,7 @@
 
 pub mod account_suite;
 pub mod clock;
+pub mod history;
 pub mod net;
 pub mod postgres;
 pub mod process;
@@ -11,6 +12,7 @@ pub mod proxy;
 pub mod queue_suite;
 pub mod redis;
 pub mod saga_suite;
+pub mod stack;
 pub mod store_suite;
 
 pub use clock::TokioClock;

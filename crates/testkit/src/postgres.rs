@@ -91,6 +91,11 @@ impl Postgres {
         &self.url
     }
 
+    /// Of a server of the test's own.
+    pub fn port(&self) -> Option<u16> {
+        self.server.as_ref().map(|server| server.port)
+    }
+
     /// A new database, cloned from one that was migrated once for each server and schema.
     pub async fn database(&self) -> anyhow::Result<Database> {
         let mut admin = self.admin().await?;

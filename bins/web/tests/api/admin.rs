@@ -291,7 +291,8 @@ async fn bad_selections_and_unknown_queues_change_nothing() {
             (json!({ "ids": [1] }), "ids[0]"),
             (json!({ "ids": vec![id; 1_001] }), "ids"),
             (json!({ "all": true, "queue": "search" }), "queue"),
-            (json!([id]), "body"),
+            (json!([[id]]), "body"),
+            (json!([null, true]), "body"),
         ] {
             let answer = api.ask(ADMIN, method.clone(), path, Some(body.clone())).await;
             assert_eq!(answer.expect_problem(422, "invalid-value")["field"], field, "{method} {body}");

@@ -87,6 +87,7 @@ async fn bad_urls_notes_and_references_are_refused_whole() {
     invalid(json!({ "url": url, "collectionIds": [1] }), "collectionIds[0]").await;
     invalid(json!({ "url": url, "surprise": 1 }), "surprise").await;
     invalid(json!([]), "body").await;
+    invalid(json!([url, null, null, null]), "body").await;
     invalid(json!("x"), "body").await;
 
     let missing = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D";

@@ -15,7 +15,7 @@
 //!
 //! Guarantees, each shown in `tests/`: each published copy is in exactly one of wait, suspect, claim or consumed, also
 //! when a reply is lost and when Redis is full (`protocol`); a connection that hangs is noticed and replaced (`faults`);
-//! scripts are loaded again when Redis has forgotten them (`faults`).
+//! scripts are loaded again when Redis has forgotten them (`faults`); Sentinel and Cluster carry it too (`topologies`).
 //!
 //! Not guaranteed: that Redis keeps anything. What it loses is published again from the event log. Publishing to several
 //! partitions is all or nothing for each of them, not for all.

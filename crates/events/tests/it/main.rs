@@ -1,5 +1,7 @@
 //! The queues over their ports, and the Redis protocol against a real server.
 
+#![allow(clippy::unwrap_used)]
+
 mod faults;
 mod measure;
 mod protocol;

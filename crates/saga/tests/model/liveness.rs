@@ -9,7 +9,7 @@ use stateright::Model as _;
 
 use crate::properties::settled;
 use crate::state::State;
-use crate::step::Pipeline;
+use crate::step::{Pipeline, fault};
 
 /// A state from which no way without further faults leads to where every accepted event has had its effect; `None`: there is
 /// no such state.
@@ -31,7 +31,7 @@ pub fn stuck(model: &Pipeline) -> Option<State> {
                 sources.push(Vec::new());
                 states.len() - 1
             });
-            if !model.is_fault(&state, step) {
+            if fault(&state, step).is_none() {
                 sources[number].push(at);
             }
         }

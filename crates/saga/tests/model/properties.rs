@@ -3,7 +3,7 @@
 use stateright::{Model as _, Property};
 
 use crate::state::{Events, Flush, Hand, Lock, Row, State};
-use crate::step::{Pipeline, Step};
+use crate::step::{Pipeline, Step, fault};
 
 pub const ONCE: &str = "no event has its effect twice";
 /// Wherever it is: in a log that somebody reads, in Redis, in a living process.
@@ -71,10 +71,9 @@ fn kept(model: &Pipeline, state: &State) -> bool {
     })
 }
 
-fn stays(model: &Pipeline, state: &State) -> bool {
-    let wiped = state.wipes < model.faults.wipes;
+fn stays(_: &Pipeline, state: &State) -> bool {
     let held = state.queued().with(state.window);
-    wiped || Events::ALL.into_iter().all(|event| state.rows[event] != Row::Published || held.has(event))
+    state.wiped || Events::ALL.into_iter().all(|event| state.rows[event] != Row::Published || held.has(event))
 }
 
 fn settled_when_idle(model: &Pipeline, state: &State) -> bool {
@@ -83,5 +82,5 @@ fn settled_when_idle(model: &Pipeline, state: &State) -> bool {
     }
     let mut steps = Vec::new();
     model.actions(state, &mut steps);
-    steps.into_iter().any(|step| !matches!(step, Step::Accept(_)) && !model.is_fault(state, step))
+    steps.into_iter().any(|step| !matches!(step, Step::Accept(_)) && fault(state, step).is_none())
 }

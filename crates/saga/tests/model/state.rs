@@ -1,9 +1,10 @@
 //! Where everything is: in PostgreSQL, in Redis, in the workers' memories.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A set of the two events.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Events(u8);
 
 impl Events {
@@ -46,7 +47,7 @@ impl fmt::Debug for Events {
 }
 
 /// An event's delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Row {
     /// The event was not accepted yet.
     NotYet,
@@ -61,7 +62,7 @@ pub enum Row {
 }
 
 /// What relays hold of one event: none, one, or two of them at different points.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Relays {
     /// Leased; to be published.
     pub leased: bool,
@@ -69,7 +70,7 @@ pub struct Relays {
     pub pushed: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
     Free,
     /// Its token is this worker's.
@@ -79,7 +80,7 @@ pub enum Lock {
 }
 
 /// What a worker knows of its batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hand {
     Idle,
     Claimed { events: Events, suspect: bool },
@@ -88,7 +89,7 @@ pub enum Hand {
 }
 
 /// What a worker knows of the window that it flushes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flush {
     Idle,
     /// Read, under a lock. `held`: the lock has neither expired nor gone with all of Redis.
@@ -121,7 +122,7 @@ impl Flush {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Worker {
     /// In Redis: the entries under this worker's lease.
     pub claim: Events,
@@ -133,7 +134,7 @@ impl Worker {
     pub const FRESH: Self = Self { claim: Events::NONE, hand: Hand::Idle, flush: Flush::Idle };
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct State {
     // PostgreSQL
     pub rows: [Row; 2],
@@ -152,11 +153,9 @@ pub struct State {
     pub lock: Lock,
     // Workers
     pub workers: [Worker; 2],
-    // Faults to come
-    pub crashes: u8,
-    pub wipes: u8,
-    pub lost: u8,
-    pub early: u8,
+    /// Redis has lost everything at some time.
+    pub wiped: bool,
+    pub faults_left: u8,
 }
 
 impl State {
@@ -191,8 +190,65 @@ impl State {
         held
     }
 
+    /// All of it in one number, since hashing field by field is most of the work otherwise.
+    fn code(&self) -> u64 {
+        let mut code = Code(0);
+        for event in Events::ALL {
+            code.add(3, self.rows[event] as u8);
+            code.add(2, self.effects[event]);
+            code.add(1, u8::from(self.relays[event].leased));
+            code.add(1, u8::from(self.relays[event].pushed));
+        }
+        for set in [self.wait, self.suspect, self.orphaned, self.window] {
+            code.add(2, set.0);
+        }
+        code.add(1, u8::from(self.due));
+        code.add(
+            2,
+            match self.lock {
+                Lock::Free => 0,
+                Lock::Orphan => 1,
+                Lock::Worker(0) => 2,
+                Lock::Worker(_) => 3,
+            },
+        );
+        for worker in &self.workers {
+            code.add(2, worker.claim.0);
+            code.add(
+                4,
+                match worker.hand {
+                    Hand::Idle => 0,
+                    Hand::Merged => 1,
+                    Hand::Claimed { events, suspect } => 8 | events.0 << 1 | u8::from(suspect),
+                },
+            );
+            code.add(
+                5,
+                match worker.flush {
+                    Flush::Idle => 0,
+                    Flush::Claimed { events, held } => 8 | events.0 << 1 | u8::from(held),
+                    Flush::Written { events, held } => 16 | events.0 << 1 | u8::from(held),
+                    Flush::Deleted { events } => 24 | events.0,
+                },
+            );
+        }
+        code.add(1, u8::from(self.wiped));
+        code.add(4, self.faults_left);
+        code.0
+    }
+
     /// One for all the states that differ only in the names of events and workers.
-    pub fn canonical(self) -> Self {
+    ///
+    /// Booking what is taken and acknowledging what was reclaimed change nothing, so they are not waited for.
+    pub fn canonical(mut self) -> Self {
+        for (row, relays) in self.rows.iter().zip(&mut self.relays) {
+            relays.pushed &= *row != Row::Taken;
+        }
+        for worker in &mut self.workers {
+            if worker.claim.is_empty() && worker.hand == Hand::Merged {
+                worker.hand = Hand::Idle;
+            }
+        }
         let other = self.with_workers_swapped();
         self.min(other).min(self.with_events_swapped()).min(other.with_events_swapped())
     }
@@ -225,5 +281,20 @@ impl State {
             }
         }
         self
+    }
+}
+
+impl Hash for State {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64(self.code());
+    }
+}
+
+struct Code(u64);
+
+impl Code {
+    fn add(&mut self, bits: u32, value: u8) {
+        debug_assert!(u32::from(value) < 1 << bits && self.0.leading_zeros() >= bits, "the state does not fit its code");
+        self.0 = self.0 << bits | u64::from(value);
     }
 }

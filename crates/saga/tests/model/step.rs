@@ -5,16 +5,24 @@ use stateright::{Model, Property};
 use crate::properties;
 use crate::state::{Events, Flush, Hand, Lock, Relays, Row, State, Worker};
 
-/// How many of each kind may happen on one way through the model.
+/// What may go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A worker dies, or a relay with what it holds.
+    Crash,
+    /// Redis loses everything.
+    Wipe,
+    /// A call is carried out and its answer lost, or it is not carried out.
+    Call,
+    /// A lease or lock of one that lives runs out, or an event is swept while Redis still has it.
+    Early,
+}
+
+/// How many faults may happen on one way through the model, in any order and mixture of these kinds.
 #[derive(Clone, Copy, Debug)]
 pub struct Faults {
-    pub crashes: u8,
-    /// Redis loses everything.
-    pub wipes: u8,
-    /// Calls whose answer is lost, or that are never carried out.
-    pub lost: u8,
-    /// Leases and locks of the living that run out, and events that are swept while Redis still has them.
-    pub early: u8,
+    pub at_most: u8,
+    pub kinds: &'static [Fault],
 }
 
 /// The design without one of its parts.
@@ -100,10 +108,8 @@ impl Model for Pipeline {
             due: false,
             lock: Lock::Free,
             workers: [Worker::FRESH; 2],
-            crashes: self.faults.crashes,
-            wipes: self.faults.wipes,
-            lost: self.faults.lost,
-            early: self.faults.early,
+            wiped: false,
+            faults_left: self.faults.at_most,
         }]
     }
 
@@ -122,16 +128,16 @@ impl Model for Pipeline {
         if state.lock != Lock::Free {
             steps.push(Step::LockExpires);
         }
-        if state.wipes > 0 {
-            steps.push(Step::FlushAll);
-        }
+        steps.push(Step::FlushAll);
+        steps.retain(|step| match fault(state, *step) {
+            Some(kind) => state.faults_left > 0 && self.faults.kinds.contains(&kind),
+            None => true,
+        });
     }
 
     fn next_state(&self, state: &State, step: Step) -> Option<State> {
         let mut next = *state;
-        if is_early(state, step) {
-            next.early = next.early.checked_sub(1)?;
-        }
+        next.faults_left -= u8::from(fault(state, step).is_some());
         self.take(&mut next, step);
         Some(next.canonical())
     }
@@ -151,21 +157,6 @@ impl Pipeline {
         self.sweeper && !self.is(Mutant::NoOutboxRow)
     }
 
-    /// Whether the step is part of the way when nothing goes wrong any more. What a dead process held must still run out.
-    pub fn is_fault(&self, state: &State, step: Step) -> bool {
-        match step {
-            Step::RelayFails(_) | Step::Crash(_) | Step::FlushAll => true,
-            Step::Claim(_, reply)
-            | Step::ClaimSuspect(_, _, reply)
-            | Step::Merge(_, reply)
-            | Step::Acknowledge(_, reply)
-            | Step::ClaimWindow(_, reply)
-            | Step::Write(_, reply)
-            | Step::Commit(_, reply) => reply != Reply::Came,
-            _ => is_early(state, step),
-        }
-    }
-
     fn log_steps(&self, state: &State, event: usize, steps: &mut Vec<Step>) {
         let relays = state.relays[event];
         match state.rows[event] {
@@ -181,18 +172,14 @@ impl Pipeline {
         if relays.pushed {
             steps.push(Step::Mark(event));
         }
-        if (relays.leased || relays.pushed) && state.crashes > 0 {
+        if relays.leased || relays.pushed {
             steps.push(Step::RelayFails(event));
         }
     }
 
     fn worker_steps(&self, state: &State, index: usize, steps: &mut Vec<Step>) {
         let worker = &state.workers[index];
-        let replies: &[Reply] = match state.lost {
-            0 => &[Reply::Came],
-            _ => &[Reply::Came, Reply::Lost, Reply::Refused],
-        };
-        for reply in replies.iter().copied() {
+        for reply in [Reply::Came, Reply::Lost, Reply::Refused] {
             match worker.hand {
                 // Asking in vain changes nothing.
                 Hand::Idle if reply == Reply::Refused => {}
@@ -221,7 +208,7 @@ impl Pipeline {
         if !worker.claim.is_empty() {
             steps.push(Step::LeaseExpires(index));
         }
-        if state.crashes > 0 && *worker != Worker::FRESH {
+        if *worker != Worker::FRESH {
             steps.push(Step::Crash(index));
         }
     }
@@ -249,7 +236,6 @@ impl Pipeline {
                 }
             }
             Step::RelayFails(event) => {
-                state.crashes -= 1;
                 state.relays[event] = Relays::default();
             }
             Step::RelayLeaseExpires(event) | Step::Sweep(event) => state.rows[event] = Row::Unpublished,
@@ -276,13 +262,12 @@ impl Pipeline {
                 state.lock = Lock::Free;
             }
             Step::Crash(index) => {
-                state.crashes -= 1;
                 let claim = std::mem::replace(&mut state.workers[index], Worker::FRESH).claim;
                 state.orphaned = state.orphaned.with(claim);
                 orphan_lock(state, index);
             }
             Step::FlushAll => {
-                state.wipes -= 1;
+                state.wiped = true;
                 for set in [&mut state.wait, &mut state.suspect, &mut state.orphaned, &mut state.window] {
                     *set = Events::NONE;
                 }
@@ -316,7 +301,6 @@ impl Pipeline {
         if reply == Reply::Came {
             state.workers[index].flush = done;
         } else {
-            state.lost -= 1;
             state.workers[index].flush = Flush::Idle;
             self.free_lock(state, index);
         }
@@ -329,7 +313,6 @@ impl Pipeline {
             Flush::Idle | Flush::Deleted { .. } => return,
         };
         if reply == Reply::Refused {
-            state.lost -= 1;
             state.workers[index].flush = Flush::Idle;
             orphan_lock(state, index);
             return;
@@ -355,15 +338,25 @@ impl Pipeline {
     }
 }
 
-/// Whether something that waits for a time happens although those it waits for are still at work.
-fn is_early(state: &State, step: Step) -> bool {
-    match step {
+/// What kind of fault the step is; `None`: it belongs to the way on which nothing goes wrong, or makes good what did.
+pub fn fault(state: &State, step: Step) -> Option<Fault> {
+    let early = match step {
+        Step::RelayFails(_) | Step::Crash(_) => return Some(Fault::Crash),
+        Step::FlushAll => return Some(Fault::Wipe),
+        Step::Claim(_, reply)
+        | Step::ClaimSuspect(_, _, reply)
+        | Step::Merge(_, reply)
+        | Step::Acknowledge(_, reply)
+        | Step::ClaimWindow(_, reply)
+        | Step::Write(_, reply)
+        | Step::Commit(_, reply) => return (reply != Reply::Came).then_some(Fault::Call),
         Step::RelayLeaseExpires(event) => state.relays[event] != Relays::default(),
         Step::LeaseExpires(_) => true,
         Step::LockExpires => state.lock != Lock::Orphan,
         Step::Sweep(event) => state.queued().with(state.window).has(event),
-        _ => false,
-    }
+        Step::Accept(_) | Step::Lease(_) | Step::Push(_) | Step::Mark(_) | Step::Reclaim(_) => false,
+    };
+    early.then_some(Fault::Early)
 }
 
 /// Without a suspect: what waits, or again what an answer was lost of.
@@ -378,9 +371,9 @@ fn claim(state: &mut State, index: usize, suspect: Option<usize>, reply: Reply) 
         None => (std::mem::take(&mut state.wait), false),
     };
     worker.claim = events;
-    match reply {
-        Reply::Came => worker.hand = Hand::Claimed { events, suspect: is_suspect },
-        _ => state.lost -= 1,
+    // A claim whose answer is lost is repeated, as long as its worker lives.
+    if reply == Reply::Came {
+        worker.hand = Hand::Claimed { events, suspect: is_suspect };
     }
 }
 
@@ -398,7 +391,6 @@ fn merge(state: &mut State, index: usize, reply: Reply) {
         return;
     }
     // The batch is given back.
-    state.lost -= 1;
     worker.hand = Hand::Idle;
     let back = std::mem::take(&mut worker.claim);
     let list = if suspect { &mut state.suspect } else { &mut state.wait };
@@ -410,7 +402,6 @@ fn acknowledge(state: &mut State, index: usize, reply: Reply) {
     worker.hand = Hand::Idle;
     let claim = std::mem::take(&mut worker.claim);
     if reply == Reply::Refused {
-        state.lost -= 1;
         state.orphaned = state.orphaned.with(claim);
     }
 }
@@ -420,7 +411,6 @@ fn claim_window(state: &mut State, index: usize, reply: Reply) {
         state.lock = Lock::Worker(index);
         state.workers[index].flush = Flush::Claimed { events: state.window, held: true };
     } else {
-        state.lost -= 1;
         state.lock = Lock::Orphan;
     }
 }

@@ -52,8 +52,7 @@ impl CollectionRepository for PostgresStore {
     async fn cards_in(&self, id: CollectionId, page: &PageRequest) -> Result<Page<CollectedCard>> {
         let (at, after) = behind(page.after.as_ref())?;
         let mut session = self.session().await?;
-        let query =
-            sqlx::query(CARDS_IN).bind(page.limit.get() as i64 + 1).bind(uuid(id.ulid())).bind(at).bind(after);
+        let query = sqlx::query(CARDS_IN).bind(page.limit.get() as i64 + 1).bind(uuid(id.ulid())).bind(at).bind(after);
         let rows = session.fetch_all(query).await?;
         if rows.is_empty() {
             let there = sqlx::query("SELECT 1 FROM collections WHERE id = $1").bind(uuid(id.ulid()));

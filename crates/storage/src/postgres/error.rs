@@ -59,7 +59,9 @@ impl Failure {
     pub(super) fn leaves_connection_usable(&self) -> bool {
         match self {
             Self::Sqlx(sqlx::Error::Database(error)) => !error.code().is_some_and(|code| code.starts_with("57P")),
-            Self::Sqlx(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) | Self::Nonsense(_) | Self::Changed => true,
+            Self::Sqlx(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+            | Self::Nonsense(_)
+            | Self::Changed => true,
             _ => false,
         }
     }
@@ -101,7 +103,8 @@ mod tests {
         for code in ["23505", "23503", "40001", "40P01"] {
             assert_eq!(meaning(code), Meaning::Stale, "{code}");
         }
-        for code in ["08006", "53300", "57014", "57P01", "57P02", "57P03", "55P03", "25P03", "25006", "28P01", "58030"] {
+        for code in ["08006", "53300", "57014", "57P01", "57P02", "57P03", "55P03", "25P03", "25006", "28P01", "58030"]
+        {
             assert_eq!(meaning(code), Meaning::Unavailable, "{code}");
         }
         for code in ["42601", "22P05", "23514", "XX000"] {

@@ -33,8 +33,8 @@ macro_rules! select_items {
 }
 pub(super) use select_items;
 
-pub(super) const FEED: &str = select_items!("ORDER BY a.created_at DESC, a.id DESC LIMIT $1");
-pub(super) const FEED_BEHIND: &str =
+const FEED: &str = select_items!("ORDER BY a.created_at DESC, a.id DESC LIMIT $1");
+const FEED_BEHIND: &str =
     select_items!("AND (a.created_at, a.id) < ($2, $3) ORDER BY a.created_at DESC, a.id DESC LIMIT $1");
 const FEED_OF: &str = select_items!("AND a.actor_id = $2 ORDER BY a.created_at DESC, a.id DESC LIMIT $1");
 const FEED_OF_BEHIND: &str = select_items!(

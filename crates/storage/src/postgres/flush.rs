@@ -67,7 +67,9 @@ async fn lock_pairs(session: &mut Session, windows: &[CollectedWindow]) -> Resul
     let keys: BTreeSet<i64> = windows.iter().map(|window| pair_key(window.card_id, &window.actor_id)).collect();
     let keys: Vec<i64> = keys.into_iter().collect();
     // Locked one after the other in the order of the array, which every flush sorts alike.
-    session.execute(sqlx::query("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key").bind(keys)).await?;
+    session
+        .execute(sqlx::query("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key").bind(keys))
+        .await?;
     Ok(())
 }
 

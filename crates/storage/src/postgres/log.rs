@@ -204,10 +204,8 @@ impl EventLog for PostgresStore {
 
     async fn reject_entry(&self, queue: Queue, raw: &str, reason: &str) -> Result<()> {
         let sql = "INSERT INTO rejected_entries (queue, raw, reason) VALUES ($1, $2, $3)";
-        let query = sqlx::query(sql)
-            .bind(queue.name())
-            .bind(storable(raw, REJECTED_CHARS))
-            .bind(storable(reason, ERROR_CHARS));
+        let query =
+            sqlx::query(sql).bind(queue.name()).bind(storable(raw, REJECTED_CHARS)).bind(storable(reason, ERROR_CHARS));
         self.batch_session().await?.execute(query).await?;
         Ok(())
     }

@@ -14,7 +14,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    #[error("the database's schema is older than this build: it has version {found}, needed is {needed}; run `web migrate`")]
+    #[error(
+        "the database's schema is older than this build: it has version {found}, needed is {needed}; run `web migrate`"
+    )]
     Older { found: i64, needed: i64 },
     #[error("the database cannot be migrated")]
     Migrate(#[from] MigrateError),
@@ -35,14 +37,16 @@ impl PostgresStore {
     /// done whole or not at all, and it may be run again.
     pub async fn migrate(&self) -> Result<(), SchemaError> {
         // Building an index may take longer than any statement of ours.
-        let options = (*self.pool.connect_options()).clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+        let options =
+            (*self.pool.connect_options()).clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
         let connecting = tokio::time::timeout(Duration::from_millis(self.settings.acquire_ms), options.connect());
         let mut connection = match connecting.await {
             Ok(connection) => connection.map_err(|error| SchemaError::Unavailable(error.to_string()))?,
             Err(_) => return Err(SchemaError::Unavailable("no answer".into())),
         };
         // An older build must not refuse what a newer one has migrated: migrations expand before they contract.
-        let migrator = Migrator { ignore_missing: true, migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
+        let migrator =
+            Migrator { ignore_missing: true, migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
         migrator.run(&mut connection).await?;
         Ok(())
     }
@@ -56,9 +60,8 @@ impl PostgresStore {
 
     async fn schema_version(&self) -> Result<i64, Failure> {
         let mut session = self.session().await?;
-        let rows = session
-            .fetch_all(sqlx::query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS migrated"))
-            .await?;
+        let rows =
+            session.fetch_all(sqlx::query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS migrated")).await?;
         if !rows.first().map(|row| get(row, "migrated")).transpose()?.unwrap_or(false) {
             return Ok(0);
         }

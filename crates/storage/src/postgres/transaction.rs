@@ -10,9 +10,7 @@ use async_trait::async_trait;
 use cardwire_domain::collection::{AccessType, Description, Name};
 use cardwire_domain::store::{Recall, Store, Transaction};
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{
-    Card, CardId, Changes, Collection, CollectionId, CollectionLink, Result, UserId,
-};
+use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Result, UserId};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
@@ -20,9 +18,7 @@ use sqlx::types::Uuid;
 use super::PostgresStore;
 use super::error::Failure;
 use super::pool::Session;
-use super::values::{
-    card_id, collection_id, get, get_note, get_time, link_id, user_id, uuid,
-};
+use super::values::{card_id, collection_id, get, get_note, get_time, link_id, user_id, uuid};
 use super::write;
 
 /// How long an answer is kept for its idempotency key.
@@ -89,7 +85,8 @@ impl Transaction for PostgresTransaction {
                    AND created_at > now() - make_interval(hours => $3)";
         let query = sqlx::query(sql).bind(person.as_str()).bind(key).bind(KEEP_ANSWERS_HOURS);
         let rows = self.session.fetch_all(query).await?;
-        let recall = |row| Ok::<_, Failure>(Recall { fingerprint: get(row, "fingerprint")?, answer: get(row, "answer")? });
+        let recall =
+            |row| Ok::<_, Failure>(Recall { fingerprint: get(row, "fingerprint")?, answer: get(row, "answer")? });
         Ok(rows.first().map(recall).transpose()?)
     }
 

@@ -104,6 +104,7 @@ macro_rules! store_suite {
             a_refused_command_stores_nothing,
             a_dropped_transaction_stores_nothing,
             a_second_card_for_a_url_is_stale_and_stores_nothing,
+            a_collection_is_not_deleted_from_under_its_cards,
             strangers_change_nothing,
         ]);
         $crate::store_suite!(@cases $make, $runtime, idempotency: [

@@ -89,6 +89,20 @@ pub async fn a_second_card_for_a_url_is_stale_and_stores_nothing(stores: Stores)
     refused(stores.collections.collection(collection.id).await, |error| matches!(error, Error::NotFound { .. }))
 }
 
+pub async fn a_collection_is_not_deleted_from_under_its_cards(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let id = stores.collection(&alice, "kept", AccessType::Open).await?;
+    let card = stores.save_with(&alice, URL, None, &[id]).await?.url_card_id;
+    let changes = Changes { rows: vec![Change::DeleteCollection(id)], ..Changes::default() };
+    // As a command does that has read the collection, but overlooks a card in it.
+    let mut tx = stores.store.begin().await?;
+    assert_eq!(tx.collections(&[id]).await?.len(), 1);
+    refused(tx.commit(changes).await, |error| matches!(error, Error::Stale))?;
+    assert_eq!(stores.collections.collection(id).await?.card_count, 1);
+    assert_eq!(stores.library.library_card(card, None).await?.collections.len(), 1);
+    Ok(())
+}
+
 pub async fn strangers_change_nothing(stores: Stores) -> Tested {
     let (alice, bob) = (person("alice"), person("bob"));
     let hers = stores.collection(&alice, "hers", AccessType::Open).await?;

@@ -23,7 +23,7 @@ end
 
 local suspects = redis.call('LLEN', KEYS[2])
 local waiting = redis.call('LLEN', KEYS[1])
-
+redis.call('ZCARD', KEYS[3])
 local silent = redis.call('LLEN', KEYS[4]) == 0
 
 local entries
