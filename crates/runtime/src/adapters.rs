@@ -239,7 +239,7 @@ impl Adapters {
         EventWorker::new(queue, settings.queue(queue), subscriber, self.handler(queue), self.log.clone())
     }
 
-    fn handler(&self, queue: Queue) -> Arc<dyn EventHandler> {
+    pub fn handler(&self, queue: Queue) -> Arc<dyn EventHandler> {
         match queue {
             Queue::Feeds => Arc::new(FeedHandler::new(self.saga.clone(), self.log.clone(), self.records.clone())),
             Queue::Search => Arc::new(SearchHandler::new(self.search.clone())),

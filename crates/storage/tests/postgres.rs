@@ -30,7 +30,11 @@ impl TimeMachine for Aging {
              not_before = not_before - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1)",
             "UPDATE idempotency_keys SET created_at = created_at - make_interval(secs => $1)",
         ] {
-            sqlx::query(sql).bind(by.as_secs_f64()).execute(&self.pool).await.unwrap();
+            sqlx::query(sql)
+                .bind(by.as_secs_f64())
+                .execute(&self.pool)
+                .await
+                .expect("the database of the case answers");
         }
     }
 }

@@ -30,7 +30,7 @@ impl TimeMachine for NoTime {
 }
 
 fn connect(url: &str) -> PostgresStore {
-    PostgresStore::connect(url, PoolSettings::default(), Wake::default()).unwrap()
+    PostgresStore::connect(url, PoolSettings::default(), Wake::default()).expect("the harness makes good URLs")
 }
 
 fn stores(store: &PostgresStore) -> Stores {
@@ -38,7 +38,7 @@ fn stores(store: &PostgresStore) -> Stores {
 }
 
 async fn count(pool: &PgPool, sql: &'static str) -> i64 {
-    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+    sqlx::query_scalar(sql).fetch_one(pool).await.expect("the server answers the test")
 }
 
 /// Of one save to two collections: three events, one activity.
@@ -82,7 +82,7 @@ async fn save(store: &PostgresStore, by: &UserId, number: usize) -> anyhow::Resu
 async fn flush_round(store: &PostgresStore) -> cardwire_domain::Result<usize> {
     let unavailable = |error: cardwire_events::Error| Error::Unavailable(error.to_string());
     let owed = store.lease(&[Queue::Feeds], 200).await.map_err(unavailable)?;
-    let events: Vec<_> = owed.iter().map(|owed| decode(owed).unwrap()).collect();
+    let events: Vec<_> = owed.iter().map(|owed| decode(owed).expect("the store's own events can be decoded")).collect();
     store.add_activities(&windows(&events)).await
 }
 
@@ -169,7 +169,7 @@ async fn in_commit(pool: &PgPool) -> i32 {
     loop {
         let sql = "SELECT pid FROM pg_stat_activity WHERE query = 'COMMIT' AND wait_event_type = 'Lock' \
                    AND datname = current_database()";
-        if let Some(pid) = sqlx::query_scalar(sql).fetch_optional(pool).await.unwrap() {
+        if let Some(pid) = sqlx::query_scalar(sql).fetch_optional(pool).await.expect("the server answers the test") {
             return pid;
         }
         assert!(Instant::now() < deadline, "no flush got as far as its commit");

@@ -19,13 +19,15 @@ use crate::redis::RedisServer;
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub feed_workers: usize,
+    /// The binary of the feed-workers.
+    pub feed_worker: &'static str,
     /// Settings of every process, beside those that connect them.
     pub settings: Vec<(&'static str, String)>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { feed_workers: 1, settings: Vec::new() }
+        Self { feed_workers: 1, feed_worker: "feed-worker", settings: Vec::new() }
     }
 }
 
@@ -64,7 +66,7 @@ impl Stack {
         .into();
         environment.extend(plan.settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let web = Process::start("web", &environment);
-        let feeds = std::iter::repeat_n("feed-worker", plan.feed_workers);
+        let feeds = std::iter::repeat_n(plan.feed_worker, plan.feed_workers);
         let workers = feeds
             .chain(["search-worker", "analytics-worker"])
             .map(|name| Worker { name, process: Process::start(name, &environment) })

@@ -1,5 +1,8 @@
 //! The allowed arrows between the crates, and who may use which library. Everything else is a mistake.
 
+// What a test cannot go on without fails it, in its helper functions as well.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 

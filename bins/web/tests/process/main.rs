@@ -1,5 +1,8 @@
 //! The web process as its users start it, with everything in memory.
 
+// What a test cannot go on without fails it, in its helper functions as well.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -37,7 +37,6 @@ pub fn stuck(model: &Pipeline) -> Option<State> {
         }
         at += 1;
     }
-    println!("{}", states.len());
     let mut can_settle: Vec<bool> = states.iter().map(settled).collect();
     let mut open: Vec<usize> = (0..states.len()).filter(|number| can_settle[*number]).collect();
     while let Some(number) = open.pop() {

@@ -3,39 +3,42 @@
 //!
 //! # What is modelled
 //!
-//! Two events of one card and person, two workers, and any number of relays. A step is what happens at once: one transaction
-//! of PostgreSQL or one script of Redis, with the script's own rules (`crates/events/src/redis/lua`, `crates/saga/src/redis/lua`).
-//! Between any two steps, within the bounds of [`Faults`]:
-//! - a worker dies and comes back with nothing in its memory (`Crash`), a relay dies with what it holds (`RelayFails`);
-//! - Redis loses all it holds (`FlushAll`);
-//! - a call is carried out and its answer is lost, or it is never carried out (`Reply::Lost`, `Reply::Refused`).
+//! Two events of one card and person, two workers, and relays in any process. A step is what happens at once: one
+//! transaction of PostgreSQL or one script of Redis, by the script's own rules (`crates/events/src/redis/lua`,
+//! `crates/saga/src/redis/lua`). Between any two steps, any two faults may happen, of whatever kinds ([`Fault`]):
+//! - a worker dies and comes back with nothing in its memory, or a relay dies with what it holds;
+//! - Redis loses all it holds;
+//! - a call is carried out and its answer is lost, or it is never carried out;
+//! - a lease or lock runs out although its holder lives, who goes on as if nothing had happened; or the sweeper publishes
+//!   again what is still on its way.
 //!
-//! Without bounds: leases and locks run out, also those of a worker that lives and goes on as if nothing had happened; and the
-//! sweeper publishes again, also what is still on its way. There are no clocks: whatever waits for a time may happen at
-//! any time, so a window may be flushed before its three seconds are over, and a lock may expire at once.
+//! There are no clocks: what waits for a time may happen at any time. So a window may be flushed before its three seconds are
+//! over. What the dead held runs out, and what Redis lost is swept, as often as it takes; neither counts as a fault.
 //!
-//! Both events and both workers are alike, so states that differ only in who is who are one. A list holds an event or does not: a
-//! second copy in the same list would be claimed together with the first, and be dropped by the worker.
+//! Both events and both workers are alike, so states that differ only in who is who are one. A list holds an event or does
+//! not: a second copy in the same list would be claimed together with the first, and be dropped by the worker.
 //!
 //! # What is shown
 //!
-//! Safety, in every reachable state: see [`properties`]. Liveness: from every reachable state, steps without any
-//! further fault lead to where every accepted event has had its effect and Redis holds nothing of it; so under fair scheduling that
-//! is where it ends ([`liveness`]). The design is changed in one place at a time ([`Mutant`]), and each change must break the property
-//! that its part is there for. They also show what a part is *not* there for: without owner tokens, or when a commit deletes
-//! the whole window, nothing is doubled and, as long as there is a sweeper, nothing lost.
+//! Safety: [`properties`] hold in every reachable state. Liveness: from every reachable state, steps without any further
+//! fault lead to where every accepted event has had its effect and Redis holds nothing of it; under fair scheduling
+//! that is where it ends ([`liveness`]).
+//!
+//! Then one part is taken out of the design at a time ([`Mutant`]), and exactly those properties must break that the part
+//! is there for. This also shows what it is *not* there for: without owner tokens, or with a commit that deletes more than was
+//! read, nothing is doubled, and nothing is lost as long as there is a sweeper.
 //!
 //! # What is not modelled
 //!
-//! - Which activity an event belongs to. An effect is a number here, as in the analytics; that `regroup` would take no event twice
+//! - Which activity an event belongs to. An effect is counted, as the analytics count it; that `regroup` takes no event twice
 //!   either is a second defence, which the ledger must not need (`domain::activity` has its own property tests).
-//! - The flush's transaction is one step: that it is atomic, and that flushes of one pair wait for each other, is
-//!   PostgreSQL's part.
-//! - Attempts, backoffs, dead letters, full windows, a full Redis that is bypassed, several partitions, and more than one
-//!   batch in flight for each worker.
-//! - A call that gives something back (`release`) happens with the failure that leads to it; that it may be lost, too, is
-//!   what a crash or a failed acknowledgement shows.
-//! - HTTP. An accepted event is one whose transaction was committed.
+//! - The transaction of a flush is one step: that it is atomic, and that flushes of one pair wait for each other, is tested
+//!   on PostgreSQL itself.
+//! - Attempts, backoffs, dead letters, full windows, a full Redis that is bypassed, several partitions, more than one batch in
+//!   flight for each worker.
+//! - Giving something back (`release`) happens together with the failure that leads to it. Where it is lost instead, the lease
+//!   or lock runs out, as after a crash.
+//! - HTTP: an event is accepted when its transaction is committed.
 
 mod liveness;
 mod properties;
@@ -44,31 +47,110 @@ mod step;
 
 use std::collections::BTreeSet;
 
-use stateright::{Checker, HasDiscoveries, Model as _};
+use stateright::{Checker, Model as _};
 
-use crate::properties::{DUE, EXCLUSIVE, KEPT, OWNED, SETTLED, STAYS, ONCE};
+use crate::properties::{DUE, EXCLUSIVE, KEPT, ONCE, OWNED, SAFETY, SETTLED, STAYS};
 use crate::step::{Fault, Faults, Mutant, Pipeline};
 
-/// Any two of any kind.
-const TWO: Faults = Faults { at_most: 2, kinds: &[Fault::Crash, Fault::Wipe, Fault::Call, Fault::Early] };
+const ANY: &[Fault] = &[Fault::Crash, Fault::Wipe, Fault::Call, Fault::Early];
+const ANY_BUT_WIPE: &[Fault] = &[Fault::Crash, Fault::Call, Fault::Early];
 
-fn design(faults: Faults) -> Pipeline {
-    Pipeline { faults, mutant: None, sweeper: true }
+fn design(at_most: u8, kinds: &'static [Fault]) -> Pipeline {
+    Pipeline { faults: Faults { at_most, kinds }, mutant: None, sweeper: true }
+}
+
+/// With at most one fault, of these kinds.
+fn mutant(mutant: Mutant, kinds: &'static [Fault]) -> Pipeline {
+    Pipeline { mutant: Some(mutant), ..design(1, kinds) }
+}
+
+fn without_sweeper(pipeline: Pipeline) -> Pipeline {
+    Pipeline { sweeper: false, ..pipeline }
+}
+
+/// Looks at every reachable state: these safety properties are broken and no others.
+fn breaks_exactly(pipeline: Pipeline, expected: &[&str]) {
+    let checker = pipeline.checker().spawn_bfs().join();
+    let mut found = checker.discoveries();
+    found.retain(|name, _| SAFETY.contains(name));
+    let broken: BTreeSet<&str> = found.keys().copied().collect();
+    let expected: BTreeSet<&str> = expected.iter().copied().collect();
+    let ways = || found.iter().map(|(name, path)| format!("{name}: {path}")).collect::<String>();
+    assert_eq!(broken, expected, "{pipeline:?}\n{}", ways());
+}
+
+fn is_live(pipeline: Pipeline) -> bool {
+    liveness::stuck(&pipeline).is_none()
 }
 
 #[test]
-fn counting() {
-    for n in 0..3 {
-      for sweeper in [true, false] {
-      for mutant in [None, Some(Mutant::NoOwnerToken), Some(Mutant::NoVersionCheck), Some(Mutant::NoLedger), Some(Mutant::DeletedBeforeCommit), Some(Mutant::NoOutboxRow)] {
-      for kinds in [&[Fault::Crash, Fault::Wipe, Fault::Call, Fault::Early] as &[_], &[Fault::Crash, Fault::Call, Fault::Early], &[Fault::Crash], &[Fault::Call], &[Fault::Wipe],&[Fault::Early]] {
-        let faults = Faults { at_most: n, kinds };
-        let p = Pipeline { faults, mutant, sweeper };
-        let stuck = liveness::stuck(&p).is_some();
-        let checker = p.checker().spawn_bfs().join();
-        let b = checker.discoveries(); let b: BTreeSet<_>= b.keys().filter(|k| properties::SAFETY.contains(k)).collect();
-        println!("{n} sw={sweeper} {mutant:?} {kinds:?} stuck={stuck} {} {b:?}", checker.unique_state_count());
-        if n == 0 {break}
-      }}}
+fn the_design_is_safe_whatever_two_faults_happen() {
+    design(2, ANY).checker().spawn_bfs().join().assert_properties();
+}
+
+#[test]
+fn the_design_is_live_after_whatever_two_faults() {
+    assert_eq!(liveness::stuck(&design(2, ANY)), None);
+}
+
+#[test]
+fn without_a_sweeper_nothing_is_lost_unless_redis_loses_it() {
+    breaks_exactly(without_sweeper(design(1, ANY_BUT_WIPE)), &[]);
+    assert!(is_live(without_sweeper(design(1, ANY_BUT_WIPE))));
+}
+
+#[test]
+fn without_a_sweeper_an_event_that_redis_loses_is_lost() {
+    breaks_exactly(without_sweeper(design(1, &[Fault::Wipe])), &[KEPT, SETTLED]);
+    assert!(!is_live(without_sweeper(design(1, &[Fault::Wipe]))));
+}
+
+#[test]
+fn without_an_owner_token_a_late_owner_frees_the_lock_of_another() {
+    breaks_exactly(mutant(Mutant::NoOwnerToken, ANY), &[OWNED, EXCLUSIVE]);
+    assert!(is_live(mutant(Mutant::NoOwnerToken, ANY)), "the lock only saves work");
+}
+
+#[test]
+fn a_commit_that_deletes_the_whole_window_removes_what_was_merged_meanwhile() {
+    // No fault is needed.
+    let whole = Pipeline { mutant: Some(Mutant::NoVersionCheck), ..design(0, &[]) };
+    breaks_exactly(whole, &[STAYS]);
+    assert!(is_live(whole), "the sweeper brings it back");
+    breaks_exactly(without_sweeper(whole), &[STAYS, KEPT, SETTLED]);
+    assert!(!is_live(without_sweeper(whole)));
+}
+
+#[test]
+fn without_a_ledger_an_event_has_its_effect_twice() {
+    for kind in [&[Fault::Crash], &[Fault::Wipe], &[Fault::Call], &[Fault::Early]] {
+        breaks_exactly(mutant(Mutant::NoLedger, kind), &[ONCE]);
     }
+}
+
+#[test]
+fn deleted_before_the_commit_a_window_dies_with_its_worker() {
+    let deleted = mutant(Mutant::DeletedBeforeCommit, &[Fault::Crash]);
+    breaks_exactly(deleted, &[STAYS]);
+    assert!(is_live(deleted), "the sweeper brings it back");
+    breaks_exactly(without_sweeper(deleted), &[STAYS, KEPT, SETTLED]);
+    assert!(!is_live(without_sweeper(deleted)));
+}
+
+#[test]
+fn published_without_an_outbox_row_an_event_dies_with_its_process_or_with_redis() {
+    for kind in [&[Fault::Crash], &[Fault::Wipe]] {
+        let emitted = mutant(Mutant::NoOutboxRow, kind);
+        breaks_exactly(emitted, &[STAYS, KEPT, SETTLED]);
+        assert!(!is_live(emitted));
+    }
+}
+
+#[test]
+fn with_its_timer_in_a_worker_a_window_is_never_flushed_after_a_crash() {
+    let timer = mutant(Mutant::TimerInMemory, &[Fault::Crash]);
+    breaks_exactly(timer, &[DUE]);
+    assert!(is_live(timer), "the sweeper has it merged again");
+    breaks_exactly(without_sweeper(timer), &[DUE, SETTLED]);
+    assert!(!is_live(without_sweeper(timer)));
 }

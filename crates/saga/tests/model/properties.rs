@@ -33,7 +33,8 @@ pub fn all() -> Vec<Property<Pipeline>> {
         always(DUE, |_, state: &State| state.window.is_empty() || state.due),
         // That the model reaches what it is about.
         sometimes("an event is merged while the window is flushed", |_, state: &State| {
-            let read = |flush| matches!(flush, Flush::Claimed { events, .. } if !state.window.without(events).is_empty());
+            let read =
+                |flush| matches!(flush, Flush::Claimed { events, .. } if !state.window.without(events).is_empty());
             state.workers.iter().any(|worker| read(worker.flush))
         }),
         sometimes("a worker flushes whose lock another has now", |_, state: &State| {

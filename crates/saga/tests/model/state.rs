@@ -83,7 +83,10 @@ pub enum Lock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hand {
     Idle,
-    Claimed { events: Events, suspect: bool },
+    Claimed {
+        events: Events,
+        suspect: bool,
+    },
     /// To be acknowledged.
     Merged,
 }
@@ -93,11 +96,19 @@ pub enum Hand {
 pub enum Flush {
     Idle,
     /// Read, under a lock. `held`: the lock has neither expired nor gone with all of Redis.
-    Claimed { events: Events, held: bool },
+    Claimed {
+        events: Events,
+        held: bool,
+    },
     /// Written; to be removed from the window.
-    Written { events: Events, held: bool },
+    Written {
+        events: Events,
+        held: bool,
+    },
     /// Removed from the window before it is written ([`Mutant::DeletedBeforeCommit`](crate::step::Mutant)).
-    Deleted { events: Events },
+    Deleted {
+        events: Events,
+    },
 }
 
 impl Flush {
@@ -294,7 +305,10 @@ struct Code(u64);
 
 impl Code {
     fn add(&mut self, bits: u32, value: u8) {
-        debug_assert!(u32::from(value) < 1 << bits && self.0.leading_zeros() >= bits, "the state does not fit its code");
+        debug_assert!(
+            u32::from(value) < 1 << bits && self.0.leading_zeros() >= bits,
+            "the state does not fit its code"
+        );
         self.0 = self.0 << bits | u64::from(value);
     }
 }

@@ -39,6 +39,8 @@ pub enum Mutant {
     /// Who accepted an event publishes it after the commit, from its memory; nothing in the log says that it is still to be
     /// published. (Consumers still see in the log whether it had its effect.)
     NoOutboxRow,
+    /// Who claims a window takes its due time along, instead of putting it off until the lock expires.
+    TimerInMemory,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -251,7 +253,7 @@ impl Pipeline {
                 state.orphaned = state.orphaned.without(Events::one(event));
                 state.suspect = state.suspect.with(Events::one(event));
             }
-            Step::ClaimWindow(index, reply) => claim_window(state, index, reply),
+            Step::ClaimWindow(index, reply) => self.claim_window(state, index, reply),
             Step::Write(index, reply) => self.write(state, index, reply),
             Step::Commit(index, reply) => self.commit(state, index, reply),
             Step::LockExpires => {
@@ -281,6 +283,16 @@ impl Pipeline {
         }
     }
 
+    fn claim_window(&self, state: &mut State, index: usize, reply: Reply) {
+        state.due = !self.is(Mutant::TimerInMemory);
+        if reply == Reply::Came {
+            state.lock = Lock::Worker(index);
+            state.workers[index].flush = Flush::Claimed { events: state.window, held: true };
+        } else {
+            state.lock = Lock::Orphan;
+        }
+    }
+
     /// One transaction: off the ledger, into the feed.
     fn write(&self, state: &mut State, index: usize, reply: Reply) {
         let flush = state.workers[index].flush;
@@ -302,6 +314,7 @@ impl Pipeline {
             state.workers[index].flush = done;
         } else {
             state.workers[index].flush = Flush::Idle;
+            state.due |= state.lock == Lock::Worker(index) && !state.window.is_empty();
             self.free_lock(state, index);
         }
     }
@@ -403,15 +416,6 @@ fn acknowledge(state: &mut State, index: usize, reply: Reply) {
     let claim = std::mem::take(&mut worker.claim);
     if reply == Reply::Refused {
         state.orphaned = state.orphaned.with(claim);
-    }
-}
-
-fn claim_window(state: &mut State, index: usize, reply: Reply) {
-    if reply == Reply::Came {
-        state.lock = Lock::Worker(index);
-        state.workers[index].flush = Flush::Claimed { events: state.window, held: true };
-    } else {
-        state.lock = Lock::Orphan;
     }
 }
 

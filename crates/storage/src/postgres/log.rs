@@ -116,7 +116,7 @@ const PRUNE: &str = "\
 DELETE FROM events WHERE id IN (
     SELECT e.id FROM events e
     WHERE e.occurred_at < now() - make_interval(secs => $1)
-      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.id)
+      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.queue = ANY($3) AND d.event_id = e.id)
     LIMIT $2
 )";
 
@@ -227,8 +227,7 @@ impl EventLog for PostgresStore {
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>> {
-        let queues: Vec<&str> = Queue::ALL.iter().map(|queue| queue.name()).collect();
-        let rows = self.batch_session().await?.fetch_all(sqlx::query(BACKLOG).bind(queues)).await?;
+        let rows = self.batch_session().await?.fetch_all(sqlx::query(BACKLOG).bind(queue_names())).await?;
         let backlog = |row: &PgRow| {
             let oldest: Option<jiff_sqlx::Timestamp> = get(row, "oldest")?;
             Ok(Backlog {
@@ -246,7 +245,8 @@ impl EventLog for PostgresStore {
     async fn prune(&self, keep: Duration) -> Result<u64> {
         let mut session = self.batch_session().await?;
         let keep_s = keep.as_secs_f64();
-        let pruned = in_portions(&mut session, || sqlx::query(PRUNE).bind(keep_s).bind(PORTION)).await?;
+        let pruned =
+            in_portions(&mut session, || sqlx::query(PRUNE).bind(keep_s).bind(PORTION).bind(queue_names())).await?;
         let answers = "DELETE FROM idempotency_keys WHERE created_at <= now() - make_interval(hours => $1)";
         session.execute(sqlx::query(answers).bind(KEEP_ANSWERS_HOURS)).await?;
         let entries = "DELETE FROM rejected_entries WHERE at < now() - make_interval(secs => $1)";
@@ -275,6 +275,10 @@ pub(super) async fn in_portions<'q>(
             return Ok(changed);
         }
     }
+}
+
+fn queue_names() -> Vec<&'static str> {
+    Queue::ALL.iter().map(|queue| queue.name()).collect()
 }
 
 fn attempts(settings: &QueueSettings) -> i32 {

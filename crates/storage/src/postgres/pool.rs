@@ -37,13 +37,20 @@ impl Default for PoolSettings {
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 impl PoolSettings {
-    /// A pool that connects when it is first used. The time-outs hold in the server as well, so that it does not work, or hold locks,
+    /// A pool that connects when it is first used.
+    ///
+    /// Everything here looks rows up by an index. A plan that was made while a table was empty would scan it, and be kept while the
+    /// table grows; so plans of that kind are ruled out. The time-outs hold in the server as well, so that it does not work, or hold locks,
     /// for a client that is gone.
     pub fn pool(&self, options: PgConnectOptions) -> PgPool {
         let options = options.application_name("cardwire").options([
             ("statement_timeout", self.batch_ms.to_string()),
             ("lock_timeout", self.lock_ms.to_string()),
             ("idle_in_transaction_session_timeout", "10000".to_owned()),
+            ("enable_seqscan", "off".to_owned()),
+            ("enable_hashjoin", "off".to_owned()),
+            ("enable_mergejoin", "off".to_owned()),
+            ("jit", "off".to_owned()),
         ]);
         PgPoolOptions::new()
             .max_connections(self.max_connections)

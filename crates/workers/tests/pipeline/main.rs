@@ -1,5 +1,8 @@
 //! Save to activity, search and trend: the whole way of an event, with faults.
 
+// What a test cannot go on without fails it, in its helper functions as well.
+#![allow(clippy::unwrap_used)]
+
 mod faults;
 mod harness;
 mod windows;

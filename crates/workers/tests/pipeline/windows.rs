@@ -39,9 +39,9 @@ async fn a_save_and_ten_parallel_additions_are_one_activity_with_ten_collections
         collections.push(pipeline.collection("alice", &format!("c{n}")).await);
     }
     let card_id = pipeline.save("alice", URL).await.url_card_id.to_string();
-    let additions = collections.into_iter().map(|id| {
-        pipeline.run("alice", AddCardToCollections { card_id: card_id.clone(), collection_ids: vec![id] })
-    });
+    let additions = collections
+        .into_iter()
+        .map(|id| pipeline.run("alice", AddCardToCollections { card_id: card_id.clone(), collection_ids: vec![id] }));
     for added in join_all(additions).await {
         added.unwrap();
     }

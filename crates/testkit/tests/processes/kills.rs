@@ -1,0 +1,85 @@
+use std::time::Duration;
+
+use cardwire_testkit::history::History;
+use cardwire_testkit::stack::{Plan, Stack};
+use nix::sys::signal::Signal;
+use tokio::time::{Instant, sleep};
+
+/// A killed worker's leases run out after 15 s, its windows' locks after 13 s, and suspects are run one by one.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_three_workers_killed_while_it_holds_batches_costs_and_doubles_nothing() {
+    let mut stack = Stack::start(&Plan { feed_workers: 3, ..Plan::default() }).await;
+    // Stopped, the workers fill the queue's way; going on, all three claim at once.
+    for worker in 0..3 {
+        stack.signal_worker(worker, Signal::SIGSTOP);
+    }
+    let history = stack.client().load(20, 50, Duration::ZERO).await;
+    for worker in 0..3 {
+        stack.signal_worker(worker, Signal::SIGCONT);
+    }
+    let in_flight = async || stack.redis.command(&["ZCARD", "{feeds:0}:leases"]).trim().parse::<u32>().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while in_flight().await == 0 && Instant::now() < deadline {
+        sleep(Duration::from_millis(1)).await;
+    }
+    stack.workers[0].process.kill();
+    let killed = Instant::now();
+    let leases = in_flight().await;
+    stack.settled(RECOVERY).await;
+    let checked = stack.check(&history).await;
+    println!("{leases} batches in flight at the kill; {checked:?}; all settled after {:?}", killed.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_kills_in_a_row_make_no_dead_letter() {
+    let mut stack = Stack::start(&Plan { feed_workers: 3, ..Plan::default() }).await;
+    let client = stack.client();
+    let load = tokio::spawn(async move { client.load(10, 100, Duration::from_millis(40)).await });
+    for kill in 0..10 {
+        sleep(Duration::from_millis(500)).await;
+        stack.kill_and_restart(kill % 3);
+    }
+    let history = load.await.unwrap();
+    stack.settled(RECOVERY * 2).await;
+    println!("{:?}", stack.check(&history).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn web_killed_between_commit_and_publish_yields_its_activity_once() {
+    let mut stack = Stack::start(&Plan::default()).await;
+    // Publishing hangs while Redis is frozen, so the process dies after the commit and before the publish.
+    stack.redis.signal(Signal::SIGSTOP);
+    // The workers' relays must not do it in its place: they freeze, too.
+    for worker in 0..stack.workers.len() {
+        stack.signal_worker(worker, Signal::SIGSTOP);
+    }
+    let mut history = History::default();
+    assert!(stack.client().save("did:plc:alice", "https://example.com/", &[], &mut history).await);
+    stack.kill_web();
+    let published: i64 = sqlx::query_scalar("SELECT count(*) FROM deliveries WHERE published_at IS NOT NULL")
+        .fetch_one(stack.pool())
+        .await
+        .unwrap();
+    assert_eq!(published, 0, "the kill came too late");
+    stack.redis.signal(Signal::SIGCONT);
+    for worker in 0..stack.workers.len() {
+        stack.signal_worker(worker, Signal::SIGCONT);
+    }
+    stack.restart_web().await;
+    let took = stack.settled(RECOVERY).await;
+    println!("settled after {took:?}: {:?}", stack.check(&history).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_worker_told_to_stop_leaves_its_windows_to_the_others_on_time() {
+    let mut stack = Stack::start(&Plan { feed_workers: 2, ..Plan::default() }).await;
+    let started = Instant::now();
+    let history = stack.client().load(10, 10, Duration::ZERO).await;
+    stack.signal_worker(0, Signal::SIGTERM);
+    let status = stack.workers[0].process.ended().await;
+    assert_eq!(status.code(), Some(0), "{}", stack.workers[0].process.log());
+    stack.settled(Duration::from_secs(10)).await;
+    println!("all windows written {:?} after the first save: {:?}", started.elapsed(), stack.check(&history).await);
+}

@@ -1,0 +1,8 @@
+//! The real binaries with real PostgreSQL and Redis, killed and cut off; in the end everything accepted has had its effect once.
+
+// What a test cannot go on without fails it, in its helper functions as well.
+#![allow(clippy::unwrap_used)]
+
+mod kills;
+mod outages;
+mod poison;
