@@ -147,10 +147,10 @@ fn published_without_an_outbox_row_an_event_dies_with_its_process_or_with_redis(
 }
 
 #[test]
-fn with_its_timer_in_a_worker_a_window_is_never_flushed_after_a_crash() {
+fn with_its_timer_in_a_worker_a_window_is_not_flushed_after_a_crash() {
     let timer = mutant(Mutant::TimerInMemory, &[Fault::Crash]);
     breaks_exactly(timer, &[DUE]);
-    assert!(is_live(timer), "the sweeper has it merged again");
+    // With a sweeper an event is merged again; but what had its effect before is owed no more, so it stays in the store.
+    assert!(!is_live(timer));
     breaks_exactly(without_sweeper(timer), &[DUE, SETTLED]);
-    assert!(!is_live(without_sweeper(timer)));
 }

@@ -14,7 +14,7 @@ pub enum Fault {
     Wipe,
     /// A call is carried out and its answer lost, or it is not carried out.
     Call,
-    /// A lease or lock of one that lives runs out, or an event is swept while Redis still has it.
+    /// A lease or lock of one that lives runs out, or an event is swept that is still on its way.
     Early,
 }
 
@@ -366,7 +366,7 @@ pub fn fault(state: &State, step: Step) -> Option<Fault> {
         Step::RelayLeaseExpires(event) => state.relays[event] != Relays::default(),
         Step::LeaseExpires(_) => true,
         Step::LockExpires => state.lock != Lock::Orphan,
-        Step::Sweep(event) => state.queued().with(state.window).has(event),
+        Step::Sweep(event) => state.queued().has(event) || state.due && state.window.has(event),
         Step::Accept(_) | Step::Lease(_) | Step::Push(_) | Step::Mark(_) | Step::Reclaim(_) => false,
     };
     early.then_some(Fault::Early)
