@@ -5,6 +5,7 @@ use jiff::civil::Date;
 
 use crate::error::Result;
 use crate::event::RecordedEvent;
+use crate::metadata::PageKind;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DayCounts {
@@ -13,14 +14,41 @@ pub struct DayCounts {
     pub saves: u64,
     /// Different people who saved.
     pub active_curators: u64,
+    /// Cards that were saved for the first time.
+    pub new_cards: u64,
+}
+
+/// Seven UTC days in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeekCounts {
+    pub first_day: Date,
+    pub saves: u64,
+    /// Different people who saved on any of the days.
+    pub active_curators: u64,
+    pub new_cards: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopUrl {
     pub url: String,
+    pub title: Option<String>,
     pub saves: u64,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopDomain {
+    pub domain: String,
+    pub saves: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindCount {
+    /// `None`: not known, or not yet.
+    pub kind: Option<PageKind>,
+    pub saves: u64,
+}
+
+/// Every period of `days` ends with today.
 #[async_trait]
 pub trait Analytics: Send + Sync {
     /// Takes the events off the `analytics` ledger and counts those just taken, in one transaction. Returns how many.
@@ -29,6 +57,22 @@ pub trait Analytics: Send + Sync {
     /// One row for each of the last `days` UTC days up to `today`, oldest first, days without saves included.
     async fn summary(&self, days: u16) -> Result<Vec<DayCounts>>;
 
+    /// The last `weeks` periods of seven days, oldest first; the last one ends with today.
+    async fn weeks(&self, weeks: u16) -> Result<Vec<WeekCounts>>;
+
     /// Most saved first, then by URL.
     async fn top_urls(&self, days: u16, limit: usize) -> Result<Vec<TopUrl>>;
+
+    /// Most saved first, then by name.
+    async fn top_domains(&self, days: u16, limit: usize) -> Result<Vec<TopDomain>>;
+
+    /// By what the pages are known to be now: most saved first, then by name, the unknown last.
+    async fn by_kind(&self, days: u16) -> Result<Vec<KindCount>>;
+
+    /// The UTC days of which no event was pruned, oldest first: those that [`Self::rebuild`] may count anew.
+    async fn whole_days(&self) -> Result<Vec<Date>>;
+
+    /// Counts one day anew from the event log, in one transaction: the events that are no longer owed to analytics. Returns how many
+    /// saves it has. Counting goes on before and after; while it runs it waits.
+    async fn rebuild(&self, day: Date) -> Result<u64>;
 }

@@ -19,6 +19,7 @@ pub mod event;
 pub mod feed;
 pub mod ids;
 pub mod library;
+pub mod metadata;
 pub mod note;
 pub mod page;
 pub mod records;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use crate::error::Result;
 use crate::feed::{CardView, CollectionName};
 use crate::ids::{CardId, UserId};
+use crate::metadata::PageInfo;
 use crate::note::Note;
 use crate::page::{Page, PageRequest};
 use crate::url::CardUrl;
@@ -19,6 +20,8 @@ pub struct LibraryCard {
     /// Only for the owner.
     pub note: Option<Note>,
     pub collections: Vec<CollectionName>,
+    /// What is known of the page behind the URL.
+    pub page: PageInfo,
     /// When the card came into the library.
     pub added_at: Timestamp,
 }

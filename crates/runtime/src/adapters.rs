@@ -9,6 +9,7 @@ use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::library::LibraryRepository;
+use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::records::RecordPublisher;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{Store, SystemClock};
@@ -28,7 +29,8 @@ use cardwire_saga::{
 };
 use cardwire_storage::memory::InMemoryStore;
 use cardwire_storage::postgres::{PoolSettings, PostgresStore, SchemaError};
-use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, SearchHandler};
+use cardwire_workers::metadata::{AddressPolicy, FetchLimits, MetadataSettings, PageFetcher, system_lookup};
+use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, MetadataLoop, SearchHandler};
 use secrecy::ExposeSecret as _;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +52,7 @@ pub struct Adapters {
     pub feed: Arc<dyn FeedRepository>,
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
+    pub pages: Arc<dyn PageRepository>,
     pub accounts: Arc<dyn AccountRepository>,
     pub log: Arc<dyn EventLog>,
     pub publisher: Arc<dyn EventPublisher>,
@@ -95,7 +98,7 @@ impl Adapters {
     fn over<S>(store: S, database: Option<PostgresStore>, wake: Wake, transport: Transport, settings: &Settings) -> Self
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
-        S: AccountRepository + EventLog + 'static,
+        S: AccountRepository + EventLog + PageRepository + 'static,
     {
         let store = Arc::new(store);
         let (publisher, registry, saga_store): (
@@ -125,6 +128,7 @@ impl Adapters {
             feed,
             search: store.clone(),
             analytics: store.clone(),
+            pages: store.clone(),
             accounts: store,
             log,
             publisher,
@@ -148,6 +152,11 @@ impl Adapters {
                 self.verify_redis(settings).await
             } => verified,
         }
+    }
+
+    /// As [`Self::verify`], of the database alone.
+    pub async fn verify_store(&self) -> anyhow::Result<()> {
+        self.verify_database().await
     }
 
     async fn verify_database(&self) -> anyhow::Result<()> {
@@ -237,6 +246,16 @@ impl Adapters {
 
     pub fn worker(&self, queue: Queue, subscriber: Arc<dyn EventSubscriber>, settings: &Settings) -> EventWorker {
         EventWorker::new(queue, settings.queue(queue), subscriber, self.handler(queue), self.log.clone())
+    }
+
+    /// Fetches what pages say about themselves.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn metadata(&self, settings: &Settings) -> anyhow::Result<MetadataLoop> {
+        let policy = AddressPolicy { allow_private: settings.metadata_allow_private_hosts, ..AddressPolicy::default() };
+        let fetcher = PageFetcher::new(policy, FetchLimits::default(), system_lookup()).context("setting up fetches")?;
+        Ok(MetadataLoop::new(self.pages.clone(), fetcher, MetadataSettings::default()))
     }
 
     pub fn handler(&self, queue: Queue) -> Arc<dyn EventHandler> {

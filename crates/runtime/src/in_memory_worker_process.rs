@@ -41,6 +41,9 @@ impl InMemoryEventWorkerProcess {
         let flush = FlushLoop::new(adapters.saga.clone());
         let stopped = stop.clone();
         tasks.spawn(async move { flush.run(stopped).await });
+        let metadata = adapters.metadata(settings)?;
+        let stopped = stop.clone();
+        tasks.spawn(async move { metadata.run(stopped).await });
         for queue in Queue::ALL {
             let worker = adapters.worker(queue, adapters.subscriber(queue)?, settings);
             let stopped = stop.clone();

@@ -25,6 +25,7 @@ pub mod exit;
 pub mod health;
 mod in_memory_worker_process;
 pub mod launch;
+pub mod maintenance;
 mod metrics;
 pub mod readiness;
 pub mod settings;

@@ -55,6 +55,13 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
             Ok(())
         });
     }
+    if queue == Queue::Search {
+        let (metadata, stopped) = (adapters.metadata(&process.settings)?, stop.clone());
+        tasks.spawn(async move {
+            metadata.run(stopped).await;
+            Ok(())
+        });
+    }
     let mut watching = JoinSet::new();
     let (beating, seen) = (adapters.clone(), progress.clone());
     watching.spawn(async move { heartbeat(&beating, queue, &seen).await });

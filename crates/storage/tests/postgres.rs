@@ -28,6 +28,7 @@ impl TimeMachine for Aging {
              published_at = published_at - make_interval(secs => $1), \
              resend_at = resend_at - make_interval(secs => $1), \
              not_before = not_before - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1)",
+            "UPDATE pages SET next_fetch_at = next_fetch_at - make_interval(secs => $1)",
             "UPDATE idempotency_keys SET created_at = created_at - make_interval(secs => $1)",
         ] {
             sqlx::query(sql)

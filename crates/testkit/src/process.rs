@@ -139,7 +139,7 @@ impl Drop for Process {
 /// The status that `/readyz` answers; `None` when nobody does.
 pub async fn readyz(metrics_port: u16) -> Option<u16> {
     let url = format!("http://127.0.0.1:{metrics_port}/readyz");
-    let answer = reqwest::Client::new().get(url).timeout(Duration::from_secs(3)).send().await;
+    let answer = crate::net::http_client().get(url).timeout(Duration::from_secs(3)).send().await;
     answer.ok().map(|answer| answer.status().as_u16())
 }
 

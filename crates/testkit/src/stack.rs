@@ -115,7 +115,7 @@ impl Stack {
 
     /// A client of the web process; it goes on after the process is killed and started again elsewhere only by [`Client::moved`].
     pub fn client(&self) -> Client {
-        Client { http: reqwest::Client::new(), base: self.web.url("") }
+        Client { http: crate::net::http_client(), base: self.web.url("") }
     }
 
     /// Waits until nothing is owed to any queue but dead letters.

@@ -5,10 +5,12 @@
 
 mod analytics;
 mod feed;
+pub mod metadata;
 mod records;
 mod search;
 
 pub use analytics::AnalyticsHandler;
 pub use feed::FeedHandler;
+pub use metadata::MetadataLoop;
 pub use records::FakeRecordPublisher;
 pub use search::SearchHandler;

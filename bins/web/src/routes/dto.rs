@@ -2,6 +2,7 @@
 
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::feed::{CardView, CollectionName};
+use cardwire_domain::metadata::{FetchState, Metadata, PageInfo, PageKind};
 use cardwire_domain::note::Note;
 use cardwire_domain::user::User;
 use cardwire_domain::{CardId, CollectionId, Page, UserId};
@@ -89,6 +90,48 @@ pub struct NoteBody {
 impl From<Note> for NoteBody {
     fn from(note: Note) -> Self {
         Self { id: note.id, text: note.text.as_str().to_owned() }
+    }
+}
+
+/// What the page behind a URL says about itself, and how far its fetch has come.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Metadata)]
+pub struct MetadataBody {
+    /// pending, ready or failed.
+    #[schema(example = "ready")]
+    state: &'static str,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Whether a failed fetch is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "article")]
+    r#type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+}
+
+impl From<PageInfo> for MetadataBody {
+    fn from(page: PageInfo) -> Self {
+        let state = page.state.name();
+        let (reason, retryable) = match page.state {
+            FetchState::Failed { reason, retryable } => (Some(reason), Some(retryable)),
+            FetchState::Pending | FetchState::Ready => (None, None),
+        };
+        let Metadata { title: _, description, image, site_name, author, kind, language } = page.metadata;
+        let r#type = kind.map(PageKind::name);
+        Self { state, reason, retryable, description, image, site_name, author, r#type, language }
     }
 }
 

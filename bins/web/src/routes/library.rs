@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::dto::{CollectionNameBody, NoteBody, PageBody, UserBody};
+use super::dto::{CollectionNameBody, MetadataBody, NoteBody, PageBody, UserBody};
 use super::search;
 use crate::auth::{Caller, Reader};
 use crate::body::JsonBody;
@@ -93,6 +93,7 @@ pub struct LibraryCardBody {
     url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<String>,
+    metadata: MetadataBody,
     owner: UserBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<NoteBody>,
@@ -107,6 +108,7 @@ impl From<LibraryCard> for LibraryCardBody {
             id: kept.card.id,
             url: kept.card.url,
             title: kept.card.title,
+            metadata: kept.page.into(),
             owner: kept.owner.into(),
             note: kept.note.map(Into::into),
             collections: kept.collections.into_iter().map(Into::into).collect(),

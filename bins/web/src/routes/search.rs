@@ -3,7 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
 use cardwire_domain::CardId;
-use cardwire_domain::search::SearchHit;
+use cardwire_domain::metadata::PageKind;
+use cardwire_domain::search::{SearchHit, SearchRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,6 +30,9 @@ pub struct SearchHitBody {
     url: String,
     title: Option<String>,
     description: Option<String>,
+    /// What the page is: article, audio, book, document, image, profile, video or website. Null: not known.
+    #[schema(value_type = Option<String>, example = "article")]
+    r#type: Option<&'static str>,
     #[schema(value_type = Vec<String>)]
     card_ids: Vec<CardId>,
     /// Higher is better.
@@ -37,7 +41,14 @@ pub struct SearchHitBody {
 
 impl From<SearchHit> for SearchHitBody {
     fn from(hit: SearchHit) -> Self {
-        Self { url: hit.url, title: hit.title, description: hit.description, card_ids: hit.card_ids, rank: hit.rank }
+        Self {
+            url: hit.url,
+            title: hit.title,
+            description: hit.description,
+            r#type: hit.kind.map(PageKind::name),
+            card_ids: hit.card_ids,
+            rank: hit.rank,
+        }
     }
 }
 
@@ -53,11 +64,14 @@ pub fn words(text: &str) -> Result<String, Problem> {
     Ok(text.to_owned())
 }
 
-/// URLs in whose cards every word occurs. Notes are searched for their own author only.
+/// URLs in whose page every word occurs, best first: title, description, site, author and URL. Notes are searched for their own author
+/// only. `"words in a row"` and `-word` are understood; a word that occurs nowhere is taken for similar ones.
 #[utoipa::path(
     get, path = "/api/search", tag = "search", security((), ("bearer" = [])),
     params(
         ("q" = String, Query, description = "1 to 200 characters", example = "rust"),
+        ("type" = Option<String>, Query, description = "Only pages of this type", example = "article"),
+        ("mine" = Option<bool>, Query, description = "Only URLs in one's own library"),
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
     ),
     responses((status = 200, body = PageBody<SearchHitBody>))
@@ -68,9 +82,17 @@ pub async fn search(state: Data<AppState>, reader: Reader, mut params: Params) -
     if text.is_empty() {
         return Err(Problem::invalid("q", "must not be empty"));
     }
+    let kind: Option<PageKind> = params.text("type").map(|kind| kind.parse()).transpose()?;
+    let mine = params.flag("mine")?;
+    if mine && reader.id().is_none() {
+        return Err(Problem::parameter("mine", "needs somebody who is signed in"));
+    }
     // What a reader finds depends on who they are.
-    let list = List::by_rank(&["search", reader.id().map_or("", |id| id.as_str()), &text]);
+    let scope = reader.id().map_or("", |id| id.as_str());
+    let whose = if mine { "mine" } else { "all" };
+    let list = List::by_rank(&["search", scope, &text, kind.map_or("", PageKind::name), whose]);
     let page = params.page(&list)?;
-    let page = state.search.search(&text, reader.id(), &page).await?;
+    let request = SearchRequest { text, reader: reader.id().cloned(), kind, mine };
+    let page = state.search.search(&request, &page).await?;
     Ok(HttpResponse::Ok().json(PageBody::<SearchHitBody>::of(page, &list)))
 }

@@ -29,7 +29,7 @@ async fn save(client: &reqwest::Client, web: &Process, url: &str) -> Value {
 async fn a_save_is_one_activity_within_three_and_a_half_seconds() {
     let mut web = Process::start("web", &mock());
     web.ready().await;
-    let client = reqwest::Client::new();
+    let client = cardwire_testkit::net::http_client();
     let started = Instant::now();
     let saved = save(&client, &web, "https://example.com/").await;
     let feed = loop {
@@ -53,7 +53,7 @@ async fn told_to_stop_with_open_windows_it_writes_them_and_exits_zero() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut web = Process::start("web", &mock());
         web.ready().await;
-        let client = reqwest::Client::new();
+        let client = cardwire_testkit::net::http_client();
         for n in 0..25 {
             save(&client, &web, &format!("https://example.com/{n}")).await;
         }

@@ -1,9 +1,10 @@
 //! Daily roll-ups of saves.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use async_trait::async_trait;
-use cardwire_domain::analytics::{Analytics, DayCounts, TopUrl};
+use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
+use cardwire_domain::metadata::PageKind;
 use cardwire_domain::{CardId, DomainEvent, RecordedEvent, Result, UserId};
 use cardwire_events::Queue;
 use jiff::civil::Date;
@@ -11,6 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::InMemoryStore;
+use super::state::State;
 
 #[derive(Default)]
 pub(super) struct Rollups {
@@ -20,8 +22,34 @@ pub(super) struct Rollups {
 #[derive(Default)]
 struct Day {
     saves: u64,
+    new_cards: u64,
     curators: HashSet<UserId>,
     by_card: HashMap<CardId, u64>,
+}
+
+impl State {
+    fn count_save(&mut self, recorded: &RecordedEvent) {
+        let DomainEvent::CardAddedToLibrary { card_id, actor_id, .. } = &recorded.event else { return };
+        // A card and the event of its first save have one time.
+        let new = self.card(*card_id).is_some_and(|stored| stored.card.created_at == Some(recorded.occurred_at));
+        let day = self.rollups.days.entry(utc_day(recorded.occurred_at)).or_default();
+        day.saves += 1;
+        day.new_cards += u64::from(new);
+        day.curators.insert(actor_id.clone());
+        *day.by_card.entry(*card_id).or_default() += 1;
+    }
+
+    /// Saves by card in the period that ends today.
+    fn saves(&self, today: Date, days: u16) -> BTreeMap<CardId, u64> {
+        let mut saves = BTreeMap::new();
+        let Some(first) = days.checked_sub(1).and_then(|ago| today.checked_sub(i64::from(ago).days()).ok()) else {
+            return saves;
+        };
+        for (id, count) in self.rollups.days.range(first..=today).flat_map(|(_, day)| &day.by_card) {
+            *saves.entry(*id).or_default() += count;
+        }
+        saves
+    }
 }
 
 #[async_trait]
@@ -30,15 +58,9 @@ impl Analytics for InMemoryStore {
         let mut state = self.lock().await;
         let mut taken = 0;
         for recorded in events {
-            if !state.ledger.take(Queue::Analytics, recorded.id) {
-                continue;
-            }
-            taken += 1;
-            if let DomainEvent::CardAddedToLibrary { card_id, actor_id, .. } = &recorded.event {
-                let day = state.rollups.days.entry(utc_day(recorded.occurred_at)).or_default();
-                day.saves += 1;
-                day.curators.insert(actor_id.clone());
-                *day.by_card.entry(*card_id).or_default() += 1;
+            if state.ledger.take(Queue::Analytics, recorded.id) {
+                taken += 1;
+                state.count_save(recorded);
             }
         }
         Ok(taken)
@@ -52,35 +74,97 @@ impl Analytics for InMemoryStore {
                 day,
                 saves: counted.map_or(0, |counted| counted.saves),
                 active_curators: counted.map_or(0, |counted| counted.curators.len() as u64),
+                new_cards: counted.map_or(0, |counted| counted.new_cards),
             }
         };
         let today = utc_day(self.now());
         Ok((0..days).rev().filter_map(|ago| today.checked_sub(i64::from(ago).days()).ok()).map(counts).collect())
     }
 
-    async fn top_urls(&self, days: u16, limit: usize) -> Result<Vec<TopUrl>> {
+    async fn weeks(&self, weeks: u16) -> Result<Vec<WeekCounts>> {
         let state = self.lock().await;
         let today = utc_day(self.now());
-        let Some(ago) = days.checked_sub(1) else {
-            return Ok(Vec::new());
+        let week = |ago: u16| {
+            let last_day = today.checked_sub((7 * i64::from(ago)).days()).ok()?;
+            let first_day = last_day.checked_sub(6.days()).ok()?;
+            let mut counts = WeekCounts { first_day, saves: 0, active_curators: 0, new_cards: 0 };
+            let mut curators = BTreeSet::new();
+            for (_, day) in state.rollups.days.range(first_day..=last_day) {
+                counts.saves += day.saves;
+                counts.new_cards += day.new_cards;
+                curators.extend(&day.curators);
+            }
+            counts.active_curators = curators.len() as u64;
+            Some(counts)
         };
-        let first = today.checked_sub(i64::from(ago).days()).unwrap_or(Date::MIN);
+        Ok((0..weeks).rev().filter_map(week).collect())
+    }
+
+    async fn top_urls(&self, days: u16, limit: usize) -> Result<Vec<TopUrl>> {
+        let state = self.lock().await;
         // By normalised URL: the oldest card, which lends its spelling, and the saves.
         let mut urls: HashMap<&str, (CardId, u64)> = HashMap::new();
-        for (id, saves) in state.rollups.days.range(first..=today).flat_map(|(_, day)| &day.by_card) {
-            if let Some(stored) = state.card(*id) {
-                let entry = urls.entry(stored.card.url.normalised()).or_insert((*id, 0));
-                entry.0 = entry.0.min(*id);
-                entry.1 += saves;
+        for (id, saves) in state.saves(utc_day(self.now()), days) {
+            if let Some(stored) = state.card(id) {
+                urls.entry(stored.card.url.normalised()).or_insert((id, 0)).1 += saves;
             }
         }
-        let mut top: Vec<TopUrl> = urls
-            .into_values()
-            .filter_map(|(id, saves)| Some(TopUrl { url: state.card(id)?.card.url.given().to_owned(), saves }))
-            .collect();
+        let top = |(id, saves)| {
+            let view = state.view(state.card(id)?);
+            Some(TopUrl { url: view.url, title: view.title, saves })
+        };
+        let mut top: Vec<TopUrl> = urls.into_values().filter_map(top).collect();
         top.sort_by(|a, b| b.saves.cmp(&a.saves).then_with(|| a.url.cmp(&b.url)));
         top.truncate(limit);
         Ok(top)
+    }
+
+    async fn top_domains(&self, days: u16, limit: usize) -> Result<Vec<TopDomain>> {
+        let state = self.lock().await;
+        let mut domains: BTreeMap<&str, u64> = BTreeMap::new();
+        for (id, saves) in state.saves(utc_day(self.now()), days) {
+            if let Some(stored) = state.card(id) {
+                *domains.entry(stored.card.url.domain()).or_default() += saves;
+            }
+        }
+        let mut top: Vec<TopDomain> =
+            domains.into_iter().map(|(domain, saves)| TopDomain { domain: domain.to_owned(), saves }).collect();
+        top.sort_by_key(|top| std::cmp::Reverse(top.saves));
+        top.truncate(limit);
+        Ok(top)
+    }
+
+    async fn by_kind(&self, days: u16) -> Result<Vec<KindCount>> {
+        let state = self.lock().await;
+        let mut kinds: BTreeMap<Option<PageKind>, u64> = BTreeMap::new();
+        for (id, saves) in state.saves(utc_day(self.now()), days) {
+            let kind = state.card(id).and_then(|stored| state.pages.metadata(stored.card.url.normalised())?.kind);
+            *kinds.entry(kind).or_default() += saves;
+        }
+        let mut counts: Vec<KindCount> = kinds.into_iter().map(|(kind, saves)| KindCount { kind, saves }).collect();
+        counts.sort_by_key(|count| (count.kind.is_none(), std::cmp::Reverse(count.saves), count.kind.map(PageKind::name)));
+        Ok(counts)
+    }
+
+    async fn whole_days(&self) -> Result<Vec<Date>> {
+        let state = self.lock().await;
+        let pruned = state.ledger.pruned_until();
+        let days: BTreeSet<Date> = state.ledger.saves().map(|event| utc_day(event.occurred_at)).collect();
+        Ok(days.into_iter().filter(|day| pruned.is_none_or(|pruned| *day > utc_day(pruned))).collect())
+    }
+
+    async fn rebuild(&self, day: Date) -> Result<u64> {
+        let mut state = self.lock().await;
+        let events: Vec<RecordedEvent> = state
+            .ledger
+            .saves()
+            .filter(|event| utc_day(event.occurred_at) == day && !state.ledger.owes(Queue::Analytics, event.id))
+            .collect();
+        state.rollups.days.remove(&day);
+        for event in &events {
+            state.count_save(event);
+        }
+        Ok(events.len() as u64)
     }
 }
 

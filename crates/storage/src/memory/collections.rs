@@ -21,7 +21,7 @@ impl CollectionRepository for InMemoryStore {
         let cards: Vec<CollectedCard> = newest_first(state.collected(id), behind(page.after.as_ref())?)
             .filter_map(|(micros, card)| Some((Timestamp::from_microsecond(micros).ok()?, state.card(card)?)))
             .map(|(added_at, stored)| CollectedCard {
-                card: stored.view(),
+                card: state.view(stored),
                 added_by: state.accounts.user(&stored.card.owner),
                 added_at,
             })

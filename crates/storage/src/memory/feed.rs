@@ -138,7 +138,7 @@ impl State {
         Some(FeedItem {
             id,
             actor: self.accounts.user(&activity.actor_id),
-            card: stored.view(),
+            card: self.view(stored),
             collections: self.names(collections),
             created_at: activity.created_at,
         })

@@ -16,7 +16,7 @@ impl LibraryRepository for InMemoryStore {
         let cards: Vec<LibraryCard> = newest_first(state.library(owner), behind(page.after.as_ref())?)
             .filter_map(|(_, id)| state.card(id))
             .filter(|stored| !filter.uncollected || stored.card.collection_links.is_empty())
-            .filter(|stored| all_occur(&words, stored))
+            .filter(|stored| all_occur(&words, stored, &state))
             .filter_map(|stored| shown(&state, stored, Some(owner)))
             .take(page.limit.get() + 1)
             .collect();
@@ -42,10 +42,11 @@ impl LibraryRepository for InMemoryStore {
 fn shown(state: &State, stored: &StoredCard, reader: Option<&UserId>) -> Option<LibraryCard> {
     let card = &stored.card;
     Some(LibraryCard {
-        card: stored.view(),
+        card: state.view(stored),
         owner: state.accounts.user(&card.owner),
         note: card.note.clone().filter(|_| reader == Some(&card.owner)),
         collections: state.names(card.collection_links.iter().map(|link| link.collection_id)),
+        page: state.pages.info(card.url.normalised()),
         added_at: stored.in_library_since?,
     })
 }
@@ -55,11 +56,12 @@ pub(super) fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_lowercase).collect()
 }
 
-fn all_occur(words: &[String], stored: &StoredCard) -> bool {
+fn all_occur(words: &[String], stored: &StoredCard, state: &State) -> bool {
     if words.is_empty() {
         return true;
     }
     let url = stored.card.url.given().to_lowercase();
     let note = stored.card.note.as_ref().map(|note| note.text.as_str().to_lowercase()).unwrap_or_default();
-    words.iter().all(|word| url.contains(word) || note.contains(word))
+    let title = state.view(stored).title.unwrap_or_default().to_lowercase();
+    words.iter().all(|word| url.contains(word) || title.contains(word) || note.contains(word))
 }

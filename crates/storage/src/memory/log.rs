@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::{DomainEvent, EventId};
+use cardwire_domain::{DomainEvent, EventId, RecordedEvent};
 use cardwire_events::log::{RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST};
 use cardwire_events::{
-    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Owed, Queue, QueueSettings, Result,
+    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Message, Owed, Queue, QueueSettings, Result,
     Verdict, routes,
 };
 use jiff::Timestamp;
@@ -36,6 +36,8 @@ pub(super) struct Ledger {
     queues: BTreeMap<Queue, Deliveries>,
     rejected: VecDeque<RejectedEntry>,
     last_id: Option<Ulid>,
+    /// Events from before may have been pruned.
+    pruned_until: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -122,6 +124,20 @@ impl Ledger {
     /// Takes the event off the queue's ledger; true if it was owed.
     pub(super) fn take(&mut self, queue: Queue, id: EventId) -> bool {
         self.deliveries(queue).take(id)
+    }
+
+    pub(super) fn owes(&self, queue: Queue, id: EventId) -> bool {
+        self.queues.get(&queue).is_some_and(|deliveries| deliveries.rows.contains_key(&id))
+    }
+
+    pub(super) fn pruned_until(&self) -> Option<Timestamp> {
+        self.pruned_until
+    }
+
+    /// The cards added to libraries, oldest first.
+    pub(super) fn saves(&self) -> impl Iterator<Item = RecordedEvent> {
+        let decode = |envelope: &Envelope| Message::parse(&envelope.to_entry()).ok()?.decode().ok();
+        self.events.values().filter_map(decode).filter(|r| matches!(r.event, DomainEvent::CardAddedToLibrary { .. }))
     }
 
     fn deliveries(&mut self, queue: Queue) -> &mut Deliveries {
@@ -328,6 +344,9 @@ impl EventLog for InMemoryStore {
         let before = self.now().checked_sub(keep).unwrap_or(Timestamp::MIN);
         let queues = &ledger.queues;
         let kept = ledger.events.len();
+        if ledger.events.values().any(|envelope| envelope.time < before) {
+            ledger.pruned_until = ledger.pruned_until.max(Some(before));
+        }
         ledger.events.retain(|id, envelope| {
             envelope.time >= before || queues.values().any(|deliveries| deliveries.rows.contains_key(id))
         });

@@ -9,6 +9,7 @@ mod collections;
 mod feed;
 mod library;
 mod log;
+mod metadata;
 mod search;
 mod state;
 mod transaction;

@@ -11,6 +11,7 @@ use super::accounts::Accounts;
 use super::analytics::Rollups;
 use super::feed::Feed;
 use super::log::Ledger;
+use super::metadata::Pages;
 use super::search::Index;
 
 /// How long an answer is kept under its idempotency key.
@@ -31,6 +32,7 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) feed: Feed,
     pub(super) index: Index,
+    pub(super) pages: Pages,
     pub(super) rollups: Rollups,
 }
 
@@ -44,10 +46,6 @@ pub(super) struct StoredCard {
 }
 
 impl StoredCard {
-    pub(super) fn view(&self) -> CardView {
-        CardView { id: self.card.id, url: self.card.url.given().to_owned(), title: None }
-    }
-
     fn linked_at(&self, collection: CollectionId) -> Option<Timestamp> {
         let link = self.card.collection_links.iter().find(|link| link.collection_id == collection)?;
         self.linked_at.get(&link.id).copied()
@@ -64,6 +62,16 @@ pub(super) struct StoredCollection {
 impl State {
     pub(super) fn card(&self, id: CardId) -> Option<&StoredCard> {
         self.cards.get(&id)
+    }
+
+    pub(super) fn card_ids(&self) -> impl Iterator<Item = CardId> {
+        self.cards.keys().copied()
+    }
+
+    /// The card as others see it.
+    pub(super) fn view(&self, stored: &StoredCard) -> CardView {
+        let title = self.pages.metadata(stored.card.url.normalised()).and_then(|metadata| metadata.title.clone());
+        CardView { id: stored.card.id, url: stored.card.url.given().to_owned(), title }
     }
 
     pub(super) fn card_by_url(&self, owner: &UserId, normalised: &str) -> Option<&StoredCard> {

@@ -1,19 +1,23 @@
 //! Daily roll-ups, counted in the transaction that takes the event off the ledger.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use cardwire_domain::analytics::{Analytics, DayCounts, TopUrl};
+use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
+use cardwire_domain::url::CardUrl;
 use cardwire_domain::{DomainEvent, EventId, RecordedEvent, Result};
-use cardwire_events::Queue;
+use cardwire_events::{Message, Queue};
+use jiff::civil::Date;
+use jiff_sqlx::ToSqlx;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
 use super::PostgresStore;
 use super::error::Failure;
-use super::log::{signed, take};
+use super::log::{get_envelope, signed, take};
+use super::metadata::get_kind;
 use super::pool::Session;
-use super::values::{get, get_count, time, uuid};
+use super::values::{get, get_count, get_time, time, uuid};
 
 const CURATORS: &str = "\
 WITH new AS (
@@ -32,27 +36,76 @@ GROUP BY day, c.url_digest ORDER BY day, c.url_digest
 ON CONFLICT (day, url_digest) DO UPDATE
 SET saves = known.saves + excluded.saves, card_id = least(known.card_id, excluded.card_id)";
 
+const DOMAINS: &str = "\
+INSERT INTO daily_domains AS known (day, domain, saves)
+SELECT (s.at AT TIME ZONE 'UTC')::date AS day, s.domain COLLATE \"C\" AS domain, count(*)
+FROM unnest($1::timestamptz[], $2::text[]) AS s(at, domain) GROUP BY day, s.domain COLLATE \"C\" ORDER BY day, domain
+ON CONFLICT (day, domain) DO UPDATE SET saves = known.saves + excluded.saves";
+
+/// A card and the event of its first save have one time, that of their transaction.
 const TOTALS: &str = "\
-INSERT INTO daily_totals AS known (day, saves, active_curators)
-SELECT s.day, s.saves, coalesce(n.curators, 0)
-FROM (SELECT (at AT TIME ZONE 'UTC')::date AS day, count(*) AS saves FROM unnest($1::timestamptz[]) AS at GROUP BY 1) s
+INSERT INTO daily_totals AS known (day, saves, active_curators, new_cards)
+SELECT s.day, s.saves, coalesce(n.curators, 0), s.new_cards
+FROM (
+    SELECT (a.at AT TIME ZONE 'UTC')::date AS day, count(*) AS saves, count(*) FILTER (WHERE c.created_at = a.at) AS new_cards
+    FROM unnest($1::timestamptz[], $4::uuid[]) AS a(at, card_id) LEFT JOIN cards c ON c.id = a.card_id GROUP BY 1
+) s
 LEFT JOIN unnest($2::date[], $3::bigint[]) AS n(day, curators) ON n.day = s.day
 ORDER BY s.day
 ON CONFLICT (day) DO UPDATE
-SET saves = known.saves + excluded.saves, active_curators = known.active_curators + excluded.active_curators";
+SET saves = known.saves + excluded.saves, active_curators = known.active_curators + excluded.active_curators,
+    new_cards = known.new_cards + excluded.new_cards";
 
 const SUMMARY: &str = "\
-SELECT d.day, coalesce(t.saves, 0) AS saves, coalesce(t.active_curators, 0) AS active_curators
+SELECT d.day, coalesce(t.saves, 0) AS saves, coalesce(t.active_curators, 0) AS active_curators,
+       coalesce(t.new_cards, 0) AS new_cards
 FROM (SELECT (now() AT TIME ZONE 'UTC')::date - ago AS day FROM generate_series(0, $1::int - 1) AS ago) d
 LEFT JOIN daily_totals t ON t.day = d.day ORDER BY d.day";
 
+const WEEKS: &str = "\
+SELECT w.first_day, t.saves, t.new_cards, c.curators
+FROM (SELECT (now() AT TIME ZONE 'UTC')::date - 7 * ago - 6 AS first_day FROM generate_series(0, $1::int - 1) AS ago) w
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(saves), 0)::bigint AS saves, coalesce(sum(new_cards), 0)::bigint AS new_cards
+    FROM daily_totals WHERE day BETWEEN w.first_day AND w.first_day + 6
+) t
+CROSS JOIN LATERAL (
+    SELECT count(DISTINCT user_id) AS curators FROM daily_curators WHERE day BETWEEN w.first_day AND w.first_day + 6
+) c
+ORDER BY w.first_day";
+
 const TOP_URLS: &str = "\
-SELECT c.url, u.saves FROM (
+SELECT c.url, g.title, u.saves FROM (
     SELECT (array_agg(card_id ORDER BY card_id))[1] AS card_id, sum(saves)::bigint AS saves FROM daily_urls
     WHERE day BETWEEN (now() AT TIME ZONE 'UTC')::date - ($1::int - 1) AND (now() AT TIME ZONE 'UTC')::date
     GROUP BY url_digest
-) u JOIN cards c ON c.id = u.card_id
+) u JOIN cards c ON c.id = u.card_id LEFT JOIN pages g ON g.url_digest = c.url_digest
 ORDER BY u.saves DESC, c.url COLLATE \"C\" LIMIT $2";
+
+const TOP_DOMAINS: &str = "\
+SELECT domain, sum(saves)::bigint AS saves FROM daily_domains
+WHERE day BETWEEN (now() AT TIME ZONE 'UTC')::date - ($1::int - 1) AND (now() AT TIME ZONE 'UTC')::date
+GROUP BY domain ORDER BY sum(saves) DESC, domain LIMIT $2";
+
+const BY_KIND: &str = "\
+SELECT g.kind, sum(u.saves)::bigint AS saves FROM daily_urls u LEFT JOIN pages g ON g.url_digest = u.url_digest
+WHERE u.day BETWEEN (now() AT TIME ZONE 'UTC')::date - ($1::int - 1) AND (now() AT TIME ZONE 'UTC')::date
+GROUP BY g.kind ORDER BY g.kind IS NULL, sum(u.saves) DESC, g.kind COLLATE \"C\"";
+
+const WHOLE_DAYS: &str = "\
+SELECT DISTINCT (e.occurred_at AT TIME ZONE 'UTC')::date AS day FROM events e, event_log_horizon h
+WHERE (e.occurred_at AT TIME ZONE 'UTC')::date > coalesce((nullif(h.pruned_until, '-infinity') AT TIME ZONE 'UTC')::date, '-infinity')
+ORDER BY day";
+
+/// Whoever counts has taken its events off the ledger before it waits for this table; until it commits, they are still owed here.
+const HOLD_COUNTERS: &str = "LOCK TABLE daily_curators IN SHARE ROW EXCLUSIVE MODE";
+
+const SAVES_OF_DAY: &str = "\
+SELECT e.id, e.type, e.envelope, e.occurred_at FROM events e
+WHERE e.occurred_at >= $1::date::timestamp AT TIME ZONE 'UTC' AND e.occurred_at < ($1::date + 1)::timestamp AT TIME ZONE 'UTC'
+  AND e.type LIKE 'CardAddedToLibrary.%' AND e.id > $2
+  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.queue = 'analytics' AND d.event_id = e.id)
+ORDER BY e.id LIMIT $3";
 
 #[async_trait]
 impl Analytics for PostgresStore {
@@ -68,6 +121,7 @@ impl Analytics for PostgresStore {
                 day: get::<jiff_sqlx::Date>(row, "day")?.to_jiff(),
                 saves: get_count(row, "saves")?,
                 active_curators: get_count(row, "active_curators")?,
+                new_cards: get_count(row, "new_cards")?,
             })
         };
         Ok(rows.iter().map(counts).collect::<Result<_, Failure>>()?)
@@ -76,8 +130,45 @@ impl Analytics for PostgresStore {
     async fn top_urls(&self, days: u16, limit: usize) -> Result<Vec<TopUrl>> {
         let query = sqlx::query(TOP_URLS).bind(i32::from(days)).bind(signed(limit));
         let rows = self.session().await?.fetch_all(query).await?;
-        let top = |row: &PgRow| Ok(TopUrl { url: get(row, "url")?, saves: get_count(row, "saves")? });
+        let top = |row: &PgRow| Ok(TopUrl { url: get(row, "url")?, title: get(row, "title")?, saves: get_count(row, "saves")? });
         Ok(rows.iter().map(top).collect::<Result<_, Failure>>()?)
+    }
+
+    async fn weeks(&self, weeks: u16) -> Result<Vec<WeekCounts>> {
+        let rows = self.session().await?.fetch_all(sqlx::query(WEEKS).bind(i32::from(weeks))).await?;
+        let counts = |row: &PgRow| {
+            Ok(WeekCounts {
+                first_day: get::<jiff_sqlx::Date>(row, "first_day")?.to_jiff(),
+                saves: get_count(row, "saves")?,
+                active_curators: get_count(row, "curators")?,
+                new_cards: get_count(row, "new_cards")?,
+            })
+        };
+        Ok(rows.iter().map(counts).collect::<Result<_, Failure>>()?)
+    }
+
+    async fn top_domains(&self, days: u16, limit: usize) -> Result<Vec<TopDomain>> {
+        let query = sqlx::query(TOP_DOMAINS).bind(i32::from(days)).bind(signed(limit));
+        let rows = self.session().await?.fetch_all(query).await?;
+        let top = |row: &PgRow| Ok(TopDomain { domain: get(row, "domain")?, saves: get_count(row, "saves")? });
+        Ok(rows.iter().map(top).collect::<Result<_, Failure>>()?)
+    }
+
+    async fn by_kind(&self, days: u16) -> Result<Vec<KindCount>> {
+        let rows = self.session().await?.fetch_all(sqlx::query(BY_KIND).bind(i32::from(days))).await?;
+        let count = |row: &PgRow| Ok(KindCount { kind: get_kind(row)?, saves: get_count(row, "saves")? });
+        Ok(rows.iter().map(count).collect::<Result<_, Failure>>()?)
+    }
+
+    async fn whole_days(&self) -> Result<Vec<Date>> {
+        let rows = self.batch_session().await?.fetch_all(sqlx::query(WHOLE_DAYS)).await?;
+        let day = |row: &PgRow| Ok(get::<jiff_sqlx::Date>(row, "day")?.to_jiff());
+        Ok(rows.iter().map(day).collect::<Result<_, Failure>>()?)
+    }
+
+    async fn rebuild(&self, day: Date) -> Result<u64> {
+        let mut session = self.batch_session().await?;
+        Ok(rebuild(&mut session, day).await?)
     }
 }
 
@@ -90,34 +181,87 @@ async fn count(session: &mut Session, events: &[RecordedEvent]) -> Result<usize,
     let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
     let mut taken: BTreeSet<EventId> = take(session, Queue::Analytics, &ids).await?.into_iter().collect();
     let count = taken.len();
-    let (mut times, mut people, mut cards) = (Vec::new(), Vec::new(), Vec::new());
     // Removed as it is used: an event named twice counts once.
-    for event in events.iter().filter(|event| taken.remove(&event.id)) {
+    let ours: Vec<&RecordedEvent> = events.iter().filter(|event| taken.remove(&event.id)).collect();
+    add(session, &ours).await?;
+    session.commit().await?;
+    Ok(count)
+}
+
+async fn add(session: &mut Session, events: &[&RecordedEvent]) -> Result<(), Failure> {
+    let (mut times, mut people, mut cards) = (Vec::new(), Vec::new(), Vec::new());
+    for event in events {
         if let DomainEvent::CardAddedToLibrary { card_id, actor_id, .. } = &event.event {
             times.push(time(event.occurred_at));
             people.push(actor_id.as_str());
             cards.push(uuid(card_id.ulid()));
         }
     }
-    if !times.is_empty() {
-        add(session, &times, &people, &cards).await?;
+    if times.is_empty() {
+        return Ok(());
     }
-    session.commit().await?;
-    Ok(count)
-}
-
-async fn add(
-    session: &mut Session,
-    times: &[jiff_sqlx::Timestamp],
-    people: &[&str],
-    cards: &[Uuid],
-) -> Result<(), Failure> {
     let (mut days, mut curators) = (Vec::new(), Vec::new());
-    for row in session.fetch_all(sqlx::query(CURATORS).bind(times).bind(people)).await? {
+    for row in session.fetch_all(sqlx::query(CURATORS).bind(&times).bind(&people)).await? {
         days.push(get::<jiff_sqlx::Date>(&row, "day")?);
         curators.push(get::<i64>(&row, "curators")?);
     }
-    session.execute(sqlx::query(URLS).bind(times).bind(cards)).await?;
-    session.execute(sqlx::query(TOTALS).bind(times).bind(days).bind(curators)).await?;
+    session.execute(sqlx::query(URLS).bind(&times).bind(&cards)).await?;
+    add_domains(session, &times, &cards).await?;
+    session.execute(sqlx::query(TOTALS).bind(&times).bind(days).bind(curators).bind(&cards)).await?;
     Ok(())
+}
+
+async fn add_domains(
+    session: &mut Session,
+    times: &[jiff_sqlx::Timestamp],
+    cards: &[Uuid],
+) -> Result<(), Failure> {
+    let sql = "SELECT id, url, normalised_url FROM cards WHERE id = ANY($1)";
+    let mut domains: BTreeMap<Uuid, String> = BTreeMap::new();
+    for row in session.fetch_all(sqlx::query(sql).bind(cards)).await? {
+        let url = CardUrl::from_stored(get(&row, "url")?, get(&row, "normalised_url")?);
+        domains.insert(get(&row, "id")?, url.domain().to_owned());
+    }
+    let known = times.iter().zip(cards).filter_map(|(time, card)| Some((*time, domains.get(card)?.as_str())));
+    let (times, domains): (Vec<_>, Vec<_>) = known.unzip();
+    session.execute(sqlx::query(DOMAINS).bind(times).bind(domains)).await?;
+    Ok(())
+}
+
+fn nonsense(error: impl std::fmt::Display) -> Failure {
+    Failure::Nonsense(error.to_string())
+}
+
+/// Events of a day are read in portions of this many.
+const PORTION: i64 = 5_000;
+
+async fn rebuild(session: &mut Session, day: Date) -> Result<u64, Failure> {
+    session.begin().await?;
+    session.execute(sqlx::query(HOLD_COUNTERS)).await?;
+    let day = day.to_sqlx();
+    for sql in [
+        "DELETE FROM daily_curators WHERE day = $1",
+        "DELETE FROM daily_urls WHERE day = $1",
+        "DELETE FROM daily_domains WHERE day = $1",
+        "DELETE FROM daily_totals WHERE day = $1",
+    ] {
+        session.execute(sqlx::query(sql).bind(day)).await?;
+    }
+    let (mut saves, mut after) = (0, Uuid::nil());
+    loop {
+        let rows = session.fetch_all(sqlx::query(SAVES_OF_DAY).bind(day).bind(after).bind(PORTION)).await?;
+        let Some(last) = rows.last() else { break };
+        after = get(last, "id")?;
+        let decode = |row| {
+            let message = Message::parse(&get_envelope(row)?.to_entry());
+            let event = message.map_err(nonsense)?.decode().map_err(nonsense)?;
+            // The column decides the day.
+            Ok(RecordedEvent { occurred_at: get_time(row, "occurred_at")?, ..event })
+        };
+        let events = rows.iter().map(decode).collect::<Result<Vec<RecordedEvent>, Failure>>()?;
+        add(session, &events.iter().collect::<Vec<_>>()).await?;
+        saves += events.len() as u64;
+    }
+    session.commit().await?;
+    Ok(saves)
 }

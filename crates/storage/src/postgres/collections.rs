@@ -35,8 +35,9 @@ const COLLECTIONS_OF: &str = select_collections!(
 );
 
 const CARDS_IN: &str = "\
-SELECT c.id, c.url, c.owner_id, u.handle, l.added_at
+SELECT c.id, c.url, g.title, c.owner_id, u.handle, l.added_at
 FROM links l JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id
+LEFT JOIN pages g ON g.url_digest = c.url_digest
 WHERE l.collection_id = $2 AND ($3::timestamptz IS NULL OR (l.added_at, l.card_id) < ($3, $4))
 ORDER BY l.added_at DESC, l.card_id DESC LIMIT $1";
 
@@ -63,7 +64,7 @@ impl CollectionRepository for PostgresStore {
         // Only its owner adds a card to a collection.
         let card = |row: &PgRow| {
             Ok(CollectedCard {
-                card: CardView { id: card_id(get(row, "id")?), url: get(row, "url")?, title: None },
+                card: CardView { id: card_id(get(row, "id")?), url: get(row, "url")?, title: get(row, "title")? },
                 added_by: get_user(row, "owner_id", "handle")?,
                 added_at: get_time(row, "added_at")?,
             })

@@ -16,11 +16,12 @@ use super::values::{behind, card_id, collection_id, get, get_time, get_user, uli
 macro_rules! select_items {
     ($rest:literal) => {
         concat!(
-            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, a.created_at, a.epoch::text AS epoch, \
+            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, g.title, a.created_at, a.epoch::text AS epoch, \
                     l.collections, l.names \
              FROM activities a \
              JOIN cards c ON c.id = a.card_id \
              LEFT JOIN users u ON u.id = a.actor_id \
+             LEFT JOIN pages g ON g.url_digest = c.url_digest \
              CROSS JOIN LATERAL ( \
                  SELECT array_agg(k.id ORDER BY m.n) AS collections, array_agg(k.name ORDER BY m.n) AS names \
                  FROM unnest(a.link_ids) WITH ORDINALITY AS m(link_id, n) \
@@ -91,7 +92,7 @@ pub(super) fn read_item(row: &PgRow) -> Result<FeedItem, Failure> {
     Ok(FeedItem {
         id: ActivityId::from_ulid(ulid(get(row, "id")?)),
         actor: get_user(row, "actor_id", "handle")?,
-        card: CardView { id: card_id(get(row, "card_id")?), url: get(row, "url")?, title: None },
+        card: CardView { id: card_id(get(row, "card_id")?), url: get(row, "url")?, title: get(row, "title")? },
         collections: collection_names(ids, names),
         created_at: get_time(row, "created_at")?,
     })

@@ -11,6 +11,7 @@ use sqlx::types::Uuid;
 use super::PostgresStore;
 use super::error::Failure;
 use super::feed::collection_names;
+use super::metadata::get_page;
 use super::transaction::url_digest;
 use super::values::{behind, card_id, get, get_note, get_time, get_user, uuid, words};
 
@@ -18,8 +19,9 @@ macro_rules! select_cards {
     ($rest:literal) => {
         concat!(
             "SELECT c.id, c.url, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
-                    l.collections, l.names \
-             FROM cards c LEFT JOIN users u ON u.id = c.owner_id LEFT JOIN notes n ON n.card_id = c.id \
+                    l.collections, l.names, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, \
+                    g.site_name, g.author, g.kind, g.language \
+             FROM cards c LEFT JOIN pages g ON g.url_digest = c.url_digest LEFT JOIN users u ON u.id = c.owner_id LEFT JOIN notes n ON n.card_id = c.id \
              CROSS JOIN LATERAL ( \
                  SELECT array_agg(k.id ORDER BY links.added_at, links.id) AS collections, \
                         array_agg(k.name ORDER BY links.added_at, links.id) AS names \
@@ -34,7 +36,7 @@ macro_rules! select_cards {
 /// Words are found anywhere, as the owner would find them by reading.
 const LIBRARY: &str = select_cards!(
     "AND c.owner_id = $2 AND (NOT $3 OR l.collections IS NULL) \
-     AND (SELECT coalesce(bool_and(strpos(lower(c.url || ' ' || coalesce(n.text, '')), w) > 0), true) \
+     AND (SELECT coalesce(bool_and(strpos(lower(concat_ws(' ', c.url, g.title, n.text)), w) > 0), true) \
           FROM unnest($4::text[]) w) \
      AND ($5::timestamptz IS NULL OR (c.library_at, c.id) < ($5, $6)) \
      ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
@@ -84,11 +86,13 @@ fn read(row: &PgRow, reader: Option<&UserId>) -> Result<LibraryCard, Failure> {
     let owner = get_user(row, "owner_id", "handle")?;
     let ids: Option<Vec<Uuid>> = get(row, "collections")?;
     let names: Option<Vec<String>> = get(row, "names")?;
+    let page = get_page(row)?;
     Ok(LibraryCard {
-        card: CardView { id: card_id(get(row, "id")?), url: get(row, "url")?, title: None },
+        card: CardView { id: card_id(get(row, "id")?), url: get(row, "url")?, title: page.metadata.title.clone() },
         note: if reader == Some(&owner.id) { get_note(row)? } else { None },
         owner,
         collections: collection_names(ids, names),
+        page,
         added_at: get_time(row, "library_at")?,
     })
 }

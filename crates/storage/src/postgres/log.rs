@@ -120,6 +120,11 @@ DELETE FROM events WHERE id IN (
     LIMIT $2
 )";
 
+const MOVE_HORIZON: &str = "\
+UPDATE event_log_horizon SET pruned_until = now() - make_interval(secs => $1)
+WHERE pruned_until < now() - make_interval(secs => $1)
+  AND EXISTS (SELECT 1 FROM events WHERE occurred_at < now() - make_interval(secs => $1))";
+
 #[async_trait]
 impl EventLog for PostgresStore {
     async fn lease(&self, queues: &[Queue], limit: usize) -> Result<Vec<Owed>> {
@@ -245,6 +250,8 @@ impl EventLog for PostgresStore {
     async fn prune(&self, keep: Duration) -> Result<u64> {
         let mut session = self.batch_session().await?;
         let keep_s = keep.as_secs_f64();
+        // Before the first is gone, so that nobody takes a day for whole that is not.
+        session.execute(sqlx::query(MOVE_HORIZON).bind(keep_s)).await?;
         let pruned =
             in_portions(&mut session, || sqlx::query(PRUNE).bind(keep_s).bind(PORTION).bind(queue_names())).await?;
         let answers = "DELETE FROM idempotency_keys WHERE created_at <= now() - make_interval(hours => $1)";

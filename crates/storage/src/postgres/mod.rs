@@ -15,6 +15,7 @@ mod feed;
 mod flush;
 mod library;
 mod log;
+mod metadata;
 mod pool;
 mod schema;
 mod search;

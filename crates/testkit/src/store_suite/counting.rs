@@ -1,7 +1,10 @@
 //! Analytics: counts that equal the truth however often an event is delivered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use cardwire_domain::analytics::{DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
+use cardwire_domain::metadata::{Metadata, PageKind};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{RecordedEvent, UserId};
 use cardwire_events::Queue;
@@ -9,6 +12,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::pages::titled;
 use super::scene::{Draws, at, at_once, person};
 use super::{Stores, Tested};
 
@@ -142,5 +146,109 @@ pub async fn days_without_saves_are_there(stores: Stores) -> Tested {
     let last = summary[6].day;
     assert!(last <= day(after[0].occurred_at) && last >= day(before[0].occurred_at), "{last} is today");
     assert_eq!(stores.analytics.summary(1).await?.len(), 1);
+    Ok(())
+}
+
+pub async fn domains_types_and_weeks_are_counted(stores: Stores) -> Tested {
+    let mut saves: Vec<_> = (0..3).map(|n| (person(&format!("p{n}")), "https://film.example/a".to_owned())).collect();
+    saves.extend((0..2).map(|n| (person(&format!("p{n}")), format!("http://text.example:8080/{n}"))));
+    saves.push((person("p9"), "https://aaa.example/".into()));
+    stores.save_at_once(&saves).await?;
+    stores.index_all().await?;
+    let film = Metadata { kind: Some(PageKind::Video), ..titled("Film") };
+    stores.fetched("https://film.example/a", film).await?;
+    let mut events = stores.deliver(Queue::Analytics).await?;
+    let last = events.len() - 1;
+    events[last] = days_ago(&events[last], 8);
+    stores.analytics.count(&events).await?;
+    let top = |domain: &str, saves| TopDomain { domain: domain.into(), saves };
+    let expected = [top("film.example", 3), top("text.example", 2), top("aaa.example", 1)];
+    assert_eq!(stores.analytics.top_domains(30, 10).await?, expected);
+    assert_eq!(stores.analytics.top_domains(7, 1).await?, expected[..1]);
+    let kinds = stores.analytics.by_kind(7).await?;
+    assert_eq!(kinds, [KindCount { kind: Some(PageKind::Video), saves: 3 }, KindCount { kind: None, saves: 2 }]);
+    let top_url = stores.analytics.top_urls(7, 1).await?.remove(0);
+    assert_eq!((top_url.title.as_deref(), top_url.saves), (Some("Film"), 3));
+    let weeks = stores.analytics.weeks(3).await?;
+    let told: Vec<_> = weeks.iter().map(|week| (week.saves, week.active_curators)).collect();
+    assert_eq!(told, [(0, 0), (1, 1), (5, 3)]);
+    assert_eq!(weeks[2].first_day, stores.analytics.summary(7).await?[0].day);
+    Ok(())
+}
+
+pub async fn a_card_is_new_once(stores: Stores) -> Tested {
+    let alice = person("alice");
+    for _ in 0..3 {
+        let card = stores.save(&alice, "https://example.com/a").await?.url_card_id;
+        stores.remove(&alice, card).await?;
+    }
+    stores.save(&person("bob"), "https://example.com/a").await?;
+    stores.analytics.count(&stores.deliver(Queue::Analytics).await?).await?;
+    let today = stores.analytics.summary(2).await?;
+    let told = today.iter().map(|day| (day.saves, day.new_cards)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    assert_eq!(told, (4, 2));
+    Ok(())
+}
+
+type Table = (Vec<DayCounts>, Vec<TopUrl>, Vec<TopDomain>, Vec<KindCount>, Vec<WeekCounts>);
+
+async fn table(stores: &Stores) -> anyhow::Result<Table> {
+    let analytics = &stores.analytics;
+    Ok((
+        analytics.summary(10).await?,
+        analytics.top_urls(10, 100).await?,
+        analytics.top_domains(10, 100).await?,
+        analytics.by_kind(10).await?,
+        analytics.weeks(2).await?,
+    ))
+}
+
+pub async fn rebuilding_a_day_ends_in_the_same_counts(stores: Stores) -> Tested {
+    let saves: Vec<_> =
+        (0..30).map(|n| (person(&format!("p{}", n % 4)), format!("https://h{}.example/{n}", n % 3))).collect();
+    stores.save_at_once(&saves[..15]).await?;
+    let first = stores.deliver(Queue::Analytics).await?;
+    stores.time.advance(Duration::from_secs(2 * 86_400)).await;
+    stores.save_at_once(&saves[15..]).await?;
+    let second = stores.deliver(Queue::Analytics).await?;
+    // Three times each, some still owed.
+    let copies: Vec<_> = first.iter().chain(&second[..9]).cloned().collect();
+    for _ in 0..3 {
+        stores.analytics.count(&copies).await?;
+    }
+    // The age of an event is what the log says of it, so the log decides the days.
+    let days = stores.analytics.whole_days().await?;
+    assert_eq!(days.len(), 2);
+    let mut counted = 0;
+    for day in &days {
+        counted += stores.analytics.rebuild(*day).await?;
+    }
+    assert_eq!(counted, 24, "what is still owed is not counted");
+    let once = table(&stores).await?;
+    assert_eq!(once.0.iter().map(|day| day.saves).sum::<u64>(), 24);
+    for day in &days {
+        stores.analytics.rebuild(*day).await?;
+    }
+    assert_eq!(table(&stores).await?, once);
+    assert_eq!(stores.analytics.count(&second).await?, 6, "what was owed counts now");
+    let live = table(&stores).await?;
+    for day in &days {
+        stores.analytics.rebuild(*day).await?;
+    }
+    assert_eq!(table(&stores).await?, live, "and rebuilding agrees with what was counted live");
+    Ok(())
+}
+
+pub async fn days_that_were_pruned_are_not_whole(stores: Stores) -> Tested {
+    stores.save(&person("alice"), "https://example.com/old").await?;
+    for queue in Queue::ALL {
+        let ids: Vec<_> = stores.deliver(queue).await?.iter().map(|event| event.id).collect();
+        stores.log.settle(queue, &ids).await?;
+    }
+    stores.time.advance(Duration::from_secs(5 * 86_400)).await;
+    stores.save(&person("alice"), "https://example.com/new").await?;
+    assert_eq!(stores.analytics.whole_days().await?.len(), 2);
+    assert_eq!(stores.log.prune(Duration::from_secs(3 * 86_400)).await?, 1);
+    assert_eq!(stores.analytics.whole_days().await?.len(), 1);
     Ok(())
 }

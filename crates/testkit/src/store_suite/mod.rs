@@ -19,6 +19,7 @@ pub mod feeds;
 pub mod idempotency;
 pub mod ledger;
 pub mod library;
+pub mod pages;
 pub mod refusals;
 pub mod saving;
 pub mod scene;
@@ -34,6 +35,7 @@ use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::library::LibraryRepository;
+use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::search::SearchIndex;
 use cardwire_events::EventLog;
 
@@ -49,6 +51,7 @@ pub struct Stores {
     pub feed: Arc<dyn FeedRepository>,
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
+    pub pages: Arc<dyn PageRepository>,
     pub log: Arc<dyn EventLog>,
     pub time: Arc<dyn TimeMachine>,
 }
@@ -63,6 +66,7 @@ impl Stores {
             + FeedRepository
             + SearchIndex
             + Analytics
+            + PageRepository
             + EventLog
             + 'static,
     {
@@ -73,6 +77,7 @@ impl Stores {
             feed: adapter.clone(),
             search: adapter.clone(),
             analytics: adapter.clone(),
+            pages: adapter.clone(),
             log: adapter,
             time,
         }
@@ -195,6 +200,17 @@ macro_rules! store_suite {
             one_url_is_one_hit_with_all_its_cards,
             pages_of_hits_neither_skip_nor_repeat,
             parallel_indexing_takes_each_event_once,
+            quotes_minus_prefixes_and_typing_errors,
+            titles_count_more_than_descriptions_and_addresses,
+            searches_are_narrowed_by_type_and_to_ones_own,
+            reindexing_changes_nothing_that_is_right,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, pages: [
+            a_page_is_fetched_once_for_all_its_cards,
+            a_fetched_page_is_shown_and_found_by_its_words,
+            failures_wait_longer_each_time_and_are_shown,
+            a_lost_lease_is_given_to_another_and_its_outcome_is_dropped,
+            one_host_does_not_take_every_place,
         ]);
         $crate::store_suite!(@cases $make, $runtime, counting: [
             saves_and_curators_are_counted_by_day,
@@ -202,6 +218,10 @@ macro_rules! store_suite {
             parallel_copies_count_once,
             top_urls_are_ordered_and_cut,
             days_without_saves_are_there,
+            domains_types_and_weeks_are_counted,
+            a_card_is_new_once,
+            rebuilding_a_day_ends_in_the_same_counts,
+            days_that_were_pruned_are_not_whole,
         ]);
     };
     (@cases $make:path, $runtime:tt, $subject:ident: [$($case:ident),* $(,)?]) => {

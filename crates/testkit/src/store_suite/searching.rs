@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use cardwire_domain::search::SearchHit;
+use cardwire_domain::metadata::{FetchPolicy, Metadata, PageKind};
+use cardwire_domain::search::{SearchHit, SearchRequest};
 use cardwire_domain::{RecordedEvent, UserId};
 use cardwire_events::Queue;
 
@@ -11,8 +12,12 @@ use super::{Stores, Tested};
 
 const URL: &str = "https://example.com/rust/ownership";
 
+fn asked(text: &str, reader: Option<&UserId>) -> SearchRequest {
+    SearchRequest { text: text.into(), reader: reader.cloned(), ..SearchRequest::default() }
+}
+
 async fn hits(stores: &Stores, text: &str, reader: Option<&UserId>) -> anyhow::Result<Vec<SearchHit>> {
-    Ok(stores.search.search(text, reader, &page(100, None)).await?.items)
+    Ok(stores.search.search(&asked(text, reader), &page(100, None)).await?.items)
 }
 
 /// The URLs found, sorted.
@@ -162,9 +167,9 @@ pub async fn pages_of_hits_neither_skip_nor_repeat(stores: Stores) -> Tested {
         stores.save_with(owner, url, Some(&format!("rust note {number}")), &[]).await?;
     }
     stores.index_all().await?;
-    let (search, reader) = (&stores.search, &alice);
+    let (search, request) = (&stores.search, &asked("rust", Some(&alice)));
     for limit in [1, 7, 25, 100] {
-        let hits = all_pages(limit, |page| async move { search.search("rust", Some(reader), &page).await }).await?;
+        let hits = all_pages(limit, |page| async move { search.search(request, &page).await }).await?;
         let urls: BTreeSet<_> = hits.iter().map(|hit| hit.url.clone()).collect();
         assert_eq!((urls.len(), hits.len()), (25, 25), "in pages of {limit}");
         assert!(hits.is_sorted_by(|a, b| a.rank >= b.rank), "in pages of {limit}: best first");
@@ -188,5 +193,131 @@ pub async fn parallel_indexing_takes_each_event_once(stores: Stores) -> Tested {
     assert_eq!(taken, 20);
     assert_eq!(hits(&stores, "rust", None).await?.len(), 20);
     assert_eq!(stores.owed(Queue::Search).await?, 0);
+    Ok(())
+}
+
+pub async fn quotes_minus_prefixes_and_typing_errors(stores: Stores) -> Tested {
+    let (alice, bob) = (person("alice"), person("bob"));
+    let (safe, fast) = ("https://example.com/memory/safety", "https://example.com/safety/memory/async");
+    stores.save_with(&alice, safe, Some("unmistakable"), &[]).await?;
+    stores.save(&bob, fast).await?;
+    stores.index_all().await?;
+    for (text, expected) in [
+        ("memory safety", &[safe, fast][..]),
+        ("\"memory safety\"", &[safe]),
+        ("\"Safety memory\" exam", &[fast]),
+        ("\"safety async\"", &[]),
+        ("memory -async", &[safe]),
+        ("memory -\"safety memory\"", &[safe]),
+        ("memory -asy", &[safe, fast]),
+        ("mem saf", &[safe, fast]),
+        ("mem.", &[]),
+        ("asnyc", &[fast]),
+        ("memroy safety", &[safe, fast]),
+        ("memori -async", &[safe]),
+        ("memory asnyc", &[fast]),
+        ("saftey memory", &[safe, fast]),
+        ("exmaple.com", &[safe, fast]),
+        ("qwerty", &[]),
+        ("unmistakabel", &[]),
+        ("-memory", &[]),
+    ] {
+        assert_eq!(found(&stores, text, None).await?, expected, "{text:?}");
+    }
+    assert_eq!(found(&stores, "unmistakabel", Some(&alice)).await?, [safe], "one's own notes, too");
+    assert_eq!(found(&stores, "unmistakabel", Some(&bob)).await?, Vec::<String>::new());
+    let search = &stores.search;
+    let request = &asked("memroy", None);
+    let hits = all_pages(1, |page| async move { search.search(request, &page).await }).await?;
+    assert_eq!(hits.len(), 2, "similar words are paged like others");
+    Ok(())
+}
+
+pub async fn titles_count_more_than_descriptions_and_addresses(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let url = |host: &str| format!("https://{host}.example/page");
+    let (titled, described, named, longer) = (url("a"), url("b"), "https://c.example/teapot".to_owned(), url("d"));
+    for url in [&titled, &described, &named, &longer] {
+        stores.save(&alice, url).await?;
+    }
+    stores.index_all().await?;
+    let page = |title: &str, description: &str| Metadata {
+        title: Some(title.into()),
+        description: Some(description.into()),
+        ..Metadata::default()
+    };
+    for job in stores.due().await? {
+        let metadata = match job.host.as_str() {
+            "a.example" => page("Teapot", "none"),
+            "b.example" => page("Crockery", "every teapot"),
+            "d.example" => page("Teapots", "none"),
+            _ => page("Other", "none"),
+        };
+        assert!(stores.pages.finish_fetch(&job, &Ok(metadata), &FetchPolicy::default()).await?);
+    }
+    let order: Vec<_> = hits(&stores, "teapot", None).await?.into_iter().map(|hit| hit.url).collect();
+    assert_eq!(order, [titled, described, named.clone(), longer]);
+    for name in ["bob", "carol"] {
+        stores.save(&person(name), &named).await?;
+        stores.save(&person(name), "https://e.example/teapot").await?;
+    }
+    stores.index_all().await?;
+    let order: Vec<_> = hits(&stores, "teapot", None).await?.into_iter().map(|hit| hit.url).collect();
+    assert_eq!(order[2..4], [named, "https://e.example/teapot".into()], "of equal ones, what more people keep");
+    Ok(())
+}
+
+pub async fn searches_are_narrowed_by_type_and_to_ones_own(stores: Stores) -> Tested {
+    let (alice, bob) = (person("alice"), person("bob"));
+    let (film, text) = ("https://film.example/rust", "https://text.example/rust");
+    let hers = stores.save(&alice, film).await?.url_card_id;
+    stores.save(&bob, film).await?;
+    stores.save(&bob, text).await?;
+    stores.index_all().await?;
+    for job in stores.due().await? {
+        let kind = if job.host == "film.example" { PageKind::Video } else { PageKind::Article };
+        let metadata = Metadata { kind: Some(kind), ..Metadata::default() };
+        assert!(stores.pages.finish_fetch(&job, &Ok(metadata), &FetchPolicy::default()).await?);
+    }
+    for (kind, reader, mine, expected) in [
+        (None, None, false, &[film, text][..]),
+        (Some(PageKind::Video), None, false, &[film]),
+        (Some(PageKind::Book), None, false, &[]),
+        (None, Some(&alice), true, &[film]),
+        (None, Some(&bob), true, &[film, text]),
+        (Some(PageKind::Article), Some(&alice), true, &[]),
+        (Some(PageKind::Article), Some(&alice), false, &[text]),
+    ] {
+        let request = SearchRequest { kind, mine, ..asked("rust", reader) };
+        let hits = stores.search.search(&request, &page(100, None)).await?.items;
+        let urls = sorted(hits.iter().map(|hit| hit.url.as_str()).collect());
+        assert_eq!(urls, expected, "{kind:?} {reader:?} {mine}");
+        if reader == Some(&alice) && mine && kind.is_none() {
+            assert_eq!(hits[0].card_ids, [hers], "only one's own cards");
+        }
+    }
+    Ok(())
+}
+
+pub async fn reindexing_changes_nothing_that_is_right(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let saves: Vec<_> = (0..7).map(|n| (alice.clone(), format!("https://example.com/rust/{n}"))).collect();
+    let cards = stores.save_at_once(&saves).await?;
+    stores.remove(&alice, cards[3]).await?;
+    // Nothing was indexed: reindexing finds it all, and the events that are still owed change nothing then.
+    for round in ["first", "second"] {
+        let (mut after, mut portions) = (None, 0);
+        while let Some(last) = stores.search.reindex(after, 3).await? {
+            (after, portions) = (Some(last), portions + 1);
+        }
+        assert_eq!(portions, 3, "{round}");
+        let urls = found(&stores, "rust", None).await?;
+        assert_eq!(urls.len(), 6, "{round}");
+        assert!(!urls.contains(&saves[3].1), "{round}");
+        stores.index_all().await?;
+        assert_eq!(found(&stores, "rust", None).await?, urls, "{round}");
+    }
+    assert_eq!(stores.search.card_count().await?, 7);
+    assert_eq!(stores.due().await?.len(), 1, "and pages are there to fetch, one of a host at once");
     Ok(())
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use cardwire_domain::analytics::Analytics;
-use cardwire_domain::search::SearchIndex;
+use cardwire_domain::search::{SearchIndex, SearchRequest};
 use cardwire_domain::use_cases::{AddCardToCollections, AddUrlToLibrary, RemoveCardFromLibrary};
 use cardwire_domain::{Error, EventId, PageRequest};
 use cardwire_events::{EventLog, Queue};
@@ -9,6 +9,10 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::harness::{Pipeline, save};
+
+fn example() -> SearchRequest {
+    SearchRequest { text: "example".into(), ..SearchRequest::default() }
+}
 
 const URL: &str = "https://example.com/page";
 
@@ -61,7 +65,7 @@ async fn two_people_saving_one_url_are_two_activities() {
     actors.sort();
     assert_eq!(actors, ["alice", "bob"]);
 
-    let hits = pipeline.store.search("example", None, &PageRequest::default()).await.unwrap().items;
+    let hits = pipeline.store.search(&example(), &PageRequest::default()).await.unwrap().items;
     assert_eq!(hits.len(), 1, "one URL is one hit");
     assert_eq!(hits[0].card_ids.len(), 2);
     let days = pipeline.store.summary(1).await.unwrap();
@@ -146,7 +150,7 @@ async fn removing_and_adding_again_shows_what_is_true_at_each_step() {
     let first = pipeline.save("alice", URL).await;
     pipeline.settled().await;
     assert_eq!(pipeline.feed().await.len(), 1);
-    let searched = async || pipeline.store.search("example", None, &PageRequest::default()).await.unwrap().items.len();
+    let searched = async || pipeline.store.search(&example(), &PageRequest::default()).await.unwrap().items.len();
     assert_eq!(searched().await, 1);
 
     let card_id = first.url_card_id.to_string();

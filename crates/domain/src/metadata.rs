@@ -1,0 +1,254 @@
+//! What a page says about itself, and the jobs that fetch it.
+//!
+//! There is one page for one normalised URL, however many cards hold it, and so one fetch.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use ulid::Ulid;
+
+use crate::error::{Error, Result};
+use crate::url::CardUrl;
+
+/// What a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PageKind {
+    Article,
+    Audio,
+    Book,
+    Document,
+    Image,
+    Profile,
+    Video,
+    Website,
+}
+
+impl PageKind {
+    pub const ALL: [Self; 8] = [
+        Self::Article,
+        Self::Audio,
+        Self::Book,
+        Self::Document,
+        Self::Image,
+        Self::Profile,
+        Self::Video,
+        Self::Website,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Article => "article",
+            Self::Audio => "audio",
+            Self::Book => "book",
+            Self::Document => "document",
+            Self::Image => "image",
+            Self::Profile => "profile",
+            Self::Video => "video",
+            Self::Website => "website",
+        }
+    }
+}
+
+impl fmt::Display for PageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for PageKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            Error::invalid("type", "must be article, audio, book, document, image, profile, video or website")
+        })
+    }
+}
+
+/// What a page says about itself. Texts are trimmed, on one line and within the limits below.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    pub title: Option<String>,
+    pub description: Option<String>,
+    /// An absolute http or https URL.
+    pub image: Option<String>,
+    pub site_name: Option<String>,
+    pub author: Option<String>,
+    pub kind: Option<PageKind>,
+    /// A language tag such as `en` or `pt-BR`.
+    pub language: Option<String>,
+}
+
+impl Metadata {
+    pub const TITLE_CHARS: usize = 300;
+    pub const DESCRIPTION_CHARS: usize = 1_000;
+    pub const NAME_CHARS: usize = 200;
+    pub const LANGUAGE_CHARS: usize = 35;
+
+    /// Cuts every text to its limit; what is empty or holds what cannot be stored is left out.
+    pub fn tidy(self) -> Self {
+        let text = |text: Option<String>, chars: usize| {
+            let words = text?.replace(|c: char| c.is_control(), " ");
+            let line: String = words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(chars).collect();
+            let line = line.trim_end().to_owned();
+            (!line.is_empty()).then_some(line)
+        };
+        Self {
+            title: text(self.title, Self::TITLE_CHARS),
+            description: text(self.description, Self::DESCRIPTION_CHARS),
+            image: self.image.filter(|url| CardUrl::parse(url).is_ok()),
+            site_name: text(self.site_name, Self::NAME_CHARS),
+            author: text(self.author, Self::NAME_CHARS),
+            kind: self.kind,
+            language: text(self.language, Self::LANGUAGE_CHARS),
+        }
+    }
+}
+
+/// How far the fetch of a page has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FetchState {
+    /// Not fetched yet.
+    #[default]
+    Pending,
+    /// Fetched; it is refreshed from time to time.
+    Ready,
+    /// `retryable`: it will be tried again.
+    Failed { reason: String, retryable: bool },
+}
+
+impl FetchState {
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Ready => "ready",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// A page as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageInfo {
+    pub state: FetchState,
+    /// Empty until the first fetch that succeeded.
+    pub metadata: Metadata,
+    pub fetched_at: Option<Timestamp>,
+}
+
+/// A page to fetch, leased to whoever got it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchJob {
+    /// Normalised.
+    pub url: String,
+    pub host: String,
+    /// Names the lease: an outcome counts only while it is held.
+    pub lease: Ulid,
+    /// Fetches since the last that succeeded, this one included.
+    pub tries: u32,
+}
+
+/// Why a fetch gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchFailure {
+    pub reason: String,
+    /// Whether trying again may help.
+    pub retryable: bool,
+}
+
+/// When pages are fetched again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchPolicy {
+    /// After a fetch that succeeded.
+    pub refresh: Duration,
+    /// Between attempts: doubles from the first, with jitter, up to the last.
+    pub backoff: Duration,
+    pub backoff_at_most: Duration,
+    /// Attempts before a retryable failure waits for `refresh` as well.
+    pub attempts: u32,
+    /// How long a fetch may take before somebody else takes it over.
+    pub lease: Duration,
+}
+
+impl Default for FetchPolicy {
+    fn default() -> Self {
+        Self {
+            refresh: Duration::from_secs(7 * 86_400),
+            backoff: Duration::from_secs(30),
+            backoff_at_most: Duration::from_secs(6 * 3_600),
+            attempts: 8,
+            lease: Duration::from_secs(60),
+        }
+    }
+}
+
+impl FetchPolicy {
+    /// How long to wait after attempt number `tries` failed. `draw` is random, from 0 to 1.
+    pub fn wait(&self, tries: u32, draw: f64) -> Duration {
+        if tries >= self.attempts {
+            return self.refresh;
+        }
+        let doubled = self.backoff.saturating_mul(2u32.saturating_pow(tries.saturating_sub(1)));
+        doubled.min(self.backoff_at_most).mul_f64(0.5 + draw.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
+/// The pages and the jobs that fetch them. Jobs come from indexing: a card whose URL is new makes one.
+#[async_trait]
+pub trait PageRepository: Send + Sync {
+    /// Up to `limit` due pages, at most one for each host and none of `busy` hosts, leased for the policy's time. A lease that runs out
+    /// may be given to somebody else; each counts as a try, so a page that kills who fetches it is given up like any other.
+    async fn lease_fetches(&self, limit: usize, busy: &[String], policy: &FetchPolicy) -> Result<Vec<FetchJob>>;
+
+    /// Stores what a fetch came to and, in the same transaction, indexes it anew. False: the lease was lost, nothing was stored.
+    /// A failure leaves metadata as it was, and a page that was ready stays so.
+    async fn finish_fetch(
+        &self,
+        job: &FetchJob,
+        outcome: &std::result::Result<Metadata, FetchFailure>,
+        policy: &FetchPolicy,
+    ) -> Result<bool>;
+
+    /// What is known of the page behind this URL; pending when nothing is.
+    async fn page(&self, url: &CardUrl) -> Result<PageInfo>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_tidied() {
+        let tidy = Metadata {
+            title: Some(" a\n b\0c ".into()),
+            description: Some("x".repeat(2_000)),
+            image: Some("javascript:alert(1)".into()),
+            author: Some("  ".into()),
+            ..Metadata::default()
+        }
+        .tidy();
+        assert_eq!(tidy.title.as_deref(), Some("a b c"));
+        assert_eq!(tidy.description.map(|text| text.len()), Some(1_000));
+        assert_eq!((tidy.image, tidy.author), (None, None));
+    }
+
+    #[test]
+    fn waits_double_and_end_in_the_refresh() {
+        let policy = FetchPolicy::default();
+        let waits: Vec<u64> = (1..=8).map(|tries| policy.wait(tries, 1.0).as_secs()).collect();
+        assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1_920, 604_800]);
+        assert_eq!(policy.wait(1, 0.0).as_secs(), 15);
+        assert_eq!(FetchPolicy { attempts: 100, ..policy }.wait(99, 1.0), policy.backoff_at_most);
+    }
+
+    #[test]
+    fn kinds_have_names() {
+        for kind in PageKind::ALL {
+            assert_eq!(kind.name().parse::<PageKind>().unwrap(), kind);
+        }
+        assert!("Article".parse::<PageKind>().is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! Finding cards of everybody's libraries.
+
+mod query;
+mod words;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::event::RecordedEvent;
+use crate::ids::{CardId, UserId};
+use crate::metadata::PageKind;
+use crate::page::{Page, PageRequest};
+
+pub use query::{SearchQuery, Term};
+pub use words::{is_near, tokens};
+
+/// One URL, with the cards that hold it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchHit {
+    pub url: String,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    pub kind: Option<PageKind>,
+    /// The oldest, up to [`MAX_HIT_CARDS`].
+    pub card_ids: Vec<CardId>,
+    /// Higher is better.
+    pub rank: f32,
+}
+
+/// So many of a hit's cards are named.
+pub const MAX_HIT_CARDS: usize = 100;
+/// A word that occurs nowhere is taken for up to this many similar ones.
+pub const MAX_NEAR_WORDS: usize = 5;
+
+/// What is looked for, by whom, and where.
+#[derive(Clone, Debug, Default)]
+pub struct SearchRequest {
+    /// See [`SearchQuery::parse`].
+    pub text: String,
+    /// Notes are searched only for their author.
+    pub reader: Option<UserId>,
+    pub kind: Option<PageKind>,
+    /// Only URLs that the reader keeps; of a hit's cards, only theirs.
+    pub mine: bool,
+}
+
+#[async_trait]
+pub trait SearchIndex: Send + Sync {
+    /// Takes the events off the `search` ledger and, in the same transaction, indexes the current row of every card
+    /// whose event was just taken (or drops it, when it is in no library). A URL that is new becomes a page to fetch. Returns how
+    /// many were taken.
+    async fn index(&self, events: &[RecordedEvent]) -> Result<usize>;
+
+    /// Indexes the current rows of up to `limit` cards behind `after`, in the order of their ids, as [`Self::index`] does. Returns
+    /// the last one; `None`: there are no more. If the future is dropped, all of them were indexed or none.
+    async fn reindex(&self, after: Option<CardId>, limit: usize) -> Result<Option<CardId>>;
+
+    /// How many cards there are to reindex.
+    async fn card_count(&self) -> Result<u64>;
+
+    /// URLs in which every word occurs: best first, of equal ones the one that more people keep.
+    ///
+    /// When none is found, words of four letters and more that occur nowhere are taken for those that they are near
+    /// ([`is_near`]).
+    async fn search(&self, request: &SearchRequest, page: &PageRequest) -> Result<Page<SearchHit>>;
+}

@@ -1,0 +1,51 @@
+//! What an operator runs beside the workers, which go on working: rebuilding the index and the counts from the truth.
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::adapters::Adapters;
+use crate::launch::Process;
+
+/// Cards indexed in one transaction.
+const PORTION: usize = 500;
+
+/// Indexes every card anew. Searches and indexing go on; running it again, also after it was stopped, is safe.
+pub async fn reindex(process: Process) -> anyhow::Result<()> {
+    let adapters = Adapters::plug(&process.settings)?;
+    adapters.verify_store().await?;
+    let stop = process.shutdown.token();
+    let progress = bar(adapters.search.card_count().await.context("counting the cards")?, "cards")?;
+    let mut after = None;
+    while let Some(last) = adapters.search.reindex(after, PORTION).await.context("indexing")? {
+        anyhow::ensure!(!stop.is_cancelled(), "stopped before the end");
+        progress.inc(PORTION as u64);
+        after = Some(last);
+    }
+    progress.finish();
+    tracing::info!("every card is indexed");
+    Ok(())
+}
+
+/// Counts anew the UTC days of which no event was pruned, one transaction for each. Counting goes on.
+pub async fn rebuild(process: Process) -> anyhow::Result<()> {
+    let adapters = Adapters::plug(&process.settings)?;
+    adapters.verify_store().await?;
+    let stop = process.shutdown.token();
+    let days = adapters.analytics.whole_days().await.context("looking for whole days")?;
+    let progress = bar(days.len() as u64, "days")?;
+    let mut saves = 0;
+    for day in &days {
+        anyhow::ensure!(!stop.is_cancelled(), "stopped before the end");
+        saves += adapters.analytics.rebuild(*day).await.with_context(|| format!("counting {day}"))?;
+        progress.inc(1);
+    }
+    progress.finish();
+    tracing::info!(days = days.len(), saves, "counted anew");
+    Ok(())
+}
+
+/// Drawn on standard error, where that is a terminal.
+fn bar(length: u64, what: &str) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}, {eta} left")?;
+    Ok(ProgressBar::new(length).with_style(style).with_message(what.to_owned()))
+}

@@ -1,0 +1,199 @@
+//! Writing the index: cards' current rows, and pages when more is known of them.
+//!
+//! Everybody locks cards, then pages, then writes documents, then words, each in the order of their keys. Whoever writes a page's part
+//! of the index holds the page's row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cardwire_domain::metadata::Metadata;
+use cardwire_domain::url::CardUrl;
+use sqlx::types::Uuid;
+
+use super::super::error::Failure;
+use super::super::metadata::get_metadata;
+use super::super::pool::Session;
+use super::super::values::get;
+use super::vector::Vector;
+
+type Digest = Vec<u8>;
+
+const MAKE_PAGES: &str = "\
+INSERT INTO pages (url_digest, url, host)
+SELECT n.* FROM unnest($1::bytea[], $2::text[], $3::text[]) AS n(url_digest, url, host) ORDER BY n.url_digest
+ON CONFLICT DO NOTHING";
+
+const HOLD_PAGES: &str = "\
+SELECT url_digest, url, title, description, image, site_name, author, kind, language FROM pages
+WHERE url_digest = ANY($1) ORDER BY url_digest FOR UPDATE";
+
+const PUT_DOCUMENTS: &str = "\
+INSERT INTO search_documents (card_id, owner_id, url, url_digest, own_words)
+SELECT c.id, c.owner_id, c.url, c.url_digest, n.own_words::tsvector
+FROM unnest($1::uuid[], $2::text[]) AS n(card_id, own_words) JOIN cards c ON c.id = n.card_id
+ORDER BY n.card_id
+ON CONFLICT (card_id) DO UPDATE SET own_words = excluded.own_words";
+
+/// Counted, not added up, so that it cannot drift.
+const PUT_PAGES: &str = "\
+INSERT INTO search_pages (url_digest, kind, cards, words)
+SELECT n.url_digest, n.kind, k.cards, n.words::tsvector
+FROM unnest($1::bytea[], $2::text[], $3::text[]) AS n(url_digest, kind, words)
+CROSS JOIN LATERAL (SELECT count(*) AS cards FROM search_documents d WHERE d.url_digest = n.url_digest) k
+WHERE k.cards > 0
+ORDER BY n.url_digest
+ON CONFLICT (url_digest) DO UPDATE SET kind = excluded.kind, cards = excluded.cards, words = excluded.words";
+
+const DROP_PAGES: &str = "\
+DELETE FROM search_pages p WHERE p.url_digest = ANY($1)
+AND NOT EXISTS (SELECT 1 FROM search_documents d WHERE d.url_digest = p.url_digest)";
+
+const PUT_WORDS: &str = "\
+INSERT INTO search_words (word, owner_id)
+SELECT DISTINCT n.word COLLATE \"C\" AS word, n.owner_id COLLATE \"C\" AS owner_id
+FROM unnest($1::text[], $2::text[]) AS n(word, owner_id) ORDER BY word, owner_id
+ON CONFLICT DO NOTHING";
+
+/// What is known of a page, its row held.
+struct Held {
+    url: String,
+    metadata: Metadata,
+}
+
+struct Kept {
+    id: Uuid,
+    owner: String,
+    digest: Digest,
+    note: Option<String>,
+}
+
+/// In the session's transaction. `cards` are sorted.
+pub(super) async fn index_cards(session: &mut Session, cards: &[Uuid]) -> Result<(), Failure> {
+    if cards.is_empty() {
+        return Ok(());
+    }
+    // Held until the commit, so that nobody indexes a later row before this one. Read only then: what is read along with a lock
+    // that had to be waited for may be older than the lock.
+    session.execute(sqlx::query("SELECT 1 FROM cards WHERE id = ANY($1) ORDER BY id FOR SHARE").bind(cards)).await?;
+    let sql = "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, n.text \
+               FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ANY($1)";
+    let (mut kept, mut gone) = (Vec::new(), Vec::new());
+    let mut urls: BTreeMap<Digest, Option<CardUrl>> = BTreeMap::new();
+    for row in session.fetch_all(sqlx::query(sql).bind(cards)).await? {
+        let (id, digest): (Uuid, Digest) = (get(&row, "id")?, get(&row, "url_digest")?);
+        let url = urls.entry(digest.clone()).or_default();
+        if get(&row, "kept")? {
+            *url = Some(CardUrl::from_stored(get(&row, "url")?, get(&row, "normalised_url")?));
+            kept.push(Kept { id, owner: get(&row, "owner_id")?, digest, note: get(&row, "text")? });
+        } else {
+            gone.push(id);
+        }
+    }
+    make_pages(session, &urls).await?;
+    let digests: Vec<Digest> = urls.into_keys().collect();
+    let pages = hold_pages(session, &digests).await?;
+    if !gone.is_empty() {
+        session.execute(sqlx::query("DELETE FROM search_documents WHERE card_id = ANY($1)").bind(&gone)).await?;
+    }
+    let mut words = BTreeSet::new();
+    put_documents(session, &pages, &kept, &mut words).await?;
+    put_pages(session, &pages, &mut words).await?;
+    if !gone.is_empty() {
+        session.execute(sqlx::query(DROP_PAGES).bind(&digests)).await?;
+    }
+    put_words(session, words).await
+}
+
+/// Indexes a page of which more is known now, and the notes on it. In the session's transaction.
+pub(in super::super) async fn index_page(session: &mut Session, digest: &[u8]) -> Result<(), Failure> {
+    let pages = hold_pages(session, &[digest.to_vec()]).await?;
+    let sql = "SELECT d.card_id, d.owner_id, n.text FROM search_documents d JOIN notes n ON n.card_id = d.card_id \
+               WHERE d.url_digest = $1 ORDER BY d.card_id";
+    let mut noted = Vec::new();
+    for row in session.fetch_all(sqlx::query(sql).bind(digest)).await? {
+        noted.push(Kept {
+            id: get(&row, "card_id")?,
+            owner: get(&row, "owner_id")?,
+            digest: digest.to_vec(),
+            note: get(&row, "text")?,
+        });
+    }
+    let mut words = BTreeSet::new();
+    put_documents(session, &pages, &noted, &mut words).await?;
+    put_pages(session, &pages, &mut words).await?;
+    put_words(session, words).await
+}
+
+async fn make_pages(session: &mut Session, urls: &BTreeMap<Digest, Option<CardUrl>>) -> Result<(), Failure> {
+    let (mut digests, mut normalised, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
+    for (digest, url) in urls {
+        if let Some(url) = url {
+            digests.push(digest.clone());
+            normalised.push(url.normalised().to_owned());
+            hosts.push(url.domain().to_owned());
+        }
+    }
+    if !digests.is_empty() {
+        session.execute(sqlx::query(MAKE_PAGES).bind(digests).bind(normalised).bind(hosts)).await?;
+    }
+    Ok(())
+}
+
+async fn hold_pages(session: &mut Session, digests: &[Digest]) -> Result<BTreeMap<Digest, Held>, Failure> {
+    let rows = session.fetch_all(sqlx::query(HOLD_PAGES).bind(digests)).await?;
+    let held = |row| Ok((get(row, "url_digest")?, Held { url: get(row, "url")?, metadata: get_metadata(row)? }));
+    rows.iter().map(held).collect()
+}
+
+async fn put_documents(
+    session: &mut Session,
+    pages: &BTreeMap<Digest, Held>,
+    kept: &[Kept],
+    words: &mut BTreeSet<(String, String)>,
+) -> Result<(), Failure> {
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let (mut ids, mut own) = (Vec::new(), Vec::new());
+    for card in kept {
+        let vector = card.note.as_ref().zip(pages.get(&card.digest)).map(|(note, page)| {
+            let mut of_note = Vector::default();
+            of_note.add(Some(note), "");
+            words.extend(of_note.words().map(|word| (word.clone(), card.owner.clone())));
+            let mut vector = Vector::of_page(&page.url, &page.metadata);
+            vector.add(Some(note), "");
+            vector.literal()
+        });
+        ids.push(card.id);
+        own.push(vector);
+    }
+    session.execute(sqlx::query(PUT_DOCUMENTS).bind(ids).bind(own)).await?;
+    Ok(())
+}
+
+async fn put_pages(
+    session: &mut Session,
+    pages: &BTreeMap<Digest, Held>,
+    words: &mut BTreeSet<(String, String)>,
+) -> Result<(), Failure> {
+    let (mut digests, mut kinds, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
+    for (digest, page) in pages {
+        let vector = Vector::of_page(&page.url, &page.metadata);
+        words.extend(vector.words().map(|word| (word.clone(), String::new())));
+        digests.push(digest.clone());
+        kinds.push(page.metadata.kind.map(|kind| kind.name()));
+        vectors.push(vector.literal());
+    }
+    if !digests.is_empty() {
+        session.execute(sqlx::query(PUT_PAGES).bind(digests).bind(kinds).bind(vectors)).await?;
+    }
+    Ok(())
+}
+
+async fn put_words(session: &mut Session, words: BTreeSet<(String, String)>) -> Result<(), Failure> {
+    if words.is_empty() {
+        return Ok(());
+    }
+    let (words, owners): (Vec<String>, Vec<String>) = words.into_iter().unzip();
+    session.execute(sqlx::query(PUT_WORDS).bind(words).bind(owners)).await?;
+    Ok(())
+}

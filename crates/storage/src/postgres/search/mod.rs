@@ -1,0 +1,235 @@
+//! Search over pages and, for their author, notes.
+
+mod index;
+mod vector;
+
+use async_trait::async_trait;
+use cardwire_domain::search::{
+    MAX_HIT_CARDS, MAX_NEAR_WORDS, SearchHit, SearchIndex, SearchQuery, SearchRequest, Term, is_near,
+};
+use cardwire_domain::{CardId, EventId, Page, PageRequest, Position, RecordedEvent, Result, UserId};
+use cardwire_events::Queue;
+use sqlx::postgres::PgRow;
+use sqlx::types::Uuid;
+
+use super::PostgresStore;
+use super::error::Failure;
+use super::log::{signed, take};
+use super::metadata::get_kind;
+use super::pool::Session;
+use super::values::{card_id, get, get_count, no_cursor, uuid};
+pub(super) use index::index_page;
+use index::index_cards;
+use vector::{Near, ts_query};
+
+/// Words of the page: all found whole before found at the beginning of longer ones, then by where and how near to each other they are,
+/// then by how many people keep the URL. What only the reader's own note completes counts half.
+const SEARCH: &str = "\
+WITH q AS (SELECT $1::tsquery AS asked, $2::tsquery AS whole), hits AS (
+    SELECT p.url_digest,
+           CASE WHEN p.words @@ q.whole THEN 1000000000 ELSE 0 END
+           + (ts_rank('{0.1, 0.3, 0.5, 1.0}', p.words, q.asked) * 1e6)::bigint * 1000 + least(p.cards, 999) AS score
+    FROM q, search_pages p
+    WHERE p.words @@ q.asked AND ($4::text IS NULL OR p.kind = $4)
+      AND (NOT $5 OR EXISTS (SELECT 1 FROM search_documents d WHERE d.owner_id = $3 AND d.url_digest = p.url_digest))
+    UNION ALL
+    SELECT d.url_digest,
+           (ts_rank('{0.1, 0.3, 0.5, 1.0}', d.own_words, q.asked) * 5e5)::bigint * 1000 + least(p.cards, 999)
+    FROM q, search_documents d JOIN search_pages p ON p.url_digest = d.url_digest
+    WHERE d.owner_id = $3 AND d.own_words @@ q.asked AND NOT p.words @@ q.asked AND ($4::text IS NULL OR p.kind = $4)
+), page AS (
+    SELECT url_digest, score FROM hits
+    WHERE $6::bigint IS NULL OR score < $6 OR (score = $6 AND url_digest > $7)
+    ORDER BY score DESC, url_digest LIMIT $8
+)
+SELECT page.score, page.url_digest, g.title, g.description, g.kind, c.ids, c.urls[1] AS url
+FROM page JOIN pages g ON g.url_digest = page.url_digest
+CROSS JOIN LATERAL (
+    SELECT array_agg(k.card_id ORDER BY k.card_id) AS ids, array_agg(k.url ORDER BY k.card_id) AS urls FROM (
+        SELECT d.card_id, d.url FROM search_documents d
+        WHERE d.url_digest = page.url_digest AND (NOT $5 OR d.owner_id = $3)
+        ORDER BY d.card_id LIMIT $9
+    ) k
+) c
+WHERE c.ids IS NOT NULL
+ORDER BY page.score DESC, page.url_digest";
+
+/// Of the words that begin no indexed one, those that look like them. Swapping two letters is two edits to this function.
+const NEAR: &str = "\
+SELECT asked.word AS asked, near.word FROM unnest($1::text[]) AS asked(word)
+CROSS JOIN LATERAL (
+    SELECT DISTINCT s.word, levenshtein_less_equal(s.word, asked.word, 4) AS edits FROM search_words s
+    WHERE s.word % asked.word AND s.owner_id IN ('', $2)
+      AND length(s.word) BETWEEN length(asked.word) - 2 AND length(asked.word) + 2
+      AND levenshtein_less_equal(s.word, asked.word, 4) <= 4
+    ORDER BY edits, s.word LIMIT 50
+) near
+WHERE NOT EXISTS (
+    SELECT 1 FROM search_words s
+    WHERE s.word >= asked.word AND s.word < asked.word || U&'\\+10FFFF' AND s.owner_id IN ('', $2)
+)";
+
+/// Longer words are not looked up: the server measures the distance of up to 255 bytes.
+const NEAR_CHARS: usize = 50;
+/// Marks the cursor of a search for similar words.
+const SIMILAR: char = '~';
+
+#[async_trait]
+impl SearchIndex for PostgresStore {
+    async fn index(&self, events: &[RecordedEvent]) -> Result<usize> {
+        let mut session = self.batch_session().await.map_err(Failure::of_effect)?;
+        index(&mut session, events).await.map_err(Failure::of_effect)
+    }
+
+    async fn reindex(&self, after: Option<CardId>, limit: usize) -> Result<Option<CardId>> {
+        let mut session = self.batch_session().await?;
+        let sql = "SELECT id FROM cards WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2";
+        let query = sqlx::query(sql).bind(after.map(|id| uuid(id.ulid()))).bind(signed(limit));
+        let rows = session.fetch_all(query).await?;
+        let cards = rows.iter().map(|row| get(row, "id")).collect::<Result<Vec<Uuid>, Failure>>()?;
+        let Some(last) = cards.last().copied() else {
+            return Ok(None);
+        };
+        session.begin().await?;
+        index_cards(&mut session, &cards).await?;
+        session.commit().await?;
+        Ok(Some(card_id(last)))
+    }
+
+    async fn card_count(&self) -> Result<u64> {
+        let rows = self.batch_session().await?.fetch_all(sqlx::query("SELECT count(*) FROM cards")).await?;
+        Ok(rows.first().map_or(Ok(0), |row| get_count(row, "count"))?)
+    }
+
+    async fn search(&self, request: &SearchRequest, page: &PageRequest) -> Result<Page<SearchHit>> {
+        let nothing = Page { items: Vec::new(), next: None };
+        let Some(query) = SearchQuery::parse(&request.text) else {
+            return Ok(nothing);
+        };
+        let mut session = self.session().await?;
+        let similar = page.after.as_ref().is_some_and(|after| after.id.starts_with(SIMILAR));
+        if !similar {
+            let found = search(&mut session, &query, None, request, page).await?;
+            if !found.items.is_empty() || page.after.is_some() {
+                return Ok(found);
+            }
+        }
+        match near(&mut session, &query, request.reader.as_ref()).await? {
+            near if near.is_empty() => Ok(nothing),
+            near => search(&mut session, &query, Some(&near), request, page).await,
+        }
+    }
+}
+
+async fn index(session: &mut Session, events: &[RecordedEvent]) -> Result<usize, Failure> {
+    if events.is_empty() {
+        return Ok(0);
+    }
+    session.begin().await?;
+    let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+    let taken: std::collections::BTreeSet<EventId> = take(session, Queue::Search, &ids).await?.into_iter().collect();
+    let ours = events.iter().filter(|event| taken.contains(&event.id));
+    let mut cards: Vec<Uuid> = ours.filter_map(|event| event.event.card_id()).map(|id| uuid(id.ulid())).collect();
+    cards.sort_unstable();
+    cards.dedup();
+    index_cards(session, &cards).await?;
+    session.commit().await?;
+    Ok(taken.len())
+}
+
+async fn search(
+    session: &mut Session,
+    query: &SearchQuery,
+    near: Option<&Near>,
+    request: &SearchRequest,
+    page: &PageRequest,
+) -> Result<Page<SearchHit>> {
+    let mark = if near.is_some() { SIMILAR.to_string() } else { String::new() };
+    let (key, digest) = match &page.after {
+        None => (None, None),
+        Some(after) => {
+            let digest = after.id.strip_prefix(&mark).and_then(from_hex).ok_or_else(no_cursor)?;
+            (Some(after.key), Some(digest))
+        }
+    };
+    let (asked, whole) = ts_query(query, near);
+    let query = sqlx::query(SEARCH)
+        .bind(asked)
+        .bind(whole)
+        .bind(request.reader.as_ref().map(UserId::as_str))
+        .bind(request.kind.map(|kind| kind.name()))
+        .bind(request.mine)
+        .bind(key)
+        .bind(digest)
+        .bind(page.limit.get() as i64 + 1)
+        .bind(signed(MAX_HIT_CARDS));
+    let rows = session.fetch_all(query).await?;
+    let hits = rows.iter().map(|row| read(row, &mark)).collect::<Result<Vec<_>, Failure>>()?;
+    let page = Page::cut(hits, page.limit, |(_, position)| position.clone());
+    Ok(page.map(|(hit, _)| hit))
+}
+
+/// Similar words for those that occur nowhere, the nearest first.
+async fn near(session: &mut Session, query: &SearchQuery, reader: Option<&UserId>) -> Result<Near, Failure> {
+    let words = query.required.iter().filter_map(|term| match term {
+        Term::Word { word, .. } if (4..=NEAR_CHARS).contains(&word.chars().count()) => Some(word.clone()),
+        _ => None,
+    });
+    let words: Vec<String> = words.collect();
+    if words.is_empty() {
+        return Ok(Near::new());
+    }
+    let query = sqlx::query(NEAR).bind(words).bind(reader.map(UserId::as_str));
+    let mut found: std::collections::BTreeMap<String, Vec<(usize, String)>> = std::collections::BTreeMap::new();
+    for row in session.fetch_all(query).await? {
+        let (asked, word): (String, String) = (get(&row, "asked")?, get(&row, "word")?);
+        if let Some(distance) = is_near(&asked, &word) {
+            found.entry(asked).or_default().push((distance, word));
+        }
+    }
+    let nearest = |mut words: Vec<(usize, String)>| {
+        words.sort_unstable();
+        words.into_iter().take(MAX_NEAR_WORDS).map(|(_, word)| word).collect()
+    };
+    Ok(found.into_iter().map(|(asked, words)| (asked, nearest(words))).collect())
+}
+
+fn read(row: &PgRow, mark: &str) -> Result<(SearchHit, Position), Failure> {
+    let score: i64 = get(row, "score")?;
+    let digest: Vec<u8> = get(row, "url_digest")?;
+    let cards: Vec<Uuid> = get(row, "ids")?;
+    let hit = SearchHit {
+        url: get(row, "url")?,
+        title: get(row, "title")?,
+        description: get(row, "description")?,
+        kind: get_kind(row)?,
+        card_ids: cards.into_iter().map(card_id).collect(),
+        rank: score as f32 / 1e9,
+    };
+    Ok((hit, Position { key: score, id: format!("{mark}{}", to_hex(&digest)) }))
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_survive_a_cursor() {
+        let digest: Vec<u8> = (0..32).collect();
+        assert_eq!(from_hex(&to_hex(&digest)), Some(digest));
+        for bad in ["", "zz", &"g".repeat(64), &"ü".repeat(32)] {
+            assert_eq!(from_hex(bad), None, "{bad:?}");
+        }
+    }
+}

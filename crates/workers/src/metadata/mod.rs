@@ -1,0 +1,148 @@
+//! Fetches what pages say about themselves, as jobs of their own: neither a save nor an event waits for a page.
+//!
+//! What is not done survives in the store: a worker that dies leaves leases that run out.
+
+mod address;
+mod fetch;
+mod parse;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cardwire_domain::metadata::{FetchFailure, FetchJob, FetchPolicy, PageRepository};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+pub use address::{AddressPolicy, Refusal, is_public};
+pub use fetch::{FetchLimits, Lookup, PageFetcher, system_lookup};
+
+/// How much is fetched at once, and how often the store is asked for more.
+#[derive(Clone, Copy, Debug)]
+pub struct MetadataSettings {
+    pub at_once: usize,
+    /// Of one host, so that a slow one does not take every place.
+    pub at_once_per_host: usize,
+    /// Between looks for due pages while there are none.
+    pub poll: Duration,
+    /// After an error of the store.
+    pub pause: Duration,
+    pub policy: FetchPolicy,
+}
+
+impl Default for MetadataSettings {
+    fn default() -> Self {
+        Self {
+            at_once: 32,
+            at_once_per_host: 2,
+            poll: Duration::from_secs(1),
+            pause: Duration::from_secs(2),
+            policy: FetchPolicy::default(),
+        }
+    }
+}
+
+/// Leases due pages, fetches them and stores what came of it.
+pub struct MetadataLoop {
+    pages: Arc<dyn PageRepository>,
+    fetcher: PageFetcher,
+    settings: MetadataSettings,
+}
+
+impl MetadataLoop {
+    pub fn new(pages: Arc<dyn PageRepository>, fetcher: PageFetcher, settings: MetadataSettings) -> Self {
+        Self { pages, fetcher, settings }
+    }
+
+    /// Until `stop`; what is being fetched then is finished, which takes no longer than one fetch. If the future is dropped, the leases
+    /// run out and somebody else fetches those pages.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut running: JoinSet<()> = JoinSet::new();
+        let mut hosts: BTreeMap<tokio::task::Id, String> = BTreeMap::new();
+        while !stop.is_cancelled() {
+            let wait = match self.lease(running.len(), &hosts).await {
+                Ok(jobs) => {
+                    let idle = jobs.is_empty();
+                    for job in jobs {
+                        let host = job.host.clone();
+                        hosts.insert(running.spawn(self.work(job)).id(), host);
+                    }
+                    if idle { self.settings.poll } else { Duration::ZERO }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "pages to fetch could not be read");
+                    self.settings.pause
+                }
+            };
+            if wait.is_zero() && running.len() < self.settings.at_once {
+                continue;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(wait.max(Duration::from_millis(10))), if running.len() < self.settings.at_once => {}
+                Some(ended) = running.join_next_with_id() => forget(&mut hosts, ended),
+            }
+        }
+        while let Some(ended) = running.join_next_with_id().await {
+            forget(&mut hosts, ended);
+        }
+    }
+
+    async fn lease(
+        &self,
+        running: usize,
+        hosts: &BTreeMap<tokio::task::Id, String>,
+    ) -> cardwire_domain::Result<Vec<FetchJob>> {
+        let free = self.settings.at_once.saturating_sub(running);
+        if free == 0 {
+            return Ok(Vec::new());
+        }
+        let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+        for host in hosts.values() {
+            *counts.entry(host).or_default() += 1;
+        }
+        let full = counts.into_iter().filter(|(_, count)| *count >= self.settings.at_once_per_host);
+        let busy: Vec<String> = full.map(|(host, _)| host.clone()).collect();
+        self.pages.lease_fetches(free, &busy, &self.settings.policy).await
+    }
+
+    fn work(&self, job: FetchJob) -> impl Future<Output = ()> + Send + 'static {
+        let (pages, fetcher, policy) = (self.pages.clone(), self.fetcher.clone(), self.settings.policy);
+        async move {
+            let outcome = if job.tries > policy.attempts {
+                // It never came back, not even with an error.
+                let reason = format!("whoever fetched it was lost in each of {} attempts", policy.attempts);
+                Err(FetchFailure { reason, retryable: false })
+            } else {
+                fetcher.fetch(&job.url).await
+            };
+            let told = if outcome.is_ok() { "ready" } else { "failed" };
+            metrics::counter!("cardwire_page_fetches_total", "outcome" => told).increment(1);
+            if let Err(failure) = &outcome {
+                tracing::info!(url = job.url, reason = failure.reason, retryable = failure.retryable, "page not fetched");
+            }
+            match pages.finish_fetch(&job, &outcome, &policy).await {
+                Ok(true) => {}
+                Ok(false) => tracing::debug!(url = job.url, "somebody else fetches this page now"),
+                Err(error) => tracing::warn!(%error, url = job.url, "the fetched page could not be stored; it is fetched again"),
+            }
+        }
+    }
+}
+
+/// A fetch that panicked is over as well: its lease runs out.
+fn forget(
+    hosts: &mut BTreeMap<tokio::task::Id, String>,
+    ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>,
+) {
+    match ended {
+        Ok((id, ())) => {
+            hosts.remove(&id);
+        }
+        Err(error) => {
+            tracing::error!(%error, "a fetch panicked");
+            hosts.remove(&error.id());
+        }
+    }
+}
