@@ -254,7 +254,8 @@ impl Adapters {
     /// When TLS cannot be set up.
     pub fn metadata(&self, settings: &Settings) -> anyhow::Result<MetadataLoop> {
         let policy = AddressPolicy { allow_private: settings.metadata_allow_private_hosts, ..AddressPolicy::default() };
-        let fetcher = PageFetcher::new(policy, FetchLimits::default(), system_lookup()).context("setting up fetches")?;
+        let fetcher =
+            PageFetcher::new(policy, FetchLimits::default(), system_lookup()).context("setting up fetches")?;
         Ok(MetadataLoop::new(self.pages.clone(), fetcher, MetadataSettings::default()))
     }
 

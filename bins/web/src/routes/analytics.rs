@@ -127,14 +127,13 @@ pub async fn summary(state: Data<AppState>, _: Reader, mut params: Params) -> Re
     let days = days(&mut params)?;
     params.finish()?;
     let by_kind = state.analytics.by_kind(days).await?;
-    let by_type = by_kind.into_iter().map(|c| TypeBody { r#type: c.kind.map(PageKind::name), saves: c.saves }).collect();
+    let by_type =
+        by_kind.into_iter().map(|c| TypeBody { r#type: c.kind.map(PageKind::name), saves: c.saves }).collect();
     let by_domain = state.analytics.top_domains(days, SHOWN_DOMAINS).await?.into_iter().map(Into::into).collect();
     let trend = Trend::of(state.analytics.weeks(SHOWN_WEEKS).await?);
     let days: Vec<DayBody> = state.analytics.summary(days).await?.into_iter().map(Into::into).collect();
-    let totals = Totals {
-        saves: days.iter().map(|day| day.saves).sum(),
-        new_cards: days.iter().map(|day| day.new_cards).sum(),
-    };
+    let totals =
+        Totals { saves: days.iter().map(|day| day.saves).sum(), new_cards: days.iter().map(|day| day.new_cards).sum() };
     Ok(HttpResponse::Ok().json(Summary { days, totals, by_type, by_domain, trend }))
 }
 

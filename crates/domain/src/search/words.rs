@@ -7,16 +7,19 @@ const WORD_CHARS: usize = 200;
 pub fn tokens(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|token| !token.is_empty())
-        .map(|token| token.chars().take(WORD_CHARS).flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).collect())
+        .map(|token| {
+            token.chars().take(WORD_CHARS).flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).collect()
+        })
         .filter(|token: &String| !token.is_empty())
 }
 
 /// Whether a typing error makes one of the other: one letter wrong, missing, too many, or two swapped; two such errors in words of
-/// eight letters and more. Words of less than four letters are near nothing.
+/// eight letters and more. Words of less than four letters, and those with digits, are near nothing.
 pub fn is_near(word: &str, other: &str) -> Option<usize> {
     let (word, other): (Vec<char>, Vec<char>) = (word.chars().collect(), other.chars().collect());
     let allowed = match word.len() {
         0..4 => return None,
+        _ if word.iter().any(|c| c.is_numeric()) => return None,
         4..8 => 1,
         _ => 2,
     };
@@ -72,5 +75,6 @@ mod tests {
         check("ownershpi", "ownership", Some(1));
         check("onwershpi", "ownership", Some(2));
         check("onwershxx", "ownership", None);
+        check("2025", "2026", None);
     }
 }

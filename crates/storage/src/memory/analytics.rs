@@ -142,7 +142,9 @@ impl Analytics for InMemoryStore {
             *kinds.entry(kind).or_default() += saves;
         }
         let mut counts: Vec<KindCount> = kinds.into_iter().map(|(kind, saves)| KindCount { kind, saves }).collect();
-        counts.sort_by_key(|count| (count.kind.is_none(), std::cmp::Reverse(count.saves), count.kind.map(PageKind::name)));
+        counts.sort_by_key(|count| {
+            (count.kind.is_none(), std::cmp::Reverse(count.saves), count.kind.map(PageKind::name))
+        });
         Ok(counts)
     }
 

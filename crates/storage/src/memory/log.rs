@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use cardwire_domain::{DomainEvent, EventId, RecordedEvent};
 use cardwire_events::log::{RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST};
 use cardwire_events::{
-    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Message, Owed, Queue, QueueSettings, Result,
-    Verdict, routes,
+    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Message, Owed, Queue, QueueSettings,
+    Result, Verdict, routes,
 };
 use jiff::Timestamp;
 use ulid::Ulid;

@@ -90,8 +90,7 @@ impl PageRepository for InMemoryStore {
         let wait = match outcome {
             Ok(metadata) => {
                 page.tries = 0;
-                page.info =
-                    PageInfo { state: FetchState::Ready, metadata: metadata.clone(), fetched_at: Some(now) };
+                page.info = PageInfo { state: FetchState::Ready, metadata: metadata.clone(), fetched_at: Some(now) };
                 policy.refresh
             }
             Err(failure) => {

@@ -140,13 +140,7 @@ impl State {
         self.pages.metadata(normalised).and_then(|metadata| metadata.kind)
     }
 
-    fn find(
-        &self,
-        query: &SearchQuery,
-        near: &Near,
-        request: &SearchRequest,
-        page: &PageRequest,
-    ) -> Page<SearchHit> {
+    fn find(&self, query: &SearchQuery, near: &Near, request: &SearchRequest, page: &PageRequest) -> Page<SearchHit> {
         let reader = request.reader.as_ref();
         let mut by_url: BTreeMap<&str, Vec<(&CardId, &Document)>> = BTreeMap::new();
         for (id, document) in &self.index.documents {
@@ -155,9 +149,7 @@ impl State {
         let mut found: Vec<Found<'_>> = Vec::new();
         for (normalised, documents) in &by_url {
             let mine = documents.iter().find(|(_, document)| reader == Some(&document.owner));
-            if (request.mine && mine.is_none())
-                || (request.kind.is_some() && self.kind(normalised) != request.kind)
-            {
+            if (request.mine && mine.is_none()) || (request.kind.is_some() && self.kind(normalised) != request.kind) {
                 continue;
             }
             let mut fields = self.fields(normalised);

@@ -130,7 +130,9 @@ impl Analytics for PostgresStore {
     async fn top_urls(&self, days: u16, limit: usize) -> Result<Vec<TopUrl>> {
         let query = sqlx::query(TOP_URLS).bind(i32::from(days)).bind(signed(limit));
         let rows = self.session().await?.fetch_all(query).await?;
-        let top = |row: &PgRow| Ok(TopUrl { url: get(row, "url")?, title: get(row, "title")?, saves: get_count(row, "saves")? });
+        let top = |row: &PgRow| {
+            Ok(TopUrl { url: get(row, "url")?, title: get(row, "title")?, saves: get_count(row, "saves")? })
+        };
         Ok(rows.iter().map(top).collect::<Result<_, Failure>>()?)
     }
 
@@ -211,11 +213,7 @@ async fn add(session: &mut Session, events: &[&RecordedEvent]) -> Result<(), Fai
     Ok(())
 }
 
-async fn add_domains(
-    session: &mut Session,
-    times: &[jiff_sqlx::Timestamp],
-    cards: &[Uuid],
-) -> Result<(), Failure> {
+async fn add_domains(session: &mut Session, times: &[jiff_sqlx::Timestamp], cards: &[Uuid]) -> Result<(), Failure> {
     let sql = "SELECT id, url, normalised_url FROM cards WHERE id = ANY($1)";
     let mut domains: BTreeMap<Uuid, String> = BTreeMap::new();
     for row in session.fetch_all(sqlx::query(sql).bind(cards)).await? {

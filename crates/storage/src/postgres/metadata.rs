@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use cardwire_domain::Result;
-use cardwire_domain::metadata::{FetchFailure, FetchJob, FetchPolicy, FetchState, Metadata, PageInfo, PageKind, PageRepository};
+use cardwire_domain::metadata::{
+    FetchFailure, FetchJob, FetchPolicy, FetchState, Metadata, PageInfo, PageKind, PageRepository,
+};
 use cardwire_domain::url::CardUrl;
 use sqlx::postgres::PgRow;
 use ulid::Ulid;

@@ -85,7 +85,8 @@ pub async fn a_fetched_page_is_shown_and_found_by_its_words(stores: Stores) -> T
     for text in ["wheelbarrow", "carries", "gardeners", "ann", "garden wheelbarrows"] {
         assert_eq!(stores.found(text).await?, 1, "{text:?}");
     }
-    let own = SearchRequest { text: "pruning compared".into(), reader: Some(alice.clone()), ..SearchRequest::default() };
+    let own =
+        SearchRequest { text: "pruning compared".into(), reader: Some(alice.clone()), ..SearchRequest::default() };
     let hits = stores.search.search(&own, &page(10, None)).await?.items;
     assert_eq!(hits.len(), 1, "the note and the page together");
     assert_eq!((hits[0].title.clone(), hits[0].kind), (metadata.title.clone(), metadata.kind));

@@ -118,13 +118,52 @@ mod tests {
     fn addresses_that_are_not_public_are_refused_in_every_notation() {
         let policy = AddressPolicy::default();
         for host in [
-            "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001", "0", "0.0.0.0",
-            "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1", "100.127.255.255",
-            "192.0.0.8", "192.0.2.1", "192.88.99.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "240.0.0.1",
-            "255.255.255.255", "[::]", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::ffff:169.254.169.254]",
-            "[::127.0.0.1]", "[64:ff9b::127.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::1]", "[2002:7f00:1::1]", "[2001::1]",
-            "[2001:db8::1]", "[3fff::1]", "[fc00::1]", "[fd12:3456::1]", "[fe80::1]", "[fec0::1]", "[ff02::1]", "[100::1]",
-            "１２７.0.0.1", "①②⑦.0.0.1",
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0x7f.1",
+            "0177.0.0.1",
+            "017700000001",
+            "0",
+            "0.0.0.0",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.127.255.255",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.88.99.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "[::]",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[::ffff:169.254.169.254]",
+            "[::127.0.0.1]",
+            "[64:ff9b::127.0.0.1]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[64:ff9b:1::1]",
+            "[2002:7f00:1::1]",
+            "[2001::1]",
+            "[2001:db8::1]",
+            "[3fff::1]",
+            "[fc00::1]",
+            "[fd12:3456::1]",
+            "[fe80::1]",
+            "[fec0::1]",
+            "[ff02::1]",
+            "[100::1]",
+            "１２７.0.0.1",
+            "①②⑦.0.0.1",
         ] {
             let url = Url::parse(&format!("http://{host}/")).unwrap();
             assert!(matches!(policy.check_url(&url), Err(Refusal::Private(_))), "{host} became {url}");
@@ -134,10 +173,13 @@ mod tests {
     #[test]
     fn the_open_internet_is_asked_on_web_ports() {
         let policy = AddressPolicy::default();
-        for url in ["http://example.com", "https://93.184.215.14", "http://[2606:4700::1]/", "https://[64:ff9b::808:808]/"] {
+        for url in
+            ["http://example.com", "https://93.184.215.14", "http://[2606:4700::1]/", "https://[64:ff9b::808:808]/"]
+        {
             assert_eq!(policy.check_url(&Url::parse(url).unwrap()), Ok(()), "{url}");
         }
-        let check = |url: &str, expected| assert_eq!(policy.check_url(&Url::parse(url).unwrap()), Err(expected), "{url}");
+        let check =
+            |url: &str, expected| assert_eq!(policy.check_url(&Url::parse(url).unwrap()), Err(expected), "{url}");
         check("http://example.com:22/", Refusal::Port(22));
         check("https://example.com:8443/", Refusal::Port(8443));
         check("ftp://example.com/", Refusal::Scheme("ftp".into()));

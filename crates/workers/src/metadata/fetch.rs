@@ -105,7 +105,8 @@ impl PageFetcher {
         let mut url = Url::parse(url).map_err(|error| lasting(format!("no URL: {error}")))?;
         for _ in 0..=self.limits.redirects {
             self.policy.check_url(&url).map_err(|refusal| lasting(refusal.to_string()))?;
-            let request = self.client.get(url.clone()).header(ACCEPT, "text/html,application/xhtml+xml;q=0.9,*/*;q=0.5");
+            let request =
+                self.client.get(url.clone()).header(ACCEPT, "text/html,application/xhtml+xml;q=0.9,*/*;q=0.5");
             let response = request.send().await.map_err(|error| failed(&error))?;
             let status = response.status();
             if matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {

@@ -120,22 +120,26 @@ impl MetadataLoop {
             let told = if outcome.is_ok() { "ready" } else { "failed" };
             metrics::counter!("cardwire_page_fetches_total", "outcome" => told).increment(1);
             if let Err(failure) = &outcome {
-                tracing::info!(url = job.url, reason = failure.reason, retryable = failure.retryable, "page not fetched");
+                tracing::info!(
+                    url = job.url,
+                    reason = failure.reason,
+                    retryable = failure.retryable,
+                    "page not fetched"
+                );
             }
             match pages.finish_fetch(&job, &outcome, &policy).await {
                 Ok(true) => {}
                 Ok(false) => tracing::debug!(url = job.url, "somebody else fetches this page now"),
-                Err(error) => tracing::warn!(%error, url = job.url, "the fetched page could not be stored; it is fetched again"),
+                Err(error) => {
+                    tracing::warn!(%error, url = job.url, "the fetched page could not be stored; it is fetched again")
+                }
             }
         }
     }
 }
 
 /// A fetch that panicked is over as well: its lease runs out.
-fn forget(
-    hosts: &mut BTreeMap<tokio::task::Id, String>,
-    ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>,
-) {
+fn forget(hosts: &mut BTreeMap<tokio::task::Id, String>, ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
     match ended {
         Ok((id, ())) => {
             hosts.remove(&id);

@@ -34,7 +34,8 @@ pub(super) fn html(body: &[u8], content_type: &str, url: &Url) -> Metadata {
     for element in document.select(&selector("meta")).take(MAX_ELEMENTS) {
         let content = element.attr("content").map(str::trim).filter(|content| !content.is_empty());
         if let Some(content) = content {
-            for name in [element.attr("property"), element.attr("name"), element.attr("itemprop")].into_iter().flatten() {
+            for name in [element.attr("property"), element.attr("name"), element.attr("itemprop")].into_iter().flatten()
+            {
                 tags.add(name, content);
             }
         }
@@ -50,7 +51,10 @@ pub(super) fn html(body: &[u8], content_type: &str, url: &Url) -> Metadata {
         description: tags.first(&["og:description", "twitter:description", "description"]),
         image: image.or_else(linked).and_then(|image| url.join(&image).ok()).map(String::from),
         site_name: tags.first(&["og:site_name", "application-name"]),
-        author: tags.first(&["author", "article:author", "book:author"]).filter(|name| !name.starts_with("http")).or(described.author),
+        author: tags
+            .first(&["author", "article:author", "book:author"])
+            .filter(|name| !name.starts_with("http"))
+            .or(described.author),
         kind: tags.first(&["og:type"]).and_then(|kind| open_graph_kind(&kind)).or(described.kind),
         language: language.or_else(|| tags.first(&["og:locale"])).map(|tag| tag.replace('_', "-")),
     }
@@ -188,7 +192,10 @@ mod tests {
         let title = |body: &[u8], content_type: &str| read(body, content_type).title.unwrap_or_default();
         assert_eq!(title(b"<title>caf\xe9</title>", "text/html; charset=iso-8859-1"), "caf\u{e9}");
         assert_eq!(title(b"<meta charset=windows-1251><title>\xcf\xf0\xe8</title>", ""), "\u{41f}\u{440}\u{438}");
-        assert_eq!(title(b"<meta http-equiv=content-type content='text/html; charset=shift_jis'><title>\x93\xfa</title>", ""), "日");
+        assert_eq!(
+            title(b"<meta http-equiv=content-type content='text/html; charset=shift_jis'><title>\x93\xfa</title>", ""),
+            "日"
+        );
         assert_eq!(title("<title>ü</title>".as_bytes(), ""), "ü");
         assert_eq!(title(b"<title>\xfc</title>", ""), "ü");
         assert_eq!(title(b"\xff\xfe<\0t\0i\0t\0l\0e\0>\0a\0", ""), "a");

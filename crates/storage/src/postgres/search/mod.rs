@@ -18,8 +18,8 @@ use super::log::{signed, take};
 use super::metadata::get_kind;
 use super::pool::Session;
 use super::values::{card_id, get, get_count, no_cursor, uuid};
-pub(super) use index::index_page;
 use index::index_cards;
+pub(super) use index::index_page;
 use vector::{Near, ts_query};
 
 /// Words of the page: all found whole before found at the beginning of longer ones, then by where and how near to each other they are,

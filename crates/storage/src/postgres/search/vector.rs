@@ -98,10 +98,7 @@ mod tests {
         let query = SearchQuery::parse("own \"a b\" rsut -c -\"d e\" x.").unwrap();
         let near = Near::from([("rsut".to_owned(), vec!["rust".to_owned(), "rest".to_owned()])]);
         let (asked, whole) = ts_query(&query, Some(&near));
-        assert_eq!(
-            asked,
-            "('own':*) & ('a' <-> 'b') & ('rsut':* | 'rust' | 'rest') & ('x') & !'c' & !('d' <-> 'e')"
-        );
+        assert_eq!(asked, "('own':*) & ('a' <-> 'b') & ('rsut':* | 'rust' | 'rest') & ('x') & !'c' & !('d' <-> 'e')");
         assert_eq!(whole, "'own' & ('a' <-> 'b') & 'rsut' & 'x'");
     }
 }
