@@ -65,6 +65,7 @@ async fn nobody_reads_what_is_public_and_writes_nothing() {
         "/api/search?q=example",
         "/api/analytics/summary",
         "/api/analytics/top-urls",
+        "/api/analytics/top-domains",
         &format!("/api/collections/{collection}"),
         &format!("/api/cards/{card}"),
     ] {

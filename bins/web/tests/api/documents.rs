@@ -46,6 +46,7 @@ async fn the_document_lists_every_route_and_each_answers() {
         (Method::GET, "/api/search", "?q=example", none()),
         (Method::GET, "/api/analytics/summary", "?days=366", none()),
         (Method::GET, "/api/analytics/top-urls", "?days=1&limit=1", none()),
+        (Method::GET, "/api/analytics/top-domains", "?days=1&limit=1", none()),
         (Method::DELETE, "/api/cards/{card}/collections", "", json!({ "collectionIds": [collection] })),
         (Method::DELETE, "/api/cards/{card}/library", "", none()),
         (Method::DELETE, "/api/collections/{collection}", "", none()),
