@@ -34,9 +34,12 @@ CREATE TABLE search_pages (
     kind       text,
     -- How many libraries hold it.
     cards      bigint   NOT NULL,
+    -- log2(cards), so that it changes rarely: of very many hits, those that most people keep are ranked.
+    popularity smallint NOT NULL,
     -- Weights: A title, B site and author, C description, D URL. Lexemes are words as they are.
     words      tsvector NOT NULL
 ) WITH (fillfactor = 80);
+CREATE INDEX search_pages_popularity ON search_pages (popularity DESC, url_digest);
 CREATE INDEX search_pages_words ON search_pages USING gin (words) WITH (fastupdate = off);
 
 -- Every word that is indexed, for typing errors. owner_id is empty for words that everybody may find, else whose notes hold it.

@@ -51,8 +51,6 @@ impl PoolSettings {
             ("enable_hashjoin", "off".to_owned()),
             ("enable_mergejoin", "off".to_owned()),
             ("jit", "off".to_owned()),
-            // Two swapped letters of four leave one trigram of nine in common.
-            ("pg_trgm.similarity_threshold", "0.1".to_owned()),
         ]);
         PgPoolOptions::new()
             .max_connections(self.max_connections)

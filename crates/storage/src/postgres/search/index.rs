@@ -35,13 +35,14 @@ ON CONFLICT (card_id) DO UPDATE SET own_words = excluded.own_words";
 
 /// Counted, not added up, so that it cannot drift.
 const PUT_PAGES: &str = "\
-INSERT INTO search_pages (url_digest, kind, cards, words)
-SELECT n.url_digest, n.kind, k.cards, n.words::tsvector
+INSERT INTO search_pages (url_digest, kind, cards, popularity, words)
+SELECT n.url_digest, n.kind, k.cards, floor(log(2, k.cards)), n.words::tsvector
 FROM unnest($1::bytea[], $2::text[], $3::text[]) AS n(url_digest, kind, words)
 CROSS JOIN LATERAL (SELECT count(*) AS cards FROM search_documents d WHERE d.url_digest = n.url_digest) k
 WHERE k.cards > 0
 ORDER BY n.url_digest
-ON CONFLICT (url_digest) DO UPDATE SET kind = excluded.kind, cards = excluded.cards, words = excluded.words";
+ON CONFLICT (url_digest) DO UPDATE SET kind = excluded.kind, cards = excluded.cards,
+    popularity = excluded.popularity, words = excluded.words";
 
 const DROP_PAGES: &str = "\
 DELETE FROM search_pages p WHERE p.url_digest = ANY($1)

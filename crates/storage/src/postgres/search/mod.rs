@@ -23,15 +23,19 @@ pub(super) use index::index_page;
 use vector::{Near, ts_query};
 
 /// Words of the page: all found whole before found at the beginning of longer ones, then by where and how near to each other they are,
-/// then by how many people keep the URL. What only the reader's own note completes counts half.
+/// then by how many people keep the URL. What only the reader's own note completes counts half. Of very many pages, those that most
+/// people keep are ranked; a word that frequent says little by itself.
 const SEARCH: &str = "\
-WITH q AS (SELECT $1::tsquery AS asked, $2::tsquery AS whole), hits AS (
+WITH q AS (SELECT $1::tsquery AS asked, $2::tsquery AS whole), popular AS (
+    SELECT p.url_digest, p.words, p.cards FROM search_pages p
+    WHERE p.words @@ $1::tsquery AND ($4::text IS NULL OR p.kind = $4)
+      AND (NOT $5 OR EXISTS (SELECT 1 FROM search_documents d WHERE d.owner_id = $3 AND d.url_digest = p.url_digest))
+    ORDER BY p.popularity DESC, p.url_digest LIMIT $10
+), hits AS (
     SELECT p.url_digest,
            CASE WHEN p.words @@ q.whole THEN 1000000000 ELSE 0 END
            + (ts_rank('{0.1, 0.3, 0.5, 1.0}', p.words, q.asked) * 1e6)::bigint * 1000 + least(p.cards, 999) AS score
-    FROM q, search_pages p
-    WHERE p.words @@ q.asked AND ($4::text IS NULL OR p.kind = $4)
-      AND (NOT $5 OR EXISTS (SELECT 1 FROM search_documents d WHERE d.owner_id = $3 AND d.url_digest = p.url_digest))
+    FROM q, popular p
     UNION ALL
     SELECT d.url_digest,
            (ts_rank('{0.1, 0.3, 0.5, 1.0}', d.own_words, q.asked) * 5e5)::bigint * 1000 + least(p.cards, 999)
@@ -69,6 +73,8 @@ WHERE NOT EXISTS (
     WHERE s.word >= asked.word AND s.word < asked.word || U&'\\+10FFFF' AND s.owner_id IN ('', $2)
 )";
 
+/// How many pages are ranked.
+const MAX_RANKED: i64 = 2_000;
 /// Longer words are not looked up: the server measures the distance of up to 255 bytes.
 const NEAR_CHARS: usize = 50;
 /// Marks the cursor of a search for similar words.
@@ -152,6 +158,8 @@ async fn search(
             (Some(after.key), Some(digest))
         }
     };
+    // Few pages hold a phrase, but the server takes it for as frequent as its words: let it use their index.
+    let phrase = query.required.iter().any(|term| matches!(term, Term::Phrase(_)));
     let (asked, whole) = ts_query(query, near);
     let query = sqlx::query(SEARCH)
         .bind(asked)
@@ -162,7 +170,10 @@ async fn search(
         .bind(key)
         .bind(digest)
         .bind(page.limit.get() as i64 + 1)
-        .bind(signed(MAX_HIT_CARDS));
+        .bind(signed(MAX_HIT_CARDS))
+        .bind(if phrase { i64::from(u32::MAX) } else { MAX_RANKED })
+        // Planned for these words: how frequent they are decides where to look.
+        .persistent(false);
     let rows = session.fetch_all(query).await?;
     let hits = rows.iter().map(|row| read(row, &mark)).collect::<Result<Vec<_>, Failure>>()?;
     let page = Page::cut(hits, page.limit, |(_, position)| position.clone());
@@ -179,6 +190,17 @@ async fn near(session: &mut Session, query: &SearchQuery, reader: Option<&UserId
     if words.is_empty() {
         return Ok(Near::new());
     }
+    // A slip spoils up to four trigrams, whatever the word's length; the fewer are asked for, the more words are looked at.
+    let shortest = words.iter().map(|word| word.chars().count()).min().unwrap_or_default();
+    let threshold = if shortest < 6 {
+        "0.1"
+    } else if shortest < 8 {
+        "0.2"
+    } else {
+        "0.25"
+    };
+    let sql = "SELECT set_config('pg_trgm.similarity_threshold', $1, false)";
+    session.execute(sqlx::query(sql).bind(threshold)).await?;
     let query = sqlx::query(NEAR).bind(words).bind(reader.map(UserId::as_str));
     let mut found: std::collections::BTreeMap<String, Vec<(usize, String)>> = std::collections::BTreeMap::new();
     for row in session.fetch_all(query).await? {
