@@ -2,6 +2,9 @@
 //!
 //! `cargo run --release -p cardwire-storage --example search_figures [cards]`
 
+// The table is what it is for.
+#![allow(clippy::print_stdout)]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

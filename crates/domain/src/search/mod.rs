@@ -60,7 +60,7 @@ pub trait SearchIndex: Send + Sync {
 
     /// URLs in which every word occurs: best first, of equal ones the one that more people keep.
     ///
-    /// An index may rank only the 2,000 URLs that most people keep of those that match.
+    /// An index may rank only the 1,000 URLs that most people keep of those that match.
     ///
     /// When none is found, words of four letters and more that occur nowhere are taken for those that they are near
     /// ([`is_near`]).

@@ -74,7 +74,7 @@ WHERE NOT EXISTS (
 )";
 
 /// How many pages are ranked.
-const MAX_RANKED: i64 = 2_000;
+const MAX_RANKED: i64 = 1_000;
 /// Longer words are not looked up: the server measures the distance of up to 255 bytes.
 const NEAR_CHARS: usize = 50;
 /// Marks the cursor of a search for similar words.
