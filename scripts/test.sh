@@ -10,6 +10,7 @@ can_install() { command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n
 need() {
     local found=1
     case "$1" in
+        libfaketime) compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || found=0 ;;
         postgres) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || found=0 ;;
         *) command -v "$1" >/dev/null || found=0 ;;
     esac
@@ -27,6 +28,7 @@ need() {
 
 need postgres postgresql
 need redis-server redis-server
+need libfaketime libfaketime
 if ! cargo nextest --version >/dev/null 2>&1; then
     echo "installing cargo-nextest, which runs the tests"
     cargo install cargo-nextest --locked

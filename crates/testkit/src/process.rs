@@ -39,6 +39,25 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// Where Debian and others keep the library that makes a process's clock lie.
+pub const FAKETIME: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+];
+
+/// The environment of a process whose wall clock is off by `offset`, such as `+10s`. Its timers are right.
+///
+/// # Panics
+/// When libfaketime is not installed.
+pub fn faketime(offset: &str) -> BTreeMap<String, String> {
+    let library = FAKETIME.into_iter().find(|path| std::path::Path::new(path).exists());
+    let library = library.expect("libfaketime is missing: install the package libfaketime");
+    [("LD_PRELOAD", library), ("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
 impl Process {
     /// Starts a binary with this environment and no other setting, on free ports.
     pub fn start(name: &str, environment: &BTreeMap<String, String>) -> Self {

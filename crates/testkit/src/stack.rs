@@ -95,6 +95,15 @@ impl Stack {
         worker.process = Process::start(worker.name, &self.environment);
     }
 
+    /// As [`Self::kill_and_restart`], with more in the environment; returns when it is ready.
+    pub async fn restart_with(&mut self, worker: usize, more: &BTreeMap<String, String>) {
+        let worker = &mut self.workers[worker];
+        worker.process.kill();
+        let environment = self.environment.iter().chain(more).map(|(name, value)| (name.clone(), value.clone()));
+        worker.process = Process::start(worker.name, &environment.collect());
+        worker.process.ready().await;
+    }
+
     pub fn kill_web(&mut self) {
         self.web.kill();
     }
