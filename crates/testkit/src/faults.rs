@@ -310,7 +310,8 @@ impl Seam {
 
     async fn at<T, E, F, Fut>(&self, point: FaultPoint, call: F) -> Result<T, E>
     where
-        E: Away,
+        T: Send,
+        E: Away + Send,
         F: Fn() -> Fut,
         Fut: Future<Output = Result<T, E>> + Send,
     {
@@ -320,7 +321,8 @@ impl Seam {
     /// `counts`: the call will find something to do, so it is one at which faults may be planned.
     async fn at_if<T, E, F, Fut>(&self, point: FaultPoint, counts: bool, call: F) -> Result<T, E>
     where
-        E: Away,
+        T: Send,
+        E: Away + Send,
         F: Fn() -> Fut,
         Fut: Future<Output = Result<T, E>> + Send,
     {

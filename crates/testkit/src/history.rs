@@ -83,6 +83,16 @@ impl History {
     }
 }
 
+/// Every addition in the event log had its effect on the feed, once, and nothing is owed any more. Returns the number of activities.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub async fn check_feed(pool: &PgPool) -> anyhow::Result<usize> {
+    let owed: i64 = sqlx::query_scalar("SELECT count(*) FROM deliveries").fetch_one(pool).await?;
+    ensure!(owed == 0, "{owed} deliveries are left, dead letters among them");
+    check_activities(pool, &added_events(pool).await?).await
+}
+
 /// Every addition in the event log, by card and person.
 async fn added_events(pool: &PgPool) -> anyhow::Result<BTreeMap<Pair, Vec<Member>>> {
     let rows = sqlx::query(

@@ -340,6 +340,11 @@ impl InMemoryStore {
     pub async fn rejected_entries(&self) -> Vec<RejectedEntry> {
         self.lock().await.ledger.rejected.iter().cloned().collect()
     }
+
+    /// Every event that is kept, in the order in which they were accepted.
+    pub async fn events(&self) -> Vec<Envelope> {
+        self.lock().await.ledger.events.values().cloned().collect()
+    }
 }
 
 fn later(at: Timestamp, by: Duration) -> Timestamp {

@@ -129,12 +129,7 @@ impl EventLog for FaultyEventLog {
         self.seam.at(FaultPoint::UndoAttempt, || self.inner.undo_attempt(queue, id)).await
     }
 
-    async fn fail(
-        &self,
-        queue: Queue,
-        failures: &[Failure],
-        settings: &QueueSettings,
-    ) -> EventsResult<Vec<EventId>> {
+    async fn fail(&self, queue: Queue, failures: &[Failure], settings: &QueueSettings) -> EventsResult<Vec<EventId>> {
         self.seam.at(FaultPoint::Fail, || self.inner.fail(queue, failures, settings)).await
     }
 
@@ -319,12 +314,7 @@ impl SearchIndex for FaultySearch {
         self.seam.at(FaultPoint::Index, index).await
     }
 
-    async fn search(
-        &self,
-        text: &str,
-        reader: Option<&UserId>,
-        page: &PageRequest,
-    ) -> DomainResult<Page<SearchHit>> {
+    async fn search(&self, text: &str, reader: Option<&UserId>, page: &PageRequest) -> DomainResult<Page<SearchHit>> {
         self.seam.through(self.inner.search(text, reader, page)).await
     }
 }

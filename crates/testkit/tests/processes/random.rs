@@ -66,7 +66,7 @@ async fn survive(disaster: Disaster) {
     let mut random = Random(told("FAULT_SEED", 1));
     let mut stack = Stack::start(&Plan { feed_workers: 3, ..Plan::default() }).await;
     let (people, urls) = (20, keys / 20);
-    let pause = Duration::from_millis(seconds * 1_000 / urls as u64 / 2);
+    let pause = Duration::from_millis(seconds * 900 / urls as u64);
     let client = stack.client();
     let load = tokio::spawn(async move { save_all(&client, people, urls, pause).await });
     let started = Instant::now();
