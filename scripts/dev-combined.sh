@@ -43,8 +43,11 @@ trap 'exit 143' TERM
 start_local_postgres() {
     need postgres postgresql "set DATABASE_URL"
     # The user postgres may not be able to read our folder.
-    if [ "$(id -u)" = 0 ]; then pg_data="${CARDWIRE_DEV_DIR:-/var/tmp/cardwire-dev}/postgres"; else pg_data="$state/postgres"; fi
-    start_postgres "$pg_data"
+    local folder="$state/postgres"
+    if [ "$(id -u)" = 0 ]; then folder="${CARDWIRE_DEV_DIR:-/var/tmp/cardwire-dev}/postgres"; fi
+    start_postgres "$folder"
+    # Only now is it ours to stop: it does not start where another one runs.
+    pg_data=$folder
     local psql=("$(postgres_bin)/psql" -q -h 127.0.0.1 -p "$postgres_port" -U cardwire -d postgres -tAc)
     "${psql[@]}" "SELECT 1 FROM pg_database WHERE datname = 'cardwire'" | grep -q 1 || "${psql[@]}" "CREATE DATABASE cardwire"
     export DATABASE_URL="postgres://cardwire@127.0.0.1:$postgres_port/cardwire"

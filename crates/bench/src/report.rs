@@ -1,6 +1,5 @@
 //! What a scenario measured, and how it is printed.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -92,8 +91,20 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 const COLUMNS: [&str; 14] = [
-    "scenario", "events", "workers", "publish/s", "drain/s", "visible s", "activities", "p50 ms", "p99 ms", "p99.9 ms",
-    "rss MiB", "B/queued", "cpu us/event web+worker+redis+pg", "pgbench/s",
+    "scenario",
+    "events",
+    "workers",
+    "publish/s",
+    "drain/s",
+    "visible s",
+    "activities",
+    "p50 ms",
+    "p99 ms",
+    "p99.9 ms",
+    "rss MiB",
+    "B/queued",
+    "cpu us/event web+worker+redis+pg",
+    "pgbench/s",
 ];
 
 /// As text with columns of even width.
@@ -132,8 +143,7 @@ pub fn aligned(rows: &[Vec<String>]) -> String {
     for row in rows {
         for (column, cell) in row.iter().enumerate() {
             let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-            // Writing to a string cannot fail.
-            drop(write!(text, "{cell:width$}  "));
+            text.push_str(&format!("{cell:width$}  "));
         }
         text.truncate(text.trim_end().len());
         text.push('\n');

@@ -52,6 +52,11 @@ impl Servers {
         Ok(Self { postgres, redis_url, redis_aof })
     }
 
+    /// A new database with the schema.
+    pub async fn database(&self) -> anyhow::Result<Database> {
+        self.postgres.database().await
+    }
+
     /// # Errors
     /// Also when the Redis that was given holds something: scenarios need an empty one, and empty it.
     pub async fn ground(&self) -> anyhow::Result<Ground> {
@@ -68,7 +73,7 @@ impl Servers {
         ensure!(keys == 0, "the Redis at --redis-url holds {keys} keys; a throw-away one is needed");
         let mut redis = Redis { url, connection, pid: None, _own: own };
         redis.pid = redis.info("process_id").await?.parse().ok().filter(|pid| accounting::name(*pid).contains("redis"));
-        let database = self.postgres.database().await?;
+        let database = self.database().await?;
         let pool = PgPoolOptions::new().max_connections(2).connect(database.url()).await?;
         let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&pool).await?;
         let backend = u32::try_from(backend)?;
@@ -104,10 +109,6 @@ impl Ground {
 impl Redis {
     pub async fn used_memory(&self) -> anyhow::Result<u64> {
         Ok(self.info("used_memory").await?.parse()?)
-    }
-
-    pub fn port(&self) -> Option<u16> {
-        self.url.rsplit_once(':')?.1.split('/').next()?.parse().ok()
     }
 
     pub async fn rename(&self, from: &str, to: &str) -> anyhow::Result<()> {

@@ -169,7 +169,9 @@ impl EventLog for InMemoryStore {
         let now = self.now();
         for (queue, id) in published {
             let deliveries = state.ledger.deliveries(*queue);
-            if let Some(row) = deliveries.rows.get_mut(id).filter(|row| row.dead.is_none()) {
+            // A lease that ended meanwhile (the event failed, or was redriven) books nothing.
+            let leased = |row: &&mut Delivery| row.dead.is_none() && row.claimed_until.is_some();
+            if let Some(row) = deliveries.rows.get_mut(id).filter(leased) {
                 row.published_at = Some(now);
                 row.claimed_until = None;
                 deliveries.unpublished.remove(id);

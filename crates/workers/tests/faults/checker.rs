@@ -73,7 +73,7 @@ async fn check_activities(world: &World, events: &[RecordedEvent]) -> anyhow::Re
     let at_once: Vec<Activity> =
         members.iter().flat_map(|((card, actor), members)| regroup(*card, actor, &[], members).inserted).collect();
     let (found, wanted) = (sets(&activities), sets(&at_once));
-    ensure!(found == wanted, "activities are {found:#?} where the events make {wanted:#?}");
+    ensure!(found == wanted, "activities are {found:?} where the events make {wanted:?}");
     ensure!(activities.len() == at_once.len(), "{} activities instead of {}", activities.len(), at_once.len());
     let mut seen: BTreeSet<EventId> = BTreeSet::new();
     for member in activities.iter().flat_map(|activity| &activity.members) {

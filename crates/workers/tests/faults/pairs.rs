@@ -1,16 +1,17 @@
-//! Two faults in one run: a random sample, the same in each run, and a new one where a seed is given.
+//! Two faults in one run: a random sample, the same in each run.
+
+use std::time::Duration;
 
 use cardwire_testkit::faults::FaultAction::{
     CrashAfter, CrashBefore, DelayAfter, DelayBefore, FlushallAfter, FlushallBefore, FreezeAfter, FreezeBefore,
     LoseReply, RunTwice,
 };
 use cardwire_testkit::faults::{FaultPlan, FaultPoint};
-use std::time::Duration;
 
 use crate::enumerated::{PAST_THE_LEASE, check};
 use crate::world::Setup;
 
-const SAMPLES: usize = 400;
+const SAMPLES: usize = 120;
 
 /// A linear congruential generator (Knuth's MMIX): a sample that can be drawn again needs no more.
 struct Draw(u64);
@@ -37,7 +38,7 @@ impl Draw {
         FaultPlan {
             point: FaultPoint::EVERYDAY[self.below(FaultPoint::EVERYDAY.len())],
             action: actions[self.below(actions.len())],
-            occurrence: 1 + self.below(3),
+            occurrence: 1 + self.below(2),
         }
     }
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::checker;
 use crate::mutants::{self, Mutant};
 use crate::transport::Transport;
-use crate::workload::{self, Expected};
+use crate::workload;
 
 /// How long a client waits for an answer before it asks again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -86,7 +86,7 @@ pub fn run(plans: &[FaultPlan], setup: Setup) -> anyhow::Result<Passed> {
             let world = Arc::clone(&world);
             supervisors.spawn(async move { world.supervise(index).await });
         }
-        let expected = workload::run(&world).await;
+        let expected = workload::run(&world).await?;
         let settled_after = tokio::select! {
             settled = world.settled() => settled?,
             ended = supervisors.join_next() => anyhow::bail!("a process ended by itself: {ended:?}"),
@@ -171,13 +171,13 @@ impl World {
             let handler = mutants::handler(self.setup.mutant, queue, handler, &log);
             let worker = EventWorker::new(queue, QueueSettings::of(queue), subscriber, handler, Arc::clone(&log));
             let stopped = stop.clone();
-            tasks.spawn(async move { worker.run(stopped).await });
+            tasks.spawn(async move { worker.run(stopped).await.expect("in memory nothing is set up wrongly") });
         }
         tasks
     }
 
     /// Gives a command as a client does: without an answer it is given again, under the same key, to the other process.
-    pub async fn give<C: UseCase>(&self, by: &UserId, key: &str, command: C) -> C::Answer {
+    pub async fn give<C: UseCase>(&self, by: &UserId, key: &str, command: C) -> anyhow::Result<C::Answer> {
         for attempt in 0..40 {
             let key = mutants::key(self.setup.mutant, key, attempt);
             let idempotency = Some(Idempotency { key, fingerprint: "the same".into() });
@@ -185,16 +185,19 @@ impl World {
             let Running { process, store } = self.processes.lock()[attempt % PROCESSES].clone();
             let answer = tokio::select! {
                 answer = timeout(PATIENCE, execute(&*store, &request, &command)) => answer,
-                () = process.died() => continue,
+                () = process.died() => {
+                    sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
             };
             match answer {
-                Ok(Ok(answer)) => return answer,
+                Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(Error::Unavailable(_))) => sleep(Duration::from_secs(1)).await,
-                Ok(Err(error)) => panic!("{key:?} was refused: {error}", key = request.idempotency),
+                Ok(Err(error)) => anyhow::bail!("{:?} was refused: {error}", request.idempotency),
                 Err(_) => {}
             }
         }
-        panic!("{key} was never answered");
+        anyhow::bail!("{key} was never answered")
     }
 
     async fn settled(&self) -> anyhow::Result<Duration> {
@@ -208,7 +211,7 @@ impl World {
                 started.elapsed() < SETTLES_WITHIN,
                 "{owed} deliveries are still owed, or the transport is not empty"
             );
-            sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(250)).await;
         }
     }
 }
