@@ -103,7 +103,8 @@ pub async fn saga(
     let activities = check_feed(&ground.pool).await?;
     Ok(Figures {
         visible_s: Some(visible.as_secs_f64()),
-        visible_per_s: Some(per_s(count, visible.saturating_sub(WINDOW))),
+        // Full windows are written before their time.
+        visible_per_s: visible.checked_sub(WINDOW).filter(|rest| !rest.is_zero()).map(|rest| per_s(count, rest)),
         activities: Some(activities),
         ..figures(&filled, workers, drain, servers, used)
     })

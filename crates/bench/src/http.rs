@@ -70,7 +70,10 @@ fn complete(bytes: &[u8]) -> anyhow::Result<Option<(u16, &[u8])>> {
         bail!("an answer of {length} bytes");
     }
     let body = &bytes[end + 4..];
-    Ok((body.len() >= length).then_some((status.parse()?, &body[..length])))
+    Ok(match body.get(..length) {
+        Some(body) => Some((status.parse()?, body)),
+        None => None,
+    })
 }
 
 #[cfg(test)]

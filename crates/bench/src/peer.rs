@@ -106,7 +106,8 @@ pub fn comparison(cases: &[Case], ours: &[Figures], theirs: &[PeerFigures]) -> S
             ("p99 ms", own(|f| f.latency_ms.map(|latency| latency.p99)), None),
             ("rss MiB", own(|f| f.rss_mib), peer(|p| p.rss_mib, f64::min)),
             ("bytes/queued", own(|f| f.redis_bytes_per_queued_event), { peer(|p| p.bytes_per_queued_event, f64::min) }),
-            ("redis us/event", own(|f| Some(f.cpu_us_per_event.redis)), None),
+            ("redis ceiling/s", own(|f| f.redis_ceiling_per_s), None),
+            ("drain of that", own(|f| Some(f.drain_per_s? / f.redis_ceiling_per_s?)), None),
             ("share of pgbench", own(|f| f.of_pgbench), None),
         ];
         for (figure, own, peer) in lines {

@@ -146,11 +146,12 @@ impl EventWorker {
         let worker = self.clone();
         let keep = claim.clone();
         // Waiting for the others may take as long as a handler may, so the lease is kept meanwhile.
-        let keeper = tokio::spawn(async move { worker.keep_lease(&keep).await });
+        let mut keeper = JoinSet::new();
+        keeper.spawn(async move { worker.keep_lease(&keep).await });
         while let Some(done) = in_flight.join_next().await {
             resting |= unavailable(done);
         }
-        keeper.abort();
+        keeper.shutdown().await;
         let worker = self.clone();
         in_flight.spawn(async move { worker.run_batch(claim).await });
         while let Some(done) = in_flight.join_next().await {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, ensure};
 use cardwire_domain::activity::regroup;
-use cardwire_domain::analytics::Analytics as _;
 use cardwire_domain::feed::FeedRepository as _;
 use cardwire_domain::search::SearchIndex as _;
 use cardwire_domain::{
@@ -114,10 +113,10 @@ async fn check_counts(world: &World, events: &[RecordedEvent]) -> anyhow::Result
             curators.insert(actor_id);
         }
     }
-    let today = &world.store.summary(1).await?[0];
+    let today = &world.analytics.summary(1).await?[0];
     ensure!(today.saves == saves, "{} saves are counted instead of {saves}", today.saves);
     ensure!(today.active_curators == curators.len() as u64, "{today:?}, but {curators:?} saved");
-    let top: u64 = world.store.top_urls(1, 10).await?.iter().map(|url| url.saves).sum();
+    let top: u64 = world.analytics.top_urls(1, 10).await?.iter().map(|url| url.saves).sum();
     ensure!(top == saves, "the top URLs count {top} saves instead of {saves}");
     Ok(())
 }

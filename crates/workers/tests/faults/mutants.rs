@@ -1,16 +1,20 @@
 //! Defects that the checker must see. Each breaks one rule of the design, outside the code that keeps it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::RecordedEvent;
+use cardwire_domain::analytics::{Analytics, DayCounts, TopUrl};
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::{Claim, Depth, EventHandler, EventLog, EventSubscriber, Outcome, Queue};
 use cardwire_saga::store::Result as SagaResult;
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
-use cardwire_testkit::faults::FaultAction::{Away, CrashAfter, CrashBefore, FlushallAfter, FlushallBefore};
-use cardwire_testkit::faults::FaultPoint::{Accept, AddActivities, Index, Merge, Publish};
+use cardwire_testkit::faults::FaultAction::{
+    Away, CrashAfter, CrashBefore, FlushallAfter, FlushallBefore, LoseReply, RunTwice,
+};
+use cardwire_testkit::faults::FaultPoint::{Accept, AddActivities, Count, Index, Merge, Publish};
 use cardwire_testkit::faults::{FaultAction, FaultPlan, FaultPoint};
 
 use crate::world::{self, Setup};
@@ -28,6 +32,8 @@ pub enum Mutant {
     ForgetFirst,
     /// A handler that answers `Done` whatever happened.
     SwallowErrors,
+    /// Saves are counted whether or not they were still owed.
+    CountAlways,
     /// An event is taken off the ledger of search in a transaction before that of its effect.
     SettleFirst,
 }
@@ -59,6 +65,35 @@ pub fn handler(
         Mutant::SwallowErrors => Arc::new(SwallowErrors(inner)),
         Mutant::SettleFirst if queue == Queue::Search => Arc::new(SettleFirst { queue, inner, log: Arc::clone(log) }),
         _ => inner,
+    }
+}
+
+pub fn analytics(mutant: Mutant, inner: Arc<dyn Analytics>) -> Arc<dyn Analytics> {
+    if mutant == Mutant::CountAlways { Arc::new(CountAlways { inner, again: AtomicU64::new(0) }) } else { inner }
+}
+
+struct CountAlways {
+    inner: Arc<dyn Analytics>,
+    /// What the ledger would have kept from being counted.
+    again: AtomicU64,
+}
+
+#[async_trait]
+impl Analytics for CountAlways {
+    async fn count(&self, events: &[RecordedEvent]) -> cardwire_domain::Result<usize> {
+        let taken = self.inner.count(events).await?;
+        self.again.fetch_add((events.len() - taken) as u64, Ordering::Relaxed);
+        Ok(taken)
+    }
+
+    async fn summary(&self, days: u16) -> cardwire_domain::Result<Vec<DayCounts>> {
+        let mut counts = self.inner.summary(days).await?;
+        counts.iter_mut().for_each(|day| day.saves += self.again.load(Ordering::Relaxed));
+        Ok(counts)
+    }
+
+    async fn top_urls(&self, days: u16, limit: usize) -> cardwire_domain::Result<Vec<TopUrl>> {
+        self.inner.top_urls(days, limit).await
     }
 }
 
@@ -199,6 +234,14 @@ fn swallowed_errors_are_seen() {
 #[test]
 fn an_effect_outside_the_transaction_of_its_ledger_is_seen() {
     caught(Mutant::SettleFirst, true, Index, CrashBefore, "search does not know");
+}
+
+#[test]
+fn an_effect_that_does_not_ask_the_ledger_is_seen() {
+    // After a crash the worker asks the ledger itself, before it runs a suspect.
+    for action in [RunTwice, LoseReply] {
+        caught(Mutant::CountAlways, true, Count, action, "saves are counted instead of");
+    }
 }
 
 /// The transport's loss is the one thing that only the sweeper mends.

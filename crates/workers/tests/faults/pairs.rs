@@ -11,7 +11,7 @@ use cardwire_testkit::faults::{FaultPlan, FaultPoint};
 use crate::enumerated::{PAST_THE_LEASE, check};
 use crate::world::Setup;
 
-const SAMPLES: usize = 120;
+const SAMPLES: usize = 200;
 
 /// A linear congruential generator (Knuth's MMIX): a sample that can be drawn again needs no more.
 struct Draw(u64);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
+use cardwire_domain::analytics::Analytics;
 use cardwire_domain::store::Idempotency;
 use cardwire_domain::use_cases::{Request, UseCase, execute};
 use cardwire_domain::{Clock, Error, Store, UserId};
@@ -37,6 +38,7 @@ const PROCESSES: usize = 2;
 
 pub struct World {
     pub store: InMemoryStore,
+    pub analytics: Arc<dyn Analytics>,
     pub transport: Transport,
     pub faults: Arc<Faults>,
     wake: Wake,
@@ -108,7 +110,8 @@ impl World {
         let emptied = transport.clone();
         faults.on_flushall(move || emptied.flushall());
         let processes = Mutex::default();
-        let world = Self { store, transport, faults, wake, setup, processes };
+        let analytics = mutants::analytics(setup.mutant, Arc::new(store.clone()));
+        let world = Self { store, analytics, transport, faults, wake, setup, processes };
         let first = (0..PROCESSES).map(|_| world.process()).collect();
         *world.processes.lock() = first;
         world
@@ -142,8 +145,8 @@ impl World {
         let inner = Arc::new(self.store.clone());
         let log: Arc<dyn EventLog> = Arc::new(FaultyEventLog { seam: seam.clone(), inner: inner.clone() });
         let feed = Arc::new(FaultyFeed { seam: seam.clone(), inner: inner.clone() });
-        let index = Arc::new(FaultySearch { seam: seam.clone(), inner: inner.clone() });
-        let analytics = Arc::new(FaultyAnalytics { seam: seam.clone(), inner });
+        let index = Arc::new(FaultySearch { seam: seam.clone(), inner });
+        let analytics = Arc::new(FaultyAnalytics { seam: seam.clone(), inner: Arc::clone(&self.analytics) });
         let publisher = Arc::new(FaultyPublisher { seam: seam.clone(), inner: self.transport.publisher.clone() });
         let saga_store: Arc<dyn SagaStateStore> =
             Arc::new(FaultySagaStore { seam: seam.clone(), inner: self.transport.saga.clone() });
