@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -21,6 +22,7 @@ pub struct Process {
     name: String,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
     /// Of the web process.
     pub port: u16,
     pub metrics_port: u16,
@@ -82,9 +84,8 @@ impl Process {
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let log = Arc::default();
-        read(child.stdout.take(), &log);
-        read(child.stderr.take(), &log);
-        Self { name: name.to_owned(), child, log, port, metrics_port }
+        let readers = vec![read(child.stdout.take(), &log), read(child.stderr.take(), &log)];
+        Self { name: name.to_owned(), child, log, readers, port, metrics_port }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -123,6 +124,10 @@ impl Process {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                // Its last words may still be in the pipes.
+                for reader in self.readers.drain(..) {
+                    reader.join().expect("a reader does not panic");
+                }
                 return status;
             }
             assert!(Instant::now() < deadline, "{} does not end:\n{}", self.name, self.log());
@@ -162,11 +167,11 @@ pub async fn readyz(metrics_port: u16) -> Option<u16> {
     answer.ok().map(|answer| answer.status().as_u16())
 }
 
-fn read(pipe: Option<impl Read + Send + 'static>, log: &Arc<Mutex<Vec<String>>>) {
+fn read(pipe: Option<impl Read + Send + 'static>, log: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
     let (pipe, log) = (pipe.expect("the pipe was asked for"), Arc::clone(log));
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
-    });
+    })
 }

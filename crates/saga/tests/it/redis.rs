@@ -282,8 +282,12 @@ async fn a_window_and_a_lock_weigh_little() {
         redis.store.merge(batch).await.unwrap();
     }
     let merged = used();
-    let claimed = redis.claim_all().await;
-    assert_eq!(claimed.len(), KEYS + 1);
+    let mut claimed = 0;
+    while claimed <= KEYS {
+        let windows = redis.claim_all().await.len();
+        assert!(windows > 0, "{claimed} windows of {KEYS} could be claimed");
+        claimed += windows;
+    }
     let locked = used();
     let (window, lock) = ((merged - empty) / KEYS, locked.saturating_sub(merged) / KEYS);
     println!("a pending window of one event weighs {window} bytes, a lock {lock}");
