@@ -163,17 +163,8 @@ async fn a_hot_key_over_three_workers_is_one_activity_for_each_window() {
     stack.settled(Duration::from_secs(60)).await;
     let checked = stack.check(&history).await;
     assert_eq!(checked.events, 5_001);
-    let (mut waited, mut within) = (0, 0);
-    for worker in stack.workers.iter().filter(|worker| worker.name == "feed-worker") {
-        let url = format!("http://127.0.0.1:{}/metrics", worker.process.metrics_port);
-        let metrics = reqwest::get(url).await.unwrap().text().await.unwrap();
-        let value = |start: &str| -> u64 {
-            let line = metrics.lines().find(|line| line.starts_with(start));
-            line.and_then(|line| line.rsplit(' ').next()).map_or(0, |number| number.parse().unwrap())
-        };
-        waited += value("cardwire_event_age_seconds_count{queue=\"feeds\"}");
-        within += value("cardwire_event_age_seconds_bucket{queue=\"feeds\",le=\"1\"}");
-    }
+    let waited = of_feed_workers(&stack, "cardwire_event_age_seconds_count{queue=\"feeds\"}").await;
+    let within = of_feed_workers(&stack, "cardwire_event_age_seconds_bucket{queue=\"feeds\",le=\"1\"}").await;
     println!("{within} of {waited} events reached the saga within a second");
     assert!(waited >= 10_001, "each event of the feeds queue was handled: {waited}");
     assert_eq!(within, waited, "an event waited over a second");
@@ -206,4 +197,35 @@ async fn an_account_signs_up_saves_and_signs_out() {
     assert_eq!(feed["items"][0]["actor"]["handle"], "alice", "{feed}");
     assert_eq!(post("/api/users/logout", Some(token), json!({})).await.0, 204);
     assert_eq!(post(SAVE, Some(token), save).await.0, 401, "a token of a session that ended");
+}
+
+/// A metric, added up over the feed-workers.
+async fn of_feed_workers(stack: &Stack, metric: &str) -> u64 {
+    let mut sum = 0;
+    for worker in stack.workers.iter().filter(|worker| worker.name == "feed-worker") {
+        let url = format!("http://127.0.0.1:{}/metrics", worker.process.metrics_port);
+        let metrics = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let line = metrics.lines().find(|line| line.starts_with(metric));
+        sum += line.and_then(|line| line.rsplit(' ').next()).map_or(0, |number| number.parse::<u64>().unwrap());
+    }
+    sum
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_are_written_on_time_under_load() {
+    let stack = Stack::start(&Plan { feed_workers: 3, ..Plan::default() }).await;
+    let history = stack.client().load(20, 50, Duration::from_millis(100)).await;
+    stack.settled(Duration::from_secs(30)).await;
+    stack.check(&history).await;
+    let late = async |le: &str| {
+        let metric = match le {
+            "all" => "cardwire_saga_flush_lateness_seconds_count".to_owned(),
+            le => format!("cardwire_saga_flush_lateness_seconds_bucket{{le=\"{le}\"}}"),
+        };
+        of_feed_workers(&stack, &metric).await
+    };
+    let (all, tenth, second) = (late("all").await, late("0.1").await, late("1").await);
+    println!("of {all} windows, {tenth} were written at most 100 ms late, {second} at most 1 s");
+    assert!(all >= 1_000, "each window was flushed: {all}");
+    assert!(second * 100 >= all * 99, "the 99th percentile is over a second, also for a loaded machine");
 }
