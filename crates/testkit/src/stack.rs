@@ -122,7 +122,7 @@ impl Stack {
         self.workers[worker].process.signal(signal);
     }
 
-    /// A client of the web process; it goes on after the process is killed and started again elsewhere only by [`Client::moved`].
+    /// A client of the web process as it runs now: one that is started again listens elsewhere.
     pub fn client(&self) -> Client {
         Client { http: reqwest::Client::new(), base: self.web.url("") }
     }
