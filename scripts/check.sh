@@ -12,4 +12,4 @@ step bash -n scripts/*.sh
 if ! command -v cargo-deny >/dev/null; then
     step cargo install cargo-deny --version '^0.20' --locked
 fi
-step cargo deny --offline check licenses bans sources
+step cargo deny --locked check licenses bans sources

@@ -9,6 +9,7 @@
 # only what local servers stored stays, in .dev/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/servers.sh
 root=$PWD
 state="${CARDWIRE_DEV_DIR:-$root/.dev}"
 bin="${CARGO_TARGET_DIR:-$root/target}/debug"
@@ -17,21 +18,10 @@ feed_workers="${FEED_WORKERS:-1}"
 
 say() { printf '\033[1m%s\033[0m\n' "$*"; }
 die() { echo "$*" >&2; exit 1; }
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
-can_install() { command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; }
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-install() {
-    can_install || die "$1 is missing and cannot be installed from here. Install the package $2, or set $3."
-    say "installing $2"
-    as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$2" >/dev/null
-}
 
 pids=()          # what we started and must stop, in order
 compose_started=
 pg_data=
-pg_bin=
-pg_user=()
 stopping=
 stop_all() {
     [ -n "$stopping" ] && return
@@ -42,7 +32,7 @@ stop_all() {
     for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
     for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
     [ -n "$redis_pid" ] && { kill -TERM "$redis_pid" 2>/dev/null || true; wait "$redis_pid" 2>/dev/null || true; }
-    [ -n "$pg_data" ] && "${pg_user[@]}" "$pg_bin/pg_ctl" -D "$pg_data" -m fast -w stop >/dev/null 2>&1 || true
+    [ -n "$pg_data" ] && stop_postgres "$pg_data"
     [ -n "$compose_started" ] && docker compose -f docker/compose.yaml stop >/dev/null 2>&1 || true
 }
 redis_pid=
@@ -50,39 +40,22 @@ trap stop_all EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-start_postgres() {
-    pg_bin=$(dirname "$(compgen -G '/usr/lib/postgresql/*/bin/postgres' | sort -V | tail -1 || command -v postgres || true)")
-    if [ ! -x "$pg_bin/postgres" ]; then
-        install postgres postgresql DATABASE_URL
-        pg_bin=$(dirname "$(compgen -G '/usr/lib/postgresql/*/bin/postgres' | sort -V | tail -1)")
-    fi
-    local data="$state/postgres" port
-    if [ "$(id -u)" = 0 ]; then
-        # PostgreSQL refuses to run as root, and its user may not be able to read our folder.
-        data="${CARDWIRE_DEV_DIR:-/var/tmp/cardwire-dev}/postgres"
-        mkdir -p "$data"
-        chown postgres "$data"
-        chmod 700 "$data"
-        pg_user=(runuser -u postgres --)
-    fi
-    mkdir -p "$data"
-    port=$(free_port)
-    if [ ! -f "$data/PG_VERSION" ]; then
-        (cd / && "${pg_user[@]}" "$pg_bin/initdb" -D "$data" -U cardwire -A trust --encoding=UTF8 --no-instructions >/dev/null)
-    fi
-    pg_data=$data
-    (cd / && "${pg_user[@]}" "$pg_bin/pg_ctl" -D "$data" -w -l "$data/server.log" \
-        -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=''" start >/dev/null) \
-        || die "PostgreSQL does not start: see $data/server.log"
-    export DATABASE_URL="postgres://cardwire@127.0.0.1:$port/cardwire"
-    "$pg_bin/psql" -q -h 127.0.0.1 -p "$port" -U cardwire -d postgres -tAc \
-        "SELECT 1 FROM pg_database WHERE datname = 'cardwire'" | grep -q 1 ||
-        "$pg_bin/createdb" -h 127.0.0.1 -p "$port" -U cardwire cardwire
-    say "PostgreSQL at $DATABASE_URL (data in $data)"
+start_local_postgres() {
+    need postgres postgresql "set DATABASE_URL"
+    # The user postgres may not be able to read our folder.
+    local folder="$state/postgres"
+    if [ "$(id -u)" = 0 ]; then folder="${CARDWIRE_DEV_DIR:-/var/tmp/cardwire-dev}/postgres"; fi
+    start_postgres "$folder"
+    # Only now is it ours to stop: it does not start where another one runs.
+    pg_data=$folder
+    local psql=("$(postgres_bin)/psql" -q -h 127.0.0.1 -p "$postgres_port" -U cardwire -d postgres -tAc)
+    "${psql[@]}" "SELECT 1 FROM pg_database WHERE datname = 'cardwire'" | grep -q 1 || "${psql[@]}" "CREATE DATABASE cardwire"
+    export DATABASE_URL="postgres://cardwire@127.0.0.1:$postgres_port/cardwire"
+    say "PostgreSQL at $DATABASE_URL (data in $pg_data)"
 }
 
 start_redis() {
-    command -v redis-server >/dev/null || install redis-server redis-server REDIS_URL
+    need redis-server redis-server "set REDIS_URL"
     local port
     port=$(free_port)
     mkdir -p "$state/redis"
@@ -106,7 +79,7 @@ start_services() {
         export DATABASE_URL=postgres://cardwire:cardwire@127.0.0.1:5432/cardwire REDIS_URL=redis://127.0.0.1:6379
         return
     fi
-    [ -n "${DATABASE_URL:-}" ] || start_postgres
+    [ -n "${DATABASE_URL:-}" ] || start_local_postgres
     [ -n "${REDIS_URL:-}" ] || start_redis
 }
 

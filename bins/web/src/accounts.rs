@@ -78,6 +78,8 @@ pub struct AccountSettings {
     pub refresh_for: Duration,
     /// Sign-ins tried for each handle and from each address; so many at once, then evenly over the minute.
     pub sign_ins_per_minute: NonZeroU32,
+    /// Accounts made from each address.
+    pub sign_ups_per_minute: NonZeroU32,
     /// How many passwords are hashed at once.
     pub hashing: usize,
     /// The header in which a proxy of ours says who connected to it, such as `Fly-Client-IP`. Only for a server that nobody
@@ -91,6 +93,7 @@ impl Default for AccountSettings {
             access_for: Duration::from_secs(3_600),
             refresh_for: Duration::from_secs(30 * 86_400),
             sign_ins_per_minute: NonZeroU32::new(10).expect("10 is not 0"),
+            sign_ups_per_minute: NonZeroU32::new(60).expect("60 is not 0"),
             hashing: available_parallelism().map_or(1, usize::from),
             address_header: None,
         }
@@ -111,6 +114,7 @@ pub struct Accounts {
     repository: Arc<dyn AccountRepository>,
     passwords: Passwords,
     attempts: Arc<Attempts>,
+    sign_ups: Arc<Attempts>,
     settings: AccountSettings,
 }
 
@@ -127,13 +131,21 @@ impl Accounts {
     ) -> Result<Self, Error> {
         let passwords = Passwords::new(scheme, settings.hashing)?;
         let attempts = Arc::new(Attempts::new(settings.sign_ins_per_minute));
-        Ok(Self { repository, passwords, attempts, settings })
+        let sign_ups = Arc::new(Attempts::new(settings.sign_ups_per_minute));
+        Ok(Self { repository, passwords, attempts, sign_ups, settings })
     }
 
     /// Dropped, the account is there or not.
-    pub async fn sign_up(&self, handle: &str, password: SecretString) -> Result<UserId, Error> {
+    pub async fn sign_up(
+        &self,
+        handle: &str,
+        password: SecretString,
+        address: Option<IpAddr>,
+    ) -> Result<UserId, Error> {
         let handle = Handle::parse(handle)?;
         check_password(password.expose_secret())?;
+        // Hashing is dear: nobody gets to keep the others from signing in.
+        self.sign_ups.admit(address, None).map_err(|retry_after| Error::TooMany { retry_after })?;
         let password_hash = self.passwords.hash(password).await?;
         let user = User { id: UserId::generate(), handle: handle.as_str().to_owned() };
         let id = user.id.clone();

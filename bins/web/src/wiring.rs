@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use actix_web::http::header::HeaderName;
 use async_trait::async_trait;
 use cardwire_domain::SystemClock;
 use cardwire_events::Queue;
-use cardwire_runtime::Settings;
 use cardwire_runtime::adapters::Adapters;
+use cardwire_runtime::{Settings, SettingsError};
 use cardwire_web::operations::{OperatedQueue, Operations};
 use cardwire_web::{
     AccountSettings, Accounts, AppState, Authenticator, Live, LiveSettings, MockAuthenticator, Readiness,
@@ -24,7 +25,11 @@ pub fn state(
     for queue in Queue::ALL {
         queues.push(OperatedQueue { queue, subscriber: adapters.subscriber(queue)?, settings: settings.queue(queue) });
     }
-    let accounts = Accounts::new(adapters.accounts.clone(), AccountSettings::default())?;
+    let address_header = settings.address_header.as_deref().map(HeaderName::try_from).transpose();
+    let address_header =
+        address_header.map_err(|_| SettingsError::value("APP__WEB__ADDRESS_HEADER", "must be the name of a header"))?;
+    let accounts =
+        Accounts::new(adapters.accounts.clone(), AccountSettings { address_header, ..AccountSettings::default() })?;
     let authenticator: Arc<dyn Authenticator> = if settings.use_mock_auth {
         Arc::new(MockAuthenticator)
     } else {

@@ -3,10 +3,10 @@
 //! It leases owed events in a short transaction of the log, publishes them, then books them as published. Wherever it
 //! dies, the lease runs out and another relay publishes again. No transaction is open while it publishes. Every process runs one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -79,69 +79,75 @@ impl Relay {
 
     /// Relays until `stop`. What is being published then is finished first.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut sweep = interval(self.settings.sweep_every);
-        let mut prune = interval(PRUNE_EVERY);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Upkeep may wait for a slow log; what is owed must not wait for it.
+        tokio::join!(self.carry(&stop), self.keep_up(&stop));
+    }
+
+    async fn carry(&self, stop: &CancellationToken) {
         let mut failing = false;
         while !stop.is_cancelled() {
-            let relayed = self.relay_all().await;
+            let relayed = self.relay_all(stop).await;
             self.note_health(&relayed, &mut failing);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.wake.rung(), if relayed.is_ok() => {}
                 () = tokio::time::sleep(self.settings.every) => {}
+            }
+        }
+    }
+
+    async fn keep_up(&self, stop: &CancellationToken) {
+        let mut sweep = interval(self.settings.sweep_every);
+        let mut prune = interval(PRUNE_EVERY);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
                 _ = sweep.tick() => self.sweep().await,
                 _ = prune.tick() => self.prune().await,
             }
         }
     }
 
-    /// Publishes everything that is owed and may be published now. Returns how many events.
-    pub async fn relay_all(&self) -> Result<usize> {
-        let mut relayed = 0;
-        loop {
-            let count = self.relay_once().await?;
-            relayed += count;
-            if count < self.settings.batch {
-                return Ok(relayed);
-            }
-        }
+    /// Publishes everything that is owed and may be published now, each queue for itself: one that is full or cannot be reached
+    /// holds up no other. Returns how many events, or the first thing that went wrong.
+    pub async fn relay_all(&self, stop: &CancellationToken) -> Result<usize> {
+        let queues = join_all(Queue::ALL.map(|queue| self.relay_queue(queue, stop))).await;
+        queues.into_iter().sum()
     }
 
-    async fn relay_once(&self) -> Result<usize> {
-        let mut open = Vec::new();
-        let mut room = usize::MAX;
-        for queue in Queue::ALL {
-            let left = self.settings.max_depth.saturating_sub(self.publisher.depth(queue).await?);
-            if left > 0 {
-                open.push(queue);
-                room = room.min(left);
+    async fn relay_queue(&self, queue: Queue, stop: &CancellationToken) -> Result<usize> {
+        let mut relayed = 0;
+        while !stop.is_cancelled() {
+            let room = self.settings.max_depth.saturating_sub(self.publisher.depth(queue).await?);
+            let limit = self.settings.batch.min(room);
+            if limit == 0 {
+                break;
+            }
+            let count = self.relay_batch(queue, limit).await?;
+            relayed += count;
+            if count < limit {
+                break;
             }
         }
-        if open.is_empty() {
+        Ok(relayed)
+    }
+
+    async fn relay_batch(&self, queue: Queue, limit: usize) -> Result<usize> {
+        let owed = self.log.lease(&[queue], limit).await?;
+        if owed.is_empty() {
             return Ok(0);
         }
-        let owed = self.log.lease(&open, self.settings.batch.min(room)).await?;
-        let count = owed.len();
-        let mut by_queue: BTreeMap<Queue, Vec<(String, String)>> = BTreeMap::new();
-        let mut booked = Vec::with_capacity(count);
-        for event in owed {
-            booked.push((event.queue, event.envelope.id));
-            let entry = event.envelope.to_entry();
-            by_queue.entry(event.queue).or_default().push((event.envelope.partitionkey, entry));
-        }
         let started = Instant::now();
-        for (queue, entries) in &by_queue {
-            self.publisher.publish(*queue, entries).await?;
-            metrics::counter!("cardwire_events_published_total", "queue" => queue.name())
-                .increment(entries.len() as u64);
-        }
-        if !booked.is_empty() {
-            self.log.mark_published(&booked).await?;
-            metrics::histogram!("cardwire_relay_publish_seconds").record(started.elapsed().as_secs_f64());
-        }
-        Ok(count)
+        let booked: Vec<_> = owed.iter().map(|event| (event.queue, event.envelope.id)).collect();
+        let entries: Vec<_> =
+            owed.into_iter().map(|event| (event.envelope.partitionkey.clone(), event.envelope.to_entry())).collect();
+        self.publisher.publish(queue, &entries).await?;
+        metrics::counter!("cardwire_events_published_total", "queue" => queue.name()).increment(entries.len() as u64);
+        self.log.mark_published(&booked).await?;
+        metrics::histogram!("cardwire_relay_publish_seconds").record(started.elapsed().as_secs_f64());
+        Ok(booked.len())
     }
 
     async fn sweep(&self) {

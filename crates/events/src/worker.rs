@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::error::{Error, Result};
 use crate::log::{DeadSelection, EventLog};
 use crate::port::{Claim, EventHandler, EventSubscriber};
 use crate::queue::{Queue, QueueSettings};
@@ -25,6 +26,8 @@ pub const RENEW_EVERY: Duration = Duration::from_secs(5);
 pub const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often expired leases are looked for.
 pub const RECLAIM_EVERY: Duration = Duration::from_secs(1);
+/// How often dead letters are looked for that nobody understood so far.
+const REDRIVE_EVERY: Duration = Duration::from_secs(60);
 /// The most entries claimed together.
 pub const BATCH: usize = 128;
 /// How long a worker rests when what it needs is away.
@@ -72,11 +75,25 @@ impl EventWorker {
     }
 
     /// Works until `stop`, then finishes what is in flight. If the future is dropped, leases run out and other workers take over.
-    pub async fn run(&self, stop: CancellationToken) {
-        let reclaiming = self.clone();
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] as soon as the queue says that it is not as this process is: going on could lose events.
+    pub async fn run(&self, stop: CancellationToken) -> Result<()> {
+        let keeping = self.clone();
         let mut background = JoinSet::new();
-        background.spawn(async move { reclaiming.reclaim_loop().await });
-        self.redrive_understood(&stop).await;
+        background.spawn(async move { keeping.keep_up().await });
+        let worked = tokio::select! {
+            worked = self.work_off(&stop) => worked,
+            Some(ended) = background.join_next() => Err(match ended {
+                Ok(error) => error,
+                Err(error) => Error::Corrupt("the worker's upkeep", error.to_string()),
+            }),
+        };
+        background.shutdown().await;
+        worked
+    }
+
+    async fn work_off(&self, stop: &CancellationToken) -> Result<()> {
         let mut in_flight: JoinSet<Finished> = JoinSet::new();
         let mut resting = false;
         while !stop.is_cancelled() {
@@ -114,12 +131,13 @@ impl EventWorker {
                             Ok(())
                         }
                     };
-                    resting |= self.queue_away(waited);
+                    resting |= self.queue_away(waited)?;
                 }
-                Err(error) => resting |= self.queue_away(Err(error)),
+                Err(error) => resting |= self.queue_away(Err(error))?,
             }
         }
         while in_flight.join_next().await.is_some() {}
+        Ok(())
     }
 
     /// A suspect may take the whole process down, so nothing else is in flight meanwhile.
@@ -128,11 +146,12 @@ impl EventWorker {
         let worker = self.clone();
         let keep = claim.clone();
         // Waiting for the others may take as long as a handler may, so the lease is kept meanwhile.
-        let keeper = tokio::spawn(async move { worker.keep_lease(&keep).await });
+        let mut keeper = JoinSet::new();
+        keeper.spawn(async move { worker.keep_lease(&keep).await });
         while let Some(done) = in_flight.join_next().await {
             resting |= unavailable(done);
         }
-        keeper.abort();
+        keeper.shutdown().await;
         let worker = self.clone();
         in_flight.spawn(async move { worker.run_batch(claim).await });
         while let Some(done) = in_flight.join_next().await {
@@ -141,44 +160,50 @@ impl EventWorker {
         resting
     }
 
-    async fn reclaim_loop(&self) {
-        let mut tick = interval(RECLAIM_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Looks for lost leases and for dead letters that are understood now, until dropped or misconfigured.
+    async fn keep_up(&self) -> Error {
+        let mut reclaim = interval(RECLAIM_EVERY);
+        let mut redrive = interval(REDRIVE_EVERY);
+        reclaim.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        redrive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tick.tick().await;
-            match self.subscriber.reclaim().await {
-                Ok(0) => {}
-                Ok(count) => {
-                    tracing::warn!(queue = %self.queue, count, "events of a lost worker are run again, one at a time")
-                }
-                Err(error) => tracing::debug!(queue = %self.queue, %error, "could not look for lost leases"),
+            tokio::select! {
+                _ = reclaim.tick() => match self.subscriber.reclaim().await {
+                    Ok(0) => {}
+                    Ok(count) => tracing::warn!(queue = %self.queue, count, "events of a lost worker are run again, one at a time"),
+                    Err(error @ Error::Misconfigured(..)) => return error,
+                    Err(error) => tracing::debug!(queue = %self.queue, %error, "could not look for lost leases"),
+                },
+                _ = redrive.tick() => self.redrive_understood().await,
             }
         }
     }
 
-    /// Dead letters that an older build did not understand get another chance with this one.
-    async fn redrive_understood(&self, stop: &CancellationToken) {
+    /// Dead letters that an older build did not understand get another chance with this one. Not only at the start: while a new build
+    /// is rolled out, workers of the old one go on making such dead letters.
+    async fn redrive_understood(&self) {
         let known = DeadSelection::NotUnderstood(crate::envelope::understood().map(str::to_owned).collect());
-        while !stop.is_cancelled() {
-            match self.log.redrive(self.queue, &known).await {
-                Ok(0) => return,
-                Ok(count) => {
-                    tracing::info!(queue = %self.queue, count, "dead letters that are understood now are redriven");
-                    return;
-                }
-                Err(error) => {
-                    tracing::warn!(queue = %self.queue, %error, "cannot reach the log yet");
-                    tokio::time::sleep(REST).await;
-                }
+        match self.log.redrive(self.queue, &known).await {
+            Ok(0) => {}
+            Ok(count) => {
+                tracing::info!(queue = %self.queue, count, "dead letters that are understood now are redriven")
+            }
+            Err(error) => {
+                tracing::warn!(queue = %self.queue, %error, "could not look for dead letters that are understood now")
             }
         }
     }
 
-    fn queue_away(&self, result: crate::Result<()>) -> bool {
-        if let Err(error) = &result {
-            tracing::warn!(queue = %self.queue, %error, "the queue cannot be reached");
+    /// Whether to rest; an error when resting would not help.
+    fn queue_away(&self, result: Result<()>) -> Result<bool> {
+        match result {
+            Ok(()) => Ok(false),
+            Err(error @ Error::Misconfigured(..)) => Err(error),
+            Err(error) => {
+                tracing::warn!(queue = %self.queue, %error, "the queue cannot be reached");
+                Ok(true)
+            }
         }
-        result.is_err()
     }
 
     pub(crate) fn count_processed(&self, count: usize) {
@@ -188,7 +213,7 @@ impl EventWorker {
 }
 
 /// A batch task never panics: the handler runs in a task of its own.
-fn unavailable(done: Result<Finished, tokio::task::JoinError>) -> bool {
+fn unavailable(done: std::result::Result<Finished, tokio::task::JoinError>) -> bool {
     match done {
         Ok(finished) => finished == Finished::Unavailable,
         Err(error) => {

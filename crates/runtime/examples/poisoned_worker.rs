@@ -42,14 +42,20 @@ async fn run(process: Process) -> anyhow::Result<()> {
     let (relay, flush) = (adapters.relay(settings), FlushLoop::new(adapters.saga.clone()));
     let mut tasks = JoinSet::new();
     let stopped = stop.clone();
-    tasks.spawn(async move { worker.run(stopped).await });
+    tasks.spawn(async move { Ok(worker.run(stopped).await?) });
     let stopped = stop.clone();
-    tasks.spawn(async move { relay.run(stopped).await });
+    tasks.spawn(async move {
+        relay.run(stopped).await;
+        anyhow::Ok(())
+    });
     let stopped = stop.clone();
-    tasks.spawn(async move { flush.run(stopped).await });
+    tasks.spawn(async move {
+        flush.run(stopped).await;
+        Ok(())
+    });
     process.readiness.serve();
     while let Some(ended) = tasks.join_next().await {
-        ended?;
+        ended??;
     }
     Ok(health.stop().await?)
 }

@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Relay, workers and flush loop, as tasks of this process.
 pub struct InMemoryEventWorkerProcess {
     adapters: Adapters,
-    tasks: JoinSet<()>,
+    tasks: JoinSet<anyhow::Result<()>>,
     stop: CancellationToken,
 }
 
@@ -37,17 +37,26 @@ impl InMemoryEventWorkerProcess {
         let mut tasks = JoinSet::new();
         let relay = adapters.relay(settings);
         let stopped = stop.clone();
-        tasks.spawn(async move { relay.run(stopped).await });
+        tasks.spawn(async move {
+            relay.run(stopped).await;
+            Ok(())
+        });
         let flush = FlushLoop::new(adapters.saga.clone());
         let stopped = stop.clone();
-        tasks.spawn(async move { flush.run(stopped).await });
+        tasks.spawn(async move {
+            flush.run(stopped).await;
+            Ok(())
+        });
         let metadata = adapters.metadata(settings)?;
         let stopped = stop.clone();
-        tasks.spawn(async move { metadata.run(stopped).await });
+        tasks.spawn(async move {
+            metadata.run(stopped).await;
+            Ok(())
+        });
         for queue in Queue::ALL {
             let worker = adapters.worker(queue, adapters.subscriber(queue)?, settings);
             let stopped = stop.clone();
-            tasks.spawn(async move { worker.run(stopped).await });
+            tasks.spawn(async move { Ok(worker.run(stopped).await?) });
         }
         Ok(Self { adapters: adapters.clone(), tasks, stop })
     }
@@ -59,7 +68,7 @@ impl InMemoryEventWorkerProcess {
         let finished = tokio::time::timeout(patience, self.work_off(&mut drained)).await;
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
-            ended?;
+            ended??;
         }
         match finished {
             Ok(result) => result?,

@@ -17,6 +17,11 @@ const METRICS: &[(&str, Kind, &str)] = &[
     ("cardwire_events_published_total", Counter, "Events that the relay put into queues, copies included, by queue"),
     ("cardwire_events_swept_total", Counter, "Published events that had no effect in time and are published again"),
     ("cardwire_relay_publish_seconds", Histogram, "One round of the relay: lease, publish, mark"),
+    (
+        "cardwire_event_age_seconds",
+        Histogram,
+        "From an event's acceptance to its handler, by the worker's clock, by queue",
+    ),
     ("cardwire_events_processed_total", Counter, "Events that a handler was done with, by queue"),
     ("cardwire_events_failed_total", Counter, "Events that failed when run alone, by queue"),
     ("cardwire_dead_letters_total", Counter, "Events that became dead letters, by queue"),

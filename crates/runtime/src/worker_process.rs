@@ -1,11 +1,10 @@
 //! A process that works off one queue.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use cardwire_domain::{Clock as _, SystemClock};
+use cardwire_domain::{Clock as _, Store, SystemClock};
 use cardwire_events::registry::{WorkerId, WorkerInfo};
 use cardwire_events::worker::Progress;
 use cardwire_events::{EventSubscriber, Queue};
@@ -44,10 +43,7 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
         Ok(())
     });
     let stopped = stop.clone();
-    tasks.spawn(async move {
-        worker.run(stopped).await;
-        Ok(())
-    });
+    tasks.spawn(async move { Ok(worker.run(stopped).await?) });
     if queue == Queue::Feeds {
         let (flush, stopped) = (FlushLoop::new(adapters.saga.clone()), stop.clone());
         tasks.spawn(async move {
@@ -63,9 +59,11 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
         });
     }
     let mut watching = JoinSet::new();
+    let worker = WorkerId::generate();
     let (beating, seen) = (adapters.clone(), progress.clone());
-    watching.spawn(async move { heartbeat(&beating, queue, &seen).await });
-    watching.spawn(async move { watch_progress(&adapters, subscriber, &progress).await });
+    watching.spawn(async move { heartbeat(&beating, worker, queue, &seen).await });
+    let store = adapters.store.clone();
+    watching.spawn(async move { watch_progress(&*store, &*subscriber, &progress).await });
     process.readiness.serve();
 
     loop {
@@ -82,14 +80,18 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
             Some(watched) = watching.join_next() => watched??,
         }
     }
+    watching.shutdown().await;
+    if let Err(error) = adapters.registry.leave(queue, worker).await {
+        tracing::debug!(%error, "could not say that this worker ends");
+    }
     health.stop().await.context("stopping the health server")
 }
 
 /// Tells the registry, until dropped, that this worker is alive.
-async fn heartbeat(adapters: &Adapters, queue: Queue, progress: &Progress) -> anyhow::Result<()> {
+async fn heartbeat(adapters: &Adapters, id: WorkerId, queue: Queue, progress: &Progress) -> anyhow::Result<()> {
     let now = SystemClock.now();
     let mut info = WorkerInfo {
-        id: WorkerId::generate(),
+        id,
         queue,
         host: host_name(),
         pid: std::process::id(),
@@ -111,8 +113,8 @@ async fn heartbeat(adapters: &Adapters, queue: Queue, progress: &Progress) -> an
 
 /// Fails when the worker is stuck.
 async fn watch_progress(
-    adapters: &Adapters,
-    subscriber: Arc<dyn EventSubscriber>,
+    store: &dyn Store,
+    subscriber: &dyn EventSubscriber,
     progress: &Progress,
 ) -> anyhow::Result<()> {
     let mut tick = interval(LOOK_EVERY);
@@ -126,7 +128,7 @@ async fn watch_progress(
             // Redis is away: nothing can move.
             Err(_) => true,
         };
-        if processed != last || idle || adapters.store.ping().await.is_err() {
+        if processed != last || idle || store.ping().await.is_err() {
             (last, moved) = (processed, Instant::now());
         } else if moved.elapsed() >= STUCK_AFTER {
             bail!("no progress for {} s although the queue is not empty", STUCK_AFTER.as_secs());
@@ -137,4 +139,44 @@ async fn watch_progress(
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cardwire_events::memory::{InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues};
+    use cardwire_events::{EventPublisher as _, Wake};
+    use cardwire_storage::memory::InMemoryStore;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_does_not_move_for_a_minute_with_work_to_do_ends() {
+        let queues = InMemoryQueues::default();
+        let subscriber = InMemoryEventSubscriber::new(&queues, Queue::Feeds);
+        let store = InMemoryStore::new(Arc::new(SystemClock), Wake::default());
+        let progress = Arc::new(Progress::default());
+        let watch = async |within_s| {
+            let watched = watch_progress(&store, &subscriber, &progress);
+            timeout(Duration::from_secs(within_s), watched).await
+        };
+        assert!(watch(600).await.is_err(), "an empty queue needs no progress");
+
+        let entry = [("key".to_owned(), "entry".to_owned())];
+        InMemoryEventPublisher::new(queues.clone()).publish(Queue::Feeds, &entry).await.unwrap();
+        let moves = progress.clone();
+        let moving = tokio::spawn(async move {
+            loop {
+                sleep(Duration::from_secs(50)).await;
+                moves.processed.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        assert!(watch(600).await.is_err(), "slow is not stuck");
+        moving.abort();
+
+        let error = watch(80).await.expect("it ends in time").unwrap_err();
+        assert_eq!(error.to_string(), "no progress for 60 s although the queue is not empty");
+    }
 }

@@ -1,6 +1,6 @@
-//! What every [`AccountRepository`] must do. [`account_suite!`](crate::account_suite) makes one test of each case.
+//! What every [`AccountRepository`] must do. [`account_suite!`](macro@crate::account_suite) makes one test of each case.
 //!
-//! ```ignore
+//! ```text
 //! async fn accounts() -> anyhow::Result<Accounts> { … }
 //! cardwire_testkit::account_suite!(accounts, (start_paused = true));
 //! ```

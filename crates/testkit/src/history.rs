@@ -83,6 +83,16 @@ impl History {
     }
 }
 
+/// Every addition in the event log had its effect on the feed, once, and nothing is owed any more. Returns the number of activities.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub async fn check_feed(pool: &PgPool) -> anyhow::Result<usize> {
+    let owed: i64 = sqlx::query_scalar("SELECT count(*) FROM deliveries").fetch_one(pool).await?;
+    ensure!(owed == 0, "{owed} deliveries are left, dead letters among them");
+    check_activities(pool, &added_events(pool).await?).await
+}
+
 /// Every addition in the event log, by card and person.
 async fn added_events(pool: &PgPool) -> anyhow::Result<BTreeMap<Pair, Vec<Member>>> {
     let rows = sqlx::query(
@@ -113,13 +123,21 @@ async fn check_activities(pool: &PgPool, events: &BTreeMap<Pair, Vec<Member>>) -
     let rows =
         sqlx::query("SELECT card_id, actor_id, event_ids, collection_ids FROM activities").fetch_all(pool).await?;
     let mut found: BTreeMap<Pair, BTreeSet<BTreeSet<EventId>>> = BTreeMap::new();
+    let mut unions: BTreeMap<Uuid, Option<Uuid>> = BTreeMap::new();
     let count = rows.len();
     for row in rows {
         let pair = (CardId::from_ulid(ulid(row.try_get("card_id")?)), UserId::parse(row.try_get("actor_id")?)?);
         let ids: Vec<Uuid> = row.try_get("event_ids")?;
+        let collections: Vec<Option<Uuid>> = row.try_get("collection_ids")?;
+        unions.extend(ids.iter().copied().zip(collections));
         let set: BTreeSet<EventId> = ids.iter().map(|id| EventId::from_ulid(ulid(*id))).collect();
         ensure!(set.len() == ids.len(), "an activity of {pair:?} has an event twice");
         ensure!(found.entry(pair.clone()).or_default().insert(set), "{pair:?} has the same activity twice");
+    }
+    for member in events.values().flatten() {
+        let expected = member.collection_id.map(|id| Uuid::from_u128(id.ulid().0));
+        let actual = unions.get(&Uuid::from_u128(member.event_id.ulid().0));
+        ensure!(actual == Some(&expected), "{member:?} is in the feed with collection {actual:?}");
     }
     for (pair, members) in events {
         let expected: BTreeSet<BTreeSet<EventId>> = regroup(pair.0, &pair.1, &[], members)

@@ -39,6 +39,8 @@ struct Server {
     /// Holds the data; removed at the end.
     folder: TempDir,
     port: u16,
+    /// As it comes: what it committed survives a power cut.
+    durable: bool,
     process: Option<Child>,
 }
 
@@ -58,6 +60,20 @@ impl Database {
 impl Postgres {
     /// A server of the test's own. Takes about a second. Call it in the test's own thread: the server ends with the thread.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_as(false)
+    }
+
+    /// As [`Self::start`], as durable as PostgreSQL is by default. For measurements.
+    pub fn start_durable() -> anyhow::Result<Self> {
+        Self::start_as(true)
+    }
+
+    /// Somebody else's server, by the URL of a database from which others can be created.
+    pub fn at(url: &str) -> Self {
+        Self { server: None, url: url.to_owned() }
+    }
+
+    fn start_as(durable: bool) -> anyhow::Result<Self> {
         let bin = binaries()?;
         let folder = tempfile::Builder::new().prefix("cardwire-pg-").tempdir()?;
         if let Some(user) = owner()? {
@@ -73,7 +89,7 @@ impl Postgres {
             .context("initdb does not run")?;
         ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
         let port = free_port();
-        let mut server = Server { bin, folder, port, process: None };
+        let mut server = Server { bin, folder, port, durable, process: None };
         server.run()?;
         Ok(Self { server: Some(server), url: format!("postgres://postgres@127.0.0.1:{port}/postgres") })
     }
@@ -81,7 +97,7 @@ impl Postgres {
     /// The server of `TEST_DATABASE_URL`, or one of the test's own. It must not be stopped.
     pub fn shared() -> anyhow::Result<Self> {
         match std::env::var("TEST_DATABASE_URL") {
-            Ok(url) => Ok(Self { server: None, url }),
+            Ok(url) => Ok(Self::at(&url)),
             Err(_) => Self::start(),
         }
     }
@@ -144,12 +160,14 @@ impl Server {
         ensure!(self.process.is_none(), "the server runs already");
         let log = fs::File::options().create(true).append(true).open(self.log())?;
         // fsync guards against power cuts, which no test makes.
+        let hasty = ["fsync=off", "full_page_writes=off", "max_wal_size=4GB", "checkpoint_timeout=30min"];
+        let hasty: &[&str] = if self.durable { &[] } else { &hasty };
         let child = as_owner(&self.bin.join("postgres"))?
             .arg("-D")
             .arg(self.folder.path().join("data"))
-            .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"])
-            .args(["-c", "full_page_writes=off", "-c", "max_connections=200", "-c", "shared_buffers=128MB"])
-            .args(["-c", "max_wal_size=4GB", "-c", "checkpoint_timeout=30min"])
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
+            .args(["-c", "max_connections=200", "-c", "shared_buffers=128MB"])
+            .args(hasty.iter().flat_map(|setting| ["-c", setting]))
             .arg("-p")
             .arg(self.port.to_string())
             .current_dir(self.folder.path())

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -22,6 +22,7 @@ pub struct Process {
     name: String,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
     /// Of the web process.
     pub port: u16,
     pub metrics_port: u16,
@@ -32,11 +33,32 @@ pub struct Process {
 /// # Panics
 /// When it was not built: `scripts/test.sh` builds all of them first.
 pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let folder = test.parent().and_then(|deps| deps.parent()).expect("tests are in target/<profile>/deps");
+    let own = std::env::current_exe().expect("a program knows its own path");
+    let folder = own.parent().expect("a program is in a folder");
+    // Tests are in target/<profile>/deps, binaries one folder up.
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let path = folder.join(name);
     assert!(path.is_file(), "{} is missing: run `cargo build --workspace --bins` first", path.display());
     path
+}
+
+/// Where Debian and others keep the library that makes a process's clock lie.
+pub const FAKETIME: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+];
+
+/// The environment of a process whose wall clock is off by `offset`, such as `+10s`. Its timers are right.
+///
+/// # Panics
+/// When libfaketime is not installed.
+pub fn faketime(offset: &str) -> BTreeMap<String, String> {
+    let library = FAKETIME.into_iter().find(|path| std::path::Path::new(path).exists());
+    let library = library.expect("libfaketime is missing: install the package libfaketime");
+    [("LD_PRELOAD", library), ("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 impl Process {
@@ -59,13 +81,11 @@ impl Process {
             .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let log = Arc::default();
-        read(child.stdout.take(), &log);
-        read(child.stderr.take(), &log);
-        Self { name: name.to_owned(), child, log, port, metrics_port }
+        let readers = vec![read(child.stdout.take(), &log), read(child.stderr.take(), &log)];
+        Self { name: name.to_owned(), child, log, readers, port, metrics_port }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -104,6 +124,10 @@ impl Process {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                // Its last words may still be in the pipes.
+                for reader in self.readers.drain(..) {
+                    reader.join().expect("a reader does not panic");
+                }
                 return status;
             }
             assert!(Instant::now() < deadline, "{} does not end:\n{}", self.name, self.log());
@@ -143,11 +167,11 @@ pub async fn readyz(metrics_port: u16) -> Option<u16> {
     answer.ok().map(|answer| answer.status().as_u16())
 }
 
-fn read(pipe: Option<impl Read + Send + 'static>, log: &Arc<Mutex<Vec<String>>>) {
+fn read(pipe: Option<impl Read + Send + 'static>, log: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
     let (pipe, log) = (pipe.expect("the pipe was asked for"), Arc::clone(log));
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
-    });
+    })
 }

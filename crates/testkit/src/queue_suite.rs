@@ -1,4 +1,4 @@
-//! What every queue must do, whatever it is made of. Use [`queue_suite!`](crate::queue_suite) in a test of the adapter.
+//! What every queue must do, whatever it is made of. Use [`queue_suite!`](macro@crate::queue_suite) in a test of the adapter.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What every [`SagaStateStore`] and the [`DistributedLock`] beside it must do. [`saga_suite!`](crate::saga_suite)
+//! What every [`SagaStateStore`] and the [`DistributedLock`] beside it must do. [`saga_suite!`](macro@crate::saga_suite)
 //! makes one test of each case.
 
 // Test code, although other crates call it.

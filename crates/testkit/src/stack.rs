@@ -95,6 +95,15 @@ impl Stack {
         worker.process = Process::start(worker.name, &self.environment);
     }
 
+    /// As [`Self::kill_and_restart`], with more in the environment; returns when it is ready.
+    pub async fn restart_with(&mut self, worker: usize, more: &BTreeMap<String, String>) {
+        let worker = &mut self.workers[worker];
+        worker.process.kill();
+        let environment = self.environment.iter().chain(more).map(|(name, value)| (name.clone(), value.clone()));
+        worker.process = Process::start(worker.name, &environment.collect());
+        worker.process.ready().await;
+    }
+
     pub fn kill_web(&mut self) {
         self.web.kill();
     }
@@ -113,7 +122,7 @@ impl Stack {
         self.workers[worker].process.signal(signal);
     }
 
-    /// A client of the web process; it goes on after the process is killed and started again elsewhere only by [`Client::moved`].
+    /// A client of the web process as it runs now: one that is started again listens elsewhere.
     pub fn client(&self) -> Client {
         Client { http: crate::net::http_client(), base: self.web.url("") }
     }

@@ -31,6 +31,9 @@ const BATCH: usize = 100;
 /// How long one look into the store may take.
 const LOOK: Duration = Duration::from_secs(10);
 /// How long a browser waits before it comes back.
+/// What a hint was about may be hidden for a moment, behind a transaction that began before it: look again that often, that soon.
+const LOOKS_AFTER_HINT: u32 = 5;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const RECONNECT_MS: u32 = 2_000;
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -81,6 +84,7 @@ pub async fn live(
         begun: false,
         sent_at: Instant::now(),
         failing: false,
+        look_soon: 0,
         _slot: Slot::taken(slot),
     };
     Ok(response.streaming(connection.into_stream()))
@@ -135,6 +139,8 @@ struct Connection {
     begun: bool,
     sent_at: Instant,
     failing: bool,
+    /// How many more looks follow each other quickly.
+    look_soon: u32,
     _slot: Slot,
 }
 
@@ -169,14 +175,18 @@ impl Connection {
                 return Some(": heartbeat\n\n".into());
             }
             if hinted && !self.failing {
+                // What the hint was about may still be hidden behind a transaction that is not over.
+                self.look_soon = LOOKS_AFTER_HINT;
                 continue;
             }
-            let wake = heartbeat.min(Instant::now() + self.settings.poll);
+            let pause = if self.look_soon > 0 && !self.failing { LOOK_AGAIN } else { self.settings.poll };
+            self.look_soon = self.look_soon.saturating_sub(1);
+            let wake = heartbeat.min(Instant::now() + pause.min(self.settings.poll));
             let failing = self.failing;
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return None,
-                () = hint.as_mut(), if !hinted && !failing => {}
+                () = hint.as_mut(), if !hinted && !failing => self.look_soon = LOOKS_AFTER_HINT,
                 () = sleep_until(wake) => {}
             }
         }

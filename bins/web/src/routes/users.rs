@@ -51,11 +51,13 @@ pub struct SignedUp {
 )]
 pub async fn sign_up(
     state: Data<AppState>,
+    request: HttpRequest,
     _: NoParams,
     body: JsonBody<HandleAndPassword>,
 ) -> Result<HttpResponse, Problem> {
     let HandleAndPassword { handle, password } = body.value;
-    let id = state.accounts.sign_up(&handle, password).await?;
+    let address = state.accounts.client_address(&request);
+    let id = state.accounts.sign_up(&handle, password, address).await?;
     Ok(HttpResponse::Created().json(SignedUp { id }))
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fred::types::Value;
+use tokio::sync::OnceCell;
 use ulid::Ulid;
 
 use super::bell::Bell;
@@ -36,7 +37,8 @@ struct Inner {
     /// Where the next claim looks first, so that partitions take turns.
     turn: AtomicU16,
     uncertain: Mutex<Vec<(u16, Ulid)>>,
-    bell: Bell,
+    /// Made by the first who waits: who only asks for the depth needs no connection for it.
+    bell: OnceCell<Bell>,
 }
 
 impl RedisEventSubscriber {
@@ -47,7 +49,6 @@ impl RedisEventSubscriber {
     /// `Misconfigured` when the connection's settings can never work.
     pub fn new(connection: Connection, queue: Queue, partitions: u16, lease: Duration) -> Result<Self> {
         let partitions = partitions.max(1);
-        let bell = Bell::new(&connection, (0..partitions).map(|partition| keys::bell(queue, partition)).collect())?;
         let inner = Inner {
             connection,
             queue,
@@ -56,7 +57,7 @@ impl RedisEventSubscriber {
             agreed: AtomicBool::new(false),
             turn: AtomicU16::new(0),
             uncertain: Mutex::default(),
-            bell,
+            bell: OnceCell::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -91,6 +92,11 @@ pub async fn agree(connection: &Connection, queue: Queue, partitions: u16) -> Re
 }
 
 impl Inner {
+    fn listen(&self) -> Result<Bell> {
+        let bells = (0..self.partitions).map(|partition| keys::bell(self.queue, partition)).collect();
+        Bell::new(&self.connection, bells)
+    }
+
     async fn claim_from(&self, partition: u16, max: usize) -> Result<Option<Claim>> {
         let ticket = Ticket::draw(&self.uncertain, partition);
         let batch = ticket.batch;
@@ -222,7 +228,8 @@ impl EventSubscriber for RedisEventSubscriber {
     }
 
     async fn wait(&self) -> Result<()> {
-        self.inner.bell.wait().await;
+        let bell = self.inner.bell.get_or_try_init(async || self.inner.listen()).await?;
+        bell.wait().await;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cardwire_domain::{EventId, RecordedEvent};
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -82,7 +83,12 @@ impl EventWorker {
                 }
             };
             match message.decode() {
-                Ok(event) => events.push(event),
+                Ok(event) => {
+                    let age = Timestamp::now().duration_since(event.occurred_at).as_secs_f64();
+                    metrics::histogram!("cardwire_event_age_seconds", "queue" => self.queue.name())
+                        .record(age.max(0.0));
+                    events.push(event);
+                }
                 Err(reason) => {
                     failures.push(Failure { event_id: message.id, error: reason.to_string(), verdict: Verdict::Reject })
                 }

@@ -39,6 +39,7 @@ impl Settings {
             ("APP__REDIS__PARTITIONS", self.redis.partitions.to_string()),
             ("APP__RELAY__MAX_DEPTH", self.relay_max_depth.to_string()),
             ("APP__SHUTDOWN__DEADLINE_S", self.shutdown_deadline.as_secs().to_string()),
+            ("APP__WEB__ADDRESS_HEADER", self.address_header.clone().unwrap_or_default()),
         ]);
         self.insert_topology(&mut values);
         for queue in Queue::ALL {

@@ -161,6 +161,8 @@ pub struct Settings {
     pub metadata_allow_private_hosts: bool,
     /// The mock user among them under mock authentication.
     pub admins: BTreeSet<UserId>,
+    /// Set by a proxy that clients cannot bypass; without one the peer's address counts.
+    pub address_header: Option<String>,
     feeds: QueueSettings,
     search: QueueSettings,
     analytics: QueueSettings,
@@ -264,6 +266,7 @@ impl Settings {
             log_format: log_format(layers.text("LOG_FORMAT"), terminal)?,
             log_filter: log_filter(layers.text("RUST_LOG").unwrap_or("info"))?,
             metadata_allow_private_hosts: layers.flag("METADATA_ALLOW_PRIVATE_HOSTS")?,
+            address_header: layers.text("APP__WEB__ADDRESS_HEADER").map(str::to_owned),
             admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,
             feeds: queue_settings(layers, Queue::Feeds)?,
             search: queue_settings(layers, Queue::Search)?,

@@ -65,6 +65,7 @@ pub const NAMES: &[Name] = &[
     plain("APP__REDIS__PARTITIONS", None, "partitions of each queue, alike in all processes; 1, in Cluster 8"),
     plain("APP__RELAY__MAX_DEPTH", Some("50000"), "entries in a queue above which the rest waits in PostgreSQL"),
     plain("APP__SHUTDOWN__DEADLINE_S", Some("25"), "how long work in flight may take after SIGTERM"),
+    plain("APP__WEB__ADDRESS_HEADER", None, "header in which a trusted proxy tells the client's address"),
 ];
 
 pub fn find(name: &str) -> Option<&'static Name> {

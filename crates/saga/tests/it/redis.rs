@@ -263,3 +263,34 @@ async fn a_redis_that_is_away_is_unavailable() {
     assert!(matches!(redis.store.claim_due(10).await, Err(Error::Unavailable(_))));
     assert!(matches!(redis.lock.acquire(&key("bob")).await, Err(Error::Unavailable(_))));
 }
+
+/// The figures of docs/RELIABILITY.md: what a window of one event and a lock weigh, keys included.
+#[tokio::test]
+async fn a_window_and_a_lock_weigh_little() {
+    const KEYS: usize = 1_000;
+    let redis = Redis::start(1, TIMING).await;
+    let used = || -> usize {
+        let memory = redis.server.command(&["INFO", "memory"]);
+        let line = memory.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+        line.trim().parse().unwrap()
+    };
+    let events: Vec<PendingEvent> = (0..KEYS).map(|n| event(&key(&format!("person{n}")))).collect();
+    // Scripts and connections weigh something once.
+    redis.store.merge(&[event(&key("first"))]).await.unwrap();
+    let empty = used();
+    for batch in events.chunks(100) {
+        redis.store.merge(batch).await.unwrap();
+    }
+    let merged = used();
+    let mut claimed = 0;
+    while claimed <= KEYS {
+        let windows = redis.claim_all().await.len();
+        assert!(windows > 0, "{claimed} windows of {KEYS} could be claimed");
+        claimed += windows;
+    }
+    let locked = used();
+    let (window, lock) = ((merged - empty) / KEYS, locked.saturating_sub(merged) / KEYS);
+    println!("a pending window of one event weighs {window} bytes, a lock {lock}");
+    assert!(window < 1_000, "{window} bytes for a window");
+    assert!(lock < 400, "{lock} bytes for a lock");
+}

@@ -145,6 +145,13 @@ impl State {
     }
 }
 
+impl InMemoryStore {
+    /// Every activity with all its members, shown or not, in no order.
+    pub async fn activities(&self) -> Vec<Activity> {
+        self.lock().await.feed.activities.values().cloned().collect()
+    }
+}
+
 fn lowest() -> ActivityId {
     ActivityId::from_ulid(Ulid::nil())
 }

@@ -185,7 +185,9 @@ impl EventLog for InMemoryStore {
         let now = self.now();
         for (queue, id) in published {
             let deliveries = state.ledger.deliveries(*queue);
-            if let Some(row) = deliveries.rows.get_mut(id).filter(|row| row.dead.is_none()) {
+            // A lease that ended meanwhile (the event failed, or was redriven) books nothing.
+            let leased = |row: &&mut Delivery| row.dead.is_none() && row.claimed_until.is_some();
+            if let Some(row) = deliveries.rows.get_mut(id).filter(leased) {
                 row.published_at = Some(now);
                 row.claimed_until = None;
                 deliveries.unpublished.remove(id);
@@ -358,6 +360,11 @@ impl InMemoryStore {
     /// The entries that were no events, oldest first: the last 1,000.
     pub async fn rejected_entries(&self) -> Vec<RejectedEntry> {
         self.lock().await.ledger.rejected.iter().cloned().collect()
+    }
+
+    /// Every event that is kept, in the order in which they were accepted.
+    pub async fn events(&self) -> Vec<Envelope> {
+        self.lock().await.ledger.events.values().cloned().collect()
     }
 }
 

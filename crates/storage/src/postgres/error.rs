@@ -66,9 +66,16 @@ impl Failure {
         }
     }
 
+    /// Class 42: syntax, undefined objects, missing privileges.
+    fn is_about_schema(&self) -> bool {
+        matches!(self, Self::Sqlx(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("42")))
+    }
+
     /// For transactions that bring about effects: their events stay owed, so whatever may pass is `Unavailable`.
     pub(super) fn of_effect(self) -> cardwire_domain::Error {
         match self.meaning() {
+            // A table that is missing or forbidden is nobody's payload: it passes when an operator has mended it.
+            Meaning::Corrupt if self.is_about_schema() => cardwire_domain::Error::Unavailable(self.to_string()),
             Meaning::Corrupt => cardwire_domain::Error::Corrupt(self.to_string()),
             Meaning::Stale | Meaning::Unavailable => cardwire_domain::Error::Unavailable(self.to_string()),
         }

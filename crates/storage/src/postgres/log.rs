@@ -254,10 +254,12 @@ impl EventLog for PostgresStore {
         session.execute(sqlx::query(MOVE_HORIZON).bind(keep_s)).await?;
         let pruned =
             in_portions(&mut session, || sqlx::query(PRUNE).bind(keep_s).bind(PORTION).bind(queue_names())).await?;
-        let answers = "DELETE FROM idempotency_keys WHERE created_at <= now() - make_interval(hours => $1)";
-        session.execute(sqlx::query(answers).bind(KEEP_ANSWERS_HOURS)).await?;
-        let entries = "DELETE FROM rejected_entries WHERE at < now() - make_interval(secs => $1)";
-        session.execute(sqlx::query(entries).bind(keep_s)).await?;
+        let answers = "DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY( \
+                       SELECT ctid FROM idempotency_keys WHERE created_at <= now() - make_interval(hours => $1) LIMIT $2))";
+        in_portions(&mut session, || sqlx::query(answers).bind(KEEP_ANSWERS_HOURS).bind(PORTION)).await?;
+        let entries = "DELETE FROM rejected_entries WHERE id = ANY(ARRAY( \
+                       SELECT id FROM rejected_entries WHERE at < now() - make_interval(secs => $1) LIMIT $2))";
+        in_portions(&mut session, || sqlx::query(entries).bind(keep_s).bind(PORTION)).await?;
         Ok(pruned)
     }
 }
@@ -276,6 +278,7 @@ pub(super) async fn in_portions<'q>(
 ) -> Result<u64, Failure> {
     let mut changed = 0;
     loop {
+        session.start_again();
         let portion = session.execute(change()).await?;
         changed += portion;
         if portion < PORTION as u64 {

@@ -36,6 +36,9 @@ pub use pool::PoolSettings;
 use pool::Session;
 pub use schema::SchemaError;
 use stream::News;
+/// What a save of a new URL sends, to be measured against PostgreSQL alone.
+pub use transaction::CARD_BY_URL;
+pub use write::WRITE;
 
 /// Every port over one pool. Cloning is cheap and shares it.
 #[derive(Clone)]

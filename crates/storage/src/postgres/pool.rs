@@ -9,7 +9,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, Postgres};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::Failure;
 
@@ -19,9 +19,9 @@ pub struct PoolSettings {
     pub max_connections: u32,
     /// For a connection, whether a new one or somebody else's.
     pub acquire_ms: u64,
-    /// For each statement of a command or a page.
+    /// For a command or a page, all its statements together.
     pub answer_ms: u64,
-    /// For each statement that works off or carries events, a batch at a time.
+    /// For a batch of events, all its statements together. Less than a handler has, so that a slow server is not the events' fault.
     pub batch_ms: u64,
     /// For a lock, of the server.
     pub lock_ms: u64,
@@ -73,6 +73,7 @@ impl PoolSettings {
 pub(super) struct Session {
     connection: Option<PoolConnection<Postgres>>,
     patience: Duration,
+    deadline: Instant,
     in_transaction: bool,
     broken: bool,
 }
@@ -80,9 +81,17 @@ pub(super) struct Session {
 const ROLLBACK_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Session {
+    /// All that is done with it must be done within `patience`, getting the connection included: a server that is slow in every
+    /// statement is away, before whoever waits gives up for another reason.
     pub(super) async fn open(pool: &PgPool, patience: Duration) -> Result<Self, Failure> {
+        let deadline = Instant::now() + patience;
         let connection = pool.acquire().await?;
-        Ok(Self { connection: Some(connection), patience, in_transaction: false, broken: false })
+        Ok(Self { connection: Some(connection), patience, deadline, in_transaction: false, broken: false })
+    }
+
+    /// For work in portions: the next one has all the time again.
+    pub(super) fn start_again(&mut self) {
+        self.deadline = Instant::now() + self.patience;
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
@@ -107,14 +116,14 @@ impl Session {
         let connection = self.connection.as_mut().expect("a session has its connection until it is dropped");
         // Until the answer is there, dropping this future leaves the connection in the middle of a statement.
         self.broken = true;
-        let answer = timeout(self.patience, query.execute(&mut **connection)).await;
+        let answer = timeout_at(self.deadline, query.execute(&mut **connection)).await;
         self.settle(answer).map(|done| done.rows_affected())
     }
 
     pub(super) async fn fetch_all(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
         let connection = self.connection.as_mut().expect("a session has its connection until it is dropped");
         self.broken = true;
-        let answer = timeout(self.patience, query.fetch_all(&mut **connection)).await;
+        let answer = timeout_at(self.deadline, query.fetch_all(&mut **connection)).await;
         self.settle(answer)
     }
 

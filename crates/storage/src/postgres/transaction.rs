@@ -41,6 +41,9 @@ impl Store for PostgresStore {
     }
 }
 
+/// The one read of a save of a new URL.
+pub const CARD_BY_URL: &str = "SELECT id FROM cards WHERE owner_id = $1 AND url_digest = $2";
+
 /// Begins a transaction of the server only when there is something to lock or several statements to write.
 struct PostgresTransaction {
     store: PostgresStore,
@@ -101,8 +104,7 @@ impl Transaction for PostgresTransaction {
     }
 
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>> {
-        let sql = "SELECT id FROM cards WHERE owner_id = $1 AND url_digest = $2";
-        let query = sqlx::query(sql).bind(owner.as_str()).bind(url_digest(normalised_url));
+        let query = sqlx::query(CARD_BY_URL).bind(owner.as_str()).bind(url_digest(normalised_url));
         match self.session.fetch_all(query).await?.first() {
             Some(row) => Ok(self.lock_cards(&[get(row, "id")?]).await?.pop()),
             None => Ok(None),

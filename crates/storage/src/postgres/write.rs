@@ -142,7 +142,8 @@ impl Batch {
     }
 }
 
-const WRITE: &str = "\
+/// The one write of a command; of a save of a new URL, all of it.
+pub const WRITE: &str = "\
 WITH held AS (
     SELECT k.id, k.version FROM collections k WHERE k.id = ANY($1) ORDER BY k.id FOR SHARE
 ), new_cards AS (

@@ -2,7 +2,7 @@
 //!
 //! `store_suite!` expands to one named test for each case. Every case gets stores of its own, empty:
 //!
-//! ```ignore
+//! ```text
 //! async fn stores() -> anyhow::Result<Stores> { … }
 //! cardwire_testkit::store_suite!(stores, (start_paused = true));
 //! ```

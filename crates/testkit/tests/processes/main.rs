@@ -1,8 +1,11 @@
 //! The real binaries with real PostgreSQL and Redis, killed and cut off; in the end everything accepted has had its effect once.
 
 // What a test cannot go on without fails it, in its helper functions as well.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod clients;
 mod kills;
 mod outages;
 mod poison;
+mod random;
+mod start;

@@ -120,7 +120,7 @@ impl SelectDeadLetters {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Redriven {
     redriven: u64,
 }
@@ -130,7 +130,7 @@ pub struct Redriven {
     post, path = "/api/admin/queues/{queue}/dead/redrive", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Accepted; to redrive again changes nothing anyway"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
     ),
     request_body = SelectDeadLetters, responses((status = 200, body = Redriven))
 )]
@@ -142,12 +142,15 @@ pub async fn redrive(
     queue: Path<String>,
     body: JsonBody<SelectDeadLetters>,
 ) -> Result<HttpResponse, Problem> {
-    idempotency(&request, body.fingerprint)?;
+    let asked = idempotency(&request, body.fingerprint)?;
     let queue = queue_named(&queue)?;
     let selection = body.value.selection()?;
-    let redriven = state.operations.log.redrive(queue, &selection).await.map_err(log_failed)?;
-    tracing::info!(by = %admin.id(), %queue, which = named(&selection), redriven, "dead letters redriven");
-    Ok(HttpResponse::Ok().json(Redriven { redriven }))
+    let redriven = state.once(admin.id(), asked, async || {
+        let redriven = state.operations.log.redrive(queue, &selection).await.map_err(log_failed)?;
+        tracing::info!(by = %admin.id(), %queue, which = named(&selection), redriven, "dead letters redriven");
+        Ok(Redriven { redriven })
+    });
+    Ok(HttpResponse::Ok().json(redriven.await?))
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::{CardId, CollectionId, EventId, Page, Position, UserId};
 use cardwire_saga::{OpenWindow, Place, SagaKey};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Admin, saga_failed};
@@ -99,7 +99,7 @@ fn place(position: &Position) -> Result<Place, Problem> {
     place.ok_or_else(|| Problem::new(&INVALID_CURSOR, INVALID_CURSOR.about).field("cursor"))
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct FlushAccepted {
     #[schema(example = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D-did:plc:alice")]
     key: String,
@@ -110,7 +110,7 @@ pub struct FlushAccepted {
     post, path = "/api/admin/sagas/{key}/flush", tag = "admin", security(("bearer" = [])),
     params(
         ("key" = String, Path, example = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D-did:plc:alice"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Accepted; to flush again changes nothing anyway"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
     ),
     responses((status = 202, description = "A worker will take it", body = FlushAccepted))
 )]
@@ -121,12 +121,15 @@ pub async fn flush(
     _: NoParams,
     key: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    idempotency(&request, String::new())?;
+    let asked = idempotency(&request, format!("{} {}", request.method(), request.path()))?;
     let nothing = || Problem::new(&NOT_FOUND, "no window of that key is open");
     let key: SagaKey = key.parse().map_err(|_| nothing())?;
-    if !state.operations.saga.flush_now(&key).await.map_err(saga_failed)? {
-        return Err(nothing());
-    }
-    tracing::info!(by = %admin.id(), %key, "window is to be flushed at once");
-    Ok(HttpResponse::Accepted().json(FlushAccepted { key: key.to_string() }))
+    let accepted = state.once(admin.id(), asked, async || {
+        if !state.operations.saga.flush_now(&key).await.map_err(saga_failed)? {
+            return Err(nothing());
+        }
+        tracing::info!(by = %admin.id(), %key, "window is to be flushed at once");
+        Ok(FlushAccepted { key: key.to_string() })
+    });
+    Ok(HttpResponse::Accepted().json(accepted.await?))
 }

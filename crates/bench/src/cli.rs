@@ -1,0 +1,197 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Measures Cardwire: throughput, latency, memory and processor time per event, on this machine
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cardwire-bench", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub what: What,
+    #[command(flatten)]
+    pub options: Options,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Events, saves or reads; each scenario has a default of its own
+    #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub events: Option<u32>,
+    /// A throw-away Redis to use instead of starting one; it must be empty, and is emptied
+    #[arg(long, global = true, value_name = "URL")]
+    pub redis_url: Option<String>,
+    /// A PostgreSQL to use instead of starting one; databases are created in it and dropped
+    #[arg(long, global = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Start Redis with an append-only file, synced each second
+    #[arg(long, global = true, conflicts_with = "redis_url")]
+    pub redis_aof: bool,
+    /// Print one line of JSON for each scenario instead of a table
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Run everything this often; more than once, medians are printed at the end
+    #[arg(long, global = true, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub repeat: u32,
+    /// Folder of a BullMQ benchmark (bench.mjs, installed), to be run beside each case; prints ratios
+    #[arg(long, global = true, value_name = "DIR")]
+    pub peer: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum What {
+    /// Every case of every scenario
+    All,
+    /// Through a queue in Redis to workers that do nothing
+    Queue {
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+        workers: u16,
+    },
+    /// From the queue through real feed-workers to activities in PostgreSQL
+    Saga {
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+        workers: u16,
+        /// Whether each event is of a card of its own, or all are of one
+        #[arg(long, value_enum, default_value_t = Keys::Distinct)]
+        keys: Keys,
+        /// Milliseconds by which each answer of PostgreSQL to the workers is delayed
+        #[arg(long, default_value_t = 0)]
+        delay_postgres_ms: u64,
+    },
+    /// Saves over HTTP, against pgbench running the same statements
+    Save {
+        /// Connections that save at once
+        #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=90))]
+        concurrency: u16,
+    },
+    /// From a save over HTTP to its activity in the live feed, at a given rate
+    E2e {
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+        workers: u16,
+        /// Saves per second
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+        rate: u32,
+        /// Connections that save
+        #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
+        concurrency: u16,
+    },
+    /// Pages of a feed of 100,000 activities over HTTP
+    FeedRead {
+        /// Connections that read at once
+        #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=512))]
+        concurrency: u16,
+    },
+    /// A worker of the queue scenario, which starts it itself
+    #[command(hide = true)]
+    Worker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Keys {
+    Distinct,
+    Same,
+}
+
+impl Keys {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Distinct => "distinct",
+            Self::Same => "same",
+        }
+    }
+}
+
+/// One measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    Queue { workers: usize },
+    Saga { keys: Keys, workers: usize, delay: Duration },
+    Save { concurrency: usize },
+    E2e { workers: usize, rate: u32, concurrency: usize },
+    FeedRead { concurrency: usize },
+}
+
+impl What {
+    /// Empty for [`What::Worker`].
+    pub fn cases(&self) -> Vec<Case> {
+        let one = |case| vec![case];
+        match *self {
+            Self::All => all(),
+            Self::Queue { workers } => one(Case::Queue { workers: workers.into() }),
+            Self::Saga { workers, keys, delay_postgres_ms } => {
+                one(Case::Saga { keys, workers: workers.into(), delay: Duration::from_millis(delay_postgres_ms) })
+            }
+            Self::Save { concurrency } => one(Case::Save { concurrency: concurrency.into() }),
+            Self::E2e { workers, rate, concurrency } => {
+                one(Case::E2e { workers: workers.into(), rate, concurrency: concurrency.into() })
+            }
+            Self::FeedRead { concurrency } => one(Case::FeedRead { concurrency: concurrency.into() }),
+            Self::Worker => Vec::new(),
+        }
+    }
+}
+
+fn all() -> Vec<Case> {
+    let mut cases = vec![Case::Queue { workers: 1 }, Case::Queue { workers: 3 }];
+    for keys in [Keys::Distinct, Keys::Same] {
+        cases.extend([1, 3].map(|workers| Case::Saga { keys, workers, delay: Duration::ZERO }));
+    }
+    let delay = Duration::from_millis(5);
+    cases.extend([1, 3].map(|workers| Case::Saga { keys: Keys::Distinct, workers, delay }));
+    cases.push(Case::Save { concurrency: 16 });
+    cases.push(Case::E2e { workers: 1, rate: 200, concurrency: 32 });
+    cases.push(Case::FeedRead { concurrency: 16 });
+    cases
+}
+
+impl Case {
+    /// The same for every run of the case.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Queue { workers } => format!("queue x{workers}"),
+            Self::Saga { keys, workers, delay } if delay.is_zero() => format!("saga {} x{workers}", keys.name()),
+            Self::Saga { keys, workers, delay } => {
+                format!("saga {} x{workers}, PostgreSQL {} ms away", keys.name(), delay.as_millis())
+            }
+            Self::Save { concurrency } => format!("save, {concurrency} at once"),
+            Self::E2e { rate, workers, .. } => format!("e2e x{workers}, {rate}/s"),
+            Self::FeedRead { concurrency } => format!("feed-read, {concurrency} at once"),
+        }
+    }
+
+    /// Long enough that starting up does not show, short enough to be repeated.
+    pub fn default_events(&self) -> usize {
+        match self {
+            Self::Queue { .. } => 200_000,
+            Self::Saga { keys: Keys::Distinct, .. } => 60_000,
+            Self::Saga { keys: Keys::Same, .. } | Self::Save { .. } | Self::FeedRead { .. } => 20_000,
+            Self::E2e { rate, .. } => *rate as usize * 15,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        let cli = Cli::parse_from(["cardwire-bench", "saga", "--keys", "same", "--workers", "3", "--json"]);
+        assert_eq!(cli.what.cases(), [Case::Saga { keys: Keys::Same, workers: 3, delay: Duration::ZERO }]);
+        assert!(cli.options.json);
+    }
+
+    #[test]
+    fn names_of_cases_are_distinct() {
+        let mut names: Vec<String> = What::All.cases().iter().map(Case::name).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

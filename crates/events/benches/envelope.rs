@@ -1,0 +1,50 @@
+//! What one event costs in this crate: writing its entry, reading it back, finding its queues.
+
+use std::hint::black_box;
+
+use cardwire_domain::{CardId, CollectionId, DomainEvent, EventId, LinkId, RecordedEvent, UserId};
+use cardwire_events::{Envelope, Message, routes};
+use criterion::{Criterion, criterion_group, criterion_main};
+use jiff::Timestamp;
+
+fn recorded(event: DomainEvent) -> RecordedEvent {
+    RecordedEvent { id: EventId::generate(), occurred_at: Timestamp::now(), event }
+}
+
+fn events() -> [(&'static str, RecordedEvent); 2] {
+    let actor_id = UserId::parse("did:plc:ewvi7nxzyoun6zhxrhs64oiz").expect("it is a DID");
+    let (card_id, link_id) = (CardId::generate(), LinkId::generate());
+    let collection_id = CollectionId::generate();
+    [
+        ("library", recorded(DomainEvent::CardAddedToLibrary { card_id, actor_id: actor_id.clone(), link_id })),
+        ("collection", recorded(DomainEvent::CardAddedToCollection { card_id, actor_id, collection_id, link_id })),
+    ]
+}
+
+fn traceparent() -> Option<String> {
+    Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned())
+}
+
+fn envelope(criterion: &mut Criterion) {
+    for (name, event) in events() {
+        let entry = Envelope::wrap(&event, traceparent()).to_entry();
+        criterion.bench_function(&format!("encode/{name}"), |bencher| {
+            bencher.iter(|| Envelope::wrap(black_box(&event), traceparent()).to_entry());
+        });
+        criterion.bench_function(&format!("decode/{name}"), |bencher| {
+            bencher.iter(|| {
+                let message = Message::parse(black_box(&entry)).expect("it is an entry");
+                message.decode().expect("its type is known")
+            });
+        });
+        criterion.bench_function(&format!("route/{name}"), |bencher| {
+            bencher.iter(|| routes(black_box(&event.event)));
+        });
+        criterion.bench_function(&format!("partition key/{name}"), |bencher| {
+            bencher.iter(|| black_box(&event.event).partition_key());
+        });
+    }
+}
+
+criterion_group!(benches, envelope);
+criterion_main!(benches);

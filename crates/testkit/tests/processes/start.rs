@@ -1,0 +1,87 @@
+//! Servers that are not fit, and workers that are told to stop.
+
+use std::collections::BTreeMap;
+
+use cardwire_testkit::postgres::Postgres;
+use cardwire_testkit::process::Process;
+use cardwire_testkit::redis::RedisServer;
+use cardwire_testkit::stack::{Plan, Stack};
+use nix::sys::signal::Signal;
+
+const WORKERS: [&str; 3] = ["feed-worker", "search-worker", "analytics-worker"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_may_evict_is_refused_unless_told_otherwise() {
+    let postgres = Postgres::start().unwrap();
+    let database = postgres.database().await.unwrap();
+    let redis = RedisServer::start_with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+    let mut environment: BTreeMap<String, String> =
+        [("DATABASE_URL", database.url().to_owned()), ("REDIS_URL", redis.url())]
+            .map(|(n, v)| (n.to_owned(), v))
+            .into();
+    for name in ["web", "feed-worker", "search-worker", "analytics-worker"] {
+        let mut process = Process::start(name, &environment);
+        assert_eq!(process.ended().await.code(), Some(78), "{}", process.log());
+        assert!(process.log().contains("allkeys-lru"), "{}", process.log());
+        assert!(process.log().contains("noeviction"), "{}", process.log());
+    }
+    environment.insert("APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY".into(), "true".into());
+    let mut worker = Process::start("feed-worker", &environment);
+    worker.ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_with_another_number_of_partitions_exits_78() {
+    let stack = Stack::start(&Plan::default()).await;
+    let environment: BTreeMap<String, String> = [
+        ("DATABASE_URL", stack.database_url().to_owned()),
+        ("REDIS_URL", stack.redis.url()),
+        ("APP__REDIS__PARTITIONS", "4".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let mut worker = Process::start("feed-worker", &environment);
+    assert_eq!(worker.ended().await.code(), Some(78), "{}", worker.log());
+    assert!(worker.log().contains("partitions"), "{}", worker.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_schema_is_refused_and_migrate_mends_it() {
+    let postgres = Postgres::start().unwrap();
+    let environment: BTreeMap<String, String> =
+        [("DATABASE_URL", postgres.url().to_owned()), ("USE_IN_MEMORY_EVENTS", "true".to_owned())]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into();
+    let mut web = Process::start("web", &environment);
+    assert_eq!(web.ended().await.code(), Some(1), "{}", web.log());
+    assert!(web.log().contains("web migrate"), "{}", web.log());
+    let mut migrate = Process::start_with("web", &["migrate"], &environment);
+    assert_eq!(migrate.ended().await.code(), Some(0), "{}", migrate.log());
+    let mut web = Process::start("web", &environment);
+    web.ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_help_check_their_settings_drain_and_know_what_they_cannot_be() {
+    let mut stack = Stack::start(&Plan::default()).await;
+    let nothing = BTreeMap::new();
+    for name in WORKERS {
+        let mut help = Process::start_with(name, &["--help"], &nothing);
+        assert_eq!(help.ended().await.code(), Some(0));
+        assert!(help.log().contains("REDIS_URL"), "{}", help.log());
+        let mut usage = Process::start_with(name, &["--nonsense"], &nothing);
+        assert_eq!(usage.ended().await.code(), Some(2));
+        let mut configuration = Process::start(name, &nothing);
+        assert_eq!(configuration.ended().await.code(), Some(78), "{}", configuration.log());
+        assert!(configuration.log().contains("DATABASE_URL"), "{}", configuration.log());
+        let settings = [("DATABASE_URL".to_owned(), "postgres://a:hunter2@localhost/a".to_owned())].into();
+        let mut check = Process::start_with(name, &["--check-config"], &settings);
+        assert_eq!(check.ended().await.code(), Some(0));
+        assert!(!check.log().contains("hunter2"), "{}", check.log());
+    }
+    for (worker, signal) in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGTERM].into_iter().enumerate() {
+        stack.signal_worker(worker, signal);
+        let process = &mut stack.workers[worker].process;
+        assert_eq!(process.ended().await.code(), Some(0), "{}", process.log());
+    }
+}

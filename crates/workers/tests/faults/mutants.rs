@@ -1,0 +1,274 @@
+//! Defects that the checker must see. Each breaks one rule of the design, outside the code that keeps it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::RecordedEvent;
+use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
+use cardwire_events::relay::RelaySettings;
+use cardwire_events::{Claim, Depth, EventHandler, EventLog, EventSubscriber, Outcome, Queue};
+use cardwire_saga::store::Result as SagaResult;
+use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
+use cardwire_testkit::faults::FaultAction::{
+    Away, CrashAfter, CrashBefore, FlushallAfter, FlushallBefore, LoseReply, RunTwice,
+};
+use cardwire_testkit::faults::FaultPoint::{Accept, AddActivities, Count, Index, Merge, Publish};
+use cardwire_testkit::faults::{FaultAction, FaultPlan, FaultPoint};
+
+use jiff::civil::Date;
+
+use crate::world::{self, Setup};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mutant {
+    /// Everything as it is.
+    #[default]
+    Sound,
+    /// Clients ask again under another key.
+    NewKeys,
+    /// A batch is acknowledged before it is handled.
+    AckFirst,
+    /// A window is removed from the saga's store before its activity is written.
+    ForgetFirst,
+    /// A handler that answers `Done` whatever happened.
+    SwallowErrors,
+    /// Saves are counted whether or not they were still owed.
+    CountAlways,
+    /// An event is taken off the ledger of search in a transaction before that of its effect.
+    SettleFirst,
+}
+
+pub fn key(mutant: Mutant, key: &str, attempt: usize) -> String {
+    if mutant == Mutant::NewKeys { format!("{key}-{attempt}") } else { key.to_owned() }
+}
+
+pub fn relay(sweeps: bool) -> RelaySettings {
+    let settings = RelaySettings::default();
+    if sweeps { settings } else { RelaySettings { sweep_every: Duration::from_secs(86_400), ..settings } }
+}
+
+pub fn subscriber(mutant: Mutant, inner: Arc<dyn EventSubscriber>) -> Arc<dyn EventSubscriber> {
+    if mutant == Mutant::AckFirst { Arc::new(AckFirst(inner)) } else { inner }
+}
+
+pub fn saga_store(mutant: Mutant, inner: Arc<dyn SagaStateStore>) -> Arc<dyn SagaStateStore> {
+    if mutant == Mutant::ForgetFirst { Arc::new(ForgetFirst(inner)) } else { inner }
+}
+
+pub fn handler(
+    mutant: Mutant,
+    queue: Queue,
+    inner: Arc<dyn EventHandler>,
+    log: &Arc<dyn EventLog>,
+) -> Arc<dyn EventHandler> {
+    match mutant {
+        Mutant::SwallowErrors => Arc::new(SwallowErrors(inner)),
+        Mutant::SettleFirst if queue == Queue::Search => Arc::new(SettleFirst { queue, inner, log: Arc::clone(log) }),
+        _ => inner,
+    }
+}
+
+pub fn analytics(mutant: Mutant, inner: Arc<dyn Analytics>) -> Arc<dyn Analytics> {
+    if mutant == Mutant::CountAlways { Arc::new(CountAlways { inner, again: AtomicU64::new(0) }) } else { inner }
+}
+
+struct CountAlways {
+    inner: Arc<dyn Analytics>,
+    /// What the ledger would have kept from being counted.
+    again: AtomicU64,
+}
+
+#[async_trait]
+impl Analytics for CountAlways {
+    async fn count(&self, events: &[RecordedEvent]) -> cardwire_domain::Result<usize> {
+        let taken = self.inner.count(events).await?;
+        self.again.fetch_add((events.len() - taken) as u64, Ordering::Relaxed);
+        Ok(taken)
+    }
+
+    async fn summary(&self, days: u16) -> cardwire_domain::Result<Vec<DayCounts>> {
+        let mut counts = self.inner.summary(days).await?;
+        counts.iter_mut().for_each(|day| day.saves += self.again.load(Ordering::Relaxed));
+        Ok(counts)
+    }
+
+    async fn top_urls(&self, days: u16, limit: usize) -> cardwire_domain::Result<Vec<TopUrl>> {
+        self.inner.top_urls(days, limit).await
+    }
+
+    async fn weeks(&self, weeks: u16) -> cardwire_domain::Result<Vec<WeekCounts>> {
+        self.inner.weeks(weeks).await
+    }
+
+    async fn top_domains(&self, days: u16, limit: usize) -> cardwire_domain::Result<Vec<TopDomain>> {
+        self.inner.top_domains(days, limit).await
+    }
+
+    async fn by_kind(&self, days: u16) -> cardwire_domain::Result<Vec<KindCount>> {
+        self.inner.by_kind(days).await
+    }
+
+    async fn whole_days(&self) -> cardwire_domain::Result<Vec<Date>> {
+        self.inner.whole_days().await
+    }
+
+    async fn rebuild(&self, day: Date) -> cardwire_domain::Result<u64> {
+        self.inner.rebuild(day).await
+    }
+}
+
+struct AckFirst(Arc<dyn EventSubscriber>);
+
+#[async_trait]
+impl EventSubscriber for AckFirst {
+    async fn claim(&self, max: usize) -> cardwire_events::Result<Option<Claim>> {
+        let claim = self.0.claim(max).await?;
+        if let Some(claim) = &claim {
+            self.0.ack(claim).await?;
+        }
+        Ok(claim)
+    }
+
+    async fn ack(&self, claim: &Claim) -> cardwire_events::Result<()> {
+        self.0.ack(claim).await
+    }
+
+    async fn release(&self, claim: &Claim) -> cardwire_events::Result<()> {
+        self.0.release(claim).await
+    }
+
+    async fn renew(&self, claim: &Claim) -> cardwire_events::Result<bool> {
+        self.0.renew(claim).await
+    }
+
+    async fn reclaim(&self) -> cardwire_events::Result<usize> {
+        self.0.reclaim().await
+    }
+
+    async fn wait(&self) -> cardwire_events::Result<()> {
+        self.0.wait().await
+    }
+
+    async fn depth(&self) -> cardwire_events::Result<Depth> {
+        self.0.depth().await
+    }
+}
+
+struct ForgetFirst(Arc<dyn SagaStateStore>);
+
+#[async_trait]
+impl SagaStateStore for ForgetFirst {
+    async fn merge(&self, events: &[PendingEvent]) -> SagaResult<bool> {
+        self.0.merge(events).await
+    }
+
+    async fn claim_due(&self, limit: usize) -> SagaResult<Vec<ClaimedWindow>> {
+        let claimed = self.0.claim_due(limit).await?;
+        self.0.commit(&claimed).await?;
+        Ok(claimed)
+    }
+
+    async fn claim_all(&self, limit: usize) -> SagaResult<Vec<ClaimedWindow>> {
+        self.0.claim_all(limit).await
+    }
+
+    async fn commit(&self, windows: &[ClaimedWindow]) -> SagaResult<()> {
+        self.0.commit(windows).await
+    }
+
+    async fn release(&self, windows: &[ClaimedWindow], reason: ReleaseReason) -> SagaResult<()> {
+        self.0.release(windows, reason).await
+    }
+
+    async fn open(&self, after: Option<&Place>, limit: usize) -> SagaResult<Vec<OpenWindow>> {
+        self.0.open(after, limit).await
+    }
+
+    async fn flush_now(&self, key: &SagaKey) -> SagaResult<bool> {
+        self.0.flush_now(key).await
+    }
+
+    async fn next_due(&self) -> SagaResult<Option<Duration>> {
+        self.0.next_due().await
+    }
+}
+
+struct SwallowErrors(Arc<dyn EventHandler>);
+
+#[async_trait]
+impl EventHandler for SwallowErrors {
+    async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
+        self.0.handle(events).await;
+        vec![Outcome::Done; events.len()]
+    }
+}
+
+struct SettleFirst {
+    queue: Queue,
+    inner: Arc<dyn EventHandler>,
+    log: Arc<dyn EventLog>,
+}
+
+#[async_trait]
+impl EventHandler for SettleFirst {
+    async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
+        let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+        self.log.settle(self.queue, &ids).await.unwrap();
+        self.inner.handle(events).await
+    }
+}
+
+/// What a sound system survives, the mutant must not; and the checker must say why.
+#[track_caller]
+fn caught(mutant: Mutant, sweeps: bool, point: FaultPoint, action: FaultAction, complaint: &str) {
+    let plans = [FaultPlan { point, action, occurrence: 1 }];
+    let error = world::run(&plans, Setup { mutant, sweeps }).unwrap_err().to_string();
+    assert!(error.contains(complaint), "{mutant:?} was caught for another reason: {error}");
+    // A complaint about the mutant is one about the mutant only if the sound system passes where it should.
+    let sound = world::run(&plans, Setup { mutant: Mutant::Sound, sweeps });
+    let loses_transport = matches!(action, FlushallBefore | FlushallAfter);
+    assert_eq!(sound.is_ok(), sweeps || !loses_transport, "{sound:?}");
+}
+
+#[test]
+fn a_client_without_its_key_is_seen() {
+    caught(Mutant::NewKeys, true, Accept, CrashAfter, "accepted {");
+}
+
+#[test]
+fn an_acknowledgement_before_the_work_is_seen() {
+    caught(Mutant::AckFirst, false, Merge, CrashBefore, "still owed");
+    caught(Mutant::AckFirst, false, Index, CrashBefore, "still owed");
+}
+
+#[test]
+fn a_window_forgotten_before_it_is_written_is_seen() {
+    caught(Mutant::ForgetFirst, false, AddActivities, CrashBefore, "still owed");
+}
+
+#[test]
+fn swallowed_errors_are_seen() {
+    caught(Mutant::SwallowErrors, false, Index, Away(Duration::from_secs(20)), "still owed");
+}
+
+#[test]
+fn an_effect_outside_the_transaction_of_its_ledger_is_seen() {
+    caught(Mutant::SettleFirst, true, Index, CrashBefore, "search does not know");
+}
+
+#[test]
+fn an_effect_that_does_not_ask_the_ledger_is_seen() {
+    // After a crash the worker asks the ledger itself, before it runs a suspect.
+    for action in [RunTwice, LoseReply] {
+        caught(Mutant::CountAlways, true, Count, action, "saves are counted instead of");
+    }
+}
+
+/// The transport's loss is the one thing that only the sweeper mends.
+#[test]
+fn a_missing_sweeper_is_seen() {
+    caught(Mutant::Sound, false, Publish(Queue::Feeds), FlushallAfter, "still owed");
+    caught(Mutant::Sound, false, Merge, FlushallAfter, "still owed");
+}

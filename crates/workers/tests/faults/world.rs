@@ -1,0 +1,220 @@
+//! Two processes over one store and one transport; one that dies is started anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::ensure;
+use cardwire_domain::analytics::Analytics;
+use cardwire_domain::store::Idempotency;
+use cardwire_domain::use_cases::{Request, UseCase, execute};
+use cardwire_domain::{Clock, Error, Store, UserId};
+use cardwire_events::{EventHandler, EventLog, EventSubscriber, EventWorker, Queue, QueueSettings, Relay, Wake};
+use cardwire_saga::{CardCollectionSaga, FlushLoop, SagaSettings, SagaStateStore};
+use cardwire_storage::memory::InMemoryStore;
+use cardwire_testkit::TokioClock;
+use cardwire_testkit::faults::ports::{
+    FaultyAnalytics, FaultyEventLog, FaultyFeed, FaultyPublisher, FaultySagaStore, FaultySearch, FaultyStore,
+    FaultySubscriber,
+};
+use cardwire_testkit::faults::{FaultPlan, Faults, Process, Seam};
+use cardwire_workers::{AnalyticsHandler, FeedHandler, SearchHandler};
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::checker;
+use crate::mutants::{self, Mutant};
+use crate::transport::Transport;
+use crate::workload;
+
+/// How long a client waits for an answer before it asks again.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a process is away after a crash.
+const RESTART: Duration = Duration::from_secs(1);
+/// In the worst case what was lost is swept after 30 s, and the copy that is swept is lost to a second fault.
+const SETTLES_WITHIN: Duration = Duration::from_secs(180);
+const PROCESSES: usize = 2;
+
+pub struct World {
+    pub store: InMemoryStore,
+    pub analytics: Arc<dyn Analytics>,
+    pub transport: Transport,
+    pub faults: Arc<Faults>,
+    wake: Wake,
+    setup: Setup,
+    processes: Mutex<Vec<Running>>,
+}
+
+#[derive(Clone)]
+struct Running {
+    process: Arc<Process>,
+    /// What clients of this process reach.
+    store: Arc<dyn Store>,
+}
+
+/// What is not as it should be, besides the planned faults.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    pub mutant: Mutant,
+    /// Whether relays look for published events without effect.
+    pub sweeps: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { mutant: Mutant::Sound, sweeps: true }
+    }
+}
+
+/// What a run came to that passed the check.
+#[derive(Clone, Debug)]
+pub struct Passed {
+    /// From the last answer to a client until nothing was owed or pending.
+    pub settled_after: Duration,
+    pub activities: usize,
+}
+
+/// Runs the workload under the planned faults and checks everything against everything.
+///
+/// # Errors
+/// What is wrong in the end; or a planned fault that never met its call.
+pub fn run(plans: &[FaultPlan], setup: Setup) -> anyhow::Result<Passed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    runtime.block_on(async {
+        let world = Arc::new(World::new(plans, setup));
+        let mut supervisors = JoinSet::new();
+        for index in 0..PROCESSES {
+            let world = Arc::clone(&world);
+            supervisors.spawn(async move { world.supervise(index).await });
+        }
+        let expected = workload::run(&world).await?;
+        let settled_after = tokio::select! {
+            settled = world.settled() => settled?,
+            ended = supervisors.join_next() => anyhow::bail!("a process ended by itself: {ended:?}"),
+        };
+        let unfired = world.faults.unfired();
+        ensure!(unfired.is_empty(), "never met: {unfired:?}");
+        let activities = checker::check(&world, &expected).await?;
+        Ok(Passed { settled_after, activities })
+    })
+}
+
+impl World {
+    fn new(plans: &[FaultPlan], setup: Setup) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
+        let wake = Wake::default();
+        let store = InMemoryStore::new(clock.clone(), wake.clone());
+        let transport = Transport::new(clock);
+        let faults = Faults::plan(plans);
+        let emptied = transport.clone();
+        faults.on_flushall(move || emptied.flushall());
+        let processes = Mutex::default();
+        let analytics = mutants::analytics(setup.mutant, Arc::new(store.clone()));
+        let world = Self { store, analytics, transport, faults, wake, setup, processes };
+        let first = (0..PROCESSES).map(|_| world.process()).collect();
+        *world.processes.lock() = first;
+        world
+    }
+
+    fn process(&self) -> Running {
+        let process = Process::start();
+        let seam = Seam::new(Arc::clone(&self.faults), Arc::clone(&process));
+        Running { process, store: Arc::new(FaultyStore { seam, inner: Arc::new(self.store.clone()) }) }
+    }
+
+    /// Keeps a process running. Returns only when one of its tasks ended by itself.
+    async fn supervise(&self, index: usize) -> anyhow::Result<()> {
+        loop {
+            let process = Arc::clone(&self.processes.lock()[index].process);
+            let mut tasks = self.start(&process);
+            tokio::select! {
+                () = process.died() => {}
+                ended = tasks.join_next() => anyhow::bail!("{ended:?}"),
+            }
+            tasks.shutdown().await;
+            sleep(RESTART).await;
+            let next = self.process();
+            self.processes.lock()[index] = next;
+        }
+    }
+
+    /// Relay, flush loop and the workers of all queues.
+    fn start(&self, process: &Arc<Process>) -> JoinSet<()> {
+        let seam = Seam::new(Arc::clone(&self.faults), Arc::clone(process));
+        let inner = Arc::new(self.store.clone());
+        let log: Arc<dyn EventLog> = Arc::new(FaultyEventLog { seam: seam.clone(), inner: inner.clone() });
+        let feed = Arc::new(FaultyFeed { seam: seam.clone(), inner: inner.clone() });
+        let index = Arc::new(FaultySearch { seam: seam.clone(), inner });
+        let analytics = Arc::new(FaultyAnalytics { seam: seam.clone(), inner: Arc::clone(&self.analytics) });
+        let publisher = Arc::new(FaultyPublisher { seam: seam.clone(), inner: self.transport.publisher.clone() });
+        let saga_store: Arc<dyn SagaStateStore> =
+            Arc::new(FaultySagaStore { seam: seam.clone(), inner: self.transport.saga.clone() });
+        let saga_store = mutants::saga_store(self.setup.mutant, saga_store);
+        let saga = Arc::new(CardCollectionSaga::new(saga_store, feed, Arc::clone(&log), SagaSettings::default()));
+
+        let mut tasks = JoinSet::new();
+        let stop = CancellationToken::new();
+        let settings = mutants::relay(self.setup.sweeps);
+        let relay = Relay::new(Arc::clone(&log), publisher, self.wake.clone(), settings);
+        let stopped = stop.clone();
+        tasks.spawn(async move { relay.run(stopped).await });
+        let flush = FlushLoop::new(Arc::clone(&saga));
+        let stopped = stop.clone();
+        tasks.spawn(async move { flush.run(stopped).await });
+        for queue in Queue::ALL {
+            let handler: Arc<dyn EventHandler> = match queue {
+                Queue::Feeds => Arc::new(FeedHandler::new(Arc::clone(&saga), Arc::clone(&log), None)),
+                Queue::Search => Arc::new(SearchHandler::new(index.clone())),
+                Queue::Analytics => Arc::new(AnalyticsHandler::new(analytics.clone())),
+            };
+            let inner = self.transport.subscriber(queue).clone();
+            let subscriber: Arc<dyn EventSubscriber> = Arc::new(FaultySubscriber { seam: seam.clone(), queue, inner });
+            let subscriber = mutants::subscriber(self.setup.mutant, subscriber);
+            let handler = mutants::handler(self.setup.mutant, queue, handler, &log);
+            let worker = EventWorker::new(queue, QueueSettings::of(queue), subscriber, handler, Arc::clone(&log));
+            let stopped = stop.clone();
+            tasks.spawn(async move { worker.run(stopped).await.expect("in memory nothing is set up wrongly") });
+        }
+        tasks
+    }
+
+    /// Gives a command as a client does: without an answer it is given again, under the same key, to the other process.
+    pub async fn give<C: UseCase>(&self, by: &UserId, key: &str, command: C) -> anyhow::Result<C::Answer> {
+        for attempt in 0..40 {
+            let key = mutants::key(self.setup.mutant, key, attempt);
+            let idempotency = Some(Idempotency { key, fingerprint: "the same".into() });
+            let request = Request { by: by.clone(), idempotency, traceparent: None };
+            let Running { process, store } = self.processes.lock()[attempt % PROCESSES].clone();
+            let answer = tokio::select! {
+                answer = timeout(PATIENCE, execute(&*store, &request, &command)) => answer,
+                () = process.died() => {
+                    sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
+            };
+            match answer {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(Error::Unavailable(_))) => sleep(Duration::from_secs(1)).await,
+                Ok(Err(error)) => anyhow::bail!("{:?} was refused: {error}", request.idempotency),
+                Err(_) => {}
+            }
+        }
+        anyhow::bail!("{key} was never answered")
+    }
+
+    async fn settled(&self) -> anyhow::Result<Duration> {
+        let started = Instant::now();
+        loop {
+            let owed: u64 = self.store.backlog().await?.iter().map(|queue| queue.owed).sum();
+            if owed == 0 && self.transport.is_empty().await {
+                return Ok(started.elapsed());
+            }
+            ensure!(
+                started.elapsed() < SETTLES_WITHIN,
+                "{owed} deliveries are still owed, or the transport is not empty"
+            );
+            sleep(Duration::from_millis(250)).await;
+        }
+    }
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The long fault runs: 3 feed-workers, 20,000 events over 5,000 keys, a random worker killed every 500 ms for 60 s; alone, and
+# with Redis flushed, Redis restarted, PostgreSQL restarted once. SEEDS="1 2 3" and FAULT_SECONDS, FAULT_KEYS change that.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export FAULT_SECONDS="${FAULT_SECONDS:-60}" FAULT_KEYS="${FAULT_KEYS:-5000}"
+
+cargo build --workspace --bins --locked
+for seed in ${SEEDS:-1 2 3}; do
+    echo "== seed $seed"
+    FAULT_SEED=$seed cargo nextest run -p cardwire-testkit --locked --profile faults -j1 --success-output immediate \
+        -E 'binary(processes) & test(random_kills)' "$@"
+done
