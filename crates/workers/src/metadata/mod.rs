@@ -5,6 +5,7 @@
 mod address;
 mod fetch;
 mod parse;
+mod scan;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

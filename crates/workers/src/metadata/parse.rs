@@ -2,14 +2,15 @@
 
 use cardwire_domain::metadata::{Metadata, PageKind};
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
-use scraper::{Html, Selector};
 use serde_json::Value;
 use url::Url;
 
+use super::scan::{Seen, scan};
+
 /// Where browsers look for a page's encoding.
 const SNIFFED_BYTES: usize = 1_024;
-/// Elements that are looked at; a page that has more of them says nothing that is worth it.
-const MAX_ELEMENTS: usize = 500;
+/// Things that one description is asked about.
+const MAX_THINGS: usize = 500;
 
 /// Of what is no HTML, the type is all that is known. `None`: it may be HTML.
 pub(super) fn by_content_type(content_type: &str) -> Option<Metadata> {
@@ -29,27 +30,17 @@ pub(super) fn by_content_type(content_type: &str) -> Option<Metadata> {
 /// `url`: where the page was found, for what it names relative to itself.
 pub(super) fn html(body: &[u8], content_type: &str, url: &Url) -> Metadata {
     let text = decode(body, content_type);
-    let document = Html::parse_document(&text);
-    let mut tags = Tags::default();
-    for element in document.select(&selector("meta")).take(MAX_ELEMENTS) {
-        let content = element.attr("content").map(str::trim).filter(|content| !content.is_empty());
-        if let Some(content) = content {
-            for name in [element.attr("property"), element.attr("name"), element.attr("itemprop")].into_iter().flatten()
-            {
-                tags.add(name, content);
-            }
-        }
-    }
-    let texts = |css| document.select(&selector(css)).next().map(|element| element.text().collect::<String>());
-    let title = tags.first(&["og:title", "twitter:title"]).or_else(|| texts("head title, title"));
-    let image = tags.first(&["og:image:secure_url", "og:image", "og:image:url", "twitter:image", "twitter:image:src"]);
-    let linked = || document.select(&selector("link[rel=image_src]")).next()?.attr("href").map(str::to_owned);
-    let language = document.select(&selector("html")).next().and_then(|html| html.attr("lang")).map(str::to_owned);
-    let described = schemas(&document);
+    let Seen { metas, title, heading, language, image, descriptions } = scan(&text);
+    let tags = Tags(metas);
+    let named = tags.first(&["og:image:secure_url", "og:image", "og:image:url", "twitter:image", "twitter:image:src"]);
+    let described = schemas(&descriptions);
     Metadata {
-        title: title.or_else(|| texts("h1")),
+        title: tags
+            .first(&["og:title", "twitter:title"])
+            .or(title.filter(|title| !title.trim().is_empty()))
+            .or(heading),
         description: tags.first(&["og:description", "twitter:description", "description"]),
-        image: image.or_else(linked).and_then(|image| url.join(&image).ok()).map(String::from),
+        image: named.or(image).and_then(|image| url.join(&image).ok()).map(String::from),
         site_name: tags.first(&["og:site_name", "application-name"]),
         author: tags
             .first(&["author", "article:author", "book:author"])
@@ -61,22 +52,14 @@ pub(super) fn html(body: &[u8], content_type: &str, url: &Url) -> Metadata {
     .tidy()
 }
 
-#[derive(Default)]
+/// Names, in lower case, and what they say.
 struct Tags(Vec<(String, String)>);
 
 impl Tags {
-    fn add(&mut self, name: &str, content: &str) {
-        self.0.push((name.trim().to_ascii_lowercase(), content.to_owned()));
-    }
-
     /// Of the first of these names that is there.
     fn first(&self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|name| self.0.iter().find(|(known, _)| known == name)).map(|(_, content)| content.clone())
     }
-}
-
-fn selector(css: &str) -> Selector {
-    Selector::parse(css).expect("the selectors of this file are valid")
 }
 
 fn open_graph_kind(kind: &str) -> Option<PageKind> {
@@ -99,13 +82,13 @@ struct Described {
 }
 
 /// JSON-LD, as far as it is one object, a list of them or a `@graph`.
-fn schemas(document: &Html) -> Described {
+fn schemas(descriptions: &[String]) -> Described {
     let mut described = Described::default();
-    for element in document.select(&selector("script[type='application/ld+json']")).take(20) {
-        let Ok(value) = serde_json::from_str::<Value>(&element.text().collect::<String>()) else { continue };
+    for text in descriptions {
+        let Ok(value) = serde_json::from_str::<Value>(text) else { continue };
         let graph = value.get("@graph").unwrap_or(&value);
         let one = std::slice::from_ref(graph);
-        for thing in graph.as_array().map_or(one, Vec::as_slice).iter().take(MAX_ELEMENTS) {
+        for thing in graph.as_array().map_or(one, Vec::as_slice).iter().take(MAX_THINGS) {
             described.kind = described.kind.or_else(|| schema_kind(thing.get("@type")?));
             if described.author.is_none() {
                 let author = thing.get("author").map(|author| author.get(0).unwrap_or(author));
@@ -152,6 +135,8 @@ fn charset(text: &str) -> Option<&'static Encoding> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     fn read(body: &[u8], content_type: &str) -> Metadata {
@@ -184,7 +169,28 @@ mod tests {
         assert_eq!(title("<h1>Only <i>this"), Some("Only this".into()));
         assert_eq!(title("<title> \n </title><meta property=og:title content=''>"), None);
         assert_eq!(title(""), None);
-        assert_eq!(title(&"<div>".repeat(20_000)), None);
+    }
+
+    #[test]
+    fn pages_made_to_be_slow_are_read_in_bounded_time() {
+        let megabytes = 2 * 1024 * 1024;
+        let repeated = |unit: &str| unit.repeat(megabytes / unit.len());
+        let attributes: String = (0..200_000).map(|n| format!(" a{n}")).collect();
+        for slow in
+            [repeated("<div>"), repeated("<b><p>"), repeated("</x>"), repeated("<!--"), format!("<p{attributes}>")]
+        {
+            let started = Instant::now();
+            assert_eq!(read(format!("<title>T</title>{slow}").as_bytes(), "").title, Some("T".into()));
+            let took = started.elapsed();
+            assert!(took < Duration::from_secs(30), "{}…: {took:?}", &slow[..20]);
+        }
+    }
+
+    #[test]
+    fn text_that_looks_like_a_tag_is_none() {
+        let page = r#"<!-- <title>a</title> --><script>"<title>b</title>"</script><textarea><title>c</title></textarea>
+            <style><title>d</title></style><title>e <b>f</b></title><title>g</title>"#;
+        assert_eq!(read(page.as_bytes(), "").title, Some("e <b>f</b>".into()));
     }
 
     #[test]
