@@ -14,6 +14,7 @@ pub mod body;
 pub mod cursor;
 pub mod endpoint;
 pub mod idempotency;
+pub mod live;
 pub mod openapi;
 pub mod operations;
 pub mod problem;
@@ -31,8 +32,9 @@ use tracing_actix_web::TracingLogger;
 
 pub use accounts::{AccountSettings, Accounts, TokenAuthenticator};
 pub use auth::{Authenticator, MockAuthenticator};
+pub use live::{Live, LiveSettings};
 pub use operations::{OperatedQueue, Operations};
-pub use state::{AppState, Live, LiveSettings, Readiness};
+pub use state::{AppState, Readiness};
 
 use problem::{NOT_FOUND, Problem};
 use trace::RequestSpan;

@@ -1,7 +1,6 @@
 //! What the handlers work with.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::HttpRequest;
 use async_trait::async_trait;
@@ -15,11 +14,10 @@ use cardwire_domain::use_cases::{Request, UseCase, execute};
 use cardwire_domain::{Changes, Error, Store, UserId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
 use crate::auth::{Authenticator, Caller};
+use crate::live::Live;
 use crate::operations::Operations;
 use crate::problem::Problem;
 use crate::trace::TraceContext;
@@ -85,35 +83,5 @@ impl AppState {
             Ok(()) | Err(Error::Stale) => Ok(answer),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-/// The live feed's share of the process.
-#[derive(Clone, Debug)]
-pub struct Live {
-    pub(crate) slots: Arc<Semaphore>,
-    pub(crate) shutdown: CancellationToken,
-    pub(crate) settings: LiveSettings,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct LiveSettings {
-    pub max_connections: usize,
-    /// A comment is sent when nothing else was for this long.
-    pub heartbeat: Duration,
-    /// How often a reader looks for news without a hint.
-    pub poll: Duration,
-}
-
-impl Default for LiveSettings {
-    fn default() -> Self {
-        Self { max_connections: 1_000, heartbeat: Duration::from_secs(15), poll: Duration::from_secs(2) }
-    }
-}
-
-impl Live {
-    /// `shutdown` ends every stream, and makes the process not ready.
-    pub fn new(settings: LiveSettings, shutdown: CancellationToken) -> Self {
-        Self { slots: Arc::new(Semaphore::new(settings.max_connections)), shutdown, settings }
     }
 }

@@ -45,7 +45,7 @@ pub fn state(
         accounts,
         authenticator,
         readiness: Arc::new(Ready(readiness.clone())),
-        live: Live::new(LiveSettings::default(), stop),
+        live: Live::new(adapters.feed.clone(), LiveSettings::default(), stop),
         operations: Operations {
             log: adapters.log.clone(),
             saga: adapters.saga_store.clone(),

@@ -107,7 +107,7 @@ pub fn comparison(cases: &[Case], ours: &[Figures], theirs: &[PeerFigures]) -> S
             ("rss MiB", own(|f| f.rss_mib), peer(|p| p.rss_mib, f64::min)),
             ("bytes/queued", own(|f| f.redis_bytes_per_queued_event), { peer(|p| p.bytes_per_queued_event, f64::min) }),
             ("redis ceiling/s", own(|f| f.redis_ceiling_per_s), None),
-            ("drain of that", own(|f| Some(f.drain_per_s? / f.redis_ceiling_per_s?)), None),
+            ("share of that", own(|f| Some(f.visible_per_s.or(f.drain_per_s)? / f.redis_ceiling_per_s?)), None),
             ("share of pgbench", own(|f| f.of_pgbench), None),
         ];
         for (figure, own, peer) in lines {

@@ -37,6 +37,9 @@ pub struct RelaySettings {
     pub max_depth: usize,
     /// Events leased together.
     pub batch: usize,
+    /// How long to wait after being rung, so that what is committed meanwhile shares one round. Nothing in the feed is later for it:
+    /// windows are counted from when their events occurred.
+    pub gather: Duration,
     /// How often to look without being rung.
     pub every: Duration,
     /// How often to look for published events without effect.
@@ -50,6 +53,7 @@ impl Default for RelaySettings {
         Self {
             max_depth: 50_000,
             batch: 512,
+            gather: Duration::from_millis(20),
             every: Duration::from_secs(1),
             sweep_every: Duration::from_secs(5),
             keep: Duration::from_secs(30 * 24 * 3_600),
@@ -90,10 +94,15 @@ impl Relay {
             self.note_health(&relayed, &mut failing);
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.wake.rung(), if relayed.is_ok() => {}
+                () = self.rung(), if relayed.is_ok() => {}
                 () = tokio::time::sleep(self.settings.every) => {}
             }
         }
+    }
+
+    async fn rung(&self) {
+        self.wake.rung().await;
+        tokio::time::sleep(self.settings.gather).await;
     }
 
     async fn keep_up(&self, stop: &CancellationToken) {

@@ -6,34 +6,25 @@
 //! is answered with an error.
 
 use std::convert::Infallible;
-use std::fmt::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use cardwire_domain::feed::{FeedRepository, StreamCursor};
-use futures_util::{Stream, poll, stream};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until, timeout};
+use cardwire_domain::feed::StreamCursor;
+use futures_util::{Stream, stream};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::feed::FeedItemBody;
 use crate::auth::Reader;
 use crate::endpoint::Endpoint;
+use crate::live::Follower;
 use crate::problem::{INVALID_PARAMETER, Problem, TOO_MANY_STREAMS};
 use crate::query::Params;
-use crate::state::{AppState, LiveSettings};
+use crate::state::AppState;
 
-/// Activities sent at once.
-const BATCH: usize = 100;
-/// How long one look into the store may take.
-const LOOK: Duration = Duration::from_secs(10);
 /// How long a browser waits before it comes back.
-/// What a hint was about may be hidden for a moment, behind a transaction that began before it: look again that often, that soon.
-const LOOKS_AFTER_HINT: u32 = 5;
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const RECONNECT_MS: u32 = 2_000;
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -69,23 +60,17 @@ pub async fn live(
     if request.method() == Method::HEAD {
         return Ok(response.finish());
     }
-    let live = &state.live;
-    let busy = || Problem::new(&TOO_MANY_STREAMS, TOO_MANY_STREAMS.about).retry_after(5);
-    let slot = live.slots.clone().try_acquire_owned().map_err(|_| busy())?;
     let after = match resumed {
         Some(cursor) => cursor,
         None => state.feed.stream_end().await?,
     };
+    let busy = || Problem::new(&TOO_MANY_STREAMS, TOO_MANY_STREAMS.about).retry_after(5);
     let connection = Connection {
-        feed: state.feed.clone(),
-        settings: live.settings,
-        shutdown: live.shutdown.clone(),
-        after,
+        follower: state.live.read(after).ok_or_else(busy)?,
+        heartbeat: state.live.settings.heartbeat,
+        shutdown: state.live.shutdown.clone(),
         begun: false,
         sent_at: Instant::now(),
-        failing: false,
-        look_soon: 0,
-        _slot: Slot::taken(slot),
     };
     Ok(response.streaming(connection.into_stream()))
 }
@@ -115,33 +100,12 @@ fn resume_from(request: &HttpRequest, from_query: Option<String>) -> Result<Opti
     Ok(Some(cursor))
 }
 
-/// A place among the live readers, counted while it is held.
-struct Slot(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
-
-impl Slot {
-    fn taken(permit: OwnedSemaphorePermit) -> Self {
-        metrics::gauge!("cardwire_sse_connections").increment(1.0);
-        Self(permit)
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        metrics::gauge!("cardwire_sse_connections").decrement(1.0);
-    }
-}
-
 struct Connection {
-    feed: Arc<dyn FeedRepository>,
-    settings: LiveSettings,
+    follower: Follower,
+    heartbeat: Duration,
     shutdown: CancellationToken,
-    after: StreamCursor,
     begun: bool,
     sent_at: Instant,
-    failing: bool,
-    /// How many more looks follow each other quickly.
-    look_soon: u32,
-    _slot: Slot,
 }
 
 impl Connection {
@@ -150,73 +114,20 @@ impl Connection {
         stream::unfold(self, |mut connection| async move {
             let chunk = connection.next_chunk().await?;
             connection.sent_at = Instant::now();
-            Some((Ok(Bytes::from(chunk)), connection))
+            Some((Ok(chunk), connection))
         })
     }
 
-    async fn next_chunk(&mut self) -> Option<String> {
+    async fn next_chunk(&mut self) -> Option<Bytes> {
         if !self.begun {
             self.begun = true;
-            return Some(format!("retry: {RECONNECT_MS}\nid: {}\n\n", self.after));
+            return Some(format!("retry: {RECONNECT_MS}\nid: {}\n\n", self.follower.after()).into());
         }
-        let feed = self.feed.clone();
-        loop {
-            if self.shutdown.is_cancelled() {
-                return None;
-            }
-            // Listening starts before looking, so that what comes in between is not missed.
-            let mut hint = feed.stream_hint();
-            let hinted = poll!(hint.as_mut()).is_ready();
-            if let Some(chunk) = self.look().await {
-                return Some(chunk);
-            }
-            let heartbeat = self.sent_at + self.settings.heartbeat;
-            if Instant::now() >= heartbeat {
-                return Some(": heartbeat\n\n".into());
-            }
-            if hinted && !self.failing {
-                // What the hint was about may still be hidden behind a transaction that is not over.
-                self.look_soon = LOOKS_AFTER_HINT;
-                continue;
-            }
-            let pause = if self.look_soon > 0 && !self.failing { LOOK_AGAIN } else { self.settings.poll };
-            self.look_soon = self.look_soon.saturating_sub(1);
-            let wake = heartbeat.min(Instant::now() + pause.min(self.settings.poll));
-            let failing = self.failing;
-            tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => return None,
-                () = hint.as_mut(), if !hinted && !failing => self.look_soon = LOOKS_AFTER_HINT,
-                () = sleep_until(wake) => {}
-            }
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => None,
+            activities = self.follower.next() => Some(activities),
+            () = sleep_until(self.sent_at + self.heartbeat) => Some(Bytes::from_static(b": heartbeat\n\n")),
         }
-    }
-
-    async fn look(&mut self) -> Option<String> {
-        let found = match timeout(LOOK, self.feed.stream(self.after, BATCH)).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => return self.failed(&error.to_string()),
-            Err(_) => return self.failed("no answer in time"),
-        };
-        self.failing = false;
-        let mut chunk = String::new();
-        for (cursor, item) in found {
-            match serde_json::to_string(&FeedItemBody::from(item)) {
-                // Writing to a string cannot fail.
-                Ok(data) => drop(write!(chunk, "id: {cursor}\nevent: activity\ndata: {data}\n\n")),
-                Err(error) => return self.failed(&error.to_string()),
-            }
-            self.after = cursor;
-        }
-        (!chunk.is_empty()).then_some(chunk)
-    }
-
-    /// Logs the first of several failures in a row.
-    fn failed(&mut self, why: &str) -> Option<String> {
-        if !self.failing {
-            tracing::warn!(error = why, "the live feed cannot be read; trying on");
-            self.failing = true;
-        }
-        None
     }
 }

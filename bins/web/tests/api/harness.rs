@@ -118,11 +118,11 @@ impl Api {
             collections: shared.clone(),
             feed: shared.clone(),
             search: shared.clone(),
-            analytics: shared,
+            analytics: shared.clone(),
             accounts: Accounts::new(Arc::new(store.clone()), AccountSettings::default()).unwrap(),
             authenticator: Arc::new(MockAuthenticator),
             readiness: Arc::new(Ready),
-            live: Live::new(live, shutdown.clone()),
+            live: Live::new(shared, live, shutdown.clone()),
             operations,
         };
         Self { state, store, queues, shutdown }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::{CollectedWindow, Error, Page, PageRequest, Result, UserId};
 use cardwire_storage::InMemoryStore;
-use cardwire_web::LiveSettings;
+use cardwire_web::{Live, LiveSettings};
 use tokio::time::Instant;
 
 use crate::harness::Api;
@@ -174,10 +174,37 @@ async fn a_stream_outlives_an_outage_of_the_store() {
     let mut api = Api::new();
     let flaky = Arc::new(Flaky { store: api.store.clone(), away: AtomicBool::new(true) });
     api.state.feed = flaky.clone();
+    api.state.live = Live::new(flaky.clone(), LiveSettings::default(), api.shutdown.clone());
     let mut events = api.open(from_end()).await;
     events.chunk().await.unwrap();
     let collected = collect(&api, &["a"]).await;
     assert_eq!(events.chunk().await.unwrap(), ": heartbeat\n\n", "still open");
     flaky.away.store(false, Ordering::SeqCst);
     assert_eq!(cards(&events.activities(1).await), collected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_near_and_far_behind_get_the_same() {
+    let api = Api::new();
+    let mut near = api.open(from_end()).await;
+    let start = near.chunk().await.unwrap();
+    let start = start.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    let mut collected = Vec::new();
+    for n in 0..1_150 {
+        collected.push(api.save("alice", &format!("https://example.com/{n}"), &[]).await);
+        if n % 50 == 49 {
+            api.deliver().await;
+            assert_eq!(cards(&near.activities(50).await), collected[n - 49..=n]);
+        }
+    }
+    // More than the process keeps, so the store is read first, then what is kept.
+    let mut far = api.open(behind(&start)).await;
+    let seen = far.activities(1_150).await;
+    assert_eq!(cards(&seen), collected);
+    let mut middle = api.open(behind(&seen[600].0)).await;
+    assert_eq!(cards(&middle.activities(549).await), collected[601..]);
+    let last = collect(&api, &["last"]).await;
+    for events in [&mut near, &mut far, &mut middle] {
+        assert_eq!(cards(&events.activities(1).await), last);
+    }
 }

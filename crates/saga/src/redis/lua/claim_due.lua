@@ -8,16 +8,20 @@
 --
 -- Invariant: a window that is returned is locked by this token and due again when the lock expires. One that somebody
 -- else holds is put off until that lock expires, so it stands in nobody's way. A due time without events is removed.
--- The first write frees memory (ZREM, UNLINK), so a full Redis lets the rest through.
+-- The first write frees memory (ZREM, UNLINK), so a full Redis lets the rest through. New due times are written together.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lock_ms = tonumber(ARGV[5])
 local most_events = tonumber(ARGV[7])
 local last = ARGV[6] == 'all' and '+inf' or string.format('%.0f', now)
 
-local function put_off(key, ms)
-  redis.call('ZREM', KEYS[1], key)
-  redis.call('ZADD', KEYS[1], string.format('%.0f', now + ms), key)
+local put_off = {}
+local function put_off_by(key, ms)
+  if #put_off == 0 then
+    redis.call('ZREM', KEYS[1], key)
+  end
+  put_off[#put_off + 1] = string.format('%.0f', now + ms)
+  put_off[#put_off + 1] = key
 end
 
 local claimed = {}
@@ -27,26 +31,30 @@ for i = 1, #due, 2 do
   local key = due[i]
   local lock = ARGV[1] .. key
   local pending = ARGV[2] .. key
-  local left = redis.call('PTTL', lock)
-  if left ~= -2 then
-    put_off(key, left > 0 and left or lock_ms)
+  local fields = redis.pcall('HGETALL', pending)
+  if fields.err then
+    -- Not a window of ours. The ledger has whatever it may have been.
+    redis.call('UNLINK', pending)
+    redis.call('ZREM', KEYS[1], key)
+  elseif #fields == 0 then
+    redis.call('ZREM', KEYS[1], key)
   else
-    local size = redis.pcall('HLEN', pending)
-    if type(size) ~= 'number' then
-      -- Not a window of ours. The ledger has whatever it may have been.
-      redis.call('UNLINK', pending)
-      redis.call('ZREM', KEYS[1], key)
-    elseif size == 0 then
-      redis.call('ZREM', KEYS[1], key)
+    events = events + #fields / 2
+    if events > most_events and #claimed > 0 then
+      break
+    end
+    local late = now - due[i + 1]
+    put_off_by(key, lock_ms)
+    if redis.call('SET', lock, ARGV[3], 'NX', 'PX', ARGV[5]) then
+      claimed[#claimed + 1] = {key, string.format('%.0f', late), fields}
     else
-      events = events + size
-      if events > most_events and #claimed > 0 then
-        break
-      end
-      put_off(key, lock_ms)
-      redis.call('SET', lock, ARGV[3], 'PX', ARGV[5])
-      claimed[#claimed + 1] = {key, string.format('%.0f', now - due[i + 1]), redis.call('HGETALL', pending)}
+      local left = redis.call('PTTL', lock)
+      put_off[#put_off - 1] = string.format('%.0f', now + (left > 0 and left or lock_ms))
+      events = events - #fields / 2
     end
   end
+end
+for from = 1, #put_off, 1000 do
+  redis.call('ZADD', KEYS[1], unpack(put_off, from, math.min(from + 999, #put_off)))
 end
 return claimed

@@ -8,6 +8,7 @@
 -- not refuse. Repeating it changes nothing.
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local freed, gone = {}, {}
 local at = 2
 for k = 2, #KEYS, 2 do
   local pending = KEYS[k]
@@ -15,19 +16,25 @@ for k = 2, #KEYS, 2 do
   local key = string.sub(pending, ARGV[1] + 1)
   local first = at + 2
   local behind = first + ARGV[at + 1]
-  redis.call('HDEL', pending, 'failures')
-  for from = first, behind - 1, 1000 do
+  redis.call('HDEL', pending, 'failures', unpack(ARGV, first, math.min(first + 999, behind - 1)))
+  for from = first + 1000, behind - 1, 1000 do
     redis.call('HDEL', pending, unpack(ARGV, from, math.min(from + 999, behind - 1)))
   end
   local mine = redis.call('GET', lock) == ARGV[at]
   if mine then
-    redis.call('DEL', lock)
+    freed[#freed + 1] = lock
   end
   if redis.call('EXISTS', pending) == 0 then
-    redis.call('ZREM', KEYS[1], key)
+    gone[#gone + 1] = key
   elseif mine then
     redis.call('ZADD', KEYS[1], now, key)
   end
   at = behind
+end
+for from = 1, #freed, 1000 do
+  redis.call('DEL', unpack(freed, from, math.min(from + 999, #freed)))
+end
+for from = 1, #gone, 1000 do
+  redis.call('ZREM', KEYS[1], unpack(gone, from, math.min(from + 999, #gone)))
 end
 return 1

@@ -13,20 +13,24 @@ local due_at = string.format('%.0f', now + ARGV[1])
 local full = tonumber(ARGV[3])
 
 redis.call('ZCARD', KEYS[1])
-local before = {}
+local sizes = {}
 for w = 2, #KEYS do
-  before[w] = redis.call('HLEN', KEYS[w])
+  sizes[w] = redis.call('HLEN', KEYS[w])
 end
 
+local added = {}
 for i = 5, #ARGV, 3 do
-  redis.call('HSETNX', KEYS[ARGV[i] + 1], ARGV[i + 1], ARGV[i + 2])
+  local w = ARGV[i] + 1
+  added[w] = (added[w] or 0) + redis.call('HSETNX', KEYS[w], ARGV[i + 1], ARGV[i + 2])
 end
 
 local filled = 0
 for w = 2, #KEYS do
   local key = string.sub(KEYS[w], ARGV[4] + 1)
-  redis.call('EXPIRE', KEYS[w], ARGV[2])
-  if before[w] < full and redis.call('HLEN', KEYS[w]) >= full then
+  if sizes[w] == 0 then
+    redis.call('EXPIRE', KEYS[w], ARGV[2])
+  end
+  if sizes[w] < full and sizes[w] + (added[w] or 0) >= full then
     redis.call('ZADD', KEYS[1], string.format('%.0f', now), key)
     filled = 1
   else
