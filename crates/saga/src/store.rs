@@ -58,8 +58,8 @@ impl Timing {
 
 /// A window of this many events is due at once.
 pub const FULL_WINDOW: usize = 1_000;
-/// No more windows are added to a claim that holds this many events.
-pub const CLAIMED_EVENTS: usize = 10_000;
+/// No more windows are added to a claim that holds this many events; of a larger window, about so many are claimed at once.
+pub const CLAIMED_EVENTS: usize = 4_000;
 
 /// A window in the hands of one worker.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use cardwire_domain::{CardId, CollectionId, EventId, LinkId, Member, UserId};
 use cardwire_saga::{
-    ClaimedWindow, DistributedLock, PendingEvent, ReleaseReason, SagaKey, SagaStateStore, Timing, store::FULL_WINDOW,
+    ClaimedWindow, DistributedLock, PendingEvent, ReleaseReason, SagaKey, SagaStateStore, Timing,
+    store::{CLAIMED_EVENTS, FULL_WINDOW},
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -265,6 +266,22 @@ pub async fn a_full_window_is_due_at_once(subject: Subject) {
     assert!(subject.is_empty().await);
 }
 
+pub async fn a_huge_window_is_claimed_whole_in_the_end(subject: Subject) {
+    let alice = key("alice");
+    let events: Vec<PendingEvent> = (0..CLAIMED_EVENTS as i64 + 500).map(|n| event(&alice, n)).collect();
+    subject.merge(&events).await;
+    let mut seen = BTreeSet::new();
+    while seen.len() < events.len() {
+        let window = subject.claim_one().await;
+        for id in claimed_ids(&window) {
+            assert!(seen.insert(id), "claimed twice");
+        }
+        subject.store.commit(&[window]).await.unwrap();
+    }
+    assert_eq!(seen, ids(&events));
+    assert!(subject.is_empty().await);
+}
+
 pub async fn a_window_can_be_made_due_now(subject: Subject) {
     let alice = key("alice");
     assert!(!subject.store.flush_now(&alice).await.unwrap());
@@ -353,6 +370,7 @@ macro_rules! saga_suite {
             what_was_unavailable_is_due_soon_and_not_counted
             failures_are_counted_and_wait_longer_each_time
             a_full_window_is_due_at_once
+            a_huge_window_is_claimed_whole_in_the_end
             a_window_can_be_made_due_now
             a_held_lock_keeps_a_window_from_being_claimed
             a_lock_expires_and_its_late_owner_frees_nothing

@@ -8,7 +8,7 @@ use cardwire_domain::{CardId, CollectionId, EventId, LinkId, Member, UserId};
 use cardwire_events::redis::{Connection, RedisSettings};
 use cardwire_saga::{
     ClaimedWindow, DistributedLock, Error, PendingEvent, RedisDistributedLock, RedisSagaStateStore, ReleaseReason,
-    SagaKey, SagaStateStore, Timing,
+    SagaKey, SagaStateStore, Timing, store::CLAIMED_EVENTS,
 };
 use cardwire_testkit::redis::RedisServer;
 use cardwire_testkit::saga_suite::Subject;
@@ -246,12 +246,32 @@ async fn a_claim_is_bounded_in_events_and_a_window_of_any_size_is_committed() {
     let events: Vec<PendingEvent> = (0..10_500).map(|_| event(&large)).collect();
     redis.store.merge(&events).await.unwrap();
     redis.store.merge(&[event(&small)]).await.unwrap();
+    let sizes =
+        |claimed: &[ClaimedWindow]| claimed.iter().map(|window| window.pending.members.len()).collect::<Vec<_>>();
     let first = redis.claim_all().await;
-    assert_eq!(first.iter().map(|window| window.pending.members.len()).collect::<Vec<_>>(), [10_500]);
+    assert_eq!(sizes(&first), [CLAIMED_EVENTS], "a part of the large one, and nothing besides");
     let second = redis.claim_all().await;
     assert_eq!(second.iter().map(ClaimedWindow::key).collect::<Vec<_>>(), [&small]);
     redis.store.commit(&[first, second].concat()).await.unwrap();
+    for rest in [CLAIMED_EVENTS, 10_500 - 2 * CLAIMED_EVENTS] {
+        let claimed = redis.claim_all().await;
+        assert_eq!(sizes(&claimed), [rest]);
+        redis.store.commit(&claimed).await.unwrap();
+    }
     assert_eq!(redis.server.command(&["KEYS", "*"]), "");
+}
+
+#[tokio::test]
+async fn a_part_of_a_large_window_tells_its_failures() {
+    let redis = Redis::start(1, TIMING).await;
+    let large = key("large");
+    let events: Vec<PendingEvent> = (0..CLAIMED_EVENTS + 100).map(|_| event(&large)).collect();
+    redis.store.merge(&events).await.unwrap();
+    for failures in 0..3 {
+        let claimed = redis.claim_all().await;
+        assert_eq!(claimed.iter().map(|window| window.failures).collect::<Vec<_>>(), [failures]);
+        redis.store.release(&claimed, ReleaseReason::Failed).await.unwrap();
+    }
 }
 
 #[tokio::test]

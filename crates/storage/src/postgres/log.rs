@@ -73,8 +73,10 @@ FROM lost WHERE d.queue = lost.queue AND d.event_id = lost.event_id";
 const TAKE: &str = "\
 WITH held AS (
     SELECT event_id FROM deliveries WHERE queue = $1 AND event_id = ANY($2) ORDER BY event_id FOR UPDATE
+), taken AS (
+    DELETE FROM deliveries d USING held WHERE d.queue = $1 AND d.event_id = held.event_id RETURNING d.event_id
 )
-DELETE FROM deliveries d USING held WHERE d.queue = $1 AND d.event_id = held.event_id RETURNING d.event_id";
+SELECT coalesce(array_agg(event_id), '{}') AS ids FROM taken";
 
 const BEGIN_ATTEMPT: &str = "\
 UPDATE deliveries SET
@@ -268,7 +270,8 @@ impl EventLog for PostgresStore {
 pub(super) async fn take(session: &mut Session, queue: Queue, ids: &[EventId]) -> Result<Vec<EventId>, Failure> {
     let query = sqlx::query(TAKE).bind(queue.name()).bind(event_uuids(ids));
     let rows = session.fetch_all(query).await?;
-    rows.iter().map(|row| Ok(event_id(get(row, "event_id")?))).collect()
+    let row = rows.first().ok_or_else(|| Failure::Nonsense("no answer to what was taken".into()))?;
+    Ok(get::<Vec<Uuid>>(row, "ids")?.into_iter().map(event_id).collect())
 }
 
 /// Repeats what changes up to [`PORTION`] rows until there are no more; each portion is a transaction of its own.

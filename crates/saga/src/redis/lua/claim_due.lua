@@ -46,6 +46,17 @@ for i = 1, #due, 2 do
     local late = now - due[i + 1]
     put_off_by(key, lock_ms)
     if redis.call('SET', lock, ARGV[3], 'NX', 'PX', ARGV[5]) then
+      if #fields > 2 * most_events then
+        -- The rest is due when these are committed. Its failures are told in any case.
+        local failures = redis.call('HGET', pending, 'failures')
+        for field = #fields, 2 * most_events + 1, -1 do
+          fields[field] = nil
+        end
+        if failures then
+          fields[#fields + 1] = 'failures'
+          fields[#fields + 1] = failures
+        end
+      end
       claimed[#claimed + 1] = {key, string.format('%.0f', late), fields}
     else
       local left = redis.call('PTTL', lock)

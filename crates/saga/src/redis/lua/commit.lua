@@ -9,6 +9,16 @@
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local freed, gone = {}, {}
+local locks, held = {}, {}
+for k = 3, #KEYS, 2 do
+  locks[#locks + 1] = KEYS[k]
+end
+for from = 1, #locks, 1000 do
+  local owners = redis.call('MGET', unpack(locks, from, math.min(from + 999, #locks)))
+  for i, owner in ipairs(owners) do
+    held[from + i - 1] = owner
+  end
+end
 local at = 2
 for k = 2, #KEYS, 2 do
   local pending = KEYS[k]
@@ -20,7 +30,7 @@ for k = 2, #KEYS, 2 do
   for from = first + 1000, behind - 1, 1000 do
     redis.call('HDEL', pending, unpack(ARGV, from, math.min(from + 999, behind - 1)))
   end
-  local mine = redis.call('GET', lock) == ARGV[at]
+  local mine = held[k / 2] == ARGV[at]
   if mine then
     freed[#freed + 1] = lock
   end

@@ -25,6 +25,7 @@ for i = 5, #ARGV, 3 do
 end
 
 local filled = 0
+local due = {}
 for w = 2, #KEYS do
   local key = string.sub(KEYS[w], ARGV[4] + 1)
   if sizes[w] == 0 then
@@ -34,7 +35,11 @@ for w = 2, #KEYS do
     redis.call('ZADD', KEYS[1], string.format('%.0f', now), key)
     filled = 1
   else
-    redis.call('ZADD', KEYS[1], 'NX', due_at, key)
+    due[#due + 1] = due_at
+    due[#due + 1] = key
   end
+end
+for from = 1, #due, 1000 do
+  redis.call('ZADD', KEYS[1], 'NX', unpack(due, from, math.min(from + 999, #due)))
 end
 return filled
