@@ -20,6 +20,15 @@ const EFFECTS: [(&str, &str); 3] = [
     ("analytics", "SELECT coalesce(sum(saves), 0)::bigint FROM daily_totals"),
 ];
 
+/// Waits until `done`, which may ask servers that do not answer yet.
+pub async fn eventually(what: &str, within: Duration, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + within;
+    while !done() {
+        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Saves and watches what comes of it.
 pub struct Flow {
     pool: PgPool,

@@ -4,5 +4,8 @@
 // What a test cannot go on without fails it, in its helper functions as well.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod cluster;
 mod flow;
+mod security;
 mod sentinel;
+mod start;

@@ -5,23 +5,14 @@ use std::time::Duration;
 use cardwire_testkit::deployment::{Deployment, REDIS_PASSWORD, SENTINEL_PASSWORD};
 use cardwire_testkit::stack::{Plan, Stack};
 use nix::sys::signal::Signal;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use crate::flow::{Flow, RECOVERY, SETTLE, report};
+use crate::flow::{Flow, RECOVERY, SETTLE, eventually, report};
 
-const SENTINELS: [&str; 3] = ["sentinel-1", "sentinel-2", "sentinel-3"];
-
-/// Waits until `done`, which may ask servers that do not answer yet.
-async fn eventually(what: &str, within: Duration, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + within;
-    while !done() {
-        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
-        sleep(Duration::from_millis(50)).await;
-    }
-}
+pub const SENTINELS: [&str; 3] = ["sentinel-1", "sentinel-2", "sentinel-3"];
 
 /// Everything is up and everybody knows everybody.
-async fn start() -> Deployment {
+pub async fn start() -> Deployment {
     let deployment = Deployment::start("sentinel");
     let fields = |service: &str, args: &[&str], expected: &[&str]| {
         let answer = deployment.try_command(service, args).unwrap_or_default();
@@ -40,7 +31,7 @@ async fn start() -> Deployment {
     deployment
 }
 
-fn settings(deployment: &Deployment) -> Vec<(&'static str, String)> {
+pub fn settings(deployment: &Deployment) -> Vec<(&'static str, String)> {
     let [first, second, third] = SENTINELS.map(|name| deployment.address(name));
     vec![
         ("REDIS_URL", String::new()),
