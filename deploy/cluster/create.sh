@@ -15,4 +15,5 @@ for node in "$@"; do
 done
 
 if ask "$1" cluster info | grep -q '^cluster_slots_assigned:16384'; then exit 0; fi
-redis-cli --cluster create "$@" --cluster-replicas 1 --cluster-yes
+# It would wait for ever for nodes that cannot reach each other.
+timeout 60 redis-cli --cluster create "$@" --cluster-replicas 1 --cluster-yes

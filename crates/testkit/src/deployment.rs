@@ -11,7 +11,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::net::free_port;
+use crate::net::reserved_port;
 use crate::redis::ping;
 
 pub const REDIS_PASSWORD: &str = "the password of Redis";
@@ -165,7 +165,8 @@ impl Deployment {
             }
             text = text.replace(&format!("\nport {standard}\n"), &format!("\nport {}\n", own.port));
         }
-        for service in self.services.values() {
+        // Nobody calls the one that ends.
+        for (_, service) in self.services.iter().filter(|(name, _)| *name != RUNS_ONCE) {
             text = text.replace(&service.address, "127.0.0.1");
         }
         // The folders last: their names have those of services in them.
@@ -233,7 +234,7 @@ fn services(compose: &str) -> BTreeMap<String, Service> {
         let Some(name) = &current else { continue };
         if let Some(list) = line.strip_prefix("command: ") {
             let command = serde_json::from_str(list).unwrap_or_else(|error| panic!("{name}: {list}: {error}"));
-            let (port, bus_port) = (free_port(), free_port());
+            let (port, bus_port) = (reserved_port(), reserved_port());
             let service = Service { command, port, bus_port, address: name.clone(), child: None };
             services.insert(name.clone(), service);
         } else if let Some((_, rest)) = line.split_once("ipv4_address: ") {

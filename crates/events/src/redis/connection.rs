@@ -100,8 +100,7 @@ impl Connection {
         }
         let mut sentinels = Arc::default();
         if let Topology::Sentinel { master, .. } = &settings.topology {
-            let (known, following) =
-                sentinel::spawn(settings.build_sentinels(), master, &clients, settings.timings.reconnect_step);
+            let (known, following) = sentinel::spawn(settings.build_sentinels(), master, &clients, settings.timings);
             sentinels = known;
             tasks.extend(following);
         }

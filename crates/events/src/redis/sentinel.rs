@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use fred::clients::SentinelClient;
 use fred::error::Error as FredError;
@@ -15,7 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::sleep;
 
 use super::connection::Clients;
-use super::settings::Address;
+use super::settings::{Address, Timings};
 use super::watchdog::{OwnedTask, Trouble};
 
 /// What is known about each of the sentinels.
@@ -75,7 +74,8 @@ struct Follower {
 
 impl Follower {
     /// Has all clients turn to the new master when this sentinel says that it changed. Never returns.
-    async fn follow(self, sentinel: SentinelClient, pause: Duration) {
+    async fn follow(self, sentinel: SentinelClient, timings: Timings) {
+        let mut failed = 0;
         loop {
             let mut errors = sentinel.error_rx();
             let mut messages = sentinel.message_rx();
@@ -83,8 +83,14 @@ impl Follower {
             let mut connection = OwnedTask::from(sentinel.connect());
             loop {
                 tokio::select! {
+                    // fred gives up when it cannot connect at first.
                     ended = &mut connection.0 => {
-                        tracing::warn!(?ended, "connection to a sentinel ended and is started anew");
+                        failed += 1;
+                        let trouble = match ended {
+                            Ok(Err(error)) => Trouble::of(&error),
+                            ended => Trouble { why: format!("the connection's task ended: {ended:?}"), refused: false },
+                        };
+                        self.sentinels.set(self.number, Err(trouble));
                         break;
                     }
                     error = errors.recv() => match error {
@@ -95,6 +101,7 @@ impl Follower {
                     // A subscription does not outlive its connection.
                     reconnected = reconnects.recv() => match reconnected {
                         Ok(_) | Err(RecvError::Lagged(_)) => {
+                            failed = 0;
                             let asked = self.ask(&sentinel).await;
                             self.sentinels.set(self.number, asked);
                         }
@@ -108,7 +115,7 @@ impl Follower {
                 }
             }
             drop(connection);
-            sleep(pause).await;
+            sleep((timings.reconnect_step * failed).clamp(timings.reconnect_step, timings.reconnect_at_most)).await;
         }
     }
 
@@ -150,7 +157,7 @@ pub(super) fn spawn(
     sentinels: Vec<(Address, SentinelClient)>,
     master: &str,
     clients: &Arc<Clients>,
-    pause: Duration,
+    timings: Timings,
 ) -> (Arc<Sentinels>, Vec<OwnedTask<()>>) {
     let (addresses, sentinels): (Vec<_>, Vec<_>) = sentinels.into_iter().unzip();
     let known = Arc::new(Sentinels(Mutex::new(addresses.into_iter().map(|address| (address, None)).collect())));
@@ -164,7 +171,7 @@ pub(super) fn spawn(
                 sentinels: Arc::clone(&known),
                 clients: Arc::downgrade(clients),
             };
-            OwnedTask(tokio::spawn(follower.follow(sentinel, pause)))
+            OwnedTask(tokio::spawn(follower.follow(sentinel, timings)))
         })
         .collect();
     (known, tasks)

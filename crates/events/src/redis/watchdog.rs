@@ -40,8 +40,15 @@ pub(super) struct Trouble {
 
 impl Trouble {
     pub fn of(error: &FredError) -> Self {
-        // fred's own words: that it was an authentication or TLS error does not help, the server's words do.
-        Self { why: error.details().to_owned(), refused: refuses(error.details()) }
+        let why = match error.details().split_once("InvalidCertificate(") {
+            // As rustls' `Debug` has it, inside of that of an I/O error.
+            Some((_, reason)) => {
+                format!("its certificate is not trusted: {}", reason.trim_end_matches([' ', '}']).trim_end_matches(')'))
+            }
+            None => error.details().to_owned(),
+        };
+        let refused = refuses(&why);
+        Self { why, refused }
     }
 
     fn away(why: impl Into<String>) -> Self {
@@ -51,9 +58,16 @@ impl Trouble {
 
 /// Whether a server's words mean wrong credentials, missing permissions or a certificate that is not trusted.
 pub(super) fn refuses(why: &str) -> bool {
-    ["WRONGPASS", "NOAUTH", "NOPERM", "without any password configured", "invalid password", "invalid peer certificate"]
-        .iter()
-        .any(|word| why.contains(word))
+    [
+        "WRONGPASS",
+        "NOAUTH",
+        "NOPERM",
+        "without any password configured",
+        "invalid password",
+        "its certificate is not trusted",
+    ]
+    .iter()
+    .any(|word| why.contains(word))
 }
 
 /// A client that is connected again whatever happens to its connection.
