@@ -285,6 +285,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_certificate_is_not_trusted() {
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for pem in ["", "nonsense", broken, "-----BEGIN CERTIFICATE-----\nAAAA"] {
+            assert!(matches!(Tls::trusting(pem.as_bytes()), Err(Error::Misconfigured(..))), "{pem}");
+        }
+    }
+
+    #[test]
     fn debug_shows_no_secret() {
         let topology = Topology::Sentinel {
             sentinels: vec![("s".into(), 26379)],

@@ -227,3 +227,23 @@ impl From<ConnectHandle> for OwnedTask<Result<(), FredError>> {
         Self(handle)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_refuses_is_told_from_who_is_away() {
+        let check = |details: &'static str, why: &str, refused: bool| {
+            let trouble = Trouble::of(&FredError::new(ErrorKind::IO, details));
+            assert_eq!((trouble.why.as_str(), trouble.refused), (why, refused));
+        };
+        check("Connection refused (os error 111)", "Connection refused (os error 111)", false);
+        check("NOAUTH Authentication required.", "NOAUTH Authentication required.", true);
+        check(
+            "Custom { kind: InvalidData, error: InvalidCertificate(UnknownIssuer) }",
+            "its certificate is not trusted: UnknownIssuer",
+            true,
+        );
+    }
+}

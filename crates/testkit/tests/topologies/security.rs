@@ -89,6 +89,7 @@ async fn everything_works_over_tls_and_an_untrusted_certificate_is_refused_in_on
     let other = Authority::new("another");
     refuses(&start(&url, other.text("ca.pem")), "its certificate is not trusted: UnknownIssuer").await;
     refuses(&start(&url, String::new()), "its certificate is not trusted: UnknownIssuer").await;
+    refuses(&start(&url, authority.text("nowhere.pem")), "APP__REDIS__CA_FILE: ").await;
     let elsewhere = format!("rediss://localhost:{port}");
     refuses(&start(&elsewhere, authority.text("ca.pem")), "its certificate is not trusted: NotValidForName").await;
 }
