@@ -6,6 +6,13 @@
 set -eu
 kind=$1 name=$2 master=${3:-} file=/data/$1.conf
 
+case "$REDIS_PASSWORD$REDIS_SENTINEL_PASSWORD" in
+*[!A-Za-z0-9._~-]*)
+    echo "passwords may have letters, digits and . _ ~ - only: Sentinel writes them back into its file without quotes" >&2
+    exit 1
+    ;;
+esac
+
 if [ ! -f "$file" ]; then
     umask 077
     cp "/etc/cardwire/$kind.conf" "$file.new"
@@ -13,13 +20,13 @@ if [ ! -f "$file" ]; then
     {
         echo
         if [ "$kind" = redis ]; then
-            echo "requirepass \"$REDIS_PASSWORD\""
-            echo "masterauth \"$REDIS_PASSWORD\""
+            echo "requirepass $REDIS_PASSWORD"
+            echo "masterauth $REDIS_PASSWORD"
             echo "replica-announce-ip $name"
             if [ -n "$master" ]; then echo "replicaof $master"; fi
         else
-            echo "requirepass \"$REDIS_SENTINEL_PASSWORD\""
-            echo "sentinel auth-pass mymaster \"$REDIS_PASSWORD\""
+            echo "requirepass $REDIS_SENTINEL_PASSWORD"
+            echo "sentinel auth-pass mymaster $REDIS_PASSWORD"
             echo "sentinel announce-ip $name"
         fi
     } >>"$file.new"

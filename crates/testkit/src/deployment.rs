@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use crate::net::reserved_port;
 use crate::redis::ping;
 
-pub const REDIS_PASSWORD: &str = "the password of Redis";
-pub const SENTINEL_PASSWORD: &str = "the password of the sentinels";
+pub const REDIS_PASSWORD: &str = "the-password-of-Redis";
+pub const SENTINEL_PASSWORD: &str = "the-password-of-the-sentinels";
 
 /// The service that makes a cluster of the others, and ends.
 const RUNS_ONCE: &str = "create";

@@ -40,12 +40,14 @@ pub(super) struct Trouble {
 
 impl Trouble {
     pub fn of(error: &FredError) -> Self {
-        let why = match error.details().split_once("InvalidCertificate(") {
-            // As rustls' `Debug` has it, inside of that of an I/O error.
-            Some((_, reason)) => {
-                format!("its certificate is not trusted: {}", reason.trim_end_matches([' ', '}']).trim_end_matches(')'))
-            }
-            None => error.details().to_owned(),
+        // fred has the `Debug` of I/O errors, and of rustls' inside of them.
+        let details = error.details();
+        let why = if let Some((_, reason)) = details.split_once("InvalidCertificate(") {
+            format!("its certificate is not trusted: {}", reason.trim_end_matches([' ', '}']).trim_end_matches(')'))
+        } else if let Some((_, message)) = details.split_once("message: \"") {
+            message.trim_end_matches([' ', '}', '"']).to_owned()
+        } else {
+            details.to_owned()
         };
         let refused = refuses(&why);
         Self { why, refused }
@@ -238,7 +240,8 @@ mod tests {
             let trouble = Trouble::of(&FredError::new(ErrorKind::IO, details));
             assert_eq!((trouble.why.as_str(), trouble.refused), (why, refused));
         };
-        check("Connection refused (os error 111)", "Connection refused (os error 111)", false);
+        let refused = "Os { code: 111, kind: ConnectionRefused, message: \"Connection refused\" }";
+        check(refused, "Connection refused", false);
         check("NOAUTH Authentication required.", "NOAUTH Authentication required.", true);
         check(
             "Custom { kind: InvalidData, error: InvalidCertificate(UnknownIssuer) }",
