@@ -7,6 +7,7 @@ source scripts/servers.sh
 need postgres postgresql
 need redis-server redis-server
 need libfaketime libfaketime
+need openssl openssl
 if ! cargo nextest --version >/dev/null 2>&1; then
     echo "installing cargo-nextest, which runs the tests"
     cargo install cargo-nextest --locked

@@ -1,5 +1,6 @@
 //! The only place that chooses adapters. Everything behind it knows ports.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use cardwire_events::memory::{
     InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry,
 };
 use cardwire_events::redis::{
-    Connection, RedisEventPublisher, RedisEventSubscriber, RedisWorkerRegistry, Topology, agree,
+    Connection, RedisEventPublisher, RedisEventSubscriber, RedisWorkerRegistry, Tls, Topology, agree,
 };
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::worker::LEASE;
@@ -78,7 +79,7 @@ impl Adapters {
         let transport = if settings.use_in_memory_events {
             Transport::Memory(InMemoryQueues::default())
         } else {
-            let connection = Connection::open(connection_settings(&settings.redis)).context("connecting to Redis")?;
+            let connection = Connection::open(connection_settings(&settings.redis)?).context("connecting to Redis")?;
             Transport::Redis { connection, partitions: settings.redis.partitions }
         };
         match &settings.database {
@@ -268,7 +269,7 @@ impl Adapters {
     }
 }
 
-fn connection_settings(redis: &RedisSettings) -> cardwire_events::redis::RedisSettings {
+fn connection_settings(redis: &RedisSettings) -> anyhow::Result<cardwire_events::redis::RedisSettings> {
     let plain = |secret: &Option<secrecy::SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
     let address = |address: &Address| (address.host.clone(), address.port);
     let topology = match &redis.topology {
@@ -280,11 +281,18 @@ fn connection_settings(redis: &RedisSettings) -> cardwire_events::redis::RedisSe
         },
         RedisTopology::Cluster { nodes } => Topology::Cluster { nodes: nodes.iter().map(address).collect() },
     };
-    cardwire_events::redis::RedisSettings {
+    Ok(cardwire_events::redis::RedisSettings {
         username: plain(&redis.username),
         password: plain(&redis.password),
         database: (redis.database != 0).then_some(redis.database),
-        tls: redis.tls,
+        tls: if redis.tls { Some(tls(redis.ca_file.as_deref())?) } else { None },
         ..cardwire_events::redis::RedisSettings::new(topology)
-    }
+    })
+}
+
+fn tls(ca_file: Option<&Path>) -> anyhow::Result<Tls> {
+    let Some(file) = ca_file else { return Ok(Tls::system()?) };
+    let wrong = |why: String| SettingsError::value("APP__REDIS__CA_FILE", format!("{}: {why}", file.display()));
+    let pem = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    Ok(Tls::trusting(&pem).map_err(|error| wrong(error.to_string()))?)
 }

@@ -20,7 +20,11 @@ const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 /// # Errors
 /// When it was done before.
 pub fn init(settings: &Settings) -> anyhow::Result<PrometheusHandle> {
-    let filter = EnvFilter::builder().parse(&settings.log_filter).context("RUST_LOG")?;
+    let mut filter = EnvFilter::builder().parse(&settings.log_filter).context("RUST_LOG")?;
+    // What the client of Redis says by itself repeats our own lines, once for each connection. Who names it gets to see it.
+    if !settings.log_filter.contains("fred") {
+        filter = filter.add_directive("fred=off".parse().context("a directive of ours")?);
+    }
     let registry = tracing_subscriber::registry().with(filter);
     match settings.log_format {
         LogFormat::Pretty if std::io::stdout().is_terminal() => registry.with(fmt::layer()).try_init(),

@@ -4,6 +4,7 @@
 
 pub mod account_suite;
 pub mod clock;
+pub mod deployment;
 pub mod faults;
 pub mod history;
 pub mod net;

@@ -1,6 +1,7 @@
 //! Ports for servers that a test starts, and a client to ask them.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// A client of the test's own. TLS is in every build, so it needs its provider, though no test talks TLS.
 pub fn http_client() -> reqwest::Client {
@@ -15,4 +16,18 @@ pub fn free_port() -> u16 {
         .and_then(|listener| listener.local_addr())
         .expect("a loopback port is free")
         .port()
+}
+
+/// A loopback port that the system hands to nobody and that other test processes do not take, for servers that are told of each other
+/// before they start.
+pub fn reserved_port() -> u16 {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let own = std::process::id() % 600 * 20;
+    loop {
+        let next = u32::from(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(20_000 + (own + next) % 12_000).expect("it is below 32,000");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }

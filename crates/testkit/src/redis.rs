@@ -197,7 +197,7 @@ impl Drop for RedisServer {
     }
 }
 
-fn ping(port: u16) -> Option<String> {
+pub(crate) fn ping(port: u16) -> Option<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
     stream.write_all(b"PING\r\n").ok()?;

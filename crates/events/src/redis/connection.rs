@@ -12,10 +12,11 @@ use fred::types::{ClusterHash, CustomCommand, FromValue, Value};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::check;
 use super::script::Script;
-use super::settings::{RedisSettings, Timings, Topology};
-use super::watchdog::{OwnedTask, Watched};
-use super::{check, sentinel};
+use super::sentinel::{self, Sentinels};
+use super::settings::{Address, RedisSettings, Timings, Topology};
+use super::watchdog::{OwnedTask, Trouble, Watched, refuses};
 use crate::error::{Error, Result};
 
 /// Commands under way in one process. More wait, and fail when they wait too long.
@@ -45,6 +46,7 @@ struct Shared {
     next: AtomicUsize,
     permits: Semaphore,
     clients: Arc<Clients>,
+    sentinels: Arc<Sentinels>,
     _tasks: Vec<OwnedTask<()>>,
 }
 
@@ -54,8 +56,22 @@ pub(super) struct Clients(Mutex<Vec<Weak<Watched>>>);
 
 impl Clients {
     pub fn reconnect_all(&self) {
+        self.each(Watched::reconnect);
+    }
+
+    /// Has those that are connected elsewhere look for the master again.
+    pub fn leave_others_than(&self, master: &Address) {
+        self.each(|watched| watched.leave_others_than(master));
+    }
+
+    /// Has those that are not connected to the master look for it, now.
+    pub fn turn_to(&self, master: &Address) {
+        self.each(|watched| watched.turn_to(master));
+    }
+
+    fn each(&self, act: impl Fn(&Watched)) {
         for watched in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
-            watched.reconnect();
+            act(&watched);
         }
     }
 
@@ -82,13 +98,15 @@ impl Connection {
             spread.push(watched);
             tasks.push(task);
         }
+        let mut sentinels = Arc::default();
         if let Topology::Sentinel { master, .. } = &settings.topology {
-            let sentinels = settings.build_sentinels()?;
-            tasks.extend(sentinel::spawn(sentinels, master, &clients, settings.timings.reconnect_step));
+            let (known, following) = sentinel::spawn(settings.build_sentinels(), master, &clients, settings.timings);
+            sentinels = known;
+            tasks.extend(following);
         }
         let permits = Semaphore::new(IN_FLIGHT);
         let next = AtomicUsize::new(0);
-        Ok(Self { shared: Arc::new(Shared { settings, spread, next, permits, clients, _tasks: tasks }) })
+        Ok(Self { shared: Arc::new(Shared { settings, spread, next, permits, clients, sentinels, _tasks: tasks }) })
     }
 
     /// Runs a script, by its digest, or by its text when Redis does not know it.
@@ -148,18 +166,31 @@ impl Connection {
         match timeout(PING_WITHIN, self.server_command::<Value>("PING", Vec::new())).await {
             Ok(answer) => answer.map(|_| ()),
             Err(_) => {
-                let why = self.shared.spread.iter().find_map(|watched| watched.trouble());
+                let why = self.trouble().map(|trouble| trouble.why);
                 Err(Error::Unavailable("Redis", why.unwrap_or_else(|| "no answer within a second".into())))
             }
         }
     }
 
-    /// Refuses a Redis that may lose a queue: to be called at start. `accept_eviction` makes that a warning.
+    /// Why Redis cannot be reached now, as far as is known.
+    fn trouble(&self) -> Option<Trouble> {
+        let sentinels = self.shared.sentinels.trouble();
+        sentinels.or_else(|| self.shared.spread.iter().find_map(|watched| watched.trouble()))
+    }
+
+    /// Refuses a Redis that may lose a queue, and one that refuses us: to be called at start. `accept_eviction` makes the first a
+    /// warning.
     ///
     /// # Errors
-    /// `Misconfigured`, saying why; `Unavailable`.
+    /// `Misconfigured`, saying why: also for wrong credentials, an unknown master and a certificate that is not trusted, since only
+    /// an operator can help. `Unavailable`, with what is known about why.
     pub async fn check_server(&self, accept_eviction: bool) -> Result<check::ServerReport> {
-        check::server(self, accept_eviction).await
+        check::server(self, accept_eviction).await.map_err(|error| match (error, self.trouble()) {
+            (Error::Unavailable(what, _), Some(Trouble { why, refused: true })) => Error::Misconfigured(what, why),
+            (Error::Unavailable(what, why), _) if refuses(&why) => Error::Misconfigured(what, why),
+            (Error::Unavailable(what, _), Some(Trouble { why, .. })) => Error::Unavailable(what, why),
+            (error, _) => error,
+        })
     }
 
     /// A connection of its own, for a loop that blocks. Must be called on the main runtime.
@@ -264,7 +295,10 @@ impl DedicatedConnection {
             Ok(Err(error)) => Err(error_of(&error, || "BLPOP".into(), &self.watched)),
             Err(_) => {
                 self.watched.reconnect();
-                let why = self.watched.trouble().unwrap_or_else(|| "a blocking call did not return".into());
+                let why = self
+                    .watched
+                    .trouble()
+                    .map_or_else(|| "a blocking call did not return".into(), |trouble| trouble.why);
                 Err(Error::Unavailable("Redis", why))
             }
         }
@@ -286,7 +320,7 @@ async fn run(
     watched.note(&answer);
     answer.map_err(|error| match watched.trouble() {
         Some(trouble) if *error.kind() == ErrorKind::Timeout => {
-            FredError::new(ErrorKind::Timeout, format!("{} ({trouble})", error.details()))
+            FredError::new(ErrorKind::Timeout, format!("{} ({})", error.details(), trouble.why))
         }
         _ => error,
     })
@@ -299,7 +333,7 @@ fn convert<R: FromValue>(answer: Result<Value, FredError>, what: impl Fn() -> St
 
 fn error_of(error: &FredError, what: impl Fn() -> String, watched: &Watched) -> Error {
     match watched.trouble() {
-        Some(trouble) if *error.kind() == ErrorKind::Timeout => Error::Unavailable("Redis", trouble),
+        Some(trouble) if *error.kind() == ErrorKind::Timeout => Error::Unavailable("Redis", trouble.why),
         _ => meaning(error, what),
     }
 }

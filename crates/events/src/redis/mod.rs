@@ -38,6 +38,6 @@ pub use connection::{Connection, DedicatedConnection, Repeat};
 pub use fred::types::{FromValue, Value};
 pub use publisher::RedisEventPublisher;
 pub use script::Script;
-pub use settings::{RedisSettings, Timings, Topology};
+pub use settings::{RedisSettings, Timings, Tls, Topology};
 pub use subscriber::{MAX_BATCH, RedisEventSubscriber, agree};
 pub use workers::RedisWorkerRegistry;

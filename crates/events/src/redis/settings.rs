@@ -4,6 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use fred::clients::{Client, SentinelClient};
+use fred::rustls::pki_types::CertificateDer;
+use fred::rustls::pki_types::pem::PemObject;
+use fred::rustls::{ClientConfig, RootCertStore};
 use fred::types::Builder;
 use fred::types::config::{
     Config, ConnectionConfig, PerformanceConfig, ReconnectError, ReconnectPolicy, SentinelConfig, Server, ServerConfig,
@@ -31,6 +34,40 @@ pub enum Topology {
     Cluster {
         nodes: Vec<Address>,
     },
+}
+
+/// Whose certificates are trusted. The host that is connected to, or its address, must be among a certificate's names.
+#[derive(Clone)]
+pub struct Tls(TlsConnector);
+
+impl Tls {
+    /// Those that the system trusts.
+    ///
+    /// # Errors
+    /// `Misconfigured` when the system's certificates cannot be read.
+    pub fn system() -> Result<Self> {
+        TlsConnector::default_rustls().map(Self).map_err(|error| unusable(error.details()))
+    }
+
+    /// Those that are signed by one of these, in PEM, and no others.
+    ///
+    /// # Errors
+    /// `Misconfigured` when there is none among them, or something else.
+    pub fn trusting(pem: &[u8]) -> Result<Self> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| unusable(&error.to_string()))?;
+            roots.add(certificate).map_err(|error| unusable(&error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(unusable("no certificate in PEM among those to trust"));
+        }
+        Ok(Self(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth().into()))
+    }
+}
+
+fn unusable(why: &str) -> Error {
+    Error::Misconfigured("Redis", format!("TLS cannot be used: {why}"))
 }
 
 /// How patient to be. The defaults are for production; tests are in a hurry.
@@ -70,7 +107,7 @@ pub struct RedisSettings {
     pub username: Option<String>,
     pub password: Option<String>,
     pub database: Option<u8>,
-    pub tls: bool,
+    pub tls: Option<Tls>,
     pub timings: Timings,
     /// Connections that commands are spread over.
     pub clients: usize,
@@ -83,7 +120,7 @@ impl RedisSettings {
             username: None,
             password: None,
             database: None,
-            tls: false,
+            tls: None,
             timings: Timings::default(),
             clients: 2,
         }
@@ -106,40 +143,40 @@ impl RedisSettings {
             username: config.username.clone(),
             password: config.password.clone(),
             database: config.database,
-            tls: config.tls.is_some(),
+            tls: config.tls.map(|tls| Tls(tls.connector)),
             ..Self::new(Topology::Standalone { node: (server.host.to_string(), server.port) })
         })
     }
 
     pub(super) fn build(&self) -> Result<Client> {
-        self.builder()?.build().map_err(|error| Error::Misconfigured("Redis", error.to_string()))
+        self.builder().build().map_err(|error| Error::Misconfigured("Redis", error.to_string()))
     }
 
     /// One client for each sentinel; none without sentinels.
-    pub(super) fn build_sentinels(&self) -> Result<Vec<SentinelClient>> {
-        let Topology::Sentinel { sentinels, password, .. } = &self.topology else { return Ok(Vec::new()) };
-        let tls = self.tls_config()?;
+    pub(super) fn build_sentinels(&self) -> Vec<(Address, SentinelClient)> {
+        let Topology::Sentinel { sentinels, password, .. } = &self.topology else { return Vec::new() };
         sentinels
             .iter()
-            .map(|(host, port)| {
+            .map(|address @ (host, port)| {
                 let config = SentinelConfig {
                     host: host.clone(),
                     port: *port,
                     password: password.clone(),
-                    tls: tls.clone(),
+                    tls: self.tls_config(),
                     ..SentinelConfig::default()
                 };
-                Ok(SentinelClient::new(
+                let client = SentinelClient::new(
                     config,
                     Some(self.performance()),
                     Some(self.connection()),
                     Some(self.reconnect_policy()),
-                ))
+                );
+                (address.clone(), client)
             })
             .collect()
     }
 
-    fn builder(&self) -> Result<Builder> {
+    fn builder(&self) -> Builder {
         let servers = |nodes: &[Address]| nodes.iter().map(|(host, port)| Server::new(host.as_str(), *port)).collect();
         let server = match &self.topology {
             Topology::Standalone { node: (host, port) } => ServerConfig::new_centralized(host.as_str(), *port),
@@ -158,7 +195,7 @@ impl RedisSettings {
             username: self.username.clone(),
             password: self.password.clone(),
             database: self.database,
-            tls: self.tls_config()?,
+            tls: self.tls_config(),
             // A process may start before Redis does.
             fail_fast: false,
             ..Config::default()
@@ -168,16 +205,11 @@ impl RedisSettings {
             .set_performance_config(self.performance())
             .set_connection_config(self.connection())
             .set_policy(self.reconnect_policy());
-        Ok(builder)
+        builder
     }
 
-    fn tls_config(&self) -> Result<Option<TlsConfig>> {
-        match self.tls {
-            false => Ok(None),
-            true => TlsConnector::default_rustls()
-                .map(|connector| Some(connector.into()))
-                .map_err(|error| Error::Misconfigured("Redis", format!("TLS cannot be used: {error}"))),
-        }
+    fn tls_config(&self) -> Option<TlsConfig> {
+        self.tls.as_ref().map(|tls| tls.0.clone().into())
     }
 
     fn performance(&self) -> PerformanceConfig {
@@ -222,7 +254,7 @@ impl fmt::Debug for RedisSettings {
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "***"))
             .field("database", &self.database)
-            .field("tls", &self.tls)
+            .field("tls", &self.tls.is_some())
             .field("timings", &self.timings)
             .field("clients", &self.clients)
             .finish()
@@ -238,7 +270,7 @@ mod tests {
         let settings = RedisSettings::from_url("redis://bob:s%40crt@cache.internal:6380/2").unwrap();
         assert_eq!(settings.topology, Topology::Standalone { node: ("cache.internal".into(), 6380) });
         assert_eq!((settings.username.as_deref(), settings.password.as_deref()), (Some("bob"), Some("s@crt")));
-        assert_eq!((settings.database, settings.tls), (Some(2), false));
+        assert_eq!((settings.database, settings.tls.is_some()), (Some(2), false));
         let short = RedisSettings::from_url("redis://localhost").unwrap();
         assert_eq!(short.topology, Topology::Standalone { node: ("localhost".into(), 6379) });
     }
@@ -249,6 +281,14 @@ mod tests {
             let error = RedisSettings::from_url(url).unwrap_err();
             assert!(matches!(error, Error::Misconfigured(..)), "{url}: {error}");
             assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_not_trusted() {
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for pem in ["", "nonsense", broken, "-----BEGIN CERTIFICATE-----\nAAAA"] {
+            assert!(matches!(Tls::trusting(pem.as_bytes()), Err(Error::Misconfigured(..))), "{pem}");
         }
     }
 

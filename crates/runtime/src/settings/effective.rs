@@ -36,6 +36,10 @@ impl Settings {
             ("APP__DATABASE__MAX_CONNECTIONS", self.max_connections.to_string()),
             ("APP__EVENTS__KEEP_DAYS", (self.keep_events.as_secs() / 86_400).to_string()),
             ("APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY", flag(self.redis.allow_any_maxmemory_policy)),
+            (
+                "APP__REDIS__CA_FILE",
+                self.redis.ca_file.as_ref().map(|file| file.display().to_string()).unwrap_or_default(),
+            ),
             ("APP__REDIS__PARTITIONS", self.redis.partitions.to_string()),
             ("APP__RELAY__MAX_DEPTH", self.relay_max_depth.to_string()),
             ("APP__SHUTDOWN__DEADLINE_S", self.shutdown_deadline.as_secs().to_string()),

@@ -62,6 +62,7 @@ pub const NAMES: &[Name] = &[
     plain("APP__QUEUES__SEARCH__BACKOFF_MS", Some("2000"), "as above"),
     plain("APP__QUEUES__SEARCH__CONCURRENCY", Some("10"), "as above"),
     plain("APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY", Some("false"), "start although Redis may evict what it holds"),
+    plain("APP__REDIS__CA_FILE", None, "PEM file: trust these certificates alone with rediss://; else the system's"),
     plain("APP__REDIS__PARTITIONS", None, "partitions of each queue, alike in all processes; 1, in Cluster 8"),
     plain("APP__RELAY__MAX_DEPTH", Some("50000"), "entries in a queue above which the rest waits in PostgreSQL"),
     plain("APP__SHUTDOWN__DEADLINE_S", Some("25"), "how long work in flight may take after SIGTERM"),

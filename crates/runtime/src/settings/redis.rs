@@ -1,6 +1,7 @@
 //! How Redis is reached.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
@@ -26,6 +27,8 @@ pub struct RedisSettings {
     pub password: Option<SecretString>,
     pub database: u8,
     pub tls: bool,
+    /// The only certificates, in PEM, that may sign those of Redis and the sentinels; the system's without one.
+    pub ca_file: Option<PathBuf>,
     /// Of each queue. All processes must agree.
     pub partitions: u16,
     /// Start although Redis may evict queues, locks and windows.
@@ -61,6 +64,12 @@ impl RedisSettings {
                 "REDIS_CLUSTER_NODES: Redis Cluster has no database but 0, which REDIS_URL names",
             ));
         }
+        let ca_file = layers.text("APP__REDIS__CA_FILE").map(PathBuf::from);
+        if ca_file.is_some() && !tls {
+            return Err(SettingsError::contradiction(
+                "APP__REDIS__CA_FILE: is of use only with a REDIS_URL of rediss://",
+            ));
+        }
         let partitions = layers.number_if_set("APP__REDIS__PARTITIONS", &(1..=256))?;
         Ok(Self {
             topology,
@@ -69,6 +78,7 @@ impl RedisSettings {
             password,
             database,
             tls,
+            ca_file,
             partitions: partitions.unwrap_or(if clustered { CLUSTER_PARTITIONS } else { 1 }),
             allow_any_maxmemory_policy: layers.flag("APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY")?,
         })

@@ -90,6 +90,7 @@ fn settings_do_what_they_say() {
     check("REDIS_URL=redis://cache REDIS_PASSWORD=p", "REDIS_PASSWORD", "");
     check("REDIS_CLUSTER_NODES=a:7000,b", "REDIS_CLUSTER_NODES", "a:7000,b:6379");
     check("REDIS_CLUSTER_NODES=a:7000", "APP__REDIS__PARTITIONS", "8");
+    check("REDIS_URL=rediss://a APP__REDIS__CA_FILE=/etc/ca.pem", "APP__REDIS__CA_FILE", "/etc/ca.pem");
     check("REDIS_CLUSTER_NODES=a:7000 APP__REDIS__PARTITIONS=3", "APP__REDIS__PARTITIONS", "3");
     let sentinel = "REDIS_SENTINEL_ENABLED=true REDIS_SENTINEL_1_HOST=a REDIS_SENTINEL_2_HOST=b:1";
     check(sentinel, "REDIS_SENTINEL_1_HOST", "a:26379");
@@ -215,6 +216,8 @@ fn contradictions_are_refused() {
         let both = with(&format!("{sentinel} REDIS_CLUSTER_NODES=b:7000"));
         check(role, &both, Some("REDIS_SENTINEL_ENABLED and REDIS_CLUSTER_NODES"));
         check(role, &with("REDIS_CLUSTER_NODES=b REDIS_URL=redis://a/1"), Some("REDIS_CLUSTER_NODES: "));
+        check(role, &with("REDIS_URL=redis://a APP__REDIS__CA_FILE=ca.pem"), Some("APP__REDIS__CA_FILE: "));
+        check(role, &with("REDIS_URL=rediss://a APP__REDIS__CA_FILE=ca.pem"), None);
         let ports = (role == Role::Web).then_some("PORT and METRICS_PORT");
         check(role, &with("PORT=9091"), ports);
         check(role, &with("METRICS_PORT=8080"), ports);
