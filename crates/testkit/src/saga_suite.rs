@@ -317,7 +317,9 @@ pub async fn open_windows_are_listed_page_by_page(subject: Subject) {
     let keys: BTreeSet<SagaKey> = (0..7).map(|n| key(&format!("user{n}"))).collect();
     // In one call, so that most of them share their instant.
     let events: Vec<PendingEvent> = keys.iter().flat_map(|key| [event(key, 0), event(key, 1)]).collect();
+    assert_eq!(subject.store.open_count().await.unwrap(), 0);
     subject.merge(&events).await;
+    assert_eq!(subject.store.open_count().await.unwrap(), 7);
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let page = subject.store.open(after.as_ref(), 3).await.unwrap();

@@ -57,6 +57,9 @@ pub async fn envelopes_say_what_happened_and_when(stores: Stores) -> Tested {
     assert_eq!(added.subject, card.to_string());
     assert_eq!(added.partitionkey, format!("{card}-{alice}"));
     assert_eq!(added.traceparent, traceparent);
+    let ids: Vec<_> = owed.iter().map(|owed| owed.envelope.id).collect();
+    assert_eq!(stores.log.traceparents(&[&ids[..], &ids[..]].concat()).await?, [traceparent.expect("it was given")]);
+    assert_eq!(stores.log.traceparents(&[]).await?, [""; 0]);
     assert_eq!(added.time, stores.library.library_card(card, None).await?.added_at);
     for owed in &owed {
         assert!(!serde_json::to_string(&owed.envelope)?.contains("secret"), "a note travels nowhere");

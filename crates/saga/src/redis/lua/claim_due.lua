@@ -2,7 +2,7 @@
 -- KEYS  1 due
 -- ARGV  1 prefix of lock keys, 2 prefix of pending keys, 3 owner token, 4 most windows, 5 lock in ms,
 --       6 `due` or `all`, 7 most events
--- Returns for each window {key, ms it is late, fields and values}; longest due first.
+-- Returns how many due windows somebody else holds, then for each window {key, ms it is late, fields and values}; longest due first.
 --
 -- The locks and windows are found in `due`, so they cannot be declared; in Cluster they share its hash tag.
 --
@@ -21,6 +21,7 @@ local function put_off(key, ms)
 end
 
 local claimed = {}
+local contended = 0
 local events = 0
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', last, 'WITHSCORES', 'LIMIT', 0, ARGV[4])
 for i = 1, #due, 2 do
@@ -29,6 +30,7 @@ for i = 1, #due, 2 do
   local pending = ARGV[2] .. key
   local left = redis.call('PTTL', lock)
   if left ~= -2 then
+    contended = contended + 1
     put_off(key, left > 0 and left or lock_ms)
   else
     local size = redis.pcall('HLEN', pending)
@@ -49,4 +51,5 @@ for i = 1, #due, 2 do
     end
   end
 end
+table.insert(claimed, 1, contended)
 return claimed
