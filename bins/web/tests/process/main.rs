@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod metrics;
+mod otlp;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -15,21 +15,21 @@ use cardwire_testkit::saga_suite::Subject;
 use tokio::time::Instant;
 
 /// In a hurry, yet with room for a busy machine.
-const TIMING: Timing = Timing {
+pub const TIMING: Timing = Timing {
     window: Duration::from_secs(1),
     lock: Duration::from_secs(3),
     pause: Duration::from_secs(1),
     backoff: Duration::from_secs(1),
 };
 
-struct Redis {
+pub struct Redis {
     server: RedisServer,
-    store: RedisSagaStateStore,
-    lock: RedisDistributedLock,
+    pub store: RedisSagaStateStore,
+    pub lock: RedisDistributedLock,
 }
 
 impl Redis {
-    async fn start(partitions: u16, timing: Timing) -> Self {
+    pub async fn start(partitions: u16, timing: Timing) -> Self {
         let server = RedisServer::start();
         let connection = Connection::open(RedisSettings::from_url(&server.url()).unwrap()).unwrap();
         let store = RedisSagaStateStore::new(connection.clone(), partitions, timing);
@@ -58,11 +58,11 @@ async fn subject() -> Subject {
 
 cardwire_testkit::saga_suite! { #[tokio::test] => subject }
 
-fn key(actor: &str) -> SagaKey {
+pub fn key(actor: &str) -> SagaKey {
     SagaKey { card_id: CardId::generate(), actor_id: UserId::parse(&format!("did:plc:{actor}")).unwrap() }
 }
 
-fn event(key: &SagaKey) -> PendingEvent {
+pub fn event(key: &SagaKey) -> PendingEvent {
     PendingEvent {
         card_id: key.card_id,
         actor_id: key.actor_id.clone(),
