@@ -99,6 +99,9 @@ async fn a_collector_that_is_away_costs_one_line_of_the_log() {
 #[tokio::test]
 async fn without_a_collector_there_are_no_traces() {
     let log = save_and_stop(&crate::mock()).await;
-    assert!(log.contains(r#""traces":"off""#), "{log}");
+    let start = log.lines().find(|line| line.contains(r#""message":"starting""#)).unwrap();
+    for told in [r#""traces":"off""#, r#""version":""#, r#""topology":"events in memory; repositories in memory""#] {
+        assert!(start.contains(told), "{told}: {start}");
+    }
     assert!(!log.contains("cardwire_trace"), "{log}");
 }
