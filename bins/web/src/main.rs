@@ -65,6 +65,11 @@ async fn serve(process: Process) -> anyhow::Result<()> {
     // Servers that cannot be reached yet do not keep web from starting; servers that are not fit do.
     let (verifying, verified, stopped) = (adapters.clone(), settings.clone(), stop.clone());
     parts.spawn(async move { verifying.verify(&verified, &stopped).await });
+    let (measurements, stopped) = (adapters.measurements()?, stop.clone());
+    parts.spawn(async move {
+        measurements.run(stopped).await;
+        Ok(())
+    });
     let workers = if settings.use_in_memory_events {
         Some(InMemoryEventWorkerProcess::start(&adapters, &settings)?)
     } else {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::{Error, HttpMessage, HttpRequest};
+use cardwire_events::trace::{self, SpanContext};
 use tracing::Span;
 use tracing_actix_web::RootSpanBuilder;
 use ulid::Ulid;
@@ -22,11 +23,16 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
+    /// Where the span of the request stands, which is in the caller's trace already. `None` where nobody collects traces.
+    fn of_span(span: &Span) -> Option<Self> {
+        trace::traceparent(span).as_deref().and_then(trace::parse).map(Self::from)
+    }
+
     /// Continues the caller's trace, or begins one.
     pub fn continued_from(traceparent: Option<&str>) -> Self {
         let span_id = format!("{:016x}", random() as u64);
-        match traceparent.and_then(parse) {
-            Some((trace_id, flags)) => Self { trace_id, span_id, flags },
+        match traceparent.and_then(trace::parse).map(Self::from) {
+            Some(caller) => Self { span_id, ..caller },
             None => Self { trace_id: format!("{:032x}", random()), span_id, flags: "00".into() },
         }
     }
@@ -41,29 +47,24 @@ impl TraceContext {
     }
 }
 
+impl From<SpanContext> for TraceContext {
+    fn from(context: SpanContext) -> Self {
+        Self {
+            trace_id: context.trace_id().to_string(),
+            span_id: context.span_id().to_string(),
+            flags: format!("{:02x}", context.trace_flags().to_u8()),
+        }
+    }
+}
+
 /// Random in its low 80 bits, and never zero.
 fn random() -> u128 {
     u128::from(Ulid::generate())
 }
 
-/// `00-<trace id>-<span id>-<flags>`; the ids must not be all zero.
-fn parse(header: &str) -> Option<(String, String)> {
-    let mut parts = header.split('-');
-    let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let hex = |text: &str, len| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let not_zero = |text: &str| text.bytes().any(|b| b != b'0');
-    let valid = parts.next().is_none()
-        && version == "00"
-        && hex(trace_id, 32)
-        && not_zero(trace_id)
-        && hex(span_id, 16)
-        && not_zero(span_id)
-        && hex(flags, 2);
-    valid.then(|| (trace_id.to_owned(), flags.to_owned()))
-}
-
-#[derive(Clone, Copy)]
-struct Started(Instant);
+/// When a request came, and its span in the exported trace.
+#[derive(Clone)]
+struct Started(Instant, Span);
 
 /// Opens the span of a request and writes its line in the log.
 pub struct RequestSpan;
@@ -71,24 +72,32 @@ pub struct RequestSpan;
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let header = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
-        let context = TraceContext::continued_from(header);
+        let route = request.match_pattern();
+        let route = route.as_deref().unwrap_or("unmatched");
+        let exported = trace::request(request.method().as_str(), route, header);
+        let context = TraceContext::of_span(&exported).unwrap_or_else(|| TraceContext::continued_from(header));
+        // As a child it keeps the exported one open.
         let span = tracing::info_span!(
+            parent: &exported,
             "request",
             method = %request.method(),
-            route = request.match_pattern().as_deref().unwrap_or("unmatched"),
+            route,
             trace_id = %context.trace_id,
             status = tracing::field::Empty,
         );
         request.extensions_mut().insert(context);
-        request.extensions_mut().insert(Started(Instant::now()));
+        request.extensions_mut().insert(Started(Instant::now(), exported));
         span
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
         let (status, elapsed) = match outcome {
             Ok(response) => {
-                let started = response.request().extensions().get::<Started>().copied();
-                (response.status(), started.map(|Started(at)| at.elapsed()))
+                let started = response.request().extensions().get::<Started>().cloned();
+                if let Some(Started(_, exported)) = &started {
+                    trace::answered(exported, response.status().as_u16());
+                }
+                (response.status(), started.map(|Started(at, _)| at.elapsed()))
             }
             Err(error) => (error.as_response_error().status_code(), None),
         };
@@ -120,7 +129,7 @@ mod tests {
         ] {
             let context = TraceContext::continued_from(Some(bad));
             assert_ne!(context.trace_id, "0af7651916cd43dd8448eb211c80319c", "{bad:?}");
-            assert!(parse(&context.traceparent()).is_some(), "{bad:?}");
+            assert!(trace::parse(&context.traceparent()).is_some(), "{bad:?}");
         }
     }
 }

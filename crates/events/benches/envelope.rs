@@ -1,4 +1,4 @@
-//! What one event costs in this crate: writing its entry, reading it back, finding its queues.
+//! What one event costs in this crate: writing its entry, reading it back, finding its queues, and not tracing it.
 
 use std::hint::black_box;
 
@@ -46,5 +46,30 @@ fn envelope(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, envelope);
+/// A batch as a worker has it, in a process that logs and exports no traces.
+fn tracing_off(criterion: &mut Criterion) {
+    use cardwire_events::Queue;
+    use cardwire_events::trace::{Batch, Operation, TARGET};
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::{EnvFilter, fmt};
+
+    let filter = EnvFilter::new(format!("info,{TARGET}=off"));
+    let subscriber = tracing_subscriber::registry().with(filter).with(fmt::layer().json().with_writer(std::io::sink));
+    let events: Vec<_> = (0..128).map(|_| (EventId::generate(), traceparent())).collect();
+    tracing::subscriber::with_default(subscriber, || {
+        criterion.bench_function("tracing off/batch of 128", |bencher| {
+            bencher.iter(|| {
+                let mut batch = Batch::begin(Operation::Process, Queue::Feeds, events.len());
+                for (id, traceparent) in black_box(&events) {
+                    if batch.is_traced() {
+                        batch.event(*id, traceparent.as_deref());
+                    }
+                }
+                batch
+            });
+        });
+    });
+}
+
+criterion_group!(benches, envelope, tracing_off);
 criterion_main!(benches);

@@ -16,6 +16,7 @@ pub mod queue;
 pub mod redis;
 pub mod registry;
 pub mod relay;
+pub mod trace;
 pub mod worker;
 
 pub use envelope::{Envelope, Message};

@@ -126,6 +126,9 @@ pub trait EventLog: Send + Sync {
 
     async fn backlog(&self) -> Result<Vec<Backlog>>;
 
+    /// The trace contexts that these events carry along, each once. Asked only while somebody collects traces.
+    async fn traceparents(&self, ids: &[EventId]) -> Result<Vec<String>>;
+
     /// Drops events older than `keep` that are owed to nobody. Returns how many.
     async fn prune(&self, keep: Duration) -> Result<u64>;
 }

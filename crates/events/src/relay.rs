@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::log::EventLog;
 use crate::port::EventPublisher;
 use crate::queue::Queue;
+use crate::trace::{Batch, Operation};
 
 /// Rung in process after a commit that owes something, so that the relay need not wait for its next look.
 #[derive(Clone, Debug, Default)]
@@ -149,10 +150,21 @@ impl Relay {
             return Ok(0);
         }
         let started = Instant::now();
+        let mut trace = Batch::begin(Operation::Publish, queue, owed.len());
+        if trace.is_traced() {
+            for event in &owed {
+                trace.event(event.envelope.id, event.envelope.traceparent.as_deref());
+            }
+        }
         let booked: Vec<_> = owed.iter().map(|event| (event.queue, event.envelope.id)).collect();
         let entries: Vec<_> =
             owed.into_iter().map(|event| (event.envelope.partitionkey.clone(), event.envelope.to_entry())).collect();
-        self.publisher.publish(queue, &entries).await?;
+        let published = self.publisher.publish(queue, &entries).await;
+        if published.is_err() {
+            trace.all_failed();
+        }
+        drop(trace);
+        published?;
         metrics::counter!("cardwire_events_published_total", "queue" => queue.name()).increment(entries.len() as u64);
         self.log.mark_published(&booked).await?;
         metrics::histogram!("cardwire_relay_publish_seconds").record(started.elapsed().as_secs_f64());

@@ -36,6 +36,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::measure::Measurements;
 use crate::readiness::Readiness;
 use crate::settings::{Address, RedisSettings, RedisTopology, Settings, SettingsError};
 
@@ -247,6 +248,22 @@ impl Adapters {
 
     pub fn worker(&self, queue: Queue, subscriber: Arc<dyn EventSubscriber>, settings: &Settings) -> EventWorker {
         EventWorker::new(queue, settings.queue(queue), subscriber, self.handler(queue), self.log.clone())
+    }
+
+    /// How much is where, as this process sees it.
+    pub fn measurements(&self) -> anyhow::Result<Measurements> {
+        let mut queues = Vec::new();
+        for queue in Queue::ALL {
+            queues.push((queue, self.subscriber(queue)?));
+        }
+        let apart = matches!(self.transport, Transport::Redis { .. });
+        Ok(Measurements {
+            log: self.log.clone(),
+            queues,
+            workers: apart.then(|| self.registry.clone()),
+            saga: self.saga_store.clone(),
+            clock: Arc::new(SystemClock),
+        })
     }
 
     /// Fetches what pages say about themselves.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{CommandFactory, FromArgMatches};
 use metrics_exporter_prometheus::PrometheusHandle;
+use url::Url;
 
 use crate::cli::CliSettings;
 use crate::exit::Exit;
@@ -14,7 +15,8 @@ use crate::health::HealthServer;
 use crate::readiness::Readiness;
 use crate::settings::{Environment, Role, Settings, names};
 use crate::shutdown::Shutdown;
-use crate::telemetry;
+use crate::traces::Traces;
+use crate::{healthcheck, telemetry};
 
 /// What a binary's own part is given.
 #[derive(Clone)]
@@ -50,12 +52,13 @@ where
     F: FnOnce(C, Process) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    let cli = match parse::<C>(role, std::env::args_os()) {
-        Ok(cli) => cli,
+    let started = match parse::<C>(role, std::env::args_os()) {
+        Ok(Parsed::Run(cli)) => start(role, cli, main),
+        Ok(Parsed::HealthCheck(cli, path)) => return check_health(role, &cli, path),
         // Exits 2 for what it does not understand, 0 for --help and --version.
         Err(error) => error.exit(),
     };
-    let exit = start(role, cli, main).unwrap_or_else(|error| {
+    let exit = started.unwrap_or_else(|error| {
         // There is no log yet.
         eprintln!("cardwire {role}: {error:#}");
         Exit::of(&error)
@@ -63,15 +66,42 @@ where
     exit.into()
 }
 
+/// What a command line asks for.
+enum Parsed<C> {
+    Run(C),
+    /// With the path to ask.
+    HealthCheck(CliSettings, &'static str),
+}
+
+/// Exits 0 or 1, the two codes that container engines know.
+fn check_health(role: Role, cli: &CliSettings, path: &str) -> ExitCode {
+    let environment = Environment::of_process();
+    let settings = environment.and_then(|environment| Settings::load(role, cli, &environment));
+    match settings.map_err(anyhow::Error::from).and_then(|settings| healthcheck::ask(&settings, path)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cardwire {role}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Parses flags; the help names every environment variable.
 fn parse<C: CommandFactory + FromArgMatches>(
     role: Role,
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
-) -> Result<C, clap::Error> {
-    let mut command =
-        C::command().name(role.name()).about(role.about()).version(crate::VERSION).after_help(names::help());
+) -> Result<Parsed<C>, clap::Error> {
+    let command = C::command().name(role.name()).about(role.about()).version(crate::VERSION);
+    let mut command = command.after_help(names::help()).subcommand(healthcheck::command());
     let mut matches = command.try_get_matches_from_mut(arguments)?;
-    C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    let parsed = match matches.subcommand() {
+        Some((healthcheck::NAME, check)) => {
+            let path = healthcheck::path(check);
+            CliSettings::from_arg_matches(&matches).map(|cli| Parsed::HealthCheck(cli, path))
+        }
+        _ => C::from_arg_matches_mut(&mut matches).map(Parsed::Run),
+    };
+    parsed.map_err(|error| error.format(&mut command))
 }
 
 /// Errors are those from before there is a log; later ones are logged, and become exit codes.
@@ -86,13 +116,17 @@ where
         std::io::stdout().write_all(settings.effective_lines().as_bytes()).context("printing the settings")?;
         return Ok(Exit::Drained);
     }
-    let metrics = telemetry::init(&settings)?;
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("another TLS provider was installed first"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let traces = Traces::to_collector(&settings, runtime.handle())?;
+    let metrics = telemetry::init(&settings, traces.as_ref())?;
     announce(&settings);
     let result = runtime.block_on(Box::pin(run(Arc::new(settings), metrics, |process| main(cli, process))));
+    if let Some(traces) = traces {
+        traces.flush();
+    }
     // Blocking work that is still running has nobody left to tell its result.
     runtime.shutdown_background();
     Ok(match result {
@@ -138,6 +172,7 @@ fn announce(settings: &Settings) {
         context = %settings.context(),
         topology = settings.topology(),
         publishing = settings.publishing(),
+        traces = settings.traces.endpoint.as_ref().map_or("off", Url::as_str),
         host = %settings.host,
         metrics_port = settings.metrics_port,
         "starting"
@@ -155,7 +190,19 @@ mod tests {
 
     #[test]
     fn flags_are_parsed_and_others_are_a_usage_error() {
-        let parse = |arguments: &[&str]| parse::<Cli>(Role::Web, ["web"].iter().chain(arguments).map(Into::into));
+        let parsed = |arguments: &[&str]| parse::<Cli>(Role::Web, ["web"].iter().chain(arguments).map(Into::into));
+        let parse = |arguments: &[&str]| {
+            parsed(arguments).map(|parsed| match parsed {
+                Parsed::Run(cli) => cli,
+                Parsed::HealthCheck(_, path) => panic!("{arguments:?} asks {path}"),
+            })
+        };
+        let asked = |arguments: &[&str]| match parsed(arguments).unwrap() {
+            Parsed::HealthCheck(settings, path) => (settings.metrics_port, path),
+            Parsed::Run(cli) => panic!("{arguments:?} runs {cli:?}"),
+        };
+        assert_eq!(asked(&["healthcheck"]), (None, "/readyz"));
+        assert_eq!(asked(&["--metrics-port", "9", "healthcheck", "--live"]), (Some(9), "/healthz"));
         let cli = parse(&["--check-config", "--port", "9000", "--log-format", "json"]).unwrap();
         assert!(cli.settings.check_config);
         assert_eq!((cli.settings.port, cli.settings.log_format.as_deref()), (Some(9000), Some("json")));
@@ -165,7 +212,7 @@ mod tests {
             assert_eq!((error.kind(), error.exit_code()), (kind, Exit::Usage as i32), "{arguments:?}");
         };
         check(&["--nonsense"], ErrorKind::UnknownArgument);
-        check(&["extra"], ErrorKind::UnknownArgument);
+        check(&["extra"], ErrorKind::InvalidSubcommand);
         check(&["--port", "0"], ErrorKind::ValueValidation);
         check(&["--port", "70000"], ErrorKind::ValueValidation);
         check(&["--log-format", "xml"], ErrorKind::InvalidValue);
@@ -173,7 +220,7 @@ mod tests {
 
     #[test]
     fn help_names_every_environment_variable() {
-        let help = parse::<Cli>(Role::Web, ["web", "--help"].map(Into::into)).unwrap_err();
+        let help = parse::<Cli>(Role::Web, ["web", "--help"].map(Into::into)).err().unwrap();
         assert_eq!(help.exit_code(), 0);
         let text = help.to_string();
         for name in names::NAMES {

@@ -23,14 +23,17 @@ pub mod adapters;
 pub mod cli;
 pub mod exit;
 pub mod health;
+pub mod healthcheck;
 mod in_memory_worker_process;
 pub mod launch;
 pub mod maintenance;
-mod metrics;
+pub mod measure;
+pub mod metrics;
 pub mod readiness;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
+pub mod traces;
 pub mod worker_process;
 
 pub use cli::{Cli, CliSettings};

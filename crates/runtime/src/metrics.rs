@@ -2,18 +2,59 @@
 
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
     Counter,
     Gauge,
     Histogram,
 }
 use Kind::{Counter, Gauge, Histogram};
 
+impl Kind {
+    /// As Prometheus calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Counter => "counter",
+            Gauge => "gauge",
+            Histogram => "histogram",
+        }
+    }
+}
+
 /// Name, kind, meaning with its labels.
-const METRICS: &[(&str, Kind, &str)] = &[
+pub const METRICS: &[(&str, Kind, &str)] = &[
     ("cardwire_build_info", Gauge, "1, labelled by version and role"),
     ("cardwire_http_requests_total", Counter, "Requests answered, by method, route template and status"),
     ("cardwire_http_request_duration_seconds", Histogram, "Time to the answer, by method and route template"),
+    (
+        "cardwire_owed_events",
+        Gauge,
+        "Events without effect yet, dead letters aside, by queue; web measures it every 15 s",
+    ),
+    ("cardwire_unpublished_events", Gauge, "Of the owed events, those not in the queue now, by queue; measured by web"),
+    (
+        "cardwire_oldest_owed_seconds",
+        Gauge,
+        "Age of the oldest event without effect, 0 without any, by queue; measured by web",
+    ),
+    ("cardwire_dead_letters", Gauge, "Dead letters now, by queue; measured by web"),
+    (
+        "cardwire_queue_entries",
+        Gauge,
+        "Entries in the queue, by queue and state: waiting, suspect (their worker was lost), in_flight; measured by web",
+    ),
+    (
+        "cardwire_workers_alive",
+        Gauge,
+        "Worker processes seen in the last 30 s, by queue; measured by web where Redis carries events",
+    ),
+    ("cardwire_saga_windows_open", Gauge, "Windows that gather events; measured by web"),
+    (
+        "cardwire_measurements_failed_total",
+        Counter,
+        "Times web could not measure, by source: log, queue, workers, saga; the gauges are NaN then",
+    ),
+    ("cardwire_trace_exports_total", Counter, "Batches of spans sent to the collector, by outcome: sent, failed"),
     ("cardwire_events_published_total", Counter, "Events that the relay put into queues, copies included, by queue"),
     ("cardwire_events_swept_total", Counter, "Published events that had no effect in time and are published again"),
     ("cardwire_relay_publish_seconds", Histogram, "One round of the relay: lease, publish, mark"),
@@ -33,6 +74,7 @@ const METRICS: &[(&str, Kind, &str)] = &[
     ("cardwire_page_fetches_total", Counter, "Pages asked what they say about themselves, by outcome"),
     ("cardwire_saga_windows_flushed_total", Counter, "Windows written as activities"),
     ("cardwire_saga_flush_lateness_seconds", Histogram, "How long after its due time a window was flushed"),
+    ("cardwire_saga_lock_contended_total", Counter, "Windows that were due while another worker flushed them"),
     ("cardwire_saga_flush_failures_total", Counter, "Windows that failed to be flushed alone"),
     ("cardwire_saga_dead_windows_total", Counter, "Windows given up, their events dead letters"),
     (
@@ -41,6 +83,12 @@ const METRICS: &[(&str, Kind, &str)] = &[
         "Events written without a window because the saga store refused them",
     ),
 ];
+
+/// As it stands in `docs/METRICS.md`.
+pub fn table() -> String {
+    let rows = METRICS.iter().map(|(name, kind, meaning)| format!("| `{name}` | {} | {meaning} |\n", kind.name()));
+    ["| name | kind | meaning, labels |\n|---|---|---|\n".to_owned()].into_iter().chain(rows).collect()
+}
 
 /// Tells the recorder, so that `/metrics` carries the meanings.
 pub(crate) fn describe() {

@@ -6,11 +6,14 @@ use std::panic::PanicHookInfo;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::settings::{LogFormat, Settings};
+use crate::traces::{Traces, without_spans};
 
 /// Seconds; from a fast script in Redis to a handler's time-out.
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -19,18 +22,19 @@ const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 ///
 /// # Errors
 /// When it was done before.
-pub fn init(settings: &Settings) -> anyhow::Result<PrometheusHandle> {
+pub fn init(settings: &Settings, traces: Option<&Traces>) -> anyhow::Result<PrometheusHandle> {
     let mut filter = EnvFilter::builder().parse(&settings.log_filter).context("RUST_LOG")?;
     // What the client of Redis says by itself repeats our own lines, once for each connection. Who names it gets to see it.
     if !settings.log_filter.contains("fred") {
         filter = filter.add_directive("fred=off".parse().context("a directive of ours")?);
     }
-    let registry = tracing_subscriber::registry().with(filter);
-    match settings.log_format {
-        LogFormat::Pretty if std::io::stdout().is_terminal() => registry.with(fmt::layer()).try_init(),
-        // Colours are noise in a file.
-        LogFormat::Pretty => registry.with(fmt::layer().with_ansi(false)).try_init(),
-        LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true)).try_init(),
+    let filter = without_spans(filter);
+    // A filter of the whole registry is cheaper than one for each layer.
+    match traces {
+        None => tracing_subscriber::registry().with(filter).with(lines(settings)).try_init(),
+        Some(traces) => {
+            tracing_subscriber::registry().with(traces.layer()).with(lines(settings).with_filter(filter)).try_init()
+        }
     }
     .context("setting up the log")?;
     std::panic::set_hook(Box::new(log_panic));
@@ -41,6 +45,18 @@ pub fn init(settings: &Settings) -> anyhow::Result<PrometheusHandle> {
     crate::metrics::describe();
     metrics::gauge!("cardwire_build_info", "version" => crate::VERSION, "role" => settings.role.name()).set(1.0);
     Ok(handle)
+}
+
+fn lines<S>(settings: &Settings) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    match settings.log_format {
+        LogFormat::Pretty if std::io::stdout().is_terminal() => fmt::layer().boxed(),
+        // Colours are noise in a file.
+        LogFormat::Pretty => fmt::layer().with_ansi(false).boxed(),
+        LogFormat::Json => fmt::layer().json().flatten_event(true).boxed(),
+    }
 }
 
 /// Collects metrics in buckets; somebody must run the handle's upkeep, as the health server does.

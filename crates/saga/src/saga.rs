@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cardwire_domain::feed::FeedRepository;
-use cardwire_domain::{CollectedWindow, RecordedEvent};
+use cardwire_domain::{CollectedWindow, EventId, RecordedEvent};
+use cardwire_events::trace::{Batch, Operation};
 use cardwire_events::{EventLog, Failure, Outcome, Queue, QueueSettings, Verdict};
 use tokio::sync::Notify;
 use tracing::Instrument as _;
@@ -156,7 +157,13 @@ impl CardCollectionSaga {
                 tracing::error!(key = %window.key(), %name, "dropping an entry that is no event");
             }
         }
-        match self.write(to_write(&claimed)).await {
+        let trace = self.trace(&claimed).await;
+        let written = self.write(to_write(&claimed)).await;
+        if written.is_err() {
+            trace.all_failed();
+        }
+        drop(trace);
+        match written {
             Ok(events) => {
                 self.store.commit(&claimed).await?;
                 flushed.windows += claimed.len();
@@ -174,6 +181,20 @@ impl CardCollectionSaga {
         }
         metrics::counter!("cardwire_saga_windows_flushed_total").increment(flushed.windows as u64);
         Ok(flushed)
+    }
+
+    /// What stands for this flush in the traces of the requests whose events it writes. The log knows them: windows need not carry
+    /// what is asked only while somebody collects traces.
+    async fn trace(&self, claimed: &[ClaimedWindow]) -> Batch {
+        let mut trace = Batch::begin(Operation::Flush, Queue::Feeds, claimed.len());
+        if trace.is_traced() {
+            let ids: Vec<EventId> = claimed.iter().flat_map(|window| window.pending.members.keys().copied()).collect();
+            match self.log.traceparents(&ids).await {
+                Ok(traceparents) => traceparents.iter().for_each(|traceparent| trace.request(traceparent)),
+                Err(error) => tracing::debug!(%error, "a flush is missing in the traces of its events"),
+            }
+        }
+        trace
     }
 
     async fn flush_singly(

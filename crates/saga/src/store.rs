@@ -58,8 +58,17 @@ impl Timing {
 
 /// A window of this many events is due at once.
 pub const FULL_WINDOW: usize = 1_000;
-/// No more windows are added to a claim that holds this many events; of a larger window, about so many are claimed at once.
-pub const CLAIMED_EVENTS: usize = 4_000;
+/// No more windows are added to a claim that holds this many events.
+pub const CLAIMED_EVENTS: usize = 10_000;
+/// Of a larger window, about so many events are claimed at once. Parts cost more than the whole, since each works on the same activities.
+pub const CLAIMED_OF_ONE: usize = 40_000;
+
+/// Counts windows that were due while another worker flushed them.
+pub(crate) fn count_contended(windows: u64) {
+    if windows > 0 {
+        metrics::counter!("cardwire_saga_lock_contended_total").increment(windows);
+    }
+}
 
 /// A window in the hands of one worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +171,9 @@ pub trait SagaStateStore: Send + Sync {
 
     /// Up to `limit` windows behind `after`, soonest due first. One that is claimed or released between two pages moves.
     async fn open(&self, after: Option<&Place>, limit: usize) -> Result<Vec<OpenWindow>>;
+
+    /// How many windows are open.
+    async fn open_count(&self) -> Result<u64>;
 
     /// Makes a window due at once, unless it is being flushed just now. False: there is none.
     async fn flush_now(&self, key: &SagaKey) -> Result<bool>;

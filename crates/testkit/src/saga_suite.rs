@@ -12,7 +12,7 @@ use std::time::Duration;
 use cardwire_domain::{CardId, CollectionId, EventId, LinkId, Member, UserId};
 use cardwire_saga::{
     ClaimedWindow, DistributedLock, PendingEvent, ReleaseReason, SagaKey, SagaStateStore, Timing,
-    store::{CLAIMED_EVENTS, FULL_WINDOW},
+    store::{CLAIMED_OF_ONE, FULL_WINDOW},
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -268,7 +268,7 @@ pub async fn a_full_window_is_due_at_once(subject: Subject) {
 
 pub async fn a_huge_window_is_claimed_whole_in_the_end(subject: Subject) {
     let alice = key("alice");
-    let events: Vec<PendingEvent> = (0..CLAIMED_EVENTS as i64 + 500).map(|n| event(&alice, n)).collect();
+    let events: Vec<PendingEvent> = (0..CLAIMED_OF_ONE as i64 + 500).map(|n| event(&alice, n)).collect();
     subject.merge(&events).await;
     let mut seen = BTreeSet::new();
     while seen.len() < events.len() {
@@ -334,7 +334,9 @@ pub async fn open_windows_are_listed_page_by_page(subject: Subject) {
     let keys: BTreeSet<SagaKey> = (0..7).map(|n| key(&format!("user{n}"))).collect();
     // In one call, so that most of them share their instant.
     let events: Vec<PendingEvent> = keys.iter().flat_map(|key| [event(key, 0), event(key, 1)]).collect();
+    assert_eq!(subject.store.open_count().await.unwrap(), 0);
     subject.merge(&events).await;
+    assert_eq!(subject.store.open_count().await.unwrap(), 7);
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let page = subject.store.open(after.as_ref(), 3).await.unwrap();

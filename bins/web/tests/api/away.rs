@@ -105,6 +105,9 @@ impl EventLog for Away {
     async fn backlog(&self) -> Result<Vec<Backlog>> {
         Away::fail(*self).await
     }
+    async fn traceparents(&self, _: &[EventId]) -> Result<Vec<String>> {
+        Away::fail(*self).await
+    }
     async fn prune(&self, _: Duration) -> Result<u64> {
         Away::fail(*self).await
     }
@@ -131,6 +134,9 @@ impl SagaStateStore for Away {
         Away::fail_saga(*self).await
     }
     async fn flush_now(&self, _: &SagaKey) -> cardwire_saga::Result<bool> {
+        Away::fail_saga(*self).await
+    }
+    async fn open_count(&self) -> cardwire_saga::Result<u64> {
         Away::fail_saga(*self).await
     }
     async fn next_due(&self) -> cardwire_saga::Result<Option<Duration>> {

@@ -13,3 +13,4 @@ mod idempotency;
 mod paging;
 mod refusals;
 mod stream;
+mod trace;

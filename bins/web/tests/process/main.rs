@@ -3,6 +3,9 @@
 // What a test cannot go on without fails it, in its helper functions as well.
 #![allow(clippy::unwrap_used)]
 
+mod metrics;
+mod otlp;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

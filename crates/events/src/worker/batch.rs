@@ -12,6 +12,7 @@ use crate::envelope::Message;
 use crate::error::Error;
 use crate::log::{Attempt, Failure, Verdict};
 use crate::port::{Claim, Outcome, all};
+use crate::trace::{Batch, Operation};
 
 /// What is needed is away: the batch goes back and nothing is counted.
 struct Away(String);
@@ -72,6 +73,7 @@ impl EventWorker {
     async fn work(&self, claim: &Claim) -> Result<(), Away> {
         let mut events = Vec::with_capacity(claim.entries.len());
         let mut failures = Vec::new();
+        let mut trace = Batch::begin(Operation::Process, self.queue, claim.entries.len());
         for entry in &claim.entries {
             let message = match Message::parse(entry) {
                 Ok(message) => message,
@@ -82,6 +84,9 @@ impl EventWorker {
                     continue;
                 }
             };
+            if trace.is_traced() {
+                trace.event(message.id, message.traceparent.as_deref());
+            }
             match message.decode() {
                 Ok(event) => {
                     let age = Timestamp::now().duration_since(event.occurred_at).as_secs_f64();
@@ -98,14 +103,26 @@ impl EventWorker {
         events.sort_by_key(|event| event.id);
         events.dedup_by_key(|event| event.id);
 
-        if claim.suspect {
-            if let Some(event) = events.first() {
-                self.run_after_counting(event, &mut failures).await?;
-            }
-        } else {
-            self.run_together(&events, &mut failures).await?;
+        let run = self.run_events(claim, &events, &mut failures).await;
+        if run.is_err() {
+            trace.all_failed();
         }
+        failures.iter().for_each(|failure| trace.failed(failure.event_id));
+        drop(trace);
+        run?;
         self.book(failures).await
+    }
+
+    async fn run_events(
+        &self,
+        claim: &Claim,
+        events: &[RecordedEvent],
+        failures: &mut Vec<Failure>,
+    ) -> Result<(), Away> {
+        match events.first() {
+            Some(event) if claim.suspect => self.run_after_counting(event, failures).await,
+            _ => self.run_together(events, failures).await,
+        }
     }
 
     /// All at once; what fails in company is run again alone before it counts.

@@ -11,6 +11,7 @@ pub mod names;
 mod redis;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,6 +27,7 @@ pub use error::SettingsError;
 pub use host::{Address, Host};
 pub use layers::Environment;
 pub use redis::{RedisSettings, RedisTopology};
+pub use traces::TraceSettings;
 
 use crate::cli::CliSettings;
 use layers::Layers;
@@ -158,6 +160,7 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Directives of an [`EnvFilter`], known to be valid.
     pub log_filter: String,
+    pub traces: TraceSettings,
     pub metadata_allow_private_hosts: bool,
     /// The mock user among them under mock authentication.
     pub admins: BTreeSet<UserId>,
@@ -265,6 +268,7 @@ impl Settings {
             metrics_port: layers.number("METRICS_PORT", &(1..=u16::MAX))?,
             log_format: log_format(layers.text("LOG_FORMAT"), terminal)?,
             log_filter: log_filter(layers.text("RUST_LOG").unwrap_or("info"))?,
+            traces: TraceSettings::read(layers)?,
             metadata_allow_private_hosts: layers.flag("METADATA_ALLOW_PRIVATE_HOSTS")?,
             address_header: layers.text("APP__WEB__ADDRESS_HEADER").map(str::to_owned),
             admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,

@@ -56,6 +56,8 @@ fn defaults_are_those_of_the_contract() {
     check("LOG_FORMAT", "json");
     check("RUST_LOG", "info");
     check("METADATA_ALLOW_PRIVATE_HOSTS", "false");
+    check("OTEL_EXPORTER_OTLP_ENDPOINT", "");
+    check("OTEL_TRACES_SAMPLER_ARG", "1");
     check("APP__ADMINS", "");
     check("APP__DATABASE__MAX_CONNECTIONS", "10");
     check("APP__EVENTS__KEEP_DAYS", "30");
@@ -155,6 +157,14 @@ fn values_that_break_their_rule_are_refused() {
     check("REDIS_SENTINEL_2_HOST=a:x", "REDIS_SENTINEL_2_HOST: must be host or host:port, not \"a:x\"");
     check("DATABASE_URL=mysql://x", "DATABASE_URL: must start with postgres:// or postgresql://");
     check("DATABASE_URL=x", "DATABASE_URL: is no URL: relative URL without a base");
+    let address = "must be an address alone; a token belongs into OTEL_EXPORTER_OTLP_HEADERS";
+    check("OTEL_EXPORTER_OTLP_ENDPOINT=http://a:b@otel", &format!("OTEL_EXPORTER_OTLP_ENDPOINT: {address}"));
+    check(
+        "OTEL_EXPORTER_OTLP_ENDPOINT=grpc://otel:4317",
+        "OTEL_EXPORTER_OTLP_ENDPOINT: must start with http:// or https://",
+    );
+    check("OTEL_EXPORTER_OTLP_HEADERS=hunter2", "OTEL_EXPORTER_OTLP_HEADERS: must be name=value, comma separated");
+    check("OTEL_TRACES_SAMPLER_ARG=2", "OTEL_TRACES_SAMPLER_ARG: must be a number from 0 to 1, not \"2\"");
     check("APP__ADMINS=alice", "APP__ADMINS: \"alice\" is no DID");
     check("APP__REDIS__PARTITIONS=0", "APP__REDIS__PARTITIONS: must be a whole number from 1 to 256, not \"0\"");
     check(
@@ -347,6 +357,7 @@ fn what_is_shown_can_be_given_again() {
     check("APP_ENV=development USE_MOCK_AUTH=1 APP__ADMINS=did:plc:a HOST=::1");
     check("REDIS_SENTINEL_ENABLED=1 REDIS_SENTINEL_3_HOST=[::1] REDIS_SENTINEL_PASSWORD=p");
     check("REDIS_CLUSTER_NODES=a,b:1 APP__QUEUES__FEEDS__ATTEMPTS=9");
+    check("OTEL_EXPORTER_OTLP_ENDPOINT=https://otel:4318/x OTEL_TRACES_SAMPLER_ARG=0.25");
     check("REDIS_URL=redis://a:b@[::1]:7/3 APP__EVENTS__KEEP_DAYS=2");
 }
 
@@ -372,6 +383,10 @@ fn no_secret_is_shown() {
     check(
         "DATABASE_URL=postgres://db/x REDIS_SENTINEL_ENABLED=1 REDIS_SENTINEL_1_HOST=s REDIS_SENTINEL_PASSWORD=hunter2",
         &[("REDIS_SENTINEL_PASSWORD", "***"), ("REDIS_PASSWORD", "")],
+    );
+    check(
+        "DATABASE_URL=postgres://db/x OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20hunter2,x=hunter2",
+        &[("OTEL_EXPORTER_OTLP_HEADERS", "***")],
     );
     let refused = |environment: &str| {
         let error = load(environment).unwrap_err();

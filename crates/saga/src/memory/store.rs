@@ -11,7 +11,8 @@ use super::lock::InMemoryDistributedLock;
 use crate::lock::OwnerToken;
 use crate::pending::{PendingActivity, PendingEvent, SagaKey};
 use crate::store::{
-    CLAIMED_EVENTS, ClaimedWindow, Error, FULL_WINDOW, OpenWindow, Place, ReleaseReason, Result, SagaStateStore, Timing,
+    CLAIMED_EVENTS, ClaimedWindow, Error, FULL_WINDOW, OpenWindow, Place, ReleaseReason, Result, SagaStateStore,
+    Timing, count_contended,
 };
 
 /// How many events are kept at most; then it is [`Error::Full`]. About 60 MB.
@@ -79,10 +80,11 @@ impl InMemorySagaStateStore {
         let places: Vec<Place> =
             state.due.iter().take_while(|place| !only_due || place.due_at <= now).take(limit).cloned().collect();
         let mut claimed: Vec<ClaimedWindow> = Vec::new();
-        let mut events = 0;
+        let (mut events, mut contended) = (0, 0);
         for Place { due_at, key } in places {
             if let Some(until) = self.locks.held_until(&key) {
                 // Out of the way until its owner is done or dead.
+                contended += 1;
                 state.set_due(&key, until);
                 continue;
             }
@@ -101,6 +103,7 @@ impl InMemorySagaStateStore {
             self.locks.take(&key, token);
             state.set_due(&key, now + self.timing.lock);
         }
+        count_contended(contended);
         claimed
     }
 }
@@ -195,6 +198,10 @@ impl SagaStateStore for InMemorySagaStateStore {
                 failures: window.failures,
             })
             .collect())
+    }
+
+    async fn open_count(&self) -> Result<u64> {
+        Ok(self.state.lock().windows.len() as u64)
     }
 
     async fn flush_now(&self, key: &SagaKey) -> Result<bool> {

@@ -11,7 +11,8 @@ use super::{effect, scripts};
 use crate::lock::OwnerToken;
 use crate::pending::{PendingActivity, PendingEvent, SagaKey};
 use crate::store::{
-    CLAIMED_EVENTS, ClaimedWindow, Error, FULL_WINDOW, OpenWindow, Place, ReleaseReason, Result, SagaStateStore, Timing,
+    CLAIMED_EVENTS, CLAIMED_OF_ONE, ClaimedWindow, Error, FULL_WINDOW, OpenWindow, Place, ReleaseReason, Result,
+    SagaStateStore, Timing, count_contended,
 };
 
 /// Events merged by one script.
@@ -77,11 +78,14 @@ impl RedisSagaStateStore {
             self.timing.lock.as_millis().to_string().into(),
             which.into(),
             CLAIMED_EVENTS.to_string().into(),
+            CLAIMED_OF_ONE.to_string().into(),
         ];
         let keys = vec![self.keys.due(partition).into()];
         let answer: Value = self.connection.script(&scripts::CLAIM_DUE, keys, args, Repeat::Never).await?;
         let mut claimed = Vec::new();
-        for window in rows(answer) {
+        let mut answered = rows(answer).into_iter();
+        count_contended(answered.next().as_ref().and_then(Value::as_u64).unwrap_or_default());
+        for window in answered {
             let [name, late_ms, fields] = row(window)?;
             let Some(key) = key_of(&name) else {
                 self.forget(partition, &name).await?;
@@ -252,6 +256,15 @@ impl SagaStateStore for RedisSagaStateStore {
         open.retain(|window| after.is_none_or(|after| window.place() > *after));
         open.truncate(limit);
         Ok(open)
+    }
+
+    async fn open_count(&self) -> Result<u64> {
+        let mut count = 0;
+        for partition in 0..self.keys.partitions() {
+            let due = vec![Value::from(self.keys.due(partition))];
+            count += self.connection.command::<u64>("ZCARD", due, Repeat::Harmless).await?;
+        }
+        Ok(count)
     }
 
     async fn flush_now(&self, key: &SagaKey) -> Result<bool> {

@@ -160,6 +160,10 @@ impl EventLog for Database {
         panic!("the saga only books failures")
     }
 
+    async fn traceparents(&self, ids: &[EventId]) -> cardwire_events::Result<Vec<String>> {
+        panic!("nobody collects traces of {ids:?}")
+    }
+
     async fn prune(&self, _: Duration) -> cardwire_events::Result<u64> {
         panic!("the saga only books failures")
     }
@@ -218,6 +222,10 @@ impl SagaStateStore for FaultyStore {
 
     async fn flush_now(&self, key: &SagaKey) -> StoreResult<bool> {
         self.inner.flush_now(key).await
+    }
+
+    async fn open_count(&self) -> StoreResult<u64> {
+        self.inner.open_count().await
     }
 
     async fn next_due(&self) -> StoreResult<Option<Duration>> {

@@ -3,6 +3,7 @@
 // Test code, although not all of it is a test function.
 #![allow(clippy::unwrap_used)]
 
+mod contention;
 mod fakes;
 mod memory;
 mod redis;

@@ -340,6 +340,12 @@ impl EventLog for InMemoryStore {
         Ok(Queue::ALL.into_iter().map(backlog).collect())
     }
 
+    async fn traceparents(&self, ids: &[EventId]) -> Result<Vec<String>> {
+        let state = self.lock().await;
+        let found = ids.iter().filter_map(|id| state.ledger.events.get(id)?.traceparent.clone());
+        Ok(found.collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
     async fn prune(&self, keep: Duration) -> Result<u64> {
         let mut state = self.lock().await;
         let ledger = &mut state.ledger;

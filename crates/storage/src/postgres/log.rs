@@ -114,6 +114,10 @@ CROSS JOIN LATERAL (
     FROM deliveries WHERE queue = q.queue COLLATE \"C\"
 ) c";
 
+const TRACEPARENTS: &str = "\
+SELECT DISTINCT envelope->>'traceparent' AS traceparent FROM events
+WHERE id = ANY($1) AND envelope->>'traceparent' IS NOT NULL ORDER BY 1";
+
 const PRUNE: &str = "\
 DELETE FROM events WHERE id IN (
     SELECT e.id FROM events e
@@ -246,6 +250,12 @@ impl EventLog for PostgresStore {
             })
         };
         Ok(rows.iter().map(backlog).collect::<Result<_, Failure>>()?)
+    }
+
+    async fn traceparents(&self, ids: &[EventId]) -> Result<Vec<String>> {
+        let query = sqlx::query(TRACEPARENTS).bind(event_uuids(ids));
+        let rows = self.batch_session().await?.fetch_all(query).await?;
+        Ok(rows.iter().map(|row| get(row, "traceparent")).collect::<Result<_, Failure>>()?)
     }
 
     /// Along with the events, the kept answers and rejected entries whose time is over.

@@ -154,6 +154,10 @@ impl EventLog for FaultyEventLog {
         self.seam.through(self.inner.backlog()).await
     }
 
+    async fn traceparents(&self, ids: &[EventId]) -> EventsResult<Vec<String>> {
+        self.seam.through(self.inner.traceparents(ids)).await
+    }
+
     async fn prune(&self, keep: Duration) -> EventsResult<u64> {
         self.seam.through(self.inner.prune(keep)).await
     }
@@ -259,6 +263,10 @@ impl SagaStateStore for FaultySagaStore {
 
     async fn flush_now(&self, key: &SagaKey) -> SagaResult<bool> {
         self.seam.through(self.inner.get().flush_now(key)).await
+    }
+
+    async fn open_count(&self) -> SagaResult<u64> {
+        self.seam.through(self.inner.get().open_count()).await
     }
 
     async fn next_due(&self) -> SagaResult<Option<Duration>> {

@@ -45,8 +45,8 @@ pub async fn every_event_is_owed_to_the_queues_of_its_route(stores: Stores) -> T
 
 pub async fn envelopes_say_what_happened_and_when(stores: Stores) -> Tested {
     let alice = person("alice");
-    let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
-    let request = Request { traceparent: traceparent.clone(), ..Request::by(alice.clone()) };
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let request = Request { traceparent: Some(traceparent.to_owned()), ..Request::by(alice.clone()) };
     let card = execute(&*stores.store, &request, &saving(URL, Some("a secret"), &[])).await?.url_card_id;
     stores.save_with(&alice, URL, Some("another secret"), &[]).await?;
     let owed = stores.lease_all(&[Queue::Search]).await?;
@@ -56,7 +56,10 @@ pub async fn envelopes_say_what_happened_and_when(stores: Stores) -> Tested {
     assert_eq!(added.specversion, "1.0");
     assert_eq!(added.subject, card.to_string());
     assert_eq!(added.partitionkey, format!("{card}-{alice}"));
-    assert_eq!(added.traceparent, traceparent);
+    assert_eq!(added.traceparent.as_deref(), Some(traceparent));
+    let ids: Vec<_> = owed.iter().map(|owed| owed.envelope.id).collect();
+    assert_eq!(stores.log.traceparents(&[&ids[..], &ids[..]].concat()).await?, [traceparent]);
+    assert_eq!(stores.log.traceparents(&[]).await?, [""; 0]);
     assert_eq!(added.time, stores.library.library_card(card, None).await?.added_at);
     for owed in &owed {
         assert!(!serde_json::to_string(&owed.envelope)?.contains("secret"), "a note travels nowhere");

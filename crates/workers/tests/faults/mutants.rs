@@ -190,6 +190,10 @@ impl SagaStateStore for ForgetFirst {
         self.0.flush_now(key).await
     }
 
+    async fn open_count(&self) -> SagaResult<u64> {
+        self.0.open_count().await
+    }
+
     async fn next_due(&self) -> SagaResult<Option<Duration>> {
         self.0.next_due().await
     }

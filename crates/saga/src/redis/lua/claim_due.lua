@@ -1,8 +1,8 @@
 -- Locks windows and returns what is in them.
 -- KEYS  1 due
 -- ARGV  1 prefix of lock keys, 2 prefix of pending keys, 3 owner token, 4 most windows, 5 lock in ms,
---       6 `due` or `all`, 7 most events
--- Returns for each window {key, ms it is late, fields and values}; longest due first.
+--       6 `due` or `all`, 7 most events, 8 most events of one window
+-- Returns how many due windows somebody else holds, then for each window {key, ms it is late, fields and values}; longest due first.
 --
 -- The locks and windows are found in `due`, so they cannot be declared; in Cluster they share its hash tag.
 --
@@ -13,6 +13,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lock_ms = tonumber(ARGV[5])
 local most_events = tonumber(ARGV[7])
+local most_of_one = tonumber(ARGV[8])
 local last = ARGV[6] == 'all' and '+inf' or string.format('%.0f', now)
 
 local put_off = {}
@@ -25,6 +26,7 @@ local function put_off_by(key, ms)
 end
 
 local claimed = {}
+local contended = 0
 local events = 0
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', last, 'WITHSCORES', 'LIMIT', 0, ARGV[4])
 for i = 1, #due, 2 do
@@ -46,10 +48,10 @@ for i = 1, #due, 2 do
     local late = now - due[i + 1]
     put_off_by(key, lock_ms)
     if redis.call('SET', lock, ARGV[3], 'NX', 'PX', ARGV[5]) then
-      if #fields > 2 * most_events then
+      if #fields > 2 * most_of_one then
         -- The rest is due when these are committed. Its failures are told in any case.
         local failures = redis.call('HGET', pending, 'failures')
-        for field = #fields, 2 * most_events + 1, -1 do
+        for field = #fields, 2 * most_of_one + 1, -1 do
           fields[field] = nil
         end
         if failures then
@@ -59,6 +61,7 @@ for i = 1, #due, 2 do
       end
       claimed[#claimed + 1] = {key, string.format('%.0f', late), fields}
     else
+      contended = contended + 1
       local left = redis.call('PTTL', lock)
       put_off[#put_off - 1] = string.format('%.0f', now + (left > 0 and left or lock_ms))
       events = events - #fields / 2
@@ -68,4 +71,5 @@ end
 for from = 1, #put_off, 1000 do
   redis.call('ZADD', KEYS[1], unpack(put_off, from, math.min(from + 999, #put_off)))
 end
+table.insert(claimed, 1, contended)
 return claimed

@@ -1,0 +1,129 @@
+//! Compose files: docker/compose.yaml and those below deploy/.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_yaml_ng::Value as Yaml;
+
+use crate::tree::{binaries, check_command, check_setting, files, pairs, root, words, yaml};
+
+fn compose_files() -> Vec<PathBuf> {
+    let is_compose = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.starts_with("compose") && (name.ends_with(".yaml") || name.ends_with(".yml"))
+    };
+    files("docker").into_iter().chain(files("deploy")).filter(is_compose).collect()
+}
+
+fn load(path: &PathBuf) -> Yaml {
+    yaml(&std::fs::read_to_string(path).unwrap(), &path.display().to_string())
+}
+
+/// Whether a service runs our image.
+fn ours(service: &Yaml) -> bool {
+    let built = service["build"]["dockerfile"].as_str().is_some_and(|file| file.ends_with("docker/Dockerfile"));
+    built || service["image"].as_str().is_some_and(|image| image == "cardwire" || image.starts_with("cardwire:"))
+}
+
+#[test]
+fn services_start_what_there_is_with_settings_that_are_known() {
+    let files = compose_files();
+    assert!(files.contains(&root().join("docker/compose.yaml")), "{files:?}");
+    for path in files {
+        let file = load(&path);
+        let services = file["services"].as_mapping().unwrap_or_else(|| panic!("{}: no services", path.display()));
+        for (name, service) in services {
+            let place = format!("{}: {}", path.display(), name.as_str().unwrap());
+            let dependencies = match &service["depends_on"] {
+                Yaml::Mapping(map) => map.keys().map(|name| name.as_str().unwrap().to_owned()).collect(),
+                other => words(other),
+            };
+            for dependency in dependencies {
+                assert!(services.contains_key(dependency.as_str()), "{place}: there is no {dependency}");
+            }
+            if !ours(service) {
+                continue;
+            }
+            assert!(service["entrypoint"].is_null(), "{place}: the image has none either");
+            if !service["command"].is_null() {
+                check_command(&words(&service["command"]), &place);
+            }
+            for (setting, _) in pairs(&service["environment"]) {
+                check_setting(&setting, &place);
+            }
+            let check = words(&service["healthcheck"]["test"]);
+            if let Some((first, command)) = check.split_first() {
+                assert_eq!(first, "CMD", "{place}: the image has no shell");
+                check_command(command, &place);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_whole_product_runs_with_one_file() {
+    let file = load(&root().join("docker/compose.yaml"));
+    let services = &file["services"];
+    let started: BTreeMap<String, &Yaml> = services
+        .as_mapping()
+        .unwrap()
+        .iter()
+        .filter(|(_, service)| ours(service))
+        .map(|(name, service)| (name.as_str().unwrap().to_owned(), service))
+        .collect();
+    for binary in binaries() {
+        let service = started.get(binary).unwrap_or_else(|| panic!("no service {binary}"));
+        assert_eq!(words(&service["command"]), [binary.as_str()]);
+        assert_eq!(service["depends_on"]["migrate"]["condition"], "service_completed_successfully", "{binary}");
+        assert_eq!(service["depends_on"]["redis"]["condition"], "service_healthy", "{binary}");
+        assert_eq!(words(&service["healthcheck"]["test"]), ["CMD", "web", "healthcheck"], "{binary}");
+        assert_eq!(service["stop_grace_period"], "60s", "{binary}: longer than a drain");
+        assert!(service["profiles"].is_null(), "{binary} starts without asking");
+    }
+    assert_eq!(services["feed-worker"]["deploy"]["replicas"], 2);
+    let migrate = &services["migrate"];
+    assert_eq!(words(&migrate["command"]), ["web", "migrate"]);
+    assert_eq!(migrate["restart"], "no", "it runs once");
+    assert_eq!(migrate["healthcheck"]["disable"], true);
+    assert_eq!(migrate["depends_on"]["postgres"]["condition"], "service_healthy");
+    let redis = words(&services["redis"]["command"]).join(" ");
+    assert!(redis.contains("--maxmemory-policy noeviction") && redis.contains("--appendonly yes"), "{redis}");
+    for watching in ["prometheus", "grafana", "redis-exporter", "jaeger"] {
+        assert_eq!(words(&services[watching]["profiles"]), ["observe"], "{watching}");
+    }
+}
+
+/// Its settings, as they stand in the file, fit together.
+#[test]
+fn the_settings_of_every_service_are_accepted() {
+    let file = load(&root().join("docker/compose.yaml"));
+    for binary in binaries() {
+        let environment = pairs(&file["services"][binary.as_str()]["environment"]);
+        let plain = environment.into_iter().map(|(name, value)| match value.starts_with("${") {
+            true => (name, String::new()),
+            false => (name, value),
+        });
+        let program = cardwire_testkit::process::binary(binary);
+        let checked = std::process::Command::new(program).arg("--check-config").env_clear().envs(plain).output();
+        let checked = checked.unwrap();
+        assert!(checked.status.success(), "{binary}: {}", String::from_utf8_lossy(&checked.stderr));
+    }
+}
+
+#[test]
+fn what_is_mounted_is_there() {
+    let file = load(&root().join("docker/compose.yaml"));
+    let mut mounted = 0;
+    for (name, service) in file["services"].as_mapping().unwrap() {
+        for volume in words(&service["volumes"]) {
+            let (from, _) = volume.split_once(':').unwrap();
+            if from.starts_with('.') {
+                assert!(root().join("docker").join(from).exists(), "{}: {from}", name.as_str().unwrap());
+                mounted += 1;
+            } else {
+                assert!(file["volumes"].as_mapping().unwrap().contains_key(from), "{from} is no volume");
+            }
+        }
+    }
+    assert_eq!(mounted, 3, "Prometheus' and Grafana's folders");
+}
