@@ -73,12 +73,9 @@ impl<'a> Browser<'a> {
     }
 
     /// The page at `path`, which must be there.
-    #[track_caller]
-    pub fn open(&mut self, path: &str) -> impl Future<Output = ()> {
-        async move {
-            let answer = self.get(path).await;
-            assert_eq!(answer.status.as_u16(), 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
-        }
+    pub async fn open(&mut self, path: &str) {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status.as_u16(), 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
     }
 
     /// What the form of the page with this action would send, each field as it is drawn.

@@ -11,8 +11,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-/// How long anything may take to show.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take to show. What a killed process had published is published again after 30 s.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Killed with all its windows when dropped.
 pub struct Driver {
