@@ -55,6 +55,8 @@ fn state(adapters: &Adapters) -> AppState {
         feed: adapters.feed.clone(),
         search: adapters.search.clone(),
         analytics: adapters.analytics.clone(),
+        imports: adapters.imports.clone(),
+        uploads: Uploads::default(),
         accounts: Accounts::new(adapters.accounts.clone(), AccountSettings::default()).unwrap(),
         authenticator: Arc::new(MockAuthenticator),
         readiness: Arc::new(Ready),
