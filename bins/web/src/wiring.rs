@@ -48,6 +48,9 @@ pub fn state(
         live: Live::new(LiveSettings::default(), stop),
         operations: Operations {
             log: adapters.log.clone(),
+            operator: adapters.operator.clone(),
+            history: adapters.history.clone(),
+            rebuilds: adapters.rebuilds.clone(),
             saga: adapters.saga_store.clone(),
             registry: adapters.registry.clone(),
             queues: queues.into(),

@@ -99,6 +99,7 @@ async fn heartbeat(adapters: &Adapters, id: WorkerId, queue: Queue, progress: &P
         started_at: now,
         last_seen: now,
         processed: 0,
+        in_flight: 0,
     };
     let mut tick = interval(BEAT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

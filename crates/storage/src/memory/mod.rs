@@ -10,6 +10,7 @@ mod feed;
 mod library;
 mod log;
 mod metadata;
+mod operators;
 mod search;
 mod state;
 mod transaction;

@@ -12,6 +12,7 @@ use super::analytics::Rollups;
 use super::feed::Feed;
 use super::log::Ledger;
 use super::metadata::Pages;
+use super::operators::Desk;
 use super::search::Index;
 
 /// How long an answer is kept under its idempotency key.
@@ -30,6 +31,7 @@ pub(super) struct State {
     answers: Answers,
     pub(super) accounts: Accounts,
     pub(super) ledger: Ledger,
+    pub(super) desk: Desk,
     pub(super) feed: Feed,
     pub(super) index: Index,
     pub(super) pages: Pages,

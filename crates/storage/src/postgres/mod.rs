@@ -16,6 +16,7 @@ mod flush;
 mod library;
 mod log;
 mod metadata;
+mod operators;
 mod pool;
 mod schema;
 mod search;

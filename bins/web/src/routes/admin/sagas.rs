@@ -3,12 +3,13 @@
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::{CardId, CollectionId, EventId, Page, Position, UserId};
+use cardwire_events::operations::NewEntry;
 use cardwire_saga::{OpenWindow, Place, SagaKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Admin, saga_failed};
+use super::{Admin, bodiless, log_failed, saga_failed};
 use crate::cursor::List;
 use crate::endpoint::Endpoint;
 use crate::idempotency::idempotency;
@@ -121,11 +122,16 @@ pub async fn flush(
     _: NoParams,
     key: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let asked = idempotency(&request, format!("{} {}", request.method(), request.path()))?;
+    let asked = idempotency(&request, bodiless(&request))?;
     let nothing = || Problem::new(&NOT_FOUND, "no window of that key is open");
     let key: SagaKey = key.parse().map_err(|_| nothing())?;
     let accepted = state.once(admin.id(), asked, async || {
-        if !state.operations.saga.flush_now(&key).await.map_err(saga_failed)? {
+        let operations = &state.operations;
+        let entry = NewEntry::flush_window(key.to_string());
+        let entry = operations.operator.begin(admin.id(), &entry).await.map_err(log_failed)?;
+        let open = operations.saga.flush_now(&key).await.map_err(saga_failed)?;
+        operations.operator.complete(entry, u64::from(open)).await.map_err(log_failed)?;
+        if !open {
             return Err(nothing());
         }
         tracing::info!(by = %admin.id(), %key, "window is to be flushed at once");
