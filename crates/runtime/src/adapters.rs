@@ -22,7 +22,8 @@ use cardwire_events::redis::{
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::worker::LEASE;
 use cardwire_events::{
-    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Queue, Relay, Wake, WorkerRegistry,
+    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Operator, Pauses, Queue, Rebuilds, Relay,
+    Wake, WorkHistory, WorkerRegistry,
 };
 use cardwire_saga::{
     CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore, Timing,
@@ -55,6 +56,11 @@ pub struct Adapters {
     pub pages: Arc<dyn PageRepository>,
     pub accounts: Arc<dyn AccountRepository>,
     pub log: Arc<dyn EventLog>,
+    pub operator: Arc<dyn Operator>,
+    pub history: Arc<dyn WorkHistory>,
+    pub rebuilds: Arc<dyn Rebuilds>,
+    /// Relay and workers leave alone what is paused here. Somebody has to learn it: see [`crate::Rounds`].
+    pub pauses: Pauses,
     pub publisher: Arc<dyn EventPublisher>,
     pub registry: Arc<dyn WorkerRegistry>,
     pub saga_store: Arc<dyn SagaStateStore>,
@@ -98,7 +104,7 @@ impl Adapters {
     fn over<S>(store: S, database: Option<PostgresStore>, wake: Wake, transport: Transport, settings: &Settings) -> Self
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
-        S: AccountRepository + EventLog + PageRepository + 'static,
+        S: AccountRepository + EventLog + PageRepository + Operator + WorkHistory + Rebuilds + 'static,
     {
         let store = Arc::new(store);
         let (publisher, registry, saga_store): (
@@ -129,6 +135,10 @@ impl Adapters {
             search: store.clone(),
             analytics: store.clone(),
             pages: store.clone(),
+            operator: store.clone(),
+            history: store.clone(),
+            rebuilds: store.clone(),
+            pauses: Pauses::not_known_yet(),
             accounts: store,
             log,
             publisher,
@@ -212,6 +222,7 @@ impl Adapters {
 
     /// Adds the checks that tell whether this process can do its work. `web` accepts without Redis: the event log holds.
     pub fn watch(&self, readiness: &Readiness, needs_redis: bool) {
+        readiness.tell_paused(self.pauses.clone());
         let store = self.store.clone();
         readiness.check("store", move || {
             let store = store.clone();
@@ -232,7 +243,7 @@ impl Adapters {
             keep: settings.keep_events,
             ..RelaySettings::default()
         };
-        Relay::new(self.log.clone(), self.publisher.clone(), self.wake.clone(), relay)
+        Relay::new(self.log.clone(), self.publisher.clone(), self.wake.clone(), relay).pausable(self.pauses.clone())
     }
 
     pub fn subscriber(&self, queue: Queue) -> anyhow::Result<Arc<dyn EventSubscriber>> {
@@ -246,6 +257,7 @@ impl Adapters {
 
     pub fn worker(&self, queue: Queue, subscriber: Arc<dyn EventSubscriber>, settings: &Settings) -> EventWorker {
         EventWorker::new(queue, settings.queue(queue), subscriber, self.handler(queue), self.log.clone())
+            .pausable(self.pauses.clone())
     }
 
     /// Fetches what pages say about themselves.

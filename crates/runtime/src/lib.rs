@@ -28,6 +28,8 @@ pub mod launch;
 pub mod maintenance;
 mod metrics;
 pub mod readiness;
+mod rebuild;
+pub mod rounds;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
@@ -38,6 +40,7 @@ pub use exit::Exit;
 pub use in_memory_worker_process::{Drained, InMemoryEventWorkerProcess};
 pub use launch::{Process, launch};
 pub use readiness::Readiness;
+pub use rounds::Rounds;
 pub use settings::{Context, Environment, Role, Settings, SettingsError};
 pub use shutdown::Shutdown;
 

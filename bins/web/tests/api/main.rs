@@ -10,6 +10,7 @@ mod bodies;
 mod documents;
 mod harness;
 mod idempotency;
+mod operators;
 mod paging;
 mod refusals;
 mod stream;

@@ -29,24 +29,33 @@ impl DeadFilter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Owes dead letters anew, with all their attempts.
-    Redrive { queue: Queue, which: DeadSelection },
+    Redrive {
+        queue: Queue,
+        which: DeadSelection,
+    },
     /// Gives dead letters up for good.
-    Discard { queue: Queue, which: DeadSelection },
+    Discard {
+        queue: Queue,
+        which: DeadSelection,
+    },
     /// Nobody claims from the queue or publishes to it until it is resumed. A queue that is paused stays as it is.
-    Pause { queue: Queue, reason: Option<String> },
-    Resume { queue: Queue },
+    Pause {
+        queue: Queue,
+        reason: Option<String>,
+    },
+    Resume {
+        queue: Queue,
+    },
     /// Makes what is owed and not dead unpublished and due, so that a relay publishes it again at once.
-    Redeliver { queue: Queue },
+    Redeliver {
+        queue: Queue,
+    },
 }
 
 impl Action {
     pub fn entry(&self) -> NewEntry {
-        let entry = |action, queue: &Queue, parameters| NewEntry {
-            action,
-            queue: Some(*queue),
-            target: None,
-            parameters,
-        };
+        let entry =
+            |action, queue: &Queue, parameters| NewEntry { action, queue: Some(*queue), target: None, parameters };
         match self {
             Self::Redrive { queue, which } => entry("dead-letters.redrive", queue, told(which)),
             Self::Discard { queue, which } => entry("dead-letters.discard", queue, told(which)),

@@ -48,7 +48,17 @@ impl Desk {
         let id = AuditId(self.last_entry);
         let NewEntry { action, queue, target, parameters } = entry.clone();
         let (action, completed_at) = (action.to_owned(), completed.then_some(at));
-        self.audit.push_back(AuditEntry { id, at, by: by.clone(), action, queue, target, parameters, affected, completed_at });
+        self.audit.push_back(AuditEntry {
+            id,
+            at,
+            by: by.clone(),
+            action,
+            queue,
+            target,
+            parameters,
+            affected,
+            completed_at,
+        });
         id
     }
 

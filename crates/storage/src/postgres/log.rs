@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use cardwire_domain::EventId;
 use cardwire_events::log::{RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST};
 use cardwire_events::{
-    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Envelope, EventLog, Failure as Failed, Owed, Queue, QueueSettings,
-    Result, Verdict,
+    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Envelope, EventLog, Failure as Failed, Owed, Queue,
+    QueueSettings, Result, Verdict,
 };
 use serde_json::Value;
 use sqlx::Postgres;
@@ -166,7 +166,8 @@ impl EventLog for PostgresStore {
 
     async fn sweep(&self) -> Result<u64> {
         let mut session = self.batch_session().await?;
-        let swept = in_portions(&mut session, || sqlx::query(SWEEP).bind(PORTION).bind(SWEEP_AFTER.as_secs_f64())).await?;
+        let swept =
+            in_portions(&mut session, || sqlx::query(SWEEP).bind(PORTION).bind(SWEEP_AFTER.as_secs_f64())).await?;
         if swept > 0 {
             self.wake.ring();
         }

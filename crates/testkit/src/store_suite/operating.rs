@@ -10,8 +10,8 @@ use cardwire_events::operations::{
     Action, DeadFilter, Gauges, KEEP_SAMPLES, NewEntry, REBUILD_LEASE, RebuildLease, SAMPLE_EVERY, StepKind,
 };
 use cardwire_events::{Attempt, DeadSelection, Failure, Queue, QueueSettings, Verdict};
-use tokio::task::JoinSet;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::scene::{PLENTY, person};
 use super::{Stores, Tested};

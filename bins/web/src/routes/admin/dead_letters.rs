@@ -126,7 +126,8 @@ pub async fn count(
 
 /// `type`, `text` and `error`.
 pub fn filter(params: &mut Params) -> Result<DeadFilter, Problem> {
-    let mut part = |name: &str| params.text(name).map(|text| filter_text(text).map_err(|rule| Problem::parameter(name, rule)));
+    let mut part =
+        |name: &str| params.text(name).map(|text| filter_text(text).map_err(|rule| Problem::parameter(name, rule)));
     let (kind, text, error) = (part("type").transpose()?, part("text").transpose()?, part("error").transpose()?);
     Ok(DeadFilter { kind, text, error })
 }

@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
 use cardwire_domain::UserId;
 use cardwire_events::{Backlog, Depth, Pause, Queue, QueueSettings, WorkerId, WorkerInfo};
-use futures_util::future::{join, join3, join_all, try_join};
+use futures_util::future::{join, join_all, join3, try_join};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::timeout;

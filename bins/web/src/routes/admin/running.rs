@@ -126,9 +126,8 @@ pub async fn redeliver(
 ) -> Result<HttpResponse, Problem> {
     let asked = idempotency(&request, bodiless(&request))?;
     let action = Action::Redeliver { queue: queue_named(&queue)? };
-    let redelivered = state.once(admin.id(), asked, async || {
-        Ok(Redelivered { redelivered: act(&state, &admin, &action).await? })
-    });
+    let redelivered =
+        state.once(admin.id(), asked, async || Ok(Redelivered { redelivered: act(&state, &admin, &action).await? }));
     Ok(HttpResponse::Accepted().json(redelivered.await?))
 }
 

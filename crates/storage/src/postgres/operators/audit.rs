@@ -79,12 +79,7 @@ pub(super) async fn insert(
     Ok(AuditId(get(row, "id")?))
 }
 
-pub(super) async fn add(
-    session: &mut Session,
-    id: AuditId,
-    affected: u64,
-    completed: bool,
-) -> Result<(), Failure> {
+pub(super) async fn add(session: &mut Session, id: AuditId, affected: u64, completed: bool) -> Result<(), Failure> {
     let query = sqlx::query(ADD).bind(id.0).bind(affected.cast_signed()).bind(completed);
     session.execute(query).await?;
     Ok(())

@@ -45,8 +45,7 @@ GROUP BY date_bin(make_interval(secs => $3), at, to_timestamp(0)) ORDER BY 1";
 #[async_trait]
 impl WorkHistory for PostgresStore {
     async fn add_work(&self, queue: Queue, processed: u64, failed: u64) -> Result<()> {
-        let query =
-            sqlx::query(ADD).bind(queue.name()).bind(processed.cast_signed()).bind(failed.cast_signed());
+        let query = sqlx::query(ADD).bind(queue.name()).bind(processed.cast_signed()).bind(failed.cast_signed());
         self.session().await?.execute(query).await?;
         Ok(())
     }

@@ -7,9 +7,7 @@ mod way;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::operations::{
-    Action, AuditEntry, AuditId, DeadFilter, DeadLetterWay, NewEntry, Operator, Pause,
-};
+use cardwire_events::operations::{Action, AuditEntry, AuditId, DeadFilter, DeadLetterWay, NewEntry, Operator, Pause};
 use cardwire_events::{DeadLetter, Queue, Result};
 use sqlx::postgres::PgRow;
 
@@ -99,7 +97,8 @@ impl Operator for PostgresStore {
     }
 
     async fn pauses(&self) -> Result<Vec<Pause>> {
-        let sql = "SELECT queue, paused_at, person, reason FROM queue_pauses WHERE paused_at IS NOT NULL ORDER BY queue";
+        let sql =
+            "SELECT queue, paused_at, person, reason FROM queue_pauses WHERE paused_at IS NOT NULL ORDER BY queue";
         let rows = self.session().await?.fetch_all(sqlx::query(sql)).await?;
         // A queue of a newer build is none of ours.
         let known = rows.iter().filter(|row| get_queue(row).is_ok());
