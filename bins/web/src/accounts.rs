@@ -30,6 +30,7 @@ use self::attempts::Attempts;
 use self::passwords::Passwords;
 use crate::auth::{self, Authenticator, Credential, Identity};
 use crate::problem::{Problem, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE};
+use crate::session::KEPT_DAYS;
 
 /// Why nobody was signed up or in.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +156,43 @@ impl Accounts {
 
     /// Dropped, there may be a session that nobody has the tokens of.
     pub async fn log_in(&self, handle: &str, password: SecretString, address: Option<IpAddr>) -> Result<Tokens, Error> {
+        let user = self.recognise(handle, password, address).await?;
+        let (tokens, hashes) = self.new_tokens();
+        self.repository.open_session(&user.id, &hashes).await?;
+        Ok(tokens)
+    }
+
+    /// Opens the session of a browser and gives its one token. Nothing refreshes it: pages ask for several things at once, and of two
+    /// refreshes the second would look like theft.
+    ///
+    /// Dropped, there may be a session that nobody has the token of.
+    pub async fn log_in_browser(
+        &self,
+        handle: &str,
+        password: SecretString,
+        address: Option<IpAddr>,
+    ) -> Result<SecretString, Error> {
+        let user = self.recognise(handle, password, address).await?;
+        let (tokens, hashes) = self.new_tokens();
+        let kept = Duration::from_secs(u64::from(KEPT_DAYS) * 86_400);
+        self.repository
+            .open_session(&user.id, &SessionTokens { access_for: kept, refresh_for: kept, ..hashes })
+            .await?;
+        Ok(tokens.access)
+    }
+
+    /// The person that a handle or a DID names. `None`: nobody has that handle.
+    pub async fn person(&self, handle_or_did: &str) -> Result<Option<UserId>, Error> {
+        let text = handle_or_did.trim();
+        if let Ok(id) = UserId::parse(text) {
+            return Ok(Some(id));
+        }
+        let Ok(handle) = Handle::parse(text.trim_start_matches('@')) else { return Ok(None) };
+        Ok(self.repository.account(&handle).await?.map(|account| account.user.id))
+    }
+
+    /// Whose handle and password these are.
+    async fn recognise(&self, handle: &str, password: SecretString, address: Option<IpAddr>) -> Result<User, Error> {
         let handle = Handle::parse(handle).ok();
         self.attempts.admit(address, handle.as_ref()).map_err(|retry_after| Error::TooMany { retry_after })?;
         let account = match &handle {
@@ -164,10 +202,7 @@ impl Accounts {
         // Without an account a password is checked all the same: the answer's time must not tell that there is none.
         let hash = account.as_ref().map(|account| account.password_hash.clone());
         let right = self.passwords.matches(password, hash).await?;
-        let account = account.filter(|_| right).ok_or(WRONG_CREDENTIALS)?;
-        let (tokens, hashes) = self.new_tokens();
-        self.repository.open_session(&account.user.id, &hashes).await?;
-        Ok(tokens)
+        Ok(account.filter(|_| right).ok_or(WRONG_CREDENTIALS)?.user)
     }
 
     /// Dropped, the token may be spent, and then showing it again ends the session.
@@ -231,8 +266,8 @@ impl TokenAuthenticator {
 #[async_trait]
 impl Authenticator for TokenAuthenticator {
     async fn authenticate(&self, credential: Option<Credential<'_>>) -> Result<Option<Identity>, auth::Error> {
-        let Some(Credential::Bearer(token)) = credential else { return Ok(None) };
-        let found = self.accounts.session_user(&token_hash(token)).await;
+        let Some(credential) = credential else { return Ok(None) };
+        let found = self.accounts.session_user(&token_hash(credential.token())).await;
         match found.map_err(|error| auth::Error::Unavailable(error.to_string()))? {
             Some(user) => Ok(Some(Identity { admin: self.admins.contains(&user.id), user })),
             None => Err(auth::Error::Refused("the token is unknown or expired; refresh it or sign in again")),

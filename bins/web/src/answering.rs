@@ -9,6 +9,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
 
+use crate::pages;
 use crate::problem::Problem;
 use crate::trace::TraceContext;
 
@@ -49,6 +50,11 @@ fn with_trace_id(response: ServiceResponse) -> ServiceResponse {
     let (request, response) = response.into_parts();
     let trace = request.extensions().get::<TraceContext>().cloned();
     let trace_id = trace.map(|trace| trace.trace_id).unwrap_or_default();
+    // A form that is shown again, with what is wrong in it.
+    let is_html = |value: &HeaderValue| value.as_bytes().starts_with(b"text/html");
+    if response.headers().get(header::CONTENT_TYPE).is_some_and(is_html) {
+        return ServiceResponse::new(request, response);
+    }
     let given = response.error().and_then(|error| error.as_error::<Problem>());
     let of_status = given.is_none().then(|| Problem::of_status(response.status()));
     let Some(problem) = given.or(of_status.as_ref()) else {
@@ -60,7 +66,8 @@ fn with_trace_id(response: ServiceResponse) -> ServiceResponse {
             _ => tracing::error!(cause, "failed: {problem}"),
         }
     }
-    let rendered = problem.render(trace_id);
+    let rendered =
+        if pages::is_page(&request) { pages::show(&request, problem, trace_id) } else { problem.render(trace_id) };
     ServiceResponse::new(request, rendered)
 }
 

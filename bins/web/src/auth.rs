@@ -8,7 +8,8 @@ use cardwire_domain::UserId;
 use cardwire_domain::user::User;
 use futures_util::future::LocalBoxFuture;
 
-use crate::problem::{Problem, UNAUTHENTICATED};
+use crate::problem::{FORBIDDEN, Problem, UNAUTHENTICATED};
+use crate::session::{self, Jar};
 use crate::state::AppState;
 
 /// What a request shows of itself.
@@ -16,6 +17,16 @@ use crate::state::AppState;
 pub enum Credential<'a> {
     /// The token of `Authorization: Bearer`, never empty.
     Bearer(&'a str),
+    /// The token of the pages' session cookie, never empty.
+    Session(&'a str),
+}
+
+impl<'a> Credential<'a> {
+    pub fn token(self) -> &'a str {
+        match self {
+            Self::Bearer(token) | Self::Session(token) => token,
+        }
+    }
 }
 
 /// Somebody whose credential was good.
@@ -41,6 +52,11 @@ pub enum Error {
 pub trait Authenticator: Send + Sync {
     /// `Ok(None)`: nobody, as far as reads are concerned; only without a credential. Changes nothing when dropped.
     async fn authenticate(&self, credential: Option<Credential<'_>>) -> Result<Option<Identity>, Error>;
+
+    /// The session token of whoever signs in under this name without an account. `None`: people need accounts.
+    fn token_without_account(&self, _name: &str) -> Option<String> {
+        None
+    }
 }
 
 /// Mock authentication: the bearer token is the person's DID, and who shows nothing is [`MockAuthenticator::ADMIN`].
@@ -54,10 +70,16 @@ impl MockAuthenticator {
 #[async_trait]
 impl Authenticator for MockAuthenticator {
     async fn authenticate(&self, credential: Option<Credential<'_>>) -> Result<Option<Identity>, Error> {
-        let did = credential.map_or(Self::ADMIN, |Credential::Bearer(token)| token);
+        let did = credential.map_or(Self::ADMIN, Credential::token);
         let id = UserId::parse(did).map_err(|_| Error::Refused("the token must be a DID such as did:plc:alice"))?;
         let admin = id.as_str() == Self::ADMIN;
         Ok(Some(Identity { user: User::unregistered(id), admin }))
+    }
+
+    /// A DID, or the last part of one.
+    fn token_without_account(&self, name: &str) -> Option<String> {
+        let name = name.trim();
+        Some(if name.starts_with("did:") { name.to_owned() } else { format!("did:plc:{name}") })
     }
 }
 
@@ -104,16 +126,33 @@ impl FromRequest for Reader {
     }
 }
 
-async fn identify(request: &HttpRequest) -> Result<Option<Identity>, Problem> {
+/// Whoever the request's credential names. A session that is over counts as none, for a browser shows its cookie as long as it has it.
+pub(crate) async fn identify(request: &HttpRequest) -> Result<Option<Identity>, Problem> {
     let state = request.app_data::<web::Data<AppState>>().ok_or_else(|| Problem::internal("no AppState in the app"))?;
     let credential = credential(request)?;
-    state.authenticator.authenticate(credential).await.map_err(|error| match error {
+    let found = match (credential, state.authenticator.authenticate(credential).await) {
+        (Some(Credential::Session(_)), Err(Error::Refused(_))) => state.authenticator.authenticate(None).await,
+        (_, found) => found,
+    };
+    found.map_err(|error| match error {
         Error::Refused(why) => Problem::new(&UNAUTHENTICATED, why),
         Error::Unavailable(_) => Problem::unavailable(error.to_string()),
     })
 }
 
+/// The bearer token, or else the session cookie, which counts for changes only when a page of ours asks for them.
 pub(crate) fn credential(request: &HttpRequest) -> Result<Option<Credential<'_>>, Problem> {
+    if let Some(bearer) = bearer(request)? {
+        return Ok(Some(bearer));
+    }
+    let Some(token) = Jar::Session.read(request) else { return Ok(None) };
+    if !session::is_safe(request.method()) && !session::is_same_origin(request) {
+        return Err(Problem::new(&FORBIDDEN, "with a session cookie, the Origin header must name this site"));
+    }
+    Ok(Some(Credential::Session(token)))
+}
+
+fn bearer(request: &HttpRequest) -> Result<Option<Credential<'_>>, Problem> {
     let refuse = || Problem::new(&UNAUTHENTICATED, "the Authorization header must be Bearer and a token, once");
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let Some(value) = headers.next() else { return Ok(None) };

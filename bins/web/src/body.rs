@@ -38,9 +38,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
         let request = request.clone();
         let payload = payload.take();
         Box::pin(async move {
-            let bytes = tokio::time::timeout(ARRIVAL, receive(&request, payload))
-                .await
-                .map_err(|_| Problem::new(&REQUEST_TIMEOUT, "the body must arrive within 10 seconds"))??;
+            let bytes = receive(payload, MAX_BYTES).await?;
+            expect_json(&request)?;
             let mut digest = Sha256::new();
             for part in [request.method().as_str().as_bytes(), b"\n", request.path().as_bytes(), b"\n", &bytes] {
                 digest.update(part);
@@ -51,28 +50,43 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     }
 }
 
-async fn receive(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Problem> {
-    let json = request.content_type().eq_ignore_ascii_case("application/json");
-    let encoding = request.headers().get(header::CONTENT_ENCODING);
-    let plain = encoding.is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+/// A whole body of at most `max` bytes, of any type.
+pub async fn receive(payload: Payload, max: usize) -> Result<Vec<u8>, Problem> {
+    tokio::time::timeout(ARRIVAL, read(payload, max))
+        .await
+        .map_err(|_| Problem::new(&REQUEST_TIMEOUT, "the body must arrive within 10 seconds"))?
+}
+
+async fn read(mut payload: Payload, max: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let mut received = 0;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Problem::new(&MALFORMED_REQUEST, "the body broke off"))?;
         received += chunk.len();
-        if received <= MAX_BYTES {
+        if received <= max {
             bytes.extend_from_slice(&chunk);
-        } else if received > DRAIN_BYTES {
+        } else if received > max.max(DRAIN_BYTES) {
             break;
         }
     }
-    if received > MAX_BYTES {
-        return Err(Problem::new(&BODY_TOO_LARGE, BODY_TOO_LARGE.about));
-    }
-    if !json || !plain {
-        return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_MEDIA_TYPE.about));
+    if received > max {
+        return Err(Problem::new(&BODY_TOO_LARGE, format!("A body may hold {} KiB.", max / 1024)));
     }
     Ok(bytes)
+}
+
+fn expect_json(request: &HttpRequest) -> Result<(), Problem> {
+    let json = request.content_type().eq_ignore_ascii_case("application/json");
+    if !json || !is_plain(request) {
+        return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_MEDIA_TYPE.about));
+    }
+    Ok(())
+}
+
+/// Without a content encoding.
+pub fn is_plain(request: &HttpRequest) -> bool {
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    encoding.is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

@@ -1,4 +1,4 @@
-//! The HTTP API over the ports and use cases of `cardwire-domain`.
+//! The HTTP API and the pages, over the ports and use cases of `cardwire-domain`.
 //!
 //! Guarantees: what a client sends is never answered with a 5xx, and a refused request stores nothing and raises no
 //! event (`tests/api/refusals.rs`). Every error is an `application/problem+json` with a stable `type` and a `traceId`.
@@ -16,9 +16,11 @@ pub mod endpoint;
 pub mod idempotency;
 pub mod openapi;
 pub mod operations;
+pub mod pages;
 pub mod problem;
 pub mod query;
 pub mod routes;
+pub mod session;
 pub mod state;
 pub mod trace;
 
@@ -53,6 +55,7 @@ pub fn app(
     App::new()
         .app_data(web::Data::new(state))
         .configure(routes::configure)
+        .configure(pages::configure)
         .configure(more)
         .default_service(web::to(nothing_here))
         .wrap(Compress::default())

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use actix_web::http::header::HeaderName;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use cardwire_domain::Error;
@@ -38,7 +39,7 @@ kinds! {
     NOT_ACCEPTABLE: 406 "not-acceptable" "Not acceptable" "No form of the answer fits the Accept headers.";
     REQUEST_TIMEOUT: 408 "request-timeout" "Request timed out" "The body did not arrive in time.";
     CONFLICT: 409 "conflict" "Conflict" "It contradicts what is there already.";
-    BODY_TOO_LARGE: 413 "body-too-large" "Body too large" "A body may hold 64 KiB.";
+    BODY_TOO_LARGE: 413 "body-too-large" "Body too large" "A body may hold 64 KiB, a form 256 KiB, a file to import 10 MiB.";
     UNSUPPORTED_MEDIA_TYPE: 415 "unsupported-media-type" "Unsupported media type" "A body must be application/json, without a content encoding.";
     INVALID_VALUE: 422 "invalid-value" "A rule is broken" "The JSON is valid, but `field` breaks the rule that `detail` names.";
     IDEMPOTENCY_KEY_REUSED: 422 "idempotency-key-reused" "Idempotency-Key used before" "The key was used within 24 hours for another request.";
@@ -149,8 +150,31 @@ impl Problem {
         }
     }
 
+    pub fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
+    /// In words for whoever asked.
+    pub fn detail(&self) -> String {
+        cut(&self.detail)
+    }
+
+    /// The field that breaks a rule, and the rule.
+    pub fn broken_rule(&self) -> Option<(&str, String)> {
+        let field = self.field.as_deref()?;
+        let rule = self.detail.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&self.detail);
+        Some((field, cut(rule)))
+    }
+
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
+    }
+
+    /// What goes with it in whatever form it is told.
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, String)> {
+        let allow = self.allow.clone().map(|allow| (header::ALLOW, allow));
+        let retry_after = self.retry_after_s.map(|seconds| (header::RETRY_AFTER, seconds.to_string()));
+        allow.into_iter().chain(retry_after)
     }
 
     pub fn render(&self, trace_id: String) -> HttpResponse {
@@ -159,11 +183,8 @@ impl Problem {
         if self.status_code() == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        if let Some(allow) = &self.allow {
-            response.insert_header((header::ALLOW, allow.as_str()));
-        }
-        if let Some(seconds) = self.retry_after_s {
-            response.insert_header((header::RETRY_AFTER, seconds));
+        for header in self.headers() {
+            response.insert_header(header);
         }
         let body = ProblemBody {
             r#type: self.kind.uri(),

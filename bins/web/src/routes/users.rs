@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::accounts::Tokens;
-use crate::auth::{Caller, Credential, credential};
+use crate::auth::{Caller, credential};
 use crate::body::JsonBody;
 use crate::endpoint::Endpoint;
 use crate::problem::Problem;
@@ -117,7 +117,7 @@ pub async fn refresh(state: Data<AppState>, _: NoParams, body: JsonBody<Refresh>
     Ok(HttpResponse::Ok().json(SignedIn::from(tokens)))
 }
 
-/// Ends the session of the bearer token.
+/// Ends the session of the bearer token, or of the session cookie.
 #[utoipa::path(
     post, path = "/api/users/logout", tag = "users", security(("bearer" = [])), responses((status = 204))
 )]
@@ -127,8 +127,8 @@ pub async fn log_out(
     _: Caller,
     _: NoParams,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(Credential::Bearer(token)) = credential(&request)? {
-        state.accounts.log_out(token).await?;
+    if let Some(credential) = credential(&request)? {
+        state.accounts.log_out(credential.token()).await?;
     }
     Ok(HttpResponse::NoContent().finish())
 }

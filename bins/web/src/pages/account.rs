@@ -1,0 +1,203 @@
+//! Signing up, in and out, and one's own page.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Chrome, Complaint, Posted, Section, Visit, see_other};
+use crate::accounts;
+use crate::auth::Credential;
+use crate::endpoint::Endpoint;
+use crate::problem::Problem;
+use crate::query::Params;
+use crate::session::Jar;
+use crate::state::AppState;
+
+pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/sign-up").get(sign_up_page).post(sign_up).register(config);
+    Endpoint::at("/sign-in").get(sign_in_page).post(sign_in).register(config);
+    Endpoint::at("/sign-out").post(sign_out).register(config);
+    Endpoint::at("/account").get(account).register(config);
+}
+
+#[derive(Template)]
+#[template(path = "sign_up.html")]
+struct SignUpPage {
+    chrome: Chrome,
+    handle: String,
+    complaint: Complaint,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    chrome: Chrome,
+    handle: String,
+    /// Where to go then.
+    next: String,
+    needs_password: bool,
+    complaint: Complaint,
+}
+
+async fn sign_up_page(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, Problem> {
+    if !needs_password(&state) {
+        return Ok(see_other("/sign-in"));
+    }
+    let chrome = visit.chrome(Section::Account);
+    visit.page(&SignUpPage { chrome, handle: String::new(), complaint: Complaint::default() })
+}
+
+/// Makes an account and signs its owner in.
+async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
+    let handle = posted.fields.text("handle");
+    let password: SecretString = posted.fields.text("password").into();
+    let address = state.accounts.client_address(&request);
+    let made = match state.accounts.sign_up(handle, password.clone(), address).await {
+        Ok(_) => state.accounts.log_in_browser(handle, password, address).await,
+        Err(error) => Err(error),
+    };
+    match made {
+        Ok(token) => Ok(begin_session(&request, token.expose_secret(), "/")),
+        Err(error) => {
+            let is_taken = matches!(&error, accounts::Error::Domain(cardwire_domain::Error::Conflict(_)));
+            let (status, mut complaint) = Complaint::of(error.into(), &["handle", "password"])?;
+            if is_taken {
+                complaint = Complaint::about("handle", "is taken, choose another");
+            }
+            let chrome = posted.visit.chrome(Section::Account);
+            posted.visit.page_with(status, &SignUpPage { chrome, handle: handle.to_owned(), complaint })
+        }
+    }
+}
+
+async fn sign_in_page(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
+    let next = own_path(&params.text("next").unwrap_or_default()).to_owned();
+    let chrome = visit.chrome(Section::Account);
+    let needs_password = needs_password(&state);
+    visit.page(&SignInPage { chrome, handle: String::new(), next, needs_password, complaint: Complaint::default() })
+}
+
+async fn sign_in(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
+    let handle = posted.fields.text("handle");
+    let next = own_path(posted.fields.text("next"));
+    let (status, complaint) = match token(&state, &request, &posted).await {
+        Ok(token) => {
+            end_session(&state, &request).await?;
+            return Ok(begin_session(&request, token.expose_secret(), next));
+        }
+        Err(problem) => Complaint::of(problem, &["handle"])?,
+    };
+    // A 401 would be answered with the way to this page.
+    let status = if status == StatusCode::UNAUTHORIZED { StatusCode::UNPROCESSABLE_ENTITY } else { status };
+    let page = SignInPage {
+        chrome: posted.visit.chrome(Section::Account),
+        handle: handle.to_owned(),
+        next: next.to_owned(),
+        needs_password: needs_password(&state),
+        complaint,
+    };
+    posted.visit.page_with(status, &page)
+}
+
+async fn token(state: &AppState, request: &HttpRequest, posted: &Posted) -> Result<SecretString, Problem> {
+    let handle = posted.fields.text("handle");
+    let Some(token) = state.authenticator.token_without_account(handle) else {
+        let password = posted.fields.text("password").into();
+        let address = state.accounts.client_address(request);
+        return Ok(state.accounts.log_in_browser(handle, password, address).await?);
+    };
+    match state.authenticator.authenticate(Some(Credential::Session(&token))).await {
+        Ok(_) => Ok(token.into()),
+        Err(_) => Err(Problem::invalid("handle", "must be a name of letters, digits, '.', '_' and '-', or a DID")),
+    }
+}
+
+/// Ends this browser's session, here and in the browser.
+async fn sign_out(state: Data<AppState>, request: HttpRequest, _: Posted) -> Result<HttpResponse, Problem> {
+    end_session(&state, &request).await?;
+    let mut response = see_other("/");
+    let cleared = [Jar::Session, Jar::Visitor].map(|jar| response.add_cookie(&jar.clear(&request)));
+    cleared.into_iter().collect::<Result<(), _>>().map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(response)
+}
+
+async fn end_session(state: &AppState, request: &HttpRequest) -> Result<(), Problem> {
+    if let Some(token) = Jar::Session.read(request) {
+        state.accounts.log_out(token).await?;
+    }
+    Ok(())
+}
+
+fn begin_session(request: &HttpRequest, token: &str, next: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((actix_web::http::header::LOCATION, next))
+        .cookie(Jar::Session.write(request, token))
+        .finish()
+}
+
+fn needs_password(state: &AppState) -> bool {
+    state.authenticator.token_without_account("somebody").is_none()
+}
+
+/// A path of this site, or the feed: a link must not lead elsewhere by way of our sign-in page.
+fn own_path(text: &str) -> &str {
+    let is_own =
+        text.starts_with('/') && !text.starts_with("//") && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    if is_own { text } else { "/" }
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage {
+    chrome: Chrome,
+    handle: String,
+    id: String,
+    bookmarklet: String,
+}
+
+async fn account(request: HttpRequest, visit: Visit) -> Result<HttpResponse, Problem> {
+    let user = visit.caller()?.0.user;
+    let connection = request.connection_info();
+    let origin = format!("{}://{}", connection.scheme(), connection.host());
+    visit.page(&AccountPage {
+        chrome: visit.chrome(Section::Account),
+        handle: user.handle,
+        id: user.id.to_string(),
+        bookmarklet: bookmarklet(&origin),
+    })
+}
+
+/// Opens the save box for the page it is used on. It runs there, not here.
+fn bookmarklet(origin: &str) -> String {
+    // Only what an origin consists of: this becomes a script.
+    let origin: String = origin.chars().filter(|c| c.is_ascii_alphanumeric() || "-.:/[]_".contains(*c)).collect();
+    format!(
+        "javascript:(()=>{{const e=encodeURIComponent;window.open('{origin}/save?url='+e(location.href)+'&note='+\
+         e(String(getSelection()).slice(0,1000)),'_blank','noopener,width=640,height=640')}})()"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signing_in_leads_nowhere_else() {
+        for own in ["/", "/library?q=a%20b", "/cards/x"] {
+            assert_eq!(own_path(own), own);
+        }
+        for other in
+            ["", "//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/a\nb", "/ü"]
+        {
+            assert_eq!(own_path(other), "/", "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_cannot_write_into_the_bookmarklet() {
+        let script = bookmarklet("https://a.example'+alert(1)+'");
+        assert!(script.contains("'https://a.examplealert1/save?url='"), "{script}");
+    }
+}

@@ -1,0 +1,57 @@
+//! Problems as pages.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use askama::Template;
+
+use super::{Chrome, see_other, with_parameter};
+use crate::pages::visit::html;
+use crate::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "failure.html")]
+struct Failure {
+    chrome: Chrome,
+    title: &'static str,
+    detail: String,
+    status: u16,
+    trace_id: String,
+}
+
+/// Whether a browser asks for a page, and not a program for an answer.
+pub fn is_page(request: &HttpRequest) -> bool {
+    let path = request.path();
+    let for_programs = ["/api", "/healthz", "/readyz", "/problems/"].iter().any(|prefix| path.starts_with(prefix));
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    !for_programs && (accept.contains("text/html") || request.headers().contains_key("hx-request"))
+}
+
+/// The page of a problem. Who must sign in first is led there, and back to where they wanted to go.
+pub fn show(request: &HttpRequest, problem: &Problem, trace_id: String) -> HttpResponse {
+    let status = problem.status_code();
+    if status == StatusCode::UNAUTHORIZED {
+        let back = match request.method().as_str() {
+            "GET" | "HEAD" => request.uri().path_and_query().map_or("/", |whole| whole.as_str()),
+            _ => "/",
+        };
+        return see_other(&with_parameter("/sign-in", "next", back));
+    }
+    let page = Failure {
+        chrome: Chrome::default(),
+        title: problem.kind().title,
+        detail: problem.detail(),
+        status: status.as_u16(),
+        trace_id,
+    };
+    match page.render() {
+        Ok(body) => {
+            let mut response = html(status);
+            for (name, value) in problem.headers() {
+                response.insert_header((name, value));
+            }
+            response.body(body)
+        }
+        Err(_) => problem.error_response(),
+    }
+}

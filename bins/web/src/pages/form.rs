@@ -1,0 +1,144 @@
+//! Forms: what was sent, and what is wrong with it.
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError};
+use futures_util::future::LocalBoxFuture;
+use percent_encoding::percent_decode;
+
+use super::Visit;
+use crate::body::{is_plain, receive};
+use crate::problem::{FORBIDDEN, MALFORMED_REQUEST, Problem, UNSUPPORTED_MEDIA_TYPE};
+use crate::session;
+
+/// A note of 10,000 characters may take twelve bytes for each.
+const MAX_BYTES: usize = 256 * 1024;
+/// The hidden field with the token.
+pub(super) const TOKEN: &str = "csrf";
+
+/// The fields of a form, in order; a name may occur more than once.
+#[derive(Clone, Debug, Default)]
+pub struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn parse(body: &str) -> Option<Self> {
+        let decode = |text: &str| {
+            let spaced = text.replace('+', " ");
+            percent_decode(spaced.as_bytes()).decode_utf8().ok().map(String::from)
+        };
+        let pairs = body.split('&').filter(|pair| !pair.is_empty());
+        let field = |pair: &str| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((decode(name)?, decode(value)?))
+        };
+        pairs.map(field).collect::<Option<_>>().map(Self)
+    }
+
+    /// Empty when it was not sent.
+    pub fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// What was sent and is more than white space.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.trim().is_empty())
+    }
+
+    pub fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect()
+    }
+}
+
+/// A form that a page of ours sent for whoever looks at it.
+#[derive(Debug)]
+pub struct Posted {
+    pub visit: Visit,
+    pub fields: Fields,
+}
+
+impl FromRequest for Posted {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = receive(payload, MAX_BYTES).await?;
+            let form = request.content_type().eq_ignore_ascii_case("application/x-www-form-urlencoded");
+            if !form || !is_plain(&request) {
+                return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, "a form must be application/x-www-form-urlencoded"));
+            }
+            let malformed = || Problem::new(&MALFORMED_REQUEST, "the form is not UTF-8");
+            let body = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
+            let fields = Fields::parse(body).ok_or_else(malformed)?;
+            let visit = admit(&request, fields.text(TOKEN)).await?;
+            Ok(Self { visit, fields })
+        })
+    }
+}
+
+/// Whoever sends a form with this token, if it comes from a page of ours.
+pub(super) async fn admit(request: &HttpRequest, token: &str) -> Result<Visit, Problem> {
+    let refuse = |why: &str| Err(Problem::new(&FORBIDDEN, why));
+    if !session::is_same_origin(request) {
+        return refuse("this form was not sent from a page of this site");
+    }
+    let visit = Visit::of(request).await?;
+    if !visit.may_send(token) {
+        return refuse("this form is out of date: go back, reload the page and send it again");
+    }
+    Ok(visit)
+}
+
+/// Why a form was refused, to be shown beside the field.
+#[derive(Clone, Debug, Default)]
+pub struct Complaint {
+    /// `None`: it is about the whole form, or there is nothing to complain of.
+    field: Option<String>,
+    rule: String,
+}
+
+impl Complaint {
+    pub fn about(field: &str, rule: impl Into<String>) -> Self {
+        Self { field: Some(field.to_owned()), rule: rule.into() }
+    }
+
+    /// With the status to answer. `fields` are those of the form: what breaks a rule elsewhere is about the whole form. A problem that
+    /// is no fault of who sent the form is given back.
+    pub fn of(problem: Problem, fields: &[&str]) -> Result<(StatusCode, Self), Problem> {
+        let status = problem.status_code();
+        if status.is_server_error() {
+            return Err(problem);
+        }
+        let complaint = match problem.broken_rule() {
+            Some((field, rule)) if fields.contains(&field) => Self::about(field, rule),
+            _ => Self { field: None, rule: problem.detail() },
+        };
+        Ok((status, complaint))
+    }
+
+    /// What is wrong with this field.
+    pub fn on(&self, field: &str) -> Option<&str> {
+        (self.field.as_deref() == Some(field)).then_some(&self.rule)
+    }
+
+    /// What is wrong with the form as a whole.
+    pub fn on_form(&self) -> Option<&str> {
+        (self.field.is_none() && !self.rule.is_empty()).then_some(&self.rule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_decoded_and_may_repeat() {
+        let fields = Fields::parse("a=1&b=+x%26y+&a=2&c").unwrap();
+        assert_eq!((fields.text("b"), fields.text("c"), fields.text("d")), (" x&y ", "", ""));
+        assert_eq!(fields.all("a"), ["1", "2"]);
+        assert_eq!(fields.given("c"), None);
+        assert!(Fields::parse("a=%ff").is_none());
+    }
+}

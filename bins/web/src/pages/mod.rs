@@ -1,0 +1,65 @@
+//! The pages that people use: drawn here, over the same use cases and repositories as the API.
+//!
+//! Guarantees: whatever people or pages wrote is shown as text (`tests/api/hostile.rs`); a form counts only with its token and from this
+//! site (`tests/api/forms.rs`); everything works without scripts, which only make it livelier; nothing is loaded from elsewhere.
+//!
+//! How a page is added:
+//!
+//! 1. A template in `bins/web/templates` that starts with `{% extends "base.html" %}` and fills `title` and `main`. A form is a
+//!    `<form method="post">` with `{% call parts::csrf(chrome) %}{% endcall %}`. Values are escaped unless marked `|safe`: never do that.
+//! 2. A struct with `#[derive(Template)]`, a field `chrome: Chrome` and what the page shows.
+//! 3. A handler that takes a [`Visit`] and answers [`Visit::page`]; for a form one that takes a [`Posted`], which has checked token and
+//!    origin, and answers [`see_other`], or the page again with a [`Complaint`] and [`Visit::page_with`]. Where somebody must be signed
+//!    in, it asks [`Visit::caller`] first; for an operator, [`Visit::admin`]. Both are answered with an error page, or the way to sign
+//!    in, when a handler returns their [`Problem`].
+//! 4. [`Endpoint::at`](crate::endpoint::Endpoint::at) in a `configure` of its own, called below; a [`Section`], if it belongs in the
+//!    navigation (`base.html`).
+//! 5. Styles in `static/app.css`, scripts in `static/*.js`, listed in [`assets`]: the policy allows neither inline.
+
+mod account;
+pub mod assets;
+mod card;
+mod chart;
+mod collections;
+mod failure;
+mod feed;
+mod form;
+mod highlight;
+mod library;
+mod save;
+mod search;
+mod shown;
+mod trends;
+mod visit;
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::ServiceConfig;
+
+pub use failure::{is_page, show};
+pub use form::{Complaint, Fields, Posted};
+pub use visit::{Chrome, Section, Visit};
+
+/// Every page.
+pub fn configure(config: &mut ServiceConfig) {
+    assets::configure(config);
+    feed::configure(config);
+    account::configure(config);
+    save::configure(config);
+    library::configure(config);
+    card::configure(config);
+    collections::configure(config);
+    search::configure(config);
+    trends::configure(config);
+}
+
+/// After a form: sends the browser on, so that reloading does not send the form again.
+pub fn see_other(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, path)).finish()
+}
+
+/// A path with one parameter, encoded.
+pub fn with_parameter(path: &str, name: &str, value: &str) -> String {
+    let joint = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{joint}{name}={}", percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC))
+}

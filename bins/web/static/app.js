@@ -1,0 +1,20 @@
+// What pages do a little better with a script than without.
+"use strict";
+
+// Asks before something is lost.
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset && event.target.dataset.confirm;
+  if (question && !window.confirm(question)) event.preventDefault();
+});
+
+// A part that could not be fetched is told, not passed over.
+const tell = (text) => {
+  const told = document.getElementById("told");
+  if (told) told.textContent = text;
+};
+document.addEventListener("htmx:sendError", () => tell("The server cannot be reached. Reload the page to try again."));
+document.addEventListener("htmx:responseError", (event) => {
+  const status = event.detail.xhr.status;
+  // A card that is gone needs no more looks.
+  if (status !== 404) tell("That did not work (" + status + "). Reload the page to try again.");
+});
