@@ -11,6 +11,7 @@ mod documents;
 mod harness;
 mod idempotency;
 mod operators;
+mod operators_pages;
 mod paging;
 mod refusals;
 mod stream;

@@ -69,7 +69,8 @@ async fn a_pause_outlives_the_workers_and_nothing_is_lost() {
     println!("{:?}", stack.check(&history).await);
 
     act(&client, "/api/admin/search/rebuild", &Value::Null).await;
-    let rebuilt = "SELECT count(*) = 1 FROM search_rebuilds WHERE finished_at IS NOT NULL AND error IS NULL AND done = 20";
+    let rebuilt =
+        "SELECT count(*) = 1 FROM search_rebuilds WHERE finished_at IS NOT NULL AND error IS NULL AND done = 20";
     let done = async || sqlx::query_scalar::<_, bool>(rebuilt).fetch_one(stack.pool()).await.unwrap();
     println!("a rebuild of 20 cards is done after {:?}", eventually("the rebuild is done", done).await);
 
@@ -77,7 +78,10 @@ async fn a_pause_outlives_the_workers_and_nothing_is_lost() {
     let totals = async || sqlx::query_scalar::<_, i64>(counted).fetch_one(stack.pool()).await.unwrap() == 3;
     eventually("what each queue processed is added", totals).await;
     let samples = "SELECT count(DISTINCT queue) = 3 FROM queue_samples";
-    assert!(sqlx::query_scalar::<_, bool>(samples).fetch_one(stack.pool()).await.unwrap(), "a turn was taken at the start");
+    assert!(
+        sqlx::query_scalar::<_, bool>(samples).fetch_one(stack.pool()).await.unwrap(),
+        "a turn was taken at the start"
+    );
     let actions = "SELECT array_agg(action ORDER BY id) FROM audit_log WHERE completed_at IS NOT NULL";
     let actions: Vec<String> = sqlx::query_scalar(actions).fetch_one(stack.pool()).await.unwrap();
     assert_eq!(actions, ["queue.pause", "queue.redeliver", "queue.resume", "search.rebuild"]);

@@ -132,7 +132,7 @@ pub fn filter(params: &mut Params) -> Result<DeadFilter, Problem> {
     Ok(DeadFilter { kind, text, error })
 }
 
-fn filter_text(text: String) -> Result<String, &'static str> {
+pub(crate) fn filter_text(text: String) -> Result<String, &'static str> {
     if !(1..=MAX_FILTER_CHARS).contains(&text.chars().count()) || text.contains('\0') {
         return Err("must be 1 to 200 characters, none of them NUL");
     }

@@ -32,12 +32,12 @@ pub fn configure(config: &mut ServiceConfig) {
 #[schema(as = QueueHistory)]
 pub struct History {
     #[schema(value_type = String, example = "feeds")]
-    queue: Queue,
-    minutes: u64,
+    pub queue: Queue,
+    pub minutes: u64,
     /// How long the stretch of time is that a point stands for.
-    step_seconds: u64,
+    pub step_seconds: u64,
     /// Oldest first. Stretches in which nothing was measured are left out.
-    points: Vec<Point>,
+    pub points: Vec<Point>,
 }
 
 /// The highest of each figure in its stretch of time.
@@ -46,26 +46,26 @@ pub struct History {
 #[schema(as = QueueHistoryPoint)]
 pub struct Point {
     #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
+    pub at: Timestamp,
     /// Entries to be claimed. Null: the transport did not answer.
-    waiting: Option<u64>,
+    pub waiting: Option<u64>,
     /// Entries in the hands of workers. Null: the transport did not answer.
-    in_flight: Option<u64>,
+    pub in_flight: Option<u64>,
     /// Entries whose worker was lost. Null: the transport did not answer.
-    suspects: Option<u64>,
+    pub suspects: Option<u64>,
     /// Events without effect yet, dead letters aside.
-    owed: u64,
-    unpublished: u64,
-    dead: u64,
+    pub owed: u64,
+    pub unpublished: u64,
+    pub dead: u64,
     /// Of the oldest owed event; 0 when none is owed.
-    oldest_age_seconds: u64,
+    pub oldest_age_seconds: u64,
     /// Workers that are alive. Null: the transport did not answer.
-    workers: Option<u64>,
+    pub workers: Option<u64>,
     /// Entries that workers were done with since the point before. Null: this is the first.
-    processed: Option<u64>,
-    processed_per_second: Option<f64>,
+    pub processed: Option<u64>,
+    pub processed_per_second: Option<f64>,
     /// Attempts that failed since the point before. Null: this is the first.
-    retries: Option<u64>,
+    pub retries: Option<u64>,
 }
 
 impl Point {
@@ -110,13 +110,13 @@ pub async fn history(
     let queue = queue_named(&queue)?;
     let minutes = params.number("minutes", 1..=MAX_MINUTES)?.unwrap_or(DEFAULT_MINUTES);
     params.finish()?;
-    Ok(HttpResponse::Ok().json(of(&state.operations, queue, minutes).await?))
+    Ok(HttpResponse::Ok().json(of(&state.operations, queue, minutes, POINTS).await?))
 }
 
-pub async fn of(operations: &Operations, queue: Queue, minutes: u64) -> Result<History, Problem> {
+pub async fn of(operations: &Operations, queue: Queue, minutes: u64, most_points: u32) -> Result<History, Problem> {
     let period = Duration::from_secs(minutes * 60);
-    let samples = operations.history.history(queue, period, POINTS).await.map_err(log_failed)?;
+    let samples = operations.history.history(queue, period, most_points).await.map_err(log_failed)?;
     let before = std::iter::once(None).chain(samples.iter().map(Some));
     let points = samples.iter().zip(before).map(|(sample, before)| Point::of(sample, before)).collect();
-    Ok(History { queue, minutes, step_seconds: Sample::stretch(period, POINTS).as_secs(), points })
+    Ok(History { queue, minutes, step_seconds: Sample::stretch(period, most_points).as_secs(), points })
 }

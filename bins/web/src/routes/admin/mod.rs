@@ -57,7 +57,7 @@ impl FromRequest for Admin {
 }
 
 /// The queue that a path names.
-fn queue_named(name: &str) -> Result<Queue, Problem> {
+pub(crate) fn queue_named(name: &str) -> Result<Queue, Problem> {
     name.parse().map_err(|why: String| Problem::new(&NOT_FOUND, why))
 }
 
@@ -66,14 +66,14 @@ fn bodiless(request: &HttpRequest) -> String {
     format!("{} {}", request.method(), request.path())
 }
 
-fn log_failed(error: cardwire_events::Error) -> Problem {
+pub(crate) fn log_failed(error: cardwire_events::Error) -> Problem {
     match error {
         cardwire_events::Error::Unavailable(..) => Problem::unavailable(error.to_string()),
         _ => Problem::internal(error.to_string()),
     }
 }
 
-fn saga_failed(error: cardwire_saga::Error) -> Problem {
+pub(crate) fn saga_failed(error: cardwire_saga::Error) -> Problem {
     match error {
         cardwire_saga::Error::Unavailable(_) => Problem::unavailable(error.to_string()),
         _ => Problem::internal(error.to_string()),

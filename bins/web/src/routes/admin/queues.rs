@@ -28,10 +28,10 @@ pub fn configure(config: &mut ServiceConfig) {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Queues {
-    transport: Transport,
-    queues: Vec<QueueBody>,
+    pub transport: Transport,
+    pub queues: Vec<QueueBody>,
     /// Those seen within ten minutes, oldest first. Null: the transport, which knows them, did not answer.
-    workers: Option<Vec<WorkerBody>>,
+    pub workers: Option<Vec<WorkerBody>>,
 }
 
 /// Whether the queues themselves could be asked. What the event log owes does not depend on them.
@@ -47,23 +47,23 @@ pub enum Transport {
 #[schema(as = Queue)]
 pub struct QueueBody {
     #[schema(value_type = String, example = "feeds")]
-    queue: Queue,
+    pub queue: Queue,
     /// Entries to be claimed. Null: the transport did not answer.
-    waiting: Option<usize>,
+    pub waiting: Option<usize>,
     /// Entries in the hands of workers. Null: the transport did not answer.
-    in_flight: Option<usize>,
+    pub in_flight: Option<usize>,
     /// Entries whose worker was lost, run one at a time. Null: the transport did not answer.
-    suspects: Option<usize>,
+    pub suspects: Option<usize>,
     /// Events that have had no effect yet, dead letters aside.
-    owed: u64,
+    pub owed: u64,
     /// Of those, not in the queue now.
-    unpublished: u64,
-    dead: u64,
+    pub unpublished: u64,
+    pub dead: u64,
     /// Of the oldest owed event. Null: none is owed.
-    oldest_age_seconds: Option<u64>,
+    pub oldest_age_seconds: Option<u64>,
     /// Null: it is not paused.
-    paused: Option<PauseBody>,
-    settings: SettingsBody,
+    pub paused: Option<PauseBody>,
+    pub settings: SettingsBody,
 }
 
 /// Workers claim nothing from the queue, and nothing is published to it.
@@ -71,10 +71,10 @@ pub struct QueueBody {
 #[schema(as = Pause)]
 pub struct PauseBody {
     #[schema(value_type = String, format = DateTime)]
-    since: Timestamp,
+    pub since: Timestamp,
     #[schema(value_type = String, example = "did:plc:alice")]
-    by: UserId,
-    reason: Option<String>,
+    pub by: UserId,
+    pub reason: Option<String>,
 }
 
 impl From<&Pause> for PauseBody {
@@ -107,22 +107,22 @@ impl From<QueueSettings> for SettingsBody {
 pub struct WorkerBody {
     /// Of this run of the process.
     #[schema(value_type = String)]
-    id: WorkerId,
+    pub id: WorkerId,
     #[schema(value_type = String, example = "feeds")]
-    queue: Queue,
-    host: String,
-    pid: u32,
-    version: String,
+    pub queue: Queue,
+    pub host: String,
+    pub pid: u32,
+    pub version: String,
     #[schema(value_type = String, format = DateTime)]
-    started_at: Timestamp,
+    pub started_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
-    last_seen: Timestamp,
+    pub last_seen: Timestamp,
     /// Events with an outcome since the start.
-    processed: u64,
+    pub processed: u64,
     /// Batches in work.
-    in_flight: u64,
+    pub in_flight: u64,
     /// False: it fell silent without saying that it ends.
-    alive: bool,
+    pub alive: bool,
 }
 
 impl From<(WorkerInfo, bool)> for WorkerBody {

@@ -2,6 +2,7 @@
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use cardwire_domain::UserId;
 use cardwire_events::Action;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,14 +31,12 @@ pub struct PauseQueue {
     reason: Option<String>,
 }
 
-impl PauseQueue {
-    fn reason(self) -> Result<Option<String>, Problem> {
-        let Some(reason) = self.reason else { return Ok(None) };
-        let reason = reason.trim();
-        match (1..=MAX_REASON_CHARS).contains(&reason.chars().count()) {
-            true => Ok(Some(reason.to_owned())),
-            false => Err(Problem::invalid("reason", "must be 1 to 500 characters")),
-        }
+/// Trimmed.
+pub(crate) fn reason(text: &str) -> Result<String, Problem> {
+    let reason = text.trim();
+    match (1..=MAX_REASON_CHARS).contains(&reason.chars().count()) && !reason.contains('\0') {
+        true => Ok(reason.to_owned()),
+        false => Err(Problem::invalid("reason", "must be 1 to 500 characters, none of them NUL")),
     }
 }
 
@@ -69,9 +68,9 @@ pub async fn pause(
 ) -> Result<HttpResponse, Problem> {
     let asked = idempotency(&request, body.fingerprint)?;
     let queue = queue_named(&queue)?;
-    let action = Action::Pause { queue, reason: body.value.reason()? };
+    let action = Action::Pause { queue, reason: body.value.reason.as_deref().map(reason).transpose()? };
     let running = state.once(admin.id(), asked, async || {
-        let changed = act(&state, &admin, &action).await? == 1;
+        let changed = act(&state, admin.id(), &action).await? == 1;
         Ok(Running { paused: true, changed })
     });
     Ok(HttpResponse::Ok().json(running.await?))
@@ -96,7 +95,7 @@ pub async fn resume(
     let asked = idempotency(&request, bodiless(&request))?;
     let action = Action::Resume { queue: queue_named(&queue)? };
     let running = state.once(admin.id(), asked, async || {
-        let changed = act(&state, &admin, &action).await? == 1;
+        let changed = act(&state, admin.id(), &action).await? == 1;
         Ok(Running { paused: false, changed })
     });
     Ok(HttpResponse::Ok().json(running.await?))
@@ -126,13 +125,13 @@ pub async fn redeliver(
 ) -> Result<HttpResponse, Problem> {
     let asked = idempotency(&request, bodiless(&request))?;
     let action = Action::Redeliver { queue: queue_named(&queue)? };
-    let redelivered =
-        state.once(admin.id(), asked, async || Ok(Redelivered { redelivered: act(&state, &admin, &action).await? }));
+    let redelivered = state
+        .once(admin.id(), asked, async || Ok(Redelivered { redelivered: act(&state, admin.id(), &action).await? }));
     Ok(HttpResponse::Accepted().json(redelivered.await?))
 }
 
-async fn act(state: &AppState, admin: &Admin, action: &Action) -> Result<u64, Problem> {
-    let affected = state.operations.operator.act(admin.id(), action).await.map_err(log_failed)?;
-    tracing::info!(by = %admin.id(), ?action, affected, "an administrator acted");
+pub(crate) async fn act(state: &AppState, by: &UserId, action: &Action) -> Result<u64, Problem> {
+    let affected = state.operations.operator.act(by, action).await.map_err(log_failed)?;
+    tracing::info!(%by, ?action, affected, "an administrator acted");
     Ok(affected)
 }

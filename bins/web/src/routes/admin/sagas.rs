@@ -123,19 +123,28 @@ pub async fn flush(
     key: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let asked = idempotency(&request, bodiless(&request))?;
-    let nothing = || Problem::new(&NOT_FOUND, "no window of that key is open");
     let key: SagaKey = key.parse().map_err(|_| nothing())?;
     let accepted = state.once(admin.id(), asked, async || {
-        let operations = &state.operations;
-        let entry = NewEntry::flush_window(key.to_string());
-        let entry = operations.operator.begin(admin.id(), &entry).await.map_err(log_failed)?;
-        let open = operations.saga.flush_now(&key).await.map_err(saga_failed)?;
-        operations.operator.complete(entry, u64::from(open)).await.map_err(log_failed)?;
-        if !open {
-            return Err(nothing());
-        }
-        tracing::info!(by = %admin.id(), %key, "window is to be flushed at once");
+        flush_now(&state, admin.id(), &key).await?;
         Ok(FlushAccepted { key: key.to_string() })
     });
     Ok(HttpResponse::Accepted().json(accepted.await?))
+}
+
+/// Written down before, since the window is not in the store.
+pub(crate) async fn flush_now(state: &AppState, by: &UserId, key: &SagaKey) -> Result<(), Problem> {
+    let operations = &state.operations;
+    let entry = NewEntry::flush_window(key.to_string());
+    let entry = operations.operator.begin(by, &entry).await.map_err(log_failed)?;
+    let open = operations.saga.flush_now(key).await.map_err(saga_failed)?;
+    operations.operator.complete(entry, u64::from(open)).await.map_err(log_failed)?;
+    if !open {
+        return Err(nothing());
+    }
+    tracing::info!(%by, %key, "window is to be flushed at once");
+    Ok(())
+}
+
+pub(crate) fn nothing() -> Problem {
+    Problem::new(&NOT_FOUND, "no window of that key is open")
 }
