@@ -83,6 +83,11 @@ async fn serve(process: Process) -> anyhow::Result<()> {
         });
         None
     };
+    let (imports, stopped) = (adapters.imports(), stop.clone());
+    parts.spawn(async move {
+        imports.run(stopped).await;
+        Ok(())
+    });
     let mut server = tokio::spawn(server);
     readiness.serve();
     tracing::info!(port = settings.port, "serving");

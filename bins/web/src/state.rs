@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
+use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::store::{Idempotency, Remember};
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::Accounts;
 use crate::auth::{Authenticator, Caller};
 use crate::operations::Operations;
+use crate::pages::Uploads;
 use crate::problem::Problem;
 use crate::trace::TraceContext;
 
@@ -40,6 +42,8 @@ pub struct AppState {
     pub feed: Arc<dyn FeedRepository>,
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
+    pub imports: Arc<dyn ImportRepository>,
+    pub uploads: Uploads,
     pub accounts: Accounts,
     pub authenticator: Arc<dyn Authenticator>,
     pub readiness: Arc<dyn Readiness>,

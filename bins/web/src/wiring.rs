@@ -9,6 +9,7 @@ use cardwire_events::Queue;
 use cardwire_runtime::adapters::Adapters;
 use cardwire_runtime::{Settings, SettingsError};
 use cardwire_web::operations::{OperatedQueue, Operations};
+use cardwire_web::pages::Uploads;
 use cardwire_web::{
     AccountSettings, Accounts, AppState, Authenticator, Live, LiveSettings, MockAuthenticator, Readiness,
     TokenAuthenticator,
@@ -42,6 +43,8 @@ pub fn state(
         feed: adapters.feed.clone(),
         search: adapters.search.clone(),
         analytics: adapters.analytics.clone(),
+        imports: adapters.imports.clone(),
+        uploads: Uploads::default(),
         accounts,
         authenticator,
         readiness: Arc::new(Ready(readiness.clone())),

@@ -60,6 +60,7 @@ ulid_id!(
 );
 ulid_id!(EventId, "event");
 ulid_id!(ActivityId, "activity");
+ulid_id!(ImportId, "import");
 
 /// A person's DID, such as `did:plc:alice`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -8,6 +8,7 @@ use cardwire_domain::accounts::AccountRepository;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
+use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::records::RecordPublisher;
@@ -30,8 +31,9 @@ use cardwire_saga::{
 };
 use cardwire_storage::memory::InMemoryStore;
 use cardwire_storage::postgres::{PoolSettings, PostgresStore, SchemaError};
+use cardwire_workers::import::ImportSettings;
 use cardwire_workers::metadata::{AddressPolicy, FetchLimits, MetadataSettings, PageFetcher, system_lookup};
-use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, MetadataLoop, SearchHandler};
+use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, SearchHandler};
 use secrecy::ExposeSecret as _;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +57,7 @@ pub struct Adapters {
     pub analytics: Arc<dyn Analytics>,
     pub pages: Arc<dyn PageRepository>,
     pub accounts: Arc<dyn AccountRepository>,
+    pub imports: Arc<dyn ImportRepository>,
     pub log: Arc<dyn EventLog>,
     pub operator: Arc<dyn Operator>,
     pub history: Arc<dyn WorkHistory>,
@@ -104,7 +107,14 @@ impl Adapters {
     fn over<S>(store: S, database: Option<PostgresStore>, wake: Wake, transport: Transport, settings: &Settings) -> Self
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
-        S: AccountRepository + EventLog + PageRepository + Operator + WorkHistory + Rebuilds + 'static,
+        S: AccountRepository
+            + EventLog
+            + PageRepository
+            + ImportRepository
+            + Operator
+            + WorkHistory
+            + Rebuilds
+            + 'static,
     {
         let store = Arc::new(store);
         let (publisher, registry, saga_store): (
@@ -139,7 +149,8 @@ impl Adapters {
             history: store.clone(),
             rebuilds: store.clone(),
             pauses: Pauses::not_known_yet(),
-            accounts: store,
+            accounts: store.clone(),
+            imports: store,
             log,
             publisher,
             registry,
@@ -258,6 +269,11 @@ impl Adapters {
     pub fn worker(&self, queue: Queue, subscriber: Arc<dyn EventSubscriber>, settings: &Settings) -> EventWorker {
         EventWorker::new(queue, settings.queue(queue), subscriber, self.handler(queue), self.log.clone())
             .pausable(self.pauses.clone())
+    }
+
+    /// Saves what people bring along from elsewhere.
+    pub fn imports(&self) -> ImportLoop {
+        ImportLoop::new(self.imports.clone(), self.store.clone(), ImportSettings::default())
     }
 
     /// Fetches what pages say about themselves.

@@ -33,6 +33,7 @@ impl TimeMachine for Aging {
             "UPDATE sample_turn SET at = at - make_interval(secs => $1)",
             "UPDATE queue_samples SET at = at - make_interval(secs => $1)",
             "UPDATE search_rebuilds SET lease_until = lease_until - make_interval(secs => $1)",
+            "UPDATE imports SET next_at = next_at - make_interval(secs => $1), begun_at = begun_at - make_interval(secs => $1)",
             "UPDATE idempotency_keys SET created_at = created_at - make_interval(secs => $1)",
         ] {
             sqlx::query(sql)

@@ -5,12 +5,14 @@
 
 mod analytics;
 mod feed;
+pub mod import;
 pub mod metadata;
 mod records;
 mod search;
 
 pub use analytics::AnalyticsHandler;
 pub use feed::FeedHandler;
+pub use import::ImportLoop;
 pub use metadata::MetadataLoop;
 pub use records::FakeRecordPublisher;
 pub use search::SearchHandler;

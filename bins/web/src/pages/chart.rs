@@ -67,7 +67,7 @@ impl Chart {
                 height: round(floor - y(value)),
                 middle: round(x + room / 2.0),
                 label,
-                tick: ((last - index) % every == 0 && index > 0 || last == 0).then_some(tick),
+                tick: ((last - index).is_multiple_of(every) && index > 0 || last == 0).then_some(tick),
                 value,
             }
         };

@@ -6,7 +6,7 @@ use askama::Template;
 use cardwire_domain::UserId;
 
 use super::save::SaveBox;
-use super::shown::{Activity, next, part};
+use super::shown::{Activity, Link, next, part};
 use super::{Chrome, Section, Visit, with_parameter};
 use crate::cursor::List;
 use crate::endpoint::Endpoint;
@@ -64,6 +64,6 @@ async fn feed(state: Data<AppState>, visit: Visit, mut params: Params) -> Result
         older: next(&page, &list, &path),
         items: page.items.into_iter().map(|item| Activity::of(item, now)).collect(),
         live_from,
-        blank: Activity::default(),
+        blank: Activity { card: Link { url: "#".into(), ..Link::default() }, ..Activity::default() },
     })
 }

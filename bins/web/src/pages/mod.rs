@@ -22,10 +22,12 @@ pub mod assets;
 mod card;
 mod chart;
 mod collections;
+mod export;
 mod failure;
 mod feed;
 mod form;
 mod highlight;
+mod import;
 mod library;
 mod save;
 mod search;
@@ -39,6 +41,7 @@ use actix_web::web::ServiceConfig;
 
 pub use failure::{is_page, show};
 pub use form::{Complaint, Fields, Posted};
+pub use import::Uploads;
 pub use visit::{Chrome, Section, Visit};
 
 /// Every page.
@@ -53,6 +56,8 @@ pub fn configure(config: &mut ServiceConfig) {
     search::configure(config);
     trends::configure(config);
     admin::configure(config);
+    import::configure(config);
+    export::configure(config);
 }
 
 /// After a form: sends the browser on, so that reloading does not send the form again.

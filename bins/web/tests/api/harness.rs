@@ -21,6 +21,7 @@ use cardwire_events::{EventLog, Message, Queue, QueueSettings, Wake};
 use cardwire_saga::{InMemorySagaStateStore, Timing};
 use cardwire_storage::InMemoryStore;
 use cardwire_testkit::TokioClock;
+use cardwire_web::pages::Uploads;
 use cardwire_web::{
     AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Readiness,
 };
@@ -121,7 +122,9 @@ impl Api {
             collections: shared.clone(),
             feed: shared.clone(),
             search: shared.clone(),
-            analytics: shared,
+            analytics: shared.clone(),
+            imports: shared,
+            uploads: Uploads::default(),
             accounts: Accounts::new(Arc::new(store.clone()), AccountSettings::default()).unwrap(),
             authenticator: Arc::new(MockAuthenticator),
             readiness: Arc::new(Ready),

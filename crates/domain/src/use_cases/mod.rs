@@ -3,6 +3,7 @@
 mod associations;
 mod collect;
 mod collections;
+mod import;
 mod remove;
 mod save;
 
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 pub use associations::{AssociationsUpdated, UpdateUrlCardAssociations};
 pub use collect::{AddCardToCollections, CardCollected};
 pub use collections::{CollectionChanged, CreateCollection, DeleteCollection, SetCollaborators, UpdateCollection};
+pub use import::{ImportUrl, UrlImported};
 pub use remove::{CardRemoved, RemoveCardFromCollections, RemoveCardFromLibrary};
 pub use save::{AddUrlToLibrary, UrlAdded};
 

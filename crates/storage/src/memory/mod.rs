@@ -7,6 +7,7 @@ mod accounts;
 mod analytics;
 mod collections;
 mod feed;
+mod imports;
 mod library;
 mod log;
 mod metadata;

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::accounts::Accounts;
 use super::analytics::Rollups;
 use super::feed::Feed;
+use super::imports::Imports;
 use super::log::Ledger;
 use super::metadata::Pages;
 use super::operators::Desk;
@@ -36,6 +37,7 @@ pub(super) struct State {
     pub(super) index: Index,
     pub(super) pages: Pages,
     pub(super) rollups: Rollups,
+    pub(super) imports: Imports,
 }
 
 #[derive(Clone)]

@@ -13,6 +13,7 @@ mod dead_letters;
 mod error;
 mod feed;
 mod flush;
+mod imports;
 mod library;
 mod log;
 mod metadata;

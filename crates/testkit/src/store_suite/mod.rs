@@ -17,6 +17,7 @@ pub mod counting;
 pub mod dead_letters;
 pub mod feeds;
 pub mod idempotency;
+pub mod imports;
 pub mod ledger;
 pub mod library;
 pub mod operating;
@@ -35,6 +36,7 @@ use cardwire_domain::Store;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
+use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::search::SearchIndex;
@@ -53,6 +55,7 @@ pub struct Stores {
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
     pub pages: Arc<dyn PageRepository>,
+    pub imports: Arc<dyn ImportRepository>,
     pub log: Arc<dyn EventLog>,
     pub operator: Arc<dyn Operator>,
     pub history: Arc<dyn WorkHistory>,
@@ -71,6 +74,7 @@ impl Stores {
             + SearchIndex
             + Analytics
             + PageRepository
+            + ImportRepository
             + EventLog
             + Operator
             + WorkHistory
@@ -88,7 +92,8 @@ impl Stores {
             log: adapter.clone(),
             operator: adapter.clone(),
             history: adapter.clone(),
-            rebuilds: adapter,
+            rebuilds: adapter.clone(),
+            imports: adapter,
             time,
         }
     }
@@ -233,6 +238,14 @@ macro_rules! store_suite {
             failures_wait_longer_each_time_and_are_shown,
             a_lost_lease_is_given_to_another_and_its_outcome_is_dropped,
             one_host_does_not_take_every_place,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, imports: [
+            rows_are_leased_in_order_and_reported,
+            a_lost_lease_counts_nothing,
+            imports_take_turns_and_a_person_has_one_at_a_time,
+            an_import_is_its_owners_alone,
+            a_link_that_is_kept_keeps_its_note,
+            a_report_is_read_in_pages,
         ]);
         $crate::store_suite!(@cases $make, $runtime, counting: [
             saves_and_curators_are_counted_by_day,

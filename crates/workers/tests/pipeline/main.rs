@@ -5,5 +5,6 @@
 
 mod faults;
 mod harness;
+mod imports;
 mod pages;
 mod windows;

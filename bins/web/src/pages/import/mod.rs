@@ -1,0 +1,261 @@
+//! Bringing links along from elsewhere: a file is read at once, its rows are saved behind this page (`cardwire_workers::import`).
+
+mod read;
+
+use actix_multipart::{Field, Multipart};
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use cardwire_domain::imports::{ImportRow, ImportView, MAX_ROWS, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::{CollectionId, ImportId};
+use futures_util::StreamExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+use super::form::{TOKEN, admit};
+use super::shown::{Choice, When, choices, next, part};
+use super::{Chrome, Complaint, Section, Visit, see_other, with_parameter};
+use crate::auth::Caller;
+use crate::cursor::List;
+use crate::endpoint::Endpoint;
+use crate::problem::{BODY_TOO_LARGE, FORBIDDEN, MALFORMED_REQUEST, Problem, REQUEST_TIMEOUT, UNAVAILABLE};
+use crate::query::Params;
+use crate::state::AppState;
+
+/// Of a file.
+pub const MAX_BYTES: usize = 10 * 1024 * 1024;
+/// Of each other field.
+const MAX_FIELD_BYTES: usize = 1024;
+/// How long a file may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(120);
+const MAX_NAME_CHARS: usize = 120;
+const LISTED: usize = 10;
+
+pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/import").get(page).post(begin).register(config);
+    Endpoint::at("/imports/{id}").get(show).register(config);
+}
+
+/// How many files may be read at once: each takes some ten times its size.
+#[derive(Clone, Debug)]
+pub struct Uploads(Arc<Semaphore>);
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(2)))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "import.html")]
+struct ImportPage {
+    chrome: Chrome,
+    choices: Vec<Choice>,
+    imports: Vec<Progress>,
+    complaint: Complaint,
+}
+
+struct Progress {
+    id: String,
+    file_name: String,
+    total: u32,
+    done: u32,
+    saved: u32,
+    known: u32,
+    refused: u32,
+    is_finished: bool,
+    when: When,
+}
+
+async fn page(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, Problem> {
+    draw(&state, &visit, (StatusCode::OK, Complaint::default())).await
+}
+
+async fn draw(
+    state: &AppState,
+    visit: &Visit,
+    (status, complaint): (StatusCode, Complaint),
+) -> Result<HttpResponse, Problem> {
+    let caller = visit.caller()?;
+    let imports = state.imports.imports_of(caller.id(), LISTED).await?;
+    let page = ImportPage {
+        chrome: visit.chrome(Section::Library),
+        choices: choices(state, &caller, &[], &[]).await?,
+        imports: imports.into_iter().map(|import| progress(state, import)).collect(),
+        complaint,
+    };
+    visit.page_with(status, &page)
+}
+
+fn progress(state: &AppState, import: ImportView) -> Progress {
+    Progress {
+        id: import.id.to_string(),
+        done: import.done(),
+        file_name: import.file_name,
+        total: import.total,
+        saved: import.saved,
+        known: import.known,
+        refused: import.refused,
+        is_finished: import.finished_at.is_some(),
+        when: When::of(import.begun_at, state.operations.clock.now()),
+    }
+}
+
+/// Keeps the rows of a file and leads to the page that tells what becomes of them.
+async fn begin(state: Data<AppState>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+    let busy = || Problem::new(&UNAVAILABLE, "other files are being read now; try again").retry_after(5);
+    let _slot = state.uploads.0.clone().try_acquire_owned().map_err(|_| busy())?;
+    let late = || Problem::new(&REQUEST_TIMEOUT, "the file must arrive within two minutes");
+    let (visit, upload) = tokio::time::timeout(ARRIVAL, receive(&request, payload)).await.map_err(|_| late())??;
+    let caller = visit.caller()?;
+    match keep(&state, &caller, upload).await {
+        Ok(id) => Ok(see_other(&format!("/imports/{id}"))),
+        Err(problem) => draw(&state, &visit, Complaint::of(problem, &["file", "collection"])?).await,
+    }
+}
+
+async fn keep(state: &AppState, caller: &Caller, upload: Upload) -> Result<ImportId, Problem> {
+    let Upload { file_name, bytes, collection } = upload;
+    let collection = match collection.trim() {
+        "" => None,
+        id => {
+            let id: CollectionId = id.parse()?;
+            state.collections.collection(id).await?;
+            Some(id)
+        }
+    };
+    let bytes = bytes.ok_or_else(|| Problem::invalid("file", format!("must be at most {} MiB", MAX_BYTES >> 20)))?;
+    let reading = tokio::task::spawn_blocking(move || read::rows(&bytes));
+    let rows: Vec<ImportRow> = reading.await.map_err(|error| Problem::internal(error.to_string()))??;
+    let import = NewImport { id: ImportId::generate(), owner: caller.id().clone(), file_name, collection, rows };
+    state.imports.begin_import(&import).await?;
+    Ok(import.id)
+}
+
+struct Upload {
+    file_name: String,
+    /// `None`: too many.
+    bytes: Option<Vec<u8>>,
+    collection: String,
+}
+
+/// Reads the form. Its token comes first, so that nobody else's file is read any further.
+async fn receive(request: &HttpRequest, payload: Payload) -> Result<(Visit, Upload), Problem> {
+    let mut parts = Multipart::new(request.headers(), payload);
+    let mut upload = Upload { file_name: String::new(), bytes: Some(Vec::new()), collection: String::new() };
+    let mut visit = None;
+    while let Some(part) = parts.next().await {
+        let mut part = part.map_err(|_| malformed())?;
+        let name = part.name().unwrap_or_default().to_owned();
+        match (name.as_str(), &visit) {
+            (TOKEN, _) => visit = Some(admit(request, &text(&mut part).await?).await?),
+            (_, None) => return Err(Problem::new(&FORBIDDEN, "this form was not sent from a page of this site")),
+            ("collection", _) => upload.collection = text(&mut part).await?,
+            ("file", _) => {
+                let given = part.content_disposition().and_then(|told| told.get_filename()).unwrap_or("file");
+                upload.file_name = given.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+                upload.bytes = read_part(&mut part, MAX_BYTES).await?;
+            }
+            (other, _) => return Err(Problem::invalid(other, "is no field of this form")),
+        }
+    }
+    let visit = visit.ok_or_else(|| Problem::new(&FORBIDDEN, "this form was not sent from a page of this site"))?;
+    Ok((visit, upload))
+}
+
+fn malformed() -> Problem {
+    Problem::new(&MALFORMED_REQUEST, "the form is broken, or broke off")
+}
+
+/// `None` when it holds more than `max` bytes; it is read to its end all the same, up to twice as much.
+async fn read_part(part: &mut Field, max: usize) -> Result<Option<Vec<u8>>, Problem> {
+    let mut bytes = Vec::new();
+    let mut received = 0;
+    while let Some(chunk) = part.next().await {
+        let chunk = chunk.map_err(|_| malformed())?;
+        received += chunk.len();
+        if received <= max {
+            bytes.extend_from_slice(&chunk);
+        } else if received > 2 * max {
+            return Err(Problem::new(&BODY_TOO_LARGE, BODY_TOO_LARGE.about));
+        }
+    }
+    Ok((received <= max).then_some(bytes))
+}
+
+async fn text(part: &mut Field) -> Result<String, Problem> {
+    let bytes = read_part(part, MAX_FIELD_BYTES).await?.ok_or_else(malformed)?;
+    String::from_utf8(bytes).map_err(|_| malformed())
+}
+
+#[derive(Template)]
+#[template(path = "imported.html")]
+struct ImportedPage {
+    chrome: Chrome,
+    import: Progress,
+    only_refused: bool,
+    rows: Vec<Reported>,
+    more: Option<String>,
+}
+
+struct Reported {
+    number: u32,
+    url: String,
+    state: &'static str,
+    why: String,
+    card: Option<String>,
+}
+
+impl From<ReportRow> for Reported {
+    fn from(row: ReportRow) -> Self {
+        let (state, why, card) = match row.outcome {
+            None => ("waiting", String::new(), None),
+            Some(RowOutcome::Saved(card)) => ("saved", String::new(), Some(card.to_string())),
+            Some(RowOutcome::Known(card)) => ("already there", String::new(), Some(card.to_string())),
+            Some(RowOutcome::Refused(why)) => ("refused", why, None),
+        };
+        Self { number: row.number, url: row.url, state, why, card }
+    }
+}
+
+async fn show(
+    state: Data<AppState>,
+    visit: Visit,
+    id: Path<String>,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
+    let caller = visit.caller()?;
+    let id: ImportId = id.parse()?;
+    let only_refused = params.flag("refused")?;
+    let import = state.imports.import(caller.id(), id).await?;
+    let which = if only_refused { "refused" } else { "all" };
+    let list = List::by_rank(&["import", &id.to_string(), which]);
+    let request = part(&mut params, &list)?;
+    let report = state.imports.import_report(caller.id(), id, only_refused, &request).await?;
+    let mut path = format!("/imports/{id}");
+    if only_refused {
+        path = with_parameter(&path, "refused", "true");
+    }
+    visit.page(&ImportedPage {
+        chrome: visit.chrome(Section::Library),
+        import: progress(&state, import),
+        only_refused,
+        more: next(&report, &list, &path),
+        rows: report.items.into_iter().map(Into::into).collect(),
+    })
+}
+
+/// What a file that cannot be read is refused with.
+fn refuse(rule: impl std::fmt::Display) -> Problem {
+    Problem::invalid("file", rule)
+}
+
+fn check_count(rows: &[ImportRow]) -> Result<(), Problem> {
+    match rows.len() {
+        0 => Err(refuse("must hold at least one link: a bookmark file of a browser, or CSV with a column named url")),
+        count if count > MAX_ROWS => Err(refuse(format!("must hold at most 50,000 links, not {count}"))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,123 @@
+//! Imports go on where somebody was lost, without saving or reporting a row twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::{Error, ImportId, Page, PageRequest, Result, Store, Transaction, UserId};
+use cardwire_events::{EventLog, Queue, Wake};
+use cardwire_storage::memory::InMemoryStore;
+use cardwire_testkit::TokioClock;
+use cardwire_workers::ImportLoop;
+use cardwire_workers::import::ImportSettings;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::person;
+
+/// Loses what it is told as often as it is asked to, as if whoever told it were killed just before; refuses some transactions.
+struct Losing {
+    store: InMemoryStore,
+    lose: AtomicUsize,
+    away: AtomicUsize,
+}
+
+impl Losing {
+    fn take(counter: &AtomicUsize) -> bool {
+        counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+#[async_trait]
+impl Store for Losing {
+    async fn begin(&self) -> Result<Box<dyn Transaction>> {
+        if Self::take(&self.away) {
+            return Err(Error::Unavailable("away".into()));
+        }
+        self.store.begin().await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.store.ping().await
+    }
+}
+
+#[async_trait]
+impl ImportRepository for Losing {
+    async fn begin_import(&self, import: &NewImport) -> Result<()> {
+        self.store.begin_import(import).await
+    }
+
+    async fn import(&self, owner: &UserId, id: ImportId) -> Result<ImportView> {
+        self.store.import(owner, id).await
+    }
+
+    async fn imports_of(&self, owner: &UserId, limit: usize) -> Result<Vec<ImportView>> {
+        self.store.imports_of(owner, limit).await
+    }
+
+    async fn import_report(
+        &self,
+        owner: &UserId,
+        id: ImportId,
+        refused: bool,
+        page: &PageRequest,
+    ) -> Result<Page<ReportRow>> {
+        self.store.import_report(owner, id, refused, page).await
+    }
+
+    async fn lease_rows(&self, limit: usize, lease: Duration) -> Result<Option<LeasedRows>> {
+        self.store.lease_rows(limit, lease).await
+    }
+
+    async fn finish_rows(&self, leased: &LeasedRows, outcomes: &[(u32, RowOutcome)]) -> Result<bool> {
+        if Self::take(&self.lose) {
+            return Err(Error::Unavailable("lost".into()));
+        }
+        self.store.finish_rows(leased, outcomes).await
+    }
+}
+
+async fn run(rows: usize, lose: usize, away: usize) -> (ImportView, InMemoryStore, Duration) {
+    let store = InMemoryStore::new(Arc::new(TokioClock::new()), Wake::default());
+    let losing = Arc::new(Losing { store: store.clone(), lose: lose.into(), away: away.into() });
+    let alice = person("alice");
+    let rows = (0..rows).map(|n| ImportRow::new(&format!("https://example.com/{n}"), None)).collect();
+    let id = ImportId::generate();
+    let import = NewImport { id, owner: alice.clone(), file_name: "x".into(), collection: None, rows };
+    store.begin_import(&import).await.unwrap();
+    let started = Instant::now();
+    let stop = CancellationToken::new();
+    let importing = ImportLoop::new(losing.clone(), losing, ImportSettings::default());
+    let stopped = stop.clone();
+    let task = tokio::spawn(async move { importing.run(stopped).await });
+    let view = loop {
+        let view = store.import(&alice, id).await.unwrap();
+        if view.finished_at.is_some() {
+            break view;
+        }
+        assert!(started.elapsed() < Duration::from_secs(600), "{view:?}");
+        sleep(Duration::from_millis(50)).await;
+    };
+    stop.cancel();
+    task.await.unwrap();
+    (view, store, started.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_was_saved_but_not_reported_is_reported_as_saved() {
+    let (view, store, took) = run(120, 2, 3).await;
+    assert_eq!((view.saved, view.known, view.refused), (120, 0, 0));
+    let owed = store.backlog().await.unwrap().into_iter().find(|backlog| backlog.queue == Queue::Feeds).unwrap();
+    assert_eq!(owed.owed, 120, "each row raised its event once");
+    assert!(took >= Duration::from_secs(30), "two leases had to run out: {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_are_pauses_between_batches() {
+    let (view, _, took) = run(1_000, 0, 0).await;
+    assert_eq!(view.saved, 1_000);
+    assert!(took >= Duration::from_millis(19 * 150), "20 batches of 50: {took:?}");
+}
