@@ -29,10 +29,12 @@
     if (url.protocol !== "http:" && url.protocol !== "https:") return null;
     item.id = "activity-" + activity.id;
     part(item, ".title", activity.card.title || activity.card.url.replace(/^[a-z]+:\/\//i, "").replace(/\/+$/, ""), activity.card.url);
-    const domain = document.createElement("span");
-    domain.className = "domain";
-    domain.textContent = url.hostname;
-    item.querySelector(".line").append(" ", domain);
+    if (activity.card.title) {
+      const domain = document.createElement("span");
+      domain.className = "domain";
+      domain.textContent = url.hostname;
+      item.querySelector(".line").append(" ", domain);
+    }
     part(item, ".actor", activity.actor.handle, "/?actor=" + encodeURIComponent(activity.actor.id));
     part(item, ".card", "this", "/cards/" + activity.card.id);
     const into = item.querySelector(".into");

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use cardwire_domain::CardId;
 use cardwire_domain::library::LibraryCard;
-use cardwire_domain::metadata::PageKind;
+use cardwire_domain::metadata::{FetchState, PageKind};
 use cardwire_domain::use_cases::{RemoveCardFromLibrary, UpdateUrlCardAssociations};
 
 use super::shown::{Choice, Row, choices};
@@ -133,7 +133,12 @@ async fn draw(
         None
     };
     let metadata = &kept.page.metadata;
+    let failed = match &kept.page.state {
+        FetchState::Failed { reason, .. } => Some(reason.clone()),
+        FetchState::Pending | FetchState::Ready => None,
+    };
     let facts = [
+        ("Not read", failed),
         ("Site", metadata.site_name.clone()),
         ("By", metadata.author.clone()),
         ("Kind", metadata.kind.map(PageKind::name).map(str::to_owned)),

@@ -24,6 +24,7 @@ pub struct Link {
     pub url: String,
     /// The page's title, or the address without its scheme.
     pub title: String,
+    /// Empty beside an address, which shows it.
     pub domain: String,
 }
 
@@ -33,8 +34,10 @@ impl Link {
     }
 
     pub fn to(url: String, title: Option<String>) -> Self {
-        let title = title.unwrap_or_else(|| without_scheme(&url).to_owned());
-        let domain = CardUrl::parse(&url).map(|url| url.domain().to_owned()).unwrap_or_default();
+        let (title, domain) = match title {
+            Some(title) => (title, CardUrl::parse(&url).map(|url| url.domain().to_owned()).unwrap_or_default()),
+            None => (without_scheme(&url).to_owned(), String::new()),
+        };
         Self { id: String::new(), url, title, domain }
     }
 }
@@ -198,6 +201,8 @@ mod tests {
     #[test]
     fn a_link_without_title_is_called_by_its_address() {
         let link = Link::to("https://example.com/a/".into(), None);
-        assert_eq!((link.title.as_str(), link.domain.as_str()), ("example.com/a", "example.com"));
+        assert_eq!((link.title.as_str(), link.domain.as_str()), ("example.com/a", ""));
+        let link = Link::to("https://example.com/a/".into(), Some("A".into()));
+        assert_eq!((link.title.as_str(), link.domain.as_str()), ("A", "example.com"));
     }
 }

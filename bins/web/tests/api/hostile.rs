@@ -107,6 +107,8 @@ async fn script_in_anything_is_shown_as_text_on_every_page() {
     assert_eq!(shown(&browser, "textarea#note"), SCRIPT);
     assert_eq!(browser.one(".item a.title").attr("href"), Some(URL));
     assert!(browser.all(".facts dd").iter().any(|fact| fact.text().collect::<String>() == SCRIPT));
+    browser.open(&format!("/cards/{}", cards[1])).await;
+    assert_eq!(shown(&browser, ".facts dd"), SCRIPT, "why its page could not be read");
     browser.open(&format!("/collections/{collection}")).await;
     assert!(shown(&browser, "h1").starts_with(SCRIPT));
     assert_eq!(browser.one("input#name").attr("value"), Some(SCRIPT));

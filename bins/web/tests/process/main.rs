@@ -3,6 +3,8 @@
 // What a test cannot go on without fails it, in its helper functions as well.
 #![allow(clippy::unwrap_used)]
 
+mod import;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

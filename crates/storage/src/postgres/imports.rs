@@ -62,14 +62,16 @@ WITH done AS (
     FROM unnest($2::integer[], $3::text[], $4::uuid[], $5::text[]) AS o (number, outcome, card_id, reason)
     WHERE r.import_id = $1 AND r.number = o.number AND r.outcome IS NULL
     RETURNING o.outcome
+), open AS (
+    SELECT total - saved - known - refused AS rows FROM imports WHERE id = $1
 ), counted AS (
     SELECT count(*) FILTER (WHERE outcome = 'saved')::integer AS saved, count(*) FILTER (WHERE outcome = 'known')::integer AS known,
            count(*) FILTER (WHERE outcome = 'refused')::integer AS refused FROM done
 )
 UPDATE imports i SET saved = i.saved + c.saved, known = i.known + c.known, refused = i.refused + c.refused, lease = NULL,
-    next_at = CASE WHEN all_done THEN NULL ELSE now() END, finished_at = CASE WHEN all_done THEN now() END
-FROM counted c, LATERAL (SELECT i.saved + i.known + i.refused + c.saved + c.known + c.refused >= i.total AS all_done) d
-WHERE i.id = $1";
+    next_at = CASE WHEN c.saved + c.known + c.refused < o.rows THEN now() END,
+    finished_at = CASE WHEN c.saved + c.known + c.refused >= o.rows THEN now() END
+FROM counted c, open o WHERE i.id = $1";
 
 #[async_trait]
 impl ImportRepository for PostgresStore {

@@ -101,8 +101,8 @@ pub async fn imports_take_turns_and_a_person_has_one_at_a_time(stores: Stores) -
     let mut order = Vec::new();
     while let Some(leased) = stores.lease(2).await? {
         order.push(if leased.owner == alice { "alice" } else { "bob" });
-        assert!(stores.imports.finish_rows(&leased, &refused(&leased)).await?);
         stores.time.advance(Duration::from_millis(10)).await;
+        assert!(stores.imports.finish_rows(&leased, &refused(&leased)).await?);
     }
     assert_eq!(order, ["alice", "bob", "alice", "alice"]);
     stores.imports.begin_import(&new(&alice, 1)).await?;

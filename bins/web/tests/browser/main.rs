@@ -1,0 +1,10 @@
+//! The pages in a real browser: live, by keyboard, at every width, in the light and in the dark. Run by scripts/test-browser.sh.
+
+// What a test cannot go on without fails it, in its helper functions as well.
+#![allow(clippy::unwrap_used)]
+
+mod every_page;
+mod keyboard;
+mod live;
+mod server;
+mod window;

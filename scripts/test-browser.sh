@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# The pages in headless Chromium. Arguments go to `cargo nextest run`. With SCREENS=docs/screens the main pages are pictured there.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/servers.sh
+
+need postgres postgresql
+need chromium chromium
+need chromedriver chromium-driver
+need npm npm
+if ! cargo nextest --version >/dev/null 2>&1; then
+    cargo install cargo-nextest --locked
+fi
+# axe-core, for these tests only.
+(cd bins/web/tests/browser && npm ci --ignore-scripts --no-audit --no-fund --silent)
+
+cargo build --bin web --locked
+
+folder=$(mktemp -d "${TMPDIR:-/tmp}/cardwire-browser.XXXXXX")
+chmod 755 "$folder"
+trap 'stop_postgres "$folder/postgres"; rm -rf "$folder"' EXIT
+start_postgres "$folder/postgres" "-c fsync=off"
+export TEST_DATABASE_URL="postgres://cardwire@127.0.0.1:$postgres_port/postgres"
+if [ -n "${SCREENS:-}" ]; then
+    mkdir -p "$SCREENS"
+    SCREENS=$(realpath "$SCREENS")
+    export SCREENS
+fi
+
+cargo nextest run -p cardwire-web --locked --features browser-tests --test browser --test-threads 2 "$@"
