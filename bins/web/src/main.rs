@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::HttpServer;
 use anyhow::Context as _;
 use cardwire_runtime::adapters::Adapters;
-use cardwire_runtime::{CliSettings, InMemoryEventWorkerProcess, Process, Role, launch};
+use cardwire_runtime::{CliSettings, InMemoryEventWorkerProcess, Process, Role, Rounds, launch};
 use cardwire_web::AppState;
 use clap::{Parser, Subcommand};
 use tokio::task::JoinSet;
@@ -73,6 +73,14 @@ async fn serve(process: Process) -> anyhow::Result<()> {
     let workers = if settings.use_in_memory_events {
         Some(InMemoryEventWorkerProcess::start(&adapters, &settings)?)
     } else {
+        let (rounds, stopped) = (Rounds::new(&adapters)?, stop.clone());
+        parts.spawn(async move {
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                () = rounds.run() => {}
+            }
+            Ok(())
+        });
         let (relay, stopped) = (adapters.relay(&settings), stop.clone());
         parts.spawn(async move {
             relay.run(stopped).await;

@@ -6,7 +6,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseB
 use utoipa::{Modify, OpenApi};
 
 use crate::problem::{KINDS, ProblemBody};
-use crate::routes::admin::{dead_letters, queues, sagas};
+use crate::routes::admin::{audit, dead_letters, history, queues, rebuild, running, sagas, way};
 use crate::routes::{analytics, cards, collections, docs, feed, health, library, search, stream, users};
 
 #[derive(OpenApi)]
@@ -43,11 +43,20 @@ use crate::routes::{analytics, cards, collections, docs, feed, health, library, 
         users::log_out,
         users::me,
         queues::list,
+        running::pause,
+        running::resume,
+        running::redeliver,
+        history::history,
         dead_letters::list,
+        dead_letters::count,
+        way::way,
         dead_letters::redrive,
         dead_letters::discard,
         sagas::list,
         sagas::flush,
+        rebuild::request,
+        rebuild::latest,
+        audit::list,
         health::healthz,
         health::readyz,
         docs::openapi,

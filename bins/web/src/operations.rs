@@ -1,14 +1,19 @@
-//! What operators look at and act on: queues, dead letters, workers, and windows of the saga.
+//! What operators look at and act on: queues, dead letters, workers, windows of the saga, the search index; and what they did.
 
 use std::sync::Arc;
 
 use cardwire_domain::Clock;
-use cardwire_events::{EventLog, EventSubscriber, Queue, QueueSettings, WorkerRegistry};
+use cardwire_events::{
+    EventLog, EventSubscriber, Operator, Queue, QueueSettings, Rebuilds, WorkHistory, WorkerRegistry,
+};
 use cardwire_saga::SagaStateStore;
 
 #[derive(Clone)]
 pub struct Operations {
     pub log: Arc<dyn EventLog>,
+    pub operator: Arc<dyn Operator>,
+    pub history: Arc<dyn WorkHistory>,
+    pub rebuilds: Arc<dyn Rebuilds>,
     pub saga: Arc<dyn SagaStateStore>,
     pub registry: Arc<dyn WorkerRegistry>,
     /// Every queue once.

@@ -51,6 +51,9 @@ pub fn state(
         live: Live::new(adapters.feed.clone(), LiveSettings::default(), stop),
         operations: Operations {
             log: adapters.log.clone(),
+            operator: adapters.operator.clone(),
+            history: adapters.history.clone(),
+            rebuilds: adapters.rebuilds.clone(),
             saga: adapters.saga_store.clone(),
             registry: adapters.registry.clone(),
             queues: queues.into(),

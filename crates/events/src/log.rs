@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::envelope::Envelope;
 use crate::error::Result;
+use crate::operations::DeadFilter;
 use crate::queue::{Queue, QueueSettings};
 
 /// How long a relay may take to publish what it leased before another relay may take it over.
@@ -73,6 +74,7 @@ pub enum DeadSelection {
     Ids(Vec<EventId>),
     /// Those that nobody understood, of these types.
     NotUnderstood(Vec<String>),
+    Matching(DeadFilter),
 }
 
 /// What the log still owes to one queue.
@@ -98,6 +100,7 @@ pub trait EventLog: Send + Sync {
     async fn mark_published(&self, published: &[(Queue, EventId)]) -> Result<()>;
 
     /// Makes events that were published too long ago unpublished, so that a relay publishes them again. Returns how many.
+    /// Passes over queues that are paused, or were until less than [`SWEEP_AFTER`] ago: their events had no chance.
     async fn sweep(&self) -> Result<u64>;
 
     /// Takes events off the ledger that have no effect in this queue. Returns how many were still owed.

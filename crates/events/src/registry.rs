@@ -1,6 +1,7 @@
 //! Who works: each worker process says now and then that it is alive.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -41,15 +42,25 @@ pub struct WorkerInfo {
     pub last_seen: Timestamp,
     /// Events with an outcome since the start.
     pub processed: u64,
+    /// Batches in work.
+    #[serde(default)]
+    pub in_flight: u64,
 }
+
+/// How long a worker that fell silent is still shown.
+pub const KEEP_SILENT: Duration = Duration::from_secs(600);
 
 /// Keeps what workers said last, for people to look at. Nothing depends on it.
 #[async_trait]
 pub trait WorkerRegistry: Send + Sync {
-    /// Notes that the worker is alive. It is forgotten some time after the last beat.
+    /// Notes that the worker is alive. It is forgotten [`KEEP_SILENT`] after the last beat.
     async fn beat(&self, worker: &WorkerInfo) -> Result<()>;
     /// The worker ends.
     async fn leave(&self, queue: Queue, worker: WorkerId) -> Result<()>;
     /// Those of all queues seen lately, oldest first.
     async fn list(&self) -> Result<Vec<WorkerInfo>>;
+    /// With those that fell silent without saying that they end, oldest first.
+    async fn with_silent(&self) -> Result<Vec<WorkerInfo>> {
+        self.list().await
+    }
 }

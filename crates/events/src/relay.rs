@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
 use crate::log::EventLog;
+use crate::operations::Pauses;
 use crate::port::EventPublisher;
 use crate::queue::Queue;
 use crate::trace::{Batch, Operation};
@@ -70,6 +71,7 @@ pub struct Relay {
     publisher: Arc<dyn EventPublisher>,
     wake: Wake,
     settings: RelaySettings,
+    pauses: Pauses,
 }
 
 impl Relay {
@@ -79,7 +81,12 @@ impl Relay {
         wake: Wake,
         settings: RelaySettings,
     ) -> Self {
-        Self { log, publisher, wake, settings }
+        Self { log, publisher, wake, settings, pauses: Pauses::default() }
+    }
+
+    /// Publishes nothing to a queue while it is paused: what is owed to it waits in the log.
+    pub fn pausable(self, pauses: Pauses) -> Self {
+        Self { pauses, ..self }
     }
 
     /// Relays until `stop`. What is being published then is finished first.
@@ -129,7 +136,7 @@ impl Relay {
 
     async fn relay_queue(&self, queue: Queue, stop: &CancellationToken) -> Result<usize> {
         let mut relayed = 0;
-        while !stop.is_cancelled() {
+        while !stop.is_cancelled() && !self.pauses.holds(queue) {
             let room = self.settings.max_depth.saturating_sub(self.publisher.depth(queue).await?);
             let limit = self.settings.batch.min(room);
             if limit == 0 {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::log::{DeadSelection, EventLog};
+use crate::operations::Pauses;
 use crate::port::{Claim, EventHandler, EventSubscriber};
 use crate::queue::{Queue, QueueSettings};
 
@@ -38,6 +39,10 @@ const REST: Duration = Duration::from_millis(500);
 pub struct Progress {
     /// Entries that were acknowledged.
     pub processed: AtomicU64,
+    /// Attempts that failed.
+    pub failed: AtomicU64,
+    /// Batches in work.
+    pub in_flight: AtomicU64,
 }
 
 /// Works on one queue.
@@ -49,6 +54,7 @@ pub struct EventWorker {
     pub(crate) handler: Arc<dyn EventHandler>,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) progress: Arc<Progress>,
+    pauses: Pauses,
 }
 
 /// Whether the store and the queue could be reached.
@@ -67,7 +73,12 @@ impl EventWorker {
         handler: Arc<dyn EventHandler>,
         log: Arc<dyn EventLog>,
     ) -> Self {
-        Self { queue, settings, subscriber, handler, log, progress: Arc::default() }
+        Self { queue, settings, subscriber, handler, log, progress: Arc::default(), pauses: Pauses::default() }
+    }
+
+    /// Claims nothing while its queue is paused.
+    pub fn pausable(self, pauses: Pauses) -> Self {
+        Self { pauses, ..self }
     }
 
     pub fn progress(&self) -> Arc<Progress> {
@@ -107,6 +118,17 @@ impl EventWorker {
             }
             while let Some(done) = in_flight.try_join_next() {
                 resting |= unavailable(done);
+            }
+            self.progress.in_flight.store(in_flight.len() as u64, Ordering::Relaxed);
+            if self.pauses.holds(self.queue) {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = self.pauses.resumed(self.queue) => {}
+                    done = in_flight.join_next(), if !in_flight.is_empty() => {
+                        resting |= done.is_some_and(unavailable);
+                    }
+                }
+                continue;
             }
             if in_flight.len() >= self.settings.concurrency {
                 let done = tokio::select! {

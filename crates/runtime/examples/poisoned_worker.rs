@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use cardwire_domain::RecordedEvent;
 use cardwire_events::{EventHandler, EventWorker, Outcome, Queue};
 use cardwire_runtime::adapters::Adapters;
-use cardwire_runtime::{Cli, Process, Role, launch};
+use cardwire_runtime::{Cli, Process, Role, Rounds, launch};
 use cardwire_saga::FlushLoop;
 use tokio::task::JoinSet;
 
@@ -40,6 +40,9 @@ async fn run(process: Process) -> anyhow::Result<()> {
     let worker =
         EventWorker::new(Queue::Feeds, settings.queue(Queue::Feeds), subscriber, handler, adapters.log.clone());
     let (relay, flush) = (adapters.relay(settings), FlushLoop::new(adapters.saga.clone()));
+    let rounds = Rounds::new(&adapters)?;
+    let mut going = JoinSet::new();
+    going.spawn(async move { rounds.run().await });
     let mut tasks = JoinSet::new();
     let stopped = stop.clone();
     tasks.spawn(async move { Ok(worker.run(stopped).await?) });

@@ -24,7 +24,8 @@ use cardwire_events::redis::{
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::worker::LEASE;
 use cardwire_events::{
-    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Queue, Relay, Wake, WorkerRegistry,
+    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Operator, Pauses, Queue, Rebuilds, Relay,
+    Wake, WorkHistory, WorkerRegistry,
 };
 use cardwire_saga::{
     CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore, Timing,
@@ -60,6 +61,11 @@ pub struct Adapters {
     pub accounts: Arc<dyn AccountRepository>,
     pub imports: Arc<dyn ImportRepository>,
     pub log: Arc<dyn EventLog>,
+    pub operator: Arc<dyn Operator>,
+    pub history: Arc<dyn WorkHistory>,
+    pub rebuilds: Arc<dyn Rebuilds>,
+    /// Relay and workers leave alone what is paused here. Somebody has to learn it: see [`crate::Rounds`].
+    pub pauses: Pauses,
     pub publisher: Arc<dyn EventPublisher>,
     pub registry: Arc<dyn WorkerRegistry>,
     pub saga_store: Arc<dyn SagaStateStore>,
@@ -103,7 +109,14 @@ impl Adapters {
     fn over<S>(store: S, database: Option<PostgresStore>, wake: Wake, transport: Transport, settings: &Settings) -> Self
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
-        S: AccountRepository + EventLog + PageRepository + ImportRepository + 'static,
+        S: AccountRepository
+            + EventLog
+            + PageRepository
+            + ImportRepository
+            + Operator
+            + WorkHistory
+            + Rebuilds
+            + 'static,
     {
         let store = Arc::new(store);
         let (publisher, registry, saga_store): (
@@ -134,6 +147,10 @@ impl Adapters {
             search: store.clone(),
             analytics: store.clone(),
             pages: store.clone(),
+            operator: store.clone(),
+            history: store.clone(),
+            rebuilds: store.clone(),
+            pauses: Pauses::not_known_yet(),
             accounts: store.clone(),
             imports: store,
             log,
@@ -218,6 +235,7 @@ impl Adapters {
 
     /// Adds the checks that tell whether this process can do its work. `web` accepts without Redis: the event log holds.
     pub fn watch(&self, readiness: &Readiness, needs_redis: bool) {
+        readiness.tell_paused(self.pauses.clone());
         let store = self.store.clone();
         readiness.check("store", move || {
             let store = store.clone();
@@ -238,7 +256,7 @@ impl Adapters {
             keep: settings.keep_events,
             ..RelaySettings::default()
         };
-        Relay::new(self.log.clone(), self.publisher.clone(), self.wake.clone(), relay)
+        Relay::new(self.log.clone(), self.publisher.clone(), self.wake.clone(), relay).pausable(self.pauses.clone())
     }
 
     pub fn subscriber(&self, queue: Queue) -> anyhow::Result<Arc<dyn EventSubscriber>> {
@@ -252,6 +270,7 @@ impl Adapters {
 
     pub fn worker(&self, queue: Queue, subscriber: Arc<dyn EventSubscriber>, settings: &Settings) -> EventWorker {
         EventWorker::new(queue, settings.queue(queue), subscriber, self.handler(queue), self.log.clone())
+            .pausable(self.pauses.clone())
     }
 
     /// How much is where, as this process sees it.

@@ -1,5 +1,6 @@
 //! The workers of all queues inside the web process, for deployments whose events are in memory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cardwire_events::Queue;
@@ -9,15 +10,20 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::Adapters;
+use crate::rebuild;
+use crate::rounds::Rounds;
 use crate::settings::Settings;
 
 /// How often a drain looks whether everything has had its effect.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Relay, workers and flush loop, as tasks of this process.
+/// Relay, workers, flush loop and the process's rounds, as tasks of this process.
 pub struct InMemoryEventWorkerProcess {
     adapters: Adapters,
     tasks: JoinSet<anyhow::Result<()>>,
+    rounds: Arc<Rounds>,
+    /// Ended with this.
+    going: JoinSet<()>,
     stop: CancellationToken,
 }
 
@@ -26,7 +32,7 @@ pub struct InMemoryEventWorkerProcess {
 pub struct Drained {
     /// Windows that were written before they were due.
     pub windows: usize,
-    /// Events of which an effect is still missing: they wait in the event log for the next start.
+    /// Events of which an effect is still missing, those of paused queues aside: they wait in the event log for the next start.
     pub owed: u64,
 }
 
@@ -53,15 +59,26 @@ impl InMemoryEventWorkerProcess {
             metadata.run(stopped).await;
             Ok(())
         });
+        let rebuilding = rebuild::run(adapters.rebuilds.clone(), adapters.search.clone(), stop.clone());
+        tasks.spawn(async move {
+            rebuilding.await;
+            Ok(())
+        });
+        let mut rounds = Rounds::new(adapters)?;
         for queue in Queue::ALL {
             let worker = adapters.worker(queue, adapters.subscriber(queue)?, settings);
+            rounds = rounds.with_worker(queue, worker.progress());
             let stopped = stop.clone();
             tasks.spawn(async move { Ok(worker.run(stopped).await?) });
         }
-        Ok(Self { adapters: adapters.clone(), tasks, stop })
+        let rounds = Arc::new(rounds);
+        let mut going = JoinSet::new();
+        let run = rounds.clone();
+        going.spawn(async move { run.run().await });
+        Ok(Self { adapters: adapters.clone(), tasks, rounds, going, stop })
     }
 
-    /// Works on until every accepted event has had its effect or `patience` is over, writing open windows at once; then stops.
+    /// Works on until every accepted event has had its effect, but for queues that are paused, or `patience` is over, writing open windows at once; then stops.
     /// Call it when nothing is accepted any more. If the future is dropped, the tasks are ended where they are.
     pub async fn drain(mut self, patience: Duration) -> anyhow::Result<Drained> {
         let mut drained = Drained::default();
@@ -70,6 +87,8 @@ impl InMemoryEventWorkerProcess {
         while let Some(ended) = self.tasks.join_next().await {
             ended??;
         }
+        self.going.shutdown().await;
+        self.rounds.leave().await;
         match finished {
             Ok(result) => result?,
             Err(_) => tracing::warn!(owed = drained.owed, "not everything could be drained in time"),
@@ -81,7 +100,9 @@ impl InMemoryEventWorkerProcess {
     async fn work_off(&self, drained: &mut Drained) -> anyhow::Result<()> {
         loop {
             drained.windows += self.adapters.saga.flush_all().await?.windows;
-            drained.owed = self.adapters.log.backlog().await?.iter().map(|queue| queue.owed).sum();
+            let backlog = self.adapters.log.backlog().await?;
+            let worked_off = backlog.iter().filter(|backlog| !self.adapters.pauses.holds(backlog.queue));
+            drained.owed = worked_off.map(|backlog| backlog.owed).sum();
             if drained.owed == 0 {
                 return Ok(());
             }

@@ -30,6 +30,8 @@ pub mod maintenance;
 pub mod measure;
 pub mod metrics;
 pub mod readiness;
+mod rebuild;
+pub mod rounds;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
@@ -41,6 +43,7 @@ pub use exit::Exit;
 pub use in_memory_worker_process::{Drained, InMemoryEventWorkerProcess};
 pub use launch::{Process, launch};
 pub use readiness::Readiness;
+pub use rounds::Rounds;
 pub use settings::{Context, Environment, Role, Settings, SettingsError};
 pub use shutdown::Shutdown;
 

@@ -7,7 +7,7 @@ use crate::adapters::Adapters;
 use crate::launch::Process;
 
 /// Cards indexed in one transaction.
-const PORTION: usize = 500;
+pub(crate) const PORTION: usize = 500;
 
 /// Indexes every card anew. Searches and indexing go on; running it again, also after it was stopped, is safe.
 pub async fn reindex(process: Process) -> anyhow::Result<()> {

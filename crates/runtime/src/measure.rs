@@ -182,6 +182,7 @@ mod tests {
             version: "1".into(),
             started_at: now,
             last_seen: now,
+            in_flight: 0,
             processed: 0,
         };
         registry.beat(&worker).await.unwrap();

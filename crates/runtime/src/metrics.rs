@@ -68,6 +68,7 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ("cardwire_dead_letters_total", Counter, "Events that became dead letters, by queue"),
     ("cardwire_entries_rejected_total", Counter, "Queue entries that are no event at all, by queue"),
     ("cardwire_worker_rests_total", Counter, "Pauses because the store or the queue was away, by queue"),
+    ("cardwire_queue_paused", Gauge, "1 while an administrator has paused the queue, by queue"),
     ("cardwire_redis_timeouts_total", Counter, "Commands without an answer in time"),
     ("cardwire_redis_forced_reconnections_total", Counter, "Connections thrown away because they hung"),
     ("cardwire_sse_connections", Gauge, "Live readers of the feed"),

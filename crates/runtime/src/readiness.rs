@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use cardwire_events::{Pauses, Queue};
 use futures_util::future::{BoxFuture, join_all};
 use parking_lot::RwLock;
 use serde::Serialize;
@@ -31,6 +32,7 @@ struct Shared {
     phase: AtomicU8,
     checks: RwLock<Vec<(&'static str, Arc<Probe>)>>,
     last: Mutex<Option<(Instant, Report)>>,
+    pauses: RwLock<Pauses>,
 }
 
 /// The body of `/readyz`.
@@ -39,6 +41,9 @@ pub struct Report {
     pub status: Status,
     /// The checks that failed. Why is in the log, since the reason may be nobody else's business.
     pub failing: Vec<&'static str>,
+    /// Queues that an administrator has paused. That is no failure.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paused: Vec<Queue>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -51,6 +56,10 @@ pub enum Status {
 }
 
 impl Report {
+    fn without_checks(status: Status) -> Self {
+        Self { status, failing: Vec::new(), paused: Vec::new() }
+    }
+
     pub fn is_ready(&self) -> bool {
         self.status == Status::Ready
     }
@@ -67,6 +76,11 @@ impl Readiness {
         self.0.checks.write().push((name, Arc::new(probe)));
     }
 
+    /// From now on reports name the queues that are paused.
+    pub fn tell_paused(&self, pauses: Pauses) {
+        *self.0.pauses.write() = pauses;
+    }
+
     /// Everything is plugged in: from now on the checks decide. Does nothing when the process is already draining.
     pub fn serve(&self) {
         // The failed exchange is the case of a process that was told to stop while it started.
@@ -81,8 +95,8 @@ impl Readiness {
     /// Where things stand, at most a second old; starting and draining show at once.
     pub async fn report(&self) -> Report {
         match self.0.phase.load(Ordering::Acquire) {
-            STARTING => Report { status: Status::Starting, failing: Vec::new() },
-            DRAINING => Report { status: Status::Draining, failing: Vec::new() },
+            STARTING => Report::without_checks(Status::Starting),
+            DRAINING => Report::without_checks(Status::Draining),
             _ => self.checked().await,
         }
     }
@@ -107,7 +121,7 @@ impl Readiness {
             log_change(before, &results);
         }
         let status = if failing.is_empty() { Status::Ready } else { Status::Failing };
-        let report = Report { status, failing };
+        let report = Report { status, failing, paused: self.0.pauses.read().paused() };
         *last = Some((Instant::now(), report.clone()));
         report
     }
@@ -147,7 +161,10 @@ mod tests {
         });
         readiness.check("postgres", || async { Ok(()) });
         let check = async |status, failing: &[&'static str]| {
-            assert_eq!(readiness.report().await, Report { status, failing: failing.to_vec() });
+            assert_eq!(
+                readiness.report().await,
+                Report { failing: failing.to_vec(), ..Report::without_checks(status) }
+            );
         };
         check(Status::Starting, &[]).await;
         readiness.serve();
@@ -155,6 +172,17 @@ mod tests {
         up.store(0, Ordering::Relaxed);
         tokio::time::advance(FRESH).await;
         check(Status::Failing, &["redis"]).await;
+        let pauses = Pauses::not_known_yet();
+        readiness.tell_paused(pauses.clone());
+        up.store(1, Ordering::Relaxed);
+        tokio::time::advance(FRESH).await;
+        check(Status::Ready, &[]).await;
+        pauses.learn([Queue::Search].into());
+        tokio::time::advance(FRESH).await;
+        let report = readiness.report().await;
+        assert!(report.is_ready(), "paused is no failure");
+        let told = r#"{"status":"ready","failing":[],"paused":["search"]}"#;
+        assert_eq!(serde_json::to_string(&report).unwrap(), told);
         readiness.drain();
         check(Status::Draining, &[]).await;
         readiness.serve();

@@ -1,23 +1,22 @@
 //! A process that works off one queue.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use cardwire_domain::{Clock as _, Store, SystemClock};
-use cardwire_events::registry::{WorkerId, WorkerInfo};
+use cardwire_domain::Store;
 use cardwire_events::worker::Progress;
 use cardwire_events::{EventSubscriber, Queue};
 use cardwire_saga::FlushLoop;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::VERSION;
 use crate::adapters::Adapters;
 use crate::launch::Process;
+use crate::rebuild;
+use crate::rounds::Rounds;
 
-/// How often a worker says that it is alive.
-const BEAT_EVERY: Duration = Duration::from_secs(5);
 /// How often progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A worker that has not moved for this long, with something to do and everything it needs, is stuck. No supervisor restarts a
@@ -57,13 +56,21 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
             metadata.run(stopped).await;
             Ok(())
         });
+        let rebuilding = rebuild::run(adapters.rebuilds.clone(), adapters.search.clone(), stop.clone());
+        tasks.spawn(async move {
+            rebuilding.await;
+            Ok(())
+        });
     }
     let mut watching = JoinSet::new();
-    let worker = WorkerId::generate();
-    let (beating, seen) = (adapters.clone(), progress.clone());
-    watching.spawn(async move { heartbeat(&beating, worker, queue, &seen).await });
-    let store = adapters.store.clone();
-    watching.spawn(async move { watch_progress(&*store, &*subscriber, &progress).await });
+    let rounds = Arc::new(Rounds::new(&adapters)?.with_worker(queue, progress.clone()));
+    let going = rounds.clone();
+    watching.spawn(async move {
+        going.run().await;
+        Ok(())
+    });
+    let (store, pauses) = (adapters.store.clone(), adapters.pauses.clone());
+    watching.spawn(async move { watch_progress(&*store, &*subscriber, &progress, || pauses.holds(queue)).await });
     process.readiness.serve();
 
     loop {
@@ -81,34 +88,8 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
         }
     }
     watching.shutdown().await;
-    if let Err(error) = adapters.registry.leave(queue, worker).await {
-        tracing::debug!(%error, "could not say that this worker ends");
-    }
+    rounds.leave().await;
     health.stop().await.context("stopping the health server")
-}
-
-/// Tells the registry, until dropped, that this worker is alive.
-async fn heartbeat(adapters: &Adapters, id: WorkerId, queue: Queue, progress: &Progress) -> anyhow::Result<()> {
-    let now = SystemClock.now();
-    let mut info = WorkerInfo {
-        id,
-        queue,
-        host: host_name(),
-        pid: std::process::id(),
-        version: VERSION.to_owned(),
-        started_at: now,
-        last_seen: now,
-        processed: 0,
-    };
-    let mut tick = interval(BEAT_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        info.processed = progress.processed.load(Ordering::Relaxed);
-        if let Err(error) = adapters.registry.beat(&info).await {
-            tracing::debug!(%error, "could not say that this worker is alive");
-        }
-    }
 }
 
 /// Fails when the worker is stuck.
@@ -116,6 +97,7 @@ async fn watch_progress(
     store: &dyn Store,
     subscriber: &dyn EventSubscriber,
     progress: &Progress,
+    paused: impl Fn() -> bool,
 ) -> anyhow::Result<()> {
     let mut tick = interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -128,7 +110,7 @@ async fn watch_progress(
             // Redis is away: nothing can move.
             Err(_) => true,
         };
-        if processed != last || idle || store.ping().await.is_err() {
+        if processed != last || idle || paused() || store.ping().await.is_err() {
             (last, moved) = (processed, Instant::now());
         } else if moved.elapsed() >= STUCK_AFTER {
             bail!("no progress for {} s although the queue is not empty", STUCK_AFTER.as_secs());
@@ -136,17 +118,11 @@ async fn watch_progress(
     }
 }
 
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
+    use cardwire_domain::SystemClock;
     use cardwire_events::memory::{InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues};
-    use cardwire_events::{EventPublisher as _, Wake};
+    use cardwire_events::{EventPublisher as _, Pauses, Wake};
     use cardwire_storage::memory::InMemoryStore;
     use tokio::time::{sleep, timeout};
 
@@ -158,8 +134,9 @@ mod tests {
         let subscriber = InMemoryEventSubscriber::new(&queues, Queue::Feeds);
         let store = InMemoryStore::new(Arc::new(SystemClock), Wake::default());
         let progress = Arc::new(Progress::default());
+        let pauses = Pauses::default();
         let watch = async |within_s| {
-            let watched = watch_progress(&store, &subscriber, &progress);
+            let watched = watch_progress(&store, &subscriber, &progress, || pauses.holds(Queue::Feeds));
             timeout(Duration::from_secs(within_s), watched).await
         };
         assert!(watch(600).await.is_err(), "an empty queue needs no progress");
@@ -175,6 +152,10 @@ mod tests {
         });
         assert!(watch(600).await.is_err(), "slow is not stuck");
         moving.abort();
+
+        pauses.learn([Queue::Feeds].into());
+        assert!(watch(600).await.is_err(), "paused is not stuck");
+        pauses.learn([].into());
 
         let error = watch(80).await.expect("it ends in time").unwrap_err();
         assert_eq!(error.to_string(), "no progress for 60 s although the queue is not empty");

@@ -29,6 +29,10 @@ impl TimeMachine for Aging {
              resend_at = resend_at - make_interval(secs => $1), \
              not_before = not_before - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1)",
             "UPDATE pages SET next_fetch_at = next_fetch_at - make_interval(secs => $1)",
+            "UPDATE queue_pauses SET resumed_at = resumed_at - make_interval(secs => $1)",
+            "UPDATE sample_turn SET at = at - make_interval(secs => $1)",
+            "UPDATE queue_samples SET at = at - make_interval(secs => $1)",
+            "UPDATE search_rebuilds SET lease_until = lease_until - make_interval(secs => $1)",
             "UPDATE imports SET next_at = next_at - make_interval(secs => $1), begun_at = begun_at - make_interval(secs => $1)",
             "UPDATE idempotency_keys SET created_at = created_at - make_interval(secs => $1)",
         ] {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::net::free_port;
@@ -147,6 +148,11 @@ impl Process {
             sleep(Duration::from_millis(20)).await;
         }
     }
+
+    /// What `/readyz` on its metrics port says; `None` when nobody answers.
+    pub async fn ready_report(&self) -> Option<Value> {
+        asked(self.metrics_port).await?.json().await.ok()
+    }
 }
 
 impl Drop for Process {
@@ -162,9 +168,12 @@ impl Drop for Process {
 
 /// The status that `/readyz` answers; `None` when nobody does.
 pub async fn readyz(metrics_port: u16) -> Option<u16> {
+    asked(metrics_port).await.map(|answer| answer.status().as_u16())
+}
+
+async fn asked(metrics_port: u16) -> Option<reqwest::Response> {
     let url = format!("http://127.0.0.1:{metrics_port}/readyz");
-    let answer = crate::net::http_client().get(url).timeout(Duration::from_secs(3)).send().await;
-    answer.ok().map(|answer| answer.status().as_u16())
+    crate::net::http_client().get(url).timeout(Duration::from_secs(3)).send().await.ok()
 }
 
 fn read(pipe: Option<impl Read + Send + 'static>, log: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {

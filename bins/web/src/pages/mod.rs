@@ -17,6 +17,7 @@
 //! 5. Styles in `static/app.css`, scripts in `static/*.js`, listed in [`assets`]: the policy allows neither inline.
 
 mod account;
+mod admin;
 pub mod assets;
 mod card;
 mod chart;
@@ -54,6 +55,7 @@ pub fn configure(config: &mut ServiceConfig) {
     collections::configure(config);
     search::configure(config);
     trends::configure(config);
+    admin::configure(config);
     import::configure(config);
     export::configure(config);
 }

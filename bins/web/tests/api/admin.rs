@@ -19,11 +19,11 @@ use crate::auth::NobodyWithoutToken;
 use crate::away::Away;
 use crate::harness::{Answer, Api, redacted, request};
 
-const QUEUES: &str = "/api/admin/queues";
-const SAGAS: &str = "/api/admin/sagas";
-const ADMIN: &str = "mock123";
+pub const QUEUES: &str = "/api/admin/queues";
+pub const SAGAS: &str = "/api/admin/sagas";
+pub const ADMIN: &str = "mock123";
 
-fn dead(queue: Queue) -> String {
+pub fn dead(queue: Queue) -> String {
     format!("{QUEUES}/{queue}/dead")
 }
 
@@ -32,7 +32,7 @@ fn ids(items: &[Value]) -> Vec<String> {
 }
 
 /// Saves `count` cards whose events are dead letters of the queue then. Tells the events' ids, in order.
-async fn bury(api: &Api, queue: Queue, count: usize) -> Vec<String> {
+pub async fn bury(api: &Api, queue: Queue, count: usize) -> Vec<String> {
     for index in 0..count {
         api.save("alice", &format!("https://example.com/{index}"), &[]).await;
     }
@@ -46,14 +46,14 @@ async fn bury(api: &Api, queue: Queue, count: usize) -> Vec<String> {
 }
 
 /// (owed, dead) of a queue.
-async fn counts(api: &Api, queue: Queue) -> (u64, u64) {
+pub async fn counts(api: &Api, queue: Queue) -> (u64, u64) {
     let backlog = api.store.backlog().await.unwrap();
     let backlog = backlog.iter().find(|backlog| backlog.queue == queue).unwrap();
     (backlog.owed, backlog.dead)
 }
 
 /// Opens a window for each card saved by alice, with all events owed to feeds in it. Tells their keys, in order.
-async fn open_windows(api: &Api) -> Vec<String> {
+pub async fn open_windows(api: &Api) -> Vec<String> {
     let owed = api.store.lease(&[Queue::Feeds], 100).await.unwrap();
     let decode = |envelope: &Envelope| Message::parse(&envelope.to_entry()).unwrap().decode().unwrap();
     let events = owed.iter().filter_map(|owed| PendingEvent::from_recorded(&decode(&owed.envelope)));
@@ -65,14 +65,14 @@ async fn open_windows(api: &Api) -> Vec<String> {
     keys
 }
 
-async fn flush(api: &Api, key: &str) -> Answer {
+pub async fn flush(api: &Api, key: &str) -> Answer {
     api.ask(ADMIN, Method::POST, &format!("{SAGAS}/{key}/flush"), None).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_administrators_operate() {
     let mut api = Api::new();
-    bury(&api, Queue::Search, 1).await;
+    let letter = bury(&api, Queue::Search, 1).await.remove(0);
     let key = open_windows(&api).await.remove(0);
     let all = || json!({ "all": true });
     let calls = || {
@@ -81,6 +81,15 @@ async fn only_administrators_operate() {
             (Method::GET, dead(Queue::Search), None),
             (Method::DELETE, dead(Queue::Search), Some(all())),
             (Method::POST, format!("{}/redrive", dead(Queue::Search)), Some(all())),
+            (Method::GET, format!("{}/count", dead(Queue::Search)), None),
+            (Method::GET, format!("{}/{letter}", dead(Queue::Search)), None),
+            (Method::POST, format!("{QUEUES}/search/pause"), Some(json!({}))),
+            (Method::POST, format!("{QUEUES}/search/resume"), None),
+            (Method::POST, format!("{QUEUES}/search/redeliver"), None),
+            (Method::GET, format!("{QUEUES}/search/history"), None),
+            (Method::GET, "/api/admin/search/rebuild".into(), None),
+            (Method::POST, "/api/admin/search/rebuild".into(), None),
+            (Method::GET, "/api/admin/audit".into(), None),
             (Method::GET, SAGAS.into(), None),
             (Method::POST, format!("{SAGAS}/{key}/flush"), None),
             // What there is not is nobody else's business either.
@@ -104,6 +113,10 @@ async fn only_administrators_operate() {
         api.send(request).await.expect_problem(401, "unauthenticated");
     }
     assert_eq!(counts(&api, Queue::Search).await, (0, 1));
+    let operations = &api.state.operations;
+    assert!(operations.operator.audit(None, 10).await.unwrap().is_empty(), "nobody did anything");
+    assert!(operations.operator.pauses().await.unwrap().is_empty());
+    assert!(operations.rebuilds.latest().await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,6 +150,7 @@ async fn queues_show_what_is_where_and_who_works() {
         started_at: Timestamp::UNIX_EPOCH,
         last_seen: Timestamp::UNIX_EPOCH,
         processed: 5,
+        in_flight: 2,
     };
     api.state.operations.registry.beat(&worker).await.unwrap();
 
@@ -145,23 +159,29 @@ async fn queues_show_what_is_where_and_who_works() {
         "queues": [
             {
                 "queue": "feeds", "waiting": 1, "inFlight": 2, "suspects": 1, "owed": 2, "unpublished": 1, "dead": 0,
-                "oldestAgeSeconds": 20, "settings": { "attempts": 3, "backoffMs": 2000, "concurrency": 15 },
+                "oldestAgeSeconds": 20, "paused": null, "settings": { "attempts": 3, "backoffMs": 2000, "concurrency": 15 },
             },
             {
                 "queue": "search", "waiting": 0, "inFlight": 0, "suspects": 0, "owed": 0, "unpublished": 0, "dead": 2,
-                "oldestAgeSeconds": null, "settings": { "attempts": 3, "backoffMs": 2000, "concurrency": 10 },
+                "oldestAgeSeconds": null, "paused": null, "settings": { "attempts": 3, "backoffMs": 2000, "concurrency": 10 },
             },
             {
                 "queue": "analytics", "waiting": 0, "inFlight": 0, "suspects": 0, "owed": 2, "unpublished": 2, "dead": 0,
-                "oldestAgeSeconds": 20, "settings": { "attempts": 2, "backoffMs": 5000, "concurrency": 20 },
+                "oldestAgeSeconds": 20, "paused": null, "settings": { "attempts": 2, "backoffMs": 5000, "concurrency": 20 },
             },
         ],
         "workers": [{
             "id": worker.id.to_string(), "queue": "feeds", "host": "machine-1", "pid": 7, "version": "0.1.0",
             "startedAt": "1970-01-01T00:00:00Z", "lastSeen": "2026-11-22T10:00:20Z", "processed": 5,
+            "inFlight": 2, "alive": true,
         }],
     });
     assert_eq!(api.get(QUEUES).await.expect(200), expected);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let workers = api.get(QUEUES).await.expect(200)["workers"].clone();
+    assert_eq!((&workers[0]["alive"], &workers[0]["host"]), (&json!(false), &json!("machine-1")), "it fell silent");
+    tokio::time::advance(Duration::from_secs(600)).await;
+    assert_eq!(api.get(QUEUES).await.expect(200)["workers"], json!([]), "it is forgotten");
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,12 +211,24 @@ async fn without_the_store_it_is_503_and_names_no_host() {
     let mut api = Api::new();
     api.state.operations.log = Arc::new(Away::Refusing);
     api.state.operations.saga = Arc::new(Away::Refusing);
+    api.state.operations.operator = Arc::new(Away::Refusing);
+    api.state.operations.history = Arc::new(Away::Refusing);
+    api.state.operations.rebuilds = Arc::new(Away::Refusing);
     let key = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D-did:plc:alice";
     for (method, path, body) in [
         (Method::GET, QUEUES.to_owned(), None),
         (Method::GET, dead(Queue::Feeds), None),
         (Method::DELETE, dead(Queue::Feeds), Some(json!({ "all": true }))),
         (Method::POST, format!("{}/redrive", dead(Queue::Feeds)), Some(json!({ "ids": [] }))),
+        (Method::GET, format!("{}/count", dead(Queue::Feeds)), None),
+        (Method::GET, format!("{}/{}", dead(Queue::Feeds), EventId::generate()), None),
+        (Method::POST, format!("{QUEUES}/feeds/pause"), Some(json!({}))),
+        (Method::POST, format!("{QUEUES}/feeds/resume"), None),
+        (Method::POST, format!("{QUEUES}/feeds/redeliver"), None),
+        (Method::GET, format!("{QUEUES}/feeds/history"), None),
+        (Method::GET, "/api/admin/search/rebuild".into(), None),
+        (Method::POST, "/api/admin/search/rebuild".into(), None),
+        (Method::GET, "/api/admin/audit".into(), None),
         (Method::GET, SAGAS.into(), None),
         (Method::POST, format!("{SAGAS}/{key}/flush"), None),
     ] {

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::EventId;
+use cardwire_domain::{EventId, UserId};
+use cardwire_events::operations::{DeadLetterWay, Gauges, NewEntry, Rebuild, RebuildId, RebuildLease, Sample};
 use cardwire_events::{
-    Attempt, Backlog, Claim, DeadLetter, DeadSelection, Depth, Error, EventLog, EventSubscriber, Failure, Owed, Queue,
-    QueueSettings, Result, WorkerId, WorkerInfo, WorkerRegistry,
+    Action, Attempt, AuditEntry, AuditId, Backlog, Claim, DeadFilter, DeadLetter, DeadSelection, Depth, Error,
+    EventLog, EventSubscriber, Failure, Operator, Owed, Pause, Queue, QueueSettings, Rebuilds, Result, WorkHistory,
+    WorkerId, WorkerInfo, WorkerRegistry,
 };
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
+use jiff::Timestamp;
 
 #[derive(Clone, Copy)]
 pub enum Away {
@@ -141,5 +144,68 @@ impl SagaStateStore for Away {
     }
     async fn next_due(&self) -> cardwire_saga::Result<Option<Duration>> {
         Away::fail_saga(*self).await
+    }
+}
+
+#[async_trait]
+impl Operator for Away {
+    async fn act(&self, _: &UserId, _: &Action) -> Result<u64> {
+        Away::fail(*self).await
+    }
+    async fn begin(&self, _: &UserId, _: &NewEntry) -> Result<AuditId> {
+        Away::fail(*self).await
+    }
+    async fn complete(&self, _: AuditId, _: u64) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn audit(&self, _: Option<AuditId>, _: usize) -> Result<Vec<AuditEntry>> {
+        Away::fail(*self).await
+    }
+    async fn matching(&self, _: Queue, _: &DeadFilter, _: Option<EventId>, _: usize) -> Result<Vec<DeadLetter>> {
+        Away::fail(*self).await
+    }
+    async fn count_matching(&self, _: Queue, _: &DeadFilter) -> Result<u64> {
+        Away::fail(*self).await
+    }
+    async fn way(&self, _: Queue, _: EventId) -> Result<Option<DeadLetterWay>> {
+        Away::fail(*self).await
+    }
+    async fn pauses(&self) -> Result<Vec<Pause>> {
+        Away::fail(*self).await
+    }
+}
+
+#[async_trait]
+impl WorkHistory for Away {
+    async fn add_work(&self, _: Queue, _: u64, _: u64) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn take_turn(&self) -> Result<Option<Timestamp>> {
+        Away::fail(*self).await
+    }
+    async fn keep(&self, _: Timestamp, _: &[Gauges]) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn history(&self, _: Queue, _: Duration, _: u32) -> Result<Vec<Sample>> {
+        Away::fail(*self).await
+    }
+}
+
+#[async_trait]
+impl Rebuilds for Away {
+    async fn request(&self, _: &UserId) -> Result<(Rebuild, bool)> {
+        Away::fail(*self).await
+    }
+    async fn latest(&self) -> Result<Option<Rebuild>> {
+        Away::fail(*self).await
+    }
+    async fn claim(&self, _: RebuildLease) -> Result<Option<Rebuild>> {
+        Away::fail(*self).await
+    }
+    async fn advance(&self, _: RebuildLease, _: &Rebuild) -> Result<bool> {
+        Away::fail(*self).await
+    }
+    async fn finish(&self, _: RebuildLease, _: RebuildId, _: Option<&str>) -> Result<bool> {
+        Away::fail(*self).await
     }
 }

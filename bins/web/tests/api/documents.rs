@@ -54,12 +54,21 @@ async fn the_document_lists_every_route_and_each_answers() {
         (Method::GET, "/api/admin/queues/{queue}/dead", "", none()),
         (Method::POST, "/api/admin/queues/{queue}/dead/redrive", "", json!({ "all": true })),
         (Method::DELETE, "/api/admin/queues/{queue}/dead", "", json!({ "all": true })),
+        (Method::GET, "/api/admin/queues/{queue}/dead/count", "?type=a&text=b&error=c", none()),
+        (Method::GET, "/api/admin/queues/{queue}/history", "?minutes=1440", none()),
+        (Method::POST, "/api/admin/queues/{queue}/pause", "", json!({ "reason": "r" })),
+        (Method::POST, "/api/admin/queues/{queue}/resume", "", none()),
+        (Method::POST, "/api/admin/queues/{queue}/redeliver", "", none()),
         (Method::GET, "/api/admin/sagas", "", none()),
+        (Method::POST, "/api/admin/search/rebuild", "", none()),
+        (Method::GET, "/api/admin/search/rebuild", "", none()),
+        (Method::GET, "/api/admin/audit", "", none()),
     ];
-    // The one never ends, the other needs a window to be open.
+    // The one never ends, the others need a window to be open, and a dead letter.
     let mut expected = BTreeSet::from([
         ("get".to_owned(), "/api/feeds/global/stream".to_owned()),
         ("post".to_owned(), "/api/admin/sagas/{key}/flush".to_owned()),
+        ("get".to_owned(), "/api/admin/queues/{queue}/dead/{id}".to_owned()),
     ]);
     for (method, template, query, body) in calls {
         let path = template.replace("{card}", &card).replace("{collection}", &collection).replace("{queue}", "feeds");

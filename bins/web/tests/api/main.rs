@@ -14,6 +14,8 @@ mod harness;
 mod hostile;
 mod idempotency;
 mod imports;
+mod operators;
+mod operators_pages;
 mod pages;
 mod paging;
 mod refusals;

@@ -10,6 +10,7 @@ use cardwire_events::Queue;
 use cardwire_runtime::adapters::Adapters;
 use cardwire_runtime::traces::{Traces, without_spans};
 use cardwire_runtime::{CliSettings, Environment, InMemoryEventWorkerProcess, Role, Settings};
+use cardwire_web::pages::Uploads;
 use cardwire_web::{
     AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations,
 };
@@ -63,6 +64,9 @@ fn state(adapters: &Adapters) -> AppState {
         live: Live::new(adapters.feed.clone(), LiveSettings::default(), CancellationToken::new()),
         operations: Operations {
             log: adapters.log.clone(),
+            operator: adapters.operator.clone(),
+            history: adapters.history.clone(),
+            rebuilds: adapters.rebuilds.clone(),
             saga: adapters.saga_store.clone(),
             registry: adapters.registry.clone(),
             queues: Queue::ALL.map(operated).into(),

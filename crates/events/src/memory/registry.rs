@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::Clock;
+use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::queue::Queue;
-use crate::registry::{WorkerId, WorkerInfo, WorkerRegistry};
+use crate::registry::{KEEP_SILENT, WorkerId, WorkerInfo, WorkerRegistry};
 
 /// The workers of one process.
 #[derive(Clone)]
@@ -23,13 +24,11 @@ impl InMemoryWorkerRegistry {
         Self { clock, remembered, workers: Arc::default() }
     }
 
-    fn alive(&self) -> MutexGuard<'_, BTreeMap<WorkerId, WorkerInfo>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<WorkerId, WorkerInfo>> {
         // No code panics while it holds the lock, so a poisoned one is still whole.
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
-        workers.retain(|_, worker| {
-            Duration::try_from(now.duration_since(worker.last_seen)).unwrap_or_default() <= self.remembered
-        });
+        workers.retain(|_, worker| silence(now, worker) <= KEEP_SILENT);
         workers
     }
 }
@@ -38,16 +37,26 @@ impl InMemoryWorkerRegistry {
 impl WorkerRegistry for InMemoryWorkerRegistry {
     async fn beat(&self, worker: &WorkerInfo) -> Result<()> {
         let seen = WorkerInfo { last_seen: self.clock.now(), ..worker.clone() };
-        self.alive().insert(worker.id, seen);
+        self.known().insert(worker.id, seen);
         Ok(())
     }
 
     async fn leave(&self, _: Queue, worker: WorkerId) -> Result<()> {
-        self.alive().remove(&worker);
+        self.known().remove(&worker);
         Ok(())
     }
 
     async fn list(&self) -> Result<Vec<WorkerInfo>> {
-        Ok(self.alive().values().cloned().collect())
+        let now = self.clock.now();
+        let alive = |worker: &&WorkerInfo| silence(now, worker) <= self.remembered;
+        Ok(self.known().values().filter(alive).cloned().collect())
     }
+
+    async fn with_silent(&self) -> Result<Vec<WorkerInfo>> {
+        Ok(self.known().values().cloned().collect())
+    }
+}
+
+fn silence(now: Timestamp, worker: &WorkerInfo) -> Duration {
+    Duration::try_from(now.duration_since(worker.last_seen)).unwrap_or_default()
 }

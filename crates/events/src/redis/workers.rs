@@ -7,7 +7,7 @@ use super::connection::{Connection, Repeat};
 use super::{keys, scripts};
 use crate::error::{Error, Result};
 use crate::queue::Queue;
-use crate::registry::{WorkerId, WorkerInfo, WorkerRegistry};
+use crate::registry::{KEEP_SILENT, WorkerId, WorkerInfo, WorkerRegistry};
 
 /// Workers of all processes. Times are by Redis' clock.
 #[derive(Clone)]
@@ -22,8 +22,17 @@ impl RedisWorkerRegistry {
         Self { connection, remembered }
     }
 
-    fn remembered_ms(&self) -> i64 {
-        i64::try_from(self.remembered.as_millis()).unwrap_or(i64::MAX)
+    /// Those seen within that time, oldest first.
+    async fn seen_within(&self, time: Duration) -> Result<Vec<WorkerInfo>> {
+        let mut workers = Vec::new();
+        for queue in Queue::ALL {
+            let (keys, args) = (vec![keys::workers(queue).into()], vec![ms(time).into()]);
+            let values: Vec<String> = self.connection.script(&scripts::WORKERS, keys, args, Repeat::Harmless).await?;
+            // What somebody else wrote there, or another version, is not shown.
+            workers.extend(values.iter().filter_map(|value| read(value)));
+        }
+        workers.sort_by_key(|worker| worker.id);
+        Ok(workers)
     }
 }
 
@@ -32,7 +41,7 @@ impl WorkerRegistry for RedisWorkerRegistry {
     async fn beat(&self, worker: &WorkerInfo) -> Result<()> {
         let shown = serde_json::to_string(worker).map_err(|error| Error::Corrupt("worker", error.to_string()))?;
         let keys = vec![keys::workers(worker.queue).into()];
-        let args = vec![worker.id.to_string().into(), shown.into(), self.remembered_ms().into()];
+        let args = vec![worker.id.to_string().into(), shown.into(), ms(KEEP_SILENT).into()];
         self.connection.script::<()>(&scripts::BEAT, keys, args, Repeat::Harmless).await
     }
 
@@ -42,16 +51,16 @@ impl WorkerRegistry for RedisWorkerRegistry {
     }
 
     async fn list(&self) -> Result<Vec<WorkerInfo>> {
-        let mut workers = Vec::new();
-        for queue in Queue::ALL {
-            let (keys, args) = (vec![keys::workers(queue).into()], vec![self.remembered_ms().into()]);
-            let values: Vec<String> = self.connection.script(&scripts::WORKERS, keys, args, Repeat::Harmless).await?;
-            // What somebody else wrote there, or another version, is not shown.
-            workers.extend(values.iter().filter_map(|value| read(value)));
-        }
-        workers.sort_by_key(|worker| worker.id);
-        Ok(workers)
+        self.seen_within(self.remembered).await
     }
+
+    async fn with_silent(&self) -> Result<Vec<WorkerInfo>> {
+        self.seen_within(KEEP_SILENT).await
+    }
+}
+
+fn ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn read(value: &str) -> Option<WorkerInfo> {

@@ -1,6 +1,7 @@
 //! One claimed batch, from its entries to its acknowledgement.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use cardwire_domain::{EventId, RecordedEvent};
 use jiff::Timestamp;
@@ -186,6 +187,7 @@ impl EventWorker {
         }
         metrics::counter!("cardwire_events_failed_total", "queue" => self.queue.name())
             .increment(failures.len() as u64);
+        self.progress.failed.fetch_add(failures.len() as u64, Ordering::Relaxed);
         let dead = self.log.fail(self.queue, &failures, &self.settings).await?;
         metrics::counter!("cardwire_dead_letters_total", "queue" => self.queue.name()).increment(dead.len() as u64);
         for event in dead {

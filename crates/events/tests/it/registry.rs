@@ -26,6 +26,7 @@ fn worker(queue: Queue, pid: u32) -> WorkerInfo {
         started_at: Timestamp::UNIX_EPOCH,
         last_seen: Timestamp::UNIX_EPOCH,
         processed: 0,
+        in_flight: 0,
     }
 }
 
@@ -46,6 +47,10 @@ async fn check(registry: &dyn WorkerRegistry) {
     assert_eq!(registry.list().await.unwrap().len(), 1);
     eventually("a silent worker is forgotten", || async { registry.list().await.unwrap().is_empty().then_some(()) })
         .await;
+    let silent = registry.with_silent().await.unwrap();
+    assert_eq!(silent.iter().map(|worker| worker.id).collect::<Vec<_>>(), [feeds.id], "it did not say that it ends");
+    registry.leave(Queue::Feeds, feeds.id).await.unwrap();
+    assert!(registry.with_silent().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_domain::{DomainEvent, EventId, RecordedEvent};
 use cardwire_events::log::{RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST};
+use cardwire_events::operations::{DeadFilter, DeadLetterWay, MAX_STEPS, Step, StepKind};
 use cardwire_events::{
     Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Message, Owed, Queue, QueueSettings,
     Result, Verdict, routes,
@@ -14,6 +15,8 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use super::InMemoryStore;
+use super::operators::matches;
+use super::state::State;
 
 /// How many entries that are no events are kept; the oldest go first.
 const REJECTED_KEPT: usize = 1_000;
@@ -56,9 +59,18 @@ struct Delivery {
     tries: u32,
     /// When it died, and of what.
     dead: Option<(Timestamp, String)>,
+    /// The last [`MAX_STEPS`].
+    steps: VecDeque<Step>,
 }
 
 impl Delivery {
+    fn note(&mut self, at: Timestamp, kind: StepKind, detail: &str) {
+        if self.steps.len() == MAX_STEPS {
+            self.steps.pop_front();
+        }
+        self.steps.push_back(Step { at, kind, detail: detail.to_owned() });
+    }
+
     fn due(&self, now: Timestamp) -> bool {
         self.claimed_until.is_none_or(|until| until <= now) && self.not_before.is_none_or(|from| from <= now)
     }
@@ -75,6 +87,7 @@ impl Delivery {
         match which {
             DeadSelection::All => true,
             DeadSelection::Ids(ids) => ids.contains(&id),
+            DeadSelection::Matching(filter) => envelope.is_some_and(|envelope| matches(filter, envelope, error)),
             DeadSelection::NotUnderstood(types) => {
                 let unknown = ["unknown event type", "unknown version of event type"];
                 unknown.iter().any(|start| error.starts_with(start))
@@ -92,6 +105,7 @@ impl Deliveries {
 
     fn bury(&mut self, id: EventId, now: Timestamp, error: String) {
         if let Some(row) = self.rows.get_mut(&id) {
+            row.note(now, StepKind::Died, "");
             row.dead = Some((now, error));
             self.unpublished.remove(&id);
         }
@@ -149,6 +163,70 @@ impl Ledger {
         let selected = deliveries.rows.iter().filter(|(id, row)| row.selected(**id, self.events.get(id), which));
         selected.map(|(id, _)| *id).collect()
     }
+
+    pub(super) fn redrive(&mut self, queue: Queue, which: &DeadSelection, now: Timestamp) -> u64 {
+        let selected = self.selected(queue, which);
+        let deliveries = self.deliveries(queue);
+        for id in &selected {
+            let steps = deliveries.rows.remove(id).map(|row| row.steps).unwrap_or_default();
+            let mut row = Delivery { steps, ..Delivery::default() };
+            row.note(now, StepKind::Redriven, "");
+            deliveries.rows.insert(*id, row);
+            deliveries.unpublished.insert(*id);
+        }
+        selected.len() as u64
+    }
+
+    pub(super) fn discard(&mut self, queue: Queue, which: &DeadSelection) -> u64 {
+        let selected = self.selected(queue, which);
+        selected.iter().map(|id| u64::from(self.take(queue, *id))).sum()
+    }
+
+    /// Makes what is owed and not dead due and unpublished.
+    pub(super) fn redeliver(&mut self, queue: Queue, now: Timestamp) -> u64 {
+        let mut again = 0;
+        let Deliveries { rows, unpublished } = self.deliveries(queue);
+        let waiting = |row: &Delivery| row.published_at.is_some() || row.not_before.is_some_and(|from| from > now);
+        for (id, row) in rows.iter_mut().filter(|(_, row)| row.dead.is_none() && waiting(row)) {
+            row.published_at = None;
+            row.claimed_until = None;
+            row.not_before = None;
+            unpublished.insert(*id);
+            again += 1;
+        }
+        again
+    }
+
+    /// Dead letters that match, behind `after`.
+    pub(super) fn letters(
+        &self,
+        queue: Queue,
+        filter: &DeadFilter,
+        after: Option<EventId>,
+    ) -> impl Iterator<Item = DeadLetter> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let behind = (after.map_or(Unbounded, Excluded), Unbounded);
+        let rows = self.queues.get(&queue).into_iter().flat_map(move |deliveries| deliveries.rows.range(behind));
+        let letters = rows.filter_map(move |(id, row)| self.letter(queue, *id, row));
+        letters.filter(|letter| matches(filter, &letter.envelope, &letter.error))
+    }
+
+    fn letter(&self, queue: Queue, id: EventId, row: &Delivery) -> Option<DeadLetter> {
+        let (dead_at, error) = row.dead.clone()?;
+        Some(DeadLetter { queue, envelope: self.events.get(&id)?.clone(), tries: row.tries, error, dead_at })
+    }
+
+    pub(super) fn way(&self, queue: Queue, id: EventId) -> Option<DeadLetterWay> {
+        let row = self.queues.get(&queue)?.rows.get(&id)?;
+        let letter = self.letter(queue, id, row)?;
+        Some(DeadLetterWay {
+            accepted_at: letter.envelope.time,
+            letter,
+            published_at: row.published_at,
+            sweeps: row.sweeps,
+            steps: row.steps.iter().cloned().collect(),
+        })
+    }
 }
 
 #[async_trait]
@@ -200,7 +278,8 @@ impl EventLog for InMemoryStore {
         let mut state = self.lock().await;
         let now = self.now();
         let mut swept = 0;
-        for deliveries in state.ledger.queues.values_mut() {
+        let State { ledger, desk, .. } = &mut *state;
+        for (_, deliveries) in ledger.queues.iter_mut().filter(|(queue, _)| desk.sweeps(**queue, now)) {
             for (id, row) in deliveries.rows.iter_mut().filter(|(_, row)| row.overdue(now)) {
                 row.published_at = None;
                 row.sweeps += 1;
@@ -235,6 +314,7 @@ impl EventLog for InMemoryStore {
             return Ok(Attempt::Dead);
         }
         row.tries += 1;
+        row.note(now, StepKind::RunAfterLoss, "");
         Ok(Attempt::Run)
     }
 
@@ -255,6 +335,7 @@ impl EventLog for InMemoryStore {
             let Some(row) = deliveries.rows.get_mut(&failure.event_id).filter(|row| row.dead.is_none()) else {
                 continue;
             };
+            row.note(now, StepKind::Failed, &failure.error);
             if failure.verdict == Verdict::Retry {
                 row.tries += 1;
             }
@@ -287,39 +368,19 @@ impl EventLog for InMemoryStore {
     }
 
     async fn dead_letters(&self, queue: Queue, after: Option<EventId>, limit: usize) -> Result<Vec<DeadLetter>> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let mut state = self.lock().await;
-        let ledger = &mut state.ledger;
-        let deliveries = ledger.queues.entry(queue).or_default();
-        let rows = deliveries.rows.range((after.map_or(Unbounded, Excluded), Unbounded));
-        let letters = rows.filter_map(|(id, row)| {
-            let (dead_at, error) = row.dead.clone()?;
-            Some(DeadLetter { queue, envelope: ledger.events.get(id)?.clone(), tries: row.tries, error, dead_at })
-        });
-        Ok(letters.take(limit).collect())
+        Ok(self.lock().await.ledger.letters(queue, &DeadFilter::default(), after).take(limit).collect())
     }
 
     async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
-        let mut state = self.lock().await;
-        let selected = state.ledger.selected(queue, which);
-        let deliveries = state.ledger.deliveries(queue);
-        for id in &selected {
-            deliveries.rows.insert(*id, Delivery::default());
-            deliveries.unpublished.insert(*id);
-        }
-        if !selected.is_empty() {
+        let redriven = self.lock().await.ledger.redrive(queue, which, self.now());
+        if redriven > 0 {
             self.wake.ring();
         }
-        Ok(selected.len() as u64)
+        Ok(redriven)
     }
 
     async fn discard(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
-        let mut state = self.lock().await;
-        let selected = state.ledger.selected(queue, which);
-        for id in &selected {
-            state.ledger.take(queue, *id);
-        }
-        Ok(selected.len() as u64)
+        Ok(self.lock().await.ledger.discard(queue, which))
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>> {

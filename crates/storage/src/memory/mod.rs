@@ -11,6 +11,7 @@ mod imports;
 mod library;
 mod log;
 mod metadata;
+mod operators;
 mod search;
 mod state;
 mod transaction;

@@ -13,6 +13,7 @@ use super::feed::Feed;
 use super::imports::Imports;
 use super::log::Ledger;
 use super::metadata::Pages;
+use super::operators::Desk;
 use super::search::Index;
 
 /// How long an answer is kept under its idempotency key.
@@ -31,6 +32,7 @@ pub(super) struct State {
     answers: Answers,
     pub(super) accounts: Accounts,
     pub(super) ledger: Ledger,
+    pub(super) desk: Desk,
     pub(super) feed: Feed,
     pub(super) index: Index,
     pub(super) pages: Pages,

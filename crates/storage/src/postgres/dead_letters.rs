@@ -1,81 +1,127 @@
 //! Dead letters: listing them, owing them anew, giving them up.
 
 use cardwire_domain::EventId;
+use cardwire_events::operations::DeadFilter;
 use cardwire_events::{DeadLetter, DeadSelection, Queue};
-use sqlx::postgres::PgRow;
+use sqlx::Postgres;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
 use sqlx::types::Uuid;
 
 use super::PostgresStore;
 use super::error::Failure;
 use super::log::{PORTION, get_envelope, get_queue, in_portions, signed};
-use super::values::{event_uuids, get, get_time, uuid};
+use super::values::{event_uuids, get, get_count, get_time, uuid};
 
-const LIST: &str = "\
-SELECT d.queue, d.tries, d.error, d.dead_at, e.id, e.type, e.envelope, e.occurred_at
-FROM deliveries d JOIN events e ON e.id = d.event_id
-WHERE d.queue = $1 AND d.dead_at IS NOT NULL AND ($2::uuid IS NULL OR d.event_id > $2)
-ORDER BY d.event_id LIMIT $3";
+/// Deliveries of `$1` that are dead and, where they are not NULL, of the type `$2`, with `$3` in a text value and `$4` in the error.
+macro_rules! matching {
+    () => {
+        "FROM deliveries d JOIN events e ON e.id = d.event_id \
+         WHERE d.queue = $1 AND d.dead_at IS NOT NULL \
+           AND ($2::text IS NULL OR e.type = $2) \
+           AND ($3::text IS NULL OR EXISTS ( \
+                SELECT 1 FROM jsonb_path_query(e.envelope, '$.** ? (@.type() == \"string\")') AS v(value) \
+                WHERE strpos(lower(v.value #>> '{}'), $3) > 0)) \
+           AND ($4::text IS NULL OR strpos(lower(d.error), $4) > 0) "
+    };
+}
 
-/// Deliveries of `$1` that are dead and, where they are not NULL, among `$2` and not understood although of the types `$3`.
+const LIST: &str = concat!(
+    "SELECT d.queue, d.tries, d.error, d.dead_at, e.id, e.type, e.envelope, e.occurred_at ",
+    matching!(),
+    "AND ($5::uuid IS NULL OR d.event_id > $5) ORDER BY d.event_id LIMIT $6"
+);
+
+const COUNT: &str = concat!("SELECT count(*) AS letters ", matching!());
+
+/// Those that match and, where they are not NULL, are among `$5` and were not understood although of the types `$6`.
 macro_rules! selected {
     ($then:literal) => {
         concat!(
-            "WITH selected AS ( \
-                 SELECT d.event_id FROM deliveries d \
-                 WHERE d.queue = $1 AND d.dead_at IS NOT NULL \
-                   AND ($2::uuid[] IS NULL OR d.event_id = ANY($2)) \
-                   AND ($3::text[] IS NULL OR ( \
-                        (d.error LIKE 'unknown event type%' OR d.error LIKE 'unknown version of event type%') \
-                        AND EXISTS (SELECT 1 FROM events e WHERE e.id = d.event_id AND e.type = ANY($3)))) \
-                 ORDER BY d.event_id LIMIT $4 FOR UPDATE OF d \
-             ) ",
+            "WITH selected AS (SELECT d.event_id ",
+            matching!(),
+            "AND ($5::uuid[] IS NULL OR d.event_id = ANY($5)) \
+             AND ($6::text[] IS NULL OR ( \
+                  (d.error LIKE 'unknown event type%' OR d.error LIKE 'unknown version of event type%') \
+                  AND e.type = ANY($6))) \
+             ORDER BY d.event_id LIMIT $7 FOR UPDATE OF d) ",
             $then
         )
     };
 }
 
-const REDRIVE: &str = selected!(
-    "UPDATE deliveries d SET dead_at = NULL, error = NULL, published_at = NULL, claimed_until = NULL, not_before = NULL, \
+pub(super) const REDRIVE: &str = selected!(
+    ", steps AS ( \
+         INSERT INTO delivery_steps (queue, event_id, kind, detail) SELECT $1, event_id, 'redriven', '' FROM selected) \
+     UPDATE deliveries d SET dead_at = NULL, error = NULL, published_at = NULL, claimed_until = NULL, not_before = NULL, \
                              tries = 0, sweeps = 0 \
      FROM selected s WHERE d.queue = $1 AND d.event_id = s.event_id"
 );
-const DISCARD: &str =
+pub(super) const DISCARD: &str =
     selected!("DELETE FROM deliveries d USING selected s WHERE d.queue = $1 AND d.event_id = s.event_id");
+
+/// What is bound to [`REDRIVE`] and [`DISCARD`].
+pub(super) struct Selected<'a> {
+    queue: Queue,
+    filter: DeadFilter,
+    ids: Option<Vec<Uuid>>,
+    not_understood: Option<&'a [String]>,
+}
+
+impl<'a> Selected<'a> {
+    pub(super) fn of(queue: Queue, which: &'a DeadSelection) -> Self {
+        let all = Self { queue, filter: DeadFilter::default(), ids: None, not_understood: None };
+        match which {
+            DeadSelection::All => all,
+            DeadSelection::Ids(ids) => Self { ids: Some(event_uuids(ids)), ..all },
+            DeadSelection::NotUnderstood(kinds) => Self { not_understood: Some(kinds), ..all },
+            DeadSelection::Matching(filter) => Self { filter: filter.clone(), ..all },
+        }
+    }
+
+    /// Changes up to [`PORTION`] of them.
+    pub(super) fn query(&self, sql: &'static str) -> Query<'a, Postgres, PgArguments> {
+        filtered(sql, self.queue, &self.filter).bind(self.ids.clone()).bind(self.not_understood).bind(PORTION)
+    }
+}
+
+fn filtered<'q>(sql: &'static str, queue: Queue, filter: &DeadFilter) -> Query<'q, Postgres, PgArguments> {
+    let lower = |text: &Option<String>| text.as_deref().map(str::to_lowercase);
+    sqlx::query(sql).bind(queue.name()).bind(filter.kind.clone()).bind(lower(&filter.text)).bind(lower(&filter.error))
+}
 
 impl PostgresStore {
     pub(super) async fn list_dead(
         &self,
         queue: Queue,
+        filter: &DeadFilter,
         after: Option<EventId>,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, Failure> {
-        let query =
-            sqlx::query(LIST).bind(queue.name()).bind(after.map(|after| uuid(after.ulid()))).bind(signed(limit));
-        let rows = self.session().await?.fetch_all(query).await?;
+        let query = filtered(LIST, queue, filter).bind(after.map(|after| uuid(after.ulid()))).bind(signed(limit));
+        let rows = self.batch_session().await?.fetch_all(query).await?;
         rows.iter().map(read).collect()
     }
 
-    pub(super) async fn redrive_dead(&self, queue: Queue, which: &DeadSelection) -> Result<u64, Failure> {
-        self.change_dead(REDRIVE, queue, which).await
+    pub(super) async fn count_dead(&self, queue: Queue, filter: &DeadFilter) -> Result<u64, Failure> {
+        let rows = self.batch_session().await?.fetch_all(filtered(COUNT, queue, filter)).await?;
+        rows.first().map_or(Ok(0), |row| get_count(row, "letters"))
     }
 
-    pub(super) async fn discard_dead(&self, queue: Queue, which: &DeadSelection) -> Result<u64, Failure> {
-        self.change_dead(DISCARD, queue, which).await
-    }
-
-    async fn change_dead(&self, sql: &'static str, queue: Queue, which: &DeadSelection) -> Result<u64, Failure> {
-        let (ids, kinds): (Option<Vec<Uuid>>, Option<&[String]>) = match which {
-            DeadSelection::All => (None, None),
-            DeadSelection::Ids(ids) => (Some(event_uuids(ids)), None),
-            DeadSelection::NotUnderstood(kinds) => (None, Some(kinds)),
-        };
+    /// Of nobody in particular: nothing is written down.
+    pub(super) async fn change_dead(
+        &self,
+        sql: &'static str,
+        queue: Queue,
+        which: &DeadSelection,
+    ) -> Result<u64, Failure> {
+        let selected = Selected::of(queue, which);
         let mut session = self.batch_session().await?;
-        let change = || sqlx::query(sql).bind(queue.name()).bind(ids.clone()).bind(kinds).bind(PORTION);
-        in_portions(&mut session, change).await
+        in_portions(&mut session, || selected.query(sql)).await
     }
 }
 
-fn read(row: &PgRow) -> Result<DeadLetter, Failure> {
+pub(super) fn read(row: &PgRow) -> Result<DeadLetter, Failure> {
     let tries: i32 = get(row, "tries")?;
     let error: Option<String> = get(row, "error")?;
     Ok(DeadLetter {

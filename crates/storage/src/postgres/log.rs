@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use cardwire_domain::EventId;
 use cardwire_events::log::{RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST};
 use cardwire_events::{
-    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure as Failed, Owed, Queue, QueueSettings,
-    Result, Verdict,
+    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Envelope, EventLog, Failure as Failed, Owed, Queue,
+    QueueSettings, Result, Verdict,
 };
 use serde_json::Value;
 use sqlx::Postgres;
@@ -18,6 +18,7 @@ use sqlx::query::Query;
 use sqlx::types::Uuid;
 
 use super::PostgresStore;
+use super::dead_letters::{DISCARD, REDRIVE};
 use super::error::Failure;
 use super::pool::Session;
 use super::transaction::KEEP_ANSWERS_HOURS;
@@ -65,6 +66,8 @@ const SWEEP: &str = "\
 WITH lost AS (
     SELECT queue, event_id FROM deliveries
     WHERE published_at IS NOT NULL AND dead_at IS NULL AND resend_at <= now()
+      AND queue <> ALL (ARRAY(SELECT p.queue FROM queue_pauses p
+                              WHERE p.paused_at IS NOT NULL OR p.resumed_at > now() - make_interval(secs => $2)))
     ORDER BY resend_at LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 UPDATE deliveries d SET published_at = NULL, claimed_until = NULL, sweeps = d.sweeps + 1
@@ -79,13 +82,20 @@ WITH held AS (
 SELECT coalesce(array_agg(event_id), '{}') AS ids FROM taken";
 
 const BEGIN_ATTEMPT: &str = "\
-UPDATE deliveries SET
+WITH begun AS (
+  UPDATE deliveries SET
     tries = tries + CASE WHEN dead_at IS NULL AND tries < $3 THEN 1 ELSE 0 END,
     error = CASE WHEN dead_at IS NULL AND tries >= $3
                  THEN format('its worker was lost in each of %s attempts', tries) ELSE error END,
     dead_at = CASE WHEN dead_at IS NULL AND tries >= $3 THEN now() ELSE dead_at END
-WHERE queue = $1 AND event_id = $2
-RETURNING dead_at IS NULL AS run";
+  WHERE queue = $1 AND event_id = $2
+  RETURNING event_id, error, dead_at IS NULL AS run, coalesce(dead_at = now(), false) AS died
+), steps AS (
+  INSERT INTO delivery_steps (queue, event_id, kind, detail)
+  SELECT $1, event_id, CASE WHEN run THEN 'run-after-loss' ELSE 'died' END, CASE WHEN run THEN '' ELSE error END
+  FROM begun WHERE run OR died
+)
+SELECT run FROM begun";
 
 /// The backoff of [`QueueSettings::backoff`], drawn here because only here the number of tries is known.
 const FAIL: &str = "\
@@ -96,6 +106,11 @@ WITH held AS (
     SELECT h.event_id, h.tries + f.counted AS tries, f.error, f.reject OR h.tries + f.counted >= $6 AS dead
     FROM held h JOIN unnest($2, $3::text[], $4::int[], $5::bool[]) AS f(event_id, error, counted, reject)
       ON f.event_id = h.event_id
+), steps AS (
+    INSERT INTO delivery_steps (queue, event_id, kind, detail)
+    SELECT $1, f.event_id, s.kind, CASE s.kind WHEN 'failed' THEN f.error ELSE '' END
+    FROM failed f CROSS JOIN (VALUES (1, 'failed'), (2, 'died')) AS s(turn, kind) WHERE s.turn = 1 OR f.dead
+    ORDER BY f.event_id, s.turn
 )
 UPDATE deliveries d SET tries = f.tries, error = f.error, claimed_until = NULL,
     dead_at = CASE WHEN f.dead THEN now() END,
@@ -157,7 +172,8 @@ impl EventLog for PostgresStore {
 
     async fn sweep(&self) -> Result<u64> {
         let mut session = self.batch_session().await?;
-        let swept = in_portions(&mut session, || sqlx::query(SWEEP).bind(PORTION)).await?;
+        let swept =
+            in_portions(&mut session, || sqlx::query(SWEEP).bind(PORTION).bind(SWEEP_AFTER.as_secs_f64())).await?;
         if swept > 0 {
             self.wake.ring();
         }
@@ -222,11 +238,11 @@ impl EventLog for PostgresStore {
     }
 
     async fn dead_letters(&self, queue: Queue, after: Option<EventId>, limit: usize) -> Result<Vec<DeadLetter>> {
-        Ok(self.list_dead(queue, after, limit).await?)
+        Ok(self.list_dead(queue, &DeadFilter::default(), after, limit).await?)
     }
 
     async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
-        let redriven = self.redrive_dead(queue, which).await?;
+        let redriven = self.change_dead(REDRIVE, queue, which).await?;
         if redriven > 0 {
             self.wake.ring();
         }
@@ -234,7 +250,7 @@ impl EventLog for PostgresStore {
     }
 
     async fn discard(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
-        Ok(self.discard_dead(queue, which).await?)
+        Ok(self.change_dead(DISCARD, queue, which).await?)
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>> {
@@ -258,7 +274,7 @@ impl EventLog for PostgresStore {
         Ok(rows.iter().map(|row| get(row, "traceparent")).collect::<Result<_, Failure>>()?)
     }
 
-    /// Along with the events, the kept answers and rejected entries whose time is over.
+    /// Along with the events, the kept answers, rejected entries and steps whose time is over.
     async fn prune(&self, keep: Duration) -> Result<u64> {
         let mut session = self.batch_session().await?;
         let keep_s = keep.as_secs_f64();
@@ -272,6 +288,10 @@ impl EventLog for PostgresStore {
         let entries = "DELETE FROM rejected_entries WHERE id = ANY(ARRAY( \
                        SELECT id FROM rejected_entries WHERE at < now() - make_interval(secs => $1) LIMIT $2))";
         in_portions(&mut session, || sqlx::query(entries).bind(keep_s).bind(PORTION)).await?;
+        let steps = "DELETE FROM delivery_steps WHERE id = ANY(ARRAY( \
+                     SELECT s.id FROM delivery_steps s WHERE s.at < now() - make_interval(secs => $1) \
+                     AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.queue = s.queue AND d.event_id = s.event_id) LIMIT $2))";
+        in_portions(&mut session, || sqlx::query(steps).bind(keep_s).bind(PORTION)).await?;
         Ok(pruned)
     }
 }

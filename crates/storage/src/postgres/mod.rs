@@ -17,6 +17,7 @@ mod imports;
 mod library;
 mod log;
 mod metadata;
+mod operators;
 mod pool;
 mod schema;
 mod search;

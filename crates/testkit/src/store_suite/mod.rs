@@ -20,6 +20,7 @@ pub mod idempotency;
 pub mod imports;
 pub mod ledger;
 pub mod library;
+pub mod operating;
 pub mod pages;
 pub mod refusals;
 pub mod saving;
@@ -39,7 +40,7 @@ use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::search::SearchIndex;
-use cardwire_events::EventLog;
+use cardwire_events::{EventLog, Operator, Rebuilds, WorkHistory};
 
 /// What a case comes to: it fails by an error or by a panic of an assertion.
 pub type Tested = anyhow::Result<()>;
@@ -56,6 +57,9 @@ pub struct Stores {
     pub pages: Arc<dyn PageRepository>,
     pub imports: Arc<dyn ImportRepository>,
     pub log: Arc<dyn EventLog>,
+    pub operator: Arc<dyn Operator>,
+    pub history: Arc<dyn WorkHistory>,
+    pub rebuilds: Arc<dyn Rebuilds>,
     pub time: Arc<dyn TimeMachine>,
 }
 
@@ -72,6 +76,9 @@ impl Stores {
             + PageRepository
             + ImportRepository
             + EventLog
+            + Operator
+            + WorkHistory
+            + Rebuilds
             + 'static,
     {
         Self {
@@ -82,8 +89,11 @@ impl Stores {
             search: adapter.clone(),
             analytics: adapter.clone(),
             pages: adapter.clone(),
-            imports: adapter.clone(),
-            log: adapter,
+            log: adapter.clone(),
+            operator: adapter.clone(),
+            history: adapter.clone(),
+            rebuilds: adapter.clone(),
+            imports: adapter,
             time,
         }
     }
@@ -168,6 +178,18 @@ macro_rules! store_suite {
             redriven_letters_have_all_their_attempts_again,
             discarded_letters_are_gone,
             only_letters_nobody_understood_are_redriven_by_type,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, operating: [
+            actions_are_written_down_with_what_came_of_them,
+            dead_letters_are_found_by_type_text_and_error,
+            the_way_of_a_dead_letter_is_told,
+            a_queue_is_paused_until_it_is_resumed,
+            a_paused_queue_is_not_swept,
+            what_is_owed_is_delivered_again,
+            one_caller_takes_each_turn,
+            figures_are_kept_over_time,
+            one_rebuild_is_asked_for_at_a_time,
+            a_rebuild_goes_on_where_its_worker_was_lost,
         ]);
         $crate::store_suite!(@cases $make, $runtime, activities: [
             a_saved_card_becomes_one_activity_with_its_collections,

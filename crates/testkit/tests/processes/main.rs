@@ -5,6 +5,7 @@
 
 mod clients;
 mod kills;
+mod operators;
 mod outages;
 mod poison;
 mod random;

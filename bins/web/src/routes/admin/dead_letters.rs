@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::{EventId, Page, Position};
-use cardwire_events::{DeadLetter, DeadSelection, Envelope};
+use cardwire_events::{Action, DeadFilter, DeadLetter, DeadSelection, Envelope};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,10 +20,12 @@ use crate::state::AppState;
 
 /// How many dead letters may be named at once.
 const MAX_IDS: usize = 1_000;
+const MAX_FILTER_CHARS: usize = 200;
 
 pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/api/admin/queues/{queue}/dead").get(list).delete(discard).register(config);
     Endpoint::at("/api/admin/queues/{queue}/dead/redrive").post(redrive).register(config);
+    Endpoint::at("/api/admin/queues/{queue}/dead/count").get(count).register(config);
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,6 +72,9 @@ impl From<DeadLetter> for DeadLetterBody {
     get, path = "/api/admin/queues/{queue}/dead", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
+        ("type" = Option<String>, Query, example = "CardAddedToLibrary.v1"),
+        ("text" = Option<String>, Query, description = "Occurs in a text value of the event, whatever the case"),
+        ("error" = Option<String>, Query, description = "Occurs in what it died of, whatever the case"),
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
     ),
     responses((status = 200, body = PageBody<DeadLetterBody>))
@@ -78,16 +83,60 @@ pub async fn list(
     state: Data<AppState>,
     _: Admin,
     queue: Path<String>,
-    params: Params,
+    mut params: Params,
 ) -> Result<HttpResponse, Problem> {
     let queue = queue_named(&queue)?;
-    let list = List::by_time(&["dead", queue.name()]);
+    let filter = filter(&mut params)?;
+    let part = |part: &Option<String>| part.clone().unwrap_or_default();
+    let list = List::by_time(&["dead", queue.name(), &part(&filter.kind), &part(&filter.text), &part(&filter.error)]);
     let request = params.page(&list)?;
     let after = request.after.map(|position| position.id.parse::<EventId>()).transpose();
     let after = after.map_err(|_| Problem::new(&INVALID_CURSOR, INVALID_CURSOR.about).field("cursor"))?;
-    let letters = state.operations.log.dead_letters(queue, after, request.limit.get() + 1).await;
+    let letters = state.operations.operator.matching(queue, &filter, after, request.limit.get() + 1).await;
     let page = Page::cut(letters.map_err(log_failed)?, request.limit, position);
     Ok(HttpResponse::Ok().json(PageBody::<DeadLetterBody>::of(page, &list)))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Count {
+    count: u64,
+}
+
+/// How many dead letters match.
+#[utoipa::path(
+    get, path = "/api/admin/queues/{queue}/dead/count", tag = "admin", security(("bearer" = [])),
+    params(
+        ("queue" = String, Path, example = "feeds"), ("type" = Option<String>, Query),
+        ("text" = Option<String>, Query), ("error" = Option<String>, Query),
+    ),
+    responses((status = 200, body = Count))
+)]
+pub async fn count(
+    state: Data<AppState>,
+    _: Admin,
+    queue: Path<String>,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
+    let queue = queue_named(&queue)?;
+    let filter = filter(&mut params)?;
+    params.finish()?;
+    let count = state.operations.operator.count_matching(queue, &filter).await.map_err(log_failed)?;
+    Ok(HttpResponse::Ok().json(Count { count }))
+}
+
+/// `type`, `text` and `error`.
+pub fn filter(params: &mut Params) -> Result<DeadFilter, Problem> {
+    let mut part =
+        |name: &str| params.text(name).map(|text| filter_text(text).map_err(|rule| Problem::parameter(name, rule)));
+    let (kind, text, error) = (part("type").transpose()?, part("text").transpose()?, part("error").transpose()?);
+    Ok(DeadFilter { kind, text, error })
+}
+
+pub(crate) fn filter_text(text: String) -> Result<String, &'static str> {
+    if !(1..=MAX_FILTER_CHARS).contains(&text.chars().count()) || text.contains('\0') {
+        return Err("must be 1 to 200 characters, none of them NUL");
+    }
+    Ok(text)
 }
 
 /// The id alone decides; the time only fills its place.
@@ -95,7 +144,7 @@ fn position(letter: &DeadLetter) -> Position {
     Position { key: letter.envelope.time.as_microsecond(), id: letter.envelope.id.to_string() }
 }
 
-/// Either `ids` or `all: true`.
+/// `ids`, or `all: true`, or `matching`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SelectDeadLetters {
@@ -104,14 +153,51 @@ pub struct SelectDeadLetters {
     ids: Option<Vec<String>>,
     #[serde(default)]
     all: Option<bool>,
+    #[serde(default)]
+    matching: Option<Matching>,
+}
+
+/// As the list is narrowed. At least one of them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Matching {
+    #[serde(default)]
+    r#type: Option<String>,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+impl Matching {
+    fn selection(self) -> Result<DeadSelection, Problem> {
+        let part = |name: &str, text: Option<String>| {
+            text.map(filter_text).transpose().map_err(|rule| Problem::invalid(format!("matching.{name}"), rule))
+        };
+        let filter = DeadFilter {
+            kind: part("type", self.r#type)?,
+            text: part("text", self.text)?,
+            error: part("error", self.error)?,
+        };
+        if filter.is_empty() {
+            return Err(Problem::invalid("matching", "must name type, text or error; for all, say all: true"));
+        }
+        Ok(DeadSelection::Matching(filter))
+    }
 }
 
 impl SelectDeadLetters {
     fn selection(self) -> Result<DeadSelection, Problem> {
+        if let Some(matching) = self.matching {
+            return match (self.ids, self.all) {
+                (None, None) => matching.selection(),
+                _ => Err(Problem::invalid("matching", "must not be given together with ids or all")),
+            };
+        }
         match (self.ids, self.all) {
             (None, Some(true)) => Ok(DeadSelection::All),
             (None, Some(false)) => Err(Problem::invalid("all", "must be true; to choose some, name their ids")),
-            (None, None) => Err(Problem::invalid("ids", "is required, unless all is true")),
+            (None, None) => Err(Problem::invalid("ids", "is required, unless all is true or matching is given")),
             (Some(_), Some(_)) => Err(Problem::invalid("all", "must not be given together with ids")),
             (Some(ids), None) if ids.len() > MAX_IDS => Err(Problem::invalid("ids", "must be at most 1000")),
             // Ids are opaque to clients: text that is no id of ours names no dead letter.
@@ -146,8 +232,9 @@ pub async fn redrive(
     let queue = queue_named(&queue)?;
     let selection = body.value.selection()?;
     let redriven = state.once(admin.id(), asked, async || {
-        let redriven = state.operations.log.redrive(queue, &selection).await.map_err(log_failed)?;
-        tracing::info!(by = %admin.id(), %queue, which = named(&selection), redriven, "dead letters redriven");
+        let action = Action::Redrive { queue, which: selection };
+        let redriven = state.operations.operator.act(admin.id(), &action).await.map_err(log_failed)?;
+        tracing::info!(by = %admin.id(), ?action, redriven, "dead letters redriven");
         Ok(Redriven { redriven })
     });
     Ok(HttpResponse::Ok().json(redriven.await?))
@@ -173,15 +260,8 @@ pub async fn discard(
 ) -> Result<HttpResponse, Problem> {
     let queue = queue_named(&queue)?;
     let selection = body.value.selection()?;
-    let discarded = state.operations.log.discard(queue, &selection).await.map_err(log_failed)?;
-    tracing::info!(by = %admin.id(), %queue, which = named(&selection), discarded, "dead letters discarded");
+    let action = Action::Discard { queue, which: selection };
+    let discarded = state.operations.operator.act(admin.id(), &action).await.map_err(log_failed)?;
+    tracing::info!(by = %admin.id(), ?action, discarded, "dead letters discarded");
     Ok(HttpResponse::Ok().json(Discarded { discarded }))
-}
-
-/// For the log: the ids, space-separated, since what was discarded cannot be looked up any more.
-fn named(selection: &DeadSelection) -> String {
-    match selection {
-        DeadSelection::Ids(ids) => ids.iter().map(EventId::to_string).collect::<Vec<_>>().join(" "),
-        DeadSelection::All | DeadSelection::NotUnderstood(_) => "all".into(),
-    }
 }

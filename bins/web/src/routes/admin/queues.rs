@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
-use cardwire_events::{Backlog, Depth, Queue, QueueSettings, WorkerId, WorkerInfo};
-use futures_util::future::{join, join_all};
+use cardwire_domain::UserId;
+use cardwire_events::{Backlog, Depth, Pause, Queue, QueueSettings, WorkerId, WorkerInfo};
+use futures_util::future::{join, join_all, join3, try_join};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::timeout;
@@ -13,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::{Admin, log_failed};
 use crate::endpoint::Endpoint;
-use crate::operations::Operations;
+use crate::operations::{OperatedQueue, Operations};
 use crate::problem::Problem;
 use crate::query::NoParams;
 use crate::state::AppState;
@@ -27,10 +28,10 @@ pub fn configure(config: &mut ServiceConfig) {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Queues {
-    transport: Transport,
-    queues: Vec<QueueBody>,
-    /// Those seen lately, oldest first. Null: the transport, which knows them, did not answer.
-    workers: Option<Vec<WorkerBody>>,
+    pub transport: Transport,
+    pub queues: Vec<QueueBody>,
+    /// Those seen within ten minutes, oldest first. Null: the transport, which knows them, did not answer.
+    pub workers: Option<Vec<WorkerBody>>,
 }
 
 /// Whether the queues themselves could be asked. What the event log owes does not depend on them.
@@ -46,21 +47,41 @@ pub enum Transport {
 #[schema(as = Queue)]
 pub struct QueueBody {
     #[schema(value_type = String, example = "feeds")]
-    queue: Queue,
+    pub queue: Queue,
     /// Entries to be claimed. Null: the transport did not answer.
-    waiting: Option<usize>,
+    pub waiting: Option<usize>,
     /// Entries in the hands of workers. Null: the transport did not answer.
-    in_flight: Option<usize>,
+    pub in_flight: Option<usize>,
     /// Entries whose worker was lost, run one at a time. Null: the transport did not answer.
-    suspects: Option<usize>,
+    pub suspects: Option<usize>,
     /// Events that have had no effect yet, dead letters aside.
-    owed: u64,
+    pub owed: u64,
     /// Of those, not in the queue now.
-    unpublished: u64,
-    dead: u64,
+    pub unpublished: u64,
+    pub dead: u64,
     /// Of the oldest owed event. Null: none is owed.
-    oldest_age_seconds: Option<u64>,
-    settings: SettingsBody,
+    pub oldest_age_seconds: Option<u64>,
+    /// Null: it is not paused.
+    pub paused: Option<PauseBody>,
+    pub settings: SettingsBody,
+}
+
+/// Workers claim nothing from the queue, and nothing is published to it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Pause)]
+pub struct PauseBody {
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    #[schema(value_type = String, example = "did:plc:alice")]
+    pub by: UserId,
+    pub reason: Option<String>,
+}
+
+impl From<&Pause> for PauseBody {
+    fn from(pause: &Pause) -> Self {
+        let Pause { queue: _, since, by, reason } = pause.clone();
+        Self { since, by, reason }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -86,24 +107,28 @@ impl From<QueueSettings> for SettingsBody {
 pub struct WorkerBody {
     /// Of this run of the process.
     #[schema(value_type = String)]
-    id: WorkerId,
+    pub id: WorkerId,
     #[schema(value_type = String, example = "feeds")]
-    queue: Queue,
-    host: String,
-    pid: u32,
-    version: String,
+    pub queue: Queue,
+    pub host: String,
+    pub pid: u32,
+    pub version: String,
     #[schema(value_type = String, format = DateTime)]
-    started_at: Timestamp,
+    pub started_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
-    last_seen: Timestamp,
+    pub last_seen: Timestamp,
     /// Events with an outcome since the start.
-    processed: u64,
+    pub processed: u64,
+    /// Batches in work.
+    pub in_flight: u64,
+    /// False: it fell silent without saying that it ends.
+    pub alive: bool,
 }
 
-impl From<WorkerInfo> for WorkerBody {
-    fn from(worker: WorkerInfo) -> Self {
-        let WorkerInfo { id, queue, host, pid, version, started_at, last_seen, processed } = worker;
-        Self { id, queue, host, pid, version, started_at, last_seen, processed }
+impl From<(WorkerInfo, bool)> for WorkerBody {
+    fn from((worker, alive): (WorkerInfo, bool)) -> Self {
+        let WorkerInfo { id, queue, host, pid, version, started_at, last_seen, processed, in_flight } = worker;
+        Self { id, queue, host, pid, version, started_at, last_seen, processed, in_flight, alive }
     }
 }
 
@@ -113,33 +138,46 @@ impl From<WorkerInfo> for WorkerBody {
     responses((status = 200, body = Queues))
 )]
 pub async fn list(state: Data<AppState>, _: Admin, _: NoParams) -> Result<HttpResponse, Problem> {
-    let operations = &state.operations;
-    let (backlog, transported) = join(operations.log.backlog(), transported(operations)).await;
-    let backlog = backlog.map_err(log_failed)?;
+    Ok(HttpResponse::Ok().json(overview(&state.operations).await?))
+}
+
+pub async fn overview(operations: &Operations) -> Result<Queues, Problem> {
+    let (backlog, pauses, transported) =
+        join3(operations.log.backlog(), operations.operator.pauses(), transported(operations)).await;
+    let (backlog, pauses) = (backlog.map_err(log_failed)?, pauses.map_err(log_failed)?);
     let now = operations.clock.now();
     let complete = transported.workers.is_some() && transported.depths.iter().all(Option::is_some);
     let queues = operations.queues.iter().zip(&transported.depths).map(|(operated, depth)| {
         let owed = backlog.iter().find(|backlog| backlog.queue == operated.queue);
-        body(operated.queue, operated.settings, *depth, owed, now)
+        let pause = pauses.iter().find(|pause| pause.queue == operated.queue);
+        body(operated, *depth, owed, pause, now)
     });
-    Ok(HttpResponse::Ok().json(Queues {
+    Ok(Queues {
         transport: if complete { Transport::Ok } else { Transport::Unavailable },
         queues: queues.collect(),
         workers: transported.workers.map(|workers| workers.into_iter().map(Into::into).collect()),
-    }))
+    })
 }
 
 /// What the transport told; `None` where it did not.
 struct Transported {
     /// In the order of [`Operations::queues`].
     depths: Vec<Option<Depth>>,
-    workers: Option<Vec<WorkerInfo>>,
+    /// And whether each is alive.
+    workers: Option<Vec<(WorkerInfo, bool)>>,
 }
 
 async fn transported(operations: &Operations) -> Transported {
     let depths = operations.queues.iter().map(|operated| told("depth", operated.subscriber.depth()));
-    let (depths, workers) = join(join_all(depths), told("workers", operations.registry.list())).await;
+    let (depths, workers) = join(join_all(depths), told("workers", workers(operations))).await;
     Transported { depths, workers }
+}
+
+async fn workers(operations: &Operations) -> cardwire_events::Result<Vec<(WorkerInfo, bool)>> {
+    let registry = &operations.registry;
+    let (alive, all) = try_join(registry.list(), registry.with_silent()).await?;
+    let is_alive = |worker: &WorkerInfo| alive.iter().any(|one| one.id == worker.id);
+    Ok(all.into_iter().map(|worker| (is_alive(&worker), worker)).map(|(alive, worker)| (worker, alive)).collect())
 }
 
 async fn told<T>(what: &'static str, asked: impl Future<Output = cardwire_events::Result<T>>) -> Option<T> {
@@ -157,16 +195,16 @@ async fn told<T>(what: &'static str, asked: impl Future<Output = cardwire_events
 }
 
 fn body(
-    queue: Queue,
-    settings: QueueSettings,
+    operated: &OperatedQueue,
     depth: Option<Depth>,
     backlog: Option<&Backlog>,
+    pause: Option<&Pause>,
     now: Timestamp,
 ) -> QueueBody {
     // The clock here may be behind the log's, so an age may come out negative.
     let age = |oldest: Timestamp| u64::try_from(now.duration_since(oldest).as_secs()).unwrap_or_default();
     QueueBody {
-        queue,
+        queue: operated.queue,
         waiting: depth.map(|depth| depth.waiting),
         in_flight: depth.map(|depth| depth.in_flight),
         suspects: depth.map(|depth| depth.suspects),
@@ -175,6 +213,7 @@ fn body(
         unpublished: backlog.map_or(0, |backlog| backlog.unpublished),
         dead: backlog.map_or(0, |backlog| backlog.dead),
         oldest_age_seconds: backlog.and_then(|backlog| backlog.oldest).map(age),
-        settings: settings.into(),
+        paused: pause.map(Into::into),
+        settings: operated.settings.into(),
     }
 }

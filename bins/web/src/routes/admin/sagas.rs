@@ -3,12 +3,13 @@
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::{CardId, CollectionId, EventId, Page, Position, UserId};
+use cardwire_events::operations::NewEntry;
 use cardwire_saga::{OpenWindow, Place, SagaKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Admin, saga_failed};
+use super::{Admin, bodiless, log_failed, saga_failed};
 use crate::cursor::List;
 use crate::endpoint::Endpoint;
 use crate::idempotency::idempotency;
@@ -121,15 +122,29 @@ pub async fn flush(
     _: NoParams,
     key: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let asked = idempotency(&request, format!("{} {}", request.method(), request.path()))?;
-    let nothing = || Problem::new(&NOT_FOUND, "no window of that key is open");
+    let asked = idempotency(&request, bodiless(&request))?;
     let key: SagaKey = key.parse().map_err(|_| nothing())?;
     let accepted = state.once(admin.id(), asked, async || {
-        if !state.operations.saga.flush_now(&key).await.map_err(saga_failed)? {
-            return Err(nothing());
-        }
-        tracing::info!(by = %admin.id(), %key, "window is to be flushed at once");
+        flush_now(&state, admin.id(), &key).await?;
         Ok(FlushAccepted { key: key.to_string() })
     });
     Ok(HttpResponse::Accepted().json(accepted.await?))
+}
+
+/// Written down before, since the window is not in the store.
+pub(crate) async fn flush_now(state: &AppState, by: &UserId, key: &SagaKey) -> Result<(), Problem> {
+    let operations = &state.operations;
+    let entry = NewEntry::flush_window(key.to_string());
+    let entry = operations.operator.begin(by, &entry).await.map_err(log_failed)?;
+    let open = operations.saga.flush_now(key).await.map_err(saga_failed)?;
+    operations.operator.complete(entry, u64::from(open)).await.map_err(log_failed)?;
+    if !open {
+        return Err(nothing());
+    }
+    tracing::info!(%by, %key, "window is to be flushed at once");
+    Ok(())
+}
+
+pub(crate) fn nothing() -> Problem {
+    Problem::new(&NOT_FOUND, "no window of that key is open")
 }

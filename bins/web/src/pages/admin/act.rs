@@ -1,0 +1,182 @@
+//! The two steps of an action.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use cardwire_domain::UserId;
+use cardwire_domain::store::Idempotency;
+use cardwire_events::{Action, DeadFilter, DeadSelection, Queue};
+use cardwire_saga::SagaKey;
+use sha2::{Digest, Sha256};
+
+use crate::endpoint::Endpoint;
+use crate::pages::{Chrome, Fields, Posted, Section, see_other};
+use crate::problem::Problem;
+use crate::routes::admin::dead_letters::filter_text;
+use crate::routes::admin::{log_failed, queue_named, running, sagas};
+use crate::state::AppState;
+
+pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/admin/confirm").post(confirm).register(config);
+    Endpoint::at("/admin/act").post(act).register(config);
+}
+
+/// Of the fields of a form, those that say what is to be done.
+const FIELDS: [&str; 9] = ["action", "queue", "id", "all", "type", "text", "error", "reason", "key"];
+
+#[derive(Template)]
+#[template(path = "admin_confirm.html")]
+struct ConfirmPage {
+    chrome: Chrome,
+    title: &'static str,
+    /// What will happen.
+    about: String,
+    asks_reason: bool,
+    loses: bool,
+    /// Sent again as they came.
+    fields: Vec<(&'static str, String)>,
+    /// Makes that the form, sent twice, acts once.
+    once: String,
+    back: String,
+}
+
+/// What a form asks for.
+#[derive(Debug)]
+enum Errand {
+    Act(Action),
+    Flush(SagaKey),
+    Rebuild,
+}
+
+impl Errand {
+    fn of(fields: &Fields) -> Result<Self, Problem> {
+        let queue = || queue_named(fields.text("queue"));
+        Ok(match fields.text("action") {
+            "pause" => {
+                let reason = fields.given("reason").map(running::reason).transpose()?;
+                Self::Act(Action::Pause { queue: queue()?, reason })
+            }
+            "resume" => Self::Act(Action::Resume { queue: queue()? }),
+            "redeliver" => Self::Act(Action::Redeliver { queue: queue()? }),
+            "redrive" => Self::Act(Action::Redrive { queue: queue()?, which: selection(fields)? }),
+            "discard" => Self::Act(Action::Discard { queue: queue()?, which: selection(fields)? }),
+            "flush" => Self::Flush(fields.text("key").parse().map_err(|_| sagas::nothing())?),
+            "rebuild" => Self::Rebuild,
+            _ => return Err(Problem::invalid("action", "is none that there is")),
+        })
+    }
+}
+
+/// `all` means all that match the filter; without it, the letters that were ticked.
+fn selection(fields: &Fields) -> Result<DeadSelection, Problem> {
+    if fields.text("all") != "true" {
+        let ids = fields.all("id");
+        return match ids.is_empty() {
+            true => Err(Problem::invalid("id", "tick at least one dead letter first")),
+            false => Ok(DeadSelection::Ids(ids.iter().filter_map(|id| id.parse().ok()).collect())),
+        };
+    }
+    let part = |name: &str| {
+        let text = Some(fields.text(name).to_owned()).filter(|text| !text.is_empty());
+        text.map(filter_text).transpose().map_err(|rule| Problem::invalid(name, rule))
+    };
+    let filter = DeadFilter { kind: part("type")?, text: part("text")?, error: part("error")? };
+    Ok(if filter.is_empty() { DeadSelection::All } else { DeadSelection::Matching(filter) })
+}
+
+async fn confirm(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {
+    posted.visit.admin()?;
+    let errand = Errand::of(&posted.fields)?;
+    let (title, about) = told(&state, &errand).await?;
+    let sent = FIELDS.iter().flat_map(|name| posted.fields.all(name).into_iter().map(|value| (*name, value)));
+    let asks_reason = matches!(errand, Errand::Act(Action::Pause { .. }));
+    let back = match &errand {
+        Errand::Act(Action::Redrive { queue, .. } | Action::Discard { queue, .. }) => {
+            format!("/admin/queues/{queue}/dead")
+        }
+        Errand::Act(_) | Errand::Rebuild => "/admin".to_owned(),
+        Errand::Flush(_) => "/admin/windows".to_owned(),
+    };
+    posted.visit.page(&ConfirmPage {
+        chrome: posted.visit.chrome(Section::Operations),
+        title,
+        about,
+        asks_reason,
+        loses: matches!(errand, Errand::Act(Action::Discard { .. })),
+        fields: sent.filter(|(name, _)| !(asks_reason && *name == "reason")).collect(),
+        once: BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
+        back,
+    })
+}
+
+async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String), Problem> {
+    Ok(match errand {
+        Errand::Act(Action::Pause { queue, .. }) => (
+            "Pause a queue",
+            format!(
+                "Within two seconds no worker claims from {queue}, and nothing is published to it, until somebody resumes it. \
+                 Events go on being accepted and wait."
+            ),
+        ),
+        Errand::Act(Action::Resume { queue }) => {
+            ("Resume a queue", format!("Within two seconds workers go on with {queue}."))
+        }
+        Errand::Act(Action::Redeliver { queue }) => (
+            "Deliver again",
+            format!(
+                "What is owed to {queue} and not dead is published again at once. A copy too many changes nothing."
+            ),
+        ),
+        Errand::Act(Action::Redrive { queue, which }) => {
+            let count = count(state, *queue, which).await?;
+            ("Redrive dead letters", format!("{count} dead letters of {queue} are owed anew, with all their attempts."))
+        }
+        Errand::Act(Action::Discard { queue, which }) => {
+            let count = count(state, *queue, which).await?;
+            ("Discard dead letters", format!("{count} events never take effect in {queue}. This cannot be undone."))
+        }
+        Errand::Flush(key) => {
+            ("Write a window now", format!("A worker writes the window {key} into the feed at once."))
+        }
+        Errand::Rebuild => (
+            "Rebuild the search index",
+            "A search-worker indexes every card anew, while searches and indexing go on.".to_owned(),
+        ),
+    })
+}
+
+async fn count(state: &AppState, queue: Queue, which: &DeadSelection) -> Result<u64, Problem> {
+    let filter = match which {
+        DeadSelection::Ids(ids) => return Ok(ids.len() as u64),
+        DeadSelection::Matching(filter) => filter.clone(),
+        DeadSelection::All | DeadSelection::NotUnderstood(_) => DeadFilter::default(),
+    };
+    state.operations.operator.count_matching(queue, &filter).await.map_err(log_failed)
+}
+
+async fn act(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {
+    let caller = posted.visit.admin()?;
+    let errand = Errand::of(&posted.fields)?;
+    // Of one length, whatever was sent.
+    let digest = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(text));
+    let once =
+        posted.fields.given("once").ok_or_else(|| Problem::invalid("once", "is missing: confirm the action first"))?;
+    let idempotency =
+        Idempotency { key: format!("page {}", digest(once)), fingerprint: digest(&format!("{errand:?}")) };
+    state.once(caller.id(), Some(idempotency), async || carry_out(&state, caller.id(), &errand).await).await?;
+    Ok(see_other("/admin/actions"))
+}
+
+/// How much it changed.
+async fn carry_out(state: &AppState, by: &UserId, errand: &Errand) -> Result<u64, Problem> {
+    match errand {
+        Errand::Act(action) => running::act(state, by, action).await,
+        Errand::Flush(key) => sagas::flush_now(state, by, key).await.map(|()| 1),
+        Errand::Rebuild => {
+            let (_, new) = state.operations.rebuilds.request(by).await.map_err(log_failed)?;
+            Ok(u64::from(new))
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What administrators did, newest first.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+use cardwire_domain::{Page, Position};
+use cardwire_events::{AuditEntry, AuditId};
+
+use crate::cursor::List;
+use crate::endpoint::Endpoint;
+use crate::pages::shown::{When, next, part};
+use crate::pages::{Chrome, Section, Visit};
+use crate::problem::Problem;
+use crate::query::Params;
+use crate::routes::admin::log_failed;
+use crate::state::AppState;
+
+pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/admin/actions").get(actions).register(config);
+}
+
+#[derive(Template)]
+#[template(path = "admin_actions.html")]
+struct ActionsPage {
+    chrome: Chrome,
+    entries: Vec<EntryShown>,
+    older: Option<String>,
+}
+
+struct EntryShown {
+    when: When,
+    by: String,
+    action: String,
+    upon: String,
+    parameters: String,
+    affected: u64,
+    completed: bool,
+}
+
+async fn actions(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
+    visit.admin()?;
+    let list = List::by_rank(&["actions page"]);
+    let request = part(&mut params, &list)?;
+    let before = request.after.as_ref().map(|position| AuditId(position.key));
+    let entries = state.operations.operator.audit(before, request.limit.get() + 1).await.map_err(log_failed)?;
+    let page = Page::cut(entries, request.limit, |entry| Position { key: entry.id.0, id: String::new() });
+    let older = next(&page, &list, "/admin/actions");
+    let now = state.operations.clock.now();
+    let shown = |entry: AuditEntry| EntryShown {
+        when: When::of(entry.at, now),
+        by: entry.by.to_string(),
+        upon: entry.queue.map(|queue| queue.name().to_owned()).or(entry.target).unwrap_or_default(),
+        action: entry.action,
+        parameters: match entry.parameters.as_object() {
+            Some(none) if none.is_empty() => String::new(),
+            _ => entry.parameters.to_string(),
+        },
+        affected: entry.affected,
+        completed: entry.completed_at.is_some(),
+    };
+    let entries = page.items.into_iter().map(shown).collect();
+    visit.page(&ActionsPage { chrome: visit.chrome(Section::Operations), entries, older })
+}

@@ -1,0 +1,51 @@
+//! What administrators see and do. Every action has two steps: a form leads to a page that says what will happen, and only that page's
+//! form does it. What came of it shows in the list of actions.
+
+mod act;
+mod dead;
+mod done;
+mod overview;
+mod queue;
+mod windows;
+
+use actix_web::web::ServiceConfig;
+
+pub fn configure(config: &mut ServiceConfig) {
+    overview::configure(config);
+    queue::configure(config);
+    dead::configure(config);
+    windows::configure(config);
+    done::configure(config);
+    act::configure(config);
+}
+
+/// A figure that may not be known.
+fn known<T: ToString>(figure: Option<T>) -> String {
+    figure.map_or_else(|| "not known".to_owned(), |figure| figure.to_string())
+}
+
+/// As people tell it.
+fn lasting(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_as_people_tell_them() {
+        let check = |seconds, told: &str| assert_eq!(lasting(seconds), told);
+        check(59, "59 s");
+        check(60, "1 min");
+        check(3_599, "59 min");
+        check(7_260, "2 h 1 min");
+        check(90_000 * 2, "2 days");
+        assert_eq!((known(Some(3)), known::<u8>(None)), ("3".into(), "not known".into()));
+    }
+}

@@ -1,0 +1,134 @@
+use std::fmt;
+use std::str::FromStr;
+
+use cardwire_domain::UserId;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::log::DeadSelection;
+use crate::queue::Queue;
+
+/// What must be true of a dead letter; what is `None` matters not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadFilter {
+    /// Its type, whole: `CardAddedToLibrary.v1`.
+    pub kind: Option<String>,
+    /// Occurs in a text value of the event, whatever the case: an id, a person, a type.
+    pub text: Option<String>,
+    /// Occurs in what it died of, whatever the case.
+    pub error: Option<String>,
+}
+
+impl DeadFilter {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// An action upon what the store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Owes dead letters anew, with all their attempts.
+    Redrive {
+        queue: Queue,
+        which: DeadSelection,
+    },
+    /// Gives dead letters up for good.
+    Discard {
+        queue: Queue,
+        which: DeadSelection,
+    },
+    /// Nobody claims from the queue or publishes to it until it is resumed. A queue that is paused stays as it is.
+    Pause {
+        queue: Queue,
+        reason: Option<String>,
+    },
+    Resume {
+        queue: Queue,
+    },
+    /// Makes what is owed and not dead unpublished and due, so that a relay publishes it again at once.
+    Redeliver {
+        queue: Queue,
+    },
+}
+
+impl Action {
+    pub fn entry(&self) -> NewEntry {
+        let entry =
+            |action, queue: &Queue, parameters| NewEntry { action, queue: Some(*queue), target: None, parameters };
+        match self {
+            Self::Redrive { queue, which } => entry("dead-letters.redrive", queue, told(which)),
+            Self::Discard { queue, which } => entry("dead-letters.discard", queue, told(which)),
+            Self::Pause { queue, reason } => entry("queue.pause", queue, json!({ "reason": reason })),
+            Self::Resume { queue } => entry("queue.resume", queue, json!({})),
+            Self::Redeliver { queue } => entry("queue.redeliver", queue, json!({})),
+        }
+    }
+}
+
+fn told(which: &DeadSelection) -> Value {
+    match which {
+        DeadSelection::All => json!({ "all": true }),
+        DeadSelection::Ids(ids) => json!({ "ids": ids }),
+        DeadSelection::NotUnderstood(kinds) => json!({ "notUnderstood": kinds }),
+        DeadSelection::Matching(DeadFilter { kind, text, error }) => {
+            let parts = [("type", kind), ("text", text), ("error", error)];
+            let given = parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), json!(part.as_ref()?))));
+            json!({ "matching": Value::Object(given.collect()) })
+        }
+    }
+}
+
+/// What is to be written down about an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEntry {
+    pub action: &'static str,
+    pub queue: Option<Queue>,
+    /// What was acted upon, if it is no queue.
+    pub target: Option<String>,
+    pub parameters: Value,
+}
+
+impl NewEntry {
+    pub fn flush_window(key: String) -> Self {
+        Self { action: "saga.flush", queue: None, target: Some(key), parameters: json!({}) }
+    }
+
+    pub fn rebuild_search() -> Self {
+        Self { action: "search.rebuild", queue: None, target: None, parameters: json!({}) }
+    }
+}
+
+/// Rises from entry to entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AuditId(pub i64);
+
+impl fmt::Display for AuditId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for AuditId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// An action that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditEntry {
+    pub id: AuditId,
+    pub at: Timestamp,
+    pub by: UserId,
+    pub action: String,
+    pub queue: Option<Queue>,
+    pub target: Option<String>,
+    pub parameters: Value,
+    /// How many events, windows or queues it changed so far.
+    pub affected: u64,
+    /// `None`: it goes on, or whoever carried it out was lost.
+    pub completed_at: Option<Timestamp>,
+}

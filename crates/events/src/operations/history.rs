@@ -1,0 +1,65 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::error::Result;
+use crate::queue::Queue;
+
+/// How often the figures of all queues are kept.
+pub const SAMPLE_EVERY: Duration = Duration::from_secs(15);
+/// How long they are kept.
+pub const KEEP_SAMPLES: Duration = Duration::from_secs(24 * 3_600);
+
+/// What was measured of one queue at one moment. `None`: the transport, which knows it, did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gauges {
+    pub queue: Queue,
+    /// Entries to be claimed.
+    pub waiting: Option<u64>,
+    /// Entries in the hands of workers.
+    pub in_flight: Option<u64>,
+    pub suspects: Option<u64>,
+    pub owed: u64,
+    pub unpublished: u64,
+    pub dead: u64,
+    /// Of the oldest owed event; 0 when none is owed.
+    pub oldest_age_s: u64,
+    /// Workers that are alive.
+    pub workers: Option<u64>,
+}
+
+/// Of several measurements in one stretch of time: the highest of each figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    pub at: Timestamp,
+    pub gauges: Gauges,
+    /// Events that workers were done with, since counting began.
+    pub processed: u64,
+    /// Attempts that failed, since counting began.
+    pub failed: u64,
+}
+
+/// Figures over time, for people to look at. Nothing depends on them.
+#[async_trait]
+pub trait WorkHistory: Send + Sync {
+    /// Adds to what was ever processed and to what ever failed in a queue.
+    async fn add_work(&self, queue: Queue, processed: u64, failed: u64) -> Result<()>;
+
+    /// For one caller in each stretch of [`SAMPLE_EVERY`], of all processes: when it began, by the store's clock.
+    async fn take_turn(&self) -> Result<Option<Timestamp>>;
+
+    /// Keeps what was measured, along with what was processed and failed until now, and drops what is older than [`KEEP_SAMPLES`].
+    async fn keep(&self, at: Timestamp, measured: &[Gauges]) -> Result<()>;
+
+    /// The last `period` in about `points` stretches of one length, oldest first; those without a sample are left out.
+    async fn history(&self, queue: Queue, period: Duration, points: u32) -> Result<Vec<Sample>>;
+}
+
+impl Sample {
+    /// How long each of `points` stretches of the `period` is: at least one sample long, in whole seconds.
+    pub fn stretch(period: Duration, points: u32) -> Duration {
+        let even = period.as_secs().div_ceil(u64::from(points.max(1)));
+        Duration::from_secs(even.max(SAMPLE_EVERY.as_secs()))
+    }
+}

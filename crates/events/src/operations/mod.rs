@@ -1,0 +1,106 @@
+//! What operators see and do. Every action is written down with who did it, in the transaction of what it changes where that
+//! is in the store.
+
+mod action;
+mod history;
+mod pauses;
+mod rebuild;
+
+use async_trait::async_trait;
+use cardwire_domain::{EventId, UserId};
+
+pub use action::{Action, AuditEntry, AuditId, DeadFilter, NewEntry};
+pub use history::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, WorkHistory};
+use jiff::Timestamp;
+pub use pauses::{Pause, Pauses};
+pub use rebuild::{REBUILD_LEASE, Rebuild, RebuildId, RebuildLease, Rebuilds};
+
+use crate::error::Result;
+use crate::log::DeadLetter;
+use crate::queue::Queue;
+
+/// A dead letter and the way it took.
+#[derive(Clone, Debug)]
+pub struct DeadLetterWay {
+    pub letter: DeadLetter,
+    pub accepted_at: Timestamp,
+    /// When it was last put into the queue. `None`: it died before, or the relay did not come to book it.
+    pub published_at: Option<Timestamp>,
+    /// How often it was published again because it had no effect in time, since it was last owed anew.
+    pub sweeps: u32,
+    /// What went otherwise than planned, oldest first: the last [`MAX_STEPS`].
+    pub steps: Vec<Step>,
+}
+
+/// Of one event in one queue, this many steps are shown.
+pub const MAX_STEPS: usize = 100;
+
+/// Something on an event's way that does not happen to healthy events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub at: Timestamp,
+    pub kind: StepKind,
+    /// An error, or empty.
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    /// It failed, alone; `detail` says of what.
+    Failed,
+    /// Its worker was lost, so an attempt was counted before it was made.
+    RunAfterLoss,
+    /// It is a dead letter from now on.
+    Died,
+    /// Somebody owed it anew.
+    Redriven,
+}
+
+impl StepKind {
+    pub const ALL: [Self; 4] = [Self::Failed, Self::RunAfterLoss, Self::Died, Self::Redriven];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::RunAfterLoss => "run-after-loss",
+            Self::Died => "died",
+            Self::Redriven => "redriven",
+        }
+    }
+}
+
+/// The store, as operators use it.
+#[async_trait]
+pub trait Operator: Send + Sync {
+    /// Carries an action out and writes it down. Returns how many events or queues it changed.
+    ///
+    /// What concerns very many events is done in portions, each a transaction that counts what it changed: if the process dies in
+    /// between, the entry tells how many were changed, and that it did not come to its end. Running it again finishes it.
+    async fn act(&self, by: &UserId, action: &Action) -> Result<u64>;
+
+    /// Writes an action down that is carried out elsewhere, before it is.
+    async fn begin(&self, by: &UserId, entry: &NewEntry) -> Result<AuditId>;
+
+    /// An action that was begun came to its end.
+    async fn complete(&self, id: AuditId, affected: u64) -> Result<()>;
+
+    /// What was done, newest first, from before `before` on.
+    async fn audit(&self, before: Option<AuditId>, limit: usize) -> Result<Vec<AuditEntry>>;
+
+    /// Dead letters that match, in the order of their ids, behind `after`.
+    async fn matching(
+        &self,
+        queue: Queue,
+        filter: &DeadFilter,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>>;
+
+    async fn count_matching(&self, queue: Queue, filter: &DeadFilter) -> Result<u64>;
+
+    /// `None`: it is no dead letter of the queue.
+    async fn way(&self, queue: Queue, id: EventId) -> Result<Option<DeadLetterWay>>;
+
+    /// The queues that are paused, in the order of their names.
+    async fn pauses(&self) -> Result<Vec<Pause>>;
+}

@@ -1,0 +1,126 @@
+//! Rebuilds of the search index that administrators asked for: any search-worker runs them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cardwire_domain::Error;
+use cardwire_domain::search::SearchIndex;
+use cardwire_events::operations::{Rebuild, RebuildLease, Rebuilds};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::maintenance::PORTION;
+
+/// How often to look for one.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Runs what is asked for until `stop`; what is not finished then goes on in another worker, or here after the next start.
+pub async fn run(rebuilds: Arc<dyn Rebuilds>, search: Arc<dyn SearchIndex>, stop: CancellationToken) {
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = look.tick() => {}
+        }
+        let lease = RebuildLease::generate();
+        match rebuilds.claim(lease).await {
+            Ok(None) => {}
+            Ok(Some(rebuild)) => {
+                if let Err(error) = carry_on(&*rebuilds, &*search, lease, rebuild, &stop).await {
+                    tracing::warn!(%error, "a rebuild of the search index cannot go on now; it will");
+                }
+            }
+            Err(error) => tracing::debug!(%error, "could not look for a rebuild"),
+        }
+    }
+}
+
+/// An error passes: the lease runs out, and the rebuild goes on where it was.
+async fn carry_on(
+    rebuilds: &dyn Rebuilds,
+    search: &dyn SearchIndex,
+    lease: RebuildLease,
+    mut rebuild: Rebuild,
+    stop: &CancellationToken,
+) -> cardwire_events::Result<()> {
+    let id = rebuild.id;
+    while !stop.is_cancelled() {
+        match portion(search, &mut rebuild).await {
+            Ok(true) => {
+                if !rebuilds.advance(lease, &rebuild).await? {
+                    tracing::info!(rebuild = %id, "another worker goes on with the rebuild");
+                    return Ok(());
+                }
+            }
+            Ok(false) => {
+                if rebuilds.finish(lease, id, None).await? {
+                    tracing::info!(rebuild = %id, cards = rebuild.done, "every card is indexed");
+                }
+                return Ok(());
+            }
+            Err(error @ (Error::Unavailable(_) | Error::Stale)) => {
+                return Err(cardwire_events::Error::Unavailable("the search index", error.to_string()));
+            }
+            Err(error) => {
+                tracing::error!(rebuild = %id, %error, "the rebuild is given up");
+                rebuilds.finish(lease, id, Some(&error.to_string())).await?;
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Indexes the next cards; false: there are none.
+async fn portion(search: &dyn SearchIndex, rebuild: &mut Rebuild) -> cardwire_domain::Result<bool> {
+    let total = match rebuild.total {
+        Some(total) => total,
+        None => *rebuild.total.insert(search.card_count().await?),
+    };
+    let Some(last) = search.reindex(rebuild.after, PORTION).await? else { return Ok(false) };
+    rebuild.after = Some(last);
+    // The last portion is rarely a whole one.
+    rebuild.done = (rebuild.done + PORTION as u64).min(total);
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use cardwire_domain::search::SearchRequest;
+    use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
+    use cardwire_domain::{PageRequest, SystemClock, UserId};
+    use cardwire_events::Wake;
+    use cardwire_storage::memory::InMemoryStore;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_for_is_done() {
+        let store = Arc::new(InMemoryStore::new(Arc::new(SystemClock), Wake::default()));
+        let alice = UserId::parse("did:plc:alice").unwrap();
+        let command = AddUrlToLibrary { url: "https://example.com/bread".into(), ..AddUrlToLibrary::default() };
+        execute(&*store, &Request::by(alice.clone()), &command).await.unwrap();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run(store.clone(), store.clone(), stop.clone()));
+        let (asked, new) = store.request(&alice).await.unwrap();
+        assert!(new);
+        let done = async {
+            loop {
+                let latest = store.latest().await.unwrap().unwrap();
+                if latest.finished_at.is_some() {
+                    return latest;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let done = timeout(Duration::from_secs(30), done).await.unwrap();
+        assert_eq!((done.id, done.error, done.done, done.total), (asked.id, None, 1, Some(1)));
+        let request = SearchRequest { text: "bread".into(), ..SearchRequest::default() };
+        let found = store.search(&request, &PageRequest::default()).await.unwrap();
+        assert_eq!(found.items.len(), 1, "although no event was worked off");
+        stop.cancel();
+        timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
+    }
+}

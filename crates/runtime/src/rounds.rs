@@ -1,0 +1,280 @@
+//! What every process does beside its work: learns which queues are paused, says how its workers do, and takes its turn at measuring.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cardwire_domain::{Clock as _, SystemClock};
+use cardwire_events::operations::{Gauges, Pauses, SAMPLE_EVERY};
+use cardwire_events::registry::{WorkerId, WorkerInfo};
+use cardwire_events::worker::Progress;
+use cardwire_events::{EventSubscriber, Queue};
+use futures_util::future::{join_all, join3};
+use parking_lot::Mutex;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::VERSION;
+use crate::adapters::Adapters;
+
+/// How often to ask which queues are paused; so a pause is honoured within this and the length of a claim.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How often a worker says that it is alive.
+const BEAT_EVERY: Duration = Duration::from_secs(5);
+/// How long one part of the transport may take to be measured; the sample does without it then.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The rounds of one process.
+pub struct Rounds {
+    adapters: Adapters,
+    /// Every queue once, to be asked for its depth.
+    queues: Vec<(Queue, Arc<dyn EventSubscriber>)>,
+    hands: Vec<Hand>,
+}
+
+/// A worker of this process.
+struct Hand {
+    info: WorkerInfo,
+    progress: Arc<Progress>,
+    /// What has been added to the totals: processed, failed.
+    added: Mutex<(u64, u64)>,
+}
+
+impl Rounds {
+    /// Of a process without workers.
+    pub fn new(adapters: &Adapters) -> anyhow::Result<Self> {
+        let mut queues = Vec::new();
+        for queue in Queue::ALL {
+            queues.push((queue, adapters.subscriber(queue)?));
+        }
+        Ok(Self { adapters: adapters.clone(), queues, hands: Vec::new() })
+    }
+
+    /// Speaks for a worker, too.
+    pub fn with_worker(mut self, queue: Queue, progress: Arc<Progress>) -> Self {
+        let now = SystemClock.now();
+        let info = WorkerInfo {
+            id: WorkerId::generate(),
+            queue,
+            host: host_name(),
+            pid: std::process::id(),
+            version: VERSION.to_owned(),
+            started_at: now,
+            last_seen: now,
+            processed: 0,
+            in_flight: 0,
+        };
+        self.hands.push(Hand { info, progress, added: Mutex::default() });
+        self
+    }
+
+    /// Goes on until dropped, which it may be at any time.
+    pub async fn run(&self) {
+        tokio::join!(
+            every(ASK_EVERY, || self.learn_pauses()),
+            every(BEAT_EVERY, || self.beat()),
+            every(SAMPLE_EVERY, || self.measure()),
+        );
+    }
+
+    /// The workers end: their last figures are added, and they are listed no more.
+    pub async fn leave(&self) {
+        for hand in &self.hands {
+            self.add_work(hand).await;
+            if let Err(error) = self.adapters.registry.leave(hand.info.queue, hand.info.id).await {
+                tracing::debug!(%error, "could not say that this worker ends");
+            }
+        }
+    }
+
+    async fn learn_pauses(&self) {
+        let pauses: &Pauses = &self.adapters.pauses;
+        match self.adapters.operator.pauses().await {
+            Ok(found) => {
+                let paused: BTreeSet<Queue> = found.iter().map(|pause| pause.queue).collect();
+                for queue in pauses.learn(paused.clone()) {
+                    let state = if paused.contains(&queue) { "paused" } else { "resumed" };
+                    tracing::info!(%queue, "the queue is {state}");
+                }
+                for queue in Queue::ALL {
+                    metrics::gauge!("cardwire_queue_paused", "queue" => queue.name())
+                        .set(f64::from(u8::from(paused.contains(&queue))));
+                }
+            }
+            // What was known holds on; without the store nothing takes effect anyway.
+            Err(error) => tracing::debug!(%error, "could not ask which queues are paused"),
+        }
+    }
+
+    async fn beat(&self) {
+        join_all(self.hands.iter().map(|hand| async move {
+            let info = WorkerInfo {
+                processed: hand.progress.processed.load(Ordering::Relaxed),
+                in_flight: hand.progress.in_flight.load(Ordering::Relaxed),
+                ..hand.info.clone()
+            };
+            // Each of its own: one server may be away.
+            let (beaten, ()) = tokio::join!(self.adapters.registry.beat(&info), self.add_work(hand));
+            if let Err(error) = beaten {
+                tracing::debug!(%error, "could not say that this worker is alive");
+            }
+        }))
+        .await;
+    }
+
+    /// What cannot be added now is added the next time. An answer that is lost may count it twice: people look at it, nothing more.
+    async fn add_work(&self, hand: &Hand) {
+        let Progress { processed, failed, .. } = &*hand.progress;
+        let now = (processed.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
+        let before = *hand.added.lock();
+        if now == before {
+            return;
+        }
+        match self.adapters.history.add_work(hand.info.queue, now.0 - before.0, now.1 - before.1).await {
+            Ok(()) => *hand.added.lock() = now,
+            Err(error) => tracing::debug!(%error, "could not add what was processed"),
+        }
+    }
+
+    async fn measure(&self) {
+        if let Err(error) = self.take_sample().await {
+            tracing::debug!(%error, "no sample was taken");
+        }
+    }
+
+    async fn take_sample(&self) -> cardwire_events::Result<()> {
+        let Adapters { history, log, registry, .. } = &self.adapters;
+        let Some(at) = history.take_turn().await? else { return Ok(()) };
+        let depths = join_all(self.queues.iter().map(|(_, subscriber)| timeout(PATIENCE, subscriber.depth())));
+        let (backlog, depths, workers) = join3(log.backlog(), depths, timeout(PATIENCE, registry.list())).await;
+        let backlog = backlog?;
+        let workers = workers.ok().and_then(Result::ok);
+        let measured = self.queues.iter().zip(depths).map(|((queue, _), depth)| {
+            let depth = depth.ok().and_then(Result::ok);
+            let owed = backlog.iter().find(|backlog| backlog.queue == *queue);
+            let oldest = owed.and_then(|backlog| backlog.oldest);
+            let alive = |workers: &Vec<WorkerInfo>| workers.iter().filter(|worker| worker.queue == *queue).count();
+            Gauges {
+                queue: *queue,
+                waiting: depth.map(|depth| depth.waiting as u64),
+                in_flight: depth.map(|depth| depth.in_flight as u64),
+                suspects: depth.map(|depth| depth.suspects as u64),
+                owed: owed.map_or(0, |backlog| backlog.owed),
+                unpublished: owed.map_or(0, |backlog| backlog.unpublished),
+                dead: owed.map_or(0, |backlog| backlog.dead),
+                oldest_age_s: oldest
+                    .map_or(0, |oldest| u64::try_from(at.duration_since(oldest).as_secs()).unwrap_or(0)),
+                workers: workers.as_ref().map(|workers| alive(workers) as u64),
+            }
+        });
+        history.keep(at, &measured.collect::<Vec<_>>()).await
+    }
+}
+
+/// At once, then again and again.
+async fn every<F: Future<Output = ()>>(period: Duration, mut act: impl FnMut() -> F) {
+    let mut tick = interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        act().await;
+    }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use cardwire_domain::UserId;
+    use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
+    use cardwire_events::operations::Action;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::{CliSettings, Environment, InMemoryEventWorkerProcess, Role, Settings};
+
+    fn settings() -> Settings {
+        let given = [("APP_ENV", "development"), ("USE_MOCK_REPOS", "true"), ("USE_IN_MEMORY_EVENTS", "true")];
+        let variables: BTreeMap<_, _> = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let environment = Environment { variables, dotenv: None, terminal: false };
+        Settings::load(Role::Web, &CliSettings::default(), &environment).unwrap()
+    }
+
+    /// What is to become true within half a minute; the clock is tokio's.
+    async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !holds().await {
+            assert!(Instant::now() < deadline, "{what}");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn save(adapters: &Adapters, url: &str) {
+        let alice = Request::by(UserId::parse("did:plc:alice").unwrap());
+        let command = AddUrlToLibrary { url: url.into(), ..AddUrlToLibrary::default() };
+        execute(&*adapters.store, &alice, &command).await.unwrap();
+    }
+
+    async fn owed(adapters: &Adapters, queue: Queue) -> (u64, u64) {
+        let backlog = adapters.log.backlog().await.unwrap();
+        let backlog = backlog.iter().find(|backlog| backlog.queue == queue).unwrap();
+        (backlog.owed, backlog.unpublished)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_queue_rests_until_it_is_resumed_and_the_others_go_on() {
+        let settings = settings();
+        let adapters = Adapters::plug(&settings).unwrap();
+        let by = UserId::parse("did:plc:operator").unwrap();
+        let (queue, reason) = (Queue::Search, None);
+        // Before the start: the first look at the store must come before the first claim.
+        adapters.operator.act(&by, &Action::Pause { queue, reason }).await.unwrap();
+        let workers = InMemoryEventWorkerProcess::start(&adapters, &settings).unwrap();
+        save(&adapters, "https://example.com/1").await;
+        eventually("analytics goes on", async || owed(&adapters, Queue::Analytics).await.0 == 0).await;
+        eventually("it is known", async || adapters.pauses.paused() == [Queue::Search]).await;
+        // Ten minutes of relaying and sweeping.
+        sleep(Duration::from_secs(600)).await;
+        assert_eq!(owed(&adapters, Queue::Search).await, (1, 1), "neither published nor worked off");
+        let depth = adapters.subscriber(Queue::Search).unwrap().depth().await.unwrap();
+        assert_eq!(depth.waiting + depth.in_flight, 0, "no copies pile up");
+
+        adapters.operator.act(&by, &Action::Resume { queue }).await.unwrap();
+        eventually("it goes on", async || owed(&adapters, Queue::Search).await.0 == 0).await;
+
+        // While it runs: what is published waits in the queue, and no copies are added.
+        let reason = Some("a bad build".to_owned());
+        adapters.operator.act(&by, &Action::Pause { queue, reason }).await.unwrap();
+        eventually("it is known again", async || adapters.pauses.holds(Queue::Search)).await;
+        save(&adapters, "https://example.com/2").await;
+        sleep(Duration::from_secs(60)).await;
+        let drained = workers.drain(Duration::from_secs(20)).await.unwrap();
+        assert_eq!(drained.owed, 0, "a drain does not wait for what is paused");
+        assert_eq!(owed(&adapters, Queue::Search).await, (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn workers_are_listed_and_figures_kept() {
+        let settings = settings();
+        let adapters = Adapters::plug(&settings).unwrap();
+        let workers = InMemoryEventWorkerProcess::start(&adapters, &settings).unwrap();
+        save(&adapters, "https://example.com/1").await;
+        eventually("all workers are listed", async || adapters.registry.list().await.unwrap().len() == 3).await;
+        let samples = async || adapters.history.history(Queue::Search, Duration::from_secs(3_600), 240).await.unwrap();
+        eventually("a sample is taken", async || !samples().await.is_empty()).await;
+        assert_eq!(samples().await[0].gauges.queue, Queue::Search);
+        eventually("it is worked off", async || owed(&adapters, Queue::Search).await.0 == 0).await;
+        workers.drain(Duration::from_secs(20)).await.unwrap();
+        assert!(adapters.registry.with_silent().await.unwrap().is_empty(), "they said that they end");
+        // The store's clock stands almost still here, so the next turn is far: what was added shows in a sample of our own.
+        let gauges = samples().await[0].gauges;
+        adapters.history.keep(SystemClock.now(), &[gauges]).await.unwrap();
+        let last = *samples().await.last().unwrap();
+        assert_eq!((last.processed, last.failed), (1, 0), "what was processed is added, at the latest at the end");
+    }
+}

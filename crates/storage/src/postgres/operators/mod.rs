@@ -1,0 +1,117 @@
+//! What operators see and do.
+
+mod audit;
+mod history;
+mod rebuild;
+mod way;
+
+use async_trait::async_trait;
+use cardwire_domain::{EventId, UserId};
+use cardwire_events::operations::{Action, AuditEntry, AuditId, DeadFilter, DeadLetterWay, NewEntry, Operator, Pause};
+use cardwire_events::{DeadLetter, Queue, Result};
+use sqlx::postgres::PgRow;
+
+use super::PostgresStore;
+use super::dead_letters::{DISCARD, REDRIVE, Selected};
+use super::error::Failure;
+use super::log::{PORTION, get_queue};
+use super::values::{get, get_time, user_id};
+
+const PAUSE: &str = "\
+INSERT INTO queue_pauses (queue, paused_at, person, reason) VALUES ($1, now(), $2, $3)
+ON CONFLICT (queue) DO UPDATE SET paused_at = now(), person = excluded.person, reason = excluded.reason, resumed_at = NULL
+WHERE queue_pauses.paused_at IS NULL";
+
+const RESUME: &str = "\
+UPDATE queue_pauses SET paused_at = NULL, person = NULL, reason = NULL, resumed_at = now()
+WHERE queue = $1 AND paused_at IS NOT NULL";
+
+/// What was published after `$2` was published again already. What is locked is being worked off.
+const REDELIVER: &str = "\
+WITH owed AS (
+    SELECT event_id FROM deliveries
+    WHERE queue = $1 AND dead_at IS NULL AND (published_at <= $2 OR (published_at IS NULL AND not_before > now()))
+    ORDER BY event_id LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+UPDATE deliveries d SET published_at = NULL, claimed_until = NULL, not_before = NULL
+FROM owed WHERE d.queue = $1 AND d.event_id = owed.event_id";
+
+#[async_trait]
+impl Operator for PostgresStore {
+    async fn act(&self, by: &UserId, action: &Action) -> Result<u64> {
+        let entry = action.entry();
+        let affected = match action {
+            Action::Redrive { queue, which } => {
+                let selected = Selected::of(*queue, which);
+                self.audited(by, &entry, || selected.query(REDRIVE)).await?
+            }
+            Action::Discard { queue, which } => {
+                let selected = Selected::of(*queue, which);
+                self.audited(by, &entry, || selected.query(DISCARD)).await?
+            }
+            Action::Pause { queue, reason } => {
+                let pause = || sqlx::query(PAUSE).bind(queue.name()).bind(by.as_str()).bind(reason);
+                self.audited(by, &entry, pause).await?
+            }
+            Action::Resume { queue } => self.audited(by, &entry, || sqlx::query(RESUME).bind(queue.name())).await?,
+            Action::Redeliver { queue } => {
+                let now = self.server_time().await?;
+                let again = || sqlx::query(REDELIVER).bind(queue.name()).bind(now).bind(PORTION);
+                self.audited(by, &entry, again).await?
+            }
+        };
+        if affected > 0 {
+            self.wake.ring();
+        }
+        Ok(affected)
+    }
+
+    async fn begin(&self, by: &UserId, entry: &NewEntry) -> Result<AuditId> {
+        Ok(audit::insert(&mut self.session().await?, by, entry, 0, false).await?)
+    }
+
+    async fn complete(&self, id: AuditId, affected: u64) -> Result<()> {
+        Ok(audit::add(&mut self.session().await?, id, affected, true).await?)
+    }
+
+    async fn audit(&self, before: Option<AuditId>, limit: usize) -> Result<Vec<AuditEntry>> {
+        Ok(audit::list(&mut self.session().await?, before, limit).await?)
+    }
+
+    async fn matching(
+        &self,
+        queue: Queue,
+        filter: &DeadFilter,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        Ok(self.list_dead(queue, filter, after, limit).await?)
+    }
+
+    async fn count_matching(&self, queue: Queue, filter: &DeadFilter) -> Result<u64> {
+        Ok(self.count_dead(queue, filter).await?)
+    }
+
+    async fn way(&self, queue: Queue, id: EventId) -> Result<Option<DeadLetterWay>> {
+        Ok(way::of(&mut self.session().await?, queue, id).await?)
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>> {
+        let sql =
+            "SELECT queue, paused_at, person, reason FROM queue_pauses WHERE paused_at IS NOT NULL ORDER BY queue";
+        let rows = self.session().await?.fetch_all(sqlx::query(sql)).await?;
+        // A queue of a newer build is none of ours.
+        let known = rows.iter().filter(|row| get_queue(row).is_ok());
+        Ok(known.map(read_pause).collect::<Result<_, Failure>>()?)
+    }
+}
+
+fn read_pause(row: &PgRow) -> Result<Pause, Failure> {
+    let person: Option<&str> = get(row, "person")?;
+    Ok(Pause {
+        queue: get_queue(row)?,
+        since: get_time(row, "paused_at")?,
+        by: user_id(person.unwrap_or_default())?,
+        reason: get(row, "reason")?,
+    })
+}
