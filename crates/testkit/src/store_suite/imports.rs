@@ -95,6 +95,8 @@ pub async fn imports_take_turns_and_a_person_has_one_at_a_time(stores: Stores) -
     let (alice, bob) = (person("alice"), person("bob"));
     let (long, short) = (new(&alice, 6), new(&bob, 2));
     stores.imports.begin_import(&long).await?;
+    // Else chance would say who is first.
+    stores.time.advance(Duration::from_millis(10)).await;
     stores.imports.begin_import(&short).await?;
     let again = stores.imports.begin_import(&new(&alice, 1)).await;
     assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
