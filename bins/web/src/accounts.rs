@@ -26,6 +26,8 @@ use sha2::{Digest, Sha256};
 
 pub use self::passwords::{Argon2id, PasswordScheme, SchemeError};
 
+pub(crate) use self::attempts::network;
+
 use self::attempts::Attempts;
 use self::passwords::Passwords;
 use crate::auth::{self, Authenticator, Credential, Identity};
@@ -143,15 +145,32 @@ impl Accounts {
         password: SecretString,
         address: Option<IpAddr>,
     ) -> Result<UserId, Error> {
+        Ok(self.create(handle, password, address).await?.id)
+    }
+
+    /// Makes an account and opens the session of its owner's browser, as [`Accounts::log_in_browser`] does. It is no sign-in: whoever just chose
+    /// a password need not show it, and nobody else's wrong tries keep them out.
+    ///
+    /// Dropped, the account is there or not, and perhaps a session that nobody has the token of.
+    pub async fn sign_up_browser(
+        &self,
+        handle: &str,
+        password: SecretString,
+        address: Option<IpAddr>,
+    ) -> Result<SecretString, Error> {
+        let user = self.create(handle, password, address).await?;
+        self.open_in_browser(&user.id).await
+    }
+
+    async fn create(&self, handle: &str, password: SecretString, address: Option<IpAddr>) -> Result<User, Error> {
         let handle = Handle::parse(handle)?;
         check_password(password.expose_secret())?;
         // Hashing is dear: nobody gets to keep the others from signing in.
         self.sign_ups.admit(address, None).map_err(|retry_after| Error::TooMany { retry_after })?;
         let password_hash = self.passwords.hash(password).await?;
         let user = User { id: UserId::generate(), handle: handle.as_str().to_owned() };
-        let id = user.id.clone();
-        self.repository.create_account(&Account { user, password_hash }).await?;
-        Ok(id)
+        self.repository.create_account(&Account { user: user.clone(), password_hash }).await?;
+        Ok(user)
     }
 
     /// Dropped, there may be a session that nobody has the tokens of.
@@ -173,11 +192,13 @@ impl Accounts {
         address: Option<IpAddr>,
     ) -> Result<SecretString, Error> {
         let user = self.recognise(handle, password, address).await?;
+        self.open_in_browser(&user.id).await
+    }
+
+    async fn open_in_browser(&self, id: &UserId) -> Result<SecretString, Error> {
         let (tokens, hashes) = self.new_tokens();
         let kept = Duration::from_secs(u64::from(KEPT_DAYS) * 86_400);
-        self.repository
-            .open_session(&user.id, &SessionTokens { access_for: kept, refresh_for: kept, ..hashes })
-            .await?;
+        self.repository.open_session(id, &SessionTokens { access_for: kept, refresh_for: kept, ..hashes }).await?;
         Ok(tokens.access)
     }
 
@@ -220,7 +241,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Whom to count a sign-in against.
+    /// Whom to count a sign-in or a live reader against.
     pub fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
         let told = self.settings.address_header.as_ref().and_then(|name| {
             let value = request.headers().get(name)?;

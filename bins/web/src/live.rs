@@ -4,24 +4,28 @@
 //! among them is served from there; one who comes back from further behind reads the store until it has caught up.
 //! Each reader gets every activity behind its cursor, once and in order, since both sources have the stream's order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{Bytes, BytesMut};
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use futures_util::poll;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::network;
 use crate::routes::feed::FeedItemBody;
 
 /// Activities read from the store at once.
 const BATCH: usize = 100;
-/// Activities kept for readers.
+/// Activities kept for readers, and how long: what was removed since must not be told for ever.
 const KEEP: usize = 1_000;
+const KEEP_FOR: Duration = Duration::from_secs(60);
 /// How long one look into the store may take.
 const LOOK: Duration = Duration::from_secs(10);
 /// What a hint was about may be hidden for a moment, behind a transaction that began before it: look again so soon, then
@@ -32,6 +36,8 @@ const LOOKS_AFTER_HINT: u32 = 8;
 #[derive(Clone, Copy, Debug)]
 pub struct LiveSettings {
     pub max_connections: usize,
+    /// From each address, or IPv6 customer. This machine's own do not count: behind a proxy here everybody has them.
+    pub max_per_address: usize,
     /// A comment is sent when nothing else was for this long.
     pub heartbeat: Duration,
     /// How often to look for news without a hint.
@@ -40,7 +46,12 @@ pub struct LiveSettings {
 
 impl Default for LiveSettings {
     fn default() -> Self {
-        Self { max_connections: 1_000, heartbeat: Duration::from_secs(15), poll: Duration::from_secs(2) }
+        Self {
+            max_connections: 1_000,
+            max_per_address: 20,
+            heartbeat: Duration::from_secs(15),
+            poll: Duration::from_secs(2),
+        }
     }
 }
 
@@ -50,8 +61,12 @@ pub struct Live {
     pub(crate) shutdown: CancellationToken,
     pub(crate) settings: LiveSettings,
     slots: Arc<Semaphore>,
+    readers: Readers,
     tail: Arc<Tail>,
 }
+
+/// How many read from each address; one that nobody reads from is forgotten.
+type Readers = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
 
 impl Live {
     /// Starts the task that follows the stream, on the runtime it is called on: not on that of a server thread. `shutdown` ends it and
@@ -64,30 +79,53 @@ impl Live {
             // Looks are only cut short, nothing is half-done.
             stop.run_until_cancelled(following.run()).await;
         });
-        Self { shutdown, settings, slots: Arc::new(Semaphore::new(settings.max_connections)), tail }
+        let slots = Arc::new(Semaphore::new(settings.max_connections));
+        Self { shutdown, settings, slots, readers: Readers::default(), tail }
     }
 
-    /// For a reader who has seen everything up to `after`; `None` when there are as many as may be.
-    pub(crate) fn read(&self, after: StreamCursor) -> Option<Follower> {
-        let slot = Slot::taken(self.slots.clone().try_acquire_owned().ok()?);
+    /// For a reader at `address` who has seen everything up to `after`; `None` when there are as many as may be.
+    pub(crate) fn read(&self, after: StreamCursor, address: Option<IpAddr>) -> Option<Follower> {
+        let slot = self.slot(address)?;
         let recent = self.tail.recent.subscribe();
         self.tail.joined.notify_one();
         Some(Follower { tail: self.tail.clone(), recent, after, failing: false, _slot: slot })
     }
+
+    fn slot(&self, address: Option<IpAddr>) -> Option<Slot> {
+        let permit = self.slots.clone().try_acquire_owned().ok()?;
+        let address = address.filter(|address| !address.to_canonical().is_loopback()).map(network);
+        if let Some(address) = address {
+            let mut readers = self.readers.lock();
+            let count = readers.get(&address).copied().unwrap_or_default();
+            if count >= self.settings.max_per_address {
+                return None;
+            }
+            readers.insert(address, count + 1);
+        }
+        metrics::gauge!("cardwire_sse_connections").increment(1.0);
+        Some(Slot { _permit: permit, counted: address.map(|address| (self.readers.clone(), address)) })
+    }
 }
 
 /// A place among the live readers, counted while it is held.
-struct Slot(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
-
-impl Slot {
-    fn taken(permit: OwnedSemaphorePermit) -> Self {
-        metrics::gauge!("cardwire_sse_connections").increment(1.0);
-        Self(permit)
-    }
+struct Slot {
+    _permit: OwnedSemaphorePermit,
+    counted: Option<(Readers, IpAddr)>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        if let Some((readers, address)) = &self.counted {
+            let mut readers = readers.lock();
+            match readers.get(address).copied() {
+                Some(count) if count > 1 => {
+                    readers.insert(*address, count - 1);
+                }
+                _ => {
+                    readers.remove(address);
+                }
+            }
+        }
         metrics::gauge!("cardwire_sse_connections").decrement(1.0);
     }
 }
@@ -97,14 +135,27 @@ impl Drop for Slot {
 struct Recent {
     /// Behind here nothing is missing in `told`. `None`: nobody follows the stream.
     from: Option<StreamCursor>,
-    told: VecDeque<(StreamCursor, Bytes)>,
+    told: VecDeque<Told>,
+}
+
+struct Told {
+    cursor: StreamCursor,
+    block: Bytes,
+    at: Instant,
 }
 
 impl Recent {
     fn tell(&mut self, activities: Vec<(StreamCursor, Bytes)>) {
-        self.told.extend(activities);
-        while self.told.len() > KEEP {
-            self.from = self.told.pop_front().map(|(cursor, _)| cursor);
+        let at = Instant::now();
+        self.told.extend(activities.into_iter().map(|(cursor, block)| Told { cursor, block, at }));
+        self.forget();
+    }
+
+    /// Who stands further behind than what is left reads the store.
+    fn forget(&mut self) {
+        let old = |told: &Told| told.at.elapsed() > KEEP_FOR;
+        while self.told.len() > KEEP || self.told.front().is_some_and(old) {
+            self.from = self.told.pop_front().map(|told| told.cursor);
         }
     }
 
@@ -112,10 +163,9 @@ impl Recent {
     fn behind(&self, after: StreamCursor) -> Option<(StreamCursor, Bytes)> {
         self.from.filter(|from| *from <= after)?;
         let mut found = (after, BytesMut::new());
-        for (cursor, block) in self.told.range(self.told.partition_point(|(cursor, _)| *cursor <= after)..).take(BATCH)
-        {
-            found.0 = *cursor;
-            found.1.extend_from_slice(block);
+        for told in self.told.range(self.told.partition_point(|told| told.cursor <= after)..).take(BATCH) {
+            found.0 = told.cursor;
+            found.1.extend_from_slice(&told.block);
         }
         Some((found.0, found.1.freeze()))
     }
@@ -164,6 +214,11 @@ impl Tail {
             if hinted {
                 looks = 0;
             }
+            // Nobody is told of that: no reader waits for it.
+            self.recent.send_if_modified(|recent| {
+                recent.forget();
+                false
+            });
             let pause = if looks < LOOKS_AFTER_HINT { LOOK_AGAIN * 2_u32.pow(looks) } else { self.poll };
             looks = (looks + 1).min(LOOKS_AFTER_HINT);
             tokio::select! {

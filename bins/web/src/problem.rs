@@ -46,7 +46,7 @@ kinds! {
     TOO_MANY_REQUESTS: 429 "too-many-requests" "Too many requests" "Wait as long as Retry-After says.";
     INTERNAL: 500 "internal" "Internal error" "A defect of this server. Report the traceId.";
     UNAVAILABLE: 503 "unavailable" "Unavailable" "Something this needs is away. Try again after Retry-After; under an Idempotency-Key that is safe.";
-    TOO_MANY_STREAMS: 503 "too-many-streams" "Too many live readers" "Every live-feed connection is taken. Try again after Retry-After.";
+    TOO_MANY_STREAMS: 503 "too-many-streams" "Too many live readers" "Every live-feed connection is taken, or every one that your address may have. Try again after Retry-After.";
 }
 
 impl Kind {
@@ -164,6 +164,11 @@ impl Problem {
         let field = self.field.as_deref()?;
         let rule = self.detail.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&self.detail);
         Some((field, cut(rule)))
+    }
+
+    /// How long to wait, where that is known.
+    pub fn retry_after_s(&self) -> Option<u32> {
+        self.retry_after_s
     }
 
     pub fn cause(&self) -> Option<&str> {

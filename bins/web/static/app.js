@@ -18,3 +18,13 @@ document.addEventListener("htmx:responseError", (event) => {
   // A card that is gone needs no more looks.
   if (status !== 404) tell("That did not work (" + status + "). Reload the page to try again.");
 });
+
+// How many a search found, for who does not see the list change. Only what replaces a list as a whole is one.
+document.addEventListener("htmx:afterSwap", (event) => {
+  const list = event.target;
+  if (list.id !== "hits" && list.id !== "cards") return;
+  const asked = document.getElementById("q");
+  const found = list.querySelectorAll("li.item").length;
+  const more = list.querySelector("a[rel=next]") ? ", and more" : "";
+  tell(list.id === "hits" && asked && !asked.value.trim() ? "" : found + " found" + more);
+});

@@ -6,6 +6,7 @@
   const list = document.getElementById("feed");
   const template = document.getElementById("activity");
   const told = document.getElementById("told");
+  const pause = document.getElementById("pause");
   if (!list || !list.dataset.stream || !template || !window.EventSource) return;
 
   const MOST = 300;
@@ -15,6 +16,8 @@
   let wait = FIRST_WAIT_MS;
   let timer = 0;
   let source = null;
+  // What came since somebody paused the feed, as far as the list would show it; `null` while it goes on.
+  let held = null;
 
   const part = (item, selector, text, href) => {
     const element = item.querySelector(selector);
@@ -51,9 +54,7 @@
     return item;
   };
 
-  const show = (event) => {
-    after = event.lastEventId || after;
-    const activity = JSON.parse(event.data);
+  const show = (activity) => {
     if (document.getElementById("activity-" + activity.id)) return;
     const item = draw(activity);
     if (!item) return;
@@ -64,6 +65,25 @@
     if (told) told.textContent = "New: " + item.querySelector(".title").textContent;
   };
 
+  const receive = (event) => {
+    after = event.lastEventId || after;
+    const activity = JSON.parse(event.data);
+    if (!held) return show(activity);
+    held.push(activity);
+    if (held.length > MOST) held.shift();
+    pause.textContent = "Go on, " + held.length + " new";
+  };
+
+  if (pause) {
+    pause.hidden = false;
+    pause.addEventListener("click", () => {
+      const waiting = held || [];
+      held = held ? null : [];
+      pause.textContent = held ? "Go on" : "Pause";
+      waiting.forEach(show);
+    });
+  }
+
   // The browser reconnects by itself after a cut, but gives up when it is answered with an error: then this does it, ever more slowly.
   const open = () => {
     source = new EventSource(list.dataset.stream + "?lastEventId=" + encodeURIComponent(after));
@@ -71,7 +91,7 @@
       wait = FIRST_WAIT_MS;
       list.dataset.live = "on";
     });
-    source.addEventListener("activity", show);
+    source.addEventListener("activity", receive);
     source.addEventListener("error", () => {
       list.dataset.live = "off";
       if (source.readyState !== EventSource.CLOSED) return;

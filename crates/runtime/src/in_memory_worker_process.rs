@@ -101,7 +101,9 @@ impl InMemoryEventWorkerProcess {
         loop {
             drained.windows += self.adapters.saga.flush_all().await?.windows;
             let backlog = self.adapters.log.backlog().await?;
-            let worked_off = backlog.iter().filter(|backlog| !self.adapters.pauses.holds(backlog.queue));
+            // While it is not known yet what is paused, nothing is.
+            let paused = self.adapters.pauses.paused();
+            let worked_off = backlog.iter().filter(|backlog| !paused.contains(&backlog.queue));
             drained.owed = worked_off.map(|backlog| backlog.owed).sum();
             if drained.owed == 0 {
                 return Ok(());

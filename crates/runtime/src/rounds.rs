@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cardwire_domain::{Clock as _, SystemClock};
@@ -30,6 +30,7 @@ pub struct Rounds {
     /// Every queue once, to be asked for its depth.
     queues: Vec<(Queue, Arc<dyn EventSubscriber>)>,
     hands: Vec<Hand>,
+    said_unknown: AtomicBool,
 }
 
 /// A worker of this process.
@@ -47,7 +48,7 @@ impl Rounds {
         for queue in Queue::ALL {
             queues.push((queue, adapters.subscriber(queue)?));
         }
-        Ok(Self { adapters: adapters.clone(), queues, hands: Vec::new() })
+        Ok(Self { adapters: adapters.clone(), queues, hands: Vec::new(), said_unknown: AtomicBool::new(false) })
     }
 
     /// Speaks for a worker, too.
@@ -102,7 +103,10 @@ impl Rounds {
                 }
             }
             // What was known holds on; without the store nothing takes effect anyway.
-            Err(error) => tracing::debug!(%error, "could not ask which queues are paused"),
+            Err(error) if pauses.are_known() || self.said_unknown.swap(true, Ordering::Relaxed) => {
+                tracing::debug!(%error, "could not ask which queues are paused");
+            }
+            Err(error) => tracing::warn!(%error, "nothing is worked off until it is known which queues are paused"),
         }
     }
 

@@ -26,7 +26,7 @@ CREATE TABLE pages (
     kind          text,
     language      text
 ) WITH (fillfactor = 80);
-CREATE INDEX pages_due ON pages (next_fetch_at) WHERE next_fetch_at IS NOT NULL;
+CREATE INDEX pages_due ON pages (next_fetch_at) INCLUDE (host) WHERE next_fetch_at IS NOT NULL;
 
 -- What everybody may find a URL by, while somebody keeps it. One row for all its cards, so that a search ranks URLs, not copies.
 CREATE TABLE search_pages (

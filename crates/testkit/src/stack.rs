@@ -80,6 +80,11 @@ impl Stack {
         stack
     }
 
+    /// Of every process.
+    pub const fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
     pub fn database_url(&self) -> &str {
         self.database.url()
     }

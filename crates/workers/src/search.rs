@@ -6,6 +6,9 @@ use cardwire_domain::search::SearchIndex;
 use cardwire_events::port::from_store;
 use cardwire_events::{EventHandler, Outcome};
 
+/// Cards indexed in one transaction: long notes must not make one that takes too long.
+const AT_ONCE: usize = 32;
+
 /// Indexes the current row of every card it hears of, so the order of events does not matter.
 pub struct SearchHandler {
     index: Arc<dyn SearchIndex>,
@@ -20,6 +23,12 @@ impl SearchHandler {
 #[async_trait]
 impl EventHandler for SearchHandler {
     async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
-        from_store(events, self.index.index(events).await.map(drop))
+        for portion in events.chunks(AT_ONCE) {
+            // Those before it have had their effect; they contribute nothing when they are run again.
+            if let Err(error) = self.index.index(portion).await {
+                return from_store(events, Err(error));
+            }
+        }
+        from_store(events, Ok(()))
     }
 }

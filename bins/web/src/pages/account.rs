@@ -54,11 +54,7 @@ async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
     let handle = posted.fields.text("handle");
     let password: SecretString = posted.fields.text("password").into();
     let address = state.accounts.client_address(&request);
-    let made = match state.accounts.sign_up(handle, password.clone(), address).await {
-        Ok(_) => state.accounts.log_in_browser(handle, password, address).await,
-        Err(error) => Err(error),
-    };
-    match made {
+    match state.accounts.sign_up_browser(handle, password, address).await {
         Ok(token) => Ok(begin_session(&request, token.expose_secret(), "/")),
         Err(error) => {
             let is_taken = matches!(&error, accounts::Error::Domain(cardwire_domain::Error::Conflict(_)));
@@ -67,7 +63,8 @@ async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
                 complaint = Complaint::about("handle", "is taken, choose another");
             }
             let chrome = posted.visit.chrome(Section::Account);
-            posted.visit.page_with(status, &SignUpPage { chrome, handle: handle.to_owned(), complaint })
+            let page = SignUpPage { chrome, handle: handle.to_owned(), complaint };
+            Ok(page.complaint.complete(posted.visit.page_with(status, &page)?))
         }
     }
 }
@@ -98,7 +95,7 @@ async fn sign_in(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
         needs_password: needs_password(&state),
         complaint,
     };
-    posted.visit.page_with(status, &page)
+    Ok(page.complaint.complete(posted.visit.page_with(status, &page)?))
 }
 
 async fn token(state: &AppState, request: &HttpRequest, posted: &Posted) -> Result<SecretString, Problem> {

@@ -38,33 +38,39 @@ pub struct Bar {
     pub label: String,
     /// Below the bar, where there is room.
     pub tick: Option<String>,
-    pub value: u64,
+    /// `None`: not known, so that there is no bar.
+    pub value: Option<u64>,
 }
 
 impl Chart {
-    /// Bars from left to right: their labels, what is written below them, and their values.
-    pub fn of(id: &'static str, title: &'static str, by: &'static str, values: Vec<(String, String, u64)>) -> Self {
-        let largest = values.iter().map(|(.., value)| *value).max().unwrap_or_default();
+    /// Bars from left to right: their labels, what is written below them, and their values, where they are known.
+    pub fn of(
+        id: &'static str,
+        title: &'static str,
+        by: &'static str,
+        values: Vec<(String, String, Option<u64>)>,
+    ) -> Self {
+        let best = values.iter().max_by_key(|(.., value)| *value);
+        let largest = best.and_then(|(.., value)| *value).unwrap_or_default();
         let top = round_up(largest);
         let floor = HEIGHT - BOTTOM;
         let y = |value: u64| round(floor - (floor - TOP) * value as f64 / top as f64);
         let room = (WIDTH - LEFT) / values.len().max(1) as f64;
         // A date takes about 40 units.
         let every = (40.0 / room).ceil().max(1.0) as usize;
-        let sum: u64 = values.iter().map(|(.., value)| value).sum();
-        let best = values.iter().max_by_key(|(.., value)| *value);
         let about = match best {
-            Some((label, _, most)) if *most > 0 => format!("{sum} in all, most on {label}: {most}."),
+            Some((label, _, Some(most))) if *most > 0 => format!("Most on {label}: {most}."),
             _ => "None in this time.".to_owned(),
         };
         let last = values.len().saturating_sub(1);
-        let bar = |(index, (label, tick, value)): (usize, (String, String, u64))| {
+        let bar = |(index, (label, tick, value)): (usize, (String, String, Option<u64>))| {
             let x = LEFT + room * index as f64;
+            let y = y(value.unwrap_or_default());
             Bar {
                 x: round(x + room * 0.1),
-                y: y(value),
+                y,
                 width: round(room * 0.8),
-                height: round(floor - y(value)),
+                height: round(floor - y),
                 middle: round(x + room / 2.0),
                 label,
                 tick: ((last - index).is_multiple_of(every) && index > 0 || last == 0).then_some(tick),
@@ -82,6 +88,15 @@ impl Chart {
             lines: [0, top / 2, top].map(|label| Line { y: y(label), label }).into(),
             bars: values.into_iter().enumerate().map(bar).collect(),
         }
+    }
+
+    /// Tells the sum as well: only for what may be added up, so not for people, of whom one may be in each bar.
+    pub fn with_sum(mut self) -> Self {
+        let sum: u64 = self.bars.iter().filter_map(|bar| bar.value).sum();
+        if sum > 0 {
+            self.about = format!("{sum} in all. {}", self.about);
+        }
+        self
     }
 }
 
@@ -109,7 +124,7 @@ mod tests {
 
     #[test]
     fn bars_stay_within_the_picture_and_reach_as_high_as_their_values() {
-        let values: Vec<_> = (0..90).map(|n| (format!("day {n}"), format!("{n}"), n)).collect();
+        let values: Vec<_> = (0..90).map(|n| (format!("day {n}"), format!("{n}"), Some(n))).collect();
         let chart = Chart::of("saves", "Saves", "Day", values);
         assert_eq!(chart.lines.iter().map(|line| line.label).collect::<Vec<_>>(), [0, 50, 100]);
         for bar in &chart.bars {
@@ -118,14 +133,17 @@ mod tests {
         }
         assert_eq!(chart.bars[0].height, 0.0);
         assert!(chart.bars[89].height > chart.bars[88].height - 0.01);
-        assert!(chart.about.contains("4005 in all, most on day 89: 89"), "{}", chart.about);
         assert!(chart.bars[89].tick.is_some());
+        assert_eq!(chart.about, "Most on day 89: 89.");
+        assert_eq!(chart.with_sum().about, "4005 in all. Most on day 89: 89.");
     }
 
     #[test]
     fn nothing_is_a_chart_as_well() {
-        let chart = Chart::of("saves", "Saves", "Day", vec![("today".into(), "22".into(), 0)]);
-        assert_eq!(chart.bars[0].height, 0.0);
+        let chart = Chart::of("saves", "Saves", "Day", vec![("today".into(), "22".into(), Some(0))]).with_sum();
+        assert_eq!((chart.bars[0].height, chart.about.as_str()), (0.0, "None in this time."));
+        let chart = Chart::of("waiting", "Waiting", "Time", vec![("now".into(), "22".into(), None)]);
+        assert_eq!((chart.bars[0].value, chart.about.as_str()), (None, "None in this time."));
         assert_eq!(round_up(0), 2);
         assert_eq!(round_up(u64::MAX), u64::MAX);
     }

@@ -27,15 +27,23 @@ pub fn is_page(request: &HttpRequest) -> bool {
     !for_programs && (accept.contains("text/html") || request.headers().contains_key("hx-request"))
 }
 
-/// The page of a problem. Who must sign in first is led there, and back to where they wanted to go.
+/// The page of a problem. Who must sign in first is led there, and back to where they wanted to go; a script that asks for a part of a
+/// page is told to lead there, as it would put the sign-in page into that part.
 pub fn show(request: &HttpRequest, problem: &Problem, trace_id: String) -> HttpResponse {
     let status = problem.status_code();
     if status == StatusCode::UNAUTHORIZED {
-        let back = match request.method().as_str() {
+        let asked = match request.method().as_str() {
             "GET" | "HEAD" => request.uri().path_and_query().map_or("/", |whole| whole.as_str()),
             _ => "/",
         };
-        return see_other(&with_parameter("/sign-in", "next", back));
+        if !request.headers().contains_key("hx-request") {
+            return see_other(&with_parameter("/sign-in", "next", asked));
+        }
+        let way = with_parameter("/sign-in", "next", page_around(request).unwrap_or(asked));
+        return HttpResponse::Unauthorized()
+            .insert_header((header::WWW_AUTHENTICATE, "Bearer"))
+            .insert_header(("hx-redirect", way))
+            .finish();
     }
     let page = Failure {
         chrome: Chrome::default(),
@@ -54,4 +62,12 @@ pub fn show(request: &HttpRequest, problem: &Problem, trace_id: String) -> HttpR
         }
         Err(_) => problem.error_response(),
     }
+}
+
+/// The path of the page that a script asks from: a part of a page is no place to come back to.
+fn page_around(request: &HttpRequest) -> Option<&str> {
+    let url = request.headers().get("hx-current-url")?.to_str().ok()?;
+    let (_, behind_scheme) = url.split_once("://")?;
+    let path = &behind_scheme[behind_scheme.find('/')?..];
+    Some(path.split_once('#').map_or(path, |(path, _)| path))
 }

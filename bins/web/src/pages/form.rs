@@ -1,8 +1,8 @@
 //! Forms: what was sent, and what is wrong with it.
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError};
+use actix_web::http::{StatusCode, header};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use futures_util::future::LocalBoxFuture;
 use percent_encoding::percent_decode;
 
@@ -72,23 +72,27 @@ impl FromRequest for Posted {
             let malformed = || Problem::new(&MALFORMED_REQUEST, "the form is not UTF-8");
             let body = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
             let fields = Fields::parse(body).ok_or_else(malformed)?;
-            let visit = admit(&request, fields.text(TOKEN)).await?;
+            let visit = sender(&request).await?;
+            admit(&visit, fields.text(TOKEN))?;
             Ok(Self { visit, fields })
         })
     }
 }
 
-/// Whoever sends a form with this token, if it comes from a page of ours.
-pub(super) async fn admit(request: &HttpRequest, token: &str) -> Result<Visit, Problem> {
-    let refuse = |why: &str| Err(Problem::new(&FORBIDDEN, why));
+/// Whoever sends a form, if a page of this site sends it. Whether it was drawn for them is [`admit`]'s to say.
+pub(super) async fn sender(request: &HttpRequest) -> Result<Visit, Problem> {
     if !session::is_same_origin(request) {
-        return refuse("this form was not sent from a page of this site");
+        return Err(Problem::new(&FORBIDDEN, "this form was not sent from a page of this site"));
     }
-    let visit = Visit::of(request).await?;
-    if !visit.may_send(token) {
-        return refuse("this form is out of date: go back, reload the page and send it again");
+    Visit::of(request).await
+}
+
+/// Refuses a form whose token is not that of who sends it.
+pub(super) fn admit(visit: &Visit, token: &str) -> Result<(), Problem> {
+    if visit.may_send(token) {
+        return Ok(());
     }
-    Ok(visit)
+    Err(Problem::new(&FORBIDDEN, "this form is out of date: go back, reload the page and send it again"))
 }
 
 /// Why a form was refused, to be shown beside the field.
@@ -97,11 +101,12 @@ pub struct Complaint {
     /// `None`: it is about the whole form, or there is nothing to complain of.
     field: Option<String>,
     rule: String,
+    retry_after_s: Option<u32>,
 }
 
 impl Complaint {
     pub fn about(field: &str, rule: impl Into<String>) -> Self {
-        Self { field: Some(field.to_owned()), rule: rule.into() }
+        Self { field: Some(field.to_owned()), rule: rule.into(), retry_after_s: None }
     }
 
     /// With the status to answer. `fields` are those of the form: what breaks a rule elsewhere is about the whole form. A problem that
@@ -111,11 +116,25 @@ impl Complaint {
         if status.is_server_error() {
             return Err(problem);
         }
+        let retry_after_s = problem.retry_after_s();
+        let rule = match retry_after_s {
+            Some(1) => format!("{}; try again in 1 second", problem.detail()),
+            Some(seconds) => format!("{}; try again in {seconds} seconds", problem.detail()),
+            None => problem.detail(),
+        };
         let complaint = match problem.broken_rule() {
             Some((field, rule)) if fields.contains(&field) => Self::about(field, rule),
-            _ => Self { field: None, rule: problem.detail() },
+            _ => Self { field: None, rule, retry_after_s },
         };
         Ok((status, complaint))
+    }
+
+    /// The page that shows it, with how long to wait for programs as well.
+    pub fn complete(&self, mut page: HttpResponse) -> HttpResponse {
+        if let Some(seconds) = self.retry_after_s {
+            page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        page
     }
 
     /// What is wrong with this field.

@@ -48,7 +48,7 @@ async fn trends(state: Data<AppState>, visit: Visit, mut params: Params) -> Resu
     let domains = analytics.top_domains(days, SHOWN_DOMAINS).await?;
     let kinds = analytics.by_kind(days).await?;
     let bars = |count: fn(&DayCounts) -> u64| {
-        let bar = |day: &DayCounts| (day.day.to_string(), day.day.strftime("%m-%d").to_string(), count(day));
+        let bar = |day: &DayCounts| (day.day.to_string(), day.day.strftime("%m-%d").to_string(), Some(count(day)));
         counts.iter().map(bar).collect::<Vec<_>>()
     };
     visit.page(&TrendsPage {
@@ -62,7 +62,7 @@ async fn trends(state: Data<AppState>, visit: Visit, mut params: Params) -> Resu
             _ => None,
         },
         charts: [
-            Chart::of("saves", "Saves", "Day", bars(|day| day.saves)),
+            Chart::of("saves", "Saves", "Day", bars(|day| day.saves)).with_sum(),
             Chart::of("curators", "People who saved", "Day", bars(|day| day.active_curators)),
         ],
         top: top.into_iter().map(|top| (Link::to(top.url, top.title), top.saves)).collect(),

@@ -60,13 +60,12 @@ pub async fn live(
     if request.method() == Method::HEAD {
         return Ok(response.finish());
     }
-    let after = match resumed {
-        Some(cursor) => cursor,
-        None => state.feed.stream_end().await?,
-    };
+    let end = state.feed.stream_end().await?;
+    // What lies behind the end is of a store that was restored to an earlier time.
+    let after = resumed.map_or(end, |cursor| cursor.min(end));
     let busy = || Problem::new(&TOO_MANY_STREAMS, TOO_MANY_STREAMS.about).retry_after(5);
     let connection = Connection {
-        follower: state.live.read(after).ok_or_else(busy)?,
+        follower: state.live.read(after, state.accounts.client_address(&request)).ok_or_else(busy)?,
         heartbeat: state.live.settings.heartbeat,
         shutdown: state.live.shutdown.clone(),
         begun: false,

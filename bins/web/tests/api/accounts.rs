@@ -15,6 +15,7 @@ use cardwire_web::{AccountSettings, Accounts, TokenAuthenticator};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::browser::Browser;
 use crate::harness::{Answer, Api};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -299,6 +300,20 @@ async fn behind_a_proxy_its_word_for_the_address_counts() {
     assert_eq!(from("carol", "203.0.113.1").await, 429);
     assert_eq!(from("dave", "no address").await, 401, "then it is the proxy's own");
     assert_eq!(from("erin", "").await, 429);
+}
+
+#[tokio::test(start_paused = true)]
+async fn signing_up_on_the_page_signs_in_although_sign_ins_are_slowed_down() {
+    let scheme = Arc::new(Counting::default());
+    let settings = AccountSettings { sign_ins_per_minute: 1.try_into().unwrap(), ..AccountSettings::default() };
+    let api = api_with(settings, scheme.clone());
+    try_log_in(&api, "alice", PASSWORD).await.expect_problem(401, "unauthenticated");
+    try_log_in(&api, "alice", PASSWORD).await.expect_problem(429, "too-many-requests");
+    let mut browser = Browser::new(&api);
+    browser.open("/sign-up").await;
+    browser.submit("/sign-up", &[("handle", "alice"), ("password", PASSWORD)]).await;
+    assert_eq!((browser.path.as_str(), browser.text(".who a").as_str()), ("/", "alice"));
+    assert_eq!(scheme.0.lock().len(), 1, "of the sign-in before: what was just chosen is not checked");
 }
 
 /// Lets two go on together, and knows how many were at it at most.

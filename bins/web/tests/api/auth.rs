@@ -35,6 +35,31 @@ async fn the_mock_token_is_the_did_and_nobody_is_the_admin() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_of_another_site_is_not_the_mock_admin() {
+    let api = Api::new();
+    let create = |origin: Option<&str>| {
+        let request = TestRequest::post().uri("/api/collections").set_json(json!({ "name": "n" }));
+        let request = request.insert_header(("host", "127.0.0.1:8080"));
+        match origin {
+            Some(origin) => request.insert_header(("origin", origin.to_owned())),
+            None => request,
+        }
+    };
+    for origin in ["https://evil.example", "http://127.0.0.1:9999", "null", ""] {
+        api.send(create(Some(origin))).await.expect_problem(403, "forbidden");
+        let pause = create(Some(origin)).uri("/api/admin/queues/feeds/redeliver");
+        api.send(pause).await.expect_problem(403, "forbidden");
+    }
+    assert_eq!(api.get("/api/collections").await.expect(200)["items"], json!([]));
+    api.send(create(None)).await.expect(201);
+    api.send(create(Some("http://127.0.0.1:8080"))).await.expect(201);
+    let with_token = create(Some("https://evil.example")).insert_header(("authorization", "Bearer did:plc:alice"));
+    api.send(with_token).await.expect(201);
+    let read = TestRequest::get().uri("/api/users/me").insert_header(("origin", "https://evil.example"));
+    assert_eq!(api.send(read).await.expect(200)["id"], "did:plc:mock123", "it cannot see the answer");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bad_credential_is_refused_even_where_none_is_needed() {
     let api = Api::new();
     for value in

@@ -149,6 +149,23 @@ async fn a_session_that_is_over_is_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_part_of_a_page_leads_the_whole_page_to_signing_in() {
+    let api = with_accounts();
+    let alice = signed_up(&api, "alice").await;
+    let ask = |path: &str| alice.request(TestRequest::get().uri(path));
+    let part = || ask("/library?q=x").insert_header(("hx-request", "true"));
+    assert_eq!(api.send(part()).await.status.as_u16(), 200);
+    tokio::time::advance(Duration::from_secs(31 * 86_400)).await;
+    let answer = api.send(part()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("hx-redirect")), (401, "/sign-in?next=%2Flibrary%3Fq%3Dx"));
+    assert!(answer.body.is_empty(), "nothing to put into the page");
+    let around = ("hx-current-url", format!("https://{HOST}/imports/1?refused=true#main"));
+    let answer = api.send(part().insert_header(around)).await;
+    assert_eq!(answer.header("hx-redirect"), "/sign-in?next=%2Fimports%2F1%3Frefused%3Dtrue");
+    assert_eq!(api.send(ask("/library")).await.status.as_u16(), 303, "a page is led there as ever");
+}
+
+#[tokio::test(start_paused = true)]
 async fn signing_out_ends_the_session_wherever_its_cookie_went() {
     let api = with_accounts();
     let mut alice = signed_up(&api, "alice").await;
@@ -227,14 +244,15 @@ async fn signing_in_again_and_again_is_slowed_down() {
     signed_up(&api, "alice").await;
     let mut browser = Browser::new(&api);
     browser.open("/sign-in").await;
-    let mut statuses = Vec::new();
+    let mut answers = Vec::new();
     for _ in 0..12 {
-        statuses.push(
-            browser.submit("/sign-in", &[("handle", "alice"), ("password", "a wrong one")]).await.status.as_u16(),
-        );
+        answers.push(browser.submit("/sign-in", &[("handle", "alice"), ("password", "a wrong one")]).await);
     }
-    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 3, "{statuses:?}: signing up signed in once");
-    assert!(browser.text("form .wrong").contains("too many sign-ins"));
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 2, "{statuses:?}");
+    assert_eq!(answers[11].header("retry-after"), "6");
+    let told = browser.text("form .wrong");
+    assert!(told.contains("too many sign-ins") && told.contains("try again in 6 seconds"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

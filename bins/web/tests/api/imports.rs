@@ -4,30 +4,43 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
 use actix_web::test::TestRequest;
+use actix_web::web::Bytes;
 use cardwire_workers::ImportLoop;
 use cardwire_workers::import::ImportSettings;
+use futures_util::{StreamExt, future, stream};
 use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::NobodyWithoutToken;
 use crate::browser::{Browser, HOST};
 use crate::harness::{Answer, Api};
 
 const BOUNDARY: &str = "----a-boundary";
 
-/// The import form with this file, as a browser sends it.
-fn upload(fields: &[(String, String)], file_name: &str, file: &[u8]) -> TestRequest {
+/// The fields of the import form.
+fn sent(fields: &[(String, String)]) -> String {
     let mut body = String::new();
     for (name, value) in fields {
         write!(body, "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").unwrap();
     }
-    write!(
-        body,
+    body
+}
+
+/// What comes before the bytes of its file.
+fn begun(file_name: &str) -> String {
+    format!(
         "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{file_name}\"\r\n\
          Content-Type: application/octet-stream\r\n\r\n"
     )
-    .unwrap();
-    let mut body = body.into_bytes();
+}
+
+/// The import form with this file, as a browser sends it.
+fn upload(fields: &[(String, String)], file_name: &str, file: &[u8]) -> TestRequest {
+    let mut body = (sent(fields) + &begun(file_name)).into_bytes();
     body.extend_from_slice(file);
     body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
     TestRequest::post()
@@ -37,10 +50,24 @@ fn upload(fields: &[(String, String)], file_name: &str, file: &[u8]) -> TestRequ
         .set_payload(body)
 }
 
-async fn import(browser: &mut Browser<'_>, file_name: &str, file: &[u8]) -> Answer {
+async fn form(browser: &mut Browser<'_>) -> Vec<(String, String)> {
     browser.open("/import").await;
-    let fields: Vec<_> = browser.form("/import").into_iter().filter(|(name, _)| name != "file").collect();
+    browser.form("/import").into_iter().filter(|(name, _)| name != "file").collect()
+}
+
+async fn import(browser: &mut Browser<'_>, file_name: &str, file: &[u8]) -> Answer {
+    let fields = form(browser).await;
     browser.send(upload(&fields, file_name, file)).await
+}
+
+/// The form as far as `body` goes, and then nothing more. `waited` gets a permit as soon as more is waited for.
+async fn stalled(api: &Api, browser: &Browser<'_>, body: String, waited: Arc<Semaphore>) -> Answer {
+    let nothing = async move {
+        waited.add_permits(1);
+        future::pending::<Result<Bytes, PayloadError>>().await
+    };
+    let pieces = stream::iter([Ok(Bytes::from(body))]).chain(stream::once(nothing));
+    api.send_stream(browser.request(upload(&[], "x.csv", b"")), pieces).await
 }
 
 fn work(api: &Api) -> CancellationToken {
@@ -73,8 +100,7 @@ async fn a_browsers_bookmarks_are_saved_and_told_row_by_row() {
     api.post("alice", "/api/cards/library/urls", json!({ "url": "https://example.com/kept", "note": "mine" })).await;
     let collection = api.collection("alice", "Brought along").await;
     let mut alice = Browser::of(&api, "alice");
-    alice.open("/import").await;
-    let mut fields: Vec<_> = alice.form("/import").into_iter().filter(|(name, _)| name != "file").collect();
+    let mut fields = form(&mut alice).await;
     fields.push(("collection".into(), collection.clone()));
     let file = "<!DOCTYPE NETSCAPE-Bookmark-file-1><DL><p>\
         <DT><A HREF=\"https://example.com/new?a=1&amp;b=2\">New</A><DD>of the file\
@@ -197,4 +223,90 @@ async fn a_file_from_elsewhere_is_not_read() {
     assert!(alice.path.starts_with("/imports/"));
     let not_a_form = good().insert_header(("content-type", "application/json"));
     assert_eq!(alice.send(not_a_form).await.status.as_u16(), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_send_no_file_is_refused_before_anything_is_waited_for() {
+    let mut api = Api::new();
+    api.state.authenticator = Arc::new(NobodyWithoutToken);
+    let nobody = Browser::new(&api);
+    let before = Instant::now();
+    let form = || nobody.request(upload(&[], "x.csv", b""));
+    let answer = api.send_stream(form(), stream::pending()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/sign-in?next=%2F"));
+    let elsewhere = form().insert_header(("origin", "https://evil.example"));
+    assert_eq!(api.send_stream(elsewhere, stream::pending()).await.status.as_u16(), 403);
+    assert_eq!(before.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_whose_file_has_not_begun_keeps_nobody_waiting() {
+    let api = Api::new();
+    let (mut alice, mut bob) = (Browser::of(&api, "alice"), Browser::of(&api, "bob"));
+    let fields = sent(&form(&mut alice).await);
+    let waited = Arc::new(Semaphore::new(0));
+    let before = Instant::now();
+    let idle = future::join_all((0..3).map(|_| stalled(&api, &alice, fields.clone(), waited.clone())));
+    let (idle, ()) = tokio::join!(biased; idle, async {
+        waited.acquire_many(3).await.unwrap().forget();
+        import(&mut bob, "x.csv", b"url\nhttps://example.com/").await;
+        assert!(bob.path.starts_with("/imports/"), "{}", bob.path);
+    });
+    assert_eq!(idle.iter().map(|answer| answer.status.as_u16()).collect::<Vec<_>>(), [408; 3]);
+    assert_eq!(before.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_files_are_read_at_once_and_one_of_each_person() {
+    let api = Api::new();
+    let [mut alice, mut bob, mut carol] = ["alice", "bob", "carol"].map(|person| Browser::of(&api, person));
+    let file = b"url\nhttps://example.com/";
+    let waited = Arc::new(Semaphore::new(0));
+    let of_alice = sent(&form(&mut alice).await) + &begun("x.csv");
+    let of_bob = sent(&form(&mut bob).await) + &begun("x.csv");
+    let mut alice_again = Browser::of(&api, "alice");
+    tokio::select! {
+        biased;
+        _ = stalled(&api, &alice, of_alice.clone(), waited.clone()) => panic!("there was time left"),
+        () = async {
+            waited.acquire().await.unwrap().forget();
+            let refused = import(&mut alice_again, "x.csv", file).await;
+            assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "5"));
+            let second = stalled(&api, &bob, of_bob, waited.clone());
+            tokio::select! {
+                biased;
+                _ = second => panic!("there was time left"),
+                () = async {
+                    waited.acquire().await.unwrap().forget();
+                    assert_eq!(import(&mut carol, "x.csv", file).await.status.as_u16(), 503, "two are read");
+                } => {}
+            }
+            import(&mut carol, "x.csv", file).await;
+            assert!(carol.path.starts_with("/imports/"), "bob broke off: {}", carol.path);
+        } => {}
+    }
+    let before = Instant::now();
+    let late = stalled(&api, &alice, of_alice.clone(), waited).await;
+    assert_eq!((late.status.as_u16(), before.elapsed().as_secs()), (408, 120));
+    let twice =
+        upload(&[], "x.csv", b"").set_payload(format!("{of_alice}x\r\n{}y\r\n--{BOUNDARY}--\r\n", begun("y.csv")));
+    assert_eq!(alice.send(twice).await.status.as_u16(), 422, "another file would have as long again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_an_import_runs_its_report_can_be_read_on() {
+    let api = Api::new();
+    let mut alice = Browser::of(&api, "alice");
+    let rows: String = (0..250).map(|n| format!("https://example.com/{n}\n")).collect();
+    import(&mut alice, "x.csv", format!("url\n{rows}").as_bytes()).await;
+    let mut first_rows = Vec::new();
+    for _ in 0..2 {
+        assert_eq!(alice.one("#progress[hx-get]").attr("hx-select"), Some("#progress"));
+        assert!(alice.all("#progress table, #progress a[rel=next]").is_empty(), "these stay as they are");
+        first_rows.push(alice.all("tbody th")[0].text().collect::<String>());
+        let next = alice.one("a[rel=next]").attr("href").unwrap().to_owned();
+        alice.open(&next).await;
+    }
+    assert_eq!(first_rows[0], "1");
+    assert_ne!(first_rows[1], "1");
 }

@@ -203,6 +203,24 @@ async fn what_is_owed_is_published_again() {
     assert_eq!(api.store.lease(&[Queue::Feeds], 10).await.unwrap().len(), 1);
 }
 
+/// Measures the search queue, after 30 more events and 2 more failures.
+pub async fn sample(api: &Api, waiting: Option<u64>) {
+    api.store.add_work(Queue::Search, 30, 2).await.unwrap();
+    let at = api.store.take_turn().await.unwrap().unwrap();
+    let gauges = Gauges {
+        queue: Queue::Search,
+        waiting,
+        in_flight: Some(1),
+        suspects: Some(2),
+        owed: 7,
+        unpublished: 3,
+        dead: 5,
+        oldest_age_s: 11,
+        workers: waiting,
+    };
+    api.store.keep(at, &[gauges]).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn figures_are_told_over_time() {
     let api = Api::new();
@@ -210,20 +228,7 @@ async fn figures_are_told_over_time() {
     let nothing = api.get(&path).await.expect(200);
     assert_eq!(nothing, json!({ "queue": "search", "minutes": 60, "stepSeconds": 15, "points": [] }));
     for waiting in [Some(4), None] {
-        api.store.add_work(Queue::Search, 30, 2).await.unwrap();
-        let at = api.store.take_turn().await.unwrap().unwrap();
-        let gauges = Gauges {
-            queue: Queue::Search,
-            waiting,
-            in_flight: Some(1),
-            suspects: Some(2),
-            owed: 7,
-            unpublished: 3,
-            dead: 5,
-            oldest_age_s: 11,
-            workers: waiting,
-        };
-        api.store.keep(at, &[gauges]).await.unwrap();
+        sample(&api, waiting).await;
         tokio::time::advance(SAMPLE_EVERY).await;
     }
     let history = api.get(&format!("{path}?minutes=5")).await.expect(200);

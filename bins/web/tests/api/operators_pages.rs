@@ -1,10 +1,14 @@
 //! The pages of administrators: drawn whole, each action in two steps, nothing for anybody else.
 
+use std::time::Duration;
+
 use actix_web::test::TestRequest;
 use cardwire_events::{EventLog, Operator as _, Queue};
+use scraper::{ElementRef, Html, Selector};
 
 use crate::admin::{bury, counts, open_windows};
 use crate::harness::{Answer, Api};
+use crate::operators::sample;
 
 const HOST: &str = "localhost:8080";
 
@@ -47,6 +51,14 @@ impl<'a> Browser<'a> {
         assert!(answer.header("content-security-policy").contains("script-src 'self'"), "{path}");
         assert!(body.contains("</html>"), "{path}: {body}");
         assert!(!body.contains(" style=") && !body.contains("<script>"), "{path}: nothing inline");
+        let html = Html::parse_document(&body);
+        // A form ends the paragraph that it stands in, and leaves an empty one behind.
+        assert!(select(&html, "p:empty:not(#told)").is_empty(), "{path}: {body}");
+        for region in select(&html, ".scroll") {
+            let can_be_scrolled_by_key = region.attr("tabindex") == Some("0");
+            assert!(can_be_scrolled_by_key && region.attr("role") == Some("region"), "{path}: {}", region.html());
+            assert!(region.attr("aria-label").is_some(), "{path}: {}", region.html());
+        }
         if let Some(token) = value_of(&body, "csrf") {
             self.token = token;
         }
@@ -74,6 +86,10 @@ impl<'a> Browser<'a> {
     }
 }
 
+fn select<'a>(html: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
+    html.select(&Selector::parse(selector).unwrap()).collect()
+}
+
 /// Of the hidden field.
 fn value_of(page: &str, name: &str) -> Option<String> {
     let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\""))?;
@@ -96,11 +112,34 @@ async fn pages_show_what_is_where() {
     assert!(browser.page("/admin/queues/search/dead?text=bob").await.contains("0 dead letters found"));
     let letter = browser.page(&format!("/admin/queues/search/dead/{id}")).await;
     assert!(letter.contains("it is poison") && letter.contains("died") && letter.contains("specversion"), "{letter}");
-    assert!(browser.page("/admin/windows").await.contains(&key));
+    let windows = browser.page("/admin/windows").await;
+    let open = api.state.operations.saga.open(None, 100).await.unwrap();
+    let members: Vec<String> =
+        open.iter().flat_map(|window| window.pending.members.keys()).map(ToString::to_string).collect();
+    assert!(!members.is_empty() && members.iter().all(|id| windows.contains(id)), "{windows}");
+    assert!(windows.contains(&key));
     assert!(browser.page("/admin/actions").await.contains("Nobody did anything"));
     for nothing in ["/admin/queues/nonsense", "/admin/queues/search/dead/nonsense", "/admin/nonsense"] {
         assert_eq!(browser.send(TestRequest::get().uri(nothing)).await.status, 404, "{nothing}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn figures_that_are_not_known_are_left_out() {
+    let api = Api::new();
+    for waiting in [Some(4), None] {
+        sample(&api, waiting).await;
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let page = Browser::new(&api).page("/admin/queues/search").await;
+    let html = Html::parse_document(&page);
+    let titles: Vec<String> = select(&html, "section h2").iter().map(|title| title.text().collect()).collect();
+    assert_eq!(titles.len(), 8, "{titles:?}");
+    // Waiting and workers of the second point, processed and failed attempts of the first.
+    assert_eq!(select(&html, "svg rect").len(), 2 * titles.len() - 4);
+    let cells: Vec<String> = select(&html, "tbody td").iter().map(|cell| cell.text().collect()).collect();
+    let newest_first = [["7", "11", "", "1", "30", "2", "5", ""], ["7", "11", "4", "1", "", "", "5", "4"]];
+    assert_eq!(cells, newest_first.concat());
 }
 
 #[tokio::test(start_paused = true)]

@@ -265,6 +265,8 @@ async fn trends_are_drawn_and_told_as_a_table() {
     let cells: Vec<String> = last[6].text().map(str::to_owned).collect();
     assert_eq!(cells.last().map(String::as_str), Some("2"), "today's saves: {cells:?}");
     assert!(browser.text("main").contains("2 saves"));
+    assert!(browser.text("#saves-desc").starts_with("2 in all. Most on "), "{}", browser.text("#saves-desc"));
+    assert!(!browser.text("#curators-desc").contains("in all"), "one person may be in each bar");
     assert!(browser.text("#main").contains("example.com"));
 }
 

@@ -1,5 +1,6 @@
 //! The live feed.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -106,6 +107,25 @@ async fn connections_are_capped_and_free_again() {
     assert_eq!(head.status, 200, "takes no connection");
     drop(first);
     api.open(from_end()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_cannot_take_every_connection() {
+    let api = Api::with(LiveSettings { max_per_address: 2, ..LiveSettings::default() });
+    let from = |address: &str| from_end().peer_addr(SocketAddr::new(address.parse().unwrap(), 4_711));
+    let first = api.open(from("2001:db8:1:2::1")).await;
+    let _second = api.open(from("2001:db8:1:2::2")).await;
+    let refused = api.send(from("2001:db8:1:2::3")).await;
+    assert_eq!(refused.header("retry-after"), "5");
+    refused.expect_problem(503, "too-many-streams");
+    let _other = api.open(from("2001:db8:1:3::1")).await;
+    drop(first);
+    let _again = api.open(from("2001:db8:1:2::3")).await;
+    api.send(from("2001:db8:1:2::1")).await.expect_problem(503, "too-many-streams");
+    let mut local = Vec::new();
+    for address in ["127.0.0.1", "127.0.0.1", "127.0.0.1", "::1", "::1", "::1"] {
+        local.push(api.open(from(address)).await);
+    }
 }
 
 #[tokio::test(start_paused = true)]

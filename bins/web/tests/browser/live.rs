@@ -45,6 +45,28 @@ async fn a_save_appears_in_another_window_without_reload() {
 }
 
 #[tokio::test]
+async fn a_paused_feed_gathers_what_comes_and_goes_on_with_it() {
+    let web = in_memory(&[]).await;
+    let driver = Driver::start().await;
+    let reader = driver.window(1000, false).await;
+    reader.open(&web.url("/")).await;
+    reader.wait("#feed[data-live=on]").await;
+    reader.wait("#pause").await.click().await.unwrap();
+    for n in 0..2 {
+        save(&web, "alice", &format!("https://example.com/{n}")).await;
+    }
+    reader.until("document.getElementById('pause').textContent === 'Go on, 2 new'").await;
+    assert_eq!(reader.evaluate(TITLES).await, json!([]));
+    reader.wait("#pause").await.click().await.unwrap();
+    reader.until("document.querySelectorAll('#feed li').length === 2").await;
+    assert_eq!(reader.evaluate("document.getElementById('pause').textContent").await, json!("Pause"));
+    save(&web, "alice", "https://example.com/2").await;
+    reader.until("document.querySelectorAll('#feed li').length === 3").await;
+    assert_eq!(reader.complaints().await, Vec::<String>::new());
+    reader.close().await;
+}
+
+#[tokio::test]
 async fn a_reader_whose_server_dies_misses_nothing_and_sees_nothing_twice() {
     let mut server = Durable::start().await;
     let driver = Driver::start().await;
@@ -140,6 +162,7 @@ async fn searching_shows_hits_while_one_types() {
     window.evaluate("(window.before = true)").await;
     window.wait("#q").await.send_keys("gard").await.unwrap();
     window.until("document.querySelectorAll('#hits mark').length === 6").await;
+    window.until("document.getElementById('told').textContent === '3 found'").await;
     assert_eq!(window.evaluate("window.before === true").await, json!(true), "no reload");
     assert_eq!(window.evaluate("location.search.includes('q=gard')").await, json!(true), "it can be linked to");
     assert_eq!(window.complaints().await, Vec::<String>::new());

@@ -6,6 +6,7 @@
 mod import;
 mod metrics;
 mod otlp;
+mod pages;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

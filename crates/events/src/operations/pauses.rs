@@ -58,6 +58,11 @@ impl Pauses {
         known.nothing || known.paused.contains(&queue)
     }
 
+    /// Whether somebody has told yet.
+    pub fn are_known(&self) -> bool {
+        !self.0.borrow().nothing
+    }
+
     /// Those that somebody has paused, as far as is known.
     pub fn paused(&self) -> Vec<Queue> {
         self.0.borrow().paused.iter().copied().collect()

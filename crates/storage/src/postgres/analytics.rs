@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{DomainEvent, EventId, RecordedEvent, Result};
+use cardwire_events::envelope::Incomprehensible;
 use cardwire_events::{Message, Queue};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx;
 use sqlx::postgres::PgRow;
@@ -103,9 +105,9 @@ const HOLD_COUNTERS: &str = "LOCK TABLE daily_curators IN SHARE ROW EXCLUSIVE MO
 const SAVES_OF_DAY: &str = "\
 SELECT e.id, e.type, e.envelope, e.occurred_at FROM events e
 WHERE e.occurred_at >= $1::date::timestamp AT TIME ZONE 'UTC' AND e.occurred_at < ($1::date + 1)::timestamp AT TIME ZONE 'UTC'
-  AND e.type LIKE 'CardAddedToLibrary.%' AND e.id > $2
+  AND e.type LIKE 'CardAddedToLibrary.%' AND (e.occurred_at, e.id) > ($2, $3)
   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.queue = 'analytics' AND d.event_id = e.id)
-ORDER BY e.id LIMIT $3";
+ORDER BY e.occurred_at, e.id LIMIT $4";
 
 #[async_trait]
 impl Analytics for PostgresStore {
@@ -231,7 +233,7 @@ fn nonsense(error: impl std::fmt::Display) -> Failure {
 }
 
 /// Events of a day are read in portions of this many.
-const PORTION: i64 = 5_000;
+const PORTION: i64 = 20_000;
 
 async fn rebuild(session: &mut Session, day: Date) -> Result<u64, Failure> {
     session.begin().await?;
@@ -245,21 +247,36 @@ async fn rebuild(session: &mut Session, day: Date) -> Result<u64, Failure> {
     ] {
         session.execute(sqlx::query(sql).bind(day)).await?;
     }
-    let (mut saves, mut after) = (0, Uuid::nil());
+    // Below every event.
+    let mut after = (time(Timestamp::UNIX_EPOCH), Uuid::nil());
+    let mut saves = 0;
     loop {
-        let rows = session.fetch_all(sqlx::query(SAVES_OF_DAY).bind(day).bind(after).bind(PORTION)).await?;
+        session.start_again();
+        let rows =
+            session.fetch_all(sqlx::query(SAVES_OF_DAY).bind(day).bind(after.0).bind(after.1).bind(PORTION)).await?;
         let Some(last) = rows.last() else { break };
-        after = get(last, "id")?;
-        let decode = |row| {
-            let message = Message::parse(&get_envelope(row)?.to_entry());
-            let event = message.map_err(nonsense)?.decode().map_err(nonsense)?;
-            // The column decides the day.
-            Ok(RecordedEvent { occurred_at: get_time(row, "occurred_at")?, ..event })
-        };
-        let events = rows.iter().map(decode).collect::<Result<Vec<RecordedEvent>, Failure>>()?;
+        after = (get(last, "occurred_at")?, get(last, "id")?);
+        let mut events = Vec::with_capacity(rows.len());
+        for row in &rows {
+            events.extend(saved(row)?);
+        }
         add(session, &events.iter().collect::<Vec<_>>()).await?;
         saves += events.len() as u64;
     }
     session.commit().await?;
     Ok(saves)
+}
+
+/// `None`: what nobody could ever decode, so nobody has counted it. What another build understands ends the rebuild instead.
+fn saved(row: &PgRow) -> Result<Option<RecordedEvent>, Failure> {
+    let message = Message::parse(&get_envelope(row)?.to_entry()).map_err(nonsense)?;
+    match message.decode() {
+        // The column decides the day.
+        Ok(event) => Ok(Some(RecordedEvent { occurred_at: get_time(row, "occurred_at")?, ..event })),
+        Err(error @ Incomprehensible::Data { .. }) => {
+            tracing::warn!(%error, "an event without sense is not counted");
+            Ok(None)
+        }
+        Err(error) => Err(nonsense(error)),
+    }
 }

@@ -34,7 +34,8 @@ const LIST: &str = concat!(
 
 const COUNT: &str = concat!("SELECT count(*) AS letters ", matching!());
 
-/// Those that match and, where they are not NULL, are among `$5` and were not understood although of the types `$6`.
+/// Those that match and, where they are not NULL, are among `$5` and were not understood although of the types `$6`. None that died after
+/// `$8`: what dies again meanwhile would be selected without end.
 macro_rules! selected {
     ($then:literal) => {
         concat!(
@@ -44,6 +45,7 @@ macro_rules! selected {
              AND ($6::text[] IS NULL OR ( \
                   (d.error LIKE 'unknown event type%' OR d.error LIKE 'unknown version of event type%') \
                   AND e.type = ANY($6))) \
+             AND d.dead_at <= $8 \
              ORDER BY d.event_id LIMIT $7 FOR UPDATE OF d) ",
             $then
         )
@@ -66,11 +68,13 @@ pub(super) struct Selected<'a> {
     filter: DeadFilter,
     ids: Option<Vec<Uuid>>,
     not_understood: Option<&'a [String]>,
+    until: jiff_sqlx::Timestamp,
 }
 
 impl<'a> Selected<'a> {
-    pub(super) fn of(queue: Queue, which: &'a DeadSelection) -> Self {
-        let all = Self { queue, filter: DeadFilter::default(), ids: None, not_understood: None };
+    /// `until`: the server's time before the first portion.
+    pub(super) fn of(queue: Queue, which: &'a DeadSelection, until: jiff_sqlx::Timestamp) -> Self {
+        let all = Self { queue, filter: DeadFilter::default(), ids: None, not_understood: None, until };
         match which {
             DeadSelection::All => all,
             DeadSelection::Ids(ids) => Self { ids: Some(event_uuids(ids)), ..all },
@@ -81,7 +85,8 @@ impl<'a> Selected<'a> {
 
     /// Changes up to [`PORTION`] of them.
     pub(super) fn query(&self, sql: &'static str) -> Query<'a, Postgres, PgArguments> {
-        filtered(sql, self.queue, &self.filter).bind(self.ids.clone()).bind(self.not_understood).bind(PORTION)
+        let query = filtered(sql, self.queue, &self.filter).bind(self.ids.clone()).bind(self.not_understood);
+        query.bind(PORTION).bind(self.until)
     }
 }
 
@@ -115,7 +120,7 @@ impl PostgresStore {
         queue: Queue,
         which: &DeadSelection,
     ) -> Result<u64, Failure> {
-        let selected = Selected::of(queue, which);
+        let selected = Selected::of(queue, which, self.server_time().await?);
         let mut session = self.batch_session().await?;
         in_portions(&mut session, || selected.query(sql)).await
     }

@@ -25,10 +25,12 @@ const REASON_CHARS: usize = 300;
 const LEASE: &str = "\
 WITH due AS (
     SELECT url_digest, host, next_fetch_at FROM pages
-    WHERE next_fetch_at <= now() AND host <> ALL($2) ORDER BY next_fetch_at LIMIT $5 FOR UPDATE SKIP LOCKED
+    WHERE next_fetch_at <= now() AND host <> ALL($2) ORDER BY next_fetch_at LIMIT $5
 ), chosen AS (
-    SELECT url_digest FROM (SELECT DISTINCT ON (host) url_digest, next_fetch_at FROM due ORDER BY host, next_fetch_at) one
-    ORDER BY next_fetch_at LIMIT $1
+    SELECT one.url_digest FROM (
+        SELECT DISTINCT ON (host) url_digest, next_fetch_at FROM due ORDER BY host, next_fetch_at
+    ) one JOIN pages p ON p.url_digest = one.url_digest
+    WHERE p.next_fetch_at <= now() ORDER BY one.next_fetch_at LIMIT $1 FOR UPDATE OF p SKIP LOCKED
 )
 UPDATE pages p SET lease = $3, next_fetch_at = now() + make_interval(secs => $4), tries = p.tries + 1
 FROM chosen WHERE p.url_digest = chosen.url_digest

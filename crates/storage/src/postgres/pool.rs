@@ -47,6 +47,7 @@ impl PoolSettings {
             ("statement_timeout", self.batch_ms.to_string()),
             ("lock_timeout", self.lock_ms.to_string()),
             ("idle_in_transaction_session_timeout", "10000".to_owned()),
+            ("client_connection_check_interval", "1000".to_owned()),
             ("enable_seqscan", "off".to_owned()),
             ("enable_hashjoin", "off".to_owned()),
             ("enable_mergejoin", "off".to_owned()),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod clients;
+mod counts;
 mod kills;
 mod operators;
 mod outages;

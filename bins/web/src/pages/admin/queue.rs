@@ -4,7 +4,6 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 
-use super::known;
 use super::overview::PauseShown;
 use crate::endpoint::Endpoint;
 use crate::pages::chart::Chart;
@@ -37,10 +36,12 @@ struct QueuePage {
     points: Vec<PointShown>,
 }
 
+/// Empty where it is not known.
 struct PointShown {
     at: String,
     owed: u64,
     oldest: u64,
+    waiting: String,
     in_flight: String,
     processed: String,
     retries: String,
@@ -63,25 +64,28 @@ async fn queue(
     let pauses = operations.operator.pauses().await.map_err(log_failed)?;
     let now = operations.clock.now();
     let paused = pauses.into_iter().find(|pause| pause.queue == queue);
-    let bars = |figure: fn(&Point) -> u64| {
+    let bars = |figure: fn(&Point) -> Option<u64>| {
         let time = |point: &Point| point.at.strftime("%H:%M").to_string();
         let bar = |point: &Point| (format!("{} UTC", time(point)), time(point), figure(point));
         history.points.iter().map(bar).collect::<Vec<_>>()
     };
     let chart = |id, title, figure| Chart::of(id, title, "Time", bars(figure));
     let charts = vec![
-        chart("owed", "Owed events", |point| point.owed),
-        chart("oldest", "Age of the oldest, in seconds", |point| point.oldest_age_seconds),
-        chart("in-flight", "In flight", |point| point.in_flight.unwrap_or_default()),
-        chart("processed", "Processed", |point| point.processed.unwrap_or_default()),
-        chart("retries", "Failed attempts", |point| point.retries.unwrap_or_default()),
-        chart("dead", "Dead letters", |point| point.dead),
-        chart("workers", "Workers", |point| point.workers.unwrap_or_default()),
+        chart("owed", "Owed events", |point| Some(point.owed)),
+        chart("oldest", "Age of the oldest, in seconds", |point| Some(point.oldest_age_seconds)),
+        chart("waiting", "Waiting", |point| point.waiting),
+        chart("in-flight", "In flight", |point| point.in_flight),
+        chart("processed", "Processed", |point| point.processed),
+        chart("retries", "Failed attempts", |point| point.retries),
+        chart("dead", "Dead letters", |point| Some(point.dead)),
+        chart("workers", "Workers", |point| point.workers),
     ];
+    let known = |figure: Option<u64>| figure.map(|figure| figure.to_string()).unwrap_or_default();
     let point = |point: &Point| PointShown {
         at: point.at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         owed: point.owed,
         oldest: point.oldest_age_seconds,
+        waiting: known(point.waiting),
         in_flight: known(point.in_flight),
         processed: known(point.processed),
         retries: known(point.retries),

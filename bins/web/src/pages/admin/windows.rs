@@ -32,7 +32,8 @@ struct WindowShown {
     key: String,
     card: String,
     actor: String,
-    members: usize,
+    /// Ids of its events.
+    members: Vec<String>,
     collections: usize,
     due: String,
     locked: bool,
@@ -57,7 +58,7 @@ async fn windows(state: Data<AppState>, visit: Visit, mut params: Params) -> Res
         key: window.key().to_string(),
         card: window.pending.key.card_id.to_string(),
         actor: window.pending.key.actor_id.to_string(),
-        members: window.pending.members.len(),
+        members: window.pending.members.keys().map(ToString::to_string).collect(),
         collections: window.pending.collection_ids().len(),
         due: window.due_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         locked: window.locked,

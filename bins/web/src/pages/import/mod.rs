@@ -8,13 +8,15 @@ use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use cardwire_domain::imports::{ImportRow, ImportView, MAX_ROWS, NewImport, ReportRow, RowOutcome};
-use cardwire_domain::{CollectionId, ImportId};
+use cardwire_domain::{CollectionId, ImportId, UserId};
 use futures_util::StreamExt;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
-use super::form::{TOKEN, admit};
+use super::form::{TOKEN, admit, sender};
 use super::shown::{Choice, When, choices, next, part};
 use super::{Chrome, Complaint, Section, Visit, see_other, with_parameter};
 use crate::auth::Caller;
@@ -28,8 +30,12 @@ use crate::state::AppState;
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
 /// Of each other field.
 const MAX_FIELD_BYTES: usize = 1024;
-/// How long a file may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(120);
+/// How long the fields before the file may take to arrive.
+const FIELDS_ARRIVAL: Duration = Duration::from_secs(10);
+/// How long the file may take then.
+const FILE_ARRIVAL: Duration = Duration::from_secs(120);
+/// How many files may be read at once: each takes some ten times its size.
+const AT_ONCE: usize = 2;
 const MAX_NAME_CHARS: usize = 120;
 const LISTED: usize = 10;
 
@@ -38,13 +44,30 @@ pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/imports/{id}").get(show).register(config);
 }
 
-/// How many files may be read at once: each takes some ten times its size.
-#[derive(Clone, Debug)]
-pub struct Uploads(Arc<Semaphore>);
+/// Whose files are being read: one of each person, and few at once. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Uploads(Arc<Mutex<BTreeSet<UserId>>>);
 
-impl Default for Uploads {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(2)))
+impl Uploads {
+    fn begin(&self, person: &UserId) -> Result<Slot, Problem> {
+        let mut people = self.0.lock();
+        if people.len() >= AT_ONCE || !people.insert(person.clone()) {
+            return Err(Problem::new(&UNAVAILABLE, "other files are being read now; try again").retry_after(5));
+        }
+        Ok(Slot { uploads: self.clone(), person: person.clone() })
+    }
+}
+
+/// The right to have a file read, until it is dropped.
+#[derive(Debug)]
+struct Slot {
+    uploads: Uploads,
+    person: UserId,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.uploads.0.lock().remove(&self.person);
     }
 }
 
@@ -105,11 +128,11 @@ fn progress(state: &AppState, import: ImportView) -> Progress {
 
 /// Keeps the rows of a file and leads to the page that tells what becomes of them.
 async fn begin(state: Data<AppState>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
-    let busy = || Problem::new(&UNAVAILABLE, "other files are being read now; try again").retry_after(5);
-    let _slot = state.uploads.0.clone().try_acquire_owned().map_err(|_| busy())?;
-    let late = || Problem::new(&REQUEST_TIMEOUT, "the file must arrive within two minutes");
-    let (visit, upload) = tokio::time::timeout(ARRIVAL, receive(&request, payload)).await.map_err(|_| late())??;
+    // Nothing is waited for before it is known whose form it is.
+    let visit = sender(&request).await?;
     let caller = visit.caller()?;
+    let parts = Multipart::new(request.headers(), payload);
+    let upload = receive(parts, &visit, || state.uploads.begin(caller.id())).await?;
     match keep(&state, &caller, upload).await {
         Ok(id) => Ok(see_other(&format!("/imports/{id}"))),
         Err(problem) => draw(&state, &visit, Complaint::of(problem, &["file", "collection"])?).await,
@@ -117,7 +140,7 @@ async fn begin(state: Data<AppState>, request: HttpRequest, payload: Payload) ->
 }
 
 async fn keep(state: &AppState, caller: &Caller, upload: Upload) -> Result<ImportId, Problem> {
-    let Upload { file_name, bytes, collection } = upload;
+    let Upload { file_name, bytes, collection, slot } = upload;
     let collection = match collection.trim() {
         "" => None,
         id => {
@@ -127,8 +150,10 @@ async fn keep(state: &AppState, caller: &Caller, upload: Upload) -> Result<Impor
         }
     };
     let bytes = bytes.ok_or_else(|| Problem::invalid("file", format!("must be at most {} MiB", MAX_BYTES >> 20)))?;
-    let reading = tokio::task::spawn_blocking(move || read::rows(&bytes));
-    let rows: Vec<ImportRow> = reading.await.map_err(|error| Problem::internal(error.to_string()))??;
+    // The slot goes along: when nobody waits any more, the reading still goes on.
+    let reading = tokio::task::spawn_blocking(move || (read::rows(&bytes), slot));
+    let (rows, _slot) = reading.await.map_err(|error| Problem::internal(error.to_string()))?;
+    let rows: Vec<ImportRow> = rows?;
     let import = NewImport { id: ImportId::generate(), owner: caller.id().clone(), file_name, collection, rows };
     state.imports.begin_import(&import).await?;
     Ok(import.id)
@@ -139,30 +164,50 @@ struct Upload {
     /// `None`: too many.
     bytes: Option<Vec<u8>>,
     collection: String,
+    /// Taken when the file began.
+    slot: Option<Slot>,
 }
 
-/// Reads the form. Its token comes first, so that nobody else's file is read any further.
-async fn receive(request: &HttpRequest, payload: Payload) -> Result<(Visit, Upload), Problem> {
-    let mut parts = Multipart::new(request.headers(), payload);
-    let mut upload = Upload { file_name: String::new(), bytes: Some(Vec::new()), collection: String::new() };
-    let mut visit = None;
-    while let Some(part) = parts.next().await {
+/// Reads the form: its token first, so that no file of a form that is not ours is read, and its file last.
+async fn receive(
+    mut parts: Multipart,
+    visit: &Visit,
+    begin_file: impl Fn() -> Result<Slot, Problem>,
+) -> Result<Upload, Problem> {
+    let not_ours = || Problem::new(&FORBIDDEN, "this form was not sent from a page of this site");
+    let mut upload =
+        Upload { file_name: String::new(), bytes: Some(Vec::new()), collection: String::new(), slot: None };
+    let mut is_admitted = false;
+    let mut deadline = Instant::now() + FIELDS_ARRIVAL;
+    while let Some(part) = in_time(deadline, parts.next()).await? {
         let mut part = part.map_err(|_| malformed())?;
         let name = part.name().unwrap_or_default().to_owned();
-        match (name.as_str(), &visit) {
-            (TOKEN, _) => visit = Some(admit(request, &text(&mut part).await?).await?),
-            (_, None) => return Err(Problem::new(&FORBIDDEN, "this form was not sent from a page of this site")),
-            ("collection", _) => upload.collection = text(&mut part).await?,
-            ("file", _) => {
+        match name.as_str() {
+            TOKEN => {
+                admit(visit, &in_time(deadline, text(&mut part)).await??)?;
+                is_admitted = true;
+            }
+            _ if !is_admitted => return Err(not_ours()),
+            // Another file would have as long again.
+            _ if upload.slot.is_some() => return Err(Problem::invalid(&*name, "must not come behind the file")),
+            "collection" => upload.collection = in_time(deadline, text(&mut part)).await??,
+            "file" => {
+                upload.slot = Some(begin_file()?);
+                deadline = Instant::now() + FILE_ARRIVAL;
                 let given = part.content_disposition().and_then(|told| told.get_filename()).unwrap_or("file");
                 upload.file_name = given.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
-                upload.bytes = read_part(&mut part, MAX_BYTES).await?;
+                upload.bytes = in_time(deadline, read_part(&mut part, MAX_BYTES)).await??;
             }
-            (other, _) => return Err(Problem::invalid(other, "is no field of this form")),
+            other => return Err(Problem::invalid(other, "is no field of this form")),
         }
     }
-    let visit = visit.ok_or_else(|| Problem::new(&FORBIDDEN, "this form was not sent from a page of this site"))?;
-    Ok((visit, upload))
+    if is_admitted { Ok(upload) } else { Err(not_ours()) }
+}
+
+async fn in_time<T>(deadline: Instant, arriving: impl Future<Output = T>) -> Result<T, Problem> {
+    let late =
+        || Problem::new(&REQUEST_TIMEOUT, "the fields must arrive within 10 seconds, the file within two minutes");
+    timeout_at(deadline, arriving).await.map_err(|_| late())
 }
 
 fn malformed() -> Problem {

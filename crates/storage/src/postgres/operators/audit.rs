@@ -52,7 +52,7 @@ impl PostgresStore {
         }
     }
 
-    pub(super) async fn server_time(&self) -> Result<jiff_sqlx::Timestamp, Failure> {
+    pub(in super::super) async fn server_time(&self) -> Result<jiff_sqlx::Timestamp, Failure> {
         let rows = self.session().await?.fetch_all(sqlx::query("SELECT now() AS now")).await?;
         let row = rows.first().ok_or_else(|| Failure::Nonsense("there is no now".into()))?;
         get(row, "now")

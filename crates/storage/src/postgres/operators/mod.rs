@@ -42,11 +42,11 @@ impl Operator for PostgresStore {
         let entry = action.entry();
         let affected = match action {
             Action::Redrive { queue, which } => {
-                let selected = Selected::of(*queue, which);
+                let selected = Selected::of(*queue, which, self.server_time().await?);
                 self.audited(by, &entry, || selected.query(REDRIVE)).await?
             }
             Action::Discard { queue, which } => {
-                let selected = Selected::of(*queue, which);
+                let selected = Selected::of(*queue, which, self.server_time().await?);
                 self.audited(by, &entry, || selected.query(DISCARD)).await?
             }
             Action::Pause { queue, reason } => {

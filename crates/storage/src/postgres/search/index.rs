@@ -17,6 +17,9 @@ use super::vector::Vector;
 
 type Digest = Vec<u8>;
 
+/// Of one note, this many words help with typing errors; all are found.
+const MAX_NOTE_WORDS: usize = 500;
+
 const MAKE_PAGES: &str = "\
 INSERT INTO pages (url_digest, url, host)
 SELECT n.* FROM unnest($1::bytea[], $2::text[], $3::text[]) AS n(url_digest, url, host) ORDER BY n.url_digest
@@ -159,7 +162,7 @@ async fn put_documents(
         let vector = card.note.as_ref().zip(pages.get(&card.digest)).map(|(note, page)| {
             let mut of_note = Vector::default();
             of_note.add(Some(note), "");
-            words.extend(of_note.words().map(|word| (word.clone(), card.owner.clone())));
+            words.extend(of_note.words().take(MAX_NOTE_WORDS).map(|word| (word.clone(), card.owner.clone())));
             let mut vector = Vector::of_page(&page.url, &page.metadata);
             vector.add(Some(note), "");
             vector.literal()

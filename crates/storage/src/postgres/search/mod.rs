@@ -75,6 +75,8 @@ WHERE NOT EXISTS (
 
 /// How many pages are ranked.
 const MAX_RANKED: i64 = 1_000;
+/// Of a search for words in a row.
+const MAX_RANKED_PHRASE: i64 = 50_000;
 /// Longer words are not looked up: the server measures the distance of up to 255 bytes.
 const NEAR_CHARS: usize = 50;
 /// Marks the cursor of a search for similar words.
@@ -171,7 +173,7 @@ async fn search(
         .bind(digest)
         .bind(page.limit.get() as i64 + 1)
         .bind(signed(MAX_HIT_CARDS))
-        .bind(if phrase { i64::from(u32::MAX) } else { MAX_RANKED })
+        .bind(if phrase { MAX_RANKED_PHRASE } else { MAX_RANKED })
         // Planned for these words: how frequent they are decides where to look.
         .persistent(false);
     let rows = session.fetch_all(query).await?;

@@ -1,0 +1,56 @@
+//! Counts, when copies come and workers die; and counting anew.
+
+use std::time::Duration;
+
+use cardwire_testkit::history::History;
+use cardwire_testkit::process::Process;
+use cardwire_testkit::stack::{Plan, Stack};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio::time::sleep;
+
+const ADMIN: &str = "did:plc:mock123";
+const ANALYTICS: usize = 2;
+const PEOPLE: usize = 6;
+const EACH: usize = 50;
+
+/// All that is counted, in one value.
+async fn table(pool: &PgPool) -> Value {
+    let sql = "SELECT jsonb_build_object( \
+        'totals', (SELECT jsonb_agg(to_jsonb(t) ORDER BY t.day) FROM daily_totals t), \
+        'curators', (SELECT jsonb_agg(to_jsonb(c) ORDER BY to_jsonb(c)::text) FROM daily_curators c), \
+        'domains', (SELECT jsonb_agg(to_jsonb(d) ORDER BY to_jsonb(d)::text) FROM daily_domains d), \
+        'urls', (SELECT jsonb_agg(to_jsonb(u) ORDER BY to_jsonb(u)::text) FROM daily_urls u))";
+    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_and_killed_workers_leave_the_counts_true_and_a_rebuild_gives_the_same() {
+    let mut stack = Stack::start(&Plan::default()).await;
+    let client = stack.client();
+    let load = tokio::spawn(async move { client.load(PEOPLE, EACH, Duration::from_millis(20)).await });
+    let client = stack.client();
+    // Three times, what is owed is published once more, and the worker that may hold it is killed.
+    for _ in 0..3 {
+        stack.signal_worker(ANALYTICS, Signal::SIGSTOP);
+        sleep(Duration::from_millis(300)).await;
+        let (status, answer) = client.post(ADMIN, "/api/admin/queues/analytics/redeliver", &Value::Null).await.unwrap();
+        assert!((200..300).contains(&status), "{answer}");
+        stack.kill_and_restart(ANALYTICS);
+        stack.workers[ANALYTICS].process.ready().await;
+    }
+    let history: History = load.await.unwrap();
+    stack.settled(Duration::from_secs(90)).await;
+    println!("{:?}", stack.check(&history).await);
+
+    let counted = table(stack.pool()).await;
+    let saves: i64 =
+        sqlx::query_scalar("SELECT sum(saves)::bigint FROM daily_totals").fetch_one(stack.pool()).await.unwrap();
+    assert_eq!(saves, i64::try_from(PEOPLE * EACH).unwrap());
+
+    let mut rebuild = Process::start_with("analytics-worker", &["rebuild"], stack.environment());
+    assert!(rebuild.ended().await.success(), "{}", rebuild.log());
+    assert_eq!(table(stack.pool()).await, counted);
+    println!("{saves} saves counted, and counted anew the same");
+}
