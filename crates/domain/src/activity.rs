@@ -4,8 +4,6 @@
 //! of it belongs to it, the next event behind that opens the next. The cut depends only on the set of events, never on
 //! when or in which portions they arrive, so a window that a crash tore apart ends as one activity.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::{ActivityId, CardId, CollectionId, EventId, LinkId, UserId};
@@ -62,39 +60,44 @@ pub struct Regrouped {
 /// `existing` must hold every activity of the pair that starts at or after [`regroup_from`] of the new events; earlier
 /// ones cannot be touched by them. Existing activities keep their id and `created_at`. Their number never shrinks: the cut needs the fewest
 /// windows that cover the events, and more events never need fewer.
-pub fn regroup(card_id: CardId, actor_id: &UserId, existing: &[Activity], new: &[Member]) -> Regrouped {
-    let mut owner: BTreeMap<&Member, Option<usize>> = new.iter().map(|member| (member, None)).collect();
-    for (index, activity) in existing.iter().enumerate() {
-        owner.extend(activity.members.iter().map(|member| (member, Some(index))));
+pub fn regroup(card_id: CardId, actor_id: &UserId, mut existing: Vec<Activity>, new: Vec<Member>) -> Regrouped {
+    let known: usize = existing.iter().map(|activity| activity.members.len()).sum();
+    let mut members: Vec<(Member, Option<usize>)> = Vec::with_capacity(known + new.len());
+    let mut sizes = Vec::with_capacity(existing.len());
+    for (index, activity) in existing.iter_mut().enumerate() {
+        sizes.push(activity.members.len());
+        members.extend(std::mem::take(&mut activity.members).into_iter().map(|member| (member, Some(index))));
     }
-    let mut taken = vec![false; existing.len()];
+    members.extend(new.into_iter().map(|member| (member, None)));
+    // Of an event that an activity has and that comes again, the former stays.
+    members.sort_unstable_by(|one, other| one.0.cmp(&other.0).then(other.1.cmp(&one.1)));
+    members.dedup_by(|again, first| again.0 == first.0);
+
+    let mut existing: Vec<Option<Activity>> = existing.into_iter().map(Some).collect();
     let mut regrouped = Regrouped::default();
-    let members: Vec<&Member> = owner.keys().copied().collect();
-    let mut rest = members.as_slice();
-    while let Some(first) = rest.first() {
-        let within = rest.partition_point(|member| member.occurred_at.duration_since(first.occurred_at) <= WINDOW);
-        let (window, behind) = rest.split_at(within);
-        rest = behind;
-        let heir = window.iter().filter_map(|member| owner[*member]).find(|index| !taken[*index]);
-        let members: Vec<Member> = window.iter().map(|member| (*member).clone()).collect();
-        match heir {
-            Some(index) => {
-                taken[index] = true;
-                let activity = &existing[index];
-                if activity.members != members {
-                    regrouped.updated.push(Activity { members, ..activity.clone() });
-                }
-            }
+    let mut rest = members.into_iter();
+    while let Some((first, _)) = rest.as_slice().first() {
+        let created_at = first.occurred_at;
+        let belongs = |(member, _): &(Member, _)| member.occurred_at.duration_since(created_at) <= WINDOW;
+        let size = rest.as_slice().partition_point(belongs);
+        let owners = rest.as_slice()[..size].iter().map(|(_, owner)| *owner);
+        let heir = owners.clone().flatten().find(|index| existing[*index].is_some());
+        let unchanged = |index: usize| sizes[index] == size && owners.clone().all(|owner| owner == Some(index));
+        let changed = heir.is_none_or(|index| !unchanged(index));
+        let members: Vec<Member> = rest.by_ref().take(size).map(|(member, _)| member).collect();
+        match heir.and_then(|index| existing[index].take()) {
+            Some(activity) if changed => regrouped.updated.push(Activity { members, ..activity }),
+            Some(_) => {}
             None => regrouped.inserted.push(Activity {
                 id: ActivityId::generate(),
                 card_id,
                 actor_id: actor_id.clone(),
-                created_at: first.occurred_at,
+                created_at,
                 members,
             }),
         }
     }
-    debug_assert!(taken.iter().all(|taken| *taken), "an existing activity lost all its members");
+    debug_assert!(existing.iter().all(Option::is_none), "an existing activity lost all its members");
     regrouped
 }
 
@@ -106,6 +109,8 @@ pub fn regroup_from(new: &[Member]) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
     use ulid::Ulid;
 
@@ -131,7 +136,7 @@ mod tests {
         for flush in flushes.iter().filter(|flush| !flush.is_empty()) {
             let from = regroup_from(flush).unwrap();
             let near: Vec<Activity> = stored.iter().filter(|a| a.window_start() >= from).cloned().collect();
-            let result = regroup(card, &actor(), &near, flush);
+            let result = regroup(card, &actor(), near, flush.clone());
             for changed in result.updated {
                 let index = stored.iter().position(|a| a.id == changed.id).unwrap();
                 stored[index] = changed;
@@ -207,7 +212,7 @@ mod tests {
             for flush in &flushes {
                 let from = regroup_from(flush).unwrap();
                 let near: Vec<Activity> = stored.iter().filter(|a| a.window_start() >= from).cloned().collect();
-                let result = regroup(card, &actor(), &near, flush);
+                let result = regroup(card, &actor(), near, flush.clone());
                 for changed in result.updated {
                     prop_assert!(!changed.members.is_empty());
                     prop_assert_eq!(known.get(&changed.id), Some(&changed.created_at));

@@ -35,7 +35,7 @@ fn merge(criterion: &mut Criterion) {
     let window: Vec<Member> = batch(|| one).into_iter().map(|event| event.member).collect();
     let actor_id = UserId::parse("did:plc:ewvi7nxzyoun6zhxrhs64oiz").expect("it is a DID");
     criterion.bench_function("cut 128", |bencher| {
-        bencher.iter(|| regroup(one, &actor_id, &[], black_box(&window)));
+        bencher.iter(|| regroup(one, &actor_id, Vec::new(), black_box(window.clone())));
     });
 }
 

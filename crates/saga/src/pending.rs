@@ -112,13 +112,14 @@ impl PendingActivity {
         self.members.values().any(|member| member.collection_id.is_some())
     }
 
-    /// What the feed is given.
-    pub fn collected(&self) -> CollectedWindow {
-        CollectedWindow {
-            card_id: self.key.card_id,
-            actor_id: self.key.actor_id.clone(),
-            members: self.members.values().cloned().collect(),
-        }
+    /// These of its members, as the feed is given them.
+    pub fn collected(&self, members: Vec<Member>) -> CollectedWindow {
+        CollectedWindow { card_id: self.key.card_id, actor_id: self.key.actor_id.clone(), members }
+    }
+
+    pub fn into_collected(self) -> CollectedWindow {
+        let Self { key: SagaKey { card_id, actor_id }, members } = self;
+        CollectedWindow { card_id, actor_id, members: members.into_values().collect() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cardwire_domain::feed::FeedRepository;
-use cardwire_domain::{CollectedWindow, EventId, RecordedEvent};
+use cardwire_domain::{CollectedWindow, EventId, Member, RecordedEvent};
 use cardwire_events::trace::{Batch, Operation};
 use cardwire_events::{EventLog, Failure, Outcome, Queue, QueueSettings, Verdict};
 use tokio::sync::Notify;
@@ -13,9 +13,13 @@ use tracing::Instrument as _;
 use crate::pending::{PendingActivity, PendingEvent, gather};
 use crate::store::{self, ClaimedWindow, ReleaseReason, SagaStateStore};
 
+/// Events written in one transaction. Larger claims take several, earlier events first, so that a flush needs little memory: what it
+/// holds of an event while it is written is a multiple of the event.
+const WRITTEN_AT_ONCE: usize = 2_500;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SagaSettings {
-    /// Windows written in one transaction.
+    /// Windows claimed at once.
     pub windows_per_flush: usize,
     /// How often a window may fail alone before its events are dead letters.
     pub attempts: u32,
@@ -102,7 +106,7 @@ impl CardCollectionSaga {
             Err(error @ (store::Error::Full | store::Error::Corrupt(_))) => {
                 tracing::warn!(%error, events = events.len(), "writing straight into the feed");
                 metrics::counter!("cardwire_saga_bypassed_events_total").increment(events.len() as u64);
-                match self.write(gather(events).iter().map(PendingActivity::collected).collect()).await {
+                match self.write(gather(events).into_iter().map(PendingActivity::into_collected).collect()).await {
                     Ok(_) => Outcome::Done,
                     Err(cardwire_domain::Error::Unavailable(why)) => Outcome::Unavailable(why),
                     Err(error) => Outcome::Retry(error.to_string()),
@@ -158,7 +162,7 @@ impl CardCollectionSaga {
             }
         }
         let trace = self.trace(&claimed).await;
-        let written = self.write(to_write(&claimed)).await;
+        let written = self.write_claimed(&claimed).await;
         if written.is_err() {
             trace.all_failed();
         }
@@ -205,7 +209,7 @@ impl CardCollectionSaga {
     ) -> store::Result<()> {
         for (index, window) in claimed.iter().enumerate() {
             let alone = std::slice::from_ref(window);
-            match self.write(to_write(alone)).await {
+            match self.write_claimed(alone).await {
                 Ok(events) => {
                     self.store.commit(alone).await?;
                     flushed.windows += 1;
@@ -263,6 +267,29 @@ impl CardCollectionSaga {
         }
     }
 
+    /// Returns how many events took effect. When it fails, some may have: those are found to be owed no more.
+    async fn write_claimed(&self, claimed: &[ClaimedWindow]) -> cardwire_domain::Result<usize> {
+        let mut events = 0;
+        let mut portion: Vec<CollectedWindow> = Vec::new();
+        let mut room = WRITTEN_AT_ONCE;
+        for window in claimed {
+            let mut members: Vec<&Member> = window.pending.members.values().collect();
+            members.sort_unstable();
+            let mut rest = members.as_slice();
+            while !rest.is_empty() {
+                let (part, behind) = rest.split_at(rest.len().min(room));
+                rest = behind;
+                room -= part.len();
+                portion.push(window.pending.collected(part.iter().copied().cloned().collect()));
+                if room == 0 {
+                    events += self.write(std::mem::take(&mut portion)).await?;
+                    room = WRITTEN_AT_ONCE;
+                }
+            }
+        }
+        Ok(events + self.write(portion).await?)
+    }
+
     /// In a task of its own: a payload that panics is a failure like any other, and a caller that goes away does not cut a
     /// transaction short.
     async fn write(&self, windows: Vec<CollectedWindow>) -> cardwire_domain::Result<usize> {
@@ -279,10 +306,4 @@ impl CardCollectionSaga {
             Err(error) => Err(cardwire_domain::Error::Unavailable(error.to_string())),
         }
     }
-}
-
-/// A claim may hold windows of unreadable entries alone; they are only to be removed.
-fn to_write(claimed: &[ClaimedWindow]) -> Vec<CollectedWindow> {
-    let readable = claimed.iter().filter(|window| !window.pending.members.is_empty());
-    readable.map(|window| window.pending.collected()).collect()
 }

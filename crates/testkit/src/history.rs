@@ -140,7 +140,7 @@ async fn check_activities(pool: &PgPool, events: &BTreeMap<Pair, Vec<Member>>) -
         ensure!(actual == Some(&expected), "{member:?} is in the feed with collection {actual:?}");
     }
     for (pair, members) in events {
-        let expected: BTreeSet<BTreeSet<EventId>> = regroup(pair.0, &pair.1, &[], members)
+        let expected: BTreeSet<BTreeSet<EventId>> = regroup(pair.0, &pair.1, Vec::new(), members.clone())
             .inserted
             .iter()
             .map(|activity| activity.members.iter().map(|member| member.event_id).collect())

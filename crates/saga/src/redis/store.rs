@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cardwire_domain::EventId;
 use cardwire_events::redis::{Connection, Repeat, Value};
 use jiff::Timestamp;
 
@@ -19,6 +20,8 @@ use crate::store::{
 const MERGED_AT_ONCE: usize = 128;
 /// Windows committed or released by one script.
 const WINDOWS_AT_ONCE: usize = 256;
+/// Fields of a window from which on it is read and removed bit by bit, and about so many at a time.
+const READ_AT_ONCE: usize = 1_000;
 /// Windows that nothing flushes are forgotten after this long, in seconds.
 const LEAK_GUARD_S: u32 = 7 * 24 * 3_600;
 /// The field of a window that is no event.
@@ -78,24 +81,55 @@ impl RedisSagaStateStore {
             self.timing.lock.as_millis().to_string().into(),
             which.into(),
             CLAIMED_EVENTS.to_string().into(),
-            CLAIMED_OF_ONE.to_string().into(),
+            READ_AT_ONCE.to_string().into(),
         ];
         let keys = vec![self.keys.due(partition).into()];
         let answer: Value = self.connection.script(&scripts::CLAIM_DUE, keys, args, Repeat::Never).await?;
         let mut claimed = Vec::new();
+        let mut unread = None;
         let mut answered = rows(answer).into_iter();
         count_contended(answered.next().as_ref().and_then(Value::as_u64).unwrap_or_default());
         for window in answered {
-            let [name, late_ms, fields] = row(window)?;
+            let [name, late_ms, large, fields] = row(window)?;
             let Some(key) = key_of(&name) else {
                 self.forget(partition, &name).await?;
                 continue;
             };
-            let Fields { pending, failures, unreadable } = Fields::read(key, fields);
+            let mut read = Fields::new(key);
+            read.add(fields);
+            if number(&large)? == 1
+                && let Err(error) = self.read_large(&mut read).await
+            {
+                // Whoever finds it when its lock has expired reads it.
+                tracing::warn!(%error, key = %read.pending.key, "a window was claimed that cannot be read now");
+                unread = Some(error);
+                continue;
+            }
+            let Fields { pending, failures, unreadable } = read;
             let late = Duration::from_millis(u64::try_from(number(&late_ms)?).unwrap_or_default());
+            let unreadable = unreadable.into_iter().collect();
             claimed.push(ClaimedWindow { pending, token, failures, late, unreadable });
         }
-        Ok(claimed)
+        match unread {
+            Some(error) if claimed.is_empty() => Err(error),
+            _ => Ok(claimed),
+        }
+    }
+
+    /// Adds the events of a window, [`CLAIMED_OF_ONE`] at most.
+    async fn read_large(&self, read: &mut Fields) -> Result<()> {
+        let pending = Value::from(self.keys.pending(&read.pending.key));
+        let mut cursor = Value::from("0");
+        loop {
+            let args = vec![pending.clone(), cursor, "COUNT".into(), READ_AT_ONCE.to_string().into()];
+            let answer: Value = self.connection.command("HSCAN", args, Repeat::Harmless).await?;
+            let [next, fields] = row(answer)?;
+            read.add(fields);
+            if next.as_bytes() == Some(b"0") || read.is_full() {
+                return Ok(());
+            }
+            cursor = next;
+        }
     }
 
     /// Removes what stands among the due windows and is none.
@@ -109,6 +143,20 @@ impl RedisSagaStateStore {
         let args = vec![self.keys.due(partition).into(), bytes(name.to_vec())];
         self.connection.command::<Value>("ZREM", args, Repeat::Harmless).await?;
         Ok(())
+    }
+
+    /// Removes what was read of a window, but for a last portion, whose names it returns.
+    async fn remove_but_the_last(&self, window: &ClaimedWindow) -> Result<Vec<Value>> {
+        let ids: Vec<&EventId> = window.pending.members.keys().collect();
+        let (first, last) = ids.split_at(ids.len().saturating_sub(1) / READ_AT_ONCE * READ_AT_ONCE);
+        for portion in first.chunks(READ_AT_ONCE) {
+            let mut args = vec![Value::from(self.keys.pending(window.key()))];
+            args.extend(portion.iter().map(|id| Value::from(id.to_string())));
+            self.connection.command::<Value>("HDEL", args, Repeat::Harmless).await?;
+        }
+        let mut names: Vec<Value> = last.iter().map(|id| Value::from(id.to_string())).collect();
+        names.extend(window.unreadable.iter().map(|name| bytes(name.clone())));
+        Ok(names)
     }
 
     /// In portions that one script may take, each of one partition.
@@ -168,7 +216,9 @@ impl RedisSagaStateStore {
             let (Some(key), Ok(due_at)) = (key_of(&name), Timestamp::from_millisecond(number(&due_at)?)) else {
                 continue;
             };
-            let Fields { pending, failures, .. } = Fields::read(key, fields);
+            let mut read = Fields::new(key);
+            read.add(fields);
+            let Fields { pending, failures, .. } = read;
             open.push(OpenWindow { pending, due_at, locked: number(&locked)? == 1, failures });
         }
         Ok(open)
@@ -221,10 +271,10 @@ impl SagaStateStore for RedisSagaStateStore {
         for (partition, portion) in self.portions(windows) {
             let mut args = vec![self.pending_prefix_len(partition)];
             for window in &portion {
+                let last = self.remove_but_the_last(window).await?;
                 args.push(window.token.to_string().into());
-                args.push((window.pending.members.len() + window.unreadable.len()).to_string().into());
-                args.extend(window.pending.members.keys().map(|id| Value::from(id.to_string())));
-                args.extend(window.unreadable.iter().map(|name| bytes(name.clone())));
+                args.push(last.len().to_string().into());
+                args.extend(last);
             }
             let keys = self.keys_of(partition, &portion);
             self.connection.script::<Value>(&scripts::COMMIT, keys, args, Repeat::Harmless).await?;
@@ -293,24 +343,33 @@ impl SagaStateStore for RedisSagaStateStore {
 struct Fields {
     pending: PendingActivity,
     failures: u32,
-    unreadable: Vec<Vec<u8>>,
+    unreadable: BTreeSet<Vec<u8>>,
 }
 
 impl Fields {
-    fn read(key: SagaKey, fields: Value) -> Self {
-        let mut read = Self { pending: PendingActivity::new(key), failures: 0, unreadable: Vec::new() };
+    const fn new(key: SagaKey) -> Self {
+        Self { pending: PendingActivity::new(key), failures: 0, unreadable: BTreeSet::new() }
+    }
+
+    /// Fields that were added before change nothing.
+    fn add(&mut self, fields: Value) {
         let mut fields = rows(fields).into_iter();
-        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+        while let (Some(name), Some(value)) = (fields.next(), fields.next())
+            && !self.is_full()
+        {
             let (name, value) = (name.as_bytes().unwrap_or_default(), value.as_bytes().unwrap_or_default());
             if name == FAILURES {
-                read.failures = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
+                self.failures = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
             } else if let Some(member) = effect::read(name, value) {
-                read.pending.merge(member);
+                self.pending.merge(member);
             } else {
-                read.unreadable.push(name.to_vec());
+                self.unreadable.insert(name.to_vec());
             }
         }
-        read
+    }
+
+    fn is_full(&self) -> bool {
+        self.pending.members.len() + self.unreadable.len() >= CLAIMED_OF_ONE
     }
 }
 

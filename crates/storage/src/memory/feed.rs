@@ -74,7 +74,7 @@ impl FeedRepository for InMemoryStore {
         state.feed.epoch += 1;
         for (pair, members) in taken {
             let from = regroup_from(&members).unwrap_or(Timestamp::MIN);
-            let regrouped = regroup(pair.0, &pair.1, &state.feed.starting(&pair, from), &members);
+            let regrouped = regroup(pair.0, &pair.1, state.feed.starting(&pair, from), members);
             for activity in regrouped.updated {
                 state.feed.put(activity);
             }

@@ -47,9 +47,9 @@ pub(super) async fn flush(session: &mut Session, windows: &[CollectedWindow]) ->
     let mut inserted = Vec::new();
     let mut updated = Vec::new();
     let mut known = load(session, &pairs).await?;
-    for ((card_id, actor_id), members) in &pairs {
-        let existing = known.remove(&(*card_id, actor_id.clone())).unwrap_or_default();
-        let regrouped = regroup(*card_id, actor_id, &existing, members);
+    for (pair, members) in pairs {
+        let existing = known.remove(&pair).unwrap_or_default();
+        let regrouped = regroup(pair.0, &pair.1, existing, members);
         inserted.extend(regrouped.inserted);
         updated.extend(regrouped.updated);
     }

@@ -65,6 +65,11 @@ impl PoolSettings {
                     Ok(true)
                 })
             })
+            // Else what one large batch needed would stay with each connection that ever carried one.
+            .after_release(|connection, _| {
+                connection.shrink_buffers();
+                Box::pin(async { Ok(true) })
+            })
             .connect_lazy_with(options)
     }
 }

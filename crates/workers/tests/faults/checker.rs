@@ -69,8 +69,10 @@ async fn check_activities(world: &World, events: &[RecordedEvent]) -> anyhow::Re
         sets
     };
     let activities = world.store.activities().await;
-    let at_once: Vec<Activity> =
-        members.iter().flat_map(|((card, actor), members)| regroup(*card, actor, &[], members).inserted).collect();
+    let at_once: Vec<Activity> = members
+        .iter()
+        .flat_map(|((card, actor), members)| regroup(*card, actor, Vec::new(), members.clone()).inserted)
+        .collect();
     let (found, wanted) = (sets(&activities), sets(&at_once));
     ensure!(found == wanted, "activities are {found:?} where the events make {wanted:?}");
     ensure!(activities.len() == at_once.len(), "{} activities instead of {}", activities.len(), at_once.len());

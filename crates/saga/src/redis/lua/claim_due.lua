@@ -1,8 +1,10 @@
 -- Locks windows and returns what is in them.
 -- KEYS  1 due
 -- ARGV  1 prefix of lock keys, 2 prefix of pending keys, 3 owner token, 4 most windows, 5 lock in ms,
---       6 `due` or `all`, 7 most events, 8 most events of one window
--- Returns how many due windows somebody else holds, then for each window {key, ms it is late, fields and values}; longest due first.
+--       6 `due` or `all`, 7 most events, 8 fields that make a window large
+-- Returns how many due windows somebody else holds, then for each window {key, ms it is late, 1 if it is large else 0, fields and
+-- values}; longest due first. Of a large one only its failures are told: whoever holds it reads the rest bit by bit, so neither
+-- Redis nor the reader has all of it in hand at once.
 --
 -- The locks and windows are found in `due`, so they cannot be declared; in Cluster they share its hash tag.
 --
@@ -13,7 +15,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lock_ms = tonumber(ARGV[5])
 local most_events = tonumber(ARGV[7])
-local most_of_one = tonumber(ARGV[8])
+local large = tonumber(ARGV[8])
 local last = ARGV[6] == 'all' and '+inf' or string.format('%.0f', now)
 
 local put_off = {}
@@ -33,38 +35,30 @@ for i = 1, #due, 2 do
   local key = due[i]
   local lock = ARGV[1] .. key
   local pending = ARGV[2] .. key
-  local fields = redis.pcall('HGETALL', pending)
-  if fields.err then
+  local size = redis.pcall('HLEN', pending)
+  if type(size) == 'table' then
     -- Not a window of ours. The ledger has whatever it may have been.
     redis.call('UNLINK', pending)
     redis.call('ZREM', KEYS[1], key)
-  elseif #fields == 0 then
+  elseif size == 0 then
     redis.call('ZREM', KEYS[1], key)
+  elseif events + size > most_events and #claimed > 0 then
+    break
   else
-    events = events + #fields / 2
-    if events > most_events and #claimed > 0 then
-      break
-    end
     local late = now - due[i + 1]
     put_off_by(key, lock_ms)
     if redis.call('SET', lock, ARGV[3], 'NX', 'PX', ARGV[5]) then
-      if #fields > 2 * most_of_one then
-        -- The rest is due when these are committed. Its failures are told in any case.
+      events = events + size
+      if size < large then
+        claimed[#claimed + 1] = {key, string.format('%.0f', late), 0, redis.call('HGETALL', pending)}
+      else
         local failures = redis.call('HGET', pending, 'failures')
-        for field = #fields, 2 * most_of_one + 1, -1 do
-          fields[field] = nil
-        end
-        if failures then
-          fields[#fields + 1] = 'failures'
-          fields[#fields + 1] = failures
-        end
+        claimed[#claimed + 1] = {key, string.format('%.0f', late), 1, failures and {'failures', failures} or {}}
       end
-      claimed[#claimed + 1] = {key, string.format('%.0f', late), fields}
     else
       contended = contended + 1
       local left = redis.call('PTTL', lock)
       put_off[#put_off - 1] = string.format('%.0f', now + (left > 0 and left or lock_ms))
-      events = events - #fields / 2
     end
   end
 end
