@@ -21,3 +21,4 @@ mod paging;
 mod refusals;
 mod stream;
 mod trace;
+mod unsent;

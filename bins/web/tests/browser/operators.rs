@@ -95,7 +95,9 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     window.open(&server.web.url(&format!("{DEAD}?text=did:plc:mallory"))).await;
     assert_eq!(found(&window).await, json!("4 dead letters found."));
     for card in &cards[1..3] {
-        let of_it = format!("Array.from(document.querySelectorAll('.item')).find((item) => item.textContent.includes('{card}'))");
+        let of_it = format!(
+            "Array.from(document.querySelectorAll('.item')).find((item) => item.textContent.includes('{card}'))"
+        );
         window.evaluate(&format!("{of_it}.querySelector('input').click()")).await;
     }
     window.wait("button[value=redrive]").await.click().await.unwrap();
@@ -117,7 +119,10 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     let done: Vec<_> = entries.as_array().unwrap().iter().map(|row| (row[1].clone(), row[4].clone())).collect();
     let expected = ["discard", "redrive", "redrive", "redrive"].map(|action| json!(format!("dead-letters.{action}")));
     assert_eq!(done.iter().map(|(action, _)| action.clone()).collect::<Vec<_>>(), expected);
-    assert_eq!(done.iter().map(|(_, changed)| changed.clone()).collect::<Vec<_>>(), ["1", "2", "2", "1"].map(Value::from));
+    assert_eq!(
+        done.iter().map(|(_, changed)| changed.clone()).collect::<Vec<_>>(),
+        ["1", "2", "2", "1"].map(Value::from)
+    );
     assert_eq!(entries[1][3], json!({ "matching": { "text": "did:plc:mallory" } }).to_string());
     window.open(&server.web.url(DEAD)).await;
     assert_eq!(found(&window).await, json!("0 dead letters."));

@@ -39,9 +39,9 @@ impl UseCase for ImportUrls {
         let mut seen = BTreeMap::new();
         for row in &self.rows {
             let outcome = match &collections {
-                Ok(collections) => import(row, collections, by, tx, &mut seen, changes).await.or_else(|error| {
-                    Ok::<_, Error>(RowOutcome::Refused(rule(error)?))
-                })?,
+                Ok(collections) => import(row, collections, by, tx, &mut seen, changes)
+                    .await
+                    .or_else(|error| Ok::<_, Error>(RowOutcome::Refused(rule(error)?)))?,
                 Err(why) => RowOutcome::Refused(why.clone()),
             };
             outcomes.push(outcome);

@@ -132,7 +132,8 @@ pub async fn a_link_that_is_kept_keeps_its_note(stores: Stores) -> Tested {
     let row = |url: &str| ImportRow::new(url, Some("from the file"));
     stores.save_with(&alice, "https://example.com/kept", Some("mine"), &[]).await?;
     let long = ImportRow { note: Some("x".repeat(10_001)), ..row("https://example.com/long") };
-    let rows = ["https://EXAMPLE.com/kept#part", "https://example.com/new", "nonsense", "https://example.com/new#again"];
+    let rows =
+        ["https://EXAMPLE.com/kept#part", "https://example.com/new", "nonsense", "https://example.com/new#again"];
     let rows: Vec<ImportRow> = rows.into_iter().map(row).chain([long, row("https://example.com/last")]).collect();
     let collection_id = Some(collection.to_string());
     let before = stores.owed(Queue::Feeds).await?;

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
 use cardwire_domain::store::Recall;
 use cardwire_domain::{
-    Card, CardId, Changes, Collection, CollectionId, Error, ImportId, Page, PageRequest, Result, Store, Transaction, UserId,
+    Card, CardId, Changes, Collection, CollectionId, Error, ImportId, Page, PageRequest, Result, Store, Transaction,
+    UserId,
 };
 use cardwire_events::{EventLog, Queue, Wake};
 use cardwire_storage::memory::InMemoryStore;
