@@ -111,7 +111,13 @@ async fn worked_off(web: &Process, window: &Window) {
     }
 }
 
-async fn barriers(window: &Window, axe: &str) -> Vec<Value> {
+pub fn axe() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/node_modules/axe-core/axe.min.js");
+    std::fs::read_to_string(&file).expect("axe-core is installed: see scripts/test-browser.sh")
+}
+
+/// What axe finds on the page that is shown.
+pub async fn barriers(window: &Window, axe: &str) -> Vec<Value> {
     window.client.execute(axe, vec![]).await.unwrap();
     let run = "const done = arguments[arguments.length - 1]; \
                axe.run(document).then((found) => done(found.violations), (error) => done([{ impact: 'critical', id: String(error) }]));";
@@ -123,8 +129,7 @@ async fn barriers(window: &Window, axe: &str) -> Vec<Value> {
 
 /// Looks at each page in each manner. `missing`: the page whose console tells that it is not there.
 async fn look_at(web: &Process, driver: &Driver, pages: &[Stop], missing: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/node_modules/axe-core/axe.min.js");
-    let axe = std::fs::read_to_string(&file).expect("axe-core is installed: see scripts/test-browser.sh");
+    let axe = axe();
     let mut checked = 0;
     for (width, dark) in [(1000, false), (1000, true), (NARROW, false)] {
         let window = driver.window(width.max(500), dark).await;

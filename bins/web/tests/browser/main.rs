@@ -9,4 +9,5 @@ mod keyboard;
 mod live;
 mod operators;
 mod server;
+mod signed_out;
 mod window;
