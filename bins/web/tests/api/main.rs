@@ -14,6 +14,7 @@ mod harness;
 mod hostile;
 mod idempotency;
 mod imports;
+mod limits;
 mod operators;
 mod operators_pages;
 mod pages;
