@@ -127,8 +127,9 @@ pub async fn barriers(window: &Window, axe: &str) -> Vec<Value> {
     found.as_array().unwrap().iter().filter(serious).map(told).collect()
 }
 
-/// Looks at each page in each manner. `missing`: the page whose console tells that it is not there.
-async fn look_at(web: &Process, driver: &Driver, pages: &[Stop], missing: &str) {
+/// Looks at each page in each manner. `missing`: the page whose console tells that it is not there. Tells what it saw.
+async fn look_at(web: &Process, driver: &Driver, pages: &[Stop], missing: &str) -> String {
+    let mut told = String::new();
     let axe = axe();
     let mut checked = 0;
     for (width, dark) in [(1000, false), (1000, true), (NARROW, false)] {
@@ -159,10 +160,10 @@ async fn look_at(web: &Process, driver: &Driver, pages: &[Stop], missing: &str) 
         let foreign: Vec<_> =
             requests.iter().filter(|url| !url.starts_with(&own) && !url.starts_with("data:")).collect();
         assert!(foreign.is_empty(), "{foreign:?}");
-        println!("{width} px, dark: {dark}: {} requests, none elsewhere", requests.len());
+        told.push_str(&format!("{width} px, dark: {dark}: {} requests, none elsewhere\n", requests.len()));
         window.close().await;
     }
-    println!("{checked} pages looked at, axe found no serious barrier");
+    told + &format!("{checked} pages looked at, axe found no serious barrier")
 }
 
 #[tokio::test]
@@ -174,7 +175,7 @@ async fn every_page_is_quiet_reachable_and_keeps_to_itself() {
     worked_off(&web, &window).await;
     window.close().await;
     let pages: Vec<Stop> = pages.into_iter().map(|(name, path)| Stop { name, path, then: Then::Look }).collect();
-    look_at(&web, &driver, &pages, "missing").await;
+    println!("{}", look_at(&web, &driver, &pages, "missing").await);
 }
 
 /// Letters whose types and errors hold script and have no place to break.
@@ -235,7 +236,7 @@ async fn every_page_of_the_operators_is_quiet_reachable_and_keeps_to_itself() {
         assert!(text.as_str().is_some_and(|text| text.contains("<script>alert(1)</script>")), "{part}: {text}");
     }
     window.close().await;
-    look_at(&server.web, &driver, &pages, "gone").await;
+    println!("{}", look_at(&server.web, &driver, &pages, "gone").await);
 }
 
 /// Windows are not made as narrow as that; pages are.
