@@ -1,6 +1,10 @@
 //! What an operator does: finds what died, learns why, and has it done again or not at all.
 
+use std::sync::Arc;
+
+use cardwire_testkit::postgres::Database;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::server::{Durable, in_memory, refuse, save};
 use crate::window::{Driver, Window};
@@ -160,6 +164,67 @@ async fn a_queue_is_paused_with_a_reason_and_goes_on_when_it_is_resumed() {
     assert_eq!(entries[1], json!(["did:plc:mock123", "queue.pause", "feeds", reason, "1"]));
     window.open(&web.url("/")).await;
     window.until(&format!("document.querySelector(\"#feed a.card[href='/cards/{card}']\") !== null")).await;
+    assert_eq!(window.complaints().await, Vec::<String>::new());
+    window.close().await;
+}
+
+/// Holds everybody back who would read or write activities, until [`let_go`].
+fn hold_back(database: &Arc<Database>) -> JoinHandle<anyhow::Result<()>> {
+    let database = Arc::clone(database);
+    let sql =
+        "SET application_name = 'gate'; BEGIN; LOCK TABLE activities IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(120)";
+    tokio::spawn(async move { database.run(sql).await })
+}
+
+async fn let_go(database: &Database, held: JoinHandle<anyhow::Result<()>>) {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE application_name = 'gate' AND datname = current_database()";
+    database.run(sql).await.unwrap();
+    assert!(held.await.unwrap().is_err(), "it was held until now");
+}
+
+#[tokio::test]
+async fn a_window_is_written_now_a_queue_delivered_again_and_the_index_rebuilt() {
+    let server = Durable::start().await;
+    let driver = Driver::start().await;
+    let window = driver.window(1000, false).await;
+    sign_in(&window, &server.web.url("/sign-in?next=/admin"), "mock123").await;
+    let held = hold_back(&server.database);
+    let card = save(&server.web, "alice", "https://example.com/garden").await;
+    let open = format!("document.querySelector(\"a[href='/cards/{card}']\") !== null");
+    let deadline = tokio::time::Instant::now() + crate::window::PATIENCE;
+    window.open(&server.web.url("/admin/windows")).await;
+    while window.evaluate(&open).await != json!(true) {
+        assert!(tokio::time::Instant::now() < deadline, "no window is open: {}", server.web.log());
+        window.open(&server.web.url("/admin/windows")).await;
+    }
+    window.wait(".items form button").await.click().await.unwrap();
+    let key = format!("{card}-did:plc:alice");
+    assert_eq!(confirm(&window).await, json!(format!("A worker writes the window {key} into the feed at once.")));
+    assert_eq!(audit(&window).await, json!([["did:plc:mock123", "saga.flush", key, "", "1"]]));
+    let_go(&server.database, held).await;
+    in_feed(&window, &server, &[&card]).await;
+
+    let press = async |label: &str| {
+        window.open(&server.web.url("/admin")).await;
+        let button = format!(
+            "Array.from(document.querySelectorAll('main form button')).find((one) => one.textContent.startsWith('{label}'))"
+        );
+        window.evaluate(&format!("{button}.click()")).await;
+    };
+    press("Deliver again").await;
+    assert!(confirm(&window).await.as_str().is_some_and(|about| about.contains("owed to feeds")));
+    press("Rebuild the search index").await;
+    confirm(&window).await;
+    let done = audit(&window).await;
+    assert_eq!([&done[0][1], &done[1][1]], [&json!("search.rebuild"), &json!("queue.redeliver")]);
+    let rebuilt = "document.querySelector('main').textContent.includes('The last rebuild is done: 1 of 1 cards')";
+    while window.evaluate(rebuilt).await != json!(true) {
+        assert!(tokio::time::Instant::now() < deadline, "the index is not rebuilt: {}", server.web.log());
+        window.open(&server.web.url("/admin")).await;
+    }
+    window.open(&server.web.url("/search?q=garden")).await;
+    assert_eq!(window.evaluate("document.querySelectorAll('#hits li').length").await, json!(1));
     assert_eq!(window.complaints().await, Vec::<String>::new());
     window.close().await;
 }

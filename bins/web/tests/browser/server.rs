@@ -1,6 +1,7 @@
 //! A web process to look at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cardwire_testkit::postgres::{Database, Postgres};
 use cardwire_testkit::process::Process;
@@ -23,7 +24,7 @@ pub async fn in_memory(extra: &[(&str, &str)]) -> Process {
 pub struct Durable {
     pub web: Process,
     environment: BTreeMap<String, String>,
-    pub database: Database,
+    pub database: Arc<Database>,
     _server: Postgres,
 }
 
@@ -39,7 +40,7 @@ impl Durable {
         let mut web = Process::start("web", &environment);
         web.ready().await;
         environment.insert("PORT".into(), web.port.to_string());
-        Self { web, environment, database, _server: server }
+        Self { web, environment, database: Arc::new(database), _server: server }
     }
 
     /// Kills it, and starts another on the same port.
