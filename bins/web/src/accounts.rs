@@ -31,6 +31,7 @@ pub(crate) use self::attempts::network;
 use self::attempts::Attempts;
 use self::passwords::Passwords;
 use crate::auth::{self, Authenticator, Credential, Identity};
+use crate::limit::whole_seconds;
 use crate::problem::{Problem, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE};
 use crate::session::KEPT_DAYS;
 
@@ -63,9 +64,8 @@ impl From<Error> for Problem {
             Error::Domain(error) => error.into(),
             Error::Refused(why) => Self::new(&UNAUTHENTICATED, why),
             Error::TooMany { retry_after } => {
-                let seconds = u32::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
                 Self::new(&TOO_MANY_REQUESTS, "too many sign-ins for this handle or from this address")
-                    .retry_after(seconds)
+                    .retry_after(whole_seconds(retry_after))
             }
             Error::Busy => Self::new(&UNAVAILABLE, "too many people are signing in now").retry_after(1),
             Error::Passwords(_) => Self::internal(error.to_string()),

@@ -14,6 +14,7 @@ pub mod body;
 pub mod cursor;
 pub mod endpoint;
 pub mod idempotency;
+pub mod limit;
 pub mod live;
 pub mod openapi;
 pub mod operations;
@@ -34,6 +35,7 @@ use tracing_actix_web::TracingLogger;
 
 pub use accounts::{AccountSettings, Accounts, TokenAuthenticator};
 pub use auth::{Authenticator, MockAuthenticator};
+pub use limit::Writes;
 pub use live::{Live, LiveSettings};
 pub use operations::{OperatedQueue, Operations};
 pub use state::{AppState, Readiness};

@@ -1,13 +1,16 @@
 //! The OpenAPI document, gathered from the handlers.
 
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use crate::problem::{KINDS, ProblemBody};
 use crate::routes::admin::{audit, dead_letters, history, queues, rebuild, running, sagas, way};
 use crate::routes::{analytics, cards, collections, docs, feed, health, library, search, stream, users};
+use crate::session::Jar;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -63,18 +66,35 @@ use crate::routes::{analytics, cards, collections, docs, feed, health, library, 
         docs::page,
     ),
     components(schemas(ProblemBody)),
-    modifiers(&Bearer, &Problems),
+    modifiers(&Credentials, &Problems),
 )]
 pub struct ApiDoc;
 
-struct Bearer;
+const BEARER: &str = "bearer";
+const SESSION: &str = "session";
 
-impl Modify for Bearer {
+/// A bearer token, or the cookie that the pages set: whatever takes the one takes the other.
+struct Credentials;
+
+impl Modify for Credentials {
     fn modify(&self, document: &mut Document) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let about = "Set by signing in on the pages. Whatever changes something with it must come with an `Origin` that names this \
+                     site. On localhost its name is `session`.";
+        let cookie = ApiKeyValue::with_description(Jar::Session.name(false), about);
         let components = document.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
+        components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+        for operation in document.paths.paths.values_mut().flat_map(operations) {
+            if let Some(ways) = operation.security.as_mut().filter(|ways| !ways.is_empty()) {
+                ways.push(SecurityRequirement::new::<_, _, &str>(SESSION, []));
+            }
+        }
     }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten()
 }
 
 /// Every operation may answer with a problem.
@@ -90,15 +110,8 @@ impl Modify for Problems {
             .content("application/problem+json", content)
             .build();
         document.components.get_or_insert_default().responses.insert("Problem".into(), RefOr::T(response));
-        for item in document.paths.paths.values_mut() {
-            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
-            for operation in operations.into_iter().flatten() {
-                add_problem(operation);
-            }
+        for operation in document.paths.paths.values_mut().flat_map(operations) {
+            operation.responses.responses.insert("default".into(), RefOr::Ref(Ref::from_response_name("Problem")));
         }
     }
-}
-
-fn add_problem(operation: &mut Operation) {
-    operation.responses.responses.insert("default".into(), RefOr::Ref(Ref::from_response_name("Problem")));
 }

@@ -22,7 +22,8 @@ pub enum Jar {
 }
 
 impl Jar {
-    fn name(self, local: bool) -> &'static str {
+    /// `local`: on localhost.
+    pub fn name(self, local: bool) -> &'static str {
         match (self, local) {
             (Self::Session, true) => "session",
             (Self::Session, false) => "__Host-session",

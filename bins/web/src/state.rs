@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::accounts::Accounts;
 use crate::auth::{Authenticator, Caller};
+use crate::limit::Writes;
 use crate::live::Live;
 use crate::operations::Operations;
 use crate::pages::Uploads;
@@ -42,6 +43,7 @@ pub struct AppState {
     pub analytics: Arc<dyn Analytics>,
     pub imports: Arc<dyn ImportRepository>,
     pub uploads: Uploads,
+    pub writes: Writes,
     pub accounts: Accounts,
     pub authenticator: Arc<dyn Authenticator>,
     pub readiness: Arc<dyn Readiness>,
@@ -50,7 +52,7 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Runs a command for the caller, once per idempotency key. If the future is dropped, either everything was
+    /// Runs a command for the caller, once per idempotency key, unless they gave too many. If the future is dropped, either everything was
     /// committed or nothing.
     pub async fn execute<C: UseCase>(
         &self,
@@ -59,6 +61,7 @@ impl AppState {
         idempotency: Option<Idempotency>,
         command: &C,
     ) -> Result<C::Answer, Problem> {
+        self.writes.admit(caller.id())?;
         let traceparent = TraceContext::of(request).map(|trace| trace.traceparent());
         let request = Request { by: caller.id().clone(), idempotency, traceparent };
         Ok(execute(&*self.store, &request, command).await?)

@@ -1,5 +1,6 @@
 //! From the adapters that the settings chose to the state that the handlers work with.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderName;
@@ -12,7 +13,7 @@ use cardwire_web::operations::{OperatedQueue, Operations};
 use cardwire_web::pages::Uploads;
 use cardwire_web::{
     AccountSettings, Accounts, AppState, Authenticator, Live, LiveSettings, MockAuthenticator, Readiness,
-    TokenAuthenticator,
+    TokenAuthenticator, Writes,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,7 @@ pub fn state(
         analytics: adapters.analytics.clone(),
         imports: adapters.imports.clone(),
         uploads: Uploads::default(),
+        writes: Writes::per_second(NonZeroU32::new(settings.writes_per_second)),
         accounts,
         authenticator,
         readiness: Arc::new(Ready(readiness.clone())),

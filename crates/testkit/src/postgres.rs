@@ -55,6 +55,14 @@ impl Database {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// Statements, for a test that breaks the database on purpose.
+    pub async fn run(&self, sql: &str) -> anyhow::Result<()> {
+        let options: PgConnectOptions = self.url.parse()?;
+        let mut connection = options.connect().await?;
+        run(&mut connection, sql.to_owned()).await?;
+        Ok(connection.close().await?)
+    }
 }
 
 impl Postgres {
@@ -293,7 +301,7 @@ async fn template(admin: &mut PgConnection, url: &str) -> anyhow::Result<String>
     Ok(name)
 }
 
-/// Statements about databases take no parameters; the names are made here.
+/// Statements about databases take no parameters; the names are made here, or written in a test.
 async fn run(admin: &mut PgConnection, sql: String) -> anyhow::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(admin).await?;
     Ok(())

@@ -1,24 +1,29 @@
-//! Saves the rows of imports, a few at a time and with pauses, so that everybody else's saves go on as fast as before.
+//! Saves the rows of imports, a few at a time and with pauses, so that everybody else's saves hardly notice.
 //!
-//! A row is saved under an idempotency key of its own: whoever is killed between saving and reporting finds out, when the lease has run
-//! out, that the row was saved, and reports it so.
+//! A few rows share a commit and an idempotency key: whoever is killed between saving and reporting finds out, when the lease has run
+//! out, that the rows were saved, and reports them so. The first row that is not reported always begins such a few, so that they are
+//! the same again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cardwire_domain::imports::{ImportRepository, ImportRow, LeasedRows, RowOutcome};
 use cardwire_domain::store::Idempotency;
-use cardwire_domain::use_cases::{ImportUrl, Request, UrlImported, execute};
+use cardwire_domain::use_cases::{ImportUrls, Request, UrlsImported, execute};
 use cardwire_domain::{Error, Store};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Clone, Copy, Debug)]
 pub struct ImportSettings {
-    /// Rows saved one after the other before a pause.
+    /// Rows saved before a pause.
     pub batch: usize,
-    /// Between batches.
-    pub pause: Duration,
+    /// Of them, so many in one commit. It divides `batch`.
+    pub commit: usize,
+    /// Between batches there is a pause as long as the batch took: half of the time is everybody else's, the more of it the slower the
+    /// store. At least this.
+    pub pause_at_least: Duration,
+    pub pause_at_most: Duration,
     /// Between looks while there is no import.
     pub poll: Duration,
     /// After an error of the store.
@@ -31,7 +36,9 @@ impl Default for ImportSettings {
     fn default() -> Self {
         Self {
             batch: 50,
-            pause: Duration::from_millis(150),
+            commit: 10,
+            pause_at_least: Duration::from_millis(50),
+            pause_at_most: Duration::from_secs(1),
             poll: Duration::from_secs(1),
             pause_after_error: Duration::from_secs(2),
             lease: Duration::from_secs(15),
@@ -51,12 +58,13 @@ impl ImportLoop {
         Self { imports, store, settings }
     }
 
-    /// Until `stop`; the row that is being saved then is finished. If the future is dropped, the lease runs out and somebody else goes
+    /// Until `stop`; the commit in progress then is finished. If the future is dropped, the lease runs out and somebody else goes
     /// on.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
+            let begun = Instant::now();
             let wait = match self.work_once(&stop).await {
-                Ok(true) => self.settings.pause,
+                Ok(true) => begun.elapsed().clamp(self.settings.pause_at_least, self.settings.pause_at_most),
                 Ok(false) => self.settings.poll,
                 Err(error) => {
                     tracing::warn!(%error, "an import waits for the store");
@@ -78,21 +86,18 @@ impl ImportLoop {
         let mut outcomes = Vec::new();
         let mut away = None;
         let deadline = Instant::now() + self.settings.lease / 2;
-        for (number, row) in &leased.rows {
+        for rows in leased.rows.chunks(self.settings.commit) {
             // A store that is slow must not cost the lease.
             if stop.is_cancelled() || Instant::now() >= deadline {
                 break;
             }
-            match self.save(&leased, *number, row).await {
-                Ok(outcome) => {
-                    metrics::counter!("cardwire_import_rows_total", "outcome" => outcome.name()).increment(1);
-                    outcomes.push((*number, outcome));
-                }
-                Err(error) => {
-                    away = Some(error);
-                    break;
-                }
+            if let Err(error) = self.save(&leased, rows, &mut outcomes).await {
+                away = Some(error);
+                break;
             }
+        }
+        for (_, outcome) in &outcomes {
+            metrics::counter!("cardwire_import_rows_total", "outcome" => outcome.name()).increment(1);
         }
         if !self.imports.finish_rows(&leased, &outcomes).await? {
             tracing::debug!(import = %leased.import, "somebody else works on this import now");
@@ -100,28 +105,49 @@ impl ImportLoop {
         away.map_or(Ok(true), Err)
     }
 
-    /// `Err` only when the store cannot say: the row waits.
-    async fn save(&self, leased: &LeasedRows, number: u32, row: &ImportRow) -> cardwire_domain::Result<RowOutcome> {
-        let key = format!("import:{}:{number}", leased.import);
+    /// Adds what became of the rows. `Err` only when the store cannot say: the rest waits.
+    async fn save(
+        &self,
+        leased: &LeasedRows,
+        rows: &[(u32, ImportRow)],
+        outcomes: &mut Vec<(u32, RowOutcome)>,
+    ) -> cardwire_domain::Result<()> {
+        match self.commit(leased, rows).await {
+            Ok(saved) => outcomes.extend(saved),
+            Err(Error::Corrupt(why)) if rows.len() == 1 => {
+                let number = rows[0].0;
+                tracing::error!(error = why, import = %leased.import, number, "a row of an import cannot be stored");
+                outcomes.push((number, RowOutcome::Refused("it could not be stored".into())));
+            }
+            // One of them is at fault; the others are not to suffer for it.
+            Err(Error::Corrupt(_)) => {
+                for row in rows {
+                    Box::pin(self.save(leased, std::slice::from_ref(row), outcomes)).await?;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn commit(
+        &self,
+        leased: &LeasedRows,
+        rows: &[(u32, ImportRow)],
+    ) -> cardwire_domain::Result<Vec<(u32, RowOutcome)>> {
+        let numbers = || rows.iter().map(|(number, _)| *number);
+        let (first, last) = (numbers().min().unwrap_or_default(), numbers().max().unwrap_or_default());
+        let key = format!("import:{}:{first}-{last}", leased.import);
         let request = Request {
             by: leased.owner.clone(),
             idempotency: Some(Idempotency { fingerprint: key.clone(), key }),
             traceparent: None,
         };
-        let command = ImportUrl {
-            url: row.url.clone(),
-            note: row.note.clone(),
+        let command = ImportUrls {
+            rows: rows.iter().map(|(_, row)| row.clone()).collect(),
             collection_id: leased.collection.map(|id| id.to_string()),
         };
-        match execute(&*self.store, &request, &command).await {
-            Ok(UrlImported { card_id, created: true }) => Ok(RowOutcome::Saved(card_id)),
-            Ok(UrlImported { card_id, created: false }) => Ok(RowOutcome::Known(card_id)),
-            Err(error @ (Error::Stale | Error::Unavailable(_))) => Err(error),
-            Err(Error::Corrupt(why)) => {
-                tracing::error!(error = why, import = %leased.import, number, "a row of an import cannot be stored");
-                Ok(RowOutcome::Refused("it could not be stored".into()))
-            }
-            Err(error) => Ok(RowOutcome::Refused(error.to_string())),
-        }
+        let UrlsImported(outcomes) = execute(&*self.store, &request, &command).await?;
+        Ok(numbers().zip(outcomes).collect())
     }
 }

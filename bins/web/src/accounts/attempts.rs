@@ -1,55 +1,29 @@
-//! How often somebody may try to sign in: counted for each address and for each handle, in this process.
+//! How often somebody may try to sign in: counted for each address and for each handle.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cardwire_domain::accounts::Handle;
-use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::keyed::HashMapStateStore;
-use governor::{Quota, RateLimiter};
-use tokio::time::Instant;
+use governor::Quota;
 
-/// Who has not tried for a minute is forgotten after this many attempts of others; so the memory stays in proportion to them.
-const FORGET_EVERY: u32 = 1_000;
-
-type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, Timer, NoOpMiddleware<Nanos>>;
+use crate::limit::Limit;
 
 pub(super) struct Attempts {
-    by_address: Limiter<IpAddr>,
-    by_handle: Limiter<String>,
-    timer: Timer,
-    admitted: AtomicU32,
+    by_address: Limit<IpAddr>,
+    by_handle: Limit<String>,
 }
 
 impl Attempts {
     pub(super) fn new(per_minute: NonZeroU32) -> Self {
-        let timer = Timer(Instant::now());
         let quota = Quota::per_minute(per_minute);
-        Self {
-            by_address: RateLimiter::new(quota, HashMapStateStore::default(), timer),
-            by_handle: RateLimiter::new(quota, HashMapStateStore::default(), timer),
-            timer,
-            admitted: AtomicU32::new(0),
-        }
+        Self { by_address: Limit::new(quota), by_handle: Limit::new(quota) }
     }
 
     /// Counts an attempt; `Err` is how long to wait before the next. Whoever has no address shares one.
     pub(super) fn admit(&self, address: Option<IpAddr>, handle: Option<&Handle>) -> Result<(), Duration> {
-        if self.admitted.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
-            self.by_address.retain_recent();
-            self.by_handle.retain_recent();
-        }
-        let address = address.map_or(Ipv4Addr::UNSPECIFIED.into(), network);
-        self.by_address.check_key(&address).map_err(|until| until.wait_time_from(self.timer.now()))?;
-        if let Some(handle) = handle {
-            let handle = handle.as_str().to_owned();
-            self.by_handle.check_key(&handle).map_err(|until| until.wait_time_from(self.timer.now()))?;
-        }
-        Ok(())
+        self.by_address.admit(&address.map_or(Ipv4Addr::UNSPECIFIED.into(), network))?;
+        handle.map_or(Ok(()), |handle| self.by_handle.admit(&handle.as_str().to_owned()))
     }
 }
 
@@ -61,29 +35,13 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Time since the start, by tokio's clock, which tests turn.
-#[derive(Clone, Copy)]
-struct Timer(Instant);
-
-impl Clock for Timer {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.0.elapsed().into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn attempts(per_minute: u32) -> Attempts {
-        Attempts::new(NonZeroU32::new(per_minute).unwrap())
-    }
-
     #[tokio::test(start_paused = true)]
     async fn each_address_and_each_handle_has_so_many_a_minute() {
-        let attempts = attempts(3);
+        let attempts = Attempts::new(NonZeroU32::new(3).unwrap());
         let address = |last| Some(IpAddr::from([10, 0, 0, last]));
         let [alice, bob] = ["alice", "bob"].map(|handle| Handle::parse(handle).unwrap());
         for last in 1..=3 {
@@ -96,19 +54,6 @@ mod tests {
         tokio::time::advance(Duration::from_secs(21)).await;
         assert_eq!(attempts.admit(address(5), Some(&alice)), Ok(()));
         assert!(attempts.admit(address(5), Some(&alice)).is_err(), "evenly over the minute");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn whoever_is_long_gone_is_forgotten() {
-        let attempts = attempts(10);
-        for last in 0..FORGET_EVERY - 1 {
-            let handle = Handle::parse(&format!("handle{last}")).unwrap();
-            attempts.admit(Some(Ipv4Addr::from_bits(last).into()), Some(&handle)).unwrap();
-        }
-        assert_eq!(attempts.by_handle.len(), 999);
-        tokio::time::advance(Duration::from_secs(61)).await;
-        attempts.admit(None, None).unwrap();
-        assert_eq!((attempts.by_address.len(), attempts.by_handle.len()), (1, 0));
     }
 
     #[test]

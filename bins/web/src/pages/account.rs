@@ -1,11 +1,12 @@
 //! Signing up, in and out, and one's own page.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::unsent::Unsent;
 use super::{Chrome, Complaint, Posted, Section, Visit, see_other};
 use crate::accounts;
 use crate::auth::Credential;
@@ -37,6 +38,8 @@ struct SignInPage {
     handle: String,
     /// Where to go then.
     next: String,
+    /// What was typed into another form before.
+    unsent: Option<Unsent>,
     needs_password: bool,
     complaint: Complaint,
 }
@@ -71,18 +74,47 @@ async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
 
 async fn sign_in_page(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
     let next = own_path(&params.text("next").unwrap_or_default()).to_owned();
-    let chrome = visit.chrome(Section::Account);
-    let needs_password = needs_password(&state);
-    visit.page(&SignInPage { chrome, handle: String::new(), next, needs_password, complaint: Complaint::default() })
+    let page = SignInPage {
+        chrome: visit.chrome(Section::Account),
+        handle: String::new(),
+        next,
+        unsent: None,
+        needs_password: needs_password(&state),
+        complaint: Complaint::default(),
+    };
+    visit.page(&page)
+}
+
+/// The sign-in page, in answer to a form that somebody sent who is signed in no more.
+pub(super) fn sign_in_with(request: &HttpRequest, visit: &Visit, unsent: &Unsent) -> Result<HttpResponse, Problem> {
+    let state = request.app_data::<Data<AppState>>().ok_or_else(|| Problem::internal("no AppState in the app"))?;
+    let page = SignInPage {
+        chrome: visit.chrome(Section::Account),
+        handle: String::new(),
+        next: "/".to_owned(),
+        unsent: Some(unsent.clone()),
+        needs_password: needs_password(state),
+        complaint: Complaint::default(),
+    };
+    let mut page = visit.page_with(StatusCode::UNAUTHORIZED, &page)?;
+    page.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+    Ok(page)
 }
 
 async fn sign_in(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
     let handle = posted.fields.text("handle");
     let next = own_path(posted.fields.text("next"));
+    let unsent = Unsent::carried(&posted.fields);
     let (status, complaint) = match token(&state, &request, &posted).await {
         Ok(token) => {
             end_session(&state, &request).await?;
-            return Ok(begin_session(&request, token.expose_secret(), next));
+            let Some(unsent) = unsent else {
+                return Ok(begin_session(&request, token.expose_secret(), next));
+            };
+            let visit = posted.visit.signed_in(&state, token.expose_secret()).await?;
+            let mut page = unsent.page(&visit, StatusCode::OK)?;
+            let kept = page.add_cookie(&Jar::Session.write(&request, token.expose_secret()));
+            return kept.map(|()| page).map_err(|error| Problem::internal(error.to_string()));
         }
         Err(problem) => Complaint::of(problem, &["handle"])?,
     };
@@ -92,6 +124,7 @@ async fn sign_in(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
         chrome: posted.visit.chrome(Section::Account),
         handle: handle.to_owned(),
         next: next.to_owned(),
+        unsent,
         needs_password: needs_password(&state),
         complaint,
     };
@@ -128,10 +161,7 @@ async fn end_session(state: &AppState, request: &HttpRequest) -> Result<(), Prob
 }
 
 fn begin_session(request: &HttpRequest, token: &str, next: &str) -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header((actix_web::http::header::LOCATION, next))
-        .cookie(Jar::Session.write(request, token))
-        .finish()
+    HttpResponse::SeeOther().insert_header((header::LOCATION, next)).cookie(Jar::Session.write(request, token)).finish()
 }
 
 fn needs_password(state: &AppState) -> bool {
@@ -139,7 +169,7 @@ fn needs_password(state: &AppState) -> bool {
 }
 
 /// A path of this site, or the feed: a link must not lead elsewhere by way of our sign-in page.
-fn own_path(text: &str) -> &str {
+pub(super) fn own_path(text: &str) -> &str {
     let is_own =
         text.starts_with('/') && !text.starts_with("//") && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
     if is_own { text } else { "/" }

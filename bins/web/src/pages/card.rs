@@ -153,5 +153,6 @@ async fn draw(
         edit,
         card: Row::of(kept, reader, 0, state.operations.clock.now()),
     };
-    visit.page_with(status, &page)
+    let drawn = visit.page_with(status, &page)?;
+    Ok(page.edit.iter().fold(drawn, |drawn, edit| edit.complaint.complete(drawn)))
 }

@@ -139,7 +139,7 @@ async fn list(
         collections: page.items.into_iter().map(Shown::of).collect(),
         fields,
     };
-    visit.page_with(status, &drawn)
+    Ok(drawn.fields.complaint.complete(visit.page_with(status, &drawn)?))
 }
 
 async fn create(
@@ -215,7 +215,8 @@ async fn draw(
         people,
         collection: Shown::of(collection),
     };
-    visit.page_with(status, &drawn)
+    let page = drawn.fields.complaint.complete(visit.page_with(status, &drawn)?);
+    Ok(drawn.people.complaint.complete(page))
 }
 
 /// A handle, or the DID of somebody who has none here.

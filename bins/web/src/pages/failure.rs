@@ -2,9 +2,10 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
+use super::unsent::Late;
 use super::{Chrome, see_other, with_parameter};
 use crate::pages::visit::html;
 use crate::problem::Problem;
@@ -28,18 +29,21 @@ pub fn is_page(request: &HttpRequest) -> bool {
 }
 
 /// The page of a problem. Who must sign in first is led there, and back to where they wanted to go; a script that asks for a part of a
-/// page is told to lead there, as it would put the sign-in page into that part.
+/// page is told to lead there, as it would put the sign-in page into that part. What was typed into a form that came too late is shown.
 pub fn show(request: &HttpRequest, problem: &Problem, trace_id: String) -> HttpResponse {
     let status = problem.status_code();
+    if let Some(late) = request.extensions().get::<Late>() {
+        return late.page(request, status).unwrap_or_else(|problem| problem.error_response());
+    }
     if status == StatusCode::UNAUTHORIZED {
         let asked = match request.method().as_str() {
             "GET" | "HEAD" => request.uri().path_and_query().map_or("/", |whole| whole.as_str()),
-            _ => "/",
+            _ => page_around(request, "referer").unwrap_or("/"),
         };
         if !request.headers().contains_key("hx-request") {
             return see_other(&with_parameter("/sign-in", "next", asked));
         }
-        let way = with_parameter("/sign-in", "next", page_around(request).unwrap_or(asked));
+        let way = with_parameter("/sign-in", "next", page_around(request, "hx-current-url").unwrap_or(asked));
         return HttpResponse::Unauthorized()
             .insert_header((header::WWW_AUTHENTICATE, "Bearer"))
             .insert_header(("hx-redirect", way))
@@ -64,9 +68,10 @@ pub fn show(request: &HttpRequest, problem: &Problem, trace_id: String) -> HttpR
     }
 }
 
-/// The path of the page that a script asks from: a part of a page is no place to come back to.
-fn page_around(request: &HttpRequest) -> Option<&str> {
-    let url = request.headers().get("hx-current-url")?.to_str().ok()?;
+/// The path of the page that a form or a script is on, as this header tells it: neither a part of a page nor what a form is sent to is a
+/// place to come back to.
+fn page_around<'a>(request: &'a HttpRequest, header: &str) -> Option<&'a str> {
+    let url = request.headers().get(header)?.to_str().ok()?;
     let (_, behind_scheme) = url.split_once("://")?;
     let path = &behind_scheme[behind_scheme.find('/')?..];
     Some(path.split_once('#').map_or(path, |(path, _)| path))

@@ -7,8 +7,9 @@ use futures_util::future::LocalBoxFuture;
 use percent_encoding::percent_decode;
 
 use super::Visit;
+use super::unsent::{Late, Unsent};
 use crate::body::{is_plain, receive};
-use crate::problem::{FORBIDDEN, MALFORMED_REQUEST, Problem, UNSUPPORTED_MEDIA_TYPE};
+use crate::problem::{FORBIDDEN, MALFORMED_REQUEST, Problem, UNAUTHENTICATED, UNSUPPORTED_MEDIA_TYPE};
 use crate::session;
 
 /// A note of 10,000 characters may take twelve bytes for each.
@@ -44,6 +45,10 @@ impl Fields {
         Some(self.text(name)).filter(|text| !text.trim().is_empty())
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     pub fn all(&self, name: &str) -> Vec<String> {
         self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect()
     }
@@ -73,8 +78,19 @@ impl FromRequest for Posted {
             let body = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
             let fields = Fields::parse(body).ok_or_else(malformed)?;
             let visit = sender(&request).await?;
-            admit(&visit, fields.text(TOKEN))?;
-            Ok(Self { visit, fields })
+            let unsent = Unsent::of(&request, &fields);
+            let admitted = match (&unsent, visit.viewer()) {
+                (Some(_), None) => Err(Problem::new(&UNAUTHENTICATED, "sign in first")),
+                _ => admit(&visit, fields.text(TOKEN)),
+            };
+            match (admitted, unsent) {
+                (Ok(()), _) => Ok(Self { visit, fields }),
+                (Err(problem), None) => Err(problem),
+                (Err(problem), Some(unsent)) => {
+                    request.extensions_mut().insert(Late { visit, unsent });
+                    Err(problem)
+                }
+            }
         })
     }
 }

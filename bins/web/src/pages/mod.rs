@@ -33,6 +33,7 @@ mod save;
 mod search;
 mod shown;
 mod trends;
+mod unsent;
 mod visit;
 
 use actix_web::HttpResponse;

@@ -90,5 +90,6 @@ pub async fn refuse(
     (status, complaint): (StatusCode, Complaint),
 ) -> Result<HttpResponse, Problem> {
     let save = SaveBox::again(state, caller, fields, complaint).await?;
-    visit.page_with(status, &SavePage { chrome: visit.chrome(Section::Library), save })
+    let page = SavePage { chrome: visit.chrome(Section::Library), save };
+    Ok(page.save.complaint.complete(visit.page_with(status, &page)?))
 }

@@ -11,9 +11,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::future::LocalBoxFuture;
 use sha2::{Digest, Sha256};
 
-use crate::auth::{Caller, Identity, identify};
+use crate::auth::{Caller, Credential, Identity, identify};
 use crate::problem::{FORBIDDEN, Problem, UNAUTHENTICATED};
 use crate::session::{self, Jar};
+use crate::state::AppState;
 
 /// Scripts, styles and forms are ours alone; pictures as well: a page does not tell others who reads it.
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -63,6 +64,8 @@ impl Chrome {
 #[derive(Debug)]
 pub struct Visit {
     viewer: Option<Identity>,
+    /// What this browser is known by.
+    visitor: String,
     csrf: String,
     new_visitor: Option<Cookie<'static>>,
     is_local: bool,
@@ -80,7 +83,15 @@ impl Visit {
             }
         };
         let csrf = form_token(&visitor, Jar::Session.read(request).unwrap_or_default());
-        Ok(Self { viewer, csrf, new_visitor, is_local: session::is_local(request) })
+        Ok(Self { viewer, visitor, csrf, new_visitor, is_local: session::is_local(request) })
+    }
+
+    /// The same visit, once a session of this token has begun.
+    pub(super) async fn signed_in(self, state: &AppState, token: &str) -> Result<Self, Problem> {
+        let viewer = state.authenticator.authenticate(Some(Credential::Session(token))).await;
+        let viewer = viewer.map_err(|error| Problem::unavailable(error.to_string()))?;
+        let csrf = form_token(&self.visitor, token);
+        Ok(Self { viewer, csrf, ..self })
     }
 
     pub fn viewer(&self) -> Option<&Identity> {

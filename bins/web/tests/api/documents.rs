@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix_web::http::Method;
+use actix_web::test::TestRequest;
 use async_trait::async_trait;
 use cardwire_web::Readiness;
 use cardwire_web::problem::KINDS;
@@ -88,6 +89,33 @@ async fn the_document_lists_every_route_and_each_answers() {
         }
     }
     assert_eq!(listed, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_takes_a_token_takes_the_cookie_of_the_pages() {
+    let api = Api::new();
+    let document = api.get("/api/openapi.json").await.expect(200);
+    let schemes = &document["components"]["securitySchemes"];
+    assert_eq!((&schemes["bearer"]["type"], &schemes["bearer"]["scheme"]), (&json!("http"), &json!("bearer")));
+    let session = &schemes["session"];
+    assert_eq!((&session["type"], &session["in"]), (&json!("apiKey"), &json!("cookie")));
+    let mut guarded = 0;
+    for operation in document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
+    {
+        let Some(ways) = operation.get("security") else { continue };
+        let [bearer, cookie] = ["bearer", "session"].map(|scheme| json!({ scheme: [] }));
+        let known = [json!([bearer, cookie]), json!([{}, bearer, cookie])];
+        assert!(known.contains(ways), "{operation}");
+        guarded += 1;
+    }
+    assert!(guarded > 30, "{guarded}");
+    // The cookie of that name opens what it is said to open.
+    let name = session["name"].as_str().unwrap();
+    for (path, status) in [("/api/users/me", 200), ("/api/cards/my", 200), ("/api/admin/queues", 403)] {
+        let request = TestRequest::get().uri(path).insert_header(("host", "cardwire.example"));
+        let answer = api.send(request.insert_header(("cookie", format!("{name}=did:plc:alice")))).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}: alice is no operator");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,15 +12,15 @@ use serde_json::json;
 use crate::browser::{Browser, HOST, post};
 use crate::harness::Api;
 
-const PASSWORD: &str = "correct horse battery staple";
+pub const PASSWORD: &str = "correct horse battery staple";
 
-fn with_accounts() -> Api {
+pub fn with_accounts() -> Api {
     let mut api = Api::new();
     api.state.authenticator = Arc::new(TokenAuthenticator::new(Arc::new(api.store.clone()), BTreeSet::new()));
     api
 }
 
-async fn signed_up<'a>(api: &'a Api, handle: &str) -> Browser<'a> {
+pub async fn signed_up<'a>(api: &'a Api, handle: &str) -> Browser<'a> {
     let mut browser = Browser::new(api);
     browser.open("/sign-up").await;
     browser.submit("/sign-up", &[("handle", handle), ("password", PASSWORD)]).await;
@@ -40,18 +40,18 @@ async fn a_form_from_elsewhere_or_without_its_token_changes_nothing() {
     let before = api.owed().await;
     let good = || post("/library", &fields(&token));
     let cases = [
-        ("no token", post("/library", &fields(""))),
-        ("a wrong token", post("/library", &fields(&format!("{token}x")))),
-        ("another site", good().insert_header(("origin", "https://evil.example"))),
-        ("a neighbour", good().insert_header(("origin", format!("https://evil.{HOST}")))),
-        ("another port", good().insert_header(("origin", format!("https://{HOST}:8443")))),
-        ("without TLS", good().insert_header(("origin", format!("http://{HOST}")))),
-        ("a sandbox", good().insert_header(("origin", "null"))),
+        ("no token", "Not sent yet", post("/library", &fields(""))),
+        ("a wrong token", "Not sent yet", post("/library", &fields(&format!("{token}x")))),
+        ("another site", "Not yours", good().insert_header(("origin", "https://evil.example"))),
+        ("a neighbour", "Not yours", good().insert_header(("origin", format!("https://evil.{HOST}")))),
+        ("another port", "Not yours", good().insert_header(("origin", format!("https://{HOST}:8443")))),
+        ("without TLS", "Not yours", good().insert_header(("origin", format!("http://{HOST}")))),
+        ("a sandbox", "Not yours", good().insert_header(("origin", "null"))),
     ];
-    for (case, request) in cases {
+    for (case, title, request) in cases {
         let answer = alice.send(request).await;
         assert_eq!(answer.status.as_u16(), 403, "{case}");
-        assert_eq!(alice.text("h1"), "Not yours", "{case}");
+        assert_eq!(alice.text("h1"), title, "{case}");
     }
     let mut headers_only = alice.request(good());
     headers_only = headers_only.append_header(("x-checked", "1"));

@@ -24,6 +24,7 @@ use cardwire_testkit::TokioClock;
 use cardwire_web::pages::Uploads;
 use cardwire_web::{
     AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Readiness,
+    Writes,
 };
 use futures_util::Stream;
 use serde_json::{Value, json};
@@ -125,6 +126,7 @@ impl Api {
             analytics: shared.clone(),
             imports: shared.clone(),
             uploads: Uploads::default(),
+            writes: Writes::default(),
             accounts: Accounts::new(Arc::new(store.clone()), AccountSettings::default()).unwrap(),
             authenticator: Arc::new(MockAuthenticator),
             readiness: Arc::new(Ready),

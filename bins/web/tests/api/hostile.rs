@@ -4,9 +4,11 @@ use cardwire_domain::UserId;
 use cardwire_domain::accounts::{Account, AccountRepository};
 use cardwire_domain::metadata::{FetchFailure, FetchPolicy, Metadata, PageKind, PageRepository};
 use cardwire_domain::user::User;
+use cardwire_events::{EventLog as _, Failure, Queue, QueueSettings, Verdict};
 use serde_json::json;
 
-use crate::browser::Browser;
+use crate::admin::{ADMIN, QUEUES, dead};
+use crate::browser::{Browser, post};
 use crate::harness::Api;
 
 const SCRIPT: &str = "</title></textarea><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7 * 7 }}";
@@ -131,4 +133,49 @@ async fn script_in_anything_is_shown_as_text_on_every_page() {
     assert_eq!(answer.status.as_u16(), 404);
     is_harmless(&browser);
     assert!(shown(&browser, "main").contains("<script>alert(1)</script>"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn script_in_what_died_and_what_was_done_is_shown_as_text_to_operators() {
+    let api = Api::new();
+    api.save("alice", "https://example.com/", &[]).await;
+    let owed = api.store.lease(&[Queue::Search], 1).await.unwrap().remove(0);
+    let failure = Failure { event_id: owed.envelope.id, error: SCRIPT.into(), verdict: Verdict::Reject };
+    api.store.fail(Queue::Search, &[failure], &QueueSettings::of(Queue::Search)).await.unwrap();
+    api.post(ADMIN, &format!("{QUEUES}/search/pause"), json!({ "reason": SCRIPT })).await.expect(200);
+    let nothing = json!({ "matching": { "text": SCRIPT } });
+    api.post(ADMIN, &format!("{}/redrive", dead(Queue::Search)), nothing).await.expect(200);
+    let encoded = percent_encoding::utf8_percent_encode(SCRIPT, percent_encoding::NON_ALPHANUMERIC);
+    let mut browser = Browser::of(&api, ADMIN);
+    let list = "/admin/queues/search/dead";
+    for (path, selector, times) in [
+        ("/admin".to_owned(), ".told", 1),
+        ("/admin/queues/search".into(), ".told", 1),
+        (list.into(), ".says", 1),
+        (format!("{list}/{}", owed.envelope.id), ".facts dd, ol li", 2),
+        ("/admin/actions".into(), "td", 2),
+        ("/admin/windows".into(), "nothing", 0),
+    ] {
+        browser.open(&path).await;
+        is_harmless(&browser);
+        // In JSON quotes are escaped.
+        let whole = |text: String| text.replace("\\\"", "\"").contains(SCRIPT);
+        let shown = browser.all(selector).into_iter().filter(|element| whole(element.text().collect())).count();
+        assert_eq!(shown, times, "{path}");
+    }
+    browser.open(&format!("{list}?type={encoded}&text={encoded}&error={encoded}")).await;
+    is_harmless(&browser);
+    for field in ["type", "text", "error"] {
+        assert_eq!(browser.one(&format!("#{field}")).attr("value"), Some(SCRIPT));
+    }
+    let confirm = [("action", "redrive"), ("queue", "search"), ("all", "true"), ("error", SCRIPT)];
+    browser.open("/library").await;
+    let mut fields: Vec<(String, String)> =
+        browser.form("/library").into_iter().filter(|(name, _)| name == "csrf").collect();
+    fields.extend(confirm.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    browser.path = "/admin/confirm".into();
+    assert_eq!(browser.send(post("/admin/confirm", &fields)).await.status.as_u16(), 200);
+    is_harmless(&browser);
+    assert_eq!(browser.one("input[name=error]").attr("value"), Some(SCRIPT));
+    assert!(browser.text("h1 + p").starts_with("1 dead letter of search"));
 }

@@ -2,98 +2,60 @@
 
 use std::time::Duration;
 
-use actix_web::test::TestRequest;
 use cardwire_events::{EventLog, Operator as _, Queue};
-use scraper::{ElementRef, Html, Selector};
 
 use crate::admin::{bury, counts, open_windows};
+use crate::browser::{Browser, post};
 use crate::harness::{Answer, Api};
 use crate::operators::sample;
 
-const HOST: &str = "localhost:8080";
-
-/// Somebody with a browser. With mock authentication who is not signed in is the administrator.
-struct Browser<'a> {
-    api: &'a Api,
-    cookie: String,
-    /// Of the last page.
-    token: String,
+/// What it holds, once it is drawn whole.
+fn drawn(browser: &Browser<'_>, answer: &Answer) -> String {
+    let path = &browser.path;
+    let body = String::from_utf8(answer.body.clone()).unwrap();
+    assert_eq!(answer.status, 200, "{path}: {body}");
+    assert!(answer.header("content-type").starts_with("text/html"), "{path}");
+    assert!(answer.header("content-security-policy").contains("script-src 'self'"), "{path}");
+    assert!(body.contains("</html>"), "{path}: {body}");
+    assert!(!body.contains(" style=") && !body.contains("<script>"), "{path}: nothing inline");
+    // A form ends the paragraph that it stands in, and leaves an empty one behind.
+    assert!(browser.all("p:empty:not(#told)").is_empty(), "{path}: {body}");
+    for region in browser.all(".scroll") {
+        let can_be_scrolled_by_key = region.attr("tabindex") == Some("0");
+        assert!(can_be_scrolled_by_key && region.attr("role") == Some("region"), "{path}: {}", region.html());
+        assert!(region.attr("aria-label").is_some(), "{path}: {}", region.html());
+    }
+    body
 }
 
-impl<'a> Browser<'a> {
-    fn new(api: &'a Api) -> Self {
-        Self { api, cookie: String::new(), token: String::new() }
-    }
-
-    fn signed_in(api: &'a Api, person: &str) -> Self {
-        Self { cookie: format!("session=did:plc:{person}"), ..Self::new(api) }
-    }
-
-    async fn send(&mut self, request: TestRequest) -> Answer {
-        let request = request.insert_header(("host", HOST)).insert_header(("accept", "text/html"));
-        let answer = self.api.send(request.insert_header(("cookie", self.cookie.clone()))).await;
-        if let Some((visitor, _)) = answer.header("set-cookie").split_once(';') {
-            self.cookie = format!("{}; {visitor}", self.cookie);
-        }
-        answer
-    }
-
-    /// A page, drawn whole.
-    async fn page(&mut self, path: &str) -> String {
-        let answer = self.send(TestRequest::get().uri(path)).await;
-        self.shown(answer, path)
-    }
-
-    fn shown(&mut self, answer: Answer, path: &str) -> String {
-        let body = String::from_utf8(answer.body.clone()).unwrap();
-        assert_eq!(answer.status, 200, "{path}: {body}");
-        assert!(answer.header("content-type").starts_with("text/html"), "{path}");
-        assert!(answer.header("content-security-policy").contains("script-src 'self'"), "{path}");
-        assert!(body.contains("</html>"), "{path}: {body}");
-        assert!(!body.contains(" style=") && !body.contains("<script>"), "{path}: nothing inline");
-        let html = Html::parse_document(&body);
-        // A form ends the paragraph that it stands in, and leaves an empty one behind.
-        assert!(select(&html, "p:empty:not(#told)").is_empty(), "{path}: {body}");
-        for region in select(&html, ".scroll") {
-            let can_be_scrolled_by_key = region.attr("tabindex") == Some("0");
-            assert!(can_be_scrolled_by_key && region.attr("role") == Some("region"), "{path}: {}", region.html());
-            assert!(region.attr("aria-label").is_some(), "{path}: {}", region.html());
-        }
-        if let Some(token) = value_of(&body, "csrf") {
-            self.token = token;
-        }
-        body
-    }
-
-    async fn form(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let token = self.token.clone();
-        let fields: Vec<_> = fields.iter().copied().chain([("csrf", token.as_str())]).collect();
-        let request = TestRequest::post().uri(path).insert_header(("origin", format!("http://{HOST}")));
-        self.send(request.set_form(fields)).await
-    }
-
-    /// Both steps; tells what the first one said.
-    async fn confirmed(&mut self, fields: &[(&str, &str)]) -> String {
-        let asked = self.form("/admin/confirm", fields).await;
-        let page = self.shown(asked, "/admin/confirm");
-        let once = value_of(&page, "once").unwrap();
-        let fields: Vec<_> = fields.iter().copied().chain([("once", once.as_str())]).collect();
-        for _ in 0..2 {
-            let done = self.form("/admin/act", &fields).await;
-            assert_eq!((done.status.as_u16(), done.header("location")), (303, "/admin/actions"), "sent twice, too");
-        }
-        page
-    }
+async fn page(browser: &mut Browser<'_>, path: &str) -> String {
+    let answer = browser.get(path).await;
+    drawn(browser, &answer)
 }
 
-fn select<'a>(html: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
-    html.select(&Selector::parse(selector).unwrap()).collect()
+/// A form with these fields, and a good token unless it is among them.
+async fn ask(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Answer {
+    browser.open("/library").await;
+    let token = browser.form("/library").into_iter().filter(|(name, _)| name == "csrf");
+    let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let fields: Vec<_> = fields.chain(token).collect();
+    browser.path = path.to_owned();
+    browser.send(post(path, &fields)).await
 }
 
-/// Of the hidden field.
-fn value_of(page: &str, name: &str) -> Option<String> {
-    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\""))?;
-    Some(rest.split_once('"')?.0.to_owned())
+/// Both steps; tells what the first one said.
+async fn confirmed(browser: &mut Browser<'_>, fields: &[(&str, &str)]) -> String {
+    let asked = ask(browser, "/admin/confirm", fields).await;
+    let said = drawn(browser, &asked);
+    let mut form = browser.form("/admin/act");
+    if let Some((_, reason)) = fields.iter().find(|(name, _)| *name == "reason") {
+        form.iter_mut().filter(|(name, _)| name == "reason").for_each(|(_, value)| (*reason).clone_into(value));
+    }
+    for _ in 0..2 {
+        let done = browser.send(post("/admin/act", &form)).await;
+        assert_eq!((done.status.as_u16(), browser.path.as_str()), (200, "/admin/actions"), "sent twice, too");
+    }
+    said
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,25 +64,25 @@ async fn pages_show_what_is_where() {
     let id = bury(&api, Queue::Search, 1).await.remove(0);
     let key = open_windows(&api).await.remove(0);
     let mut browser = Browser::new(&api);
-    let overview = browser.page("/admin").await;
+    let overview = page(&mut browser, "/admin").await;
     for part in ["feeds", "search", "analytics", "Workers", "Rebuild the search index", "/admin/queues/search/dead"] {
         assert!(overview.contains(part), "{part} is missing: {overview}");
     }
-    assert!(browser.page("/admin/queues/search?minutes=360").await.contains("Nothing was measured"));
-    let dead = browser.page("/admin/queues/search/dead?type=&text=ALICE&error=").await;
+    assert!(page(&mut browser, "/admin/queues/search?minutes=360").await.contains("Nothing was measured"));
+    let dead = page(&mut browser, "/admin/queues/search/dead?type=&text=ALICE&error=").await;
     assert!(dead.contains(&id) && dead.contains("1 dead letter found"), "{dead}");
-    assert!(browser.page("/admin/queues/search/dead?text=bob").await.contains("0 dead letters found"));
-    let letter = browser.page(&format!("/admin/queues/search/dead/{id}")).await;
+    assert!(page(&mut browser, "/admin/queues/search/dead?text=bob").await.contains("0 dead letters found"));
+    let letter = page(&mut browser, &format!("/admin/queues/search/dead/{id}")).await;
     assert!(letter.contains("it is poison") && letter.contains("died") && letter.contains("specversion"), "{letter}");
-    let windows = browser.page("/admin/windows").await;
+    let windows = page(&mut browser, "/admin/windows").await;
     let open = api.state.operations.saga.open(None, 100).await.unwrap();
     let members: Vec<String> =
         open.iter().flat_map(|window| window.pending.members.keys()).map(ToString::to_string).collect();
     assert!(!members.is_empty() && members.iter().all(|id| windows.contains(id)), "{windows}");
     assert!(windows.contains(&key));
-    assert!(browser.page("/admin/actions").await.contains("Nobody did anything"));
+    assert!(page(&mut browser, "/admin/actions").await.contains("Nobody did anything"));
     for nothing in ["/admin/queues/nonsense", "/admin/queues/search/dead/nonsense", "/admin/nonsense"] {
-        assert_eq!(browser.send(TestRequest::get().uri(nothing)).await.status, 404, "{nothing}");
+        assert_eq!(browser.get(nothing).await.status, 404, "{nothing}");
     }
 }
 
@@ -131,13 +93,13 @@ async fn figures_that_are_not_known_are_left_out() {
         sample(&api, waiting).await;
         tokio::time::advance(Duration::from_secs(60)).await;
     }
-    let page = Browser::new(&api).page("/admin/queues/search").await;
-    let html = Html::parse_document(&page);
-    let titles: Vec<String> = select(&html, "section h2").iter().map(|title| title.text().collect()).collect();
+    let mut browser = Browser::new(&api);
+    page(&mut browser, "/admin/queues/search").await;
+    let titles: Vec<String> = browser.all("section h2").iter().map(|title| title.text().collect()).collect();
     assert_eq!(titles.len(), 8, "{titles:?}");
     // Waiting and workers of the second point, processed and failed attempts of the first.
-    assert_eq!(select(&html, "svg rect").len(), 2 * titles.len() - 4);
-    let cells: Vec<String> = select(&html, "tbody td").iter().map(|cell| cell.text().collect()).collect();
+    assert_eq!(browser.all("svg rect").len(), 2 * titles.len() - 4);
+    let cells: Vec<String> = browser.all("tbody td").iter().map(|cell| cell.text().collect()).collect();
     let newest_first = [["7", "11", "", "1", "30", "2", "5", ""], ["7", "11", "4", "1", "", "", "5", "4"]];
     assert_eq!(cells, newest_first.concat());
 }
@@ -148,27 +110,27 @@ async fn each_action_is_asked_for_again_then_done_once() {
     let buried = bury(&api, Queue::Search, 4).await;
     let key = open_windows(&api).await.remove(0);
     let mut browser = Browser::new(&api);
-    browser.page("/admin").await;
+    page(&mut browser, "/admin").await;
     let search = ("queue", "search");
 
-    let asked = browser.form("/admin/confirm", &[("action", "pause"), search]).await;
-    assert!(browser.shown(asked, "confirm").contains("Reason"));
+    let asked = ask(&mut browser, "/admin/confirm", &[("action", "pause"), search]).await;
+    assert!(drawn(&browser, &asked).contains("Reason"));
     assert!(api.store.pauses().await.unwrap().is_empty(), "asking does nothing");
-    browser.confirmed(&[("action", "pause"), search, ("reason", "a <b>bad</b> build")]).await;
-    let overview = browser.page("/admin").await;
+    confirmed(&mut browser, &[("action", "pause"), search, ("reason", "a <b>bad</b> build")]).await;
+    let overview = page(&mut browser, "/admin").await;
     assert!(overview.contains("a &#60;b&#62;bad") && !overview.contains("<b>bad"), "{overview}");
-    browser.confirmed(&[("action", "resume"), search]).await;
-    browser.confirmed(&[("action", "redeliver"), search]).await;
+    confirmed(&mut browser, &[("action", "resume"), search]).await;
+    confirmed(&mut browser, &[("action", "redeliver"), search]).await;
 
     let ticked = [("action", "redrive"), search, ("id", buried[0].as_str()), ("id", buried[1].as_str())];
-    assert!(browser.confirmed(&ticked).await.contains("2 dead letters of search"));
+    assert!(confirmed(&mut browser, &ticked).await.contains("2 dead letters of search"));
     assert_eq!(counts(&api, Queue::Search).await, (2, 2));
     let found = [("action", "discard"), search, ("all", "true"), ("text", buried[2].as_str()), ("type", "")];
-    assert!(browser.confirmed(&found).await.contains("1 events never take effect in search"));
-    assert!(browser.confirmed(&[("action", "discard"), search, ("all", "true")]).await.contains("1 events"));
+    assert!(confirmed(&mut browser, &found).await.contains("1 event never takes effect in search"));
+    assert!(confirmed(&mut browser, &[("action", "discard"), search, ("all", "true")]).await.contains("1 event "));
     assert_eq!(counts(&api, Queue::Search).await, (2, 0));
-    browser.confirmed(&[("action", "flush"), ("key", key.as_str())]).await;
-    browser.confirmed(&[("action", "rebuild"), ("queue", "")]).await;
+    confirmed(&mut browser, &[("action", "flush"), ("key", key.as_str())]).await;
+    confirmed(&mut browser, &[("action", "rebuild"), ("queue", "")]).await;
 
     let entries = api.store.audit(None, 100).await.unwrap();
     let mut done: Vec<&str> = entries.iter().map(|entry| entry.action.as_str()).collect();
@@ -184,17 +146,16 @@ async fn each_action_is_asked_for_again_then_done_once() {
         "search.rebuild",
     ];
     assert_eq!(done, expected, "each once, although its form was sent twice");
-    let actions = browser.page("/admin/actions").await;
+    let actions = page(&mut browser, "/admin/actions").await;
     assert!(expected.iter().all(|action| actions.contains(action)), "{actions}");
 
     for refused in [vec![("action", "redrive"), search], vec![("action", "nonsense")], vec![]] {
-        assert_eq!(browser.form("/admin/confirm", &refused).await.status, 422, "{refused:?}");
+        assert_eq!(ask(&mut browser, "/admin/confirm", &refused).await.status, 422, "{refused:?}");
     }
-    let unconfirmed = browser.form("/admin/act", &[("action", "pause"), search]).await;
+    let unconfirmed = ask(&mut browser, "/admin/act", &[("action", "pause"), search]).await;
     assert_eq!(unconfirmed.status, 422);
-    browser.token = "stolen".into();
-    let fields = [("action", "pause"), search, ("once", "x")];
-    assert_eq!(browser.form("/admin/act", &fields).await.status, 403, "without its token");
+    let fields = [("action", "pause"), search, ("once", "x"), ("csrf", "stolen")];
+    assert_eq!(ask(&mut browser, "/admin/act", &fields).await.status, 403, "without its token");
     assert!(api.store.pauses().await.unwrap().is_empty());
 }
 
@@ -202,15 +163,15 @@ async fn each_action_is_asked_for_again_then_done_once() {
 async fn nobody_else_sees_or_does_anything() {
     let api = Api::new();
     bury(&api, Queue::Search, 1).await;
-    let mut alice = Browser::signed_in(&api, "alice");
-    alice.page("/library").await;
+    let mut alice = Browser::of(&api, "alice");
+    page(&mut alice, "/library").await;
     for path in ["/admin", "/admin/queues/search", "/admin/queues/search/dead", "/admin/windows", "/admin/actions"] {
-        let answer = alice.send(TestRequest::get().uri(path)).await;
+        let answer = alice.get(path).await;
         assert_eq!(answer.status, 403, "{path}");
     }
     let fields = [("action", "discard"), ("queue", "search"), ("all", "true"), ("once", "x")];
     for path in ["/admin/confirm", "/admin/act"] {
-        assert_eq!(alice.form(path, &fields).await.status, 403, "{path}");
+        assert_eq!(ask(&mut alice, path, &fields).await.status, 403, "{path}");
     }
     assert_eq!(counts(&api, Queue::Search).await, (0, 1));
     assert_eq!(api.store.backlog().await.unwrap().len(), 3);

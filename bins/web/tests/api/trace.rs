@@ -12,7 +12,7 @@ use cardwire_runtime::traces::{Traces, without_spans};
 use cardwire_runtime::{CliSettings, Environment, InMemoryEventWorkerProcess, Role, Settings};
 use cardwire_web::pages::Uploads;
 use cardwire_web::{
-    AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations,
+    AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Writes,
 };
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
@@ -58,6 +58,7 @@ fn state(adapters: &Adapters) -> AppState {
         analytics: adapters.analytics.clone(),
         imports: adapters.imports.clone(),
         uploads: Uploads::default(),
+        writes: Writes::default(),
         accounts: Accounts::new(adapters.accounts.clone(), AccountSettings::default()).unwrap(),
         authenticator: Arc::new(MockAuthenticator),
         readiness: Arc::new(Ready),

@@ -6,7 +6,7 @@ use std::path::Path;
 use cardwire_testkit::process::Process;
 use serde_json::{Value, json};
 
-use crate::server::{in_memory, post, save};
+use crate::server::{Durable, get, in_memory, post, refuse, save};
 use crate::window::{Driver, Window};
 
 const NARROW: u32 = 360;
@@ -54,6 +54,47 @@ async fn scene(web: &Process) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// A page to look at.
+struct Stop {
+    name: &'static str,
+    path: String,
+    then: Then,
+}
+
+/// What to do on a page before it is looked at.
+enum Then {
+    Look,
+    /// Leads to the page that is meant.
+    Click(&'static str),
+    /// Saves something and waits for this to show.
+    Save(&'static str),
+}
+
+impl Then {
+    async fn arrive(&self, web: &Process, window: &Window, path: &str) {
+        window.open(&web.url(path)).await;
+        match self {
+            Self::Look => {}
+            Self::Click(selector) => {
+                window.wait(selector).await.click().await.unwrap();
+                window.until(&format!("location.pathname !== '{path}'")).await;
+            }
+            Self::Save(selector) => {
+                let deadline = tokio::time::Instant::now() + crate::window::PATIENCE;
+                let shows = format!("document.querySelector('{selector}') !== null");
+                for n in 0.. {
+                    save(web, "alice", &format!("https://example.com/{}/{n}", ulid::Ulid::generate())).await;
+                    window.open(&web.url(path)).await;
+                    if window.evaluate(&shows).await == json!(true) {
+                        return;
+                    }
+                    assert!(tokio::time::Instant::now() < deadline, "{path} never shows {selector}");
+                }
+            }
+        }
+    }
+}
+
 async fn worked_off(web: &Process, window: &Window) {
     window.open(&web.url("/")).await;
     window.until("document.querySelectorAll('#feed li').length === 11").await;
@@ -70,7 +111,13 @@ async fn worked_off(web: &Process, window: &Window) {
     }
 }
 
-async fn barriers(window: &Window, axe: &str) -> Vec<Value> {
+pub fn axe() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/node_modules/axe-core/axe.min.js");
+    std::fs::read_to_string(&file).expect("axe-core is installed: see scripts/test-browser.sh")
+}
+
+/// What axe finds on the page that is shown.
+pub async fn barriers(window: &Window, axe: &str) -> Vec<Value> {
     window.client.execute(axe, vec![]).await.unwrap();
     let run = "const done = arguments[arguments.length - 1]; \
                axe.run(document).then((found) => done(found.violations), (error) => done([{ impact: 'critical', id: String(error) }]));";
@@ -80,35 +127,29 @@ async fn barriers(window: &Window, axe: &str) -> Vec<Value> {
     found.as_array().unwrap().iter().filter(serious).map(told).collect()
 }
 
-#[tokio::test]
-async fn every_page_is_quiet_reachable_and_keeps_to_itself() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/node_modules/axe-core/axe.min.js");
-    let axe = std::fs::read_to_string(&folder).expect("axe-core is installed: see scripts/test-browser.sh");
-    let web = in_memory(&[]).await;
-    let pages = scene(&web).await;
-    let driver = Driver::start().await;
+/// Looks at each page in each manner. `missing`: the page whose console tells that it is not there. Tells what it saw.
+async fn look_at(web: &Process, driver: &Driver, pages: &[Stop], missing: &str) -> String {
+    let mut told = String::new();
+    let axe = axe();
     let mut checked = 0;
     for (width, dark) in [(1000, false), (1000, true), (NARROW, false)] {
         let window = driver.window(width.max(500), dark).await;
-        if checked == 0 {
-            worked_off(&web, &window).await;
-        }
         if width == NARROW {
             narrow(&window).await;
         }
-        for (name, path) in &pages {
-            window.open(&web.url(path)).await;
+        for Stop { name, path, then } in pages {
+            then.arrive(web, &window, path).await;
             window.wait("h1").await;
             let prefers_dark = window.evaluate("matchMedia('(prefers-color-scheme: dark)').matches").await;
             assert_eq!(prefers_dark, json!(dark), "{name}");
             assert_eq!(barriers(&window, &axe).await, Vec::<Value>::new(), "{name}, {width} px, dark: {dark}");
             if width == NARROW {
-                assert_eq!(window.evaluate("innerWidth").await, json!(NARROW));
+                assert_eq!(window.evaluate("innerWidth").await, json!(NARROW), "{name} is made wider");
                 let cut = window.evaluate("document.documentElement.scrollWidth").await;
                 assert!(cut.as_u64() <= Some(u64::from(NARROW)), "{name} is {cut} px wide");
             }
             let complaints = window.complaints().await;
-            let expected = |line: &String| *name == "missing" && line.contains("404");
+            let expected = |line: &String| *name == missing && line.contains("404");
             assert!(complaints.iter().all(expected), "{name}: {complaints:?}");
             checked += 1;
         }
@@ -119,10 +160,83 @@ async fn every_page_is_quiet_reachable_and_keeps_to_itself() {
         let foreign: Vec<_> =
             requests.iter().filter(|url| !url.starts_with(&own) && !url.starts_with("data:")).collect();
         assert!(foreign.is_empty(), "{foreign:?}");
-        println!("{width} px, dark: {dark}: {} requests, none elsewhere", requests.len());
+        told.push_str(&format!("{width} px, dark: {dark}: {} requests, none elsewhere\n", requests.len()));
         window.close().await;
     }
-    println!("{checked} pages looked at, axe found no serious barrier");
+    told + &format!("{checked} pages looked at, axe found no serious barrier")
+}
+
+#[tokio::test]
+async fn every_page_is_quiet_reachable_and_keeps_to_itself() {
+    let web = in_memory(&[]).await;
+    let pages = scene(&web).await;
+    let driver = Driver::start().await;
+    let window = driver.window(1000, false).await;
+    worked_off(&web, &window).await;
+    window.close().await;
+    let pages: Vec<Stop> = pages.into_iter().map(|(name, path)| Stop { name, path, then: Then::Look }).collect();
+    println!("{}", look_at(&web, &driver, &pages, "missing").await);
+}
+
+/// Letters whose types and errors hold script and have no place to break.
+async fn operators_scene(server: &Durable) -> Vec<Stop> {
+    let why = format!("<script>alert(1)</script>{}", "0123456789".repeat(12));
+    refuse(&server.database, "search_documents", "NEW.owner_id = 'did:plc:mallory'", &why).await;
+    let web = &server.web;
+    for n in 0..3 {
+        save(web, "mallory", &format!("https://example.com/{n}")).await;
+    }
+    let reason = json!({ "reason": format!("<script>alert(1)</script>{}", "x".repeat(200)) });
+    post(web, "mock123", "/api/admin/queues/analytics/pause", reason).await;
+    post(web, "mock123", "/api/admin/search/rebuild", json!({})).await;
+    let dead = "/api/admin/queues/search/dead";
+    let deadline = tokio::time::Instant::now() + crate::window::PATIENCE;
+    let letters = loop {
+        let letters = get(web, "mock123", dead).await["items"].as_array().unwrap().clone();
+        if letters.len() == 3 {
+            break letters;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "they do not die: {letters:?}");
+    };
+    let planted = "UPDATE events SET type = '<script>alert(1)</script>' || repeat('y', 120)";
+    server.database.run(planted).await.unwrap();
+    let letter = format!("/admin/queues/search/dead/{}", letters[0]["id"].as_str().unwrap());
+    let stop = |name, path: &str, then| Stop { name, path: path.to_owned(), then };
+    vec![
+        stop("overview", "/admin", Then::Look),
+        stop("queue", "/admin/queues/search", Then::Look),
+        stop("queue without figures", "/admin/queues/feeds?minutes=1440", Then::Look),
+        stop("dead letters", "/admin/queues/search/dead", Then::Look),
+        stop("nothing found", "/admin/queues/search/dead?text=nothing", Then::Look),
+        stop("letter", &letter, Then::Look),
+        stop("redrive", &letter, Then::Click("button[value=redrive]")),
+        stop("discard", &letter, Then::Click("button[value=discard]")),
+        stop("pause", "/admin/queues/feeds", Then::Click("main form button")),
+        stop("windows", "/admin/windows", Then::Save(".items details")),
+        stop("actions", "/admin/actions", Then::Look),
+        stop("gone", "/admin/queues/feeds/dead/01JD4A3W5T8Q2V9X7Y6Z1B0C3D", Then::Look),
+    ]
+}
+
+#[tokio::test]
+async fn every_page_of_the_operators_is_quiet_reachable_and_keeps_to_itself() {
+    let server = Durable::with(&[("APP__QUEUES__SEARCH__ATTEMPTS", "1")]).await;
+    let pages = operators_scene(&server).await;
+    let driver = Driver::start().await;
+    let window = driver.window(1000, false).await;
+    let deadline = tokio::time::Instant::now() + crate::window::PATIENCE;
+    window.open(&server.web.url("/admin/queues/search")).await;
+    while window.evaluate("document.querySelector('svg.chart') === null").await == json!(true) {
+        assert!(tokio::time::Instant::now() < deadline, "nothing is measured");
+        window.open(&server.web.url("/admin/queues/search")).await;
+    }
+    window.open(&server.web.url(&pages[5].path)).await;
+    for part in [".facts", "ol", "pre"] {
+        let text = window.evaluate(&format!("document.querySelector('{part}').textContent")).await;
+        assert!(text.as_str().is_some_and(|text| text.contains("<script>alert(1)</script>")), "{part}: {text}");
+    }
+    window.close().await;
+    println!("{}", look_at(&server.web, &driver, &pages, "gone").await);
 }
 
 /// Windows are not made as narrow as that; pages are.

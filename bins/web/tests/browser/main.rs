@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod every_page;
+mod import;
 mod keyboard;
 mod live;
+mod operators;
 mod server;
+mod signed_out;
 mod window;

@@ -1,6 +1,7 @@
 //! A web process to look at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cardwire_testkit::postgres::{Database, Postgres};
 use cardwire_testkit::process::Process;
@@ -23,19 +24,23 @@ pub async fn in_memory(extra: &[(&str, &str)]) -> Process {
 pub struct Durable {
     pub web: Process,
     environment: BTreeMap<String, String>,
-    _database: Database,
+    pub database: Arc<Database>,
     _server: Postgres,
 }
 
 impl Durable {
     pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    pub async fn with(extra: &[(&str, &str)]) -> Self {
         let server = Postgres::shared().unwrap();
         let database = server.database().await.unwrap();
-        let mut environment = environment(&[("DATABASE_URL", database.url())]);
+        let mut environment = environment(&[&[("DATABASE_URL", database.url())], extra].concat());
         let mut web = Process::start("web", &environment);
         web.ready().await;
         environment.insert("PORT".into(), web.port.to_string());
-        Self { web, environment, _database: database, _server: server }
+        Self { web, environment, database: Arc::new(database), _server: server }
     }
 
     /// Kills it, and starts another on the same port.
@@ -48,12 +53,28 @@ impl Durable {
     }
 }
 
+pub async fn get(web: &Process, person: &str, path: &str) -> Value {
+    ask(cardwire_testkit::net::http_client().get(web.url(path)), person, path).await
+}
+
 pub async fn post(web: &Process, person: &str, path: &str, body: Value) -> Value {
-    let client = cardwire_testkit::net::http_client();
-    let request = client.post(web.url(path)).header("authorization", format!("Bearer did:plc:{person}"));
-    let answer = request.json(&body).send().await.unwrap();
+    ask(cardwire_testkit::net::http_client().post(web.url(path)).json(&body), person, path).await
+}
+
+async fn ask(request: reqwest::RequestBuilder, person: &str, path: &str) -> Value {
+    let answer = request.header("authorization", format!("Bearer did:plc:{person}")).send().await.unwrap();
     assert!(answer.status().is_success(), "{path}: {}", answer.status());
     answer.json().await.unwrap()
+}
+
+/// What cannot be written into a table of this name from now on, and why, as the log of events tells it. `condition` is about `NEW`.
+pub async fn refuse(database: &Database, table: &str, condition: &str, why: &str) {
+    let sql = format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+             $body$ BEGIN IF {condition} THEN RAISE EXCEPTION '{why}'; END IF; RETURN NEW; END $body$; \
+         CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()"
+    );
+    database.run(&sql).await.unwrap();
 }
 
 /// Saves a URL and tells the card's id.

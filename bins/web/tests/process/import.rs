@@ -7,7 +7,7 @@ use cardwire_testkit::postgres::Postgres;
 use cardwire_testkit::process::Process;
 use tokio::time::{Instant, sleep};
 
-const ROWS: usize = 400;
+const ROWS: usize = 1_000;
 const BOUNDARY: &str = "----a-boundary";
 
 /// The text of the page's part between these two.
@@ -39,7 +39,7 @@ async fn upload(client: &reqwest::Client, web: &Process) -> String {
     sent.url().path().to_owned()
 }
 
-/// How the page tells it, such as `50 of 400: 50 saved, 0 already there, 0 refused.`.
+/// How the page tells it, such as `50 of 1000: 50 saved, 0 already there, 0 refused.`.
 async fn progress(client: &reqwest::Client, web: &Process, path: &str) -> String {
     let page = client.get(web.url(path)).send().await.unwrap().text().await.unwrap();
     between(between(&page, "</progress>", "</div>"), "<p>", "</p>").to_owned()
@@ -75,11 +75,11 @@ async fn an_import_goes_on_where_a_killed_process_left_it() {
     let path = upload(&client, &web).await;
     let before = until(&client, &web, &path, |told| !told.starts_with("0 of")).await;
     web.kill();
-    assert!(!before.starts_with("400 of"), "it was killed in the middle");
+    assert!(!before.starts_with("1000 of"), "it was killed in the middle");
     let mut web = Process::start("web", &environment);
     web.ready().await;
     let started = Instant::now();
-    let after = until(&client, &web, &path, |told| told.starts_with("400 of")).await;
-    assert_eq!(after, "400 of 400: 400 saved, 0 already there, 0 refused.");
+    let after = until(&client, &web, &path, |told| told.starts_with("1000 of")).await;
+    assert_eq!(after, "1000 of 1000: 1000 saved, 0 already there, 0 refused.");
     println!("killed at {before:?}, finished {:?} after the next start", started.elapsed());
 }

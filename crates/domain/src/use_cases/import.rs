@@ -1,48 +1,94 @@
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{UseCase, load_collections};
 use crate::card::Card;
-use crate::error::Result;
+use crate::collection::Collection;
+use crate::error::{Error, Result};
 use crate::ids::{CardId, UserId};
+use crate::imports::{ImportRow, RowOutcome};
 use crate::note::NoteText;
 use crate::store::{Changes, Transaction};
 use crate::url::CardUrl;
 
-/// Saves a link that was brought along. One that is in the library already keeps its note; it only joins the collection.
+/// Saves links that were brought along, all in one commit. One that breaks a rule is refused without hindering the others. One that is
+/// in the library already keeps its note; it only joins the collection.
 #[derive(Clone, Debug, Default)]
-pub struct ImportUrl {
-    pub url: String,
-    pub note: Option<String>,
+pub struct ImportUrls {
+    pub rows: Vec<ImportRow>,
     pub collection_id: Option<String>,
 }
 
+/// What became of each row, in their order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UrlImported {
-    pub card_id: CardId,
-    /// False: the URL was in the library already.
-    pub created: bool,
-}
+pub struct UrlsImported(pub Vec<RowOutcome>);
 
 #[async_trait]
-impl UseCase for ImportUrl {
-    type Answer = UrlImported;
+impl UseCase for ImportUrls {
+    type Answer = UrlsImported;
 
-    async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<UrlImported> {
-        let url = CardUrl::parse(&self.url)?;
-        let note = self.note.as_deref().map(NoteText::parse).transpose()?.flatten();
-        let collections = load_collections(tx, "collectionIds", self.collection_id.as_slice()).await?;
-        let mut card = match tx.card_by_url(by, url.normalised()).await? {
-            Some(card) => card,
-            None => Card::create(by.clone(), url, None, changes),
+    async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<UrlsImported> {
+        let collections = match load_collections(tx, "collectionIds", self.collection_id.as_slice()).await {
+            Ok(collections) => Ok(collections),
+            Err(error) => Err(rule(error)?),
         };
-        let created = card.add_to_library(changes);
-        if created && note.is_some() {
-            card.set_note(note, false, changes);
+        let mut outcomes = Vec::new();
+        // What the rows before did is not in the store yet.
+        let mut seen = BTreeMap::new();
+        for row in &self.rows {
+            let outcome = match &collections {
+                Ok(collections) => import(row, collections, by, tx, &mut seen, changes)
+                    .await
+                    .or_else(|error| Ok::<_, Error>(RowOutcome::Refused(rule(error)?)))?,
+                Err(why) => RowOutcome::Refused(why.clone()),
+            };
+            outcomes.push(outcome);
         }
-        for collection in &collections {
-            card.add_to_collection(collection, changes)?;
-        }
-        Ok(UrlImported { card_id: card.id, created })
+        Ok(UrlsImported(outcomes))
     }
+}
+
+/// Why a row is refused; what is not about the row is given back.
+fn rule(error: Error) -> Result<String> {
+    match error {
+        Error::Stale | Error::Unavailable(_) | Error::Corrupt(_) => Err(error),
+        Error::Invalid { .. } | Error::NotFound { .. } | Error::Forbidden(_) | Error::Conflict(_) => {
+            Ok(error.to_string())
+        }
+    }
+}
+
+/// Changes nothing when it is refused.
+async fn import(
+    row: &ImportRow,
+    collections: &[Collection],
+    by: &UserId,
+    tx: &mut dyn Transaction,
+    seen: &mut BTreeMap<String, CardId>,
+    changes: &mut Changes,
+) -> Result<RowOutcome> {
+    let url = CardUrl::parse(&row.url)?;
+    let note = row.note.as_deref().map(NoteText::parse).transpose()?.flatten();
+    if let Some(card) = seen.get(url.normalised()) {
+        return Ok(RowOutcome::Known(*card));
+    }
+    let normalised = url.normalised().to_owned();
+    let mut own = Changes::default();
+    let mut card = match tx.card_by_url(by, &normalised).await? {
+        Some(card) => card,
+        None => Card::create(by.clone(), url, None, &mut own),
+    };
+    let created = card.add_to_library(&mut own);
+    if created && note.is_some() {
+        card.set_note(note, false, &mut own);
+    }
+    for collection in collections {
+        card.add_to_collection(collection, &mut own)?;
+    }
+    changes.rows.append(&mut own.rows);
+    changes.events.append(&mut own.events);
+    seen.insert(normalised, card.id);
+    Ok(if created { RowOutcome::Saved(card.id) } else { RowOutcome::Known(card.id) })
 }

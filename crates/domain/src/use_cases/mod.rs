@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 pub use associations::{AssociationsUpdated, UpdateUrlCardAssociations};
 pub use collect::{AddCardToCollections, CardCollected};
 pub use collections::{CollectionChanged, CreateCollection, DeleteCollection, SetCollaborators, UpdateCollection};
-pub use import::{ImportUrl, UrlImported};
+pub use import::{ImportUrls, UrlsImported};
 pub use remove::{CardRemoved, RemoveCardFromCollections, RemoveCardFromLibrary};
 pub use save::{AddUrlToLibrary, UrlAdded};
 

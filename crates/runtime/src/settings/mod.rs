@@ -37,6 +37,9 @@ type Result<T, E = SettingsError> = std::result::Result<T, E>;
 /// Who a request without a token comes from under mock authentication. An admin.
 pub const MOCK_USER: &str = "did:plc:mock123";
 
+/// Far more than a person can do by hand.
+const WRITES_PER_SECOND: u32 = 50;
+
 /// Which binary this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -166,6 +169,8 @@ pub struct Settings {
     pub admins: BTreeSet<UserId>,
     /// Set by a proxy that clients cannot bypass; without one the peer's address counts.
     pub address_header: Option<String>,
+    /// Of one person; 0: any number.
+    pub writes_per_second: u32,
     feeds: QueueSettings,
     search: QueueSettings,
     analytics: QueueSettings,
@@ -271,6 +276,12 @@ impl Settings {
             traces: TraceSettings::read(layers)?,
             metadata_allow_private_hosts: layers.flag("METADATA_ALLOW_PRIVATE_HOSTS")?,
             address_header: layers.text("APP__WEB__ADDRESS_HEADER").map(str::to_owned),
+            writes_per_second: match layers.text("APP__WEB__WRITES_PER_SECOND") {
+                Some(_) => layers.number("APP__WEB__WRITES_PER_SECOND", &(0..=1_000_000))?,
+                // Whoever shows nothing is one and the same person then.
+                None if use_mock_auth => 0,
+                None => WRITES_PER_SECOND,
+            },
             admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,
             feeds: queue_settings(layers, Queue::Feeds)?,
             search: queue_settings(layers, Queue::Search)?,

@@ -70,6 +70,11 @@ pub const NAMES: &[Name] = &[
     plain("APP__RELAY__MAX_DEPTH", Some("50000"), "entries in a queue above which the rest waits in PostgreSQL"),
     plain("APP__SHUTDOWN__DEADLINE_S", Some("25"), "how long work in flight may take after SIGTERM"),
     plain("APP__WEB__ADDRESS_HEADER", None, "header in which a trusted proxy tells the client's address"),
+    plain(
+        "APP__WEB__WRITES_PER_SECOND",
+        None,
+        "changes of one person, ten seconds' worth at once; 0: any number. 50, with mock authentication 0",
+    ),
 ];
 
 pub fn find(name: &str) -> Option<&'static Name> {

@@ -37,6 +37,16 @@ fn shown(settings: &Settings, name: &str) -> String {
 }
 
 #[test]
+fn changes_of_one_person_are_limited_unless_anybody_may_be_that_person() {
+    let check = |text: &str, expected: u32| assert_eq!(valid(text).writes_per_second, expected, "{text}");
+    check("", 50);
+    check("USE_MOCK_AUTH=true APP_ENV=development", 0);
+    check("USE_MOCK_AUTH=true APP_ENV=development APP__WEB__WRITES_PER_SECOND=5", 5);
+    check("APP__WEB__WRITES_PER_SECOND=0", 0);
+    assert!(load(&format!("DATABASE_URL={DATABASE} APP__WEB__WRITES_PER_SECOND=-1")).is_err());
+}
+
+#[test]
 fn defaults_are_those_of_the_contract() {
     let settings = valid("");
     let check = |name, expected| assert_eq!(shown(&settings, name), expected, "{name}");

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use cardwire_domain::imports::{ImportRow, LeasedRows, NewImport, ReportRow, RowOutcome};
-use cardwire_domain::use_cases::{CreateCollection, ImportUrl};
-use cardwire_domain::{AccessType, CardId, Error, ImportId, UserId};
+use cardwire_domain::use_cases::{CreateCollection, ImportUrls};
+use cardwire_domain::{AccessType, CardId, CollectionId, Error, ImportId, UserId};
+use cardwire_events::Queue;
 
 use super::scene::{all_pages, page, person};
 use super::{Stores, Tested};
@@ -128,20 +129,41 @@ pub async fn a_link_that_is_kept_keeps_its_note(stores: Stores) -> Tested {
     let alice = person("alice");
     let create = CreateCollection { name: "Brought along".into(), description: None, access: AccessType::Closed };
     let collection = stores.run(&alice, &create).await?.id;
-    let link = |url: &str| ImportUrl {
-        url: url.into(),
-        note: Some("from the file".into()),
-        collection_id: Some(collection.to_string()),
-    };
+    let row = |url: &str| ImportRow::new(url, Some("from the file"));
     stores.save_with(&alice, "https://example.com/kept", Some("mine"), &[]).await?;
-    let kept = stores.run(&alice, &link("https://EXAMPLE.com/kept#part")).await?;
-    let new = stores.run(&alice, &link("https://example.com/new")).await?;
-    assert_eq!((kept.created, new.created), (false, true));
-    for (card, note) in [(kept.card_id, "mine"), (new.card_id, "from the file")] {
-        let card = stores.library.library_card(card, Some(&alice)).await?;
+    let long = ImportRow { note: Some("x".repeat(10_001)), ..row("https://example.com/long") };
+    let rows =
+        ["https://EXAMPLE.com/kept#part", "https://example.com/new", "nonsense", "https://example.com/new#again"];
+    let rows: Vec<ImportRow> = rows.into_iter().map(row).chain([long, row("https://example.com/last")]).collect();
+    let collection_id = Some(collection.to_string());
+    let before = stores.owed(Queue::Feeds).await?;
+    let outcomes = stores.run(&alice, &ImportUrls { rows: rows.clone(), collection_id }).await?.0;
+    let [
+        RowOutcome::Known(kept),
+        RowOutcome::Saved(new),
+        RowOutcome::Refused(no_url),
+        RowOutcome::Known(again),
+        RowOutcome::Refused(too_long),
+        RowOutcome::Saved(last),
+    ] = &outcomes[..]
+    else {
+        panic!("{outcomes:?}");
+    };
+    assert_eq!(new, again);
+    assert!(no_url.starts_with("url: ") && too_long.starts_with("note: "), "{outcomes:?}");
+    for (card, note) in [(kept, "mine"), (new, "from the file"), (last, "from the file")] {
+        let card = stores.library.library_card(*card, Some(&alice)).await?;
         assert_eq!(card.note.map(|note| note.text.as_str().to_owned()).as_deref(), Some(note));
         assert_eq!(card.collections.len(), 1);
     }
+    // Three came into the collection, two of them into the library.
+    assert_eq!(stores.owed(Queue::Feeds).await? - before, 3 + 2);
+    for (person, collection) in [("bob", collection), ("alice", CollectionId::generate())] {
+        let command = ImportUrls { rows: rows.clone(), collection_id: Some(collection.to_string()) };
+        let outcomes = stores.run(&self::person(person), &command).await?.0;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, RowOutcome::Refused(_))), "{person}: {outcomes:?}");
+    }
+    assert_eq!(stores.owed(Queue::Feeds).await? - before, 3 + 2, "what is refused raises nothing");
     Ok(())
 }
 

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
-use cardwire_domain::{Error, ImportId, Page, PageRequest, Result, Store, Transaction, UserId};
+use cardwire_domain::store::Recall;
+use cardwire_domain::{
+    Card, CardId, Changes, Collection, CollectionId, Error, ImportId, Page, PageRequest, Result, Store, Transaction,
+    UserId,
+};
 use cardwire_events::{EventLog, Queue, Wake};
 use cardwire_storage::memory::InMemoryStore;
 use cardwire_testkit::TokioClock;
@@ -17,11 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::person;
 
-/// Loses what it is told as often as it is asked to, as if whoever told it were killed just before; refuses some transactions.
+/// Loses what it is told as often as it is asked to, as if whoever told it were killed just before; refuses some transactions, takes its
+/// time for the others.
 struct Losing {
     store: InMemoryStore,
     lose: AtomicUsize,
     away: AtomicUsize,
+    slow: Duration,
 }
 
 impl Losing {
@@ -36,11 +42,47 @@ impl Store for Losing {
         if Self::take(&self.away) {
             return Err(Error::Unavailable("away".into()));
         }
-        self.store.begin().await
+        sleep(self.slow).await;
+        Ok(Box::new(Stumbling(self.store.begin().await?)))
     }
 
     async fn ping(&self) -> Result<()> {
         self.store.ping().await
+    }
+}
+
+/// Makes no sense of URLs with this in them.
+const STUMBLES_OVER: &str = "stumble";
+
+struct Stumbling(Box<dyn Transaction>);
+
+#[async_trait]
+impl Transaction for Stumbling {
+    async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>> {
+        self.0.recall(person, key).await
+    }
+
+    async fn card(&mut self, id: CardId) -> Result<Option<Card>> {
+        self.0.card(id).await
+    }
+
+    async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>> {
+        if normalised_url.contains(STUMBLES_OVER) {
+            return Err(Error::Corrupt("what is this?".into()));
+        }
+        self.0.card_by_url(owner, normalised_url).await
+    }
+
+    async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
+        self.0.collections(ids).await
+    }
+
+    async fn cards_in(&mut self, id: CollectionId) -> Result<Vec<Card>> {
+        self.0.cards_in(id).await
+    }
+
+    async fn commit(self: Box<Self>, changes: Changes) -> Result<()> {
+        self.0.commit(changes).await
     }
 }
 
@@ -80,11 +122,14 @@ impl ImportRepository for Losing {
     }
 }
 
-async fn run(rows: usize, lose: usize, away: usize) -> (ImportView, InMemoryStore, Duration) {
+fn links(count: usize) -> Vec<ImportRow> {
+    (0..count).map(|n| ImportRow::new(&format!("https://example.com/{n}"), None)).collect()
+}
+
+async fn run(rows: Vec<ImportRow>, lose: usize, away: usize, slow: Duration) -> (ImportView, InMemoryStore, Duration) {
     let store = InMemoryStore::new(Arc::new(TokioClock::new()), Wake::default());
-    let losing = Arc::new(Losing { store: store.clone(), lose: lose.into(), away: away.into() });
+    let losing = Arc::new(Losing { store: store.clone(), lose: lose.into(), away: away.into(), slow });
     let alice = person("alice");
-    let rows = (0..rows).map(|n| ImportRow::new(&format!("https://example.com/{n}"), None)).collect();
     let id = ImportId::generate();
     let import = NewImport { id, owner: alice.clone(), file_name: "x".into(), collection: None, rows };
     store.begin_import(&import).await.unwrap();
@@ -108,16 +153,32 @@ async fn run(rows: usize, lose: usize, away: usize) -> (ImportView, InMemoryStor
 
 #[tokio::test(start_paused = true)]
 async fn a_row_that_was_saved_but_not_reported_is_reported_as_saved() {
-    let (view, store, took) = run(120, 2, 3).await;
-    assert_eq!((view.saved, view.known, view.refused), (120, 0, 0));
+    let (view, store, took) = run(links(123), 2, 3, Duration::ZERO).await;
+    assert_eq!((view.saved, view.known, view.refused), (123, 0, 0));
     let owed = store.backlog().await.unwrap().into_iter().find(|backlog| backlog.queue == Queue::Feeds).unwrap();
-    assert_eq!(owed.owed, 120, "each row raised its event once");
+    assert_eq!(owed.owed, 123, "each row raised its event once");
     assert!(took >= Duration::from_secs(30), "two leases had to run out: {took:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_are_pauses_between_batches() {
-    let (view, _, took) = run(1_000, 0, 0).await;
+async fn a_row_that_cannot_be_stored_hinders_no_other() {
+    let mut rows = links(60);
+    for n in [3, 57] {
+        rows[n] = ImportRow::new(&format!("https://example.com/{STUMBLES_OVER}/{n}"), None);
+    }
+    let (view, store, _) = run(rows, 1, 0, Duration::ZERO).await;
+    assert_eq!((view.saved, view.known, view.refused), (58, 0, 2));
+    let refused = store.import_report(&person("alice"), view.id, true, &PageRequest::default()).await.unwrap().items;
+    assert_eq!(refused.iter().map(|row| row.number).collect::<Vec<_>>(), [4, 58]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_have_half_of_the_time_and_more_where_the_store_is_fast() {
+    let (view, _, took) = run(links(1_000), 0, 0, Duration::ZERO).await;
     assert_eq!(view.saved, 1_000);
-    assert!(took >= Duration::from_millis(19 * 150), "20 batches of 50: {took:?}");
+    assert!(took >= 19 * Duration::from_millis(50), "20 batches of 50: {took:?}");
+    let commit = Duration::from_millis(30);
+    let (view, _, took) = run(links(1_000), 0, 0, commit).await;
+    assert_eq!(view.saved, 1_000);
+    assert!(took >= (100 + 95) * commit, "as long a pause as 5 commits take, 19 times: {took:?}");
 }

@@ -131,11 +131,19 @@ async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String
         ),
         Errand::Act(Action::Redrive { queue, which }) => {
             let count = count(state, *queue, which).await?;
-            ("Redrive dead letters", format!("{count} dead letters of {queue} are owed anew, with all their attempts."))
+            let about = match count {
+                1 => format!("1 dead letter of {queue} is owed anew, with all its attempts."),
+                _ => format!("{count} dead letters of {queue} are owed anew, with all their attempts."),
+            };
+            ("Redrive dead letters", about)
         }
         Errand::Act(Action::Discard { queue, which }) => {
             let count = count(state, *queue, which).await?;
-            ("Discard dead letters", format!("{count} events never take effect in {queue}. This cannot be undone."))
+            let about = match count {
+                1 => format!("1 event never takes effect in {queue}. This cannot be undone."),
+                _ => format!("{count} events never take effect in {queue}. This cannot be undone."),
+            };
+            ("Discard dead letters", about)
         }
         Errand::Flush(key) => {
             ("Write a window now", format!("A worker writes the window {key} into the feed at once."))

@@ -1,0 +1,113 @@
+//! A session that ends while a form is open: nothing is done, and nothing that was typed is lost.
+
+use std::time::Duration;
+
+use crate::browser::{Browser, HOST, post};
+use crate::forms::{PASSWORD, signed_up, with_accounts};
+
+const NOTE: &str = "Worth it.\n</textarea><script>alert(1)</script>\"'";
+
+/// Longer than a session lasts.
+async fn a_month_later() {
+    tokio::time::advance(Duration::from_secs(31 * 86_400)).await;
+}
+
+/// Signs in on the page that is shown now.
+async fn sign_in(browser: &mut Browser<'_>, handle: &str) -> u16 {
+    browser.submit("/sign-in", &[("handle", handle), ("password", PASSWORD)]).await.status.as_u16()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_typed_goes_along_through_signing_in() {
+    let api = with_accounts();
+    let mut alice = signed_up(&api, "alice").await;
+    alice.open("/library").await;
+    a_month_later().await;
+    let answer = alice.submit("/library", &[("url", "https://example.com/"), ("note", NOTE)]).await;
+    assert_eq!((answer.status.as_u16(), answer.header("www-authenticate")), (401, "Bearer"));
+    assert_eq!((alice.text("h1"), alice.text(".who a")), ("Sign in".into(), "Sign in".into()));
+    assert!(alice.text(".told").contains("What you typed is kept"));
+    assert_eq!(api.owed().await, [0, 0, 0]);
+    assert!(alice.all("script").iter().all(|script| script.attr("src").is_some()), "it is text");
+
+    // A wrong password loses nothing either.
+    let wrong = [("handle", "alice"), ("password", "a wrong one")];
+    assert_eq!(alice.submit("/sign-in", &wrong).await.status.as_u16(), 422);
+    let carried = alice.form("/sign-in");
+    let names: Vec<&str> = carried.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["csrf", "next", "unsent-to", "unsent.url", "unsent.note", "handle", "password"]);
+
+    assert_eq!(sign_in(&mut alice, "alice").await, 200);
+    assert_eq!((alice.text("h1"), alice.text(".who a")), ("Not sent yet".into(), "alice".into()));
+    assert_eq!(alice.one("input#url").attr("value"), Some("https://example.com/"));
+    assert_eq!(alice.text("textarea#note"), NOTE);
+    assert!(alice.all("script").iter().all(|script| script.attr("src").is_some()), "it is text");
+    assert_eq!(api.owed().await, [0, 0, 0], "it is sent when she says so");
+    alice.submit("/library", &[("note", "Better said.")]).await;
+    assert_eq!(alice.path, "/library?told=saved");
+    assert_eq!(alice.text(".items .note"), "Better said.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_from_before_signing_out_or_in_is_shown_again() {
+    let api = with_accounts();
+    let mut alice = signed_up(&api, "alice").await;
+    alice.open("/collections").await;
+    let typed = |form: &mut Vec<(String, String)>| {
+        form.retain(|(name, _)| !["name", "access"].contains(&name.as_str()));
+        form.extend([("name".into(), "Reading".into()), ("access".into(), "OPEN".into())]);
+    };
+    let mut first = alice.form("/collections");
+    typed(&mut first);
+    // In another tab.
+    alice.open("/account").await;
+    alice.submit("/sign-out", &[]).await;
+    let answer = alice.send(post("/collections", &first)).await;
+    assert_eq!((answer.status.as_u16(), alice.text("h1")), (401, "Sign in".into()));
+    alice.open("/sign-in").await;
+    assert_eq!(sign_in(&mut alice, "alice").await, 200);
+    let answer = alice.send(post("/collections", &first)).await;
+    assert_eq!((answer.status.as_u16(), alice.text("h1")), (403, "Not sent yet".into()));
+    assert_eq!(alice.one("input#name").attr("value"), Some("Reading"));
+    let made = alice.submit("/collections", &[]).await;
+    assert_eq!((made.status.as_u16(), alice.text("h1")), (200, "Reading OPEN".into()), "what was chosen goes along");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_holds_nothing_typed_is_come_back_to() {
+    let api = with_accounts();
+    let mut alice = signed_up(&api, "alice").await;
+    alice.open("/library").await;
+    let form = alice.form("/library").into_iter().filter(|(name, _)| name == "csrf").collect::<Vec<_>>();
+    a_month_later().await;
+    for (from, next) in [
+        (format!("https://{HOST}/library?q=a%20b#x"), "/sign-in?next=%2Flibrary%3Fq%3Da%2520b"),
+        ("nonsense".into(), "/sign-in?next=%2F"),
+    ] {
+        let remove = post("/cards/01JD4A3W5T8Q2V9X7Y6Z1B0C3D/remove", &form).insert_header(("referer", from));
+        let answer = api.send(alice.request(remove)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (303, next));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_forms_of_this_site_are_carried_and_only_to_it() {
+    let api = with_accounts();
+    signed_up(&api, "alice").await;
+    let mut browser = Browser::new(&api);
+    browser.open("/sign-in").await;
+    let fields = vec![("url".to_owned(), "https://example.com/".to_owned())];
+    let elsewhere = post("/library", &fields).insert_header(("origin", "https://evil.example"));
+    assert_eq!(browser.send(elsewhere).await.status.as_u16(), 403);
+    assert_eq!(browser.text("h1"), "Not yours");
+    for to in ["//evil.example/", "https://evil.example/", "javascript:alert(1)", "/\\evil.example"] {
+        browser.open("/sign-in?unsent-to=/library&unsent.url=x").await;
+        let mut form = browser.form("/sign-in");
+        assert!(form.iter().all(|(name, _)| !name.starts_with("unsent")), "a link carries nothing");
+        form.retain(|(name, _)| name == "csrf");
+        let more = [("handle", "alice"), ("password", PASSWORD), ("unsent-to", to), ("unsent.url", "x")];
+        form.extend(more.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(browser.send(post("/sign-in", &form)).await.status.as_u16(), 200);
+        assert_eq!(browser.one("main form").attr("action"), Some("/"), "{to}");
+    }
+}
