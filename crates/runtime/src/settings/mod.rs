@@ -38,7 +38,7 @@ type Result<T, E = SettingsError> = std::result::Result<T, E>;
 pub const MOCK_USER: &str = "did:plc:mock123";
 
 /// Far more than a person can do by hand.
-const WRITES_PER_SECOND: u32 = 50;
+const WRITES_PER_SECOND: u32 = 200;
 
 /// Which binary this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

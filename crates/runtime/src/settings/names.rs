@@ -73,7 +73,7 @@ pub const NAMES: &[Name] = &[
     plain(
         "APP__WEB__WRITES_PER_SECOND",
         None,
-        "changes of one person, ten seconds' worth at once; 0: any number. 50, with mock authentication 0",
+        "changes of one person, ten seconds' worth at once; 0: any number. 200, with mock authentication 0",
     ),
 ];
 

@@ -39,7 +39,7 @@ fn shown(settings: &Settings, name: &str) -> String {
 #[test]
 fn changes_of_one_person_are_limited_unless_anybody_may_be_that_person() {
     let check = |text: &str, expected: u32| assert_eq!(valid(text).writes_per_second, expected, "{text}");
-    check("", 50);
+    check("", 200);
     check("USE_MOCK_AUTH=true APP_ENV=development", 0);
     check("USE_MOCK_AUTH=true APP_ENV=development APP__WEB__WRITES_PER_SECOND=5", 5);
     check("APP__WEB__WRITES_PER_SECOND=0", 0);
