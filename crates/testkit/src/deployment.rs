@@ -11,7 +11,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::net::reserved_port;
+use crate::net::free_port;
 use crate::redis::ping;
 
 pub const REDIS_PASSWORD: &str = "the-password-of-Redis";
@@ -234,7 +234,7 @@ fn services(compose: &str) -> BTreeMap<String, Service> {
         let Some(name) = &current else { continue };
         if let Some(list) = line.strip_prefix("command: ") {
             let command = serde_json::from_str(list).unwrap_or_else(|error| panic!("{name}: {list}: {error}"));
-            let (port, bus_port) = (reserved_port(), reserved_port());
+            let (port, bus_port) = (free_port(), free_port());
             let service = Service { command, port, bus_port, address: name.clone(), child: None };
             services.insert(name.clone(), service);
         } else if let Some((_, rest)) = line.split_once("ipv4_address: ") {

@@ -10,17 +10,8 @@ pub fn http_client() -> reqwest::Client {
     reqwest::Client::new()
 }
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that the system hands to nobody, that this process is not told again, and that other test processes do not take.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a loopback port is free")
-        .port()
-}
-
-/// A loopback port that the system hands to nobody and that other test processes do not take, for servers that are told of each other
-/// before they start.
-pub fn reserved_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let own = std::process::id() % 600 * 20;
     loop {
