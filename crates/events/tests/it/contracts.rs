@@ -135,6 +135,7 @@ fn every_schema_shows_an_event_of_its_type_and_names_all_of_its_members() {
         let data = &schema["properties"]["data"];
         assert_eq!(members(&data["properties"]), members(&written["data"]), "{kind}");
         for (name, member) in data["properties"].as_object().unwrap() {
+            assert_eq!(member["$ref"], format!("envelope.json#/$defs/{name}"), "{kind}");
             assert!(member["description"].is_string(), "{kind}: {name} has no description");
         }
         assert!(schema["title"].is_string() && schema["description"].is_string(), "{kind}");
