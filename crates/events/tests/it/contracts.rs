@@ -268,6 +268,7 @@ fn every_reference_leads_somewhere() {
 fn each_channel_has_the_messages_that_are_routed_to_its_queue() {
     let document = read(&asyncapi_path());
     assert_eq!(document["asyncapi"], "3.0.0");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     let channels = &document["channels"];
     assert_eq!(members(channels), names(Queue::ALL.map(Queue::name)));
     for queue in Queue::ALL {
