@@ -1,14 +1,21 @@
 //! The store's contract, kept by PostgreSQL, each case in a database of its own.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cardwire_domain::collection::AccessType;
+use cardwire_domain::use_cases::UpdateUrlCardAssociations;
 use cardwire_events::Wake;
+use cardwire_events::envelope::KNOWN_TYPES;
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::{PoolSettings, SchemaError};
 use cardwire_testkit::postgres::{Database, Postgres};
+use cardwire_testkit::schemas::EventSchemas;
+use cardwire_testkit::store_suite::scene::person;
 use cardwire_testkit::store_suite::{Stores, TimeMachine};
+use serde_json::Value;
 use sqlx::PgPool;
 
 /// Makes what waits for its time older. It keeps the database, and its server, until the case ends.
@@ -77,5 +84,33 @@ async fn an_older_schema_is_refused_and_migrating_again_changes_nothing() -> any
     assert!(refused.to_string().contains("web migrate"), "{refused}");
     sqlx::query("DROP TABLE _sqlx_migrations").execute(store.pool()).await?;
     assert!(matches!(store.check_schema().await, Err(SchemaError::Older { found: 0, .. })));
+    Ok(())
+}
+
+/// As a reader of the table sees them: the server, not the encoder, sets their time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_stand_in_the_log_as_their_schemas_say() -> anyhow::Result<()> {
+    let server = Postgres::shared()?;
+    let database = server.database().await?;
+    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Wake::default())?;
+    let aging = Aging { pool: store.pool().clone(), _database: database, _server: server };
+    let pool = store.pool().clone();
+    let stores = Stores::of(Arc::new(store), Arc::new(aging));
+    let ann = person("ann");
+    let shelf = stores.collection(&ann, "Shelf", AccessType::Closed).await?;
+    let card = stores.save(&ann, "https://example.com/").await?.url_card_id;
+    stores.collect(&ann, card, &[shelf]).await?;
+    let noted =
+        UpdateUrlCardAssociations { note: Some("Read it".into()), card_id: card.to_string(), ..Default::default() };
+    stores.run(&ann, &noted).await?;
+    stores.remove(&ann, card).await?;
+
+    let schemas = EventSchemas::load()?;
+    let rows: Vec<(String, Value)> = sqlx::query_as("SELECT type, envelope FROM events").fetch_all(&pool).await?;
+    for (kind, envelope) in &rows {
+        schemas.check(kind, envelope)?;
+    }
+    let seen: BTreeSet<_> = rows.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(seen, KNOWN_TYPES.into_iter().collect());
     Ok(())
 }

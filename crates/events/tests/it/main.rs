@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod contracts;
 mod faults;
 mod measure;
 mod protocol;
