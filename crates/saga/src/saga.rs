@@ -13,8 +13,8 @@ use tracing::Instrument as _;
 use crate::pending::{PendingActivity, PendingEvent, gather};
 use crate::store::{self, ClaimedWindow, ReleaseReason, SagaStateStore};
 
-/// Events written in one transaction. Larger claims take several, earlier events first, so that a flush needs little memory: what it
-/// holds of an event while it is written is a multiple of the event.
+/// Events written in one transaction. Larger claims take several, so that a flush needs little memory: what it holds of an event while
+/// it is written is a multiple of the event. Only a window that is larger alone is parted, earlier events first.
 const WRITTEN_AT_ONCE: usize = 2_500;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,8 @@ pub struct Flushed {
     pub claimed: usize,
     /// Written, and removed from the store.
     pub windows: usize,
-    /// Events that took effect now; those of an interrupted earlier flush already had it.
+    /// Events that took effect now; those of an interrupted earlier flush already had it, and those of one that failed half-way are not
+    /// counted.
     pub events: usize,
     /// Windows that failed and will be tried again.
     pub failed: usize,
@@ -269,22 +270,18 @@ impl CardCollectionSaga {
 
     /// Returns how many events took effect. When it fails, some may have: those are found to be owed no more.
     async fn write_claimed(&self, claimed: &[ClaimedWindow]) -> cardwire_domain::Result<usize> {
-        let mut events = 0;
+        let (mut events, mut held) = (0, 0);
         let mut portion: Vec<CollectedWindow> = Vec::new();
-        let mut room = WRITTEN_AT_ONCE;
         for window in claimed {
             let mut members: Vec<&Member> = window.pending.members.values().collect();
             members.sort_unstable();
-            let mut rest = members.as_slice();
-            while !rest.is_empty() {
-                let (part, behind) = rest.split_at(rest.len().min(room));
-                rest = behind;
-                room -= part.len();
-                portion.push(window.pending.collected(part.iter().copied().cloned().collect()));
-                if room == 0 {
+            for part in members.chunks(WRITTEN_AT_ONCE) {
+                if held + part.len() > WRITTEN_AT_ONCE {
                     events += self.write(std::mem::take(&mut portion)).await?;
-                    room = WRITTEN_AT_ONCE;
+                    held = 0;
                 }
+                held += part.len();
+                portion.push(window.pending.collected(part.iter().copied().cloned().collect()));
             }
         }
         Ok(events + self.write(portion).await?)

@@ -60,7 +60,7 @@ impl Timing {
 pub const FULL_WINDOW: usize = 1_000;
 /// No more windows are added to a claim that holds this many events.
 pub const CLAIMED_EVENTS: usize = 10_000;
-/// Of a larger window, about so many events are claimed at once. Parts cost more than the whole, since each works on the same activities.
+/// Of a larger window, so many events are claimed at once.
 pub const CLAIMED_OF_ONE: usize = 40_000;
 
 /// Counts windows that were due while another worker flushed them.

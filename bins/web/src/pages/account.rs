@@ -72,30 +72,28 @@ async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
     }
 }
 
+impl SignInPage {
+    fn empty(visit: &Visit, state: &AppState) -> Self {
+        Self {
+            chrome: visit.chrome(Section::Account),
+            handle: String::new(),
+            next: "/".to_owned(),
+            unsent: None,
+            needs_password: needs_password(state),
+            complaint: Complaint::default(),
+        }
+    }
+}
+
 async fn sign_in_page(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
     let next = own_path(&params.text("next").unwrap_or_default()).to_owned();
-    let page = SignInPage {
-        chrome: visit.chrome(Section::Account),
-        handle: String::new(),
-        next,
-        unsent: None,
-        needs_password: needs_password(&state),
-        complaint: Complaint::default(),
-    };
-    visit.page(&page)
+    visit.page(&SignInPage { next, ..SignInPage::empty(&visit, &state) })
 }
 
 /// The sign-in page, in answer to a form that somebody sent who is signed in no more.
 pub(super) fn sign_in_with(request: &HttpRequest, visit: &Visit, unsent: &Unsent) -> Result<HttpResponse, Problem> {
     let state = request.app_data::<Data<AppState>>().ok_or_else(|| Problem::internal("no AppState in the app"))?;
-    let page = SignInPage {
-        chrome: visit.chrome(Section::Account),
-        handle: String::new(),
-        next: "/".to_owned(),
-        unsent: Some(unsent.clone()),
-        needs_password: needs_password(state),
-        complaint: Complaint::default(),
-    };
+    let page = SignInPage { unsent: Some(unsent.clone()), ..SignInPage::empty(visit, state) };
     let mut page = visit.page_with(StatusCode::UNAUTHORIZED, &page)?;
     page.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
     Ok(page)
@@ -116,17 +114,20 @@ async fn sign_in(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
             let kept = page.add_cookie(&Jar::Session.write(&request, token.expose_secret()));
             return kept.map(|()| page).map_err(|error| Problem::internal(error.to_string()));
         }
+        // What was typed before outlives our own troubles, too.
+        Err(problem) if unsent.is_some() && problem.status_code().is_server_error() => {
+            (problem.status_code(), Complaint::whole(&problem))
+        }
         Err(problem) => Complaint::of(problem, &["handle"])?,
     };
     // A 401 would be answered with the way to this page.
     let status = if status == StatusCode::UNAUTHORIZED { StatusCode::UNPROCESSABLE_ENTITY } else { status };
     let page = SignInPage {
-        chrome: posted.visit.chrome(Section::Account),
         handle: handle.to_owned(),
         next: next.to_owned(),
         unsent,
-        needs_password: needs_password(&state),
         complaint,
+        ..SignInPage::empty(&posted.visit, &state)
     };
     Ok(page.complaint.complete(posted.visit.page_with(status, &page)?))
 }

@@ -270,11 +270,7 @@ async fn collaborators(
         Ok(changed) => Ok(see_other(&format!("/collections/{}", changed.id))),
         Err(refused) => {
             let (status, complaint) = refused?;
-            let complaint = match complaint.on_form() {
-                Some(rule) => Complaint::about("people", rule),
-                None => complaint,
-            };
-            let sent = People { text: text.to_owned(), complaint };
+            let sent = People { text: text.to_owned(), complaint: complaint.or_about("people") };
             draw(&state, &visit, &id, params, (None, Some(sent)), status).await
         }
     }

@@ -7,11 +7,13 @@ use futures_util::future::LocalBoxFuture;
 use percent_encoding::percent_decode;
 
 use super::Visit;
-use super::unsent::{Late, Unsent};
+use super::unsent::{self, Late, Unsent};
 use crate::body::{is_plain, receive};
 use crate::problem::{FORBIDDEN, MALFORMED_REQUEST, Problem, UNAUTHENTICATED, UNSUPPORTED_MEDIA_TYPE};
 use crate::session;
 
+/// More than any page of ours has.
+const MAX_FIELDS: usize = 1_000;
 /// A note of 10,000 characters may take twelve bytes for each.
 const MAX_BYTES: usize = 256 * 1024;
 /// The hidden field with the token.
@@ -22,7 +24,7 @@ pub(super) const TOKEN: &str = "csrf";
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    fn parse(body: &str) -> Option<Self> {
+    fn parse(body: &str) -> Result<Self, &'static str> {
         let decode = |text: &str| {
             let spaced = text.replace('+', " ");
             percent_decode(spaced.as_bytes()).decode_utf8().ok().map(String::from)
@@ -32,7 +34,13 @@ impl Fields {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Some((decode(name)?, decode(value)?))
         };
-        pairs.map(field).collect::<Option<_>>().map(Self)
+        // One more than may be, so that a body of nothing but `&a` is not spread out.
+        let fields: Option<Vec<_>> = pairs.take(MAX_FIELDS + 1).map(field).collect();
+        match fields {
+            None => Err("the form is not UTF-8"),
+            Some(fields) if fields.len() > MAX_FIELDS => Err("the form has more than 1,000 fields"),
+            Some(fields) => Ok(Self(fields)),
+        }
     }
 
     /// Empty when it was not sent.
@@ -74,20 +82,20 @@ impl FromRequest for Posted {
             if !form || !is_plain(&request) {
                 return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, "a form must be application/x-www-form-urlencoded"));
             }
-            let malformed = || Problem::new(&MALFORMED_REQUEST, "the form is not UTF-8");
-            let body = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
-            let fields = Fields::parse(body).ok_or_else(malformed)?;
+            let malformed = |why| Problem::new(&MALFORMED_REQUEST, why);
+            let body = std::str::from_utf8(&bytes).map_err(|_| malformed("the form is not UTF-8"))?;
+            let fields = Fields::parse(body).map_err(malformed)?;
             let visit = sender(&request).await?;
-            let unsent = Unsent::of(&request, &fields);
-            let admitted = match (&unsent, visit.viewer()) {
-                (Some(_), None) => Err(Problem::new(&UNAUTHENTICATED, "sign in first")),
+            let admitted = match visit.viewer() {
+                None if unsent::is_typed(&fields) => Err(Problem::new(&UNAUTHENTICATED, "sign in first")),
                 _ => admit(&visit, fields.text(TOKEN)),
             };
-            match (admitted, unsent) {
-                (Ok(()), _) => Ok(Self { visit, fields }),
-                (Err(problem), None) => Err(problem),
-                (Err(problem), Some(unsent)) => {
-                    request.extensions_mut().insert(Late { visit, unsent });
+            match admitted {
+                Ok(()) => Ok(Self { visit, fields }),
+                Err(problem) => {
+                    if let Some(unsent) = Unsent::of(&request, &fields).or_else(|| Unsent::carried(&fields)) {
+                        request.extensions_mut().insert(Late { visit, unsent });
+                    }
                     Err(problem)
                 }
             }
@@ -125,6 +133,22 @@ impl Complaint {
         Self { field: Some(field.to_owned()), rule: rule.into(), retry_after_s: None }
     }
 
+    /// About the whole form, or what is wrong on our side.
+    pub fn whole(problem: &Problem) -> Self {
+        let retry_after_s = problem.retry_after_s();
+        let rule = match retry_after_s {
+            Some(1) => format!("{}; try again in 1 second", problem.detail()),
+            Some(seconds) => format!("{}; try again in {seconds} seconds", problem.detail()),
+            None => problem.detail(),
+        };
+        Self { field: None, rule, retry_after_s }
+    }
+
+    /// About this field, if it is about none so far.
+    pub fn or_about(self, field: &str) -> Self {
+        Self { field: self.field.or_else(|| Some(field.to_owned())), ..self }
+    }
+
     /// With the status to answer. `fields` are those of the form: what breaks a rule elsewhere is about the whole form. A problem that
     /// is no fault of who sent the form is given back.
     pub fn of(problem: Problem, fields: &[&str]) -> Result<(StatusCode, Self), Problem> {
@@ -132,15 +156,9 @@ impl Complaint {
         if status.is_server_error() {
             return Err(problem);
         }
-        let retry_after_s = problem.retry_after_s();
-        let rule = match retry_after_s {
-            Some(1) => format!("{}; try again in 1 second", problem.detail()),
-            Some(seconds) => format!("{}; try again in {seconds} seconds", problem.detail()),
-            None => problem.detail(),
-        };
         let complaint = match problem.broken_rule() {
             Some((field, rule)) if fields.contains(&field) => Self::about(field, rule),
-            _ => Self { field: None, rule, retry_after_s },
+            _ => Self::whole(&problem),
         };
         Ok((status, complaint))
     }

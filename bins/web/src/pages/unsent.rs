@@ -34,7 +34,7 @@ pub struct Unsent {
 impl Unsent {
     /// `None` where nothing was typed.
     pub(super) fn of(request: &HttpRequest, fields: &Fields) -> Option<Self> {
-        TYPED.iter().any(|(name, _)| fields.given(name).is_some()).then_some(())?;
+        is_typed(fields).then_some(())?;
         let kept = fields.iter().filter(|(name, _)| *name != TOKEN && *name != "password");
         let kept = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Some(Self { to: own_path(request.path()).to_owned(), fields: kept })
@@ -70,6 +70,11 @@ impl Unsent {
         let chrome = visit.chrome(Section::Other);
         visit.page_with(status, &UnsentPage { chrome, to: &self.to, typed: self.typed(), rest: self.rest() })
     }
+}
+
+/// Whether people typed something into this form.
+pub(super) fn is_typed(fields: &Fields) -> bool {
+    TYPED.iter().any(|(name, _)| fields.given(name).is_some())
 }
 
 #[derive(Template)]

@@ -74,6 +74,41 @@ async fn a_form_from_before_signing_out_or_in_is_shown_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sign_in_page_that_came_too_late_still_carries_what_was_typed() {
+    let api = with_accounts();
+    let mut alice = signed_up(&api, "alice").await;
+    alice.open("/library").await;
+    a_month_later().await;
+    alice.submit("/library", &[("url", "https://example.com/"), ("note", NOTE)]).await;
+    let mut late = alice.form("/sign-in");
+    late.retain(|(name, _)| !["handle", "password"].contains(&name.as_str()));
+    late.extend([("handle".into(), "alice".into()), ("password".into(), PASSWORD.into())]);
+    // In another tab she signs in meanwhile.
+    alice.open("/sign-in").await;
+    sign_in(&mut alice, "alice").await;
+    let answer = alice.send(post("/sign-in", &late)).await;
+    assert_eq!((answer.status.as_u16(), alice.text("h1")), (403, "Not sent yet".into()));
+    assert_eq!(alice.text("textarea#note"), NOTE);
+    assert!(alice.all("[name='unsent.password'], [name=password]").is_empty(), "no password is carried");
+    alice.submit("/library", &[]).await;
+    assert_eq!(alice.path, "/library?told=saved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_of_more_fields_than_any_page_has_is_refused() {
+    let api = with_accounts();
+    let mut alice = signed_up(&api, "alice").await;
+    alice.open("/library").await;
+    let mut fields = alice.form("/library");
+    fields.push(("note".into(), "typed".into()));
+    fields.extend((0..1_000).map(|n| (format!("x{n}"), String::new())));
+    let answer = alice.send(post("/library", &fields)).await;
+    assert_eq!(answer.status.as_u16(), 400);
+    assert!(alice.text("main").contains("the form has more than 1,000 fields"), "{}", alice.text("main"));
+    assert_eq!(api.owed().await, [0, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_page_that_holds_nothing_typed_is_come_back_to() {
     let api = with_accounts();
     let mut alice = signed_up(&api, "alice").await;

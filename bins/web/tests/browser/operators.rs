@@ -12,12 +12,6 @@ use crate::window::{Driver, Window};
 const DEAD: &str = "/admin/queues/feeds/dead";
 const WHY: &str = "no activity of <b>hers</b> today";
 
-async fn sign_in(window: &Window, url: &str, person: &str) {
-    window.open(url).await;
-    window.wait("#handle").await.send_keys(&format!("{person}\n")).await.unwrap();
-    window.wait(".who a[href='/account']").await;
-}
-
 /// On a page that asks once more: what it says will happen.
 async fn confirm(window: &Window) -> Value {
     window.until("location.pathname === '/admin/confirm'").await;
@@ -57,7 +51,7 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     let of_bob = save(&server.web, "bob", "https://example.com/bob").await;
     let driver = Driver::start().await;
     let window = driver.window(1000, false).await;
-    sign_in(&window, &server.web.url("/sign-in?next=/admin"), "mock123").await;
+    window.sign_in(&server.web.url("/sign-in?next=/admin"), "mock123").await;
     in_feed(&window, &server, &[&of_bob]).await;
 
     // From the overview to the one letter that is looked for.
@@ -144,7 +138,7 @@ async fn a_queue_is_paused_with_a_reason_and_goes_on_when_it_is_resumed() {
     let web = in_memory(&[]).await;
     let driver = Driver::start().await;
     let window = driver.window(1000, false).await;
-    sign_in(&window, &web.url("/sign-in?next=/admin"), "mock123").await;
+    window.sign_in(&web.url("/sign-in?next=/admin"), "mock123").await;
     window.open(&web.url("/admin/queues/feeds")).await;
     window.wait("main form button").await.click().await.unwrap();
     window.wait("#reason").await.send_keys("a <b>bad</b> build").await.unwrap();
@@ -169,11 +163,17 @@ async fn a_queue_is_paused_with_a_reason_and_goes_on_when_it_is_resumed() {
 }
 
 /// Holds everybody back who would read or write activities, until [`let_go`].
-fn hold_back(database: &Arc<Database>) -> JoinHandle<anyhow::Result<()>> {
-    let database = Arc::clone(database);
+async fn hold_back(database: &Arc<Database>) -> JoinHandle<anyhow::Result<()>> {
+    let gate = Arc::clone(database);
     let sql =
         "SET application_name = 'gate'; BEGIN; LOCK TABLE activities IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(120)";
-    tokio::spawn(async move { database.run(sql).await })
+    let held = tokio::spawn(async move { gate.run(sql).await });
+    // It sleeps once it has the lock.
+    let has_it = "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'gate' \
+                  AND datname = current_database() AND wait_event = 'PgSleep') LOOP PERFORM pg_sleep(0.01); \
+                  PERFORM pg_stat_clear_snapshot(); END LOOP; END $$";
+    database.run(has_it).await.unwrap();
+    held
 }
 
 async fn let_go(database: &Database, held: JoinHandle<anyhow::Result<()>>) {
@@ -188,8 +188,8 @@ async fn a_window_is_written_now_a_queue_delivered_again_and_the_index_rebuilt()
     let server = Durable::start().await;
     let driver = Driver::start().await;
     let window = driver.window(1000, false).await;
-    sign_in(&window, &server.web.url("/sign-in?next=/admin"), "mock123").await;
-    let held = hold_back(&server.database);
+    window.sign_in(&server.web.url("/sign-in?next=/admin"), "mock123").await;
+    let held = hold_back(&server.database).await;
     let card = save(&server.web, "alice", "https://example.com/garden").await;
     let open = format!("document.querySelector(\"a[href='/cards/{card}']\") !== null");
     let deadline = tokio::time::Instant::now() + crate::window::PATIENCE;

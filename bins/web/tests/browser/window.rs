@@ -92,6 +92,13 @@ impl Window {
         self.client.goto(url).await.unwrap();
     }
 
+    /// By way of the sign-in page at this address.
+    pub async fn sign_in(&self, url: &str, person: &str) {
+        self.open(url).await;
+        self.wait("#handle").await.send_keys(&format!("{person}\n")).await.unwrap();
+        self.wait(".who a[href='/account']").await;
+    }
+
     /// The element, once it is there.
     pub async fn wait(&self, selector: &str) -> Element {
         let found = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await;

@@ -97,13 +97,17 @@ impl RedisSagaStateStore {
             };
             let mut read = Fields::new(key);
             read.add(fields);
-            if number(&large)? == 1
-                && let Err(error) = self.read_large(&mut read).await
-            {
-                // Whoever finds it when its lock has expired reads it.
-                tracing::warn!(%error, key = %read.pending.key, "a window was claimed that cannot be read now");
-                unread = Some(error);
-                continue;
+            if number(&large)? == 1 {
+                // After one that cannot be read the others are not tried: the windows in hand would wait for time-outs. Whoever finds
+                // them when their locks have expired reads them.
+                if unread.is_some() {
+                    continue;
+                }
+                if let Err(error) = self.read_large(&mut read).await {
+                    tracing::warn!(%error, key = %read.pending.key, "a window was claimed that cannot be read now");
+                    unread = Some(error);
+                    continue;
+                }
             }
             let Fields { pending, failures, unreadable } = read;
             let late = Duration::from_millis(u64::try_from(number(&late_ms)?).unwrap_or_default());

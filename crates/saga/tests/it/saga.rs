@@ -14,6 +14,7 @@ use cardwire_saga::{
     CardCollectionSaga, Error, FlushLoop, Flushed, InMemorySagaStateStore, SagaSettings, SagaStateStore, Timing,
 };
 use cardwire_testkit::TokioClock;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -112,6 +113,45 @@ async fn a_full_window_is_flushed_at_once() {
     eventually("it is flushed", async || world.is_empty().await).await;
     assert!(before.elapsed() <= Duration::from_millis(100), "{:?}", before.elapsed());
     world.assert_effects(&events);
+}
+
+/// A window is written whole unless it alone is more than one transaction takes; what is away half-way loses and doubles nothing.
+#[tokio::test(start_paused = true)]
+async fn a_large_claim_is_written_in_parts_that_tear_no_small_window() {
+    let calls: Arc<Mutex<Vec<Vec<(UserId, usize)>>>> = Arc::default();
+    let seen = calls.clone();
+    let world = World::new(Database::failing(move |windows| {
+        let mut seen = seen.lock();
+        seen.push(windows.iter().map(|window| (window.actor_id.clone(), window.members.len())).collect());
+        (seen.len() == 2).then(|| DomainError::Unavailable("told so".into()))
+    }));
+    let card = CardId::generate();
+    let mut events = Vec::new();
+    for (actor, count) in [("a", 900), ("b", 900), ("c", 6_000), ("d", 900), ("e", 900)] {
+        events.extend((0..count).map(|_| world.added(card, actor)));
+    }
+    world.collect(&events).await;
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let flushed = world.saga.flush_due().await.unwrap();
+    assert!(flushed.away.is_some() && flushed.windows == 0, "{flushed:?}");
+    tokio::time::advance(Timing::default().pause).await;
+    let again = world.saga.flush_due().await.unwrap();
+    assert_eq!((again.windows, again.away), (5, None));
+    world.assert_effects(&events);
+    assert!(world.is_empty().await);
+
+    let calls = calls.lock();
+    let sizes: Vec<usize> = calls.iter().map(|call| call.iter().map(|(_, members)| members).sum()).collect();
+    assert!(sizes.iter().all(|size| *size <= 2_500), "{sizes:?}");
+    let second: Vec<&(UserId, usize)> = calls[2..].iter().flatten().collect();
+    for (actor, parts) in [("a", 1), ("b", 1), ("c", 3), ("d", 1), ("e", 1)] {
+        let own: Vec<usize> = second
+            .iter()
+            .filter(|(by, _)| by.as_str().ends_with(&format!(":{actor}")))
+            .map(|(_, size)| *size)
+            .collect();
+        assert_eq!(own.len(), parts, "{actor}: {own:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

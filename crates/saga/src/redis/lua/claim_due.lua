@@ -3,8 +3,8 @@
 -- ARGV  1 prefix of lock keys, 2 prefix of pending keys, 3 owner token, 4 most windows, 5 lock in ms,
 --       6 `due` or `all`, 7 most events, 8 fields that make a window large
 -- Returns how many due windows somebody else holds, then for each window {key, ms it is late, 1 if it is large else 0, fields and
--- values}; longest due first. Of a large one only its failures are told: whoever holds it reads the rest bit by bit, so neither
--- Redis nor the reader has all of it in hand at once.
+-- values}; longest due first. Of a large one only its failures are told: whoever holds it reads the rest bit by bit, so no answer
+-- holds all of it and nobody else waits for one.
 --
 -- The locks and windows are found in `due`, so they cannot be declared; in Cluster they share its hash tag.
 --
