@@ -192,6 +192,8 @@ mod tests {
         assert_eq!((fields.text("b"), fields.text("c"), fields.text("d")), (" x&y ", "", ""));
         assert_eq!(fields.all("a"), ["1", "2"]);
         assert_eq!(fields.given("c"), None);
-        assert!(Fields::parse("a=%ff").is_none());
+        assert_eq!(Fields::parse("a=%ff").unwrap_err(), "the form is not UTF-8");
+        assert!(Fields::parse(&"&a".repeat(MAX_FIELDS)).is_ok());
+        assert!(Fields::parse(&"&a".repeat(MAX_FIELDS + 1)).is_err());
     }
 }

@@ -65,7 +65,7 @@ async fn a_form_that_comes_too_soon_keeps_what_was_typed() {
     tokio::time::advance(Duration::from_secs(1)).await;
     alice.submit("/collections", &[]).await;
     assert_eq!(alice.text("h1"), "Reading CLOSED");
-    let people = format!("{}/people", alice.path);
+    let people = format!("{}/collaborators", alice.path);
     api.save("alice", "https://example.com/the-second-of-this-second", &[]).await;
     let answer = alice.submit(&people, &[("people", "did:plc:bob")]).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "1"));

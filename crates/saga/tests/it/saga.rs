@@ -118,11 +118,11 @@ async fn a_full_window_is_flushed_at_once() {
 /// A window is written whole unless it alone is more than one transaction takes; what is away half-way loses and doubles nothing.
 #[tokio::test(start_paused = true)]
 async fn a_large_claim_is_written_in_parts_that_tear_no_small_window() {
-    let calls: Arc<Mutex<Vec<Vec<(UserId, usize)>>>> = Arc::default();
-    let seen = calls.clone();
+    let calls = Arc::new(Mutex::new(Vec::<Vec<(UserId, usize)>>::new()));
+    let seen = Arc::clone(&calls);
     let world = World::new(Database::failing(move |windows| {
         let mut seen = seen.lock();
-        seen.push(windows.iter().map(|window| (window.actor_id.clone(), window.members.len())).collect());
+        seen.push(windows.iter().map(|window| (window.actor_id.clone(), window.members.len())).collect::<Vec<_>>());
         (seen.len() == 2).then(|| DomainError::Unavailable("told so".into()))
     }));
     let card = CardId::generate();
