@@ -169,9 +169,10 @@ async fn hold_back(database: &Arc<Database>) -> JoinHandle<anyhow::Result<()>> {
         "SET application_name = 'gate'; BEGIN; LOCK TABLE activities IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(120)";
     let held = tokio::spawn(async move { gate.run(sql).await });
     // It sleeps once it has the lock.
-    let has_it = "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'gate' \
-                  AND datname = current_database() AND wait_event = 'PgSleep') LOOP PERFORM pg_sleep(0.01); \
-                  PERFORM pg_stat_clear_snapshot(); END LOOP; END $$";
+    let has_it = "DO $$ BEGIN FOR look IN 1..3000 LOOP \
+                  IF EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'gate' \
+                  AND datname = current_database() AND wait_event = 'PgSleep') THEN RETURN; END IF; \
+                  PERFORM pg_sleep(0.01), pg_stat_clear_snapshot(); END LOOP; RAISE 'the lock is not granted'; END $$";
     database.run(has_it).await.unwrap();
     held
 }

@@ -98,9 +98,9 @@ impl RedisSagaStateStore {
             let mut read = Fields::new(key);
             read.add(fields);
             if number(&large)? == 1 {
-                // After one that cannot be read the others are not tried: the windows in hand would wait for time-outs. Whoever finds
-                // them when their locks have expired reads them.
-                if unread.is_some() {
+                // While Redis is away the others are not tried: the windows in hand would wait for time-outs. Whoever finds them when
+                // their locks have expired reads them.
+                if matches!(unread, Some(Error::Unavailable(_))) {
                     continue;
                 }
                 if let Err(error) = self.read_large(&mut read).await {

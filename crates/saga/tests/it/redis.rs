@@ -260,6 +260,30 @@ async fn a_claim_is_bounded_in_events_and_a_window_of_any_size_is_committed() {
 }
 
 #[tokio::test]
+async fn what_comes_while_a_large_window_is_read_or_removed_is_claimed_with_it_or_next() {
+    let redis = Redis::start(1, TIMING).await;
+    let large = key("large");
+    let make = |count: usize| -> Vec<PendingEvent> { (0..count).map(|_| event(&large)).collect() };
+    let (before, during, after) = (make(5_000), make(2_000), make(2_000));
+    redis.store.merge(&before).await.unwrap();
+    let (claimed, merged) = tokio::join!(redis.claim_all(), redis.store.merge(&during));
+    merged.unwrap();
+    let claimed_members = members(&claimed);
+    assert!(before.iter().all(|event| claimed_members.contains(&event.member)), "what was there is read");
+    // The lock is kept, so nobody else claims it meanwhile.
+    let (committed, merged) = tokio::join!(redis.store.commit(&claimed), redis.store.merge(&after));
+    committed.unwrap();
+    merged.unwrap();
+    let rest = redis.claim_all().await;
+    let rest_members = members(&rest);
+    assert!(claimed_members.is_disjoint(&rest_members), "nothing is claimed twice");
+    let all: BTreeSet<Member> = [before, during, after].concat().into_iter().map(|event| event.member).collect();
+    assert_eq!(claimed_members.union(&rest_members).cloned().collect::<BTreeSet<_>>(), all);
+    redis.store.commit(&rest).await.unwrap();
+    assert_eq!(redis.server.command(&["KEYS", "*"]), "");
+}
+
+#[tokio::test]
 async fn a_part_of_a_large_window_tells_its_failures() {
     let redis = Redis::start(1, TIMING).await;
     let large = key("large");
