@@ -27,4 +27,5 @@ if [ -n "${SCREENS:-}" ]; then
     export SCREENS
 fi
 
-cargo nextest run -p cardwire-web --locked --features browser-tests --test browser --test-threads 2 "$@"
+# Of the whole workspace, so that what scripts/test.sh built is used again.
+cargo nextest run --workspace --locked --features cardwire-web/browser-tests --test browser --test-threads 2 "$@"
