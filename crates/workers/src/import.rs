@@ -46,6 +46,10 @@ impl Default for ImportSettings {
     }
 }
 
+/// So often a few rows are tried at once; then each has a commit of its own, until the store is fast again. The second try finds out
+/// whether the first saved them after all. Who saves one by one and is lost before the report leaves rows that another reports as known.
+const TRIES_OF_A_FEW: u32 = 2;
+
 /// Leases rows of imports, saves them and reports what became of them.
 pub struct ImportLoop {
     imports: Arc<dyn ImportRepository>,
@@ -61,9 +65,10 @@ impl ImportLoop {
     /// Until `stop`; the commit in progress then is finished. If the future is dropped, the lease runs out and somebody else goes
     /// on.
     pub async fn run(&self, stop: CancellationToken) {
+        let mut failed = 0;
         while !stop.is_cancelled() {
             let begun = Instant::now();
-            let wait = match self.work_once(&stop).await {
+            let wait = match self.work_once(&mut failed, &stop).await {
                 Ok(true) => begun.elapsed().clamp(self.settings.pause_at_least, self.settings.pause_at_most),
                 Ok(false) => self.settings.poll,
                 Err(error) => {
@@ -78,23 +83,29 @@ impl ImportLoop {
         }
     }
 
-    /// One batch. False: there was none.
-    async fn work_once(&self, stop: &CancellationToken) -> cardwire_domain::Result<bool> {
+    /// One batch. False: there was none. `failed`: how many commits did in a row, before and now.
+    async fn work_once(&self, failed: &mut u32, stop: &CancellationToken) -> cardwire_domain::Result<bool> {
         let Some(leased) = self.imports.lease_rows(self.settings.batch, self.settings.lease).await? else {
             return Ok(false);
         };
         let mut outcomes = Vec::new();
         let mut away = None;
-        let deadline = Instant::now() + self.settings.lease / 2;
-        for rows in leased.rows.chunks(self.settings.commit) {
+        let commit = if *failed < TRIES_OF_A_FEW { self.settings.commit } else { 1 };
+        let begun = Instant::now();
+        for rows in leased.rows.chunks(commit) {
             // A store that is slow must not cost the lease.
-            if stop.is_cancelled() || Instant::now() >= deadline {
+            if stop.is_cancelled() || begun.elapsed() >= self.settings.lease / 2 {
                 break;
             }
             if let Err(error) = self.save(&leased, rows, &mut outcomes).await {
                 away = Some(error);
                 break;
             }
+        }
+        match &away {
+            Some(_) => *failed += 1,
+            None if begun.elapsed() < self.settings.lease / 4 => *failed = 0,
+            None => {}
         }
         for (_, outcome) in &outcomes {
             metrics::counter!("cardwire_import_rows_total", "outcome" => outcome.name()).increment(1);

@@ -21,13 +21,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::person;
 
-/// Loses what it is told as often as it is asked to, as if whoever told it were killed just before; refuses some transactions, takes its
-/// time for the others.
+/// Loses what it is told of rows as often as it is asked to, as if whoever told it were killed just before; refuses some transactions,
+/// takes its time for the others.
 struct Losing {
     store: InMemoryStore,
     lose: AtomicUsize,
     away: AtomicUsize,
     slow: Duration,
+    /// How many URLs a transaction looks for before it takes too long.
+    patience: usize,
 }
 
 impl Losing {
@@ -43,7 +45,7 @@ impl Store for Losing {
             return Err(Error::Unavailable("away".into()));
         }
         sleep(self.slow).await;
-        Ok(Box::new(Stumbling(self.store.begin().await?)))
+        Ok(Box::new(Stumbling { inner: self.store.begin().await?, patience: self.patience }))
     }
 
     async fn ping(&self) -> Result<()> {
@@ -54,35 +56,39 @@ impl Store for Losing {
 /// Makes no sense of URLs with this in them.
 const STUMBLES_OVER: &str = "stumble";
 
-struct Stumbling(Box<dyn Transaction>);
+struct Stumbling {
+    inner: Box<dyn Transaction>,
+    patience: usize,
+}
 
 #[async_trait]
 impl Transaction for Stumbling {
     async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>> {
-        self.0.recall(person, key).await
+        self.inner.recall(person, key).await
     }
 
     async fn card(&mut self, id: CardId) -> Result<Option<Card>> {
-        self.0.card(id).await
+        self.inner.card(id).await
     }
 
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>> {
         if normalised_url.contains(STUMBLES_OVER) {
             return Err(Error::Corrupt("what is this?".into()));
         }
-        self.0.card_by_url(owner, normalised_url).await
+        self.patience = self.patience.checked_sub(1).ok_or_else(|| Error::Unavailable("too slow".into()))?;
+        self.inner.card_by_url(owner, normalised_url).await
     }
 
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
-        self.0.collections(ids).await
+        self.inner.collections(ids).await
     }
 
     async fn cards_in(&mut self, id: CollectionId) -> Result<Vec<Card>> {
-        self.0.cards_in(id).await
+        self.inner.cards_in(id).await
     }
 
     async fn commit(self: Box<Self>, changes: Changes) -> Result<()> {
-        self.0.commit(changes).await
+        self.inner.commit(changes).await
     }
 }
 
@@ -115,7 +121,7 @@ impl ImportRepository for Losing {
     }
 
     async fn finish_rows(&self, leased: &LeasedRows, outcomes: &[(u32, RowOutcome)]) -> Result<bool> {
-        if Self::take(&self.lose) {
+        if !outcomes.is_empty() && Self::take(&self.lose) {
             return Err(Error::Unavailable("lost".into()));
         }
         self.store.finish_rows(leased, outcomes).await
@@ -127,8 +133,15 @@ fn links(count: usize) -> Vec<ImportRow> {
 }
 
 async fn run(rows: Vec<ImportRow>, lose: usize, away: usize, slow: Duration) -> (ImportView, InMemoryStore, Duration) {
+    run_with(rows, |store| Losing { store, lose: lose.into(), away: away.into(), slow, patience: usize::MAX }).await
+}
+
+async fn run_with(
+    rows: Vec<ImportRow>,
+    losing: impl FnOnce(InMemoryStore) -> Losing,
+) -> (ImportView, InMemoryStore, Duration) {
     let store = InMemoryStore::new(Arc::new(TokioClock::new()), Wake::default());
-    let losing = Arc::new(Losing { store: store.clone(), lose: lose.into(), away: away.into(), slow });
+    let losing = Arc::new(losing(store.clone()));
     let alice = person("alice");
     let id = ImportId::generate();
     let import = NewImport { id, owner: alice.clone(), file_name: "x".into(), collection: None, rows };
@@ -153,7 +166,7 @@ async fn run(rows: Vec<ImportRow>, lose: usize, away: usize, slow: Duration) -> 
 
 #[tokio::test(start_paused = true)]
 async fn a_row_that_was_saved_but_not_reported_is_reported_as_saved() {
-    let (view, store, took) = run(links(123), 2, 3, Duration::ZERO).await;
+    let (view, store, took) = run(links(123), 2, 1, Duration::ZERO).await;
     assert_eq!((view.saved, view.known, view.refused), (123, 0, 0));
     let owed = store.backlog().await.unwrap().into_iter().find(|backlog| backlog.queue == Queue::Feeds).unwrap();
     assert_eq!(owed.owed, 123, "each row raised its event once");
@@ -170,6 +183,16 @@ async fn a_row_that_cannot_be_stored_hinders_no_other() {
     assert_eq!((view.saved, view.known, view.refused), (58, 0, 2));
     let refused = store.import_report(&person("alice"), view.id, true, &PageRequest::default()).await.unwrap().items;
     assert_eq!(refused.iter().map(|row| row.number).collect::<Vec<_>>(), [4, 58]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_too_slow_for_a_few_rows_at_once_is_given_them_one_by_one() {
+    let slow = Duration::from_millis(300);
+    let (view, store, _) =
+        run_with(links(123), |store| Losing { store, lose: 0.into(), away: 0.into(), slow, patience: 1 }).await;
+    assert_eq!((view.saved, view.known, view.refused), (123, 0, 0));
+    let owed = store.backlog().await.unwrap().into_iter().find(|backlog| backlog.queue == Queue::Feeds).unwrap();
+    assert_eq!(owed.owed, 123, "each row raised its event once");
 }
 
 #[tokio::test(start_paused = true)]
