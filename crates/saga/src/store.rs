@@ -62,6 +62,8 @@ pub const FULL_WINDOW: usize = 1_000;
 pub const CLAIMED_EVENTS: usize = 10_000;
 /// Of a larger window, so many events are claimed at once.
 pub const CLAIMED_OF_ONE: usize = 40_000;
+/// Of an open window, about so many events are shown.
+pub const SHOWN_EVENTS: usize = 1_000;
 
 /// Counts windows that were due while another worker flushed them.
 pub(crate) fn count_contended(windows: u64) {
@@ -101,7 +103,10 @@ pub enum ReleaseReason {
 /// A window as an administrator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenWindow {
+    /// Of a large one, about [`SHOWN_EVENTS`] of its events, not always the earliest.
     pub pending: PendingActivity,
+    /// How many events it holds.
+    pub events: u64,
     pub due_at: Timestamp,
     /// A worker is flushing it.
     pub locked: bool,

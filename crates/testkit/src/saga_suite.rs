@@ -12,7 +12,7 @@ use std::time::Duration;
 use cardwire_domain::{CardId, CollectionId, EventId, LinkId, Member, UserId};
 use cardwire_saga::{
     ClaimedWindow, DistributedLock, PendingEvent, ReleaseReason, SagaKey, SagaStateStore, Timing,
-    store::{CLAIMED_OF_ONE, FULL_WINDOW},
+    store::{CLAIMED_OF_ONE, FULL_WINDOW, SHOWN_EVENTS},
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -352,8 +352,22 @@ pub async fn open_windows_are_listed_page_by_page(subject: Subject) {
         let own = events.iter().filter(|event| event.key() == *window.key());
         assert_eq!(window.pending.members.keys().copied().collect::<BTreeSet<_>>(), ids(own));
         assert!(window.pending.has_library_event() && window.pending.has_collection_events());
-        assert_eq!((window.locked, window.failures), (false, 0));
+        assert_eq!((window.events, window.locked, window.failures), (2, false, 0));
     }
+}
+
+pub async fn a_large_window_is_listed_in_part(subject: Subject) {
+    let alice = key("alice");
+    let events: Vec<PendingEvent> = (0..4 * SHOWN_EVENTS as i64).map(|n| event(&alice, n)).collect();
+    subject.merge(&events).await;
+    let claimed = subject.store.claim_due(1).await.unwrap();
+    subject.store.release(&claimed, ReleaseReason::Failed).await.unwrap();
+    let open = subject.store.open(None, 10).await.unwrap();
+    let [window] = &open[..] else { panic!("one window, not {}", open.len()) };
+    assert_eq!((window.events, window.failures), (events.len() as u64, 1));
+    let shown: BTreeSet<EventId> = window.pending.members.keys().copied().collect();
+    assert!(shown.is_subset(&ids(&events)));
+    assert!((SHOWN_EVENTS / 2..SHOWN_EVENTS * 2).contains(&shown.len()), "{} are shown", shown.len());
 }
 
 /// One test per case: `saga_suite! { #[tokio::test(start_paused = true)] => make }`, where `make` is an asynchronous
@@ -378,6 +392,7 @@ macro_rules! saga_suite {
             a_lock_expires_and_its_late_owner_frees_nothing
             a_window_behind_a_lock_does_not_hold_up_the_others
             open_windows_are_listed_page_by_page
+            a_large_window_is_listed_in_part
         }
     };
     (@cases $attributes:tt $make:path; $($case:ident)*) => {

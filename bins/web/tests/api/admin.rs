@@ -393,7 +393,7 @@ async fn open_windows_are_listed_in_pages() {
         json!({
             "key": key, "cardId": card, "actorId": "did:plc:alice", "collectionIds": collections,
             "timestamp": "2026-11-22T10:00:00Z", "hasLibraryEvent": true, "hasCollectionEvents": true,
-            "dueAt": "2026-11-22T10:00:03Z", "locked": false, "failures": 0,
+            "dueAt": "2026-11-22T10:00:03Z", "locked": false, "failures": 0, "memberCount": 3,
         })
     );
     let plain = windows.iter().find(|window| window["key"] != key).unwrap();

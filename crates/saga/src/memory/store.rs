@@ -11,8 +11,8 @@ use super::lock::InMemoryDistributedLock;
 use crate::lock::OwnerToken;
 use crate::pending::{PendingActivity, PendingEvent, SagaKey};
 use crate::store::{
-    CLAIMED_EVENTS, ClaimedWindow, Error, FULL_WINDOW, OpenWindow, Place, ReleaseReason, Result, SagaStateStore,
-    Timing, count_contended,
+    CLAIMED_EVENTS, ClaimedWindow, Error, FULL_WINDOW, OpenWindow, Place, ReleaseReason, Result, SHOWN_EVENTS,
+    SagaStateStore, Timing, count_contended,
 };
 
 /// How many events are kept at most; then it is [`Error::Full`]. About 60 MB.
@@ -108,6 +108,11 @@ impl InMemorySagaStateStore {
     }
 }
 
+fn shown(pending: &PendingActivity) -> PendingActivity {
+    let members = pending.members.iter().take(SHOWN_EVENTS).map(|(id, member)| (*id, member.clone())).collect();
+    PendingActivity { key: pending.key.clone(), members }
+}
+
 #[async_trait]
 impl SagaStateStore for InMemorySagaStateStore {
     async fn merge(&self, events: &[PendingEvent]) -> Result<bool> {
@@ -192,7 +197,8 @@ impl SagaStateStore for InMemorySagaStateStore {
         let open = behind.filter_map(|place| state.windows.get(&place.key)).take(limit);
         Ok(open
             .map(|window| OpenWindow {
-                pending: window.pending.clone(),
+                pending: shown(&window.pending),
+                events: window.pending.members.len() as u64,
                 due_at: window.due_at,
                 locked: self.locks.held_until(&window.pending.key).is_some(),
                 failures: window.failures,

@@ -13,7 +13,7 @@ use crate::lock::OwnerToken;
 use crate::pending::{PendingActivity, PendingEvent, SagaKey};
 use crate::store::{
     CLAIMED_EVENTS, CLAIMED_OF_ONE, ClaimedWindow, Error, FULL_WINDOW, OpenWindow, Place, ReleaseReason, Result,
-    SagaStateStore, Timing, count_contended,
+    SHOWN_EVENTS, SagaStateStore, Timing, count_contended,
 };
 
 /// Events merged by one script.
@@ -210,20 +210,26 @@ impl RedisSagaStateStore {
             limit.to_string().into(),
             due_at.into(),
             key.into(),
+            SHOWN_EVENTS.to_string().into(),
         ];
         let keys = vec![self.keys.due(partition).into()];
         let answer: Value = self.connection.script(&scripts::OPEN, keys, args, Repeat::Harmless).await?;
         let mut open = Vec::new();
         for window in rows(answer) {
-            let [name, due_at, locked, fields] = row(window)?;
+            let [name, due_at, locked, events, failures, fields] = row(window)?;
             // Whatever is no window goes with the next claim.
             let (Some(key), Ok(due_at)) = (key_of(&name), Timestamp::from_millisecond(number(&due_at)?)) else {
                 continue;
             };
             let mut read = Fields::new(key);
             read.add(fields);
-            let Fields { pending, failures, .. } = read;
-            open.push(OpenWindow { pending, due_at, locked: number(&locked)? == 1, failures });
+            open.push(OpenWindow {
+                pending: read.pending,
+                events: u64::try_from(number(&events)?).unwrap_or_default(),
+                due_at,
+                locked: number(&locked)? == 1,
+                failures: u32::try_from(number(&failures)?).unwrap_or_default(),
+            });
         }
         Ok(open)
     }

@@ -32,8 +32,10 @@ struct WindowShown {
     key: String,
     card: String,
     actor: String,
-    /// Ids of its events.
+    events: u64,
+    /// Ids of its events; of a large one, not all.
     members: Vec<String>,
+    more: u64,
     collections: usize,
     due: String,
     locked: bool,
@@ -55,6 +57,8 @@ async fn windows(state: Data<AppState>, visit: Visit, mut params: Params) -> Res
     let page = Page::cut(open, request.limit, position);
     let older = next(&page, &list, "/admin/windows");
     let shown = |window: OpenWindow| WindowShown {
+        events: window.events,
+        more: window.events.saturating_sub(window.pending.members.len() as u64),
         key: window.key().to_string(),
         card: window.pending.key.card_id.to_string(),
         actor: window.pending.key.actor_id.to_string(),

@@ -42,9 +42,12 @@ pub struct WindowBody {
     timestamp: Option<Timestamp>,
     has_library_event: bool,
     has_collection_events: bool,
-    /// Ids of its events.
+    /// Ids of its events. Of a window of over 1,000 events, of about 1,000 of them; then `collectionIds`, `timestamp`,
+    /// `hasLibraryEvent` and `hasCollectionEvents` are of these, too.
     #[schema(value_type = Vec<String>)]
     members: Vec<EventId>,
+    /// How many events it holds.
+    member_count: u64,
     /// While it is locked: when another worker may take it over.
     #[schema(value_type = String, format = DateTime)]
     due_at: Timestamp,
@@ -56,7 +59,7 @@ pub struct WindowBody {
 
 impl From<OpenWindow> for WindowBody {
     fn from(window: OpenWindow) -> Self {
-        let OpenWindow { pending, due_at, locked, failures } = window;
+        let OpenWindow { pending, events, due_at, locked, failures } = window;
         Self {
             key: pending.key.to_string(),
             card_id: pending.key.card_id,
@@ -65,6 +68,7 @@ impl From<OpenWindow> for WindowBody {
             has_library_event: pending.has_library_event(),
             has_collection_events: pending.has_collection_events(),
             members: pending.members.keys().copied().collect(),
+            member_count: events,
             actor_id: pending.key.actor_id,
             due_at,
             locked,

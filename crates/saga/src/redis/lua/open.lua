@@ -1,7 +1,9 @@
 -- Lists windows, soonest due first. Reads only.
 -- KEYS  1 due
--- ARGV  1 prefix of lock keys, 2 prefix of pending keys, 3 most windows, 4 due time and 5 key of the last one seen, or both empty
--- Returns for each window {key, due at in ms, 1 if it is locked else 0, fields and values}.
+-- ARGV  1 prefix of lock keys, 2 prefix of pending keys, 3 most windows, 4 due time and 5 key of the last one seen, or both empty,
+--       6 about how many fields of one are told
+-- Returns for each window {key, due at in ms, 1 if it is locked else 0, events in it, failures, fields and values}. A large one is not
+-- read whole: nobody is to wait for a list.
 --
 -- The locks and windows are found in `due`, so they cannot be declared; in Cluster they share its hash tag.
 
@@ -30,10 +32,19 @@ while #page < most do
   for i = 1, #due, 2 do
     local key = due[i]
     local seen = ARGV[4] ~= '' and tonumber(due[i + 1]) == tonumber(ARGV[4]) and not is_behind(key, ARGV[5])
-    local fields = redis.pcall('HGETALL', ARGV[2] .. key)
-    if not seen and not fields.err and #fields > 0 and #page < most then
-      page[#page + 1] =
-        {key, string.format('%.0f', due[i + 1]), redis.call('EXISTS', ARGV[1] .. key), fields}
+    local pending = ARGV[2] .. key
+    local size = redis.pcall('HLEN', pending)
+    if not seen and type(size) == 'number' and size > 0 and #page < most then
+      local failures = redis.call('HGET', pending, 'failures')
+      local fields = redis.call('HSCAN', pending, 0, 'COUNT', ARGV[6])[2]
+      page[#page + 1] = {
+        key,
+        string.format('%.0f', due[i + 1]),
+        redis.call('EXISTS', ARGV[1] .. key),
+        size - (failures and 1 or 0),
+        failures or 0,
+        fields,
+      }
     end
   end
   rank = rank + most
