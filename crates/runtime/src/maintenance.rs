@@ -15,13 +15,18 @@ pub async fn reindex(process: Process) -> anyhow::Result<()> {
     adapters.verify_store().await?;
     let stop = process.shutdown.token();
     let progress = bar(adapters.search.card_count().await.context("counting the cards")?, "cards")?;
-    let mut after = None;
-    while let Some(last) = adapters.search.reindex(after, PORTION).await.context("indexing")? {
+    let (mut after, mut failed) = (None, 0);
+    while let Some(portion) = adapters.search.reindex(after, PORTION).await.context("indexing")? {
         anyhow::ensure!(!stop.is_cancelled(), "stopped before the end");
         progress.inc(PORTION as u64);
-        after = Some(last);
+        for (card, error) in &portion.failed {
+            tracing::error!(%card, error, "the card cannot be indexed");
+        }
+        failed += portion.failed.len();
+        after = Some(portion.last);
     }
     progress.finish();
+    anyhow::ensure!(failed == 0, "every card is indexed but {failed}, which are logged");
     tracing::info!("every card is indexed");
     Ok(())
 }

@@ -55,7 +55,7 @@ async fn carry_on(
             }
             Ok(false) => {
                 if rebuilds.finish(lease, id, None).await? {
-                    tracing::info!(rebuild = %id, cards = rebuild.done, "every card is indexed");
+                    tracing::info!(rebuild = %id, cards = rebuild.done, error = rebuild.error, "the rebuild is done");
                 }
                 return Ok(());
             }
@@ -78,8 +78,12 @@ async fn portion(search: &dyn SearchIndex, rebuild: &mut Rebuild) -> cardwire_do
         Some(total) => total,
         None => *rebuild.total.insert(search.card_count().await?),
     };
-    let Some(last) = search.reindex(rebuild.after, PORTION).await? else { return Ok(false) };
-    rebuild.after = Some(last);
+    let Some(portion) = search.reindex(rebuild.after, PORTION).await? else { return Ok(false) };
+    for (card, why) in portion.failed {
+        tracing::error!(rebuild = %rebuild.id, %card, error = why, "the card cannot be indexed");
+        rebuild.error.get_or_insert_with(|| format!("card {card} cannot be indexed: {why}"));
+    }
+    rebuild.after = Some(portion.last);
     // The last portion is rarely a whole one.
     rebuild.done = (rebuild.done + PORTION as u64).min(total);
     Ok(true)
@@ -87,24 +91,55 @@ async fn portion(search: &dyn SearchIndex, rebuild: &mut Rebuild) -> cardwire_do
 
 #[cfg(test)]
 mod tests {
-    use cardwire_domain::search::SearchRequest;
+    use async_trait::async_trait;
+    use cardwire_domain::search::{Reindexed, SearchHit, SearchRequest};
     use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
-    use cardwire_domain::{PageRequest, SystemClock, UserId};
+    use cardwire_domain::{CardId, Page, PageRequest, RecordedEvent, SystemClock, UserId};
     use cardwire_events::Wake;
     use cardwire_storage::memory::InMemoryStore;
     use tokio::time::timeout;
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn what_is_asked_for_is_done() {
-        let store = Arc::new(InMemoryStore::new(Arc::new(SystemClock), Wake::default()));
-        let alice = UserId::parse("did:plc:alice").unwrap();
-        let command = AddUrlToLibrary { url: "https://example.com/bread".into(), ..AddUrlToLibrary::default() };
-        execute(&*store, &Request::by(alice.clone()), &command).await.unwrap();
+    /// Each card is a portion, and the first cannot be indexed.
+    struct Picky(Arc<InMemoryStore>);
+
+    #[async_trait]
+    impl SearchIndex for Picky {
+        async fn index(&self, events: &[RecordedEvent]) -> cardwire_domain::Result<usize> {
+            self.0.index(events).await
+        }
+
+        async fn reindex(&self, after: Option<CardId>, _: usize) -> cardwire_domain::Result<Option<Reindexed>> {
+            let mut portion = self.0.reindex(after, 1).await?;
+            if let (None, Some(portion)) = (after, &mut portion) {
+                portion.failed.push((portion.last, "no way".into()));
+            }
+            Ok(portion)
+        }
+
+        async fn card_count(&self) -> cardwire_domain::Result<u64> {
+            self.0.card_count().await
+        }
+
+        async fn search(
+            &self,
+            request: &SearchRequest,
+            page: &PageRequest,
+        ) -> cardwire_domain::Result<Page<SearchHit>> {
+            self.0.search(request, page).await
+        }
+    }
+
+    async fn keep(store: &InMemoryStore, by: &UserId, url: &str) -> String {
+        let command = AddUrlToLibrary { url: url.into(), ..AddUrlToLibrary::default() };
+        execute(store, &Request::by(by.clone()), &command).await.unwrap().url_card_id.to_string()
+    }
+
+    async fn rebuilt(store: &Arc<InMemoryStore>, search: Arc<dyn SearchIndex>, by: &UserId) -> Rebuild {
         let stop = CancellationToken::new();
-        let running = tokio::spawn(run(store.clone(), store.clone(), stop.clone()));
-        let (asked, new) = store.request(&alice).await.unwrap();
+        let running = tokio::spawn(run(store.clone(), search, stop.clone()));
+        let (asked, new) = store.request(by).await.unwrap();
         assert!(new);
         let done = async {
             loop {
@@ -116,11 +151,37 @@ mod tests {
             }
         };
         let done = timeout(Duration::from_secs(30), done).await.unwrap();
-        assert_eq!((done.id, done.error, done.done, done.total), (asked.id, None, 1, Some(1)));
+        assert_eq!(done.id, asked.id);
+        stop.cancel();
+        timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
+        done
+    }
+
+    fn scene() -> (Arc<InMemoryStore>, UserId) {
+        (Arc::new(InMemoryStore::new(Arc::new(SystemClock), Wake::default())), UserId::parse("did:plc:alice").unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_card_that_cannot_be_indexed_is_told_and_the_others_are() {
+        let (store, alice) = scene();
+        let mut cards = Vec::new();
+        for n in 0..3 {
+            cards.push(keep(&store, &alice, &format!("https://example.com/{n}")).await);
+        }
+        cards.sort_unstable();
+        let done = rebuilt(&store, Arc::new(Picky(store.clone())), &alice).await;
+        assert_eq!(done.error, Some(format!("card {} cannot be indexed: no way", cards[0])));
+        assert_eq!(done.after.map(|card| card.to_string()), cards.last().cloned(), "it went on to the end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_for_is_done() {
+        let (store, alice) = scene();
+        keep(&store, &alice, "https://example.com/bread").await;
+        let done = rebuilt(&store, store.clone(), &alice).await;
+        assert_eq!((done.error, done.done, done.total), (None, 1, Some(1)));
         let request = SearchRequest { text: "bread".into(), ..SearchRequest::default() };
         let found = store.search(&request, &PageRequest::default()).await.unwrap();
         assert_eq!(found.items.len(), 1, "although no event was worked off");
-        stop.cancel();
-        timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
     }
 }

@@ -36,8 +36,8 @@ async fn main() -> anyhow::Result<()> {
 
     let started = Instant::now();
     let mut after = None;
-    while let Some(last) = store.reindex(after, 500).await? {
-        after = Some(last);
+    while let Some(portion) = store.reindex(after, 500).await? {
+        after = Some(portion.last);
     }
     let took = started.elapsed();
     eprintln!("indexed {cards} cards, {pages} pages in {took:.1?}: {:.0}/s", cards as f64 / took.as_secs_f64());

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use async_trait::async_trait;
+use cardwire_domain::PageRequest;
 use cardwire_domain::collection::AccessType;
+use cardwire_domain::search::SearchRequest;
 use cardwire_domain::use_cases::UpdateUrlCardAssociations;
 use cardwire_events::Wake;
 use cardwire_events::envelope::KNOWN_TYPES;
@@ -17,6 +20,7 @@ use cardwire_testkit::store_suite::scene::person;
 use cardwire_testkit::store_suite::{Stores, TimeMachine};
 use serde_json::Value;
 use sqlx::PgPool;
+use sqlx::types::Uuid;
 
 /// Makes what waits for its time older. It keeps the database, and its server, until the case ends.
 struct Aging {
@@ -53,11 +57,16 @@ impl TimeMachine for Aging {
 }
 
 async fn stores() -> anyhow::Result<Stores> {
+    Ok(stores_and_pool().await?.0)
+}
+
+async fn stores_and_pool() -> anyhow::Result<(Stores, PgPool)> {
     let server = Postgres::shared()?;
     let database = server.database().await?;
     let store = PostgresStore::connect(database.url(), PoolSettings::default(), Wake::default())?;
-    let aging = Aging { pool: store.pool().clone(), _database: database, _server: server };
-    Ok(Stores::of(Arc::new(store), Arc::new(aging)))
+    let pool = store.pool().clone();
+    let aging = Aging { pool: pool.clone(), _database: database, _server: server };
+    Ok((Stores::of(Arc::new(store), Arc::new(aging)), pool))
 }
 
 cardwire_testkit::store_suite!(stores, (flavor = "multi_thread", worker_threads = 2));
@@ -90,12 +99,7 @@ async fn an_older_schema_is_refused_and_migrating_again_changes_nothing() -> any
 /// As a reader of the table sees them: the server, not the encoder, sets their time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_stand_in_the_log_as_their_schemas_say() -> anyhow::Result<()> {
-    let server = Postgres::shared()?;
-    let database = server.database().await?;
-    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Wake::default())?;
-    let aging = Aging { pool: store.pool().clone(), _database: database, _server: server };
-    let pool = store.pool().clone();
-    let stores = Stores::of(Arc::new(store), Arc::new(aging));
+    let (stores, pool) = stores_and_pool().await?;
     let ann = person("ann");
     let shelf = stores.collection(&ann, "Shelf", AccessType::Closed).await?;
     let card = stores.save(&ann, "https://example.com/").await?.url_card_id;
@@ -112,5 +116,31 @@ async fn events_stand_in_the_log_as_their_schemas_say() -> anyhow::Result<()> {
     }
     let seen: BTreeSet<_> = rows.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(seen, KNOWN_TYPES.into_iter().collect());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_that_cannot_be_indexed_keeps_no_other_from_it() -> anyhow::Result<()> {
+    let (stores, pool) = stores_and_pool().await?;
+    let saves: Vec<_> = (0..7).map(|n| (person("alice"), format!("https://example.com/rust/{n}"))).collect();
+    let cards = stores.save_at_once(&saves).await?;
+    let bad = cards[2];
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON search_documents FOR EACH ROW WHEN (NEW.card_id = '{}')
+         EXECUTE FUNCTION refuse()",
+        Uuid::from_u128(bad.ulid().0)
+    )))
+    .execute(&pool)
+    .await?;
+    let portion = stores.search.reindex(None, 100).await?.context("there are cards")?;
+    assert_eq!(Some(&portion.last), cards.iter().max());
+    let [(card, why)] = &portion.failed[..] else { panic!("one fails: {:?}", portion.failed) };
+    assert!(*card == bad && why.contains("not this one"), "{card}: {why}");
+    let request = SearchRequest { text: "rust".into(), ..SearchRequest::default() };
+    assert_eq!(stores.search.search(&request, &PageRequest::default()).await?.items.len(), 6);
+    sqlx::raw_sql("DROP TRIGGER refuse ON search_documents").execute(&pool).await?;
+    assert_eq!(stores.search.reindex(None, 100).await?.context("there are cards")?.failed, []);
+    assert_eq!(stores.search.search(&request, &PageRequest::default()).await?.items.len(), 7);
     Ok(())
 }

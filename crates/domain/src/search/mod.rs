@@ -44,6 +44,15 @@ pub struct SearchRequest {
     pub mine: bool,
 }
 
+/// What became of a portion of cards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reindexed {
+    /// Of the portion.
+    pub last: CardId,
+    /// Those that cannot be indexed, and why.
+    pub failed: Vec<(CardId, String)>,
+}
+
 #[async_trait]
 pub trait SearchIndex: Send + Sync {
     /// Takes the events off the `search` ledger and, in the same transaction, indexes the current row of every card
@@ -51,9 +60,9 @@ pub trait SearchIndex: Send + Sync {
     /// many were taken.
     async fn index(&self, events: &[RecordedEvent]) -> Result<usize>;
 
-    /// Indexes the current rows of up to `limit` cards behind `after`, in the order of their ids, as [`Self::index`] does. Returns
-    /// the last one; `None`: there are no more. If the future is dropped, all of them were indexed or none.
-    async fn reindex(&self, after: Option<CardId>, limit: usize) -> Result<Option<CardId>>;
+    /// Indexes the current rows of up to `limit` cards behind `after`, in the order of their ids, as [`Self::index`] does. `None`:
+    /// there are no more. One that cannot be indexed does not keep the others from it. May be repeated, and dropped.
+    async fn reindex(&self, after: Option<CardId>, limit: usize) -> Result<Option<Reindexed>>;
 
     /// How many cards there are to reindex.
     async fn card_count(&self) -> Result<u64>;

@@ -40,7 +40,7 @@ pub struct Rebuild {
     /// `None`: no worker has begun yet.
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    /// Why it was given up.
+    /// The first card that could not be indexed, and why; or why it was given up.
     pub error: Option<String>,
     /// The last card that is done.
     pub after: Option<CardId>,
@@ -65,6 +65,6 @@ pub trait Rebuilds: Send + Sync {
     /// Notes how far it is, and takes it for another [`REBUILD_LEASE`]. False: somebody else runs it.
     async fn advance(&self, lease: RebuildLease, rebuild: &Rebuild) -> Result<bool>;
 
-    /// It is done, or given up because of an error. False: somebody else runs it.
+    /// It is done, or given up because of an error; without one, that of `advance` stays. False: somebody else runs it.
     async fn finish(&self, lease: RebuildLease, id: RebuildId, error: Option<&str>) -> Result<bool>;
 }

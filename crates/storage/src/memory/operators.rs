@@ -311,6 +311,7 @@ impl Rebuilds for InMemoryStore {
         let mut state = self.lock().await;
         let Some(held) = state.desk.held(lease, rebuild.id) else { return Ok(false) };
         (held.after, held.done, held.total) = (rebuild.after, rebuild.done, rebuild.total);
+        held.error.clone_from(&rebuild.error);
         state.desk.lease = Some((lease, leased_until(now)));
         Ok(true)
     }
@@ -320,7 +321,7 @@ impl Rebuilds for InMemoryStore {
         let mut state = self.lock().await;
         let Some(held) = state.desk.held(lease, id) else { return Ok(false) };
         held.finished_at = Some(now);
-        held.error = error.map(str::to_owned);
+        held.error = error.map(str::to_owned).or(held.error.take());
         state.desk.lease = None;
         Ok(true)
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use cardwire_domain::metadata::{Metadata, PageKind};
 use cardwire_domain::search::{
-    MAX_HIT_CARDS, MAX_NEAR_WORDS, SearchHit, SearchIndex, SearchQuery, SearchRequest, Term, is_near, tokens,
+    MAX_HIT_CARDS, MAX_NEAR_WORDS, Reindexed, SearchHit, SearchIndex, SearchQuery, SearchRequest, Term, is_near, tokens,
 };
 use cardwire_domain::{CardId, Error, Page, PageRequest, Position, RecordedEvent, Result, UserId};
 use cardwire_events::Queue;
@@ -65,7 +65,7 @@ impl SearchIndex for InMemoryStore {
         Ok(taken)
     }
 
-    async fn reindex(&self, after: Option<CardId>, limit: usize) -> Result<Option<CardId>> {
+    async fn reindex(&self, after: Option<CardId>, limit: usize) -> Result<Option<Reindexed>> {
         let now = self.now();
         let mut state = self.lock().await;
         let mut ids: Vec<CardId> = state.card_ids().filter(|id| after.is_none_or(|after| *id > after)).collect();
@@ -74,7 +74,7 @@ impl SearchIndex for InMemoryStore {
         for id in &ids {
             state.index_card(*id, now);
         }
-        Ok(ids.last().copied())
+        Ok(ids.last().map(|last| Reindexed { last: *last, failed: Vec::new() }))
     }
 
     async fn card_count(&self) -> Result<u64> {

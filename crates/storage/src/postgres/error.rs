@@ -71,6 +71,11 @@ impl Failure {
         matches!(self, Self::Sqlx(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("42")))
     }
 
+    /// Whether it would come again with the same rows, and not with others.
+    pub(super) fn is_about_data(&self) -> bool {
+        self.meaning() == Meaning::Corrupt && !self.is_about_schema()
+    }
+
     /// For transactions that bring about effects: their events stay owed, so whatever may pass is `Unavailable`.
     pub(super) fn of_effect(self) -> cardwire_domain::Error {
         match self.meaning() {

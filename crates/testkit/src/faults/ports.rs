@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
-use cardwire_domain::search::{SearchHit, SearchIndex, SearchRequest};
+use cardwire_domain::search::{Reindexed, SearchHit, SearchIndex, SearchRequest};
 use cardwire_domain::store::Recall;
 use cardwire_domain::{
     Card, CardId, Changes, CollectedWindow, Collection, CollectionId, EventId, Page, PageRequest, RecordedEvent, Store,
@@ -323,7 +323,7 @@ impl SearchIndex for FaultySearch {
         self.seam.at(FaultPoint::Index, index).await
     }
 
-    async fn reindex(&self, after: Option<CardId>, limit: usize) -> DomainResult<Option<CardId>> {
+    async fn reindex(&self, after: Option<CardId>, limit: usize) -> DomainResult<Option<Reindexed>> {
         self.seam.through(self.inner.reindex(after, limit)).await
     }
 

@@ -307,8 +307,9 @@ pub async fn reindexing_changes_nothing_that_is_right(stores: Stores) -> Tested 
     // Nothing was indexed: reindexing finds it all, and the events that are still owed change nothing then.
     for round in ["first", "second"] {
         let (mut after, mut portions) = (None, 0);
-        while let Some(last) = stores.search.reindex(after, 3).await? {
-            (after, portions) = (Some(last), portions + 1);
+        while let Some(portion) = stores.search.reindex(after, 3).await? {
+            assert_eq!(portion.failed, []);
+            (after, portions) = (Some(portion.last), portions + 1);
         }
         assert_eq!(portions, 3, "{round}");
         let urls = found(&stores, "rust", None).await?;

@@ -33,7 +33,7 @@ pub struct RebuildBody {
     started_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     finished_at: Option<Timestamp>,
-    /// Why it was given up.
+    /// The first card that could not be indexed, and why; the others are. Or why the rebuild was given up.
     error: Option<String>,
     /// Cards indexed so far.
     done: u64,
@@ -54,7 +54,7 @@ pub enum RebuildState {
 impl From<Rebuild> for RebuildBody {
     fn from(rebuild: Rebuild) -> Self {
         let state = match &rebuild {
-            Rebuild { error: Some(_), .. } => RebuildState::Failed,
+            Rebuild { finished_at: Some(_), error: Some(_), .. } => RebuildState::Failed,
             Rebuild { finished_at: Some(_), .. } => RebuildState::Done,
             Rebuild { started_at: Some(_), .. } => RebuildState::Running,
             _ => RebuildState::Waiting,

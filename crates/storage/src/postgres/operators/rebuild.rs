@@ -33,11 +33,11 @@ const CLAIM: &str = concat!(
 );
 
 const ADVANCE: &str = "\
-UPDATE search_rebuilds SET after_card = $3, done = $4, total = $5, lease_until = now() + make_interval(secs => $6)
+UPDATE search_rebuilds SET after_card = $3, done = $4, total = $5, lease_until = now() + make_interval(secs => $6), error = $7
 WHERE id = $1 AND lease = $2 AND finished_at IS NULL";
 
 const FINISH: &str = "\
-UPDATE search_rebuilds SET finished_at = now(), error = $3, lease_until = NULL
+UPDATE search_rebuilds SET finished_at = now(), error = coalesce($3, error), lease_until = NULL
 WHERE id = $1 AND lease = $2 AND finished_at IS NULL";
 
 #[async_trait]
@@ -64,7 +64,8 @@ impl Rebuilds for PostgresStore {
             .bind(rebuild.after.map(|card| uuid(card.ulid())))
             .bind(rebuild.done.cast_signed())
             .bind(rebuild.total.map(u64::cast_signed))
-            .bind(REBUILD_LEASE.as_secs_f64());
+            .bind(REBUILD_LEASE.as_secs_f64())
+            .bind(rebuild.error.as_deref());
         Ok(self.session().await?.execute(query).await? == 1)
     }
 

@@ -5,7 +5,7 @@ mod vector;
 
 use async_trait::async_trait;
 use cardwire_domain::search::{
-    MAX_HIT_CARDS, MAX_NEAR_WORDS, SearchHit, SearchIndex, SearchQuery, SearchRequest, Term, is_near,
+    MAX_HIT_CARDS, MAX_NEAR_WORDS, Reindexed, SearchHit, SearchIndex, SearchQuery, SearchRequest, Term, is_near,
 };
 use cardwire_domain::{CardId, EventId, Page, PageRequest, Position, RecordedEvent, Result, UserId};
 use cardwire_events::Queue;
@@ -82,6 +82,15 @@ const NEAR_CHARS: usize = 50;
 /// Marks the cursor of a search for similar words.
 const SIMILAR: char = '~';
 
+impl PostgresStore {
+    async fn index_in_one(&self, cards: &[Uuid]) -> Result<(), Failure> {
+        let mut session = self.batch_session().await?;
+        session.begin().await?;
+        index_cards(&mut session, cards).await?;
+        session.commit().await
+    }
+}
+
 #[async_trait]
 impl SearchIndex for PostgresStore {
     async fn index(&self, events: &[RecordedEvent]) -> Result<usize> {
@@ -89,7 +98,7 @@ impl SearchIndex for PostgresStore {
         index(&mut session, events).await.map_err(Failure::of_effect)
     }
 
-    async fn reindex(&self, after: Option<CardId>, limit: usize) -> Result<Option<CardId>> {
+    async fn reindex(&self, after: Option<CardId>, limit: usize) -> Result<Option<Reindexed>> {
         let mut session = self.batch_session().await?;
         let sql = "SELECT id FROM cards WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2";
         let query = sqlx::query(sql).bind(after.map(|id| uuid(id.ulid()))).bind(signed(limit));
@@ -98,10 +107,20 @@ impl SearchIndex for PostgresStore {
         let Some(last) = cards.last().copied() else {
             return Ok(None);
         };
-        session.begin().await?;
-        index_cards(&mut session, &cards).await?;
-        session.commit().await?;
-        Ok(Some(card_id(last)))
+        drop(session);
+        let mut failed = Vec::new();
+        match self.index_in_one(&cards).await {
+            Err(failure) if failure.is_about_data() => {
+                for card in cards {
+                    match self.index_in_one(&[card]).await {
+                        Err(failure) if failure.is_about_data() => failed.push((card_id(card), failure.to_string())),
+                        result => result?,
+                    }
+                }
+            }
+            result => result?,
+        }
+        Ok(Some(Reindexed { last: card_id(last), failed }))
     }
 
     async fn card_count(&self) -> Result<u64> {
