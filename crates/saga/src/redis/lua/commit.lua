@@ -9,9 +9,10 @@
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local freed, gone = {}, {}
-local locks, held = {}, {}
-for k = 3, #KEYS, 2 do
-  locks[#locks + 1] = KEYS[k]
+local pendings, locks, held = {}, {}, {}
+for k = 2, #KEYS, 2 do
+  pendings[#pendings + 1] = KEYS[k]
+  locks[#locks + 1] = KEYS[k + 1]
 end
 for from = 1, #locks, 1000 do
   local owners = redis.call('MGET', unpack(locks, from, math.min(from + 999, #locks)))
@@ -20,26 +21,33 @@ for from = 1, #locks, 1000 do
   end
 end
 local at = 2
-for k = 2, #KEYS, 2 do
-  local pending = KEYS[k]
-  local lock = KEYS[k + 1]
-  local key = string.sub(pending, ARGV[1] + 1)
+local tokens = {}
+for w, pending in ipairs(pendings) do
+  tokens[w] = ARGV[at]
   local first = at + 2
   local behind = first + ARGV[at + 1]
   redis.call('HDEL', pending, 'failures', unpack(ARGV, first, math.min(first + 999, behind - 1)))
   for from = first + 1000, behind - 1, 1000 do
     redis.call('HDEL', pending, unpack(ARGV, from, math.min(from + 999, behind - 1)))
   end
-  local mine = held[k / 2] == ARGV[at]
+  at = behind
+end
+-- Asked once for all, since most windows have no others left.
+local left = 0
+for from = 1, #pendings, 1000 do
+  left = left + redis.call('EXISTS', unpack(pendings, from, math.min(from + 999, #pendings)))
+end
+for w, pending in ipairs(pendings) do
+  local key = string.sub(pending, ARGV[1] + 1)
+  local mine = held[w] == tokens[w]
   if mine then
-    freed[#freed + 1] = lock
+    freed[#freed + 1] = locks[w]
   end
-  if redis.call('EXISTS', pending) == 0 then
+  if left == 0 or redis.call('EXISTS', pending) == 0 then
     gone[#gone + 1] = key
   elseif mine then
     redis.call('ZADD', KEYS[1], now, key)
   end
-  at = behind
 end
 for from = 1, #freed, 1000 do
   redis.call('DEL', unpack(freed, from, math.min(from + 999, #freed)))

@@ -14,8 +14,10 @@ local full = tonumber(ARGV[3])
 
 redis.call('ZCARD', KEYS[1])
 local sizes = {}
+-- Asked once for all, since most windows are new.
+local some = redis.call('EXISTS', unpack(KEYS, 2)) > 0
 for w = 2, #KEYS do
-  sizes[w] = redis.call('HLEN', KEYS[w])
+  sizes[w] = some and redis.call('HLEN', KEYS[w]) or 0
 end
 
 local added = {}
