@@ -1,5 +1,7 @@
 //! Who is asking. Handlers take a [`Caller`] where somebody must be signed in, and a [`Reader`] where nobody need be.
 
+use std::sync::Arc;
+
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
@@ -59,9 +61,11 @@ pub trait Authenticator: Send + Sync {
     }
 }
 
-/// Mock authentication: the bearer token is the person's DID, and who shows nothing is [`MockAuthenticator::ADMIN`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MockAuthenticator;
+/// Mock authentication: the bearer token is the person's DID, and who shows nothing is [`MockAuthenticator::ADMIN`]. Accounts are there, too.
+pub struct MockAuthenticator {
+    /// Takes tokens that are no DID.
+    pub accounts: Arc<dyn Authenticator>,
+}
 
 impl MockAuthenticator {
     pub const ADMIN: &'static str = "did:plc:mock123";
@@ -71,7 +75,14 @@ impl MockAuthenticator {
 impl Authenticator for MockAuthenticator {
     async fn authenticate(&self, credential: Option<Credential<'_>>) -> Result<Option<Identity>, Error> {
         let did = credential.map_or(Self::ADMIN, Credential::token);
-        let id = UserId::parse(did).map_err(|_| Error::Refused("the token must be a DID such as did:plc:alice"))?;
+        let Ok(id) = UserId::parse(did) else {
+            return match self.accounts.authenticate(credential).await {
+                Err(Error::Refused(_)) => {
+                    Err(Error::Refused("the token must be a DID such as did:plc:alice, or of a session"))
+                }
+                found => found,
+            };
+        };
         let admin = id.as_str() == Self::ADMIN;
         Ok(Some(Identity { user: User::unregistered(id), admin }))
     }

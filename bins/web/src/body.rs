@@ -17,7 +17,8 @@ use crate::problem::{
     BODY_TOO_LARGE, MALFORMED_JSON, MALFORMED_REQUEST, Problem, REQUEST_TIMEOUT, UNSUPPORTED_MEDIA_TYPE,
 };
 
-pub const MAX_BYTES: usize = 64 * 1024;
+/// A note of 10,000 characters may take twelve bytes for each: in a form, and in JSON that escapes what is not ASCII.
+pub const MAX_BYTES: usize = 256 * 1024;
 /// A body that is too large is still read this far, so that its sender hears why instead of a reset.
 const DRAIN_BYTES: usize = 1024 * 1024;
 /// How long a whole body may take to arrive.

@@ -32,11 +32,11 @@ pub fn state(
         address_header.map_err(|_| SettingsError::value("APP__WEB__ADDRESS_HEADER", "must be the name of a header"))?;
     let accounts =
         Accounts::new(adapters.accounts.clone(), AccountSettings { address_header, ..AccountSettings::default() })?;
-    let authenticator: Arc<dyn Authenticator> = if settings.use_mock_auth {
-        Arc::new(MockAuthenticator)
-    } else {
-        Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), settings.admins.clone()))
-    };
+    let mut authenticator: Arc<dyn Authenticator> =
+        Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), settings.admins.clone()));
+    if settings.use_mock_auth {
+        authenticator = Arc::new(MockAuthenticator { accounts: authenticator });
+    }
     Ok(AppState {
         store: adapters.store.clone(),
         library: adapters.library.clone(),

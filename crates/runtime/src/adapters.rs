@@ -230,7 +230,9 @@ impl Adapters {
     /// Brings the schema of the database up to date.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         let database = self.database.as_ref().context("there is no database to migrate: USE_MOCK_REPOS is true")?;
-        Ok(database.migrate().await?)
+        let version = database.migrate().await?;
+        tracing::info!(version, "the schema is up to date");
+        Ok(())
     }
 
     /// Adds the checks that tell whether this process can do its work. `web` accepts without Redis: the event log holds.

@@ -96,6 +96,25 @@ async fn an_older_schema_is_refused_and_migrating_again_changes_nothing() -> any
     Ok(())
 }
 
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_told_with_its_reason() -> anyhow::Result<()> {
+    let server = Postgres::shared()?;
+    let database = server.database().await?;
+    let (base, _) = database.url().rsplit_once('/').context("the URL ends in the database")?;
+    let settings = PoolSettings { acquire_ms: 500, ..PoolSettings::default() };
+    for (url, reason) in [
+        (format!("{base}/no_such_database"), "does not exist"),
+        (format!("postgres://cardwire@127.0.0.1:{}/cardwire", cardwire_testkit::net::free_port()), "refused"),
+    ] {
+        let store = PostgresStore::connect(&url, settings, Wake::default())?;
+        let error = store.check_schema().await.unwrap_err();
+        assert!(matches!(&error, SchemaError::Unavailable(why) if why.contains(reason)), "{url}: {error}");
+        let error = cardwire_domain::Store::ping(&store).await.unwrap_err();
+        assert!(matches!(error, cardwire_domain::Error::Unavailable(_)), "{url}: {error}");
+    }
+    Ok(())
+}
+
 /// As a reader of the table sees them: the server, not the encoder, sets their time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_stand_in_the_log_as_their_schemas_say() -> anyhow::Result<()> {

@@ -20,9 +20,12 @@ impl Attempts {
         Self { by_address: Limit::new(quota), by_handle: Limit::new(quota) }
     }
 
-    /// Counts an attempt; `Err` is how long to wait before the next. Whoever has no address shares one.
+    /// Counts an attempt; `Err` is how long to wait before the next. Whoever has no address shares one. This machine's own is not counted:
+    /// behind a proxy here everybody has it.
     pub(super) fn admit(&self, address: Option<IpAddr>, handle: Option<&Handle>) -> Result<(), Duration> {
-        self.by_address.admit(&address.map_or(Ipv4Addr::UNSPECIFIED.into(), network))?;
+        if !address.is_some_and(|address| address.to_canonical().is_loopback()) {
+            self.by_address.admit(&address.map_or(Ipv4Addr::UNSPECIFIED.into(), network))?;
+        }
         handle.map_or(Ok(()), |handle| self.by_handle.admit(&handle.as_str().to_owned()))
     }
 }

@@ -8,14 +8,12 @@ use percent_encoding::percent_decode;
 
 use super::Visit;
 use super::unsent::{self, Late, Unsent};
-use crate::body::{is_plain, receive};
+use crate::body::{MAX_BYTES, is_plain, receive};
 use crate::problem::{FORBIDDEN, MALFORMED_REQUEST, Problem, UNAUTHENTICATED, UNSUPPORTED_MEDIA_TYPE};
 use crate::session;
 
 /// More than any page of ours has.
 const MAX_FIELDS: usize = 1_000;
-/// A note of 10,000 characters may take twelve bytes for each.
-const MAX_BYTES: usize = 256 * 1024;
 /// The hidden field with the token.
 pub(super) const TOKEN: &str = "csrf";
 
@@ -27,7 +25,9 @@ impl Fields {
     fn parse(body: &str) -> Result<Self, &'static str> {
         let decode = |text: &str| {
             let spaced = text.replace('+', " ");
-            percent_decode(spaced.as_bytes()).decode_utf8().ok().map(String::from)
+            let text = percent_decode(spaced.as_bytes()).decode_utf8().ok()?;
+            // Browsers send a line break as two characters, whatever was typed or stood in the field.
+            Some(text.replace("\r\n", "\n"))
         };
         let pairs = body.split('&').filter(|pair| !pair.is_empty());
         let field = |pair: &str| {

@@ -12,7 +12,7 @@ use super::dto::PageBody;
 use crate::auth::Reader;
 use crate::cursor::List;
 use crate::endpoint::Endpoint;
-use crate::problem::Problem;
+use crate::problem::{Problem, UNAUTHENTICATED};
 use crate::query::Params;
 use crate::state::AppState;
 
@@ -85,7 +85,7 @@ pub async fn search(state: Data<AppState>, reader: Reader, mut params: Params) -
     let kind: Option<PageKind> = params.text("type").map(|kind| kind.parse()).transpose()?;
     let mine = params.flag("mine")?;
     if mine && reader.id().is_none() {
-        return Err(Problem::parameter("mine", "needs somebody who is signed in"));
+        return Err(Problem::new(&UNAUTHENTICATED, "mine: sign in first").field("mine"));
     }
     // What a reader finds depends on who they are.
     let scope = reader.id().map_or("", |id| id.as_str());

@@ -83,7 +83,7 @@ impl From<Tokens> for SignedIn {
     }
 }
 
-/// Opens a session. At most 10 a minute for each handle and from each address.
+/// Opens a session. At most 10 a minute for each handle, and from each address that is not loopback.
 #[utoipa::path(
     post, path = "/api/users/login", tag = "users", request_body = HandleAndPassword,
     responses((status = 200, body = SignedIn))

@@ -285,6 +285,21 @@ async fn ten_sign_ins_a_minute_for_each_handle_and_from_each_address() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn behind_a_proxy_on_this_machine_only_handles_are_counted() {
+    let api = api_with(AccountSettings::default(), Arc::new(Counting::default()));
+    for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+        for number in 0..11 {
+            let handle = format!("other{number}-{}", peer.len());
+            log_in_from(&api, &handle, peer, &[]).await.expect_problem(401, "unauthenticated");
+        }
+    }
+    for _ in 0..10 {
+        log_in_from(&api, "alice", "127.0.0.1", &[]).await.expect_problem(401, "unauthenticated");
+    }
+    log_in_from(&api, "alice", "127.0.0.1", &[]).await.expect_problem(429, "too-many-requests");
+}
+
+#[tokio::test(start_paused = true)]
 async fn behind_a_proxy_its_word_for_the_address_counts() {
     let settings = AccountSettings {
         sign_ins_per_minute: 1.try_into().unwrap(),
@@ -380,11 +395,13 @@ async fn who_waits_too_long_for_a_core_is_told_to_come_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_mock_authentication_people_sign_up_and_in_but_the_token_is_the_did() {
+async fn with_mock_authentication_people_sign_up_and_in_and_a_did_is_a_token_too() {
     let api = Api::new();
     sign_up(&api, "alice").await;
     let (access, token) = log_in(&api, "alice").await;
-    me(&api, &access).await.expect_problem(401, "unauthenticated");
+    assert_eq!(me(&api, &access).await.expect(200)["handle"], "alice");
+    let refused = me(&api, "nonsense").await.expect_problem(401, "unauthenticated");
+    assert!(refused["detail"].as_str().unwrap().contains("did:plc:alice"), "{refused}");
     refresh(&api, &token).await.expect(200);
     with_token(&api, "did:plc:alice", Method::POST, "/api/users/logout").await.expect(204);
 }

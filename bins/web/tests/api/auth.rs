@@ -96,9 +96,13 @@ async fn nobody_reads_what_is_public_and_writes_nothing() {
     ] {
         assert_eq!(api.get(path).await.status, 200, "{path}");
     }
-    for path in
-        ["/api/users/me", "/api/cards/my", "/api/collections", "/api/cards/library/status?url=https://a.example"]
-    {
+    for path in [
+        "/api/users/me",
+        "/api/cards/my",
+        "/api/collections",
+        "/api/cards/library/status?url=https://a.example",
+        "/api/search?q=a&mine=true",
+    ] {
         api.get(path).await.expect_problem(401, "unauthenticated");
     }
     let before = api.owed().await;

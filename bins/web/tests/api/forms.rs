@@ -29,6 +29,21 @@ pub async fn signed_up<'a>(api: &'a Api, handle: &str) -> Browser<'a> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_line_break_of_a_browser_is_one_character() {
+    let api = with_accounts();
+    let mut alice = signed_up(&api, "alice").await;
+    alice.open("/").await;
+    // 10,000 as they were typed, 15,000 as they are sent.
+    let typed = "a\n".repeat(5_000);
+    let sent = typed.replace('\n', "\r\n");
+    alice.submit("/library", &[("url", "https://example.com/"), ("note", &sent)]).await;
+    alice.open("/library").await;
+    let card = alice.one(".items a[href^='/cards/']").attr("href").unwrap().to_owned();
+    alice.open(&card).await;
+    assert_eq!(alice.text("textarea[name=note]"), typed.trim());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_form_from_elsewhere_or_without_its_token_changes_nothing() {
     let api = with_accounts();
     let mut alice = signed_up(&api, "alice").await;

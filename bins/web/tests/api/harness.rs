@@ -1,5 +1,6 @@
 //! One application over one store in memory, and what to ask of it.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use cardwire_testkit::TokioClock;
 use cardwire_web::pages::Uploads;
 use cardwire_web::{
     AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Readiness,
-    Writes,
+    TokenAuthenticator, Writes,
 };
 use futures_util::Stream;
 use serde_json::{Value, json};
@@ -127,8 +128,10 @@ impl Api {
             imports: shared.clone(),
             uploads: Uploads::default(),
             writes: Writes::default(),
-            accounts: Accounts::new(Arc::new(store.clone()), AccountSettings::default()).unwrap(),
-            authenticator: Arc::new(MockAuthenticator),
+            accounts: Accounts::new(shared.clone(), AccountSettings::default()).unwrap(),
+            authenticator: Arc::new(MockAuthenticator {
+                accounts: Arc::new(TokenAuthenticator::new(shared.clone(), BTreeSet::new())),
+            }),
             readiness: Arc::new(Ready),
             live: Live::new(shared, live, shutdown.clone()),
             operations,

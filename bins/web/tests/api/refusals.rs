@@ -188,13 +188,21 @@ async fn bodies_that_are_no_json_or_too_much_of_it() {
         .insert_header(("content-encoding", "gzip"));
     scene.api.send(packed.set_payload(fine)).await.expect_problem(415, "unsupported-media-type");
 
-    let padding = " ".repeat(64 * 1024 - fine.len());
+    let padding = " ".repeat(256 * 1024 - fine.len());
     scene.raw(json, format!("{fine}{padding} ")).await.expect_problem(413, "body-too-large");
-    scene.raw(json, "[".repeat(65 * 1024)).await.expect_problem(413, "body-too-large");
+    scene.raw(json, "[".repeat(257 * 1024)).await.expect_problem(413, "body-too-large");
     scene.raw(json, "x".repeat(2 * 1024 * 1024)).await.expect_problem(413, "body-too-large");
-    let largest =
-        request("alice", Method::POST, SAVE, None).insert_header(("content-type", "Application/JSON; charset=utf-8"));
-    scene.api.send(largest.set_payload(format!("{fine}{padding}"))).await.expect(201);
+    // As libraries write what is not ASCII: two escapes for each character.
+    let escaped = |chars: usize| {
+        let note = r"\ud83d\ude00".repeat(chars);
+        format!(r#"{{"url":"https://example.com/long","note":"{note}"}}"#)
+    };
+    assert_eq!(scene.raw(json, escaped(10_001)).await.expect_problem(422, "invalid-value")["field"], "note");
+    for allowed in [format!("{fine}{padding}"), escaped(10_000)] {
+        let largest = request("alice", Method::POST, SAVE, None)
+            .insert_header(("content-type", "Application/JSON; charset=utf-8"));
+        scene.api.send(largest.set_payload(allowed)).await.expect(201);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,8 +283,8 @@ async fn a_body_in_pieces_is_bounded_in_size_and_in_time() {
     let scene = Scene::set().await;
     let post = || request("alice", Method::POST, SAVE, None).insert_header(("content-type", "application/json"));
     let pieces = |count| stream::iter((0..count).map(|_| Ok(Bytes::from_static(&[b' '; 1024]))));
-    scene.api.send_stream(post(), pieces(65)).await.expect_problem(413, "body-too-large");
-    scene.api.send_stream(post(), pieces(64)).await.expect_problem(400, "malformed-json");
+    scene.api.send_stream(post(), pieces(257)).await.expect_problem(413, "body-too-large");
+    scene.api.send_stream(post(), pieces(256)).await.expect_problem(400, "malformed-json");
     let endless = stream::repeat_with(|| Ok(Bytes::from_static(b"          ")));
     scene.api.send_stream(post(), endless).await.expect_problem(413, "body-too-large");
     scene.api.send_stream(post(), stream::pending()).await.expect_problem(408, "request-timeout");

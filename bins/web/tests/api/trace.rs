@@ -1,6 +1,6 @@
 //! One trace from a request to all of its effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use cardwire_runtime::traces::{Traces, without_spans};
 use cardwire_runtime::{CliSettings, Environment, InMemoryEventWorkerProcess, Role, Settings};
 use cardwire_web::pages::Uploads;
 use cardwire_web::{
-    AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Writes,
+    AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations,
+    TokenAuthenticator, Writes,
 };
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
@@ -60,7 +61,9 @@ fn state(adapters: &Adapters) -> AppState {
         uploads: Uploads::default(),
         writes: Writes::default(),
         accounts: Accounts::new(adapters.accounts.clone(), AccountSettings::default()).unwrap(),
-        authenticator: Arc::new(MockAuthenticator),
+        authenticator: Arc::new(MockAuthenticator {
+            accounts: Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), BTreeSet::new())),
+        }),
         readiness: Arc::new(Ready),
         live: Live::new(adapters.feed.clone(), LiveSettings::default(), CancellationToken::new()),
         operations: Operations {

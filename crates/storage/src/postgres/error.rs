@@ -30,8 +30,8 @@ fn meaning(code: &str) -> Meaning {
         "23505" | "23503" | "40001" | "40P01" => Meaning::Stale,
         // A lock not granted in time; idle in transaction for too long; a server that takes no writes.
         "55P03" | "25P03" | "25006" => Meaning::Unavailable,
-        // Connection, authorization, resources, operator intervention (time-outs, shutdown), system.
-        _ if ["08", "28", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => Meaning::Unavailable,
+        // Connection, authorization, a database that is not there, resources, operator intervention (time-outs, shutdown), system.
+        _ if ["08", "28", "3D", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => Meaning::Unavailable,
         _ => Meaning::Corrupt,
     }
 }
@@ -115,7 +115,8 @@ mod tests {
         for code in ["23505", "23503", "40001", "40P01"] {
             assert_eq!(meaning(code), Meaning::Stale, "{code}");
         }
-        for code in ["08006", "53300", "57014", "57P01", "57P02", "57P03", "55P03", "25P03", "25006", "28P01", "58030"]
+        for code in
+            ["08006", "53300", "57014", "57P01", "57P02", "57P03", "55P03", "25P03", "25006", "28P01", "3D000", "58030"]
         {
             assert_eq!(meaning(code), Meaning::Unavailable, "{code}");
         }

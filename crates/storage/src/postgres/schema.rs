@@ -5,6 +5,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use sqlx::ConnectOptions;
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::time::timeout;
 
 use super::PostgresStore;
 use super::error::Failure;
@@ -24,6 +26,11 @@ pub enum SchemaError {
     Unavailable(String),
 }
 
+/// The version that this build migrates to.
+fn needed_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
 impl PostgresStore {
     /// Differs when any migration differs.
     pub fn schema_fingerprint() -> u64 {
@@ -33,28 +40,41 @@ impl PostgresStore {
         u64::from_be_bytes(fingerprint)
     }
 
-    /// Brings the schema up to date. Several may run it at once; they take turns. If the future is dropped, each migration was
+    /// Brings the schema up to date and tells its version. Several may run it at once; they take turns. If the future is dropped, each migration was
     /// done whole or not at all, and it may be run again.
-    pub async fn migrate(&self) -> Result<(), SchemaError> {
+    pub async fn migrate(&self) -> Result<i64, SchemaError> {
         // Building an index may take longer than any statement of ours.
         let options =
             (*self.pool.connect_options()).clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
-        let connecting = tokio::time::timeout(Duration::from_millis(self.settings.acquire_ms), options.connect());
-        let mut connection = match connecting.await {
-            Ok(connection) => connection.map_err(|error| SchemaError::Unavailable(error.to_string()))?,
-            Err(_) => return Err(SchemaError::Unavailable("no answer".into())),
-        };
+        let mut connection = self.connect_alone(&options).await?;
         // An older build must not refuse what a newer one has migrated: migrations expand before they contract.
         let migrator =
             Migrator { ignore_missing: true, migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
         migrator.run(&mut connection).await?;
-        Ok(())
+        Ok(needed_version())
+    }
+
+    /// Beside the pool.
+    async fn connect_alone(&self, options: &PgConnectOptions) -> Result<PgConnection, SchemaError> {
+        match timeout(Duration::from_millis(self.settings.acquire_ms), options.connect()).await {
+            Ok(connection) => connection.map_err(|error| SchemaError::Unavailable(error.to_string())),
+            Err(_) => Err(SchemaError::Unavailable("no answer".into())),
+        }
     }
 
     /// [`SchemaError::Older`] unless every migration of this build was done. A newer schema is fine.
     pub async fn check_schema(&self) -> Result<(), SchemaError> {
-        let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-        let found = self.schema_version().await.map_err(|failure| SchemaError::Unavailable(failure.to_string()))?;
+        let needed = needed_version();
+        let found = match self.schema_version().await {
+            Ok(found) => found,
+            Err(failure) => {
+                // The pool only tells how long it waited for a connection.
+                if matches!(failure, Failure::Sqlx(sqlx::Error::PoolTimedOut)) {
+                    self.connect_alone(&self.pool.connect_options()).await?;
+                }
+                return Err(SchemaError::Unavailable(failure.to_string()));
+            }
+        };
         if found < needed { Err(SchemaError::Older { found, needed }) } else { Ok(()) }
     }
 
