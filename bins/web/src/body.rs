@@ -123,7 +123,12 @@ fn misfit(path: &str, error: &serde_json::Error) -> Problem {
         let path = if path == "." { name.to_owned() } else { format!("{path}.{name}") };
         return Problem::invalid(path, "is required");
     }
-    let expected = message.rsplit_once("expected ").map(|(_, expected)| expected);
+    let expected = message.rsplit_once("expected ").map(|(_, expected)| match expected {
+        "a sequence" => "an array",
+        "a map" => "an object",
+        "string or map" => "a string",
+        other => other,
+    });
     if message.starts_with("unknown field") {
         let known = expected.map_or_else(String::new, |expected| format!(": expected {expected}"));
         return Problem::invalid(named(path), format!("is no field of this request{known}"));
@@ -215,6 +220,8 @@ mod tests {
         check("{}", "url", "is required");
         check(r#"{"url":1}"#, "url", "must be a string");
         check(r#"{"url":null}"#, "url", "must be a string");
+        check(r#"{"url":"x","collectionIds":"a"}"#, "collectionIds", "must be an array");
+        check(r#"{"url":"x","access":5}"#, "access", "must be a string");
         check(r#"{"url":"x","nope":1}"#, "nope", "is no field of this request");
         check(r#"{"url":"x","collectionIds":["a",5]}"#, "collectionIds[1]", "must be a string");
         check(r#"{"url":"x","access":"secret"}"#, "access", "`OPEN`");

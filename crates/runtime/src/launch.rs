@@ -13,7 +13,7 @@ use crate::cli::CliSettings;
 use crate::exit::Exit;
 use crate::health::HealthServer;
 use crate::readiness::Readiness;
-use crate::settings::{Environment, Role, Settings, names};
+use crate::settings::{AppEnv, Environment, Role, Settings, names};
 use crate::shutdown::Shutdown;
 use crate::traces::Traces;
 use crate::{healthcheck, telemetry};
@@ -177,6 +177,11 @@ fn announce(settings: &Settings) {
         metrics_port = settings.metrics_port,
         "starting"
     );
+    if settings.use_mock_repos && settings.app_env == AppEnv::Production {
+        tracing::warn!(
+            "USE_MOCK_REPOS with APP_ENV=production: what people save is in memory alone, and gone when this process ends"
+        );
+    }
 }
 
 #[cfg(test)]
