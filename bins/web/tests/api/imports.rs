@@ -191,6 +191,7 @@ async fn files_that_cannot_be_imported_are_refused_beside_the_field() {
         (&b""[..], "a column named url"),
         (b"url\n", "must hold at least one link"),
         (b"nothing,of,this", "a column named url"),
+        (b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n", "the quote that begins on line 2"),
         (many.as_bytes(), "must hold at most 50,000 links"),
         (&large, "must be at most 10 MiB"),
     ] {

@@ -11,9 +11,19 @@ use crate::problem::Problem;
 
 /// One row for each link, in the file's order.
 pub fn rows(bytes: &[u8]) -> Result<Vec<ImportRow>, Problem> {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.trim_start_matches('\u{feff}').trim_start();
-    let rows = if text.starts_with('<') { bookmarks(text) } else { table(text)? };
+    let file = String::from_utf8_lossy(bytes);
+    let text = file.trim_start_matches('\u{feff}').trim_start();
+    let rows = if text.starts_with('<') {
+        bookmarks(text)
+    } else {
+        if let Some(begins) = open_quote(text) {
+            let line = line_of(&file, file.len() - text.len() + begins);
+            return Err(refuse(format!(
+                "must close the quote that begins on line {line}: what follows it is lost in it"
+            )));
+        }
+        table(text)?
+    };
     check_count(&rows)?;
     Ok(rows)
 }
@@ -86,6 +96,48 @@ impl TokenSink for Links {
     }
 }
 
+/// Where a quote begins that is never closed, or only by one on a later line that more text follows, as the next field's own quote would
+/// be: every link in between would be taken for a part of the field. Quotes count as the reader of CSV counts them: one opens a field
+/// as its first character only, two within it stand for one.
+fn open_quote(text: &str) -> Option<usize> {
+    enum At {
+        Start,
+        Plain,
+        Quoted,
+        Closing,
+    }
+    let (mut at, mut begins, mut holds_break) = (At::Start, 0, false);
+    for (index, byte) in text.bytes().enumerate() {
+        at = match (at, byte) {
+            (At::Start, b'"') => {
+                (begins, holds_break) = (index, false);
+                At::Quoted
+            }
+            (At::Quoted, b'"') => At::Closing,
+            (At::Quoted, _) => {
+                holds_break |= matches!(byte, b'\r' | b'\n');
+                At::Quoted
+            }
+            (At::Closing, b'"') => At::Quoted,
+            (_, b',' | b'\r' | b'\n') => At::Start,
+            (At::Closing, _) if holds_break => return Some(begins),
+            _ => At::Plain,
+        };
+    }
+    matches!(at, At::Quoted).then_some(begins)
+}
+
+/// Lines are counted from 1, and end as those of CSV may.
+fn line_of(text: &str, index: usize) -> usize {
+    let before = &text.as_bytes()[..index];
+    let ends = |(index, byte): (usize, &u8)| match byte {
+        b'\n' => true,
+        b'\r' => text.as_bytes().get(index + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    1 + before.iter().enumerate().filter(|one| ends(*one)).count()
+}
+
 /// The first row names the columns: `url` must be among them, a note may be.
 fn table(text: &str) -> Result<Vec<ImportRow>, Problem> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
@@ -155,6 +207,38 @@ mod tests {
             "url,note\nhttps://example.com/,'=1+1\nx,'quoted'",
             &[("https://example.com/", Some("=1+1")), ("x", Some("'quoted'"))],
         );
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_is_refused_by_its_line() {
+        let check = |file: &str, line: usize| {
+            let told = rows(file.as_bytes()).unwrap_err().detail();
+            assert!(
+                told.starts_with(&format!("file: must close the quote that begins on line {line}:")),
+                "{file}: {told}"
+            );
+        };
+        check("url,note\nhttps://a.example/1,\"never closed\nhttps://a.example/2,x\n", 2);
+        check("\u{feff}\r\n\r\nurl,note\r\na,\"two\r\nlines\"\r\nb,\"open", 6);
+        check("\r \turl\ra\r\"", 4);
+        check("\"url", 1);
+        check("url,note\na,\"x\"\"", 2);
+        // The next note's own quote closes it.
+        check("url,note\na,\"kept\"\nb,\"open\nc,\"swallowed\"\nd,x\n", 3);
+    }
+
+    #[test]
+    fn quotes_that_are_closed_or_open_nothing_are_read() {
+        check(
+            "url,note\na,\"two\n\nlines, one \"\"word\"\"\"\nb,\"\"\r\nc,\"\"\"all\"\"\"",
+            &[("a", Some("two\n\nlines, one \"word\"")), ("b", None), ("c", Some("\"all\""))],
+        );
+        check(
+            "url,note\na,6\" wide\nb, \"x\nc,it\"s",
+            &[("a", Some("6\" wide")), ("b", Some("\"x")), ("c", Some("it\"s"))],
+        );
+        check("url,note\na,\"so\" called\nb,x", &[("a", Some("so called")), ("b", Some("x"))]);
+        check("<a href=x>\"one<a href=y>", &[("x", None), ("y", None)]);
     }
 
     #[test]
