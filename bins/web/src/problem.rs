@@ -128,8 +128,7 @@ impl Problem {
     }
 
     pub fn unavailable(cause: impl Into<String>) -> Self {
-        let mut problem =
-            Self::new(&UNAVAILABLE, "the store cannot be reached now; nothing is lost, try again").retry_after(1);
+        let mut problem = Self::new(&UNAVAILABLE, "the store cannot be reached now; try again").retry_after(1);
         problem.cause = Some(cause.into());
         problem
     }

@@ -2,7 +2,7 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -113,10 +113,6 @@ async fn sign_in(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
             let mut page = unsent.page(&visit, StatusCode::OK)?;
             let kept = page.add_cookie(&Jar::Session.write(&request, token.expose_secret()));
             return kept.map(|()| page).map_err(|error| Problem::internal(error.to_string()));
-        }
-        // What was typed before outlives our own troubles, too.
-        Err(problem) if unsent.is_some() && problem.status_code().is_server_error() => {
-            (problem.status_code(), Complaint::whole(&problem))
         }
         Err(problem) => Complaint::of(problem, &["handle"])?,
     };

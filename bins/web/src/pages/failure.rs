@@ -1,11 +1,12 @@
 //! Problems as pages.
 
-use actix_web::http::StatusCode;
 use actix_web::http::header;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
-use super::unsent::Late;
+use super::account::own_path;
+use super::unsent::{Late, Unsent};
 use super::{Chrome, see_other, with_parameter};
 use crate::pages::visit::html;
 use crate::problem::Problem;
@@ -18,6 +19,8 @@ struct Failure {
     detail: String,
     status: u16,
     trace_id: String,
+    /// The page with the form that was sent.
+    form: Option<String>,
 }
 
 /// Whether a browser asks for a page, and not a program for an answer.
@@ -29,11 +32,17 @@ pub fn is_page(request: &HttpRequest) -> bool {
 }
 
 /// The page of a problem. Who must sign in first is led there, and back to where they wanted to go; a script that asks for a part of a
-/// page is told to lead there, as it would put the sign-in page into that part. What was typed into a form that came too late is shown.
+/// page is told to lead there, as it would put the sign-in page into that part. What was typed into a form that came too late, or when
+/// something was away, is shown.
 pub fn show(request: &HttpRequest, problem: &Problem, trace_id: String) -> HttpResponse {
     let status = problem.status_code();
     if let Some(late) = request.extensions().get::<Late>() {
         return late.page(request, status).unwrap_or_else(|problem| problem.error_response());
+    }
+    if status.is_server_error()
+        && let Some(unsent) = request.extensions().get::<Unsent>()
+    {
+        return unsent.page_after(request, problem, &trace_id).unwrap_or_else(|problem| problem.error_response());
     }
     if status == StatusCode::UNAUTHORIZED {
         let asked = match request.method().as_str() {
@@ -55,6 +64,10 @@ pub fn show(request: &HttpRequest, problem: &Problem, trace_id: String) -> HttpR
         detail: problem.detail(),
         status: status.as_u16(),
         trace_id,
+        form: (request.method() == Method::POST)
+            .then(|| page_around(request, "referer").map(own_path))
+            .flatten()
+            .map(str::to_owned),
     };
     match page.render() {
         Ok(body) => {

@@ -85,6 +85,8 @@ impl FromRequest for Posted {
             let malformed = |why| Problem::new(&MALFORMED_REQUEST, why);
             let body = std::str::from_utf8(&bytes).map_err(|_| malformed("the form is not UTF-8"))?;
             let fields = Fields::parse(body).map_err(malformed)?;
+            // For the page about a failure on our side, wherever it happens from here on.
+            request.extensions_mut().insert(Unsent::of(&request, &fields));
             let visit = sender(&request).await?;
             let admitted = match visit.viewer() {
                 None if unsent::is_typed(&fields) => Err(Problem::new(&UNAUTHENTICATED, "sign in first")),
@@ -93,7 +95,8 @@ impl FromRequest for Posted {
             match admitted {
                 Ok(()) => Ok(Self { visit, fields }),
                 Err(problem) => {
-                    if let Some(unsent) = Unsent::of(&request, &fields).or_else(|| Unsent::carried(&fields)) {
+                    let typed = unsent::is_typed(&fields).then(|| Unsent::of(&request, &fields));
+                    if let Some(unsent) = typed.or_else(|| Unsent::carried(&fields)) {
                         request.extensions_mut().insert(Late { visit, unsent });
                     }
                     Err(problem)
@@ -134,7 +137,7 @@ impl Complaint {
     }
 
     /// About the whole form, or what is wrong on our side.
-    pub fn whole(problem: &Problem) -> Self {
+    fn whole(problem: &Problem) -> Self {
         let retry_after_s = problem.retry_after_s();
         let rule = match retry_after_s {
             Some(1) => format!("{}; try again in 1 second", problem.detail()),

@@ -1,8 +1,9 @@
-//! Forms that came too late: whoever sent one is signed in no more, or anew. Nothing is done, and nothing that was typed is lost: it goes
-//! along through signing in, and is shown to be sent again.
+//! Forms that could not be taken: whoever sent one is signed in no more, or anew, or something that it needs is away. Nothing that was
+//! typed is lost: it goes along through signing in, and is shown to be sent again. Only a password must be typed again.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::http::header::HeaderValue;
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
 use super::account::own_path;
@@ -20,31 +21,36 @@ const TYPED: [(&str, &str); 6] = [
     ("people", "Collaborators, one handle a line"),
     ("reason", "Reason"),
 ];
+/// What they type into the others.
+const NAME_TO_SIGN_IN: (&str, &str) = ("handle", "Handle");
+const PASSWORD: &str = "password";
 /// What is carried along through the sign-in page has names of its own there.
 const TO: &str = "unsent-to";
 const CARRIED: &str = "unsent.";
 
-/// A form's fields, but for its token, and where it was sent.
+/// A form's fields, but for its token and a password, and where it was sent.
 #[derive(Clone, Debug)]
 pub struct Unsent {
     to: String,
     fields: Vec<(String, String)>,
+    asks_password: bool,
 }
 
 impl Unsent {
-    /// `None` where nothing was typed.
-    pub(super) fn of(request: &HttpRequest, fields: &Fields) -> Option<Self> {
-        is_typed(fields).then_some(())?;
-        let kept = fields.iter().filter(|(name, _)| *name != TOKEN && *name != "password");
-        let kept = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Some(Self { to: own_path(request.path()).to_owned(), fields: kept })
+    pub(super) fn of(request: &HttpRequest, fields: &Fields) -> Self {
+        let kept = fields.iter().filter(|(name, _)| *name != TOKEN && *name != PASSWORD);
+        Self {
+            to: own_path(request.path()).to_owned(),
+            fields: kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            asks_password: fields.iter().any(|(name, _)| name == PASSWORD),
+        }
     }
 
     /// What the sign-in page carried along.
     pub(super) fn carried(fields: &Fields) -> Option<Self> {
         let to = own_path(fields.given(TO)?).to_owned();
         let own = |(name, value): (&str, &str)| Some((name.strip_prefix(CARRIED)?.to_owned(), value.to_owned()));
-        Some(Self { to, fields: fields.iter().filter_map(own).collect() })
+        Some(Self { to, fields: fields.iter().filter_map(own).collect(), asks_password: false })
     }
 
     /// Names and values for the sign-in page.
@@ -55,21 +61,51 @@ impl Unsent {
 
     /// What the fields that people type into are called, their names and values; in the order of the form.
     fn typed(&self) -> Vec<(&'static str, &str, &str)> {
-        let known = |name: &str| TYPED.iter().find(|(known, _)| *known == name).map(|(_, label)| *label);
-        self.fields.iter().filter_map(|(name, value)| Some((known(name)?, name.as_str(), value.as_str()))).collect()
+        let field = |(name, value)| Some((label(name)?, name, value));
+        self.pairs().filter_map(field).collect()
     }
 
     fn rest(&self) -> Vec<(&str, &str)> {
-        let is_typed = |name: &str| TYPED.iter().any(|(known, _)| *known == name);
-        let rest = self.fields.iter().filter(|(name, _)| !is_typed(name));
-        rest.map(|(name, value)| (name.as_str(), value.as_str())).collect()
+        self.pairs().filter(|(name, _)| label(name).is_none()).collect()
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// All of it once more, to be looked over and sent.
     pub(super) fn page(&self, visit: &Visit, status: StatusCode) -> Result<HttpResponse, Problem> {
-        let chrome = visit.chrome(Section::Other);
-        visit.page_with(status, &UnsentPage { chrome, to: &self.to, typed: self.typed(), rest: self.rest() })
+        visit.page_with(status, &self.drawn(visit.chrome(Section::Other), Why::Late))
     }
+
+    /// All of it once more, since something on our side went wrong.
+    pub(super) fn page_after(
+        &self,
+        request: &HttpRequest,
+        problem: &Problem,
+        trace_id: &str,
+    ) -> Result<HttpResponse, Problem> {
+        let visit = Visit::of_somebody(request);
+        let chrome = Chrome { knows_viewer: false, ..visit.chrome(Section::Other) };
+        let mut page = visit.page_with(problem.status_code(), &self.drawn(chrome, Why::Failed(problem, trace_id)))?;
+        for (name, value) in problem.headers() {
+            let value = HeaderValue::from_str(&value).map_err(|error| Problem::internal(error.to_string()))?;
+            page.headers_mut().insert(name, value);
+        }
+        Ok(page)
+    }
+
+    fn drawn<'a>(&'a self, chrome: Chrome, why: Why<'a>) -> UnsentPage<'a> {
+        // As the page that the form is from says it.
+        let password = if self.to == "/sign-up" { "new-password" } else { "current-password" };
+        let password = self.asks_password.then_some(password);
+        UnsentPage { chrome, why, to: &self.to, typed: self.typed(), rest: self.rest(), password }
+    }
+}
+
+/// How a field that people type into is called.
+fn label(name: &str) -> Option<&'static str> {
+    TYPED.iter().chain([&NAME_TO_SIGN_IN]).find(|(known, _)| *known == name).map(|(_, label)| *label)
 }
 
 /// Whether people typed something into this form.
@@ -81,9 +117,19 @@ pub(super) fn is_typed(fields: &Fields) -> bool {
 #[template(path = "unsent.html")]
 struct UnsentPage<'a> {
     chrome: Chrome,
+    why: Why<'a>,
     to: &'a str,
     typed: Vec<(&'static str, &'a str, &'a str)>,
     rest: Vec<(&'a str, &'a str)>,
+    /// How its field completes itself, where there was one.
+    password: Option<&'static str>,
+}
+
+/// Why a form must be sent again.
+enum Why<'a> {
+    Late,
+    /// With the trace's id.
+    Failed(&'a Problem, &'a str),
 }
 
 /// Left with a request for the page about its problem.

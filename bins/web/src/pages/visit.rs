@@ -74,6 +74,11 @@ pub struct Visit {
 impl Visit {
     pub async fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let viewer = identify(request).await?;
+        Ok(Self { viewer, ..Self::of_somebody(request) })
+    }
+
+    /// Without asking who it is.
+    pub(super) fn of_somebody(request: &HttpRequest) -> Self {
         let (visitor, new_visitor) = match Jar::Visitor.read(request) {
             Some(visitor) => (visitor.to_owned(), None),
             None => {
@@ -83,7 +88,7 @@ impl Visit {
             }
         };
         let csrf = form_token(&visitor, Jar::Session.read(request).unwrap_or_default());
-        Ok(Self { viewer, visitor, csrf, new_visitor, is_local: session::is_local(request) })
+        Self { viewer: None, visitor, csrf, new_visitor, is_local: session::is_local(request) }
     }
 
     /// The same visit, once a session of this token has begun.

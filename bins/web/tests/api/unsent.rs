@@ -1,9 +1,18 @@
-//! A session that ends while a form is open: nothing is done, and nothing that was typed is lost.
+//! A session that ends while a form is open, and a store that is away when it is sent: nothing that was typed is lost.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::accounts::{Account, AccountRepository, Handle, SessionTokens, TokenHash};
+use cardwire_domain::user::User;
+use cardwire_domain::{Error, Result, Store, Transaction, UserId};
+use cardwire_web::{AccountSettings, Accounts, AppState, TokenAuthenticator};
 
 use crate::browser::{Browser, HOST, post};
 use crate::forms::{PASSWORD, signed_up, with_accounts};
+use crate::harness::{Answer, Api};
 
 const NOTE: &str = "Worth it.\n</textarea><script>alert(1)</script>\"'";
 
@@ -144,5 +153,137 @@ async fn only_forms_of_this_site_are_carried_and_only_to_it() {
         form.extend(more.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(browser.send(post("/sign-in", &form)).await.status.as_u16(), 200);
         assert_eq!(browser.one("main form").attr("action"), Some("/"), "{to}");
+    }
+}
+
+/// PostgreSQL, away.
+struct Down;
+
+impl Down {
+    fn fail<T>() -> Result<T> {
+        Err(Error::Unavailable("db.internal refused the connection".into()))
+    }
+}
+
+#[async_trait]
+impl Store for Down {
+    async fn begin(&self) -> Result<Box<dyn Transaction>> {
+        Self::fail()
+    }
+    async fn ping(&self) -> Result<()> {
+        Self::fail()
+    }
+}
+
+#[async_trait]
+impl AccountRepository for Down {
+    async fn create_account(&self, _: &Account) -> Result<()> {
+        Self::fail()
+    }
+    async fn account(&self, _: &Handle) -> Result<Option<Account>> {
+        Self::fail()
+    }
+    async fn open_session(&self, _: &UserId, _: &SessionTokens) -> Result<()> {
+        Self::fail()
+    }
+    async fn session_user(&self, _: &TokenHash) -> Result<Option<User>> {
+        Self::fail()
+    }
+    async fn refresh_session(&self, _: &TokenHash, _: &SessionTokens) -> Result<Option<UserId>> {
+        Self::fail()
+    }
+    async fn close_session(&self, _: &TokenHash) -> Result<bool> {
+        Self::fail()
+    }
+}
+
+/// The same application while commands cannot be carried out.
+fn without_store(api: &Api) -> Api {
+    let state = AppState { store: Arc::new(Down), ..api.state.clone() };
+    Api { state, store: api.store.clone(), queues: api.queues.clone(), shutdown: api.shutdown.clone() }
+}
+
+/// The same application while nobody can be told from anybody either.
+fn without_accounts(api: &Api) -> Api {
+    let mut away = without_store(api);
+    away.state.accounts = Accounts::new(Arc::new(Down), AccountSettings::default()).unwrap();
+    away.state.authenticator = Arc::new(TokenAuthenticator::new(Arc::new(Down), BTreeSet::new()));
+    away
+}
+
+/// The browser goes on with the other application, on the page that it shows.
+fn over_to<'a>(api: &'a Api, browser: &Browser<'_>) -> Browser<'a> {
+    let mut other = Browser::new(api);
+    other.cookies = browser.cookies.clone();
+    other.page = browser.page.clone();
+    other
+}
+
+#[track_caller]
+fn is_kept(browser: &Browser<'_>, answer: &Answer) {
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "1"));
+    assert!(answer.header("content-security-policy").contains("script-src 'self'"));
+    let told = browser.text("main");
+    assert!(told.contains("kept on this page") && told.contains("503 · trace "), "{told}");
+    assert!(!browser.page.html().contains("db.internal") && !browser.page.html().contains(PASSWORD), "{told}");
+    assert_eq!(browser.text("main form button"), "Send it again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_typed_while_postgresql_was_away_is_sent_again() {
+    let api = with_accounts();
+    let alice = &mut signed_up(&api, "alice").await;
+    for away in [without_store(&api), without_accounts(&api)] {
+        alice.open("/library").await;
+        let mut stuck = over_to(&away, alice);
+        let answer = stuck.submit("/library", &[("url", "https://example.com/"), ("note", NOTE)]).await;
+        is_kept(&stuck, &answer);
+        assert_eq!(stuck.one("input#url").attr("value"), Some("https://example.com/"));
+        assert_eq!(stuck.text("textarea#note"), NOTE);
+        assert!(stuck.all("script").iter().all(|script| script.attr("src").is_some()), "it is text");
+        let answer = stuck.submit("/library", &[]).await;
+        is_kept(&stuck, &answer);
+        let mut alice = over_to(&api, &stuck);
+        alice.submit("/library", &[]).await;
+        assert!(alice.path.starts_with("/library?told="), "{}", alice.path);
+        assert_eq!(alice.text(".items .note"), NOTE.trim());
+    }
+
+    alice.open("/collections").await;
+    let away = without_store(&api);
+    let mut stuck = over_to(&away, alice);
+    let answer = stuck.submit("/collections", &[("name", "Reading"), ("access", "OPEN")]).await;
+    is_kept(&stuck, &answer);
+    let mut alice = over_to(&api, &stuck);
+    alice.submit("/collections", &[]).await;
+    assert_eq!(alice.text("h1"), "Reading OPEN", "what was chosen is kept as well");
+
+    let form = alice.form(&format!("{}/collaborators", alice.path));
+    let elsewhere = post("/library", &form).insert_header(("origin", "https://evil.example"));
+    let mut stuck = over_to(&away, &alice);
+    assert_eq!(stuck.send(elsewhere).await.status.as_u16(), 403);
+    assert!(stuck.all("main form").is_empty(), "only forms of this site are kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_is_typed_again_and_everything_else_is_kept() {
+    let api = with_accounts();
+    let away = without_accounts(&api);
+    for (page, completes, then) in
+        [("/sign-up", "new-password", "/"), ("/sign-in?next=/collections", "current-password", "/collections")]
+    {
+        let mut alice = Browser::new(&api);
+        alice.open(page).await;
+        let path = page.split('?').next().unwrap();
+        let mut stuck = over_to(&away, &alice);
+        let answer = stuck.submit(path, &[("handle", "alice"), ("password", PASSWORD)]).await;
+        is_kept(&stuck, &answer);
+        assert_eq!(stuck.one("input#handle").attr("value"), Some("alice"));
+        let password = stuck.one("input#password[type=password]");
+        assert_eq!((password.attr("value"), password.attr("autocomplete")), (None, Some(completes)));
+        assert!(stuck.text("#password-hint").contains("Type it again"));
+        let mut alice = over_to(&api, &stuck);
+        alice.submit(path, &[("password", PASSWORD)]).await;
+        assert_eq!((alice.text(".who a"), alice.path.as_str()), ("alice".into(), then));
     }
 }
