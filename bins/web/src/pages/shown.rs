@@ -172,8 +172,12 @@ pub async fn choices(
 
 /// Which part of a list is looked at. Pages pass over parameters that they do not know: links gather some on their way.
 pub fn part(params: &mut Params, list: &List) -> Result<PageRequest, Problem> {
-    let after =
-        params.text("cursor").filter(|cursor| !cursor.is_empty()).map(|cursor| list.decode(&cursor)).transpose()?;
+    part_behind(&params.text("cursor").unwrap_or_default(), list)
+}
+
+/// The part behind this cursor; the first one, if it is empty.
+pub fn part_behind(cursor: &str, list: &List) -> Result<PageRequest, Problem> {
+    let after = Some(cursor).filter(|cursor| !cursor.is_empty()).map(|cursor| list.decode(cursor)).transpose()?;
     Ok(PageRequest { limit: Limit::new(PER_PAGE)?, after })
 }
 

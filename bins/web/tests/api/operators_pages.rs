@@ -53,7 +53,9 @@ async fn confirmed(browser: &mut Browser<'_>, fields: &[(&str, &str)]) -> String
     }
     for _ in 0..2 {
         let done = browser.send(post("/admin/act", &form)).await;
-        assert_eq!((done.status.as_u16(), browser.path.as_str()), (200, "/admin/actions"), "sent twice, too");
+        let told = format!("/admin/actions?told={}", fields[0].1);
+        assert_eq!((done.status.as_u16(), &browser.path), (200, &told), "sent twice, too");
+        assert_eq!(browser.one(".told").attr("role"), Some("status"), "{fields:?}");
     }
     said
 }
@@ -124,6 +126,7 @@ async fn each_action_is_asked_for_again_then_done_once() {
 
     let ticked = [("action", "redrive"), search, ("id", buried[0].as_str()), ("id", buried[1].as_str())];
     assert!(confirmed(&mut browser, &ticked).await.contains("2 dead letters of search"));
+    assert_eq!(browser.text(".told"), "The dead letters are redriven.");
     assert_eq!(counts(&api, Queue::Search).await, (2, 2));
     let found = [("action", "discard"), search, ("all", "true"), ("text", buried[2].as_str()), ("type", "")];
     assert!(confirmed(&mut browser, &found).await.contains("1 event never takes effect in search"));
@@ -157,6 +160,38 @@ async fn each_action_is_asked_for_again_then_done_once() {
     let fields = [("action", "pause"), search, ("once", "x"), ("csrf", "stolen")];
     assert_eq!(ask(&mut browser, "/admin/act", &fields).await.status, 403, "without its token");
     assert!(api.store.pauses().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_no_dead_letter_is_ticked_the_same_list_says_so() {
+    let api = Api::new();
+    let buried = bury(&api, Queue::Search, 40).await;
+    let mut browser = Browser::new(&api);
+    page(&mut browser, "/admin/queues/search/dead?text=alice").await;
+    let next = browser.one("a[rel=next]").attr("href").unwrap().to_owned();
+    page(&mut browser, &next).await;
+    let shown = |browser: &Browser<'_>| -> Vec<String> {
+        browser.all("input[name=id]").iter().map(|box_| box_.attr("value").unwrap().to_owned()).collect()
+    };
+    let listed = shown(&browser);
+    assert_eq!(listed.len(), 10);
+    let form = browser.all("main form[action='/admin/confirm']")[0];
+    let hidden = form.select(&scraper::Selector::parse("input[type=hidden]").unwrap()).collect::<Vec<_>>();
+    let mut fields: Vec<(String, String)> = hidden
+        .iter()
+        .map(|field| (field.attr("name").unwrap().to_owned(), field.attr("value").unwrap().to_owned()))
+        .collect();
+    fields.push(("action".into(), "redrive".into()));
+    let answer = browser.send(post("/admin/confirm", &fields)).await;
+    assert_eq!(answer.status, 422);
+    assert_eq!(browser.text("form #id-wrong"), "tick at least one dead letter first");
+    assert_eq!((shown(&browser), browser.one("#text").attr("value")), (listed.clone(), Some("alice")));
+    fields.push(("id".into(), listed[0].clone()));
+    let answer = browser.send(post("/admin/confirm", &fields)).await;
+    assert!(drawn(&browser, &answer).contains("1 dead letter of search"));
+    let act = browser.form("/admin/act");
+    browser.send(post("/admin/act", &act)).await;
+    assert_eq!(counts(&api, Queue::Search).await, (1, buried.len() as u64 - 1), "the filter changes nothing");
 }
 
 #[tokio::test(start_paused = true)]

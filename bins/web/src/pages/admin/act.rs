@@ -11,8 +11,9 @@ use cardwire_events::{Action, DeadFilter, DeadSelection, Queue};
 use cardwire_saga::SagaKey;
 use sha2::{Digest, Sha256};
 
+use super::dead;
 use crate::endpoint::Endpoint;
-use crate::pages::{Chrome, Fields, Posted, Section, see_other};
+use crate::pages::{Chrome, Complaint, Fields, Posted, Section, see_other, with_parameter};
 use crate::problem::Problem;
 use crate::routes::admin::dead_letters::filter_text;
 use crate::routes::admin::{log_failed, queue_named, running, sagas};
@@ -24,7 +25,9 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 /// Of the fields of a form, those that say what is to be done.
-const FIELDS: [&str; 9] = ["action", "queue", "id", "all", "type", "text", "error", "reason", "key"];
+const FIELDS: [&str; 9] = ["action", "queue", TICKED, "all", "type", "text", "error", "reason", "key"];
+/// Dead letters that were chosen one by one.
+const TICKED: &str = "id";
 
 #[derive(Template)]
 #[template(path = "admin_confirm.html")]
@@ -72,9 +75,9 @@ impl Errand {
 /// `all` means all that match the filter; without it, the letters that were ticked.
 fn selection(fields: &Fields) -> Result<DeadSelection, Problem> {
     if fields.text("all") != "true" {
-        let ids = fields.all("id");
+        let ids = fields.all(TICKED);
         return match ids.is_empty() {
-            true => Err(Problem::invalid("id", "tick at least one dead letter first")),
+            true => Err(Problem::invalid(TICKED, "tick at least one dead letter first")),
             false => Ok(DeadSelection::Ids(ids.iter().filter_map(|id| id.parse().ok()).collect())),
         };
     }
@@ -88,7 +91,12 @@ fn selection(fields: &Fields) -> Result<DeadSelection, Problem> {
 
 async fn confirm(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {
     posted.visit.admin()?;
-    let errand = Errand::of(&posted.fields)?;
+    let errand = match Errand::of(&posted.fields) {
+        Err(problem) if problem.broken_rule().is_some_and(|(field, _)| field == TICKED) => {
+            return dead::again(&state, &posted, Complaint::of(problem, &[TICKED])?).await;
+        }
+        errand => errand?,
+    };
     let (title, about) = told(&state, &errand).await?;
     let sent = FIELDS.iter().flat_map(|name| posted.fields.all(name).into_iter().map(|value| (*name, value)));
     let asks_reason = matches!(errand, Errand::Act(Action::Pause { .. }));
@@ -174,7 +182,7 @@ async fn act(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Prob
     let idempotency =
         Idempotency { key: format!("page {}", digest(once)), fingerprint: digest(&format!("{errand:?}")) };
     state.once(caller.id(), Some(idempotency), async || carry_out(&state, caller.id(), &errand).await).await?;
-    Ok(see_other("/admin/actions"))
+    Ok(see_other(&with_parameter("/admin/actions", "told", posted.fields.text("action"))))
 }
 
 /// How much it changed.

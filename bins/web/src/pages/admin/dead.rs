@@ -1,16 +1,17 @@
 //! Dead letters: found, looked at, and chosen.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 use cardwire_domain::{EventId, Limit, Page, PageRequest, Position};
 use cardwire_events::operations::StepKind;
-use cardwire_events::{DeadFilter, DeadLetter};
+use cardwire_events::{DeadFilter, DeadLetter, Queue};
 
 use crate::cursor::List;
 use crate::endpoint::Endpoint;
-use crate::pages::shown::{When, next, part};
-use crate::pages::{Chrome, Section, Visit, with_parameter};
+use crate::pages::shown::{When, next, part_behind};
+use crate::pages::{Chrome, Complaint, Posted, Section, Visit, with_parameter};
 use crate::problem::{INVALID_CURSOR, NOT_FOUND, Problem};
 use crate::query::Params;
 use crate::routes::admin::dead_letters::filter_text;
@@ -27,18 +28,45 @@ pub fn configure(config: &mut ServiceConfig) {
 struct DeadPage {
     chrome: Chrome,
     queue: &'static str,
-    filter: FilterShown,
+    asked: Asked,
+    is_filtered: bool,
     count: u64,
     letters: Vec<LetterShown>,
     older: Option<String>,
+    complaint: Complaint,
 }
 
-/// Empty where nothing is asked for.
-struct FilterShown {
+/// Which part of the list is looked at; empty where nothing is asked for.
+struct Asked {
     kind: String,
     text: String,
     error: String,
-    is_empty: bool,
+    cursor: String,
+}
+
+impl Asked {
+    fn of(mut part: impl FnMut(&str) -> String) -> Self {
+        Self { kind: part("type"), text: part("text"), error: part("error"), cursor: part("cursor") }
+    }
+
+    /// What is asked for at all.
+    fn given(&self) -> Vec<(&'static str, &str)> {
+        let parts = [("type", &self.kind), ("text", &self.text), ("error", &self.error), ("cursor", &self.cursor)];
+        parts.into_iter().map(|(name, text)| (name, text.as_str())).filter(|(_, text)| !text.is_empty()).collect()
+    }
+
+    fn filter(&self) -> Result<DeadFilter, Problem> {
+        // A field of the form that was left empty asks for nothing.
+        let part = |name: &str, text: &String| {
+            let text = Some(text.clone()).filter(|text| !text.is_empty());
+            text.map(filter_text).transpose().map_err(|rule| Problem::parameter(name, rule))
+        };
+        Ok(DeadFilter {
+            kind: part("type", &self.kind)?,
+            text: part("text", &self.text)?,
+            error: part("error", &self.error)?,
+        })
+    }
 }
 
 struct LetterShown {
@@ -90,21 +118,30 @@ async fn list(
 ) -> Result<HttpResponse, Problem> {
     visit.admin()?;
     let queue = queue_named(&queue)?;
-    // A field of the form that was left empty asks for nothing.
-    let mut asked = |name: &str| {
-        let text = params.text(name).filter(|text| !text.is_empty());
-        text.map(filter_text).transpose().map_err(|rule| Problem::parameter(name, rule))
-    };
-    let filter = DeadFilter { kind: asked("type")?, text: asked("text")?, error: asked("error")? };
-    let shown = |part: &Option<String>| part.clone().unwrap_or_default();
-    let shown = FilterShown {
-        kind: shown(&filter.kind),
-        text: shown(&filter.text),
-        error: shown(&filter.error),
-        is_empty: filter.is_empty(),
-    };
-    let list = List::by_time(&["dead page", queue.name(), &shown.kind, &shown.text, &shown.error]);
-    let request: PageRequest = part(&mut params, &list)?;
+    let asked = Asked::of(|name| params.text(name).unwrap_or_default());
+    draw(&state, &visit, queue, asked, (StatusCode::OK, Complaint::default())).await
+}
+
+/// The list as its form shows it, with what is wrong with that.
+pub(super) async fn again(
+    state: &AppState,
+    posted: &Posted,
+    refused: (StatusCode, Complaint),
+) -> Result<HttpResponse, Problem> {
+    let queue = queue_named(posted.fields.text("queue"))?;
+    draw(state, &posted.visit, queue, Asked::of(|name| posted.fields.text(name).to_owned()), refused).await
+}
+
+async fn draw(
+    state: &AppState,
+    visit: &Visit,
+    queue: Queue,
+    asked: Asked,
+    (status, complaint): (StatusCode, Complaint),
+) -> Result<HttpResponse, Problem> {
+    let filter = asked.filter()?;
+    let list = List::by_time(&["dead page", queue.name(), &asked.kind, &asked.text, &asked.error]);
+    let request: PageRequest = part_behind(&asked.cursor, &list)?;
     let after = request.after.map(|position| position.id.parse::<EventId>()).transpose();
     let after = after.map_err(|_| Problem::new(&INVALID_CURSOR, INVALID_CURSOR.about))?;
     let operator = &state.operations.operator;
@@ -114,19 +151,21 @@ async fn list(
         id: letter.envelope.id.to_string(),
     };
     let page: Page<DeadLetter> = Page::cut(letters, Limit::new(request.limit.get() as u64)?, position);
-    let path = [("type", &shown.kind), ("text", &shown.text), ("error", &shown.error)]
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .fold(format!("/admin/queues/{queue}/dead"), |path, (name, value)| with_parameter(&path, name, value));
+    let filters = asked.given().into_iter().filter(|(name, _)| *name != "cursor");
+    let path =
+        filters.fold(format!("/admin/queues/{queue}/dead"), |path, (name, value)| with_parameter(&path, name, value));
     let now = state.operations.clock.now();
-    visit.page(&DeadPage {
+    let page = DeadPage {
         chrome: visit.chrome(Section::Operations),
         queue: queue.name(),
-        filter: shown,
+        is_filtered: !filter.is_empty(),
+        asked,
         count: operator.count_matching(queue, &filter).await.map_err(log_failed)?,
         older: next(&page, &list, &path),
         letters: page.items.into_iter().map(|letter| LetterShown::of(letter, now)).collect(),
-    })
+        complaint,
+    };
+    visit.page_with(status, &page)
 }
 
 async fn letter(state: Data<AppState>, visit: Visit, path: Path<(String, String)>) -> Result<HttpResponse, Problem> {

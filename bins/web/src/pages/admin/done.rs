@@ -23,6 +23,7 @@ pub fn configure(config: &mut ServiceConfig) {
 #[template(path = "admin_actions.html")]
 struct ActionsPage {
     chrome: Chrome,
+    told: Option<&'static str>,
     entries: Vec<EntryShown>,
     older: Option<String>,
 }
@@ -39,6 +40,16 @@ struct EntryShown {
 
 async fn actions(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
     visit.admin()?;
+    let told = match params.text("told").as_deref() {
+        Some("pause") => Some("The queue is paused."),
+        Some("resume") => Some("The queue is resumed."),
+        Some("redeliver") => Some("What is owed to the queue is delivered again."),
+        Some("redrive") => Some("The dead letters are redriven."),
+        Some("discard") => Some("The dead letters are discarded."),
+        Some("flush") => Some("The window is being written."),
+        Some("rebuild") => Some("The rebuild of the search index is asked for."),
+        _ => None,
+    };
     let list = List::by_rank(&["actions page"]);
     let request = part(&mut params, &list)?;
     let before = request.after.as_ref().map(|position| AuditId(position.key));
@@ -59,5 +70,5 @@ async fn actions(state: Data<AppState>, visit: Visit, mut params: Params) -> Res
         completed: entry.completed_at.is_some(),
     };
     let entries = page.items.into_iter().map(shown).collect();
-    visit.page(&ActionsPage { chrome: visit.chrome(Section::Operations), entries, older })
+    visit.page(&ActionsPage { chrome: visit.chrome(Section::Operations), told, entries, older })
 }
