@@ -31,6 +31,7 @@ struct SearchPage {
     mine: bool,
     hits: Vec<Hit>,
     more: Option<String>,
+    is_refused: bool,
     complaint: Complaint,
 }
 
@@ -70,7 +71,12 @@ impl Hit {
 
 async fn search(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
     let typed = params.text("q").unwrap_or_default();
-    let kind: Option<PageKind> = params.text("type").and_then(|kind| kind.parse().ok());
+    // "any" is empty.
+    let kind = params.text("type").filter(|kind| !kind.is_empty()).map(|kind| kind.parse::<PageKind>()).transpose();
+    let (kind, unknown) = match kind {
+        Ok(kind) => (kind, None),
+        Err(error) => (None, Some(error.into())),
+    };
     let reader = visit.viewer().map(|viewer| viewer.user.id.clone());
     let mine = params.flag("mine")? && reader.is_some();
     let mut page = SearchPage {
@@ -81,12 +87,14 @@ async fn search(state: Data<AppState>, visit: Visit, mut params: Params) -> Resu
         mine,
         hits: Vec::new(),
         more: None,
+        is_refused: false,
         complaint: Complaint::default(),
     };
-    let text = match words(&typed) {
+    let text = match unknown.map_or_else(|| words(&typed), Err) {
         Ok(text) => text,
         Err(problem) => {
-            let (status, complaint) = Complaint::of(problem, &["q"])?;
+            let (status, complaint) = Complaint::of(problem, &["q", "type"])?;
+            page.is_refused = true;
             page.complaint = complaint;
             return visit.page_with(status, &page);
         }

@@ -251,6 +251,12 @@ async fn what_is_wrong_is_told_beside_the_field_and_what_was_typed_stays() {
     let answer = browser.get(&format!("/search?q={}", "x".repeat(201))).await;
     assert_eq!(answer.status.as_u16(), 422);
     refused(&browser, "q", "must be at most 200 characters");
+    let answer = browser.get("/search?q=rust&type=foo").await;
+    assert_eq!(answer.status.as_u16(), 422);
+    refused(&browser, "type", "must be article, audio, book, document, image, profile, video or website");
+    assert_eq!(browser.one("#q").attr("value"), Some("rust"));
+    assert!(!browser.text("#hits").contains("Nothing found"));
+    browser.open("/search?q=rust&type=").await;
 }
 
 #[tokio::test(start_paused = true)]
