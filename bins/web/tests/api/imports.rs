@@ -271,8 +271,11 @@ async fn few_files_are_read_at_once_and_one_of_each_person() {
         _ = stalled(&api, &alice, of_alice.clone(), waited.clone()) => panic!("there was time left"),
         () = async {
             waited.acquire().await.unwrap().forget();
-            let refused = import(&mut alice_again, "x.csv", file).await;
+            let fields = form(&mut alice_again).await;
+            let from = format!("https://{HOST}/import");
+            let refused = alice_again.send(upload(&fields, "x.csv", file).insert_header(("referer", from))).await;
             assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "5"));
+            assert_eq!(alice_again.all("main a")[0].attr("href"), Some("/import"), "a file is chosen again");
             let second = stalled(&api, &bob, of_bob, waited.clone());
             tokio::select! {
                 biased;
