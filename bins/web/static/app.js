@@ -1,10 +1,17 @@
 // What pages do a little better with a script than without.
 "use strict";
 
-// Asks before something is lost.
+// Asks before something is lost. Without this, the server asks on a page of its own.
 document.addEventListener("submit", (event) => {
-  const question = event.target.dataset && event.target.dataset.confirm;
-  if (question && !window.confirm(question)) event.preventDefault();
+  const form = event.target;
+  const question = form.dataset && form.dataset.confirm;
+  if (!question) return;
+  if (!window.confirm(question)) return event.preventDefault();
+  const sure = document.createElement("input");
+  sure.type = "hidden";
+  sure.name = "sure";
+  sure.value = "true";
+  form.append(sure);
 });
 
 // A part that could not be fetched is told, not passed over.

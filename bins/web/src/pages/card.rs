@@ -9,7 +9,7 @@ use cardwire_domain::library::LibraryCard;
 use cardwire_domain::metadata::{FetchState, PageKind};
 use cardwire_domain::use_cases::{RemoveCardFromLibrary, UpdateUrlCardAssociations};
 
-use super::shown::{Choice, Row, choices};
+use super::shown::{Choice, Row, choices, without_scheme};
 use super::{Chrome, Complaint, Posted, Section, Visit, see_other, with_parameter};
 use crate::endpoint::Endpoint;
 use crate::problem::Problem;
@@ -108,6 +108,12 @@ async fn remove(
     posted: Posted,
 ) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.caller()?;
+    if !posted.is_sure() {
+        let card = load(&state, &posted.visit, &id).await?.card;
+        let title = card.title.as_deref().unwrap_or_else(|| without_scheme(&card.url));
+        let about = format!("It leaves your library and every collection, and its note goes with it: {title}");
+        return posted.ask(&request, ("Remove this link", &about), &format!("/cards/{id}"));
+    }
     let command = RemoveCardFromLibrary { card_id: id.into_inner() };
     state.execute(&request, &caller, None, &command).await?;
     Ok(see_other("/library?told=removed"))

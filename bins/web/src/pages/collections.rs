@@ -303,6 +303,10 @@ async fn take_out(
 ) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.caller()?;
     let id: CollectionId = id.parse()?;
+    if !posted.is_sure() {
+        let about = "It stays in the library of whoever saved it.";
+        return posted.ask(&request, ("Take this card out", about), &format!("/collections/{id}"));
+    }
     let card_id = posted.fields.text("card").to_owned();
     let command = RemoveCardFromCollections { card_id, collection_ids: vec![id.to_string()] };
     state.execute(&request, &caller, None, &command).await?;
@@ -316,6 +320,11 @@ async fn delete(
     posted: Posted,
 ) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.caller()?;
+    if !posted.is_sure() {
+        let name = state.collections.collection(id.parse()?).await?.name;
+        let about = format!("Its cards stay in the libraries they are in: {name}");
+        return posted.ask(&request, ("Delete this collection", &about), &format!("/collections/{id}"));
+    }
     state.execute(&request, &caller, None, &DeleteCollection { id: id.into_inner() }).await?;
     Ok(see_other("/collections"))
 }

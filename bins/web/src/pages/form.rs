@@ -3,11 +3,12 @@
 use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use askama::Template;
 use futures_util::future::LocalBoxFuture;
 use percent_encoding::percent_decode;
 
-use super::Visit;
 use super::unsent::{self, Late, Unsent};
+use super::{Chrome, Section, Visit};
 use crate::body::{MAX_BYTES, is_plain, receive};
 use crate::problem::{FORBIDDEN, MALFORMED_REQUEST, Problem, UNAUTHENTICATED, UNSUPPORTED_MEDIA_TYPE};
 use crate::session;
@@ -120,6 +121,38 @@ pub(super) fn admit(visit: &Visit, token: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(&FORBIDDEN, "this form is out of date: go back, reload the page and send it again"))
+}
+
+/// The page that asks once more, before something is lost. Scripts ask on the page itself, and send the form as sure.
+#[derive(Template)]
+#[template(path = "sure.html")]
+struct SurePage<'a> {
+    chrome: Chrome,
+    title: &'a str,
+    about: &'a str,
+    to: &'a str,
+    /// Sent again as they came.
+    fields: Vec<(&'a str, &'a str)>,
+    back: &'a str,
+}
+
+impl Posted {
+    /// Whether whoever sent it was asked once more.
+    pub(super) fn is_sure(&self) -> bool {
+        self.fields.given("sure").is_some()
+    }
+
+    /// Asks whoever is not. `about` says what will happen; nothing does at `back`.
+    pub(super) fn ask(
+        &self,
+        request: &HttpRequest,
+        (title, about): (&str, &str),
+        back: &str,
+    ) -> Result<HttpResponse, Problem> {
+        let fields = self.fields.iter().filter(|(name, _)| *name != TOKEN).collect();
+        let chrome = self.visit.chrome(Section::Other);
+        self.visit.page(&SurePage { chrome, title, about, to: request.path(), fields, back })
+    }
 }
 
 /// Why a form was refused, to be shown beside the field.

@@ -65,7 +65,14 @@ async fn everything_a_person_does_works_without_scripts() {
     alice.open("/library?uncollected=true").await;
     assert_eq!(alice.all(".items > li").len(), 1, "unticked, it left the collection");
 
-    alice.submit(&format!("{edit}/remove"), &[]).await;
+    let asked = is_asked(&mut alice, &format!("{edit}/remove"), &[], "Remove this link?").await;
+    assert!(asked.contains("example.com/a") && asked.contains("its note goes with it"), "{asked}");
+    let back = alice.one("main form a").attr("href").unwrap().to_owned();
+    let remove = alice.path.clone();
+    alice.open(&back).await;
+    assert_eq!(alice.text("#note"), "worth it", "it is still there");
+    is_asked(&mut alice, &remove, &[], "Remove this link?").await;
+    alice.submit(&remove, &[]).await;
     assert_eq!(alice.text(".told"), "Removed.");
     assert!(alice.all(".items > li").is_empty());
 
@@ -77,6 +84,13 @@ async fn everything_a_person_does_works_without_scripts() {
     alice.submit("/sign-in", &[("handle", "ALICE"), ("password", PASSWORD)]).await;
     assert_eq!(alice.path, "/collections", "back where they wanted to go");
     assert_eq!(alice.text(".items .line"), "Reading CLOSED");
+}
+
+/// Without a script, this form is answered with a page that asks once more; tells what it says.
+async fn is_asked(browser: &mut Browser<'_>, action: &str, filled: &[(&str, &str)], question: &str) -> String {
+    let answer = browser.submit(action, filled).await;
+    assert_eq!((answer.status.as_u16(), browser.text("h1").as_str()), (200, question));
+    browser.text("main")
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,11 +130,18 @@ async fn collections_are_opened_shared_and_deleted() {
     bob.open(&path).await;
     assert_eq!(bob.text(".items .title"), "example.com/b");
     alice.open(&path).await;
-    alice.submit(&format!("{path}/take-out"), &[]).await;
+    let take_out = format!("{path}/take-out");
+    is_asked(&mut alice, &take_out, &[], "Take this card out?").await;
+    alice.submit(&take_out, &[]).await;
+    assert_eq!(alice.path, path);
     assert!(alice.all(".items > li").is_empty());
     alice.submit(&path, &[("name", "Everybody's"), ("access", "OPEN")]).await;
     assert_eq!(alice.text("h1"), "Everybody's OPEN");
-    alice.submit(&format!("{path}/delete"), &[]).await;
+    let delete = format!("{path}/delete");
+    assert!(is_asked(&mut alice, &delete, &[], "Delete this collection?").await.contains("Everybody's"));
+    alice.open(&path).await;
+    // As the page's own script sends it, once it has asked.
+    alice.submit(&delete, &[("sure", "true")]).await;
     assert_eq!(alice.path, "/collections");
     assert_eq!(alice.get(&path).await.status.as_u16(), 404);
     assert_eq!(alice.text("h1"), "Not found");
