@@ -289,6 +289,29 @@ async fn trends_are_drawn_and_told_as_a_table() {
     assert!(browser.text("#saves-desc").starts_with("2 in all. Most on "), "{}", browser.text("#saves-desc"));
     assert!(!browser.text("#curators-desc").contains("in all"), "one person may be in each bar");
     assert!(browser.text("#main").contains("example.com"));
+    assert!(browser.all("svg.chart[viewBox]").is_empty(), "texts do not shrink with the chart");
+    for (days, per_chart) in [(7, 7), (30, 5), (90, 5)] {
+        browser.open(&format!("/trends?days={days}")).await;
+        let today = browser.all("section table tbody th")[days - 1].text().collect::<String>();
+        let ticks = browser.all("svg.chart text:not([x='-4'])");
+        assert_eq!(ticks.len(), 2 * per_chart, "{days} days");
+        let last = ticks[per_chart - 1];
+        assert_eq!(last.text().collect::<String>(), today[5..], "{days} days");
+        let whole = if days == 7 { "middle" } else { "end" };
+        assert_eq!(last.attr("text-anchor"), Some(whole), "it does not stick out");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_title_is_cut_in_the_window_s_title_only() {
+    let api = Api::new();
+    let long = format!("example.com/{}", "ü0".repeat(500));
+    let card = api.save("alice", &format!("https://{long}"), &[]).await;
+    let mut alice = Browser::of(&api, "alice");
+    alice.open(&format!("/cards/{card}")).await;
+    let title = alice.text("head > title");
+    assert!(title.starts_with("example.com/ü0") && title.chars().count() < 100, "{title}");
+    assert_eq!(alice.text("h1"), long);
 }
 
 #[tokio::test(start_paused = true)]
