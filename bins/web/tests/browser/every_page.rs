@@ -95,6 +95,73 @@ impl Then {
     }
 }
 
+/// What is too small to be read, sticks out, overlaps, is broken within a word or fills more lines of a list than three.
+const READABLE: &str = r#"(() => {
+    const wrong = [];
+    const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
+    for (const chart of all('svg.chart')) {
+        const frame = chart.getBoundingClientRect();
+        let right = -Infinity;
+        for (const text of all('text', chart)) {
+            const box = text.getBoundingClientRect();
+            const size = parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a;
+            if (size < 10) wrong.push(`${text.textContent} is ${size} px high`);
+            if (box.left < 0 || box.right > frame.right + 0.5) wrong.push(`${text.textContent} sticks out`);
+            if (box.top < frame.bottom - 20) continue;
+            if (box.left < right + 2) wrong.push(`${text.textContent} overlaps`);
+            if (text.getAttribute('x') !== '-4') right = box.right;
+        }
+    }
+    for (const cell of all('th, td:not(.long)').filter((cell) => cell.checkVisibility() && !cell.matches('.long'))) {
+        const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            for (const word of texts.currentNode.data.matchAll(/[^\s-]+/g)) {
+                const range = document.createRange();
+                range.setStart(texts.currentNode, word.index);
+                range.setEnd(texts.currentNode, word.index + word[0].length);
+                if (range.getClientRects().length > 1) wrong.push(`${word[0]} is broken`);
+            }
+        }
+    }
+    const lines = (element) => element.clientHeight / parseFloat(getComputedStyle(element).lineHeight);
+    for (const text of all('.items .title, .items:not(.whole) .says, .items:not(.whole) .note')) {
+        if (lines(text) > 3.1) wrong.push(`${lines(text)} lines: ${text.textContent.slice(0, 40)}`);
+    }
+    for (const text of all('.whole .says, .whole .note, main > .says')) {
+        if (text.scrollHeight > text.clientHeight + 1) wrong.push(`cut off: ${text.textContent.slice(0, 40)}`);
+    }
+    return wrong;
+})()"#;
+
+/// Texts that are long, and have no place to break.
+async fn long_texts(web: &Process, window: &Window) -> Vec<(&'static str, String)> {
+    let link = format!("https://example.com/{}", "0123456789".repeat(174));
+    let words = "evenings that are long enough for it ".repeat(13);
+    let body = json!({ "name": "x".repeat(100), "description": words.trim() });
+    let collection = post(web, "mock123", "/api/collections", body).await["id"].as_str().unwrap().to_owned();
+    let body = json!({ "url": link, "note": words.repeat(3), "collectionIds": [collection] });
+    let card = post(web, "mock123", "/api/cards/library/urls", body).await["urlCardId"].as_str().unwrap().to_owned();
+    let deadline = tokio::time::Instant::now() + crate::window::PATIENCE;
+    for (path, shown) in [
+        ("/", "#feed a[href$='0123456789']"),
+        ("/search?q=example", "#hits a[href$='0123456789']"),
+        ("/trends", "main a[href$='0123456789']"),
+    ] {
+        window.open(&web.url(path)).await;
+        while window.evaluate(&format!("document.querySelector(\"{shown}\") === null")).await == json!(true) {
+            assert!(tokio::time::Instant::now() < deadline, "{path} does not show it");
+            window.open(&web.url(path)).await;
+        }
+    }
+    vec![
+        ("long card", format!("/cards/{card}")),
+        ("long collection", format!("/collections/{collection}")),
+        ("long search", "/search?q=example".into()),
+        ("a month's trends", "/trends?days=30".into()),
+        ("a quarter's trends", "/trends?days=90".into()),
+    ]
+}
+
 async fn worked_off(web: &Process, window: &Window) {
     window.open(&web.url("/")).await;
     window.until("document.querySelectorAll('#feed li').length === 11").await;
@@ -143,6 +210,8 @@ async fn look_at(web: &Process, driver: &Driver, pages: &[Stop], missing: &str) 
             let prefers_dark = window.evaluate("matchMedia('(prefers-color-scheme: dark)').matches").await;
             assert_eq!(prefers_dark, json!(dark), "{name}");
             assert_eq!(barriers(&window, &axe).await, Vec::<Value>::new(), "{name}, {width} px, dark: {dark}");
+            let cut_off = window.evaluate(READABLE).await;
+            assert_eq!(cut_off, json!([]), "{name}, {width} px");
             if width == NARROW {
                 assert_eq!(window.evaluate("innerWidth").await, json!(NARROW), "{name} is made wider");
                 let cut = window.evaluate("document.documentElement.scrollWidth").await;
@@ -173,8 +242,10 @@ async fn every_page_is_quiet_reachable_and_keeps_to_itself() {
     let driver = Driver::start().await;
     let window = driver.window(1000, false).await;
     worked_off(&web, &window).await;
+    let long = long_texts(&web, &window).await;
     window.close().await;
-    let pages: Vec<Stop> = pages.into_iter().map(|(name, path)| Stop { name, path, then: Then::Look }).collect();
+    let pages: Vec<Stop> =
+        pages.into_iter().chain(long).map(|(name, path)| Stop { name, path, then: Then::Look }).collect();
     println!("{}", look_at(&web, &driver, &pages, "missing").await);
 }
 
