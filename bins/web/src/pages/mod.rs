@@ -11,7 +11,8 @@
 //! 3. A handler that takes a [`Visit`] and answers [`Visit::page`]; for a form one that takes a [`Posted`], which has checked token and
 //!    origin, and answers [`see_other`], or the page again with a [`Complaint`] and [`Visit::page_with`]. Where somebody must be signed
 //!    in, it asks [`Visit::caller`] first; for an operator, [`Visit::admin`]. Both are answered with an error page, or the way to sign
-//!    in, when a handler returns their [`Problem`](crate::problem::Problem).
+//!    in, when a handler returns their [`Problem`](crate::problem::Problem). One that takes something away carries `data-confirm`, by
+//!    which a script asks once more; for who has none, its handler does, with `Posted::ask`.
 //! 4. [`Endpoint::at`](crate::endpoint::Endpoint::at) in a `configure` of its own, called below; a [`Section`], if it belongs in the
 //!    navigation (`base.html`).
 //! 5. Styles in `static/app.css`, scripts in `static/*.js`, listed in [`assets`]: the policy allows neither inline.
