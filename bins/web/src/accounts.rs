@@ -7,7 +7,7 @@ mod attempts;
 mod passwords;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -243,11 +243,10 @@ impl Accounts {
 
     /// Whom to count a sign-in or a live reader against.
     pub fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
-        let told = self.settings.address_header.as_ref().and_then(|name| {
-            let value = request.headers().get(name)?;
-            value.to_str().ok()?.trim().parse().ok()
-        });
-        told.or_else(|| request.peer_addr().map(|peer| peer.ip()))
+        let Some(name) = &self.settings.address_header else { return request.peer_addr().map(|peer| peer.ip()) };
+        let told = request.headers().get(name).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        // Whoever the proxy does not name shares an address with all such: that of the proxy may be one that is not counted.
+        Some(told.unwrap_or(Ipv4Addr::UNSPECIFIED.into()))
     }
 
     fn new_tokens(&self) -> (Tokens, SessionTokens) {

@@ -24,8 +24,8 @@ const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 /// When it was done before.
 pub fn init(settings: &Settings, traces: Option<&Traces>) -> anyhow::Result<PrometheusHandle> {
     let mut filter = EnvFilter::builder().parse(&settings.log_filter).context("RUST_LOG")?;
-    // What the client of Redis says by itself repeats our own lines, once for each connection; what the HTTP server calls an error is what
-    // anybody may send that is no HTTP. Who names them gets to see them.
+    // What the client of Redis says by itself repeats our own lines, once for each connection; what the HTTP server calls an error is mostly
+    // what anybody may send that is no HTTP. Who names them gets to see them.
     for noisy in ["fred", "actix_http"] {
         if !settings.log_filter.contains(noisy) {
             filter = filter.add_directive(format!("{noisy}=off").parse().context("a directive of ours")?);

@@ -62,7 +62,7 @@ pub const FULL_WINDOW: usize = 1_000;
 pub const CLAIMED_EVENTS: usize = 10_000;
 /// Of a larger window, so many events are claimed at once.
 pub const CLAIMED_OF_ONE: usize = 40_000;
-/// Of an open window, about so many events are shown.
+/// Of an open window, about so many events are shown; fewer when there are many such windows.
 pub const SHOWN_EVENTS: usize = 1_000;
 
 /// Counts windows that were due while another worker flushed them.
@@ -103,7 +103,7 @@ pub enum ReleaseReason {
 /// A window as an administrator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenWindow {
-    /// Of a large one, about [`SHOWN_EVENTS`] of its events, not always the earliest.
+    /// Of a large one, about [`SHOWN_EVENTS`] of its events at most, not always the earliest.
     pub pending: PendingActivity,
     /// How many events it holds.
     pub events: u64,

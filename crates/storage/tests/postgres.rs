@@ -158,6 +158,17 @@ async fn a_card_that_cannot_be_indexed_keeps_no_other_from_it() -> anyhow::Resul
     assert!(*card == bad && why.contains("not this one"), "{card}: {why}");
     let request = SearchRequest { text: "rust".into(), ..SearchRequest::default() };
     assert_eq!(stores.search.search(&request, &PageRequest::default()).await?.items.len(), 6);
+    let saves: Vec<_> = (0..30).map(|n| (person("bob"), format!("https://example.com/c/{n}"))).collect();
+    stores.save_at_once(&saves).await?;
+    sqlx::raw_sql(
+        "DROP TRIGGER refuse ON search_documents;
+         CREATE TRIGGER refuse BEFORE INSERT ON search_documents FOR EACH ROW WHEN (NEW.owner_id = 'did:plc:bob')
+         EXECUTE FUNCTION refuse()",
+    )
+    .execute(&pool)
+    .await?;
+    let error = stores.search.reindex(None, 100).await.unwrap_err();
+    assert!(matches!(&error, cardwire_domain::Error::Corrupt(why) if why.contains("not this one")), "{error}");
     sqlx::raw_sql("DROP TRIGGER refuse ON search_documents").execute(&pool).await?;
     assert_eq!(stores.search.reindex(None, 100).await?.context("there are cards")?.failed, []);
     assert_eq!(stores.search.search(&request, &PageRequest::default()).await?.items.len(), 7);

@@ -4,13 +4,14 @@
 //! out, that the rows were saved, and reports them so. The first row that is not reported always begins such a few, so that they are
 //! the same again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cardwire_domain::imports::{ImportRepository, ImportRow, LeasedRows, RowOutcome};
 use cardwire_domain::store::Idempotency;
 use cardwire_domain::use_cases::{ImportUrls, Request, UrlsImported, execute};
-use cardwire_domain::{Error, Store};
+use cardwire_domain::{Error, ImportId, Store};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -46,9 +47,12 @@ impl Default for ImportSettings {
     }
 }
 
-/// So often a few rows are tried at once; then each has a commit of its own, until the store is fast again. The second try finds out
-/// whether the first saved them after all. Who saves one by one and is lost before the report leaves rows that another reports as known.
+/// So often in a row a few rows of an import may fail at once; then each has a commit of its own, until the store is fast again. The
+/// second try finds out whether the first saved them after all. If the second did, too, they are reported as known.
 const TRIES_OF_A_FEW: u32 = 2;
+
+/// How often in a row commits of an import failed.
+type Failures = HashMap<ImportId, u32>;
 
 /// Leases rows of imports, saves them and reports what became of them.
 pub struct ImportLoop {
@@ -65,10 +69,10 @@ impl ImportLoop {
     /// Until `stop`; the commit in progress then is finished. If the future is dropped, the lease runs out and somebody else goes
     /// on.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut failed = 0;
+        let mut failures = Failures::new();
         while !stop.is_cancelled() {
             let begun = Instant::now();
-            let wait = match self.work_once(&mut failed, &stop).await {
+            let wait = match self.work_once(&mut failures, &stop).await {
                 Ok(true) => begun.elapsed().clamp(self.settings.pause_at_least, self.settings.pause_at_most),
                 Ok(false) => self.settings.poll,
                 Err(error) => {
@@ -83,14 +87,15 @@ impl ImportLoop {
         }
     }
 
-    /// One batch. False: there was none. `failed`: how many commits did in a row, before and now.
-    async fn work_once(&self, failed: &mut u32, stop: &CancellationToken) -> cardwire_domain::Result<bool> {
+    /// One batch. False: there was none.
+    async fn work_once(&self, failures: &mut Failures, stop: &CancellationToken) -> cardwire_domain::Result<bool> {
         let Some(leased) = self.imports.lease_rows(self.settings.batch, self.settings.lease).await? else {
             return Ok(false);
         };
         let mut outcomes = Vec::new();
         let mut away = None;
-        let commit = if *failed < TRIES_OF_A_FEW { self.settings.commit } else { 1 };
+        let failed = failures.get(&leased.import).copied().unwrap_or_default();
+        let commit = if failed < TRIES_OF_A_FEW { self.settings.commit } else { 1 };
         let begun = Instant::now();
         for rows in leased.rows.chunks(commit) {
             // A store that is slow must not cost the lease.
@@ -102,16 +107,19 @@ impl ImportLoop {
                 break;
             }
         }
-        match &away {
-            Some(_) => *failed += 1,
-            None if begun.elapsed() < self.settings.lease / 4 => *failed = 0,
-            None => {}
+        if away.is_some() {
+            failures.insert(leased.import, failed + 1);
         }
+        let is_fast = begun.elapsed() < self.settings.lease / 4;
         for (_, outcome) in &outcomes {
             metrics::counter!("cardwire_import_rows_total", "outcome" => outcome.name()).increment(1);
         }
         if !self.imports.finish_rows(&leased, &outcomes).await? {
             tracing::debug!(import = %leased.import, "somebody else works on this import now");
+        }
+        // Only now: whoever cannot report what was saved must find it again under the same keys.
+        if away.is_none() && is_fast {
+            failures.remove(&leased.import);
         }
         away.map_or(Ok(true), Err)
     }

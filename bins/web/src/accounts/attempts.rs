@@ -20,10 +20,11 @@ impl Attempts {
         Self { by_address: Limit::new(quota), by_handle: Limit::new(quota) }
     }
 
-    /// Counts an attempt; `Err` is how long to wait before the next. Whoever has no address shares one. This machine's own is not counted:
-    /// behind a proxy here everybody has it.
+    /// Counts an attempt; `Err` is how long to wait before the next. Whoever has no address shares one. Behind a proxy on this machine
+    /// everybody has its address; then only the handle counts, where there is one.
     pub(super) fn admit(&self, address: Option<IpAddr>, handle: Option<&Handle>) -> Result<(), Duration> {
-        if !address.is_some_and(|address| address.to_canonical().is_loopback()) {
+        let is_from_here = address.is_some_and(|address| address.to_canonical().is_loopback());
+        if handle.is_none() || !is_from_here {
             self.by_address.admit(&address.map_or(Ipv4Addr::UNSPECIFIED.into(), network))?;
         }
         handle.map_or(Ok(()), |handle| self.by_handle.admit(&handle.as_str().to_owned()))

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::unsent::Unsent;
 use super::{Chrome, Complaint, Posted, Section, Visit, see_other};
 use crate::accounts;
-use crate::auth::Credential;
+use crate::auth::{self, Credential};
 use crate::endpoint::Endpoint;
 use crate::problem::Problem;
 use crate::query::Params;
@@ -137,7 +137,10 @@ async fn token(state: &AppState, request: &HttpRequest, posted: &Posted) -> Resu
     };
     match state.authenticator.authenticate(Some(Credential::Session(&token))).await {
         Ok(_) => Ok(token.into()),
-        Err(_) => Err(Problem::invalid("handle", "must be a name of letters, digits, '.', '_' and '-', or a DID")),
+        Err(auth::Error::Unavailable(why)) => Err(Problem::unavailable(why)),
+        Err(auth::Error::Refused(_)) => {
+            Err(Problem::invalid("handle", "must be a name of letters, digits, '.', '_' and '-', or a DID"))
+        }
     }
 }
 

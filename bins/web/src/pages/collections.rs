@@ -12,7 +12,7 @@ use cardwire_domain::user::User;
 use cardwire_domain::{CollectionId, UserId};
 
 use super::shown::{Link, When, next, part};
-use super::{Chrome, Complaint, Fields, Posted, Section, Visit, see_other};
+use super::{Chrome, Complaint, Fields, Posted, Section, Visit, once, see_other};
 use crate::cursor::List;
 use crate::endpoint::Endpoint;
 use crate::problem::Problem;
@@ -34,6 +34,8 @@ struct CollectionsPage {
     collections: Vec<Shown>,
     older: Option<String>,
     fields: CollectionFields,
+    /// Makes that the form, sent twice, makes one collection.
+    once: String,
 }
 
 #[derive(Template)]
@@ -138,6 +140,7 @@ async fn list(
         older: next(&page, &list, "/collections"),
         collections: page.items.into_iter().map(Shown::of).collect(),
         fields,
+        once: once::token(),
     };
     Ok(drawn.fields.complaint.complete(visit.page_with(status, &drawn)?))
 }
@@ -155,7 +158,8 @@ async fn create(
         description: Some(fields.text("description").to_owned()),
         access: access(&fields),
     };
-    match state.execute(&request, &caller, None, &command).await {
+    let asked = once::asked(&fields, &command)?;
+    match state.execute(&request, &caller, Some(asked), &command).await {
         Ok(made) => Ok(see_other(&format!("/collections/{}", made.id))),
         Err(problem) => {
             let (status, complaint) = Complaint::of(problem, &CollectionFields::NAMES)?;
@@ -303,11 +307,12 @@ async fn take_out(
 ) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.caller()?;
     let id: CollectionId = id.parse()?;
-    if !posted.is_sure() {
-        let about = "It stays in the library of whoever saved it.";
-        return posted.ask(&request, ("Take this card out", about), &format!("/collections/{id}"));
-    }
     let card_id = posted.fields.text("card").to_owned();
+    if !posted.is_sure() {
+        let card = state.library.library_card(card_id.parse()?, Some(caller.id())).await?;
+        let about = format!("It stays in the library of whoever saved it: {}", Link::of(card.card).title);
+        return posted.ask(&request, ("Take this card out", &about), &format!("/collections/{id}"));
+    }
     let command = RemoveCardFromCollections { card_id, collection_ids: vec![id.to_string()] };
     state.execute(&request, &caller, None, &command).await?;
     Ok(see_other(&format!("/collections/{id}")))

@@ -60,7 +60,9 @@ fn chunks(state: AppState, owner: UserId, format: Format) -> impl Stream<Item = 
             let (text, then) = match step {
                 Step::Head => (format.head(), Step::Page(None)),
                 Step::Page(after) => {
-                    let page = portion(&state, &owner, after).await?;
+                    let page = portion(&state, &owner, after)
+                        .await
+                        .inspect_err(|problem| tracing::warn!(cause = problem.cause(), "an export broke off"))?;
                     let text: String = page.items.into_iter().map(|card| format.card(card)).collect();
                     (text, page.next.map_or(Step::Tail, |next| Step::Page(Some(next))))
                 }

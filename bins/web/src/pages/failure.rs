@@ -5,7 +5,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
-use super::account::own_path;
+use super::import::IMPORT;
 use super::unsent::{Late, Unsent};
 use super::{Chrome, see_other, with_parameter};
 use crate::pages::visit::html;
@@ -19,8 +19,8 @@ struct Failure {
     detail: String,
     status: u16,
     trace_id: String,
-    /// The page with the form that was sent.
-    form: Option<String>,
+    /// The page with the form that was sent, where its fields cannot be kept.
+    form: Option<&'static str>,
 }
 
 /// Whether a browser asks for a page, and not a program for an answer.
@@ -64,10 +64,7 @@ pub fn show(request: &HttpRequest, problem: &Problem, trace_id: String) -> HttpR
         detail: problem.detail(),
         status: status.as_u16(),
         trace_id,
-        form: (request.method() == Method::POST)
-            .then(|| page_around(request, "referer").map(own_path))
-            .flatten()
-            .map(str::to_owned),
+        form: (request.method() == Method::POST && request.path() == IMPORT).then_some(IMPORT),
     };
     match page.render() {
         Ok(body) => {

@@ -30,6 +30,7 @@ mod form;
 mod highlight;
 mod import;
 mod library;
+mod once;
 mod save;
 mod search;
 mod shown;

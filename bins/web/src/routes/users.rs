@@ -1,8 +1,7 @@
 //! People: signing up, in and out.
 //!
 //! These requests take no `Idempotency-Key`: kept answers would be tokens, and kept digests would be of passwords. A sign-up
-//! that is sent again is a conflict. With mock authentication people may sign up and in, but the tokens open nothing: there
-//! the bearer token is the DID.
+//! that is sent again is a conflict. With mock authentication people may sign up and in as well; there a DID is a token, too.
 
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};

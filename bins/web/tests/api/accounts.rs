@@ -297,6 +297,18 @@ async fn behind_a_proxy_on_this_machine_only_handles_are_counted() {
         log_in_from(&api, "alice", "127.0.0.1", &[]).await.expect_problem(401, "unauthenticated");
     }
     log_in_from(&api, "alice", "127.0.0.1", &[]).await.expect_problem(429, "too-many-requests");
+    for _ in 0..10 {
+        log_in_from(&api, "no handle!", "127.0.0.1", &[]).await.expect_problem(401, "unauthenticated");
+    }
+    log_in_from(&api, "nor this!", "127.0.0.1", &[]).await.expect_problem(429, "too-many-requests");
+    let sign_up = |number: u32| {
+        let account = json!({ "handle": format!("new{number}"), "password": PASSWORD });
+        api.send(post("/api/users", &account).peer_addr(SocketAddr::from(([127, 0, 0, 1], 4_711))))
+    };
+    for number in 0..60 {
+        sign_up(number).await.expect(201);
+    }
+    sign_up(60).await.expect_problem(429, "too-many-requests");
 }
 
 #[tokio::test(start_paused = true)]
@@ -313,8 +325,10 @@ async fn behind_a_proxy_its_word_for_the_address_counts() {
     assert_eq!(from("alice", "203.0.113.1").await, 401);
     assert_eq!(from("bob", "203.0.113.2").await, 401);
     assert_eq!(from("carol", "203.0.113.1").await, 429);
-    assert_eq!(from("dave", "no address").await, 401, "then it is the proxy's own");
+    assert_eq!(from("dave", "no address").await, 401, "all such share one");
     assert_eq!(from("erin", "").await, 429);
+    let local = log_in_from(&api, "frank", "127.0.0.1", &[("fly-client-ip", "203.0.113.9, 203.0.113.10")]).await;
+    local.expect_problem(429, "too-many-requests");
 }
 
 #[tokio::test(start_paused = true)]

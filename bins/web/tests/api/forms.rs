@@ -29,6 +29,24 @@ pub async fn signed_up<'a>(api: &'a Api, handle: &str) -> Browser<'a> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_form_sent_twice_makes_one_collection() {
+    let api = with_accounts();
+    let mut alice = signed_up(&api, "alice").await;
+    alice.open("/collections").await;
+    let mut fields = alice.form("/collections");
+    fields.retain(|(name, _)| name != "name");
+    let named = |name: &str| [fields.clone(), vec![("name".to_owned(), name.to_owned())]].concat();
+    for _ in 0..2 {
+        alice.send(post("/collections", &named("Bread"))).await;
+        assert!(alice.text("h1").starts_with("Bread"));
+    }
+    alice.send(post("/collections", &named("Cake"))).await;
+    alice.open("/collections").await;
+    let names: Vec<String> = alice.all(".items a.title").iter().map(|link| link.text().collect()).collect();
+    assert_eq!(names, ["Cake", "Bread"], "something else is something new");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_line_break_of_a_browser_is_one_character() {
     let api = with_accounts();
     let mut alice = signed_up(&api, "alice").await;

@@ -61,7 +61,8 @@ pub trait SearchIndex: Send + Sync {
     async fn index(&self, events: &[RecordedEvent]) -> Result<usize>;
 
     /// Indexes the current rows of up to `limit` cards behind `after`, in the order of their ids, as [`Self::index`] does. `None`:
-    /// there are no more. One that cannot be indexed does not keep the others from it. May be repeated, and dropped.
+    /// there are no more. A few that cannot be indexed do not keep the others from it; an error when there are many. May be
+    /// repeated, and dropped.
     async fn reindex(&self, after: Option<CardId>, limit: usize) -> Result<Option<Reindexed>>;
 
     /// How many cards there are to reindex.

@@ -211,6 +211,7 @@ impl RedisSagaStateStore {
             due_at.into(),
             key.into(),
             SHOWN_EVENTS.to_string().into(),
+            CLAIMED_EVENTS.to_string().into(),
         ];
         let keys = vec![self.keys.due(partition).into()];
         let answer: Value = self.connection.script(&scripts::OPEN, keys, args, Repeat::Harmless).await?;

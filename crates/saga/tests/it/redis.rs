@@ -8,7 +8,8 @@ use cardwire_domain::{CardId, CollectionId, EventId, LinkId, Member, UserId};
 use cardwire_events::redis::{Connection, RedisSettings};
 use cardwire_saga::{
     ClaimedWindow, DistributedLock, Error, PendingEvent, RedisDistributedLock, RedisSagaStateStore, ReleaseReason,
-    SagaKey, SagaStateStore, Timing, store::CLAIMED_OF_ONE,
+    SagaKey, SagaStateStore, Timing,
+    store::{CLAIMED_EVENTS, CLAIMED_OF_ONE, SHOWN_EVENTS},
 };
 use cardwire_testkit::redis::RedisServer;
 use cardwire_testkit::saga_suite::Subject;
@@ -257,6 +258,18 @@ async fn a_claim_is_bounded_in_events_and_a_window_of_any_size_is_committed() {
     assert_eq!(sizes(&rest), [500]);
     redis.store.commit(&rest).await.unwrap();
     assert_eq!(redis.server.command(&["KEYS", "*"]), "");
+}
+
+#[tokio::test]
+async fn a_list_of_many_large_windows_is_bounded() {
+    let redis = Redis::start(1, Timing::default()).await;
+    let keys: BTreeSet<SagaKey> = (0..30).map(|n| key(&format!("user{n}"))).collect();
+    let events: Vec<PendingEvent> = keys.iter().flat_map(|key| (0..900).map(|_| event(key))).collect();
+    redis.store.merge(&events).await.unwrap();
+    let open = redis.store.open(None, 100).await.unwrap();
+    assert_eq!(open.iter().map(|window| window.events).collect::<Vec<_>>(), [900; 30]);
+    let shown: usize = open.iter().map(|window| window.pending.members.len()).sum();
+    assert!((CLAIMED_EVENTS / 2..CLAIMED_EVENTS + 2 * SHOWN_EVENTS).contains(&shown), "{shown} are shown");
 }
 
 #[tokio::test]

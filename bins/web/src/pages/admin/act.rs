@@ -3,17 +3,13 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cardwire_domain::UserId;
-use cardwire_domain::store::Idempotency;
 use cardwire_events::{Action, DeadFilter, DeadSelection, Queue};
 use cardwire_saga::SagaKey;
-use sha2::{Digest, Sha256};
 
 use super::dead;
 use crate::endpoint::Endpoint;
-use crate::pages::{Chrome, Complaint, Fields, Posted, Section, see_other, with_parameter};
+use crate::pages::{Chrome, Complaint, Fields, Posted, Section, once, see_other, with_parameter};
 use crate::problem::Problem;
 use crate::routes::admin::dead_letters::filter_text;
 use crate::routes::admin::{log_failed, queue_named, running, sagas};
@@ -114,7 +110,7 @@ async fn confirm(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, 
         asks_reason,
         loses: matches!(errand, Errand::Act(Action::Discard { .. })),
         fields: sent.filter(|(name, _)| !(asks_reason && *name == "reason")).collect(),
-        once: BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
+        once: once::token(),
         back,
     })
 }
@@ -175,13 +171,8 @@ async fn count(state: &AppState, queue: Queue, which: &DeadSelection) -> Result<
 async fn act(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.admin()?;
     let errand = Errand::of(&posted.fields)?;
-    // Of one length, whatever was sent.
-    let digest = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(text));
-    let once =
-        posted.fields.given("once").ok_or_else(|| Problem::invalid("once", "is missing: confirm the action first"))?;
-    let idempotency =
-        Idempotency { key: format!("page {}", digest(once)), fingerprint: digest(&format!("{errand:?}")) };
-    state.once(caller.id(), Some(idempotency), async || carry_out(&state, caller.id(), &errand).await).await?;
+    let asked = once::asked(&posted.fields, &errand)?;
+    state.once(caller.id(), Some(asked), async || carry_out(&state, caller.id(), &errand).await).await?;
     Ok(see_other(&with_parameter("/admin/actions", "told", posted.fields.text("action"))))
 }
 

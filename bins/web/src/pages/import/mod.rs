@@ -39,8 +39,11 @@ const AT_ONCE: usize = 2;
 const MAX_NAME_CHARS: usize = 120;
 const LISTED: usize = 10;
 
+/// The page with the form, and where the form is sent.
+pub(super) const IMPORT: &str = "/import";
+
 pub fn configure(config: &mut ServiceConfig) {
-    Endpoint::at("/import").get(page).post(begin).register(config);
+    Endpoint::at(IMPORT).get(page).post(begin).register(config);
     Endpoint::at("/imports/{id}").get(show).register(config);
 }
 

@@ -105,6 +105,8 @@ fn open_quote(text: &str) -> Option<usize> {
         Plain,
         Quoted,
         Closing,
+        /// Only blanks since the quote was closed.
+        Behind,
     }
     let (mut at, mut begins, mut holds_break) = (At::Start, 0, false);
     for (index, byte) in text.bytes().enumerate() {
@@ -120,7 +122,8 @@ fn open_quote(text: &str) -> Option<usize> {
             }
             (At::Closing, b'"') => At::Quoted,
             (_, b',' | b'\r' | b'\n') => At::Start,
-            (At::Closing, _) if holds_break => return Some(begins),
+            (At::Closing | At::Behind, b' ' | b'\t') => At::Behind,
+            (At::Closing | At::Behind, _) if holds_break => return Some(begins),
             _ => At::Plain,
         };
     }
@@ -236,6 +239,10 @@ mod tests {
         check(
             "url,note\na,6\" wide\nb, \"x\nc,it\"s",
             &[("a", Some("6\" wide")), ("b", Some("\"x")), ("c", Some("it\"s"))],
+        );
+        check(
+            "note,url\n\"two\nlines\" \t,a\n\"more\nlines\",b",
+            &[("a", Some("two\nlines")), ("b", Some("more\nlines"))],
         );
         check("url,note\na,\"so\" called\nb,x", &[("a", Some("so called")), ("b", Some("x"))]);
         check("<a href=x>\"one<a href=y>", &[("x", None), ("y", None)]);

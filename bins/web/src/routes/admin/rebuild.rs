@@ -35,7 +35,7 @@ pub struct RebuildBody {
     finished_at: Option<Timestamp>,
     /// The first card that could not be indexed, and why; the others are. Or why the rebuild was given up.
     error: Option<String>,
-    /// Cards indexed so far.
+    /// Cards looked at so far.
     done: u64,
     /// Cards there were when it began. More may be done: cards are added meanwhile.
     total: Option<u64>,

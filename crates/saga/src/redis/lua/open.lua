@@ -1,9 +1,9 @@
 -- Lists windows, soonest due first. Reads only.
 -- KEYS  1 due
 -- ARGV  1 prefix of lock keys, 2 prefix of pending keys, 3 most windows, 4 due time and 5 key of the last one seen, or both empty,
---       6 about how many fields of one are told
--- Returns for each window {key, due at in ms, 1 if it is locked else 0, events in it, failures, fields and values}. A large one is not
--- read whole: nobody is to wait for a list.
+--       6 about how many fields of one are told, 7 and of all together
+-- Returns for each window {key, due at in ms, 1 if it is locked else 0, events in it, failures, fields and values}. Large ones are not
+-- read whole: everybody else waits for this.
 --
 -- The locks and windows are found in `due`, so they cannot be declared; in Cluster they share its hash tag.
 
@@ -19,6 +19,7 @@ local function is_behind(a, b)
 end
 
 local most = tonumber(ARGV[3])
+local budget = tonumber(ARGV[7])
 local rank = 0
 if ARGV[4] ~= '' then
   rank = redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. ARGV[4])
@@ -36,7 +37,11 @@ while #page < most do
     local size = redis.pcall('HLEN', pending)
     if not seen and type(size) == 'number' and size > 0 and #page < most then
       local failures = redis.call('HGET', pending, 'failures')
-      local fields = redis.call('HSCAN', pending, 0, 'COUNT', ARGV[6])[2]
+      local fields = {}
+      if budget > 0 then
+        fields = redis.call('HSCAN', pending, 0, 'COUNT', math.min(budget, tonumber(ARGV[6])))[2]
+        budget = budget - #fields / 2
+      end
       page[#page + 1] = {
         key,
         string.format('%.0f', due[i + 1]),

@@ -73,6 +73,8 @@ WHERE NOT EXISTS (
     WHERE s.word >= asked.word AND s.word < asked.word || U&'\\+10FFFF' AND s.owner_id IN ('', $2)
 )";
 
+/// Of a portion, so many cards may be left out of the index. When more cannot be indexed, it is hardly the cards' fault.
+const MAX_UNFIT: usize = 20;
 /// How many pages are ranked.
 const MAX_RANKED: i64 = 1_000;
 /// Of a search for words in a row.
@@ -83,7 +85,25 @@ const NEAR_CHARS: usize = 50;
 const SIMILAR: char = '~';
 
 impl PostgresStore {
-    async fn index_in_one(&self, cards: &[Uuid]) -> Result<(), Failure> {
+    /// Halves what fails, until those that cannot be indexed stand alone; they are returned, and why.
+    async fn index_halving(&self, cards: Vec<Uuid>) -> Result<Vec<(CardId, String)>, Failure> {
+        let (mut rest, mut failed) = (vec![cards], Vec::new());
+        while let Some(mut cards) = rest.pop() {
+            match (self.index_at_once(&cards).await, cards.as_slice()) {
+                (Err(failure), [card]) if failure.is_about_data() && failed.len() < MAX_UNFIT => {
+                    failed.push((card_id(*card), failure.to_string()));
+                }
+                (Err(failure), [_, _, ..]) if failure.is_about_data() => {
+                    rest.push(cards.split_off(cards.len() / 2));
+                    rest.push(cards);
+                }
+                (result, _) => result?,
+            }
+        }
+        Ok(failed)
+    }
+
+    async fn index_at_once(&self, cards: &[Uuid]) -> Result<(), Failure> {
         let mut session = self.batch_session().await?;
         session.begin().await?;
         index_cards(&mut session, cards).await?;
@@ -108,18 +128,7 @@ impl SearchIndex for PostgresStore {
             return Ok(None);
         };
         drop(session);
-        let mut failed = Vec::new();
-        match self.index_in_one(&cards).await {
-            Err(failure) if failure.is_about_data() => {
-                for card in cards {
-                    match self.index_in_one(&[card]).await {
-                        Err(failure) if failure.is_about_data() => failed.push((card_id(card), failure.to_string())),
-                        result => result?,
-                    }
-                }
-            }
-            result => result?,
-        }
+        let failed = self.index_halving(cards).await?;
         Ok(Some(Reindexed { last: card_id(last), failed }))
     }
 

@@ -1,0 +1,27 @@
+//! Forms that act once, however often they are sent.
+
+use std::fmt::Debug;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use cardwire_domain::store::Idempotency;
+use sha2::{Digest, Sha256};
+
+use super::Fields;
+use crate::problem::Problem;
+
+/// The hidden field with the token.
+const FIELD: &str = "once";
+
+/// For a form, new each time it is drawn.
+pub fn token() -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())
+}
+
+/// What is asked by a form that was drawn with a token: the same again is answered the same, something else is new.
+pub fn asked(fields: &Fields, what: &impl Debug) -> Result<Idempotency, Problem> {
+    let token = fields.given(FIELD).ok_or_else(|| Problem::invalid(FIELD, "is missing: open the form anew"))?;
+    // Of one length, whatever was sent.
+    let fingerprint = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{token} {what:?}")));
+    Ok(Idempotency { key: format!("page {fingerprint}"), fingerprint })
+}
