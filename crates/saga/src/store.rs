@@ -62,8 +62,10 @@ pub const FULL_WINDOW: usize = 1_000;
 pub const CLAIMED_EVENTS: usize = 10_000;
 /// Of a larger window, so many events are claimed at once.
 pub const CLAIMED_OF_ONE: usize = 40_000;
-/// Of an open window, about so many events are shown; fewer when there are many such windows.
+/// Of an open window, about so many events are shown; none when many as large come before it in the list.
 pub const SHOWN_EVENTS: usize = 1_000;
+/// A window of so many events is shown whole.
+pub const SHOWN_WHOLE: usize = 100;
 
 /// Counts windows that were due while another worker flushed them.
 pub(crate) fn count_contended(windows: u64) {
@@ -103,7 +105,7 @@ pub enum ReleaseReason {
 /// A window as an administrator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenWindow {
-    /// Of a large one, about [`SHOWN_EVENTS`] of its events at most, not always the earliest.
+    /// With all its events up to [`SHOWN_WHOLE`]; else about [`SHOWN_EVENTS`] at most, not always the earliest, perhaps none.
     pub pending: PendingActivity,
     /// How many events it holds.
     pub events: u64,

@@ -168,7 +168,10 @@ async fn a_card_that_cannot_be_indexed_keeps_no_other_from_it() -> anyhow::Resul
     .execute(&pool)
     .await?;
     let error = stores.search.reindex(None, 100).await.unwrap_err();
-    assert!(matches!(&error, cardwire_domain::Error::Corrupt(why) if why.contains("not this one")), "{error}");
+    assert!(
+        matches!(&error, cardwire_domain::Error::Corrupt(why) if why.contains("the first is") && why.contains("not this one")),
+        "{error}"
+    );
     sqlx::raw_sql("DROP TRIGGER refuse ON search_documents").execute(&pool).await?;
     assert_eq!(stores.search.reindex(None, 100).await?.context("there are cards")?.failed, []);
     assert_eq!(stores.search.search(&request, &PageRequest::default()).await?.items.len(), 7);

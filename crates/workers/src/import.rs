@@ -48,7 +48,8 @@ impl Default for ImportSettings {
 }
 
 /// So often in a row a few rows of an import may fail at once; then each has a commit of its own, until the store is fast again. The
-/// second try finds out whether the first saved them after all. If the second did, too, they are reported as known.
+/// second try finds out whether the first saved them after all. If the second did, or if whoever saves one by one is lost before the report,
+/// rows that are saved are reported as known.
 const TRIES_OF_A_FEW: u32 = 2;
 
 /// How often in a row commits of an import failed.
@@ -90,6 +91,7 @@ impl ImportLoop {
     /// One batch. False: there was none.
     async fn work_once(&self, failures: &mut Failures, stop: &CancellationToken) -> cardwire_domain::Result<bool> {
         let Some(leased) = self.imports.lease_rows(self.settings.batch, self.settings.lease).await? else {
+            failures.clear();
             return Ok(false);
         };
         let mut outcomes = Vec::new();
@@ -107,7 +109,8 @@ impl ImportLoop {
                 break;
             }
         }
-        if away.is_some() {
+        // Those behind the first begin the next batch, and count there.
+        if away.is_some() && outcomes.is_empty() {
             failures.insert(leased.import, failed + 1);
         }
         let is_fast = begun.elapsed() < self.settings.lease / 4;
@@ -116,9 +119,8 @@ impl ImportLoop {
         }
         if !self.imports.finish_rows(&leased, &outcomes).await? {
             tracing::debug!(import = %leased.import, "somebody else works on this import now");
-        }
-        // Only now: whoever cannot report what was saved must find it again under the same keys.
-        if away.is_none() && is_fast {
+        } else if away.is_none() && is_fast {
+            // Only now: whoever cannot report what was saved must find it again under the same keys.
             failures.remove(&leased.import);
         }
         away.map_or(Ok(true), Err)

@@ -1,4 +1,5 @@
-//! Forms that act once, however often they are sent.
+//! Forms that, sent again, are answered the same. Sent twice at the same moment, an operator's may act twice (`AppState::once`); a command
+//! does not.
 
 use std::fmt::Debug;
 

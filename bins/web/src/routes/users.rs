@@ -43,7 +43,7 @@ pub struct SignedUp {
     id: UserId,
 }
 
-/// Makes an account. 409 when the handle is taken.
+/// Makes an account. 409 when the handle is taken. At most 60 a minute from each address.
 #[utoipa::path(
     post, path = "/api/users", tag = "users", request_body = HandleAndPassword,
     responses((status = 201, body = SignedUp))
@@ -82,7 +82,7 @@ impl From<Tokens> for SignedIn {
     }
 }
 
-/// Opens a session. At most 10 a minute for each handle, and from each address that is not loopback.
+/// Opens a session. At most 10 a minute for each handle and from each address; from loopback ones the handle counts alone.
 #[utoipa::path(
     post, path = "/api/users/login", tag = "users", request_body = HandleAndPassword,
     responses((status = 200, body = SignedIn))

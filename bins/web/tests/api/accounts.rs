@@ -285,7 +285,7 @@ async fn ten_sign_ins_a_minute_for_each_handle_and_from_each_address() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn behind_a_proxy_on_this_machine_only_handles_are_counted() {
+async fn behind_a_proxy_on_this_machine_the_handle_counts() {
     let api = api_with(AccountSettings::default(), Arc::new(Counting::default()));
     for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
         for number in 0..11 {

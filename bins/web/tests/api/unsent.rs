@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::accounts::{Account, AccountRepository, Handle, SessionTokens, TokenHash};
+use cardwire_domain::store::Recall;
 use cardwire_domain::user::User;
-use cardwire_domain::{Error, Result, Store, Transaction, UserId};
+use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, Error, Result, Store, Transaction, UserId};
 use cardwire_web::{AccountSettings, Accounts, AppState, TokenAuthenticator};
 
 use crate::browser::{Browser, HOST, post};
@@ -263,6 +264,67 @@ async fn what_was_typed_while_postgresql_was_away_is_sent_again() {
     let mut stuck = over_to(&away, &alice);
     assert_eq!(stuck.send(elsewhere).await.status.as_u16(), 403);
     assert!(stuck.all("main form").is_empty(), "only forms of this site are kept");
+}
+
+/// Commits, and says that it was away.
+struct Mute(Arc<dyn Store>);
+
+#[async_trait]
+impl Store for Mute {
+    async fn begin(&self) -> Result<Box<dyn Transaction>> {
+        Ok(Box::new(MuteTransaction(self.0.begin().await?)))
+    }
+    async fn ping(&self) -> Result<()> {
+        self.0.ping().await
+    }
+}
+
+struct MuteTransaction(Box<dyn Transaction>);
+
+#[async_trait]
+impl Transaction for MuteTransaction {
+    async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>> {
+        self.0.recall(person, key).await
+    }
+    async fn card(&mut self, id: CardId) -> Result<Option<Card>> {
+        self.0.card(id).await
+    }
+    async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>> {
+        self.0.card_by_url(owner, normalised_url).await
+    }
+    async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
+        self.0.collections(ids).await
+    }
+    async fn cards_in(&mut self, id: CollectionId) -> Result<Vec<Card>> {
+        self.0.cards_in(id).await
+    }
+    async fn commit(self: Box<Self>, changes: Changes) -> Result<()> {
+        self.0.commit(changes).await?;
+        Down::fail()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_through_without_an_answer_is_not_done_again() {
+    let api = with_accounts();
+    let mut alice = signed_up(&api, "alice").await;
+    let state = AppState { store: Arc::new(Mute(api.state.store.clone())), ..api.state.clone() };
+    let mute = Api { state, store: api.store.clone(), queues: api.queues.clone(), shutdown: api.shutdown.clone() };
+    for (page, to, fields, row) in [
+        ("/library", "/library", &[("url", "https://example.com/"), ("note", NOTE)][..], ".items .note"),
+        ("/collections", "/collections", &[("name", "Reading")], ".items a.title"),
+    ] {
+        alice.open(page).await;
+        let mut stuck = over_to(&mute, &alice);
+        let answer = stuck.submit(to, fields).await;
+        is_kept(&stuck, &answer);
+        let owed = api.owed().await;
+        alice = over_to(&api, &stuck);
+        alice.submit(to, &[]).await;
+        assert_eq!(api.owed().await, owed, "{to}: no event is raised again");
+        alice.open(page).await;
+        assert_eq!(alice.all(row).len(), 1, "{to}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use crate::lock::OwnerToken;
 use crate::pending::{PendingActivity, PendingEvent, SagaKey};
 use crate::store::{
     CLAIMED_EVENTS, CLAIMED_OF_ONE, ClaimedWindow, Error, FULL_WINDOW, OpenWindow, Place, ReleaseReason, Result,
-    SHOWN_EVENTS, SagaStateStore, Timing, count_contended,
+    SHOWN_EVENTS, SHOWN_WHOLE, SagaStateStore, Timing, count_contended,
 };
 
 /// Events merged by one script.
@@ -212,6 +212,7 @@ impl RedisSagaStateStore {
             key.into(),
             SHOWN_EVENTS.to_string().into(),
             CLAIMED_EVENTS.to_string().into(),
+            SHOWN_WHOLE.to_string().into(),
         ];
         let keys = vec![self.keys.due(partition).into()];
         let answer: Value = self.connection.script(&scripts::OPEN, keys, args, Repeat::Harmless).await?;

@@ -9,7 +9,7 @@ use cardwire_events::redis::{Connection, RedisSettings};
 use cardwire_saga::{
     ClaimedWindow, DistributedLock, Error, PendingEvent, RedisDistributedLock, RedisSagaStateStore, ReleaseReason,
     SagaKey, SagaStateStore, Timing,
-    store::{CLAIMED_EVENTS, CLAIMED_OF_ONE, SHOWN_EVENTS},
+    store::{CLAIMED_EVENTS, CLAIMED_OF_ONE, SHOWN_EVENTS, SHOWN_WHOLE},
 };
 use cardwire_testkit::redis::RedisServer;
 use cardwire_testkit::saga_suite::Subject;
@@ -266,7 +266,11 @@ async fn a_list_of_many_large_windows_is_bounded() {
     let keys: BTreeSet<SagaKey> = (0..30).map(|n| key(&format!("user{n}"))).collect();
     let events: Vec<PendingEvent> = keys.iter().flat_map(|key| (0..900).map(|_| event(key))).collect();
     redis.store.merge(&events).await.unwrap();
-    let open = redis.store.open(None, 100).await.unwrap();
+    let small = key("small");
+    redis.store.merge(&(0..SHOWN_WHOLE).map(|_| event(&small)).collect::<Vec<_>>()).await.unwrap();
+    let mut open = redis.store.open(None, 100).await.unwrap();
+    let last = open.pop().unwrap();
+    assert_eq!((last.events, last.pending.members.len()), (SHOWN_WHOLE as u64, SHOWN_WHOLE), "due last, and whole");
     assert_eq!(open.iter().map(|window| window.events).collect::<Vec<_>>(), [900; 30]);
     let shown: usize = open.iter().map(|window| window.pending.members.len()).sum();
     assert!((CLAIMED_EVENTS / 2..CLAIMED_EVENTS + 2 * SHOWN_EVENTS).contains(&shown), "{shown} are shown");

@@ -42,8 +42,8 @@ pub struct WindowBody {
     timestamp: Option<Timestamp>,
     has_library_event: bool,
     has_collection_events: bool,
-    /// Ids of its events. Of a window of over 1,000 events, of about 1,000 of them or, where many are as large, fewer; then
-    /// `collectionIds`, `timestamp`, `hasLibraryEvent` and `hasCollectionEvents` are of these, too.
+    /// Ids of its events: of all, up to 100. Of a larger window about 1,000 at most, and none where many as large come before it; then
+    /// `collectionIds`, `timestamp`, `hasLibraryEvent` and `hasCollectionEvents` are of these.
     #[schema(value_type = Vec<String>)]
     members: Vec<EventId>,
     /// How many events it holds.

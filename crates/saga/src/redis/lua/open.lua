@@ -1,7 +1,7 @@
 -- Lists windows, soonest due first. Reads only.
 -- KEYS  1 due
 -- ARGV  1 prefix of lock keys, 2 prefix of pending keys, 3 most windows, 4 due time and 5 key of the last one seen, or both empty,
---       6 about how many fields of one are told, 7 and of all together
+--       6 about how many fields of one are told, 7 and of all together, 8 fields of one that is told whole all the same
 -- Returns for each window {key, due at in ms, 1 if it is locked else 0, events in it, failures, fields and values}. Large ones are not
 -- read whole: everybody else waits for this.
 --
@@ -38,8 +38,8 @@ while #page < most do
     if not seen and type(size) == 'number' and size > 0 and #page < most then
       local failures = redis.call('HGET', pending, 'failures')
       local fields = {}
-      if budget > 0 then
-        fields = redis.call('HSCAN', pending, 0, 'COUNT', math.min(budget, tonumber(ARGV[6])))[2]
+      if budget > 0 or size <= tonumber(ARGV[8]) then
+        fields = redis.call('HSCAN', pending, 0, 'COUNT', ARGV[6])[2]
         budget = budget - #fields / 2
       end
       page[#page + 1] = {

@@ -90,8 +90,14 @@ impl PostgresStore {
         let (mut rest, mut failed) = (vec![cards], Vec::new());
         while let Some(mut cards) = rest.pop() {
             match (self.index_at_once(&cards).await, cards.as_slice()) {
-                (Err(failure), [card]) if failure.is_about_data() && failed.len() < MAX_UNFIT => {
+                (Err(failure), [card]) if failure.is_about_data() => {
                     failed.push((card_id(*card), failure.to_string()));
+                    if let [(first, why), _, ..] = failed.as_slice()
+                        && failed.len() > MAX_UNFIT
+                    {
+                        let why = format!("more than {MAX_UNFIT} cards cannot be indexed, the first is {first}: {why}");
+                        return Err(Failure::Nonsense(why));
+                    }
                 }
                 (Err(failure), [_, _, ..]) if failure.is_about_data() => {
                     rest.push(cards.split_off(cards.len() / 2));
