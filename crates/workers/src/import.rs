@@ -91,7 +91,6 @@ impl ImportLoop {
     /// One batch. False: there was none.
     async fn work_once(&self, failures: &mut Failures, stop: &CancellationToken) -> cardwire_domain::Result<bool> {
         let Some(leased) = self.imports.lease_rows(self.settings.batch, self.settings.lease).await? else {
-            failures.clear();
             return Ok(false);
         };
         let mut outcomes = Vec::new();
