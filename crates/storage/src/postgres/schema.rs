@@ -40,8 +40,8 @@ impl PostgresStore {
         u64::from_be_bytes(fingerprint)
     }
 
-    /// Brings the schema up to date and tells its version. Several may run it at once; they take turns. If the future is dropped, each migration was
-    /// done whole or not at all, and it may be run again.
+    /// Brings the schema up to date and tells its version. Several may run it at once; they take turns. If the future is dropped, each
+    /// migration was done whole or not at all, and it may be run again.
     pub async fn migrate(&self) -> Result<i64, SchemaError> {
         // Building an index may take longer than any statement of ours.
         let options =

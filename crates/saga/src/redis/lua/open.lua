@@ -38,10 +38,12 @@ while #page < most do
     if not seen and type(size) == 'number' and size > 0 and #page < most then
       local failures = redis.call('HGET', pending, 'failures')
       local fields = {}
-      if budget > 0 or size <= tonumber(ARGV[8]) then
+      if size <= tonumber(ARGV[8]) then
+        fields = redis.call('HGETALL', pending)
+      elseif budget > 0 then
         fields = redis.call('HSCAN', pending, 0, 'COUNT', ARGV[6])[2]
-        budget = budget - #fields / 2
       end
+      budget = budget - #fields / 2
       page[#page + 1] = {
         key,
         string.format('%.0f', due[i + 1]),
