@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use actix_web::HttpServer;
 use anyhow::Context as _;
+use cardwire_http::AppState;
 use cardwire_runtime::adapters::Adapters;
 use cardwire_runtime::{CliSettings, InMemoryEventWorkerProcess, Process, Role, Rounds, launch};
-use cardwire_web::AppState;
 use clap::{Parser, Subcommand};
 use tokio::task::JoinSet;
 
@@ -51,7 +51,7 @@ async fn serve(process: Process) -> anyhow::Result<()> {
     let adapters = Adapters::plug(&settings)?;
     adapters.watch(&readiness, false);
     let state = wiring::state(&adapters, &settings, &readiness, stop.clone())?;
-    let app = move || cardwire_web::app(AppState::clone(&state), |_| {});
+    let app = move || cardwire_http::app(AppState::clone(&state), wiring::resources);
     let addresses = settings.host.addresses(settings.port).context("resolving HOST")?;
     let server = HttpServer::new(app)
         .disable_signals()

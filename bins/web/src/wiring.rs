@@ -4,17 +4,16 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderName;
+use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
 use cardwire_domain::SystemClock;
 use cardwire_events::Queue;
+use cardwire_http::{
+    AccountSettings, Accounts, AppState, Authenticator, Live, LiveSettings, MockAuthenticator, OperatedQueue,
+    Operations, Readiness, TokenAuthenticator, Uploads, Writes,
+};
 use cardwire_runtime::adapters::Adapters;
 use cardwire_runtime::{Settings, SettingsError};
-use cardwire_web::operations::{OperatedQueue, Operations};
-use cardwire_web::pages::Uploads;
-use cardwire_web::{
-    AccountSettings, Accounts, AppState, Authenticator, Live, LiveSettings, MockAuthenticator, Readiness,
-    TokenAuthenticator, Writes,
-};
 use tokio_util::sync::CancellationToken;
 
 pub fn state(
@@ -50,7 +49,7 @@ pub fn state(
         accounts,
         authenticator,
         readiness: Arc::new(Ready(readiness.clone())),
-        live: Live::new(adapters.feed.clone(), LiveSettings::default(), stop),
+        live: Live::new(adapters.feed.clone(), cardwire_api::feed::to_json, LiveSettings::default(), stop),
         operations: Operations {
             log: adapters.log.clone(),
             operator: adapters.operator.clone(),
@@ -77,4 +76,10 @@ impl Readiness for Ready {
             Err(format!("{:?}: {}", report.status, report.failing.join(", ")).to_lowercase())
         }
     }
+}
+
+/// Everything that this process answers.
+pub fn resources(config: &mut ServiceConfig) {
+    cardwire_api::configure(config);
+    cardwire_pages::configure(config);
 }

@@ -1,0 +1,76 @@
+//! What administrators did.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, ServiceConfig};
+use cardwire_domain::UserId;
+use cardwire_events::{AuditEntry, Queue};
+use cardwire_http::caller::Admin;
+use cardwire_http::cursor::List;
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::problem::Problem;
+use cardwire_http::query::Params;
+use cardwire_http::state::AppState;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+
+use crate::dto::PageBody;
+use crate::resource::Resource;
+
+pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
+
+#[derive(OpenApi)]
+#[openapi(paths(list))]
+struct Document;
+
+fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/api/admin/audit").get(list).register(config);
+}
+
+/// An action that was asked for, whether or not it changed anything.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AuditEntry)]
+pub struct AuditBody {
+    /// Rises from entry to entry.
+    id: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    #[schema(value_type = String, example = "did:plc:alice")]
+    by: UserId,
+    /// dead-letters.redrive, dead-letters.discard, queue.pause, queue.resume, queue.redeliver, saga.flush or search.rebuild.
+    #[schema(example = "dead-letters.redrive")]
+    action: String,
+    #[schema(value_type = Option<String>, example = "feeds")]
+    queue: Option<Queue>,
+    /// What was acted upon, if it is no queue: the key of a window.
+    target: Option<String>,
+    /// As they were given.
+    #[schema(value_type = Object)]
+    parameters: serde_json::Value,
+    /// How many events, windows, queues or rebuilds it changed so far.
+    affected: u64,
+    /// Null: it goes on, or the process that carried it out was lost before its end.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    completed_at: Option<Timestamp>,
+}
+
+impl From<AuditEntry> for AuditBody {
+    fn from(entry: AuditEntry) -> Self {
+        let AuditEntry { id, at, by, action, queue, target, parameters, affected, completed_at } = entry;
+        Self { id: id.to_string(), at, by, action, queue, target, parameters, affected, completed_at }
+    }
+}
+
+/// Every action of an administrator, newest first.
+#[utoipa::path(
+    get, path = "/api/admin/audit", tag = "admin", security(("bearer" = [])),
+    params(("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = PageBody<AuditBody>))
+)]
+pub async fn list(state: Data<AppState>, _: Admin, params: Params) -> Result<HttpResponse, Problem> {
+    let list = List::by_rank(&["audit"]);
+    let request = params.page(&list)?;
+    let page = state.operations.audit(&request).await?;
+    Ok(HttpResponse::Ok().json(PageBody::<AuditBody>::of(page, &list)))
+}

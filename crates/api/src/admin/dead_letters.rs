@@ -1,0 +1,247 @@
+//! Events that will not be run again unless somebody says so.
+
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use cardwire_domain::EventId;
+use cardwire_events::{Action, DeadLetter, DeadSelection, Envelope};
+use cardwire_http::body::JsonBody;
+use cardwire_http::caller::Admin;
+use cardwire_http::cursor::List;
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::idempotency::idempotency;
+use cardwire_http::operations::act::named;
+use cardwire_http::operations::{dead_letters, queue_named};
+use cardwire_http::problem::Problem;
+use cardwire_http::query::{NoParams, Params};
+use cardwire_http::state::AppState;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
+
+use crate::dto::PageBody;
+use crate::resource::Resource;
+
+/// How many dead letters may be named at once.
+const MAX_IDS: usize = 1_000;
+
+pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
+
+#[derive(OpenApi)]
+#[openapi(paths(list, count, redrive, discard))]
+struct Document;
+
+fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/api/admin/queues/{queue}/dead").get(list).delete(discard).register(config);
+    Endpoint::at("/api/admin/queues/{queue}/dead/redrive").post(redrive).register(config);
+    Endpoint::at("/api/admin/queues/{queue}/dead/count").get(count).register(config);
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DeadLetter)]
+pub struct DeadLetterBody {
+    #[schema(value_type = String)]
+    id: EventId,
+    #[schema(example = "CardAddedToLibrary.v1")]
+    r#type: String,
+    /// The id of the card, or of the collection where there is no card.
+    subject: String,
+    /// How often it was run alone.
+    tries: u32,
+    /// What it died of.
+    error: String,
+    #[schema(value_type = String, format = DateTime)]
+    dead_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    occurred_at: Timestamp,
+    /// The whole event: CloudEvents 1.0, structured JSON.
+    #[schema(value_type = Object)]
+    envelope: Envelope,
+}
+
+impl From<DeadLetter> for DeadLetterBody {
+    fn from(letter: DeadLetter) -> Self {
+        let DeadLetter { queue: _, envelope, tries, error, dead_at } = letter;
+        Self {
+            id: envelope.id,
+            r#type: envelope.kind.clone(),
+            subject: envelope.subject.clone(),
+            tries,
+            error,
+            dead_at,
+            occurred_at: envelope.time,
+            envelope,
+        }
+    }
+}
+
+/// Dead letters of a queue, in the order in which their events were accepted.
+#[utoipa::path(
+    get, path = "/api/admin/queues/{queue}/dead", tag = "admin", security(("bearer" = [])),
+    params(
+        ("queue" = String, Path, example = "feeds"),
+        ("type" = Option<String>, Query, example = "CardAddedToLibrary.v1"),
+        ("text" = Option<String>, Query, description = "Occurs in a text value of the event, whatever the case"),
+        ("error" = Option<String>, Query, description = "Occurs in what it died of, whatever the case"),
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, body = PageBody<DeadLetterBody>))
+)]
+pub async fn list(
+    state: Data<AppState>,
+    _: Admin,
+    queue: Path<String>,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
+    let queue = queue_named(&queue)?;
+    let filter = dead_letters::filter(|name| params.text(name), |name, rule| Problem::parameter(name, rule))?;
+    let part = |part: &Option<String>| part.clone().unwrap_or_default();
+    let list = List::by_time(&["dead", queue.name(), &part(&filter.kind), &part(&filter.text), &part(&filter.error)]);
+    let request = params.page(&list)?;
+    let page = state.operations.dead_letters(queue, &filter, &request).await?;
+    Ok(HttpResponse::Ok().json(PageBody::<DeadLetterBody>::of(page, &list)))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Count {
+    count: u64,
+}
+
+/// How many dead letters match.
+#[utoipa::path(
+    get, path = "/api/admin/queues/{queue}/dead/count", tag = "admin", security(("bearer" = [])),
+    params(
+        ("queue" = String, Path, example = "feeds"), ("type" = Option<String>, Query),
+        ("text" = Option<String>, Query), ("error" = Option<String>, Query),
+    ),
+    responses((status = 200, body = Count))
+)]
+pub async fn count(
+    state: Data<AppState>,
+    _: Admin,
+    queue: Path<String>,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
+    let queue = queue_named(&queue)?;
+    let filter = dead_letters::filter(|name| params.text(name), |name, rule| Problem::parameter(name, rule))?;
+    params.finish()?;
+    let count = state.operations.count_dead(queue, &filter).await?;
+    Ok(HttpResponse::Ok().json(Count { count }))
+}
+
+/// `ids`, or `all: true`, or `matching`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SelectDeadLetters {
+    /// At most 1,000. One that is no dead letter of the queue is passed over.
+    #[serde(default)]
+    ids: Option<Vec<String>>,
+    #[serde(default)]
+    all: Option<bool>,
+    #[serde(default)]
+    matching: Option<Matching>,
+}
+
+/// As the list is narrowed. At least one of them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Matching {
+    #[serde(default)]
+    r#type: Option<String>,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+impl Matching {
+    fn selection(self) -> Result<DeadSelection, Problem> {
+        let Self { r#type, text, error } = self;
+        let part = |name: &str| match name {
+            "type" => r#type.clone(),
+            "text" => text.clone(),
+            _ => error.clone(),
+        };
+        let filter = dead_letters::filter(part, |name, rule| Problem::invalid(format!("matching.{name}"), rule))?;
+        if filter.is_empty() {
+            return Err(Problem::invalid("matching", "must name type, text or error; for all, say all: true"));
+        }
+        Ok(DeadSelection::Matching(filter))
+    }
+}
+
+impl SelectDeadLetters {
+    fn selection(self) -> Result<DeadSelection, Problem> {
+        if let Some(matching) = self.matching {
+            return match (self.ids, self.all) {
+                (None, None) => matching.selection(),
+                _ => Err(Problem::invalid("matching", "must not be given together with ids or all")),
+            };
+        }
+        match (self.ids, self.all) {
+            (None, Some(true)) => Ok(DeadSelection::All),
+            (None, Some(false)) => Err(Problem::invalid("all", "must be true; to choose some, name their ids")),
+            (None, None) => Err(Problem::invalid("ids", "is required, unless all is true or matching is given")),
+            (Some(_), Some(_)) => Err(Problem::invalid("all", "must not be given together with ids")),
+            (Some(ids), None) if ids.len() > MAX_IDS => Err(Problem::invalid("ids", "must be at most 1000")),
+            (Some(ids), None) => Ok(named(&ids)),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Redriven {
+    redriven: u64,
+}
+
+/// Owes dead letters to their queue anew, with all their attempts.
+#[utoipa::path(
+    post, path = "/api/admin/queues/{queue}/dead/redrive", tag = "admin", security(("bearer" = [])),
+    params(
+        ("queue" = String, Path, example = "feeds"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+    ),
+    request_body = SelectDeadLetters, responses((status = 200, body = Redriven))
+)]
+pub async fn redrive(
+    state: Data<AppState>,
+    request: HttpRequest,
+    admin: Admin,
+    _: NoParams,
+    queue: Path<String>,
+    body: JsonBody<SelectDeadLetters>,
+) -> Result<HttpResponse, Problem> {
+    let asked = idempotency(&request, body.fingerprint)?;
+    let queue = queue_named(&queue)?;
+    let selection = body.value.selection()?;
+    let redriven = state.once(admin.id(), asked, async || {
+        let action = Action::Redrive { queue, which: selection };
+        Ok(Redriven { redriven: state.operations.act(admin.id(), &action).await? })
+    });
+    Ok(HttpResponse::Ok().json(redriven.await?))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Discarded {
+    discarded: u64,
+}
+
+/// Gives dead letters up for good: their events never take effect in this queue.
+#[utoipa::path(
+    delete, path = "/api/admin/queues/{queue}/dead", tag = "admin", security(("bearer" = [])),
+    params(("queue" = String, Path, example = "feeds")),
+    request_body = SelectDeadLetters, responses((status = 200, body = Discarded))
+)]
+pub async fn discard(
+    state: Data<AppState>,
+    admin: Admin,
+    _: NoParams,
+    queue: Path<String>,
+    body: JsonBody<SelectDeadLetters>,
+) -> Result<HttpResponse, Problem> {
+    let queue = queue_named(&queue)?;
+    let selection = body.value.selection()?;
+    let action = Action::Discard { queue, which: selection };
+    let discarded = state.operations.act(admin.id(), &action).await?;
+    Ok(HttpResponse::Ok().json(Discarded { discarded }))
+}

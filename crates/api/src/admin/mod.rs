@@ -1,0 +1,10 @@
+//! For administrators: what is on its way, what failed, what is being gathered, and what can be done about it.
+
+pub mod audit;
+pub mod dead_letters;
+pub mod history;
+pub mod queues;
+pub mod rebuild;
+pub mod running;
+pub mod sagas;
+pub mod way;

@@ -1,0 +1,129 @@
+//! Whether a queue runs, and putting what is owed to it on its way again.
+
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use cardwire_events::Action;
+use cardwire_http::body::JsonBody;
+use cardwire_http::caller::Admin;
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::idempotency::{bodiless, idempotency};
+use cardwire_http::operations::act::reason;
+use cardwire_http::operations::queue_named;
+use cardwire_http::problem::Problem;
+use cardwire_http::query::NoParams;
+use cardwire_http::state::AppState;
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
+
+use crate::resource::Resource;
+
+pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
+
+#[derive(OpenApi)]
+#[openapi(paths(pause, resume, redeliver))]
+struct Document;
+
+fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/api/admin/queues/{queue}/pause").post(pause).register(config);
+    Endpoint::at("/api/admin/queues/{queue}/resume").post(resume).register(config);
+    Endpoint::at("/api/admin/queues/{queue}/redeliver").post(redeliver).register(config);
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PauseQueue {
+    /// For the other administrators: 1 to 500 characters after trimming.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Running {
+    /// Whether the queue is paused now.
+    paused: bool,
+    /// Whether it was not before.
+    changed: bool,
+}
+
+/// Lets a queue rest: within two seconds no worker claims from it and no process publishes to it. Events go on being accepted, and wait
+/// in the log; what was claimed is finished, and windows that are open are still written. A queue that is paused stays as it is.
+#[utoipa::path(
+    post, path = "/api/admin/queues/{queue}/pause", tag = "admin", security(("bearer" = [])),
+    params(
+        ("queue" = String, Path, example = "feeds"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+    ),
+    request_body = PauseQueue, responses((status = 200, body = Running))
+)]
+pub async fn pause(
+    state: Data<AppState>,
+    request: HttpRequest,
+    admin: Admin,
+    _: NoParams,
+    queue: Path<String>,
+    body: JsonBody<PauseQueue>,
+) -> Result<HttpResponse, Problem> {
+    let asked = idempotency(&request, body.fingerprint)?;
+    let queue = queue_named(&queue)?;
+    let action = Action::Pause { queue, reason: body.value.reason.as_deref().map(reason).transpose()? };
+    let running = state.once(admin.id(), asked, async || {
+        let changed = state.operations.act(admin.id(), &action).await? == 1;
+        Ok(Running { paused: true, changed })
+    });
+    Ok(HttpResponse::Ok().json(running.await?))
+}
+
+/// Lets a queue go on.
+#[utoipa::path(
+    post, path = "/api/admin/queues/{queue}/resume", tag = "admin", security(("bearer" = [])),
+    params(
+        ("queue" = String, Path, example = "feeds"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+    ),
+    responses((status = 200, body = Running))
+)]
+pub async fn resume(
+    state: Data<AppState>,
+    request: HttpRequest,
+    admin: Admin,
+    _: NoParams,
+    queue: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let asked = idempotency(&request, bodiless(&request))?;
+    let action = Action::Resume { queue: queue_named(&queue)? };
+    let running = state.once(admin.id(), asked, async || {
+        let changed = state.operations.act(admin.id(), &action).await? == 1;
+        Ok(Running { paused: false, changed })
+    });
+    Ok(HttpResponse::Ok().json(running.await?))
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Redelivered {
+    /// Events that will be published again. One that is in the queue already gets a copy, which changes nothing.
+    redelivered: u64,
+}
+
+/// Publishes what is owed to the queue again, without waiting for the sweeper or a backoff. Dead letters stay dead.
+#[utoipa::path(
+    post, path = "/api/admin/queues/{queue}/redeliver", tag = "admin", security(("bearer" = [])),
+    params(
+        ("queue" = String, Path, example = "feeds"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+    ),
+    responses((status = 202, description = "The relays will publish them", body = Redelivered))
+)]
+pub async fn redeliver(
+    state: Data<AppState>,
+    request: HttpRequest,
+    admin: Admin,
+    _: NoParams,
+    queue: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let asked = idempotency(&request, bodiless(&request))?;
+    let action = Action::Redeliver { queue: queue_named(&queue)? };
+    let redelivered = state.once(admin.id(), asked, async || {
+        Ok(Redelivered { redelivered: state.operations.act(admin.id(), &action).await? })
+    });
+    Ok(HttpResponse::Accepted().json(redelivered.await?))
+}

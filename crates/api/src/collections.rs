@@ -1,0 +1,260 @@
+//! Collections of cards.
+
+use actix_web::http::header;
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use cardwire_domain::collection::{CollectedCard, CollectionView, Description, Name};
+use cardwire_domain::use_cases::{
+    CollectionChanged, CreateCollection, DeleteCollection, SetCollaborators, UpdateCollection,
+};
+use cardwire_domain::{CardId, CollectionId};
+use cardwire_http::body::JsonBody;
+use cardwire_http::caller::{Caller, Reader};
+use cardwire_http::cursor::List;
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::idempotency::idempotency;
+use cardwire_http::problem::Problem;
+use cardwire_http::query::{NoParams, Params};
+use cardwire_http::state::AppState;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
+
+use crate::dto::{Access, PageBody, UserBody};
+use crate::resource::Resource;
+
+pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
+
+#[derive(OpenApi)]
+#[openapi(paths(create, mine, show, update, delete, collaborators))]
+struct Document;
+
+fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/api/collections").get(mine).post(create).register(config);
+    Endpoint::at("/api/collections/{id}").get(show).put(update).delete(delete).register(config);
+    Endpoint::at("/api/collections/{id}/collaborators").put(collaborators).register(config);
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WriteCollection {
+    /// 1 to 100 characters.
+    #[schema(example = "Reading")]
+    name: String,
+    /// At most 500 characters.
+    #[serde(default)]
+    description: Option<String>,
+    /// CLOSED unless told.
+    #[serde(default)]
+    access_type: Option<Access>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CollectionCreated {
+    #[schema(value_type = String)]
+    id: CollectionId,
+    name: String,
+    description: String,
+    access_type: Access,
+    author: UserBody,
+}
+
+/// A collection without its cards.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Collection)]
+pub struct CollectionBody {
+    #[schema(value_type = String)]
+    id: CollectionId,
+    name: String,
+    description: String,
+    access_type: Access,
+    author: UserBody,
+    collaborators: Vec<UserBody>,
+    card_count: u64,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl From<CollectionView> for CollectionBody {
+    fn from(view: CollectionView) -> Self {
+        Self {
+            id: view.id,
+            name: view.name,
+            description: view.description,
+            access_type: view.access.into(),
+            author: view.author.into(),
+            collaborators: view.collaborators.into_iter().map(Into::into).collect(),
+            card_count: view.card_count,
+            created_at: view.created_at,
+            updated_at: view.updated_at,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CollectedCard)]
+pub struct CollectedCardBody {
+    #[schema(value_type = String)]
+    id: CardId,
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    added_by: UserBody,
+    #[schema(value_type = String, format = DateTime)]
+    added_at: Timestamp,
+}
+
+impl From<CollectedCard> for CollectedCardBody {
+    fn from(collected: CollectedCard) -> Self {
+        Self {
+            id: collected.card.id,
+            url: collected.card.url,
+            title: collected.card.title,
+            added_by: collected.added_by.into(),
+            added_at: collected.added_at,
+        }
+    }
+}
+
+/// A collection with a page of its cards, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CollectionWithCards)]
+pub struct CollectionWithCardsBody {
+    #[serde(flatten)]
+    collection: CollectionBody,
+    cards: PageBody<CollectedCardBody>,
+}
+
+/// Makes a collection of one's own.
+#[utoipa::path(
+    post, path = "/api/collections", tag = "collections", security(("bearer" = [])), request_body = WriteCollection,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; kept for 24 hours")),
+    responses((status = 201, body = CollectionCreated))
+)]
+pub async fn create(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    _: NoParams,
+    body: JsonBody<WriteCollection>,
+) -> Result<HttpResponse, Problem> {
+    let idempotency = idempotency(&request, body.fingerprint)?;
+    let WriteCollection { name, description, access_type } = body.value;
+    // The answer tells only what was asked, so that it is the same whenever it is asked again.
+    let stored_name = Name::parse(&name)?.as_str().to_owned();
+    let stored_description = Description::parse(description.as_deref().unwrap_or_default())?.as_str().to_owned();
+    let access_type = access_type.unwrap_or_default();
+    let command = CreateCollection { name, description, access: access_type.into() };
+    let CollectionChanged { id } = state.execute(&request, &caller, idempotency, &command).await?;
+    let created = CollectionCreated {
+        id,
+        name: stored_name,
+        description: stored_description,
+        access_type,
+        author: caller.0.user.into(),
+    };
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, format!("/api/collections/{id}"))).json(created))
+}
+
+/// Collections one wrote or collaborates on, newest first.
+#[utoipa::path(
+    get, path = "/api/collections", tag = "collections", security(("bearer" = [])),
+    params(("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = PageBody<CollectionBody>))
+)]
+pub async fn mine(state: Data<AppState>, caller: Caller, params: Params) -> Result<HttpResponse, Problem> {
+    let list = List::by_time(&["collections", caller.id().as_str()]);
+    let page = params.page(&list)?;
+    let page = state.collections.collections_of(caller.id(), &page).await?;
+    Ok(HttpResponse::Ok().json(PageBody::<CollectionBody>::of(page, &list)))
+}
+
+/// A collection with its cards.
+#[utoipa::path(
+    get, path = "/api/collections/{id}", tag = "collections", security((), ("bearer" = [])),
+    params(
+        ("id" = String, Path),
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, body = CollectionWithCardsBody))
+)]
+pub async fn show(state: Data<AppState>, _: Reader, id: Path<String>, params: Params) -> Result<HttpResponse, Problem> {
+    let id: CollectionId = id.parse()?;
+    let list = List::by_time(&["collection", &id.to_string()]);
+    let page = params.page(&list)?;
+    let collection = state.collections.collection(id).await?.into();
+    let cards = PageBody::of(state.collections.cards_in(id, &page).await?, &list);
+    Ok(HttpResponse::Ok().json(CollectionWithCardsBody { collection, cards }))
+}
+
+/// Replaces name, description and access. Author only.
+#[utoipa::path(
+    put, path = "/api/collections/{id}", tag = "collections", security(("bearer" = [])),
+    params(("id" = String, Path)), request_body = WriteCollection, responses((status = 200, body = CollectionBody))
+)]
+pub async fn update(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    _: NoParams,
+    id: Path<String>,
+    body: JsonBody<WriteCollection>,
+) -> Result<HttpResponse, Problem> {
+    let WriteCollection { name, description, access_type } = body.value;
+    let access = access_type.unwrap_or_default().into();
+    let command = UpdateCollection { id: id.into_inner(), name, description, access };
+    let CollectionChanged { id } = state.execute(&request, &caller, None, &command).await?;
+    changed(&state, id).await
+}
+
+/// Deletes a collection; its cards stay in their libraries. Author only.
+#[utoipa::path(
+    delete, path = "/api/collections/{id}", tag = "collections", security(("bearer" = [])),
+    params(("id" = String, Path)), responses((status = 204, description = "Deleted"))
+)]
+pub async fn delete(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    _: NoParams,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.execute(&request, &caller, None, &DeleteCollection { id: id.into_inner() }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Collaborators {
+    /// DIDs, at most 100.
+    #[schema(example = json!(["did:plc:bob"]))]
+    user_ids: Vec<String>,
+}
+
+/// Replaces the list of collaborators. Author only.
+#[utoipa::path(
+    put, path = "/api/collections/{id}/collaborators", tag = "collections", security(("bearer" = [])),
+    params(("id" = String, Path)), request_body = Collaborators, responses((status = 200, body = CollectionBody))
+)]
+pub async fn collaborators(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    _: NoParams,
+    id: Path<String>,
+    body: JsonBody<Collaborators>,
+) -> Result<HttpResponse, Problem> {
+    let command = SetCollaborators { id: id.into_inner(), user_ids: body.value.user_ids };
+    let CollectionChanged { id } = state.execute(&request, &caller, None, &command).await?;
+    changed(&state, id).await
+}
+
+async fn changed(state: &AppState, id: CollectionId) -> Result<HttpResponse, Problem> {
+    let collection = state.collections.collection(id).await?;
+    Ok(HttpResponse::Ok().json(CollectionBody::from(collection)))
+}

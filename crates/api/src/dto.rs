@@ -1,0 +1,162 @@
+//! Shapes that several resources share.
+
+use cardwire_domain::collection::AccessType;
+use cardwire_domain::feed::{CardView, CollectionName};
+use cardwire_domain::metadata::{FetchState, Metadata, PageInfo, PageKind};
+use cardwire_domain::note::Note;
+use cardwire_domain::user::User;
+use cardwire_domain::{CardId, CollectionId, Page, UserId};
+use cardwire_http::cursor::List;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PageBody<T> {
+    pub items: Vec<T>,
+    /// Opaque: give it back as `cursor` for the next page. Null on the last.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> PageBody<T> {
+    pub fn of<U: Into<T>>(page: Page<U>, list: &List) -> Self {
+        Self {
+            items: page.items.into_iter().map(Into::into).collect(),
+            next_cursor: page.next.map(|position| list.encode(&position)),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
+pub struct UserBody {
+    #[schema(value_type = String, example = "did:plc:alice")]
+    pub id: UserId,
+    #[schema(example = "alice")]
+    pub handle: String,
+}
+
+impl From<User> for UserBody {
+    fn from(user: User) -> Self {
+        Self { id: user.id, handle: user.handle }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Card)]
+pub struct CardBody {
+    #[schema(value_type = String, example = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D")]
+    pub id: CardId,
+    #[schema(example = "https://example.com/page")]
+    pub url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "A page")]
+    pub title: Option<String>,
+}
+
+impl From<CardView> for CardBody {
+    fn from(card: CardView) -> Self {
+        Self { id: card.id, url: card.url, title: card.title }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CollectionName)]
+pub struct CollectionNameBody {
+    #[schema(value_type = String, example = "01JD4A3W5T8Q2V9X7Y6Z1B0C3E")]
+    pub id: CollectionId,
+    #[schema(example = "Reading")]
+    pub name: String,
+}
+
+impl From<CollectionName> for CollectionNameBody {
+    fn from(collection: CollectionName) -> Self {
+        Self { id: collection.id, name: collection.name }
+    }
+}
+
+/// Only its author sees it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Note)]
+pub struct NoteBody {
+    #[schema(value_type = String, example = "01JD4A3W5T8Q2V9X7Y6Z1B0C3F")]
+    pub id: CardId,
+    #[schema(example = "Read this again.")]
+    pub text: String,
+}
+
+impl From<Note> for NoteBody {
+    fn from(note: Note) -> Self {
+        Self { id: note.id, text: note.text.as_str().to_owned() }
+    }
+}
+
+/// What the page behind a URL says about itself, and how far its fetch has come.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Metadata)]
+pub struct MetadataBody {
+    /// pending, ready or failed.
+    #[schema(example = "ready")]
+    state: &'static str,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Whether a failed fetch is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "article")]
+    r#type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+}
+
+impl From<PageInfo> for MetadataBody {
+    fn from(page: PageInfo) -> Self {
+        let state = page.state.name();
+        let (reason, retryable) = match page.state {
+            FetchState::Failed { reason, retryable } => (Some(reason), Some(retryable)),
+            FetchState::Pending | FetchState::Ready => (None, None),
+        };
+        let Metadata { title: _, description, image, site_name, author, kind, language } = page.metadata;
+        let r#type = kind.map(PageKind::name);
+        Self { state, reason, retryable, description, image, site_name, author, r#type, language }
+    }
+}
+
+/// Who may add cards. CLOSED: the author and the collaborators.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Access {
+    Open,
+    #[default]
+    Closed,
+}
+
+impl From<Access> for AccessType {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::Open => Self::Open,
+            Access::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<AccessType> for Access {
+    fn from(access: AccessType) -> Self {
+        match access {
+            AccessType::Open => Self::Open,
+            AccessType::Closed => Self::Closed,
+        }
+    }
+}

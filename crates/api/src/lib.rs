@@ -1,0 +1,58 @@
+//! The JSON API: its resources, one file each, and the OpenAPI document.
+//!
+//! How a resource is added: one file with its handlers, their `#[utoipa::path]`, and a `RESOURCE` that names them; one line for it in
+//! [`RESOURCES`] below, and its `mod`. Handlers read the request ([`cardwire_http`] has bodies, parameters and callers), run a use case or read a
+//! repository, and shape the answer. What an operator does is in [`cardwire_http::operations`], not here.
+
+pub mod admin;
+pub mod analytics;
+pub mod cards;
+pub mod collections;
+pub mod docs;
+pub mod dto;
+pub mod feed;
+pub mod health;
+pub mod library;
+pub mod openapi;
+pub mod resource;
+pub mod search;
+pub mod stream;
+pub mod users;
+
+use std::sync::LazyLock;
+
+use actix_web::web::ServiceConfig;
+
+use resource::Resource;
+
+/// Every resource. Fixed paths come before those with parameters, which would take them.
+const RESOURCES: &[Resource] = &[
+    cards::RESOURCE,
+    library::RESOURCE,
+    collections::RESOURCE,
+    stream::RESOURCE,
+    feed::RESOURCE,
+    search::RESOURCE,
+    analytics::RESOURCE,
+    users::RESOURCE,
+    admin::queues::RESOURCE,
+    admin::running::RESOURCE,
+    admin::history::RESOURCE,
+    admin::dead_letters::RESOURCE,
+    admin::way::RESOURCE,
+    admin::sagas::RESOURCE,
+    admin::rebuild::RESOURCE,
+    admin::audit::RESOURCE,
+    health::RESOURCE,
+    docs::RESOURCE,
+];
+
+/// A constant of the program, worked out once.
+static DOCUMENT: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(|| openapi::document(RESOURCES));
+
+pub fn configure(config: &mut ServiceConfig) {
+    config.app_data(docs::ApiDocument(|| &DOCUMENT));
+    for resource in RESOURCES {
+        (resource.configure)(config);
+    }
+}

@@ -1,0 +1,219 @@
+//! What people keep: saving a URL, one's own cards, and whether a URL is among them.
+
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use cardwire_domain::CardId;
+use cardwire_domain::library::{LibraryCard, LibraryFilter};
+use cardwire_domain::url::CardUrl;
+use cardwire_domain::use_cases::{AddUrlToLibrary, CardRemoved, RemoveCardFromLibrary, UrlAdded};
+use cardwire_http::body::JsonBody;
+use cardwire_http::caller::{Caller, Reader};
+use cardwire_http::cursor::List;
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::idempotency::idempotency;
+use cardwire_http::problem::Problem;
+use cardwire_http::query::{NoParams, Params, words};
+use cardwire_http::state::AppState;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
+
+use crate::dto::{CollectionNameBody, MetadataBody, NoteBody, PageBody, UserBody};
+use crate::resource::Resource;
+
+pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
+
+#[derive(OpenApi)]
+#[openapi(paths(save, my_cards, card, status, remove))]
+struct Document;
+
+fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/api/cards/library/urls").post(save).register(config);
+    Endpoint::at("/api/cards/library/status").get(status).register(config);
+    Endpoint::at("/api/cards/my").get(my_cards).register(config);
+    Endpoint::at("/api/cards/{id}/library").delete(remove).register(config);
+    Endpoint::at("/api/cards/{id}").get(card).register(config);
+}
+
+/// A URL to keep.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SaveUrl {
+    /// http or https, at most 2,048 bytes, without credentials.
+    #[schema(example = "https://example.com/page")]
+    url: String,
+    /// At most 10,000 characters. Left out, an existing note stays; empty, it is dropped.
+    #[serde(default)]
+    #[schema(example = "Read this again.")]
+    note: Option<String>,
+    /// At most 100.
+    #[serde(default)]
+    collection_ids: Option<Vec<String>>,
+    /// The card through which this URL was found.
+    #[serde(default)]
+    via_card_id: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UrlSaved {
+    #[schema(value_type = String)]
+    url_card_id: CardId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    note_card_id: Option<CardId>,
+    /// False: the URL was in the library already.
+    created: bool,
+}
+
+/// Saves a URL; saving it again answers with the same card.
+#[utoipa::path(
+    post, path = "/api/cards/library/urls", tag = "library", security(("bearer" = [])),
+    request_body = SaveUrl, params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; kept for 24 hours")),
+    responses((status = 201, description = "Saved", body = UrlSaved), (status = 200, description = "It was saved before", body = UrlSaved))
+)]
+pub async fn save(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    _: NoParams,
+    body: JsonBody<SaveUrl>,
+) -> Result<HttpResponse, Problem> {
+    let idempotency = idempotency(&request, body.fingerprint)?;
+    let SaveUrl { url, note, collection_ids, via_card_id } = body.value;
+    let command = AddUrlToLibrary { url, note, collection_ids: collection_ids.unwrap_or_default(), via_card_id };
+    let UrlAdded { url_card_id, note_card_id, created } =
+        state.execute(&request, &caller, idempotency, &command).await?;
+    let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
+    Ok(response.json(UrlSaved { url_card_id, note_card_id, created }))
+}
+
+/// A card somebody keeps.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LibraryCard)]
+pub struct LibraryCardBody {
+    #[schema(value_type = String)]
+    id: CardId,
+    #[schema(example = "https://example.com/page")]
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    metadata: MetadataBody,
+    owner: UserBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<NoteBody>,
+    collections: Vec<CollectionNameBody>,
+    #[schema(value_type = String, format = DateTime)]
+    added_at: Timestamp,
+}
+
+impl From<LibraryCard> for LibraryCardBody {
+    fn from(kept: LibraryCard) -> Self {
+        Self {
+            id: kept.card.id,
+            url: kept.card.url,
+            title: kept.card.title,
+            metadata: kept.page.into(),
+            owner: kept.owner.into(),
+            note: kept.note.map(Into::into),
+            collections: kept.collections.into_iter().map(Into::into).collect(),
+            added_at: kept.added_at,
+        }
+    }
+}
+
+/// One's own cards, newest first.
+#[utoipa::path(
+    get, path = "/api/cards/my", tag = "library", security(("bearer" = [])),
+    params(
+        ("q" = Option<String>, Query, description = "Every word occurs in URL, title or note"),
+        ("uncollected" = Option<bool>, Query, description = "Only cards in no collection"),
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, body = PageBody<LibraryCardBody>))
+)]
+pub async fn my_cards(state: Data<AppState>, caller: Caller, mut params: Params) -> Result<HttpResponse, Problem> {
+    let text = params.text("q").map(|text| words(&text)).transpose()?.filter(|text| !text.is_empty());
+    let uncollected = params.flag("uncollected")?;
+    let kind = if uncollected { "uncollected" } else { "all" };
+    let list = List::by_time(&["library", caller.id().as_str(), text.as_deref().unwrap_or_default(), kind]);
+    let page = params.page(&list)?;
+    let page = state.library.library(caller.id(), &LibraryFilter { text, uncollected }, &page).await?;
+    Ok(HttpResponse::Ok().json(PageBody::<LibraryCardBody>::of(page, &list)))
+}
+
+/// One card. The note is there for its owner only.
+#[utoipa::path(
+    get, path = "/api/cards/{id}", tag = "library", params(("id" = String, Path)), security((), ("bearer" = [])),
+    responses((status = 200, body = LibraryCardBody))
+)]
+pub async fn card(
+    state: Data<AppState>,
+    reader: Reader,
+    _: NoParams,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let card = state.library.library_card(id.parse()?, reader.id()).await?;
+    Ok(HttpResponse::Ok().json(LibraryCardBody::from(card)))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UrlStatus {
+    in_library: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    card_id: Option<CardId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    note_card_id: Option<CardId>,
+    /// Those that the card is in.
+    collections: Vec<CollectionNameBody>,
+}
+
+/// Whether a URL is in one's own library.
+#[utoipa::path(
+    get, path = "/api/cards/library/status", tag = "library", security(("bearer" = [])),
+    params(("url" = String, Query)), responses((status = 200, body = UrlStatus))
+)]
+pub async fn status(state: Data<AppState>, caller: Caller, mut params: Params) -> Result<HttpResponse, Problem> {
+    let url = params.text("url").ok_or_else(|| Problem::parameter("url", "is required"))?;
+    params.finish()?;
+    let url = CardUrl::parse(&url)?;
+    let kept = state.library.library_card_by_url(caller.id(), &url).await?;
+    let status = match kept {
+        Some(kept) => UrlStatus {
+            in_library: true,
+            card_id: Some(kept.card.id),
+            note_card_id: kept.note.map(|note| note.id),
+            collections: kept.collections.into_iter().map(Into::into).collect(),
+        },
+        None => UrlStatus { in_library: false, card_id: None, note_card_id: None, collections: Vec::new() },
+    };
+    Ok(HttpResponse::Ok().json(status))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CardAnswer {
+    #[schema(value_type = String)]
+    pub card_id: CardId,
+}
+
+/// Takes one's own card out of the library and out of every collection.
+#[utoipa::path(
+    delete, path = "/api/cards/{id}/library", tag = "library", security(("bearer" = [])),
+    params(("id" = String, Path)), responses((status = 200, body = CardAnswer))
+)]
+pub async fn remove(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    _: NoParams,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let command = RemoveCardFromLibrary { card_id: id.into_inner() };
+    let CardRemoved { card_id } = state.execute(&request, &caller, None, &command).await?;
+    Ok(HttpResponse::Ok().json(CardAnswer { card_id }))
+}

@@ -1,0 +1,434 @@
+//! Signing up, in and out.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::http::header::HeaderName;
+use actix_web::test::TestRequest;
+use cardwire_apptest::browser::Browser;
+use cardwire_apptest::harness::{Answer, Api};
+use cardwire_domain::UserId;
+use cardwire_http::accounts::{PasswordScheme, SchemeError};
+use cardwire_http::{AccountSettings, Accounts, TokenAuthenticator};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "correct horse battery staple";
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Without mock authentication, over the real password scheme.
+fn api() -> Api {
+    let mut api = Api::new();
+    authenticate_by_token(&mut api, &[]);
+    api
+}
+
+fn authenticate_by_token(api: &mut Api, admins: &[&str]) {
+    let admins: BTreeSet<_> = admins.iter().map(|id| UserId::parse(id).unwrap()).collect();
+    api.state.authenticator = Arc::new(TokenAuthenticator::new(Arc::new(api.store.clone()), admins));
+}
+
+fn api_with(settings: AccountSettings, scheme: Arc<dyn PasswordScheme>) -> Api {
+    let mut api = api();
+    api.state.accounts = Accounts::with_scheme(Arc::new(api.store.clone()), settings, scheme).unwrap();
+    api
+}
+
+fn post(path: &str, body: &Value) -> TestRequest {
+    TestRequest::post().uri(path).set_json(body)
+}
+
+async fn sign_up(api: &Api, handle: &str) -> String {
+    let answer = api.send(post("/api/users", &json!({ "handle": handle, "password": PASSWORD }))).await.expect(201);
+    assert_eq!(answer.as_object().unwrap().len(), 1, "{answer}");
+    answer["id"].as_str().unwrap().to_owned()
+}
+
+async fn try_log_in(api: &Api, handle: &str, password: &str) -> Answer {
+    api.send(post("/api/users/login", &json!({ "handle": handle, "password": password }))).await
+}
+
+/// Access and refresh token.
+async fn log_in(api: &Api, handle: &str) -> (String, String) {
+    tokens(&try_log_in(api, handle, PASSWORD).await.expect(200))
+}
+
+async fn refresh(api: &Api, token: &str) -> Answer {
+    api.send(post("/api/users/oauth/refresh", &json!({ "refreshToken": token }))).await
+}
+
+fn tokens(answer: &Value) -> (String, String) {
+    assert_eq!(answer["expiresIn"], 3_600);
+    assert_eq!(answer.as_object().unwrap().len(), 3, "{answer}");
+    let token = |name: &str| {
+        let token = answer[name].as_str().unwrap();
+        assert_eq!(token.len(), 43, "256 bits in base64");
+        token.to_owned()
+    };
+    (token("accessToken"), token("refreshToken"))
+}
+
+async fn with_token(api: &Api, token: &str, method: Method, path: &str) -> Answer {
+    let request = TestRequest::default().method(method).uri(path);
+    api.send(request.insert_header(("authorization", format!("Bearer {token}")))).await
+}
+
+async fn me(api: &Api, token: &str) -> Answer {
+    with_token(api, token, Method::GET, "/api/users/me").await
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_sign_up_to_sign_out() {
+    let api = api();
+    let id = sign_up(&api, "Alice").await;
+    assert!(id.starts_with("did:cardwire:"), "{id}");
+    let (access, first_refresh) = log_in(&api, " aLICE ").await;
+    let alice = json!({ "id": id, "handle": "alice", "admin": false });
+    assert_eq!(me(&api, &access).await.expect(200), alice);
+    assert_eq!(me(&api, &first_refresh).await.expect_problem(401, "unauthenticated")["field"], Value::Null);
+
+    let (newer, newer_refresh) = tokens(&refresh(&api, &first_refresh).await.expect(200));
+    assert_eq!(BTreeSet::from([&access, &first_refresh, &newer, &newer_refresh]).len(), 4);
+    assert_eq!(me(&api, &newer).await.expect(200), alice);
+    me(&api, &access).await.expect_problem(401, "unauthenticated");
+
+    let (other, _) = log_in(&api, "alice").await;
+    let gone = with_token(&api, &newer, Method::POST, "/api/users/logout").await;
+    assert_eq!(gone.expect(204), Value::Null);
+    me(&api, &newer).await.expect_problem(401, "unauthenticated");
+    refresh(&api, &newer_refresh).await.expect_problem(401, "unauthenticated");
+    with_token(&api, &newer, Method::POST, "/api/users/logout").await.expect_problem(401, "unauthenticated");
+    api.send(TestRequest::post().uri("/api/users/logout")).await.expect_problem(401, "unauthenticated");
+    assert_eq!(me(&api, &other).await.expect(200), alice, "other sessions stay");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_does_bears_their_handle() {
+    let api = api();
+    let id = sign_up(&api, "alice").await;
+    let (access, _) = log_in(&api, "alice").await;
+    let request = post("/api/cards/library/urls", &json!({ "url": "https://example.com/a" }));
+    api.send(request.insert_header(("authorization", format!("Bearer {access}")))).await.expect(201);
+    api.deliver().await;
+    let feed = api.get("/api/feeds/global").await.expect(200);
+    assert_eq!(feed["items"][0]["actor"], json!({ "id": id, "handle": "alice" }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn admins_are_whom_the_configuration_names() {
+    let mut api = api();
+    let id = sign_up(&api, "alice").await;
+    let (access, _) = log_in(&api, "alice").await;
+    assert_eq!(me(&api, &access).await.expect(200)["admin"], false);
+    authenticate_by_token(&mut api, &["did:plc:bob", &id]);
+    assert_eq!(me(&api, &access).await.expect(200)["admin"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn access_ends_after_an_hour_and_the_session_after_thirty_days() {
+    let api = api();
+    sign_up(&api, "alice").await;
+    let (access, first) = log_in(&api, "alice").await;
+    tokio::time::advance(HOUR - Duration::from_secs(1)).await;
+    me(&api, &access).await.expect(200);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    me(&api, &access).await.expect_problem(401, "unauthenticated");
+    // Even where nobody need be signed in.
+    with_token(&api, &access, Method::GET, "/api/feeds/global").await.expect_problem(401, "unauthenticated");
+    tokio::time::advance(29 * DAY).await;
+    let (access, second) = tokens(&refresh(&api, &first).await.expect(200));
+    me(&api, &access).await.expect(200);
+    tokio::time::advance(30 * DAY).await;
+    refresh(&api, &second).await.expect_problem(401, "unauthenticated");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_token_shown_twice_ends_the_session() {
+    let api = api();
+    sign_up(&api, "alice").await;
+    let (_, stolen) = log_in(&api, "alice").await;
+    let (_, second) = tokens(&refresh(&api, &stolen).await.expect(200));
+    let (access, third) = tokens(&refresh(&api, &second).await.expect(200));
+    refresh(&api, &stolen).await.expect_problem(401, "unauthenticated");
+    me(&api, &access).await.expect_problem(401, "unauthenticated");
+    refresh(&api, &third).await.expect_problem(401, "unauthenticated");
+    log_in(&api, "alice").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_is_given_once() {
+    let api = api();
+    sign_up(&api, "alice").await;
+    for handle in ["alice", "ALICE", " alice"] {
+        let again = api.send(post("/api/users", &json!({ "handle": handle, "password": "another password" }))).await;
+        again.expect_problem(409, "conflict");
+    }
+    try_log_in(&api, "alice", "another password").await.expect_problem(401, "unauthenticated");
+    log_in(&api, "alice").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_breaks_a_rule_names_the_field_and_never_the_password() {
+    let api = api();
+    let check = async |path: &str, body: Value, field: &str| {
+        let problem = api.send(post(path, &body)).await.expect_problem(422, "invalid-value");
+        assert_eq!(problem["field"], field, "{path} {body}");
+        assert!(!problem.to_string().contains("hunter2"), "{problem}");
+    };
+    for handle in ["", "ab", "-ab", "al ice", "älice", "al\0ice", &"x".repeat(31)] {
+        check("/api/users", json!({ "handle": handle, "password": PASSWORD }), "handle").await;
+    }
+    for password in
+        [json!("hunter2"), json!("x".repeat(257)), json!("hunter2\0hunter2"), json!(["hunter2"]), json!(null)]
+    {
+        check("/api/users", json!({ "handle": "alice", "password": password }), "password").await;
+    }
+    for path in ["/api/users", "/api/users/login"] {
+        check(path, json!({ "password": PASSWORD }), "handle").await;
+        check(path, json!({ "handle": "alice" }), "password").await;
+        check(path, json!({ "handle": "alice", "password": PASSWORD, "admin": true }), "admin").await;
+    }
+    check("/api/users/login", json!({ "handle": "alice", "password": { "hunter2": 1 } }), "password").await;
+    check("/api/users/oauth/refresh", json!({}), "refreshToken").await;
+    check("/api/users/oauth/refresh", json!({ "refreshToken": 5 }), "refreshToken").await;
+    // Nobody was signed up.
+    sign_up(&api, "alice").await;
+}
+
+/// Counts, and hashes badly.
+#[derive(Default)]
+struct Counting(Mutex<Vec<String>>);
+
+impl PasswordScheme for Counting {
+    fn hash(&self, password: &str) -> Result<String, SchemeError> {
+        Ok(format!("hash of {password}"))
+    }
+
+    fn matches(&self, password: &str, hash: &str) -> Result<bool, SchemeError> {
+        self.0.lock().push(hash.to_owned());
+        Ok(hash == format!("hash of {password}"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_handle_and_a_wrong_password_are_the_same_work_and_the_same_answer() {
+    let scheme = Arc::new(Counting::default());
+    let api = api_with(AccountSettings::default(), scheme.clone());
+    sign_up(&api, "alice").await;
+    let mut answers = Vec::new();
+    for (handle, password) in
+        [("alice", "wrong password"), ("nobody", PASSWORD), ("no handle at all", PASSWORD), ("", ""), ("alice", "")]
+    {
+        let answer = try_log_in(&api, handle, password).await;
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        let mut problem = answer.expect_problem(401, "unauthenticated");
+        problem.as_object_mut().unwrap().remove("traceId");
+        answers.push(problem);
+        assert_eq!(scheme.0.lock().len(), answers.len(), "each checks one password: {handle:?}");
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let checked = scheme.0.lock().clone();
+    assert_eq!(checked[0], format!("hash of {PASSWORD}"), "alice's");
+    assert!(checked[1] == checked[2] && checked[1] != checked[0], "nobody's: {checked:?}");
+    log_in(&api, "alice").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobodys_password_opens_nothing_even_if_it_were_guessed() {
+    struct Credulous;
+    impl PasswordScheme for Credulous {
+        fn hash(&self, _: &str) -> Result<String, SchemeError> {
+            Ok("hash".into())
+        }
+        fn matches(&self, _: &str, _: &str) -> Result<bool, SchemeError> {
+            Ok(true)
+        }
+    }
+    let api = api_with(AccountSettings::default(), Arc::new(Credulous));
+    try_log_in(&api, "nobody", PASSWORD).await.expect_problem(401, "unauthenticated");
+}
+
+async fn log_in_from(api: &Api, handle: &str, peer: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = post("/api/users/login", &json!({ "handle": handle, "password": "wrong password" }));
+    for header in headers {
+        request = request.insert_header(*header);
+    }
+    api.send(request.peer_addr(SocketAddr::new(peer.parse().unwrap(), 4_711))).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_sign_ins_a_minute_for_each_handle_and_from_each_address() {
+    let api = api_with(AccountSettings::default(), Arc::new(Counting::default()));
+    sign_up(&api, "alice").await;
+    for last in 1..=10 {
+        log_in_from(&api, "alice", &format!("10.0.0.{last}"), &[]).await.expect_problem(401, "unauthenticated");
+    }
+    let refused = log_in_from(&api, "ALICE", "10.0.0.11", &[]).await;
+    assert_eq!(refused.header("retry-after"), "6");
+    refused.expect_problem(429, "too-many-requests");
+    for number in 0..9 {
+        log_in_from(&api, &format!("other{number}"), "10.0.0.11", &[]).await.expect_problem(401, "unauthenticated");
+    }
+    // What the client says of itself does not count.
+    let elsewhere = [("x-forwarded-for", "10.9.9.9"), ("forwarded", "for=10.9.9.9"), ("fly-client-ip", "10.9.9.9")];
+    log_in_from(&api, "carol", "10.0.0.11", &elsewhere).await.expect_problem(429, "too-many-requests");
+    // Those who are refused do not push the end of the wait away from them.
+    tokio::time::advance(Duration::from_secs(6)).await;
+    log_in_from(&api, "alice", "10.0.0.12", &[]).await.expect_problem(401, "unauthenticated");
+    sign_up(&api, "bob").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_proxy_on_this_machine_the_handle_counts() {
+    let api = api_with(AccountSettings::default(), Arc::new(Counting::default()));
+    for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+        for number in 0..11 {
+            let handle = format!("other{number}-{}", peer.len());
+            log_in_from(&api, &handle, peer, &[]).await.expect_problem(401, "unauthenticated");
+        }
+    }
+    for _ in 0..10 {
+        log_in_from(&api, "alice", "127.0.0.1", &[]).await.expect_problem(401, "unauthenticated");
+    }
+    log_in_from(&api, "alice", "127.0.0.1", &[]).await.expect_problem(429, "too-many-requests");
+    for _ in 0..10 {
+        log_in_from(&api, "no handle!", "127.0.0.1", &[]).await.expect_problem(401, "unauthenticated");
+    }
+    log_in_from(&api, "nor this!", "127.0.0.1", &[]).await.expect_problem(429, "too-many-requests");
+    let sign_up = |number: u32| {
+        let account = json!({ "handle": format!("new{number}"), "password": PASSWORD });
+        api.send(post("/api/users", &account).peer_addr(SocketAddr::from(([127, 0, 0, 1], 4_711))))
+    };
+    for number in 0..60 {
+        sign_up(number).await.expect(201);
+    }
+    sign_up(60).await.expect_problem(429, "too-many-requests");
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_proxy_its_word_for_the_address_counts() {
+    let settings = AccountSettings {
+        sign_ins_per_minute: 1.try_into().unwrap(),
+        address_header: Some(HeaderName::from_static("fly-client-ip")),
+        ..AccountSettings::default()
+    };
+    let api = api_with(settings, Arc::new(Counting::default()));
+    let from = async |handle: &str, client: &str| {
+        log_in_from(&api, handle, "172.16.0.1", &[("fly-client-ip", client)]).await.status.as_u16()
+    };
+    assert_eq!(from("alice", "203.0.113.1").await, 401);
+    assert_eq!(from("bob", "203.0.113.2").await, 401);
+    assert_eq!(from("carol", "203.0.113.1").await, 429);
+    assert_eq!(from("dave", "no address").await, 401, "all such share one");
+    assert_eq!(from("erin", "").await, 429);
+    let local = log_in_from(&api, "frank", "127.0.0.1", &[("fly-client-ip", "203.0.113.9, 203.0.113.10")]).await;
+    local.expect_problem(429, "too-many-requests");
+}
+
+#[tokio::test(start_paused = true)]
+async fn signing_up_on_the_page_signs_in_although_sign_ins_are_slowed_down() {
+    let scheme = Arc::new(Counting::default());
+    let settings = AccountSettings { sign_ins_per_minute: 1.try_into().unwrap(), ..AccountSettings::default() };
+    let api = api_with(settings, scheme.clone());
+    try_log_in(&api, "alice", PASSWORD).await.expect_problem(401, "unauthenticated");
+    try_log_in(&api, "alice", PASSWORD).await.expect_problem(429, "too-many-requests");
+    let mut browser = Browser::new(&api);
+    browser.open("/sign-up").await;
+    browser.submit("/sign-up", &[("handle", "alice"), ("password", PASSWORD)]).await;
+    assert_eq!((browser.path.as_str(), browser.text(".who a").as_str()), ("/", "alice"));
+    assert_eq!(scheme.0.lock().len(), 1, "of the sign-in before: what was just chosen is not checked");
+}
+
+/// Lets two go on together, and knows how many were at it at most.
+struct InPairs {
+    pair: Barrier,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl PasswordScheme for InPairs {
+    fn hash(&self, _: &str) -> Result<String, SchemeError> {
+        Ok("hash".into())
+    }
+
+    fn matches(&self, _: &str, _: &str) -> Result<bool, SchemeError> {
+        self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        self.pair.wait();
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        Ok(true)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn passwords_are_checked_beside_each_other_but_no_more_than_there_are_cores() {
+    let scheme = Arc::new(InPairs { pair: Barrier::new(2), now: AtomicUsize::new(0), most: AtomicUsize::new(0) });
+    let api = api_with(AccountSettings { hashing: 2, ..AccountSettings::default() }, scheme.clone());
+    let tries = (0..8).map(|number| {
+        let accounts = api.state.accounts.clone();
+        async move { accounts.log_in(&format!("person{number}"), PASSWORD.into(), None).await.is_err() }
+    });
+    assert_eq!(futures_util::future::join_all(tries).await, [true; 8], "nobody has an account");
+    assert_eq!(scheme.most.load(Ordering::SeqCst), 2);
+}
+
+/// Takes until it is told to end.
+struct Hanging(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl PasswordScheme for Hanging {
+    fn hash(&self, _: &str) -> Result<String, SchemeError> {
+        Ok("hash".into())
+    }
+
+    fn matches(&self, _: &str, _: &str) -> Result<bool, SchemeError> {
+        self.0.lock().recv().map_err(|error| SchemeError(error.to_string()))?;
+        Ok(false)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_too_long_for_a_core_is_told_to_come_again() {
+    let (end, ended) = std::sync::mpsc::channel();
+    let settings = AccountSettings { hashing: 1, ..AccountSettings::default() };
+    let api = api_with(settings, Arc::new(Hanging(Mutex::new(ended))));
+    let accounts = api.state.accounts.clone();
+    let first = tokio::spawn(async move { accounts.log_in("alice", PASSWORD.into(), None).await.is_err() });
+    tokio::task::yield_now().await;
+    let (second, ()) = tokio::join!(biased; try_log_in(&api, "bob", PASSWORD), async {
+        tokio::time::advance(Duration::from_secs(6)).await;
+    });
+    assert_eq!(second.header("retry-after"), "1");
+    second.expect_problem(503, "unavailable");
+    end.send(()).unwrap();
+    assert!(first.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_mock_authentication_people_sign_up_and_in_and_a_did_is_a_token_too() {
+    let api = Api::new();
+    sign_up(&api, "alice").await;
+    let (access, token) = log_in(&api, "alice").await;
+    assert_eq!(me(&api, &access).await.expect(200)["handle"], "alice");
+    let refused = me(&api, "nonsense").await.expect_problem(401, "unauthenticated");
+    assert!(refused["detail"].as_str().unwrap().contains("did:plc:alice"), "{refused}");
+    refresh(&api, &token).await.expect(200);
+    with_token(&api, "did:plc:alice", Method::POST, "/api/users/logout").await.expect(204);
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_passwords_nor_tokens_are_shown_by_debug_or_kept_in_the_store() {
+    let api = api();
+    sign_up(&api, "alice").await;
+    let address = Some(std::net::IpAddr::from([127, 0, 0, 1]));
+    let issued = api.state.accounts.log_in("alice", PASSWORD.into(), address).await.unwrap();
+    let access = secrecy::ExposeSecret::expose_secret(&issued.access);
+    assert!(!format!("{issued:?}").contains(access));
+    let handle = cardwire_domain::accounts::Handle::parse("alice").unwrap();
+    let account = cardwire_domain::accounts::AccountRepository::account(&api.store, &handle).await.unwrap().unwrap();
+    assert!(account.password_hash.starts_with("$argon2id$"), "{}", account.password_hash);
+    assert!(!account.password_hash.contains(PASSWORD));
+}

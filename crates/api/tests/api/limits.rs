@@ -1,0 +1,72 @@
+//! How much one person may change at once.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use actix_web::http::Method;
+use cardwire_apptest::browser::Browser;
+use cardwire_apptest::harness::Api;
+use cardwire_http::Writes;
+use serde_json::json;
+
+const SAVES: &str = "/api/cards/library/urls";
+
+/// Alice has used up what she may do: 20 changes, and 2 more each second.
+async fn used_up() -> Api {
+    let mut api = Api::new();
+    api.state.writes = Writes::per_second(NonZeroU32::new(2));
+    for n in 0..20 {
+        api.save("alice", &format!("https://example.com/{n}"), &[]).await;
+    }
+    api
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_changes_too_much_at_once_is_told_when_to_go_on() {
+    let api = used_up().await;
+    let before = api.owed().await;
+    let url = json!({ "url": "https://example.com/more" });
+    let calls = [
+        (Method::POST, SAVES.to_owned(), url.clone()),
+        (Method::POST, "/api/collections".into(), json!({ "name": "n" })),
+        (Method::DELETE, "/api/cards/01JD4A3W5T8Q2V9X7Y6Z1B0C3D/library".into(), json!(null)),
+    ];
+    for (method, path, body) in calls {
+        let answer = api.ask("alice", method, &path, (!body.is_null()).then_some(body)).await;
+        assert_eq!(answer.header("retry-after"), "1", "{path}");
+        answer.expect_problem(429, "too-many-requests");
+    }
+    assert_eq!(api.owed().await, before, "nothing was stored");
+    api.ask("alice", Method::GET, "/api/cards/my", None).await.expect(200);
+    api.post("bob", SAVES, url.clone()).await.expect(201);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    for status in [201, 200, 429] {
+        assert_eq!(api.post("alice", SAVES, url.clone()).await.status.as_u16(), status);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_that_comes_too_soon_keeps_what_was_typed() {
+    let api = used_up().await;
+    let mut alice = Browser::of(&api, "alice");
+    alice.open("/library").await;
+    let answer = alice.submit("/library", &[("url", "https://example.com/more"), ("note", "kept")]).await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "1"));
+    assert_eq!(alice.text("form .wrong"), "you change too much at once; try again in 1 second");
+    assert_eq!(
+        (alice.one("#url").attr("value"), alice.text("#note")),
+        (Some("https://example.com/more"), "kept".into())
+    );
+    alice.open("/collections").await;
+    let answer = alice.submit("/collections", &[("name", "Reading")]).await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "1"));
+    assert_eq!(alice.one("#name").attr("value"), Some("Reading"));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    alice.submit("/collections", &[]).await;
+    assert_eq!(alice.text("h1"), "Reading CLOSED");
+    let people = format!("{}/collaborators", alice.path);
+    api.save("alice", "https://example.com/the-second-of-this-second", &[]).await;
+    let answer = alice.submit(&people, &[("people", "did:plc:bob")]).await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "1"));
+    assert_eq!(alice.text("#people"), "did:plc:bob");
+}

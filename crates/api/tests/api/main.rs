@@ -1,0 +1,15 @@
+//! The API over the stores in memory, in process and without sockets.
+
+#![allow(clippy::unwrap_used)]
+
+mod accounts;
+mod admin;
+mod auth;
+mod bodies;
+mod documents;
+mod idempotency;
+mod limits;
+mod operators;
+mod paging;
+mod refusals;
+mod stream;

@@ -1,0 +1,313 @@
+//! One application over one store in memory, and what to ask of it.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, MessageBody, to_bytes};
+use actix_web::dev::{Payload, ServiceResponse};
+use actix_web::error::PayloadError;
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode};
+use actix_web::test::{self, TestRequest};
+use actix_web::web::{Bytes, ServiceConfig};
+use async_trait::async_trait;
+use cardwire_domain::analytics::Analytics;
+use cardwire_domain::feed::FeedRepository;
+use cardwire_domain::search::SearchIndex;
+use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent};
+use cardwire_events::memory::{InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry};
+use cardwire_events::{EventLog, Message, Queue, QueueSettings, Wake};
+use cardwire_http::{
+    AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Readiness,
+    TokenAuthenticator, Uploads, Writes, app,
+};
+use cardwire_saga::{InMemorySagaStateStore, Timing};
+use cardwire_storage::InMemoryStore;
+use cardwire_testkit::TokioClock;
+use futures_util::Stream;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+pub struct Ready;
+
+#[async_trait]
+impl Readiness for Ready {
+    async fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// As in `web`: the API and the pages.
+pub fn resources(config: &mut ServiceConfig) {
+    cardwire_api::configure(config);
+    cardwire_pages::configure(config);
+}
+
+pub struct Api {
+    pub state: AppState,
+    pub store: InMemoryStore,
+    pub queues: InMemoryQueues,
+    pub shutdown: CancellationToken,
+}
+
+/// An answer that came whole.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    async fn whole(response: ServiceResponse<impl MessageBody>) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body()).await.ok().unwrap();
+        Self { status, headers, body: body.to_vec() }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&self.body)))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body, once the status is the expected one.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// The body, once it is a whole problem of this status and slug.
+    #[track_caller]
+    pub fn expect_problem(self, status: u16, slug: &str) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["type"], format!("/problems/{slug}"), "{problem}");
+        assert_eq!(problem["status"], status);
+        assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()), "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{problem}");
+        let trace_id = problem["traceId"].as_str().unwrap();
+        assert!(trace_id.len() == 32 && trace_id.bytes().all(|b| b.is_ascii_hexdigit()), "{problem}");
+        problem
+    }
+}
+
+impl Api {
+    pub fn new() -> Self {
+        Self::with(LiveSettings::default())
+    }
+
+    pub fn with(live: LiveSettings) -> Self {
+        let clock = Arc::new(TokioClock::new());
+        let store = InMemoryStore::new(clock.clone(), Wake::default());
+        let queues = InMemoryQueues::default();
+        let operated = |queue| OperatedQueue {
+            queue,
+            subscriber: Arc::new(InMemoryEventSubscriber::new(&queues, queue)),
+            settings: QueueSettings::of(queue),
+        };
+        let operations = Operations {
+            log: Arc::new(store.clone()),
+            operator: Arc::new(store.clone()),
+            history: Arc::new(store.clone()),
+            rebuilds: Arc::new(store.clone()),
+            saga: Arc::new(InMemorySagaStateStore::new(clock.clone(), Timing::default())),
+            registry: Arc::new(InMemoryWorkerRegistry::new(clock.clone(), Duration::from_secs(30))),
+            queues: Queue::ALL.map(operated).into(),
+            clock,
+        };
+        let shutdown = CancellationToken::new();
+        let shared = Arc::new(store.clone());
+        let state = AppState {
+            store: shared.clone(),
+            library: shared.clone(),
+            collections: shared.clone(),
+            feed: shared.clone(),
+            search: shared.clone(),
+            analytics: shared.clone(),
+            imports: shared.clone(),
+            uploads: Uploads::default(),
+            writes: Writes::default(),
+            accounts: Accounts::new(shared.clone(), AccountSettings::default()).unwrap(),
+            authenticator: Arc::new(MockAuthenticator {
+                accounts: Arc::new(TokenAuthenticator::new(shared.clone(), BTreeSet::new())),
+            }),
+            readiness: Arc::new(Ready),
+            live: Live::new(shared, cardwire_api::feed::to_json, live, shutdown.clone()),
+            operations,
+        };
+        Self { state, store, queues, shutdown }
+    }
+
+    pub async fn send(&self, request: TestRequest) -> Answer {
+        let service = test::init_service(app(self.state.clone(), resources)).await;
+        Answer::whole(test::call_service(&service, request.to_request()).await).await
+    }
+
+    /// With a body that arrives in pieces.
+    pub async fn send_stream(
+        &self,
+        request: TestRequest,
+        pieces: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
+    ) -> Answer {
+        let service = test::init_service(app(self.state.clone(), resources)).await;
+        let mut request = request.to_request();
+        *request.payload() = Payload::Stream { payload: Box::pin(pieces) };
+        Answer::whole(test::call_service(&service, request).await).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(TestRequest::get().uri(path)).await
+    }
+
+    pub async fn ask(&self, person: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.send(request(person, method, path, body)).await
+    }
+
+    pub async fn post(&self, person: &str, path: &str, body: Value) -> Answer {
+        self.ask(person, Method::POST, path, Some(body)).await
+    }
+
+    /// Saves a URL and tells the card's id.
+    pub async fn save(&self, person: &str, url: &str, collections: &[&str]) -> String {
+        let body = json!({ "url": url, "collectionIds": collections });
+        let saved = self.post(person, "/api/cards/library/urls", body).await.expect(201);
+        saved["urlCardId"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a collection and tells its id.
+    pub async fn collection(&self, person: &str, name: &str) -> String {
+        let created = self.post(person, "/api/collections", json!({ "name": name })).await.expect(201);
+        created["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Does at once what the workers do: everything that is owed takes effect.
+    pub async fn deliver(&self) {
+        loop {
+            let owed = self.store.lease(&Queue::ALL, 100).await.unwrap();
+            if owed.is_empty() {
+                return;
+            }
+            for owed in owed {
+                let recorded = Message::parse(&owed.envelope.to_entry()).unwrap().decode().unwrap();
+                match owed.queue {
+                    Queue::Feeds => self.show(&recorded).await,
+                    Queue::Search => assert_eq!(self.store.index(&[recorded]).await.unwrap(), 1),
+                    Queue::Analytics => assert_eq!(self.store.count(&[recorded]).await.unwrap(), 1),
+                }
+            }
+        }
+    }
+
+    async fn show(&self, recorded: &RecordedEvent) {
+        let (card_id, actor_id, link_id, collection_id) = match &recorded.event {
+            DomainEvent::CardAddedToLibrary { card_id, actor_id, link_id } => (card_id, actor_id, link_id, None),
+            DomainEvent::CardAddedToCollection { card_id, actor_id, link_id, collection_id } => {
+                (card_id, actor_id, link_id, Some(*collection_id))
+            }
+            _ => {
+                assert_eq!(self.store.settle(Queue::Feeds, &[recorded.id]).await.unwrap(), 1);
+                return;
+            }
+        };
+        let member =
+            Member { occurred_at: recorded.occurred_at, event_id: recorded.id, link_id: *link_id, collection_id };
+        let window = CollectedWindow { card_id: *card_id, actor_id: actor_id.clone(), members: vec![member] };
+        assert_eq!(self.store.add_activities(&[window]).await.unwrap(), 1);
+    }
+
+    /// How many events the log owes to each queue.
+    pub async fn owed(&self) -> Vec<u64> {
+        self.store.backlog().await.unwrap().iter().map(|backlog| backlog.owed).collect()
+    }
+
+    /// Every item of a list, read in pages of `limit`.
+    pub async fn all(&self, path: &str, limit: usize) -> Vec<Value> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        for _ in 0..100 {
+            let page = self.get(&format!("{path}{joint}limit={limit}{cursor}")).await.expect(200);
+            let found = page["items"].as_array().unwrap();
+            assert!(found.len() <= limit);
+            items.extend(found.iter().cloned());
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return items,
+            }
+        }
+        panic!("{path} does not end");
+    }
+
+    pub async fn open(&self, request: TestRequest) -> Events {
+        let service = test::init_service(app(self.state.clone(), resources)).await;
+        let response =
+            test::call_service(&service, request.insert_header(("accept-encoding", "gzip")).to_request()).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers().get("content-type").unwrap(), "text/event-stream");
+        assert_eq!(response.headers().get("content-encoding").unwrap(), "identity", "not compressed");
+        Events(Box::pin(response.into_body().boxed()))
+    }
+}
+
+pub fn request(person: &str, method: Method, path: &str, body: Option<Value>) -> TestRequest {
+    let request = TestRequest::default().method(method).uri(path);
+    let request = request.insert_header(("authorization", format!("Bearer did:plc:{person}")));
+    match body {
+        Some(body) => request.set_json(body),
+        None => request,
+    }
+}
+
+/// A live feed that is being read.
+pub struct Events(Pin<Box<BoxBody>>);
+
+impl Events {
+    /// `None` when the stream has ended.
+    pub async fn chunk(&mut self) -> Option<String> {
+        let chunk = std::future::poll_fn(|context| self.0.as_mut().poll_next(context)).await?;
+        Some(String::from_utf8(chunk.unwrap().to_vec()).unwrap())
+    }
+
+    /// The next `count` activities as (id, data); passes over what is none.
+    pub async fn activities(&mut self, count: usize) -> Vec<(String, Value)> {
+        let mut activities = Vec::new();
+        while activities.len() < count {
+            let chunk = self.chunk().await.expect("the stream goes on");
+            for block in chunk.split_terminator("\n\n") {
+                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+                if field("event: ") == Some("activity") {
+                    let data = serde_json::from_str(field("data: ").unwrap()).unwrap();
+                    activities.push((field("id: ").unwrap().to_owned(), data));
+                }
+            }
+        }
+        activities
+    }
+}
+
+/// With everything that differs from run to run replaced.
+pub fn redacted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(redacted).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, field)| {
+                let field = match (name.as_str(), field) {
+                    ("traceId", Value::String(_)) => "[trace]".into(),
+                    ("nextCursor", Value::String(_)) => "[cursor]".into(),
+                    (_, field) => redacted(field),
+                };
+                (name, field)
+            })
+            .collect(),
+        Value::String(text) if text.len() == 26 && text.parse::<cardwire_domain::CardId>().is_ok() => "[ulid]".into(),
+        Value::String(text) if text.parse::<jiff::Timestamp>().is_ok() => "[time]".into(),
+        other => other,
+    }
+}

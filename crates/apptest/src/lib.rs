@@ -1,0 +1,10 @@
+//! For tests only: the whole web application in one process, over a store in memory and without sockets; and a browser to use it with.
+
+// What a test cannot go on without fails it.
+#![allow(clippy::unwrap_used)]
+
+pub mod away;
+pub mod browser;
+pub mod harness;
+pub mod operators;
+pub mod people;

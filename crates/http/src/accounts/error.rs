@@ -1,0 +1,40 @@
+//! Why nobody was signed up or in, and how a client is told.
+
+use std::time::Duration;
+
+use crate::limit::whole_seconds;
+use crate::problem::{Problem, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE};
+
+/// Why nobody was signed up or in.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Domain(#[from] cardwire_domain::Error),
+    /// The reason is told to the client.
+    #[error("{0}")]
+    Refused(&'static str),
+    #[error("too many sign-ins")]
+    TooMany { retry_after: Duration },
+    /// Every core has been busy with passwords for a while.
+    #[error("no core was free to check a password")]
+    Busy,
+    #[error("passwords cannot be hashed: {0}")]
+    Passwords(String),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Domain(error) => error.into(),
+            Error::Refused(why) => Self::new(&UNAUTHENTICATED, why),
+            Error::TooMany { retry_after } => {
+                Self::new(&TOO_MANY_REQUESTS, "too many sign-ins for this handle or from this address")
+                    .retry_after(whole_seconds(retry_after))
+            }
+            Error::Busy => Self::new(&UNAVAILABLE, "too many people are signing in now").retry_after(1),
+            Error::Passwords(_) => Self::internal(error.to_string()),
+        }
+    }
+}
+
+pub(super) const WRONG_CREDENTIALS: Error = Error::Refused("the handle or the password is wrong");

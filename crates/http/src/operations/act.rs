@@ -1,0 +1,63 @@
+//! What operators do. Each action is written down in the audit log, with who asked for it and how much it changed.
+
+use cardwire_domain::UserId;
+use cardwire_events::operations::{NewEntry, Rebuild};
+use cardwire_events::{Action, DeadSelection};
+use cardwire_saga::SagaKey;
+
+use super::Operations;
+use crate::problem::{NOT_FOUND, Problem};
+
+const MAX_REASON_CHARS: usize = 500;
+
+impl Operations {
+    /// Pauses, resumes, redelivers, redrives or discards. Returns how many queues or events it changed.
+    pub async fn act(&self, by: &UserId, action: &Action) -> Result<u64, Problem> {
+        let affected = self.operator.act(by, action).await?;
+        tracing::info!(%by, ?action, affected, "an administrator acted");
+        Ok(affected)
+    }
+
+    /// Makes a window due at once; a worker writes it into the feed within a second or so. Written down first, since windows are not in
+    /// the store.
+    pub async fn flush_now(&self, by: &UserId, key: &SagaKey) -> Result<(), Problem> {
+        let entry = self.operator.begin(by, &NewEntry::flush_window(key.to_string())).await?;
+        let open = self.saga.flush_now(key).await?;
+        self.operator.complete(entry, u64::from(open)).await?;
+        if !open {
+            return Err(no_window());
+        }
+        tracing::info!(%by, %key, "an administrator had a window written");
+        Ok(())
+    }
+
+    /// Has a search-worker index every card again. The rebuild, and whether it is a new one: at most one is not finished.
+    pub async fn rebuild(&self, by: &UserId) -> Result<(Rebuild, bool), Problem> {
+        let (rebuild, new) = self.rebuilds.request(by).await?;
+        tracing::info!(%by, rebuild = %rebuild.id, new, "an administrator asked for a rebuild of the search index");
+        Ok((rebuild, new))
+    }
+}
+
+/// Why a queue is paused, trimmed.
+pub fn reason(text: &str) -> Result<String, Problem> {
+    let reason = text.trim();
+    match (1..=MAX_REASON_CHARS).contains(&reason.chars().count()) && !reason.contains('\0') {
+        true => Ok(reason.to_owned()),
+        false => Err(Problem::invalid("reason", "must be 1 to 500 characters, none of them NUL")),
+    }
+}
+
+/// Ids are opaque to clients: text that is no id of ours names no dead letter.
+pub fn named(ids: &[String]) -> DeadSelection {
+    DeadSelection::Ids(ids.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// The window that this text names.
+pub fn window_named(key: &str) -> Result<SagaKey, Problem> {
+    key.parse().map_err(|_| no_window())
+}
+
+fn no_window() -> Problem {
+    Problem::new(&NOT_FOUND, "no window of that key is open")
+}

@@ -1,0 +1,47 @@
+//! What operators look at and act on: queues, dead letters, workers, windows of the saga, the search index; and what they did.
+//!
+//! Each file is one thing that operators see or do, written once for the API and the pages, which only read requests and shape answers.
+
+pub mod act;
+pub mod audit;
+pub mod dead_letters;
+pub mod history;
+pub mod overview;
+pub mod windows;
+
+use std::sync::Arc;
+
+use cardwire_domain::Clock;
+use cardwire_events::{
+    EventLog, EventSubscriber, Operator, Queue, QueueSettings, Rebuilds, WorkHistory, WorkerRegistry,
+};
+use cardwire_saga::SagaStateStore;
+
+use crate::problem::{NOT_FOUND, Problem};
+
+#[derive(Clone)]
+pub struct Operations {
+    pub log: Arc<dyn EventLog>,
+    pub operator: Arc<dyn Operator>,
+    pub history: Arc<dyn WorkHistory>,
+    pub rebuilds: Arc<dyn Rebuilds>,
+    pub saga: Arc<dyn SagaStateStore>,
+    pub registry: Arc<dyn WorkerRegistry>,
+    /// Every queue once.
+    pub queues: Arc<[OperatedQueue]>,
+    /// Tells how old an event is; the log stamped it by its own clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+#[derive(Clone)]
+pub struct OperatedQueue {
+    pub queue: Queue,
+    /// Asked for its depth, never for entries.
+    pub subscriber: Arc<dyn EventSubscriber>,
+    pub settings: QueueSettings,
+}
+
+/// The queue that a path or a form names.
+pub fn queue_named(name: &str) -> Result<Queue, Problem> {
+    name.parse().map_err(|why: String| Problem::new(&NOT_FOUND, why))
+}

@@ -1,0 +1,45 @@
+//! What the handlers work with.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cardwire_domain::Store;
+use cardwire_domain::analytics::Analytics;
+use cardwire_domain::collection::CollectionRepository;
+use cardwire_domain::feed::FeedRepository;
+use cardwire_domain::imports::ImportRepository;
+use cardwire_domain::library::LibraryRepository;
+use cardwire_domain::search::SearchIndex;
+
+use crate::accounts::Accounts;
+use crate::auth::Authenticator;
+use crate::limit::Writes;
+use crate::live::Live;
+use crate::operations::Operations;
+use crate::uploads::Uploads;
+
+/// Whether this process can serve.
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// `Err` says what is away, in words for an operator.
+    async fn check(&self) -> Result<(), String>;
+}
+
+/// One for the whole process: every server thread gets a clone.
+#[derive(Clone)]
+pub struct AppState {
+    pub store: Arc<dyn Store>,
+    pub library: Arc<dyn LibraryRepository>,
+    pub collections: Arc<dyn CollectionRepository>,
+    pub feed: Arc<dyn FeedRepository>,
+    pub search: Arc<dyn SearchIndex>,
+    pub analytics: Arc<dyn Analytics>,
+    pub imports: Arc<dyn ImportRepository>,
+    pub uploads: Uploads,
+    pub writes: Writes,
+    pub accounts: Accounts,
+    pub authenticator: Arc<dyn Authenticator>,
+    pub readiness: Arc<dyn Readiness>,
+    pub live: Live,
+    pub operations: Operations,
+}

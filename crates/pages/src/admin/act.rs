@@ -1,0 +1,178 @@
+//! The two steps of an action.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+use cardwire_domain::UserId;
+use cardwire_events::{Action, DeadSelection};
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::operations::act::{named, reason, window_named};
+use cardwire_http::operations::{dead_letters, queue_named};
+use cardwire_http::problem::Problem;
+use cardwire_http::state::AppState;
+use cardwire_saga::SagaKey;
+
+use super::dead;
+use crate::fields::{Complaint, Fields};
+use crate::form::Posted;
+use crate::links::{see_other, with_parameter};
+use crate::once;
+use crate::visit::{Chrome, Section};
+
+pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/admin/confirm").post(confirm).register(config);
+    Endpoint::at("/admin/act").post(act).register(config);
+}
+
+/// Of the fields of a form, those that say what is to be done.
+const FIELDS: [&str; 9] = ["action", "queue", TICKED, "all", "type", "text", "error", "reason", "key"];
+/// Dead letters that were chosen one by one.
+const TICKED: &str = "id";
+
+#[derive(Template)]
+#[template(path = "admin_confirm.html")]
+struct ConfirmPage {
+    chrome: Chrome,
+    title: &'static str,
+    /// What will happen.
+    about: String,
+    asks_reason: bool,
+    loses: bool,
+    /// Sent again as they came.
+    fields: Vec<(&'static str, String)>,
+    /// Makes that the form, sent twice, acts once.
+    once: String,
+    back: String,
+}
+
+/// What a form asks for.
+#[derive(Debug)]
+enum Errand {
+    Act(Action),
+    Flush(SagaKey),
+    Rebuild,
+}
+
+impl Errand {
+    fn of(fields: &Fields) -> Result<Self, Problem> {
+        let queue = || queue_named(fields.text("queue"));
+        Ok(match fields.text("action") {
+            "pause" => {
+                let reason = fields.given("reason").map(reason).transpose()?;
+                Self::Act(Action::Pause { queue: queue()?, reason })
+            }
+            "resume" => Self::Act(Action::Resume { queue: queue()? }),
+            "redeliver" => Self::Act(Action::Redeliver { queue: queue()? }),
+            "redrive" => Self::Act(Action::Redrive { queue: queue()?, which: selection(fields)? }),
+            "discard" => Self::Act(Action::Discard { queue: queue()?, which: selection(fields)? }),
+            "flush" => Self::Flush(window_named(fields.text("key"))?),
+            "rebuild" => Self::Rebuild,
+            _ => return Err(Problem::invalid("action", "is none that there is")),
+        })
+    }
+}
+
+/// `all` means all that match the filter; without it, the letters that were ticked.
+fn selection(fields: &Fields) -> Result<DeadSelection, Problem> {
+    if fields.text("all") != "true" {
+        let ids = fields.all(TICKED);
+        return match ids.is_empty() {
+            true => Err(Problem::invalid(TICKED, "tick at least one dead letter first")),
+            false => Ok(named(&ids)),
+        };
+    }
+    let part = |name: &str| Some(fields.text(name).to_owned()).filter(|text| !text.is_empty());
+    let filter = dead_letters::filter(part, |name, rule| Problem::invalid(name, rule))?;
+    Ok(if filter.is_empty() { DeadSelection::All } else { DeadSelection::Matching(filter) })
+}
+
+async fn confirm(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {
+    posted.visit.admin()?;
+    let errand = match Errand::of(&posted.fields) {
+        Err(problem) if problem.broken_rule().is_some_and(|(field, _)| field == TICKED) => {
+            return dead::again(&state, &posted, Complaint::of(problem, &[TICKED])?).await;
+        }
+        errand => errand?,
+    };
+    let (title, about) = told(&state, &errand).await?;
+    let sent = FIELDS.iter().flat_map(|name| posted.fields.all(name).into_iter().map(|value| (*name, value)));
+    let asks_reason = matches!(errand, Errand::Act(Action::Pause { .. }));
+    let back = match &errand {
+        Errand::Act(Action::Redrive { queue, .. } | Action::Discard { queue, .. }) => {
+            format!("/admin/queues/{queue}/dead")
+        }
+        Errand::Act(_) | Errand::Rebuild => "/admin".to_owned(),
+        Errand::Flush(_) => "/admin/windows".to_owned(),
+    };
+    posted.visit.page(&ConfirmPage {
+        chrome: posted.visit.chrome(Section::Operations),
+        title,
+        about,
+        asks_reason,
+        loses: matches!(errand, Errand::Act(Action::Discard { .. })),
+        fields: sent.filter(|(name, _)| !(asks_reason && *name == "reason")).collect(),
+        once: once::token(),
+        back,
+    })
+}
+
+async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String), Problem> {
+    Ok(match errand {
+        Errand::Act(Action::Pause { queue, .. }) => (
+            "Pause a queue",
+            format!(
+                "Within two seconds no worker claims from {queue}, and nothing is published to it, until somebody resumes it. \
+                 Events go on being accepted and wait."
+            ),
+        ),
+        Errand::Act(Action::Resume { queue }) => {
+            ("Resume a queue", format!("Within two seconds workers go on with {queue}."))
+        }
+        Errand::Act(Action::Redeliver { queue }) => (
+            "Deliver again",
+            format!(
+                "What is owed to {queue} and not dead is published again at once. A copy too many changes nothing."
+            ),
+        ),
+        Errand::Act(Action::Redrive { queue, which }) => {
+            let count = state.operations.count_selected(*queue, which).await?;
+            let about = match count {
+                1 => format!("1 dead letter of {queue} is owed anew, with all its attempts."),
+                _ => format!("{count} dead letters of {queue} are owed anew, with all their attempts."),
+            };
+            ("Redrive dead letters", about)
+        }
+        Errand::Act(Action::Discard { queue, which }) => {
+            let count = state.operations.count_selected(*queue, which).await?;
+            let about = match count {
+                1 => format!("1 event never takes effect in {queue}. This cannot be undone."),
+                _ => format!("{count} events never take effect in {queue}. This cannot be undone."),
+            };
+            ("Discard dead letters", about)
+        }
+        Errand::Flush(key) => {
+            ("Write a window now", format!("A worker writes the window {key} into the feed at once."))
+        }
+        Errand::Rebuild => (
+            "Rebuild the search index",
+            "A search-worker indexes every card anew, while searches and indexing go on.".to_owned(),
+        ),
+    })
+}
+
+async fn act(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {
+    let caller = posted.visit.admin()?;
+    let errand = Errand::of(&posted.fields)?;
+    let asked = once::asked(&posted.fields, &errand)?;
+    state.once(caller.id(), Some(asked), async || carry_out(&state, caller.id(), &errand).await).await?;
+    Ok(see_other(&with_parameter("/admin/actions", "told", posted.fields.text("action"))))
+}
+
+/// How much it changed.
+async fn carry_out(state: &AppState, by: &UserId, errand: &Errand) -> Result<u64, Problem> {
+    match errand {
+        Errand::Act(action) => state.operations.act(by, action).await,
+        Errand::Flush(key) => state.operations.flush_now(by, key).await.map(|()| 1),
+        Errand::Rebuild => state.operations.rebuild(by).await.map(|(_, new)| u64::from(new)),
+    }
+}

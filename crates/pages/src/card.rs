@@ -1,0 +1,167 @@
+//! One card: what it is, and its owner's note and collections.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use cardwire_domain::CardId;
+use cardwire_domain::library::LibraryCard;
+use cardwire_domain::metadata::{FetchState, PageKind};
+use cardwire_domain::use_cases::{RemoveCardFromLibrary, UpdateUrlCardAssociations};
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::problem::Problem;
+use cardwire_http::query::Params;
+use cardwire_http::state::AppState;
+
+use crate::fields::Complaint;
+use crate::form::Posted;
+use crate::links::{see_other, with_parameter};
+use crate::shown::{Choice, Row, choices, without_scheme};
+use crate::visit::{Chrome, Section, Visit};
+
+pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/cards/{id}").get(show).post(edit).register(config);
+    Endpoint::at("/cards/{id}/row").get(row).register(config);
+    Endpoint::at("/cards/{id}/remove").post(remove).register(config);
+}
+
+#[derive(Template)]
+#[template(path = "card.html")]
+struct CardPage {
+    chrome: Chrome,
+    card: Row,
+    owner_id: String,
+    owner: String,
+    facts: Vec<(&'static str, String)>,
+    /// For its owner.
+    edit: Option<EditBox>,
+    save_too: String,
+}
+
+struct EditBox {
+    note: String,
+    choices: Vec<Choice>,
+    complaint: Complaint,
+}
+
+#[derive(Template)]
+#[template(path = "row.html")]
+struct RowPart {
+    chrome: Chrome,
+    card: Row,
+}
+
+async fn show(state: Data<AppState>, visit: Visit, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let kept = load(&state, &visit, &id).await?;
+    let note = kept.note.as_ref().map(|note| note.text.as_str().to_owned()).unwrap_or_default();
+    let chosen: Vec<String> = kept.collections.iter().map(|one| one.id.to_string()).collect();
+    draw(&state, &visit, kept, (note, chosen), (StatusCode::OK, Complaint::default())).await
+}
+
+/// The card as a row of a list, for the script that waits for its page to be fetched.
+async fn row(
+    state: Data<AppState>,
+    visit: Visit,
+    id: Path<String>,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
+    let look = params.number("look", 1..=1_000)?.unwrap_or(1);
+    let kept = load(&state, &visit, &id).await?;
+    let reader = visit.viewer().map(|viewer| &viewer.user.id);
+    let look = u32::try_from(look).unwrap_or(u32::MAX);
+    let card = Row::of(kept, reader, look, state.operations.clock.now());
+    visit.page(&RowPart { chrome: visit.chrome(Section::Library), card })
+}
+
+/// Note and collections become what the form says. Collections that it did not show stay.
+async fn edit(
+    state: Data<AppState>,
+    request: HttpRequest,
+    id: Path<String>,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let Posted { visit, fields } = posted;
+    let caller = visit.caller()?;
+    let kept = load(&state, &visit, &id).await?;
+    let before: Vec<String> = kept.collections.iter().map(|one| one.id.to_string()).collect();
+    let (chosen, shown) = (fields.all("collection"), fields.all("shown"));
+    let command = UpdateUrlCardAssociations {
+        card_id: id.to_string(),
+        note: Some(fields.text("note").to_owned()),
+        add_to_collections: chosen.iter().filter(|id| !before.contains(id)).cloned().collect(),
+        remove_from_collections: before
+            .iter()
+            .filter(|id| shown.contains(id) && !chosen.contains(id))
+            .cloned()
+            .collect(),
+    };
+    match state.execute(&request, &caller, None, &command).await {
+        Ok(_) => Ok(see_other(&format!("/cards/{}", command.card_id))),
+        Err(problem) => {
+            let refused = Complaint::of(problem, &["note"])?;
+            draw(&state, &visit, kept, (fields.text("note").to_owned(), chosen), refused).await
+        }
+    }
+}
+
+async fn remove(
+    state: Data<AppState>,
+    request: HttpRequest,
+    id: Path<String>,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let caller = posted.visit.caller()?;
+    if !posted.is_sure() {
+        let card = load(&state, &posted.visit, &id).await?.card;
+        let title = card.title.as_deref().unwrap_or_else(|| without_scheme(&card.url));
+        let about = format!("It leaves your library and every collection, and its note goes with it: {title}");
+        return posted.ask(&request, ("Remove this link", &about), &format!("/cards/{id}"));
+    }
+    let command = RemoveCardFromLibrary { card_id: id.into_inner() };
+    state.execute(&request, &caller, None, &command).await?;
+    Ok(see_other("/library?told=removed"))
+}
+
+async fn load(state: &AppState, visit: &Visit, id: &str) -> Result<LibraryCard, Problem> {
+    let id: CardId = id.parse()?;
+    Ok(state.library.library_card(id, visit.viewer().map(|viewer| &viewer.user.id)).await?)
+}
+
+async fn draw(
+    state: &AppState,
+    visit: &Visit,
+    kept: LibraryCard,
+    (note, chosen): (String, Vec<String>),
+    (status, complaint): (StatusCode, Complaint),
+) -> Result<HttpResponse, Problem> {
+    let reader = visit.viewer().map(|viewer| &viewer.user.id);
+    let edit = if reader == Some(&kept.owner.id) {
+        let choices = choices(state, &visit.caller()?, &chosen, &kept.collections).await?;
+        Some(EditBox { note, choices, complaint })
+    } else {
+        None
+    };
+    let metadata = &kept.page.metadata;
+    let failed = match &kept.page.state {
+        FetchState::Failed { reason, .. } => Some(reason.clone()),
+        FetchState::Pending | FetchState::Ready => None,
+    };
+    let facts = [
+        ("Not read", failed),
+        ("Site", metadata.site_name.clone()),
+        ("By", metadata.author.clone()),
+        ("Kind", metadata.kind.map(PageKind::name).map(str::to_owned)),
+        ("Language", metadata.language.clone()),
+    ];
+    let page = CardPage {
+        chrome: visit.chrome(Section::Library),
+        facts: facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+        owner_id: kept.owner.id.to_string(),
+        owner: kept.owner.handle.clone(),
+        save_too: with_parameter("/save", "url", &kept.card.url),
+        edit,
+        card: Row::of(kept, reader, 0, state.operations.clock.now()),
+    };
+    let drawn = visit.page_with(status, &page)?;
+    Ok(page.edit.iter().fold(drawn, |drawn, edit| edit.complaint.complete(drawn)))
+}

@@ -1,0 +1,339 @@
+//! Collections: one's own, and each with its cards, its collaborators and who may add to it.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use cardwire_domain::collection::{AccessType, CollectionView};
+use cardwire_domain::use_cases::{
+    CreateCollection, DeleteCollection, RemoveCardFromCollections, SetCollaborators, UpdateCollection,
+};
+use cardwire_domain::user::User;
+use cardwire_domain::{CollectionId, UserId};
+use cardwire_http::cursor::List;
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::problem::Problem;
+use cardwire_http::query::Params;
+use cardwire_http::state::AppState;
+
+use crate::fields::{Complaint, Fields};
+use crate::form::Posted;
+use crate::links::see_other;
+use crate::once;
+use crate::shown::{Link, When, next, part};
+use crate::visit::{Chrome, Section, Visit};
+
+pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/collections").get(mine).post(create).register(config);
+    Endpoint::at("/collections/{id}").get(show).post(update).register(config);
+    Endpoint::at("/collections/{id}/collaborators").post(collaborators).register(config);
+    Endpoint::at("/collections/{id}/take-out").post(take_out).register(config);
+    Endpoint::at("/collections/{id}/delete").post(delete).register(config);
+}
+
+#[derive(Template)]
+#[template(path = "collections.html")]
+struct CollectionsPage {
+    chrome: Chrome,
+    collections: Vec<Shown>,
+    older: Option<String>,
+    fields: CollectionFields,
+    /// Makes that the form, sent twice, makes one collection.
+    once: String,
+}
+
+#[derive(Template)]
+#[template(path = "collection.html")]
+struct CollectionPage {
+    chrome: Chrome,
+    collection: Shown,
+    may_add: bool,
+    is_author: bool,
+    cards: Vec<Collected>,
+    older: Option<String>,
+    fields: CollectionFields,
+    people: People,
+}
+
+struct Shown {
+    id: String,
+    name: String,
+    description: String,
+    access: &'static str,
+    author_id: String,
+    author: String,
+    collaborators: Vec<User>,
+    card_count: u64,
+}
+
+impl Shown {
+    fn of(view: CollectionView) -> Self {
+        Self {
+            id: view.id.to_string(),
+            name: view.name,
+            description: view.description,
+            access: match view.access {
+                AccessType::Open => "OPEN",
+                AccessType::Closed => "CLOSED",
+            },
+            author_id: view.author.id.to_string(),
+            author: view.author.handle,
+            collaborators: view.collaborators,
+            card_count: view.card_count,
+        }
+    }
+}
+
+struct Collected {
+    link: Link,
+    added_by_id: String,
+    added_by: String,
+    when: When,
+    may_remove: bool,
+}
+
+/// What a form about a collection holds.
+#[derive(Default)]
+struct CollectionFields {
+    name: String,
+    description: String,
+    is_open: bool,
+    complaint: Complaint,
+}
+
+impl CollectionFields {
+    const NAMES: [&str; 2] = ["name", "description"];
+
+    fn sent(fields: &Fields, complaint: Complaint) -> Self {
+        Self {
+            name: fields.text("name").to_owned(),
+            description: fields.text("description").to_owned(),
+            is_open: access(fields) == AccessType::Open,
+            complaint,
+        }
+    }
+}
+
+/// CLOSED unless OPEN was chosen.
+fn access(fields: &Fields) -> AccessType {
+    if fields.text("access") == "OPEN" { AccessType::Open } else { AccessType::Closed }
+}
+
+#[derive(Default)]
+struct People {
+    text: String,
+    complaint: Complaint,
+}
+
+async fn mine(state: Data<AppState>, visit: Visit, params: Params) -> Result<HttpResponse, Problem> {
+    list(&state, &visit, params, CollectionFields::default(), StatusCode::OK).await
+}
+
+async fn list(
+    state: &AppState,
+    visit: &Visit,
+    mut params: Params,
+    fields: CollectionFields,
+    status: StatusCode,
+) -> Result<HttpResponse, Problem> {
+    let caller = visit.caller()?;
+    let list = List::by_time(&["collections", caller.id().as_str()]);
+    let page = state.collections.collections_of(caller.id(), &part(&mut params, &list)?).await?;
+    let drawn = CollectionsPage {
+        chrome: visit.chrome(Section::Collections),
+        older: next(&page, &list, "/collections"),
+        collections: page.items.into_iter().map(Shown::of).collect(),
+        fields,
+        once: once::token(),
+    };
+    Ok(drawn.fields.complaint.complete(visit.page_with(status, &drawn)?))
+}
+
+async fn create(
+    state: Data<AppState>,
+    request: HttpRequest,
+    params: Params,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let Posted { visit, fields } = posted;
+    let caller = visit.caller()?;
+    let command = CreateCollection {
+        name: fields.text("name").to_owned(),
+        description: Some(fields.text("description").to_owned()),
+        access: access(&fields),
+    };
+    let asked = once::asked(&fields, &command)?;
+    match state.execute(&request, &caller, Some(asked), &command).await {
+        Ok(made) => Ok(see_other(&format!("/collections/{}", made.id))),
+        Err(problem) => {
+            let (status, complaint) = Complaint::of(problem, &CollectionFields::NAMES)?;
+            list(&state, &visit, params, CollectionFields::sent(&fields, complaint), status).await
+        }
+    }
+}
+
+async fn show(state: Data<AppState>, visit: Visit, id: Path<String>, params: Params) -> Result<HttpResponse, Problem> {
+    draw(&state, &visit, &id, params, (None, None), StatusCode::OK).await
+}
+
+/// With the forms as they were sent, or as the collection is.
+async fn draw(
+    state: &AppState,
+    visit: &Visit,
+    id: &str,
+    mut params: Params,
+    (fields, people): (Option<CollectionFields>, Option<People>),
+    status: StatusCode,
+) -> Result<HttpResponse, Problem> {
+    let id: CollectionId = id.parse()?;
+    let list = List::by_time(&["collection", &id.to_string()]);
+    let request = part(&mut params, &list)?;
+    let collection = state.collections.collection(id).await?;
+    let page = state.collections.cards_in(id, &request).await?;
+    let viewer: Option<&UserId> = visit.viewer().map(|viewer| &viewer.user.id);
+    let is_author = viewer == Some(&collection.author.id);
+    let collaborates = collection.collaborators.iter().any(|person| viewer == Some(&person.id));
+    let may_add = viewer.is_some() && (is_author || collaborates || collection.access == AccessType::Open);
+    let fields = fields.unwrap_or_else(|| CollectionFields {
+        name: collection.name.clone(),
+        description: collection.description.clone(),
+        is_open: collection.access == AccessType::Open,
+        complaint: Complaint::default(),
+    });
+    let people = people.unwrap_or_else(|| People {
+        text: collection.collaborators.iter().map(|person| format!("{}\n", name(person))).collect(),
+        complaint: Complaint::default(),
+    });
+    let now = state.operations.clock.now();
+    let older = next(&page, &list, &format!("/collections/{id}"));
+    let cards = page.items.into_iter().map(|one| Collected {
+        may_remove: is_author || viewer == Some(&one.added_by.id),
+        link: Link::of(one.card),
+        added_by_id: one.added_by.id.to_string(),
+        added_by: one.added_by.handle,
+        when: When::of(one.added_at, now),
+    });
+    let drawn = CollectionPage {
+        chrome: visit.chrome(Section::Collections),
+        may_add,
+        is_author,
+        cards: cards.collect(),
+        older,
+        fields,
+        people,
+        collection: Shown::of(collection),
+    };
+    let page = drawn.fields.complaint.complete(visit.page_with(status, &drawn)?);
+    Ok(drawn.people.complaint.complete(page))
+}
+
+/// A handle, or the DID of somebody who has none here.
+fn name(person: &User) -> &str {
+    if person.handle == person.id.fallback_handle() { person.id.as_str() } else { &person.handle }
+}
+
+async fn update(
+    state: Data<AppState>,
+    request: HttpRequest,
+    id: Path<String>,
+    params: Params,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let Posted { visit, fields } = posted;
+    let caller = visit.caller()?;
+    let command = UpdateCollection {
+        id: id.to_string(),
+        name: fields.text("name").to_owned(),
+        description: Some(fields.text("description").to_owned()),
+        access: access(&fields),
+    };
+    match state.execute(&request, &caller, None, &command).await {
+        Ok(changed) => Ok(see_other(&format!("/collections/{}", changed.id))),
+        Err(problem) => {
+            let (status, complaint) = Complaint::of(problem, &CollectionFields::NAMES)?;
+            let sent = CollectionFields::sent(&fields, complaint);
+            draw(&state, &visit, &id, params, (Some(sent), None), status).await
+        }
+    }
+}
+
+async fn collaborators(
+    state: Data<AppState>,
+    request: HttpRequest,
+    id: Path<String>,
+    params: Params,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let Posted { visit, fields } = posted;
+    let caller = visit.caller()?;
+    let text = fields.text("people");
+    let outcome = match people(&state, text).await? {
+        Ok(user_ids) => {
+            let command = SetCollaborators { id: id.to_string(), user_ids };
+            state.execute(&request, &caller, None, &command).await.map_err(|problem| Complaint::of(problem, &[]))
+        }
+        Err(complaint) => Err(Ok((StatusCode::UNPROCESSABLE_ENTITY, complaint))),
+    };
+    match outcome {
+        Ok(changed) => Ok(see_other(&format!("/collections/{}", changed.id))),
+        Err(refused) => {
+            let (status, complaint) = refused?;
+            let sent = People { text: text.to_owned(), complaint: complaint.or_about("people") };
+            draw(&state, &visit, &id, params, (None, Some(sent)), status).await
+        }
+    }
+}
+
+/// Whom the lines name, or what is wrong with the first that names nobody.
+async fn people(state: &AppState, text: &str) -> Result<Result<Vec<String>, Complaint>, Problem> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.len() > cardwire_domain::Collection::MAX_COLLABORATORS {
+        return Ok(Err(Complaint::about("people", "must name at most 100 people")));
+    }
+    let mut ids = Vec::new();
+    for line in lines {
+        match state.accounts.person(line).await.map_err(Problem::from)? {
+            Some(id) => ids.push(id.to_string()),
+            None => {
+                let named: String = line.chars().take(60).collect();
+                return Ok(Err(Complaint::about("people", format!("nobody here is called {named}"))));
+            }
+        }
+    }
+    Ok(Ok(ids))
+}
+
+async fn take_out(
+    state: Data<AppState>,
+    request: HttpRequest,
+    id: Path<String>,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let caller = posted.visit.caller()?;
+    let id: CollectionId = id.parse()?;
+    let card_id = posted.fields.text("card").to_owned();
+    if !posted.is_sure() {
+        let card = state.library.library_card(card_id.parse()?, Some(caller.id())).await?;
+        let about = format!("It stays in the library of whoever saved it: {}", Link::of(card.card).title);
+        return posted.ask(&request, ("Take this card out", &about), &format!("/collections/{id}"));
+    }
+    let command = RemoveCardFromCollections { card_id, collection_ids: vec![id.to_string()] };
+    state.execute(&request, &caller, None, &command).await?;
+    Ok(see_other(&format!("/collections/{id}")))
+}
+
+async fn delete(
+    state: Data<AppState>,
+    request: HttpRequest,
+    id: Path<String>,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let caller = posted.visit.caller()?;
+    if !posted.is_sure() {
+        let name = state.collections.collection(id.parse()?).await?.name;
+        let about = format!("Its cards stay in the libraries they are in: {name}");
+        return posted.ask(&request, ("Delete this collection", &about), &format!("/collections/{id}"));
+    }
+    state.execute(&request, &caller, None, &DeleteCollection { id: id.into_inner() }).await?;
+    Ok(see_other("/collections"))
+}

@@ -1,0 +1,268 @@
+//! Bringing links along from elsewhere: a file is read at once, its rows are saved behind this page (`cardwire_workers::import`).
+
+mod read;
+
+use actix_multipart::{Field, Multipart};
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use cardwire_domain::imports::{ImportRow, ImportView, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::{CollectionId, ImportId};
+use cardwire_http::caller::Caller;
+use cardwire_http::cursor::List;
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::problem::{BODY_TOO_LARGE, FORBIDDEN, MALFORMED_REQUEST, Problem, REQUEST_TIMEOUT};
+use cardwire_http::query::Params;
+use cardwire_http::state::AppState;
+use cardwire_http::uploads::Slot;
+use futures_util::StreamExt;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+use crate::fields::Complaint;
+use crate::fields::TOKEN;
+use crate::form::{admit, sender};
+use crate::links::{see_other, with_parameter};
+use crate::shown::{Choice, When, choices, next, part};
+use crate::visit::{Chrome, Section, Visit};
+
+/// Of a file.
+pub const MAX_BYTES: usize = 10 * 1024 * 1024;
+/// Of each other field.
+const MAX_FIELD_BYTES: usize = 1024;
+/// How long the fields before the file may take to arrive.
+const FIELDS_ARRIVAL: Duration = Duration::from_secs(10);
+/// How long the file may take then.
+const FILE_ARRIVAL: Duration = Duration::from_secs(120);
+const MAX_NAME_CHARS: usize = 120;
+const LISTED: usize = 10;
+
+/// The page with the form, and where the form is sent.
+pub(super) const IMPORT: &str = "/import";
+
+pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at(IMPORT).get(page).post(begin).register(config);
+    Endpoint::at("/imports/{id}").get(show).register(config);
+}
+
+#[derive(Template)]
+#[template(path = "import.html")]
+struct ImportPage {
+    chrome: Chrome,
+    choices: Vec<Choice>,
+    imports: Vec<Progress>,
+    complaint: Complaint,
+}
+
+struct Progress {
+    id: String,
+    file_name: String,
+    total: u32,
+    done: u32,
+    saved: u32,
+    known: u32,
+    refused: u32,
+    is_finished: bool,
+    when: When,
+}
+
+async fn page(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, Problem> {
+    draw(&state, &visit, (StatusCode::OK, Complaint::default())).await
+}
+
+async fn draw(
+    state: &AppState,
+    visit: &Visit,
+    (status, complaint): (StatusCode, Complaint),
+) -> Result<HttpResponse, Problem> {
+    let caller = visit.caller()?;
+    let imports = state.imports.imports_of(caller.id(), LISTED).await?;
+    let page = ImportPage {
+        chrome: visit.chrome(Section::Library),
+        choices: choices(state, &caller, &[], &[]).await?,
+        imports: imports.into_iter().map(|import| progress(state, import)).collect(),
+        complaint,
+    };
+    visit.page_with(status, &page)
+}
+
+fn progress(state: &AppState, import: ImportView) -> Progress {
+    Progress {
+        id: import.id.to_string(),
+        done: import.done(),
+        file_name: import.file_name,
+        total: import.total,
+        saved: import.saved,
+        known: import.known,
+        refused: import.refused,
+        is_finished: import.finished_at.is_some(),
+        when: When::of(import.begun_at, state.operations.clock.now()),
+    }
+}
+
+/// Keeps the rows of a file and leads to the page that tells what becomes of them.
+async fn begin(state: Data<AppState>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+    // Nothing is waited for before it is known whose form it is.
+    let visit = sender(&request).await?;
+    let caller = visit.caller()?;
+    let parts = Multipart::new(request.headers(), payload);
+    let upload = receive(parts, &visit, || state.uploads.begin(caller.id())).await?;
+    match keep(&state, &caller, upload).await {
+        Ok(id) => Ok(see_other(&format!("/imports/{id}"))),
+        Err(problem) => draw(&state, &visit, Complaint::of(problem, &["file", "collection"])?).await,
+    }
+}
+
+async fn keep(state: &AppState, caller: &Caller, upload: Upload) -> Result<ImportId, Problem> {
+    let Upload { file_name, bytes, collection, slot } = upload;
+    let collection = match collection.trim() {
+        "" => None,
+        id => {
+            let id: CollectionId = id.parse()?;
+            state.collections.collection(id).await?;
+            Some(id)
+        }
+    };
+    let bytes = bytes.ok_or_else(|| Problem::invalid("file", format!("must be at most {} MiB", MAX_BYTES >> 20)))?;
+    // The slot goes along: when nobody waits any more, the reading still goes on.
+    let reading = tokio::task::spawn_blocking(move || (read::rows(&bytes), slot));
+    let (rows, _slot) = reading.await.map_err(|error| Problem::internal(error.to_string()))?;
+    let rows: Vec<ImportRow> = rows?;
+    let import = NewImport { id: ImportId::generate(), owner: caller.id().clone(), file_name, collection, rows };
+    state.imports.begin_import(&import).await?;
+    Ok(import.id)
+}
+
+struct Upload {
+    file_name: String,
+    /// `None`: too many.
+    bytes: Option<Vec<u8>>,
+    collection: String,
+    /// Taken when the file began.
+    slot: Option<Slot>,
+}
+
+/// Reads the form: its token first, so that no file of a form that is not ours is read, and its file last.
+async fn receive(
+    mut parts: Multipart,
+    visit: &Visit,
+    begin_file: impl Fn() -> Result<Slot, Problem>,
+) -> Result<Upload, Problem> {
+    let not_ours = || Problem::new(&FORBIDDEN, "this form was not sent from a page of this site");
+    let mut upload =
+        Upload { file_name: String::new(), bytes: Some(Vec::new()), collection: String::new(), slot: None };
+    let mut is_admitted = false;
+    let mut deadline = Instant::now() + FIELDS_ARRIVAL;
+    while let Some(part) = in_time(deadline, parts.next()).await? {
+        let mut part = part.map_err(|_| malformed())?;
+        let name = part.name().unwrap_or_default().to_owned();
+        match name.as_str() {
+            TOKEN => {
+                admit(visit, &in_time(deadline, text(&mut part)).await??)?;
+                is_admitted = true;
+            }
+            _ if !is_admitted => return Err(not_ours()),
+            // Another file would have as long again.
+            _ if upload.slot.is_some() => return Err(Problem::invalid(&*name, "must not come behind the file")),
+            "collection" => upload.collection = in_time(deadline, text(&mut part)).await??,
+            "file" => {
+                upload.slot = Some(begin_file()?);
+                deadline = Instant::now() + FILE_ARRIVAL;
+                let given = part.content_disposition().and_then(|told| told.get_filename()).unwrap_or("file");
+                upload.file_name = given.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+                upload.bytes = in_time(deadline, read_part(&mut part, MAX_BYTES)).await??;
+            }
+            other => return Err(Problem::invalid(other, "is no field of this form")),
+        }
+    }
+    if is_admitted { Ok(upload) } else { Err(not_ours()) }
+}
+
+async fn in_time<T>(deadline: Instant, arriving: impl Future<Output = T>) -> Result<T, Problem> {
+    let late =
+        || Problem::new(&REQUEST_TIMEOUT, "the fields must arrive within 10 seconds, the file within two minutes");
+    timeout_at(deadline, arriving).await.map_err(|_| late())
+}
+
+fn malformed() -> Problem {
+    Problem::new(&MALFORMED_REQUEST, "the form is broken, or broke off")
+}
+
+/// `None` when it holds more than `max` bytes; it is read to its end all the same, up to twice as much.
+async fn read_part(part: &mut Field, max: usize) -> Result<Option<Vec<u8>>, Problem> {
+    let mut bytes = Vec::new();
+    let mut received = 0;
+    while let Some(chunk) = part.next().await {
+        let chunk = chunk.map_err(|_| malformed())?;
+        received += chunk.len();
+        if received <= max {
+            bytes.extend_from_slice(&chunk);
+        } else if received > 2 * max {
+            return Err(Problem::new(&BODY_TOO_LARGE, BODY_TOO_LARGE.about));
+        }
+    }
+    Ok((received <= max).then_some(bytes))
+}
+
+async fn text(part: &mut Field) -> Result<String, Problem> {
+    let bytes = read_part(part, MAX_FIELD_BYTES).await?.ok_or_else(malformed)?;
+    String::from_utf8(bytes).map_err(|_| malformed())
+}
+
+#[derive(Template)]
+#[template(path = "imported.html")]
+struct ImportedPage {
+    chrome: Chrome,
+    import: Progress,
+    only_refused: bool,
+    rows: Vec<Reported>,
+    more: Option<String>,
+}
+
+struct Reported {
+    number: u32,
+    url: String,
+    state: &'static str,
+    why: String,
+    card: Option<String>,
+}
+
+impl From<ReportRow> for Reported {
+    fn from(row: ReportRow) -> Self {
+        let (state, why, card) = match row.outcome {
+            None => ("waiting", String::new(), None),
+            Some(RowOutcome::Saved(card)) => ("saved", String::new(), Some(card.to_string())),
+            Some(RowOutcome::Known(card)) => ("already there", String::new(), Some(card.to_string())),
+            Some(RowOutcome::Refused(why)) => ("refused", why, None),
+        };
+        Self { number: row.number, url: row.url, state, why, card }
+    }
+}
+
+async fn show(
+    state: Data<AppState>,
+    visit: Visit,
+    id: Path<String>,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
+    let caller = visit.caller()?;
+    let id: ImportId = id.parse()?;
+    let only_refused = params.flag("refused")?;
+    let import = state.imports.import(caller.id(), id).await?;
+    let which = if only_refused { "refused" } else { "all" };
+    let list = List::by_rank(&["import", &id.to_string(), which]);
+    let request = part(&mut params, &list)?;
+    let report = state.imports.import_report(caller.id(), id, only_refused, &request).await?;
+    let mut path = format!("/imports/{id}");
+    if only_refused {
+        path = with_parameter(&path, "refused", "true");
+    }
+    visit.page(&ImportedPage {
+        chrome: visit.chrome(Section::Library),
+        import: progress(&state, import),
+        only_refused,
+        more: next(&report, &list, &path),
+        rows: report.items.into_iter().map(Into::into).collect(),
+    })
+}

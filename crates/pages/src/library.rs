@@ -1,0 +1,87 @@
+//! One's own cards: saving, searching, filtering.
+
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use cardwire_domain::library::LibraryFilter;
+use cardwire_domain::use_cases::AddUrlToLibrary;
+use cardwire_http::cursor::List;
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::problem::Problem;
+use cardwire_http::query::Params;
+use cardwire_http::query::words;
+use cardwire_http::state::AppState;
+
+use crate::fields::Complaint;
+use crate::form::Posted;
+use crate::links::{see_other, with_parameter};
+use crate::save::{SaveBox, refuse};
+use crate::shown::{Row, next, part};
+use crate::visit::{Chrome, Section, Visit};
+
+pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/library").get(library).post(save).register(config);
+}
+
+#[derive(Template)]
+#[template(path = "library.html")]
+struct LibraryPage {
+    chrome: Chrome,
+    save: SaveBox,
+    told: Option<&'static str>,
+    q: String,
+    uncollected: bool,
+    cards: Vec<Row>,
+    older: Option<String>,
+}
+
+async fn library(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
+    let caller = visit.caller()?;
+    let q = words(&params.text("q").unwrap_or_default())?;
+    let uncollected = params.flag("uncollected")?;
+    let told = match params.text("told").as_deref() {
+        Some("saved") => Some("Saved."),
+        Some("again") => Some("You had this link already; it is up to date now."),
+        Some("removed") => Some("Removed."),
+        _ => None,
+    };
+    let kind = if uncollected { "uncollected" } else { "all" };
+    let list = List::by_time(&["library", caller.id().as_str(), &q, kind]);
+    let request = part(&mut params, &list)?;
+    let filter = LibraryFilter { text: Some(q.clone()).filter(|q| !q.is_empty()), uncollected };
+    let page = state.library.library(caller.id(), &filter, &request).await?;
+    let mut path = with_parameter("/library", "q", &q);
+    if uncollected {
+        path = with_parameter(&path, "uncollected", "true");
+    }
+    let now = state.operations.clock.now();
+    visit.page(&LibraryPage {
+        chrome: visit.chrome(Section::Library),
+        save: SaveBox::empty(&state, &caller).await?,
+        told,
+        older: next(&page, &list, &path),
+        cards: page.items.into_iter().map(|kept| Row::of(kept, Some(caller.id()), 0, now)).collect(),
+        q,
+        uncollected,
+    })
+}
+
+async fn save(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
+    let Posted { visit, fields } = posted;
+    let caller = visit.caller()?;
+    // An empty box asks for nothing: it does not drop the note of a link that was saved before.
+    let command = AddUrlToLibrary {
+        url: fields.text("url").to_owned(),
+        note: fields.given("note").map(str::to_owned),
+        collection_ids: fields.all("collection"),
+        via_card_id: None,
+    };
+    match state.execute(&request, &caller, None, &command).await {
+        Ok(saved) if saved.created => Ok(see_other("/library?told=saved")),
+        Ok(_) => Ok(see_other("/library?told=again")),
+        Err(problem) => {
+            let complaint = Complaint::of(problem, &["url", "note", "collectionIds"])?;
+            refuse(&state, &visit, &caller, &fields, complaint).await
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What several pages show: links, moments, cards and choices.
+
+use cardwire_domain::feed::{CardView, CollectionName, FeedItem};
+use cardwire_domain::library::LibraryCard;
+use cardwire_domain::metadata::FetchState;
+use cardwire_domain::url::CardUrl;
+use cardwire_domain::{Limit, Page, PageRequest, UserId};
+use cardwire_http::caller::Caller;
+use cardwire_http::cursor::List;
+use cardwire_http::problem::Problem;
+use cardwire_http::query::Params;
+use cardwire_http::state::AppState;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::links::with_parameter;
+
+/// Items of a list on one page.
+const PER_PAGE: u64 = 30;
+
+/// A saved link.
+#[derive(Debug, Default)]
+pub struct Link {
+    pub id: String,
+    pub url: String,
+    /// The page's title, or the address without its scheme.
+    pub title: String,
+    /// Empty beside an address, which shows it.
+    pub domain: String,
+}
+
+impl Link {
+    pub fn of(card: CardView) -> Self {
+        Self { id: card.id.to_string(), ..Self::to(card.url, card.title) }
+    }
+
+    pub fn to(url: String, title: Option<String>) -> Self {
+        let (title, domain) = match title {
+            Some(title) => (title, CardUrl::parse(&url).map(|url| url.domain().to_owned()).unwrap_or_default()),
+            None => (without_scheme(&url).to_owned(), String::new()),
+        };
+        Self { id: String::new(), url, title, domain }
+    }
+}
+
+pub fn without_scheme(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
+}
+
+/// A moment, as people and as programs read it.
+#[derive(Debug, Default)]
+pub struct When {
+    pub iso: String,
+    pub whole: String,
+    pub text: String,
+}
+
+impl When {
+    pub fn of(at: Timestamp, now: Timestamp) -> Self {
+        let ago = now.duration_since(at);
+        let text = if ago < SignedDuration::from_mins(1) {
+            "just now".into()
+        } else if ago < SignedDuration::from_hours(1) {
+            format!("{} min ago", ago.as_mins())
+        } else if ago < SignedDuration::from_hours(24) {
+            format!("{} h ago", ago.as_hours())
+        } else {
+            at.strftime("%Y-%m-%d").to_string()
+        };
+        Self { iso: at.to_string(), whole: at.strftime("%Y-%m-%d %H:%M UTC").to_string(), text }
+    }
+}
+
+/// An entry of the feed.
+#[derive(Debug, Default)]
+pub struct Activity {
+    pub id: String,
+    pub actor_id: String,
+    pub actor: String,
+    pub card: Link,
+    pub collections: Vec<CollectionName>,
+    pub when: When,
+}
+
+impl Activity {
+    pub fn of(item: FeedItem, now: Timestamp) -> Self {
+        Self {
+            id: item.id.to_string(),
+            actor_id: item.actor.id.to_string(),
+            actor: item.actor.handle,
+            card: Link::of(item.card),
+            collections: item.collections,
+            when: When::of(item.created_at, now),
+        }
+    }
+}
+
+/// A card of a library.
+#[derive(Debug)]
+pub struct Row {
+    pub link: Link,
+    pub description: Option<String>,
+    pub note: Option<String>,
+    pub is_pending: bool,
+    pub failed: Option<String>,
+    pub when: When,
+    pub collections: Vec<CollectionName>,
+    pub is_own: bool,
+    /// When to look whether the page was fetched meanwhile.
+    pub again: Option<Again>,
+}
+
+/// One more look.
+#[derive(Debug)]
+pub struct Again {
+    pub look: u32,
+    pub delay_ms: u32,
+}
+
+/// A browser looks so often whether a page was fetched, ever more slowly: for about a minute and a half.
+const LOOKS: u32 = 16;
+
+impl Row {
+    /// `look`: how often the browser has looked before.
+    pub fn of(kept: LibraryCard, reader: Option<&UserId>, look: u32, now: Timestamp) -> Self {
+        let is_pending = kept.page.state == FetchState::Pending;
+        let again =
+            (is_pending && look < LOOKS).then(|| Again { look: look + 1, delay_ms: (1_000 + look * 1_000).min(8_000) });
+        let failed = match kept.page.state {
+            FetchState::Failed { reason, .. } => Some(reason),
+            FetchState::Pending | FetchState::Ready => None,
+        };
+        Self {
+            is_own: reader == Some(&kept.owner.id),
+            link: Link::of(kept.card),
+            description: kept.page.metadata.description,
+            note: kept.note.map(|note| note.text.as_str().to_owned()),
+            is_pending,
+            failed,
+            when: When::of(kept.added_at, now),
+            collections: kept.collections,
+            again,
+        }
+    }
+}
+
+/// A collection to tick.
+#[derive(Debug)]
+pub struct Choice {
+    pub id: String,
+    pub name: String,
+    pub chosen: bool,
+}
+
+/// The newest of the collections the caller wrote or collaborates on, as many as one page of the API holds. `others` are offered, too.
+pub async fn choices(
+    state: &AppState,
+    caller: &Caller,
+    chosen: &[String],
+    others: &[CollectionName],
+) -> Result<Vec<Choice>, Problem> {
+    let request = PageRequest { limit: Limit::new(u64::from(Limit::MAX))?, after: None };
+    let own = state.collections.collections_of(caller.id(), &request).await?;
+    let mut names: Vec<(String, String)> = own.items.into_iter().map(|one| (one.id.to_string(), one.name)).collect();
+    for other in others {
+        let id = other.id.to_string();
+        if names.iter().all(|(known, _)| *known != id) {
+            names.push((id, other.name.clone()));
+        }
+    }
+    Ok(names.into_iter().map(|(id, name)| Choice { chosen: chosen.contains(&id), id, name }).collect())
+}
+
+/// Which part of a list is looked at. Pages pass over parameters that they do not know: links gather some on their way.
+pub fn part(params: &mut Params, list: &List) -> Result<PageRequest, Problem> {
+    part_behind(&params.text("cursor").unwrap_or_default(), list)
+}
+
+/// The part behind this cursor; the first one, if it is empty.
+pub fn part_behind(cursor: &str, list: &List) -> Result<PageRequest, Problem> {
+    let after = Some(cursor).filter(|cursor| !cursor.is_empty()).map(|cursor| list.decode(cursor)).transpose()?;
+    Ok(PageRequest { limit: Limit::new(PER_PAGE)?, after })
+}
+
+/// The way to the next part, if there is one. `path` holds the list's other parameters.
+pub fn next<T>(page: &Page<T>, list: &List, path: &str) -> Option<String> {
+    page.next.as_ref().map(|position| with_parameter(path, "cursor", &list.encode(position)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_told_as_people_tell_them() {
+        let now: Timestamp = "2026-03-05T12:00:00Z".parse().unwrap();
+        let check = |at: &str, expected: &str| assert_eq!(When::of(at.parse().unwrap(), now).text, expected, "{at}");
+        check("2026-03-05T12:00:01Z", "just now");
+        check("2026-03-05T11:59:01Z", "just now");
+        check("2026-03-05T11:58:59Z", "1 min ago");
+        check("2026-03-05T09:00:00Z", "3 h ago");
+        check("2026-03-04T11:00:00Z", "2026-03-04");
+        assert_eq!(When::of(now, now).whole, "2026-03-05 12:00 UTC");
+    }
+
+    #[test]
+    fn a_link_without_title_is_called_by_its_address() {
+        let link = Link::to("https://example.com/a/".into(), None);
+        assert_eq!((link.title.as_str(), link.domain.as_str()), ("example.com/a", ""));
+        let link = Link::to("https://example.com/a/".into(), Some("A".into()));
+        assert_eq!((link.title.as_str(), link.domain.as_str()), ("A", "example.com"));
+    }
+}

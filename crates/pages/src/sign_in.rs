@@ -1,0 +1,172 @@
+//! Signing up, in and out.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use cardwire_http::accounts;
+use cardwire_http::auth::{self, Credential};
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::problem::Problem;
+use cardwire_http::query::Params;
+use cardwire_http::session::Jar;
+use cardwire_http::state::AppState;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::fields::Complaint;
+use crate::form::Posted;
+use crate::links::own_path;
+use crate::links::see_other;
+use crate::unsent::Unsent;
+use crate::visit::{Chrome, Section, Visit};
+
+pub fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/sign-up").get(sign_up_page).post(sign_up).register(config);
+    Endpoint::at("/sign-in").get(sign_in_page).post(sign_in).register(config);
+    Endpoint::at("/sign-out").post(sign_out).register(config);
+}
+
+#[derive(Template)]
+#[template(path = "sign_up.html")]
+struct SignUpPage {
+    chrome: Chrome,
+    handle: String,
+    complaint: Complaint,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    chrome: Chrome,
+    handle: String,
+    /// Where to go then.
+    next: String,
+    /// What was typed into another form before.
+    unsent: Option<Unsent>,
+    needs_password: bool,
+    complaint: Complaint,
+}
+
+async fn sign_up_page(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, Problem> {
+    if !needs_password(&state) {
+        return Ok(see_other("/sign-in"));
+    }
+    let chrome = visit.chrome(Section::Account);
+    visit.page(&SignUpPage { chrome, handle: String::new(), complaint: Complaint::default() })
+}
+
+/// Makes an account and signs its owner in.
+async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
+    let handle = posted.fields.text("handle");
+    let password: SecretString = posted.fields.text("password").into();
+    let address = state.accounts.client_address(&request);
+    match state.accounts.sign_up_browser(handle, password, address).await {
+        Ok(token) => Ok(begin_session(&request, token.expose_secret(), "/")),
+        Err(error) => {
+            let is_taken = matches!(&error, accounts::Error::Domain(cardwire_domain::Error::Conflict(_)));
+            let (status, mut complaint) = Complaint::of(error.into(), &["handle", "password"])?;
+            if is_taken {
+                complaint = Complaint::about("handle", "is taken, choose another");
+            }
+            let chrome = posted.visit.chrome(Section::Account);
+            let page = SignUpPage { chrome, handle: handle.to_owned(), complaint };
+            Ok(page.complaint.complete(posted.visit.page_with(status, &page)?))
+        }
+    }
+}
+
+impl SignInPage {
+    fn empty(visit: &Visit, state: &AppState) -> Self {
+        Self {
+            chrome: visit.chrome(Section::Account),
+            handle: String::new(),
+            next: "/".to_owned(),
+            unsent: None,
+            needs_password: needs_password(state),
+            complaint: Complaint::default(),
+        }
+    }
+}
+
+async fn sign_in_page(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
+    let next = own_path(&params.text("next").unwrap_or_default()).to_owned();
+    visit.page(&SignInPage { next, ..SignInPage::empty(&visit, &state) })
+}
+
+/// The sign-in page, in answer to a form that somebody sent who is signed in no more.
+pub fn with_unsent(request: &HttpRequest, visit: &Visit, unsent: &Unsent) -> Result<HttpResponse, Problem> {
+    let state = request.app_data::<Data<AppState>>().ok_or_else(|| Problem::internal("no AppState in the app"))?;
+    let page = SignInPage { unsent: Some(unsent.clone()), ..SignInPage::empty(visit, state) };
+    let mut page = visit.page_with(StatusCode::UNAUTHORIZED, &page)?;
+    page.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+    Ok(page)
+}
+
+async fn sign_in(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
+    let handle = posted.fields.text("handle");
+    let next = own_path(posted.fields.text("next"));
+    let unsent = Unsent::carried(&posted.fields);
+    let (status, complaint) = match token(&state, &request, &posted).await {
+        Ok(token) => {
+            end_session(&state, &request).await?;
+            let Some(unsent) = unsent else {
+                return Ok(begin_session(&request, token.expose_secret(), next));
+            };
+            let visit = posted.visit.signed_in(&state, token.expose_secret()).await?;
+            let mut page = unsent.page(&visit, StatusCode::OK)?;
+            let kept = page.add_cookie(&Jar::Session.write(&request, token.expose_secret()));
+            return kept.map(|()| page).map_err(|error| Problem::internal(error.to_string()));
+        }
+        Err(problem) => Complaint::of(problem, &["handle"])?,
+    };
+    // A 401 would be answered with the way to this page.
+    let status = if status == StatusCode::UNAUTHORIZED { StatusCode::UNPROCESSABLE_ENTITY } else { status };
+    let page = SignInPage {
+        handle: handle.to_owned(),
+        next: next.to_owned(),
+        unsent,
+        complaint,
+        ..SignInPage::empty(&posted.visit, &state)
+    };
+    Ok(page.complaint.complete(posted.visit.page_with(status, &page)?))
+}
+
+async fn token(state: &AppState, request: &HttpRequest, posted: &Posted) -> Result<SecretString, Problem> {
+    let handle = posted.fields.text("handle");
+    let Some(token) = state.authenticator.token_without_account(handle) else {
+        let password = posted.fields.text("password").into();
+        let address = state.accounts.client_address(request);
+        return Ok(state.accounts.log_in_browser(handle, password, address).await?);
+    };
+    match state.authenticator.authenticate(Some(Credential::Session(&token))).await {
+        Ok(_) => Ok(token.into()),
+        Err(auth::Error::Unavailable(why)) => Err(Problem::unavailable(why)),
+        Err(auth::Error::Refused(_)) => {
+            Err(Problem::invalid("handle", "must be a name of letters, digits, '.', '_' and '-', or a DID"))
+        }
+    }
+}
+
+/// Ends this browser's session, here and in the browser.
+async fn sign_out(state: Data<AppState>, request: HttpRequest, _: Posted) -> Result<HttpResponse, Problem> {
+    end_session(&state, &request).await?;
+    let mut response = see_other("/");
+    let cleared = [Jar::Session, Jar::Visitor].map(|jar| response.add_cookie(&jar.clear(&request)));
+    cleared.into_iter().collect::<Result<(), _>>().map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(response)
+}
+
+async fn end_session(state: &AppState, request: &HttpRequest) -> Result<(), Problem> {
+    if let Some(token) = Jar::Session.read(request) {
+        state.accounts.log_out(token).await?;
+    }
+    Ok(())
+}
+
+fn begin_session(request: &HttpRequest, token: &str, next: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, next)).cookie(Jar::Session.write(request, token)).finish()
+}
+
+fn needs_password(state: &AppState) -> bool {
+    state.authenticator.token_without_account("somebody").is_none()
+}

@@ -1,0 +1,315 @@
+//! Bringing links along, and taking them with you.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::error::PayloadError;
+use actix_web::test::TestRequest;
+use actix_web::web::Bytes;
+use cardwire_apptest::browser::{Browser, HOST};
+use cardwire_apptest::harness::{Answer, Api};
+use cardwire_apptest::people::NobodyWithoutToken;
+use cardwire_workers::ImportLoop;
+use cardwire_workers::import::ImportSettings;
+use futures_util::{StreamExt, future, stream};
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const BOUNDARY: &str = "----a-boundary";
+
+/// The fields of the import form.
+fn sent(fields: &[(String, String)]) -> String {
+    let mut body = String::new();
+    for (name, value) in fields {
+        write!(body, "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").unwrap();
+    }
+    body
+}
+
+/// What comes before the bytes of its file.
+fn begun(file_name: &str) -> String {
+    format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{file_name}\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\n"
+    )
+}
+
+/// The import form with this file, as a browser sends it.
+fn upload(fields: &[(String, String)], file_name: &str, file: &[u8]) -> TestRequest {
+    let mut body = (sent(fields) + &begun(file_name)).into_bytes();
+    body.extend_from_slice(file);
+    body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+    TestRequest::post()
+        .uri("/import")
+        .insert_header(("origin", format!("https://{HOST}")))
+        .insert_header(("content-type", format!("multipart/form-data; boundary={BOUNDARY}")))
+        .set_payload(body)
+}
+
+async fn form(browser: &mut Browser<'_>) -> Vec<(String, String)> {
+    browser.open("/import").await;
+    browser.form("/import").into_iter().filter(|(name, _)| name != "file").collect()
+}
+
+async fn import(browser: &mut Browser<'_>, file_name: &str, file: &[u8]) -> Answer {
+    let fields = form(browser).await;
+    browser.send(upload(&fields, file_name, file)).await
+}
+
+/// The form as far as `body` goes, and then nothing more. `waited` gets a permit as soon as more is waited for.
+async fn stalled(api: &Api, browser: &Browser<'_>, body: String, waited: Arc<Semaphore>) -> Answer {
+    let nothing = async move {
+        waited.add_permits(1);
+        future::pending::<Result<Bytes, PayloadError>>().await
+    };
+    let pieces = stream::iter([Ok(Bytes::from(body))]).chain(stream::once(nothing));
+    api.send_stream(browser.request(upload(&[], "x.csv", b"")), pieces).await
+}
+
+fn work(api: &Api) -> CancellationToken {
+    let stop = CancellationToken::new();
+    let store = Arc::new(api.store.clone());
+    let importing = ImportLoop::new(store.clone(), store, ImportSettings::default());
+    let stopped = stop.clone();
+    tokio::spawn(async move { importing.run(stopped).await });
+    stop
+}
+
+/// What the report says of each row, once the import is finished.
+async fn finished(browser: &mut Browser<'_>, path: &str) -> Vec<(String, String)> {
+    for _ in 0..10_000 {
+        browser.open(path).await;
+        if browser.all("#progress[hx-get]").is_empty() {
+            let text = |cell: &scraper::ElementRef<'_>| cell.text().collect::<String>();
+            let cells: Vec<String> = browser.all("tbody td").iter().map(text).collect();
+            return cells.chunks(2).map(|row| (row[0].clone(), row[1].clone())).collect();
+        }
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    panic!("the import does not end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_browsers_bookmarks_are_saved_and_told_row_by_row() {
+    let api = Api::new();
+    let stop = work(&api);
+    api.post("alice", "/api/cards/library/urls", json!({ "url": "https://example.com/kept", "note": "mine" })).await;
+    let collection = api.collection("alice", "Brought along").await;
+    let mut alice = Browser::of(&api, "alice");
+    let mut fields = form(&mut alice).await;
+    fields.push(("collection".into(), collection.clone()));
+    let file = "<!DOCTYPE NETSCAPE-Bookmark-file-1><DL><p>\
+        <DT><A HREF=\"https://example.com/new?a=1&amp;b=2\">New</A><DD>of the file\
+        <DT><A HREF=\"https://EXAMPLE.com/kept#x\">Kept</A><DD>not this note\
+        <DT><A HREF=\"https://example.com/new?a=1&amp;b=2&amp;utm_source=x\">New again</A>\
+        <DT><A HREF=\"javascript:alert(1)\">Script</A><DT><A HREF=\"<script>alert(1)</script>\">x</A></DL>";
+    alice.send(upload(&fields, "my <b>bookmarks</b>.html", file.as_bytes())).await;
+    assert_eq!(alice.text("h1"), "Import of my <b>bookmarks</b>.html");
+    let path = alice.path.clone();
+    let told = finished(&mut alice, &path).await;
+    let expected = [
+        ("https://example.com/new?a=1&b=2", "saved"),
+        ("https://EXAMPLE.com/kept#x", "already there"),
+        ("https://example.com/new?a=1&b=2&utm_source=x", "already there"),
+        ("javascript:alert(1)", "refused: url: must start with http:// or https://"),
+        ("<script>alert(1)</script>", "refused: url: must be an absolute URL such as https://example.com/page"),
+    ];
+    assert_eq!(told, expected.map(|(url, became)| (url.to_owned(), became.to_owned())));
+    assert!(alice.text("#progress").contains("5 of 5: 1 saved, 2 already there, 2 refused."));
+    alice.open(&format!("{path}?refused=true")).await;
+    assert_eq!(alice.all("tbody tr").len(), 2);
+    alice.open("/library").await;
+    let notes: Vec<String> = alice.all(".items .note").iter().map(|note| note.text().collect()).collect();
+    assert_eq!(notes, ["of the file", "mine"], "a note that was there stays");
+    alice.open(&format!("/collections/{collection}")).await;
+    assert_eq!(alice.all(".items > li").len(), 2);
+    let mut bob = Browser::of(&api, "bob");
+    assert_eq!(bob.get(&path).await.status.as_u16(), 404, "it is hers alone");
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_exported_can_be_imported_again() {
+    let api = Api::new();
+    let stop = work(&api);
+    let links = [
+        ("https://example.com/\"><script>alert(1)</script>", "a <note> & \"quotes\",\nin two lines"),
+        ("https://example.com/formula", "=HYPERLINK(\"https://evil.example\")"),
+        ("https://example.com/plain", ""),
+    ];
+    for (url, note) in links {
+        api.post("alice", "/api/cards/library/urls", json!({ "url": url, "note": note })).await.expect(201);
+    }
+    for n in 0..230 {
+        api.save("alice", &format!("https://example.org/{n}"), &[]).await;
+    }
+    for (path, content_type, person) in [
+        ("/export/bookmarks.html", "text/html; charset=utf-8", "bob"),
+        ("/export/cards.csv", "text/csv; charset=utf-8", "carol"),
+    ] {
+        let mut alice = Browser::of(&api, "alice");
+        let answer = alice.get(path).await;
+        assert_eq!(answer.status.as_u16(), 200);
+        assert_eq!(answer.header("content-type"), content_type);
+        assert!(answer.header("content-disposition").starts_with("attachment; filename=\"cardwire."));
+        assert!(answer.header("content-security-policy").contains("sandbox"));
+        assert!(!String::from_utf8_lossy(&answer.body).contains("<script>alert") || path.ends_with(".csv"));
+        if path.ends_with(".csv") {
+            assert!(String::from_utf8_lossy(&answer.body).contains("\"'=HYPERLINK("), "no spreadsheet runs it");
+        }
+        let mut other = Browser::of(&api, person);
+        import(&mut other, "export", &answer.body).await;
+        let path = other.path.clone();
+        finished(&mut other, &path).await;
+        assert!(other.text("#progress").contains("233 of 233: 233 saved"), "{}", other.text("#progress"));
+        for (url, note) in links {
+            let status = format!(
+                "/api/cards/library/status?url={}",
+                percent_encoding::utf8_percent_encode(url, percent_encoding::NON_ALPHANUMERIC)
+            );
+            let status = api.ask(person, actix_web::http::Method::GET, &status, None).await.expect(200);
+            let card = format!("/api/cards/{}", status["cardId"].as_str().unwrap());
+            let card = api.ask(person, actix_web::http::Method::GET, &card, None).await.expect(200);
+            assert_eq!(card["url"], url);
+            assert_eq!(card["note"]["text"].as_str().unwrap_or_default(), note);
+        }
+    }
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_cannot_be_imported_are_refused_beside_the_field() {
+    let api = Api::new();
+    let mut alice = Browser::of(&api, "alice");
+    let many = format!("url\n{}", "https://example.com/\n".repeat(50_001));
+    let large = vec![b'x'; 10 * 1024 * 1024 + 1];
+    for (file, rule) in [
+        (&b""[..], "a column named url"),
+        (b"url\n", "must hold at least one link"),
+        (b"nothing,of,this", "a column named url"),
+        (b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n", "the quote that begins on line 2"),
+        (many.as_bytes(), "must hold at most 50,000 links"),
+        (&large, "must be at most 10 MiB"),
+    ] {
+        let answer = import(&mut alice, "x.csv", file).await;
+        assert_eq!(answer.status.as_u16(), 422, "{rule}");
+        assert!(alice.text("#file-wrong").contains(rule), "{}", alice.text("#file-wrong"));
+    }
+    // One at a time.
+    import(&mut alice, "x.csv", b"url\nhttps://example.com/").await;
+    assert!(alice.path.starts_with("/imports/"));
+    assert_eq!(import(&mut alice, "x.csv", b"url\nhttps://example.com/").await.status.as_u16(), 409);
+    assert!(alice.text("form .wrong").contains("still running"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_from_elsewhere_is_not_read() {
+    let api = Api::new();
+    let mut alice = Browser::of(&api, "alice");
+    alice.open("/import").await;
+    let token = alice.form("/import").into_iter().find(|(name, _)| name == "csrf").unwrap();
+    let file = b"url\nhttps://example.com/";
+    let good = || upload(std::slice::from_ref(&token), "x.csv", file);
+    let wrong = upload(&[("csrf".into(), "wrong".into())], "x.csv", file);
+    for request in [wrong, upload(&[], "x.csv", file), good().insert_header(("origin", "https://evil.example"))] {
+        assert_eq!(alice.send(request).await.status.as_u16(), 403);
+    }
+    alice.open("/import").await;
+    assert!(alice.all(".items").is_empty(), "nothing was kept");
+    alice.send(good()).await;
+    assert!(alice.path.starts_with("/imports/"));
+    let not_a_form = good().insert_header(("content-type", "application/json"));
+    assert_eq!(alice.send(not_a_form).await.status.as_u16(), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_send_no_file_is_refused_before_anything_is_waited_for() {
+    let mut api = Api::new();
+    api.state.authenticator = Arc::new(NobodyWithoutToken);
+    let nobody = Browser::new(&api);
+    let before = Instant::now();
+    let form = || nobody.request(upload(&[], "x.csv", b""));
+    let answer = api.send_stream(form(), stream::pending()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/sign-in?next=%2F"));
+    let elsewhere = form().insert_header(("origin", "https://evil.example"));
+    assert_eq!(api.send_stream(elsewhere, stream::pending()).await.status.as_u16(), 403);
+    assert_eq!(before.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_whose_file_has_not_begun_keeps_nobody_waiting() {
+    let api = Api::new();
+    let (mut alice, mut bob) = (Browser::of(&api, "alice"), Browser::of(&api, "bob"));
+    let fields = sent(&form(&mut alice).await);
+    let waited = Arc::new(Semaphore::new(0));
+    let before = Instant::now();
+    let idle = future::join_all((0..3).map(|_| stalled(&api, &alice, fields.clone(), waited.clone())));
+    let (idle, ()) = tokio::join!(biased; idle, async {
+        waited.acquire_many(3).await.unwrap().forget();
+        import(&mut bob, "x.csv", b"url\nhttps://example.com/").await;
+        assert!(bob.path.starts_with("/imports/"), "{}", bob.path);
+    });
+    assert_eq!(idle.iter().map(|answer| answer.status.as_u16()).collect::<Vec<_>>(), [408; 3]);
+    assert_eq!(before.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_files_are_read_at_once_and_one_of_each_person() {
+    let api = Api::new();
+    let [mut alice, mut bob, mut carol] = ["alice", "bob", "carol"].map(|person| Browser::of(&api, person));
+    let file = b"url\nhttps://example.com/";
+    let waited = Arc::new(Semaphore::new(0));
+    let of_alice = sent(&form(&mut alice).await) + &begun("x.csv");
+    let of_bob = sent(&form(&mut bob).await) + &begun("x.csv");
+    let mut alice_again = Browser::of(&api, "alice");
+    tokio::select! {
+        biased;
+        _ = stalled(&api, &alice, of_alice.clone(), waited.clone()) => panic!("there was time left"),
+        () = async {
+            waited.acquire().await.unwrap().forget();
+            let fields = form(&mut alice_again).await;
+            let from = format!("https://{HOST}/import");
+            let refused = alice_again.send(upload(&fields, "x.csv", file).insert_header(("referer", from))).await;
+            assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "5"));
+            assert_eq!(alice_again.all("main a")[0].attr("href"), Some("/import"), "a file is chosen again");
+            let second = stalled(&api, &bob, of_bob, waited.clone());
+            tokio::select! {
+                biased;
+                _ = second => panic!("there was time left"),
+                () = async {
+                    waited.acquire().await.unwrap().forget();
+                    assert_eq!(import(&mut carol, "x.csv", file).await.status.as_u16(), 503, "two are read");
+                } => {}
+            }
+            import(&mut carol, "x.csv", file).await;
+            assert!(carol.path.starts_with("/imports/"), "bob broke off: {}", carol.path);
+        } => {}
+    }
+    let before = Instant::now();
+    let late = stalled(&api, &alice, of_alice.clone(), waited).await;
+    assert_eq!((late.status.as_u16(), before.elapsed().as_secs()), (408, 120));
+    let twice =
+        upload(&[], "x.csv", b"").set_payload(format!("{of_alice}x\r\n{}y\r\n--{BOUNDARY}--\r\n", begun("y.csv")));
+    assert_eq!(alice.send(twice).await.status.as_u16(), 422, "another file would have as long again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_an_import_runs_its_report_can_be_read_on() {
+    let api = Api::new();
+    let mut alice = Browser::of(&api, "alice");
+    let rows: String = (0..250).map(|n| format!("https://example.com/{n}\n")).collect();
+    import(&mut alice, "x.csv", format!("url\n{rows}").as_bytes()).await;
+    let mut first_rows = Vec::new();
+    for _ in 0..2 {
+        assert_eq!(alice.one("#progress[hx-get]").attr("hx-select"), Some("#progress"));
+        assert!(alice.all("#progress table, #progress a[rel=next]").is_empty(), "these stay as they are");
+        first_rows.push(alice.all("tbody th")[0].text().collect::<String>());
+        let next = alice.one("a[rel=next]").attr("href").unwrap().to_owned();
+        alice.open(&next).await;
+    }
+    assert_eq!(first_rows[0], "1");
+    assert_ne!(first_rows[1], "1");
+}

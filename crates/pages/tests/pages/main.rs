@@ -1,0 +1,10 @@
+//! The pages over the stores in memory, in process and without sockets, used by a browser without scripts.
+
+#![allow(clippy::unwrap_used)]
+
+mod forms;
+mod hostile;
+mod imports;
+mod operators_pages;
+mod pages;
+mod unsent;
