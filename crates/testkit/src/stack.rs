@@ -60,7 +60,7 @@ impl Stack {
             ("USE_MOCK_AUTH", "true".to_owned()),
             ("DATABASE_URL", database.url().to_owned()),
             ("REDIS_URL", redis.url()),
-            ("RUST_LOG", "info,actix_server=warn,cardwire_web=warn".to_owned()),
+            ("RUST_LOG", "info,actix_server=warn,cardwire_http=warn".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();

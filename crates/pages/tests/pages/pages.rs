@@ -1,5 +1,7 @@
 //! The pages: headers, structure, and what people do with them without scripts.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use cardwire_apptest::browser::{Browser, HOST, post};
