@@ -3,6 +3,8 @@
 //! These requests take no `Idempotency-Key`: kept answers would be tokens, and kept digests would be of passwords. A sign-up
 //! that is sent again is a conflict. With mock authentication people may sign up and in as well; there a DID is a token, too.
 
+use std::net::IpAddr;
+
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::UserId;
@@ -45,6 +47,13 @@ pub struct HandleAndPassword {
     password: SecretString,
 }
 
+impl HandleAndPassword {
+    /// With the address it came from.
+    fn from(self, state: &AppState, request: &HttpRequest) -> (String, SecretString, Option<IpAddr>) {
+        (self.handle, self.password, state.accounts.client_address(request))
+    }
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignedUp {
     #[schema(value_type = String, example = "did:cardwire:01jd4a3w5t8q2v9x7y6z1b0c3d")]
@@ -62,8 +71,7 @@ pub async fn sign_up(
     _: NoParams,
     body: JsonBody<HandleAndPassword>,
 ) -> Result<HttpResponse, Problem> {
-    let HandleAndPassword { handle, password } = body.value;
-    let address = state.accounts.client_address(&request);
+    let (handle, password, address) = body.value.from(&state, &request);
     let id = state.accounts.sign_up(&handle, password, address).await?;
     Ok(HttpResponse::Created().json(SignedUp { id }))
 }
@@ -101,8 +109,7 @@ pub async fn log_in(
     _: NoParams,
     body: JsonBody<HandleAndPassword>,
 ) -> Result<HttpResponse, Problem> {
-    let HandleAndPassword { handle, password } = body.value;
-    let address = state.accounts.client_address(&request);
+    let (handle, password, address) = body.value.from(&state, &request);
     let tokens = state.accounts.log_in(&handle, password, address).await?;
     Ok(HttpResponse::Ok().json(SignedIn::from(tokens)))
 }

@@ -2,6 +2,7 @@
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use cardwire_domain::store::Idempotency;
 use cardwire_events::Action;
 use cardwire_http::body::JsonBody;
 use cardwire_http::caller::Admin;
@@ -66,11 +67,7 @@ pub async fn pause(
     let asked = idempotency(&request, body.fingerprint)?;
     let queue = queue_named(&queue)?;
     let action = Action::Pause { queue, reason: body.value.reason.as_deref().map(reason).transpose()? };
-    let running = state.once(admin.id(), asked, async || {
-        let changed = state.operations.act(admin.id(), &action).await? == 1;
-        Ok(Running { paused: true, changed })
-    });
-    Ok(HttpResponse::Ok().json(running.await?))
+    set(&state, &admin, asked, &action, true).await
 }
 
 /// Lets a queue go on.
@@ -91,9 +88,19 @@ pub async fn resume(
 ) -> Result<HttpResponse, Problem> {
     let asked = idempotency(&request, bodiless(&request))?;
     let action = Action::Resume { queue: queue_named(&queue)? };
+    set(&state, &admin, asked, &action, false).await
+}
+
+async fn set(
+    state: &AppState,
+    admin: &Admin,
+    asked: Option<Idempotency>,
+    action: &Action,
+    paused: bool,
+) -> Result<HttpResponse, Problem> {
     let running = state.once(admin.id(), asked, async || {
-        let changed = state.operations.act(admin.id(), &action).await? == 1;
-        Ok(Running { paused: false, changed })
+        let changed = state.operations.act(admin.id(), action).await? == 1;
+        Ok(Running { paused, changed })
     });
     Ok(HttpResponse::Ok().json(running.await?))
 }
