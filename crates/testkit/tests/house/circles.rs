@@ -86,7 +86,9 @@ fn a_circle_is_found_however_its_imports_are_written() {
     check("use crate::b::B; pub struct A;", "use crate::a::A; pub struct B;");
     check("use super::b; pub struct A(b::B);", "use super::a::{A as Other}; pub struct B;");
     check("pub fn a() { crate::b::b() }", "pub fn b() { super::a::a() }");
-    check("use crate::b::*; pub struct A;", "pub fn b() -> crate::a::A { todo!() } pub struct B;");
+    check("use crate::b::*; pub struct A(B);", "pub fn b() -> crate::a::A { todo!() } pub struct B;");
+    check("pub fn a() -> Vec<u8> { vec![crate::b::b()] }", "pub fn b() -> u8 { crate::a::a()[0] }");
+    check("pub fn a() { use super::b; b::b() }", "use crate::a; pub fn b() { a::a() }");
 }
 
 #[test]
@@ -105,6 +107,19 @@ fn names_handed_on_count_as_imports_of_their_own_file() {
         circles_of(&[("lib.rs", lib), ("a.rs", "use crate::B; pub struct A;"), ("b.rs", "pub struct B;")]),
         none
     );
+}
+
+#[test]
+fn of_several_globs_the_one_that_has_the_name_counts() {
+    let files = [
+        ("lib.rs", "mod a; mod b; pub use a::*; pub use b::*;"),
+        ("a.rs", "pub struct A;"),
+        ("b.rs", "use crate::A; pub struct B;"),
+    ];
+    let none: Vec<Vec<String>> = Vec::new();
+    assert_eq!(circles_of(&files), none);
+    let files = [("lib.rs", files[0].1), ("a.rs", "use crate::B; pub struct A;"), ("b.rs", files[2].1)];
+    assert_eq!(circles_of(&files), [["a.rs", "b.rs"]]);
 }
 
 #[test]

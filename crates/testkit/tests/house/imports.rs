@@ -2,13 +2,14 @@
 //!
 //! An import is a path that leads into another file of the crate, in a `use`, a type or an expression. It leads to the file that
 //! defines the name, however many `pub use` lie in between. `mod child;` imports nothing, and what only tests use does not count.
-//! Paths inside macro calls are not seen.
+//! In a macro call, paths are seen only if its arguments are expressions, as in `vec![a::b()]`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Item, ItemMod, ItemUse, UseTree};
+use syn::{Attribute, Expr, Item, ItemMod, ItemUse, Macro, Token, UseTree, Visibility};
 
 /// A file -> the files it imports -> the names it takes from them.
 pub type Imports = BTreeMap<PathBuf, BTreeMap<PathBuf, BTreeSet<String>>>;
@@ -35,12 +36,16 @@ struct Module {
     file: PathBuf,
     /// What its `use` lines bring in: a name -> its path as written.
     brought: BTreeMap<String, Vec<String>>,
+    /// Those of them that it keeps to itself.
+    kept: BTreeSet<String>,
     /// Paths of which it brings in everything.
     globs: Vec<Vec<String>>,
     /// What it defines itself.
     defined: BTreeSet<String>,
     /// Every path with more than one part that its code takes.
     taken: Vec<Vec<String>>,
+    /// Every name without a path that its code takes. Local variables are among them.
+    bare: BTreeSet<String>,
 }
 
 impl Modules {
@@ -89,73 +94,79 @@ impl Modules {
                     of_file.entry(file).or_default().insert(name);
                 }
             }
+            for name in module.bare.iter().filter(|name| !module.knows(name)) {
+                if let Some((file, name)) = self.find(path, std::slice::from_ref(name), 0)
+                    && file != module.file
+                {
+                    of_file.entry(file).or_default().insert(name);
+                }
+            }
         }
     }
 
     /// The file that defines what `taken` names, as it is meant in the module `at`. `None`: it is not of this crate.
     fn resolve(&self, at: &[String], taken: &[String], depth: usize) -> Option<(PathBuf, String)> {
-        // Globs may lead to each other.
+        let (module, rest) = self.follow(at, taken, depth)?;
+        // A module itself is taken: nothing of it yet, the paths that begin with its name say what.
+        let name = rest.first()?;
+        let here = &self.0[&module];
+        // What is neither defined nor brought in is made by a macro here.
+        let made_here = || (!here.brought.contains_key(name)).then(|| (here.file.clone(), name.clone()));
+        self.find(&module, &rest, depth).or_else(made_here)
+    }
+
+    /// The module that `taken` leads to, and what is left to look up in it.
+    fn follow(&self, at: &[String], taken: &[String], depth: usize) -> Option<(ModulePath, Vec<String>)> {
+        // Names brought in may lead to each other.
         if depth > 16 {
             return None;
         }
-        let (first, rest) = taken.split_first()?;
-        let (mut module, rest) = match first.as_str() {
-            "crate" => (Vec::new(), rest),
-            "self" => (at.to_vec(), rest),
-            "super" => (at.split_last()?.1.to_vec(), rest),
+        let (first, mut rest) = taken.split_first()?;
+        let mut module = match first.as_str() {
+            "crate" => Vec::new(),
+            "self" => at.to_vec(),
+            "super" => at.split_last()?.1.to_vec(),
+            name if self.0.contains_key(&joined(at, name)) => joined(at, name),
             name => {
-                let child = joined(at, name);
-                if self.0.contains_key(&child) {
-                    (child, rest)
-                } else {
-                    let here = self.0.get(at)?;
-                    if here.defined.contains(name) {
-                        return None;
-                    }
-                    let brought = here.brought.get(name)?;
-                    // `use x::x;` would lead to itself.
-                    if brought.first() == Some(first) && brought.len() == 1 {
-                        return None;
-                    }
-                    let whole: Vec<String> = brought.iter().chain(rest).cloned().collect();
-                    return self.resolve(at, &whole, depth + 1);
+                let brought = self.0.get(at)?.brought.get(name)?;
+                // `use x;` would lead to itself.
+                if brought.len() == 1 && brought[0] == *first {
+                    return None;
                 }
+                let whole: Vec<String> = brought.iter().chain(rest).cloned().collect();
+                return self.follow(at, &whole, depth + 1);
             }
         };
-        for (index, name) in rest.iter().enumerate() {
-            if name == "super" {
-                module.pop();
-                continue;
-            }
+        while let Some((name, after)) = rest.split_first() {
             let child = joined(&module, name);
-            if self.0.contains_key(&child) {
-                module = child;
-                continue;
+            // A function may share its name with a module.
+            let is_item = after.is_empty() && self.0[&module].knows(name);
+            match name.as_str() {
+                "super" => drop(module.pop()),
+                _ if self.0.contains_key(&child) && !is_item => module = child,
+                _ => break,
             }
-            return self.find(&module, &rest[index..], depth + 1);
+            rest = after;
         }
-        // A module itself is taken: nothing of it yet, the paths that begin with its name say what.
-        None
+        Some((module, rest.to_vec()))
     }
 
     /// Where `module` has the name from.
     fn find(&self, module: &[String], taken: &[String], depth: usize) -> Option<(PathBuf, String)> {
         let here = self.0.get(module)?;
         let name = &taken[0];
-        let as_defined = || Some((here.file.clone(), name.clone()));
         if here.defined.contains(name) {
-            return as_defined();
+            return Some((here.file.clone(), name.clone()));
         }
         if let Some(brought) = here.brought.get(name) {
             let whole: Vec<String> = brought.iter().chain(&taken[1..]).cloned().collect();
             return self.resolve(module, &whole, depth + 1);
         }
-        let from_glob = |glob: &Vec<String>| {
-            let whole: Vec<String> = glob.iter().chain(taken).cloned().collect();
-            self.resolve(module, &whole, depth + 1)
-        };
-        // What is neither defined nor brought in is made by a macro here.
-        here.globs.iter().find_map(from_glob).or_else(as_defined)
+        here.globs.iter().find_map(|glob| {
+            let (of, rest) = self.follow(module, glob, depth + 1)?;
+            let has = rest.is_empty() && !self.0[&of].kept.contains(name);
+            has.then(|| self.find(&of, taken, depth + 1))?
+        })
     }
 }
 
@@ -195,19 +206,42 @@ impl<'ast> Visit<'ast> for Module {
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         if !is_test(&item.attrs) {
+            let known: BTreeSet<String> = self.brought.keys().cloned().collect();
             self.bring(&item.tree, Vec::new());
+            if matches!(item.vis, Visibility::Inherited) {
+                self.kept.extend(self.brought.keys().filter(|name| !known.contains(*name)).cloned());
+            }
         }
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        if path.segments.len() > 1 && path.leading_colon.is_none() {
-            self.taken.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+        if path.leading_colon.is_none() {
+            match path.get_ident() {
+                Some(name) => drop(self.bare.insert(name.to_string())),
+                None => self.taken.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect()),
+            }
         }
         visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        self.visit_path(&call.path);
+        let arguments = call.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
+        // The expressions end here, this visit does not: only the names are kept.
+        for argument in arguments.iter().flatten() {
+            let mut inner = Module::default();
+            inner.visit_expr(argument);
+            self.taken.append(&mut inner.taken);
+            self.bare.append(&mut inner.bare);
+        }
     }
 }
 
 impl Module {
+    fn knows(&self, name: &str) -> bool {
+        self.defined.contains(name) || self.brought.contains_key(name)
+    }
+
     fn bring(&mut self, tree: &UseTree, mut path: Vec<String>) {
         match tree {
             UseTree::Path(part) => {
