@@ -2,18 +2,8 @@
 
 use std::process::ExitCode;
 
-use cardwire_runtime::{CliSettings, Role, launch, maintenance, worker_process};
-use clap::{Parser, Subcommand};
-
-/// Works off the `analytics` queue
-#[derive(Clone, Debug, Parser)]
-#[command(name = "analytics-worker")]
-struct Cli {
-    #[command(flatten)]
-    settings: CliSettings,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
+use cardwire_runtime::{CliWith, Role, launch, maintenance, worker_process};
+use clap::Subcommand;
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
@@ -21,14 +11,8 @@ enum Command {
     Rebuild,
 }
 
-impl AsRef<CliSettings> for Cli {
-    fn as_ref(&self) -> &CliSettings {
-        &self.settings
-    }
-}
-
 fn main() -> ExitCode {
-    launch(Role::AnalyticsWorker, |cli: Cli, process| async move {
+    launch(Role::AnalyticsWorker, |cli: CliWith<Command>, process| async move {
         match cli.command {
             Some(Command::Rebuild) => maintenance::rebuild(process).await,
             None => worker_process::run(process).await,

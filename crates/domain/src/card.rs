@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
+use crate::changes::{Change, Changes};
 use crate::collection::Collection;
 use crate::error::{Error, Result};
 use crate::event::DomainEvent;
 use crate::ids::{CardId, CollectionId, LinkId, UserId};
 use crate::note::{Note, NoteText};
-use crate::store::{Change, Changes};
 use crate::url::CardUrl;
 
 /// A stay of the card in a collection.
@@ -47,7 +47,12 @@ impl Card {
             collection_links: Vec::new(),
             created_at: None,
         };
-        changes.rows.push(Change::InsertCard(card.clone()));
+        changes.rows.push(Change::InsertCard {
+            card_id: card.id,
+            owner: card.owner.clone(),
+            url: card.url.clone(),
+            via: card.via,
+        });
         card
     }
 
@@ -106,7 +111,11 @@ impl Card {
             return Ok(());
         }
         let link = CollectionLink { id: LinkId::generate(), collection_id: collection.id };
-        changes.rows.push(Change::AddToCollection { card_id: self.id, link: link.clone() });
+        changes.rows.push(Change::AddToCollection {
+            card_id: self.id,
+            link_id: link.id,
+            collection_id: link.collection_id,
+        });
         changes.events.push(DomainEvent::CardAddedToCollection {
             card_id: self.id,
             actor_id: self.owner.clone(),

@@ -2,70 +2,11 @@
 
 use async_trait::async_trait;
 
-use crate::card::{Card, CollectionLink};
+use crate::card::Card;
+use crate::changes::Changes;
 use crate::collection::Collection;
 use crate::error::Result;
-use crate::event::DomainEvent;
-use crate::ids::{CardId, CollectionId, LinkId, UserId};
-use crate::note::Note;
-
-/// One row to write. A use case lists them in an order in which they can be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Only the card itself: links and note come as changes of their own.
-    InsertCard(Card),
-    SetNote {
-        card_id: CardId,
-        note: Option<Note>,
-    },
-    AddToLibrary {
-        card_id: CardId,
-        link_id: LinkId,
-    },
-    RemoveFromLibrary {
-        card_id: CardId,
-        link_id: LinkId,
-    },
-    AddToCollection {
-        card_id: CardId,
-        link: CollectionLink,
-    },
-    RemoveFromCollection {
-        card_id: CardId,
-        link_id: LinkId,
-    },
-    InsertCollection(Collection),
-    /// Name, description, access and collaborators; the author never changes.
-    UpdateCollection(Collection),
-    DeleteCollection(CollectionId),
-}
-
-/// Everything a command changes: committed whole or not at all.
-#[derive(Clone, Debug, Default)]
-pub struct Changes {
-    pub rows: Vec<Change>,
-    /// The store gives each an id and its time, and owes it to every queue of its route.
-    pub events: Vec<DomainEvent>,
-    pub remember: Option<Remember>,
-    /// W3C trace context of the request, carried along by the events.
-    pub traceparent: Option<String>,
-}
-
-/// A client's promise that a request is the same one again, and its proof.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Idempotency {
-    pub key: String,
-    /// A digest of what was asked.
-    pub fingerprint: String,
-}
-
-/// An answer to be kept for 24 hours.
-#[derive(Clone, Debug)]
-pub struct Remember {
-    pub person: UserId,
-    pub idempotency: Idempotency,
-    pub answer: serde_json::Value,
-}
+use crate::ids::{CardId, CollectionId, UserId};
 
 /// An answer that was kept.
 #[derive(Clone, Debug)]

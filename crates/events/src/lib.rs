@@ -7,6 +7,7 @@
 //! Not guaranteed: that an event is delivered once, or in order. Handlers take events off the ledger in the transaction of their
 //! effect; a copy that finds nothing to take changes nothing.
 
+pub mod dead_letter;
 pub mod envelope;
 pub mod error;
 pub mod log;
@@ -20,10 +21,11 @@ pub mod relay;
 pub mod trace;
 pub mod worker;
 
+pub use dead_letter::{DeadFilter, DeadLetter, DeadSelection};
 pub use envelope::{Envelope, Message};
 pub use error::{Error, Result};
-pub use log::{Attempt, Backlog, DeadLetter, DeadSelection, EventLog, Failure, Owed, Verdict};
-pub use operations::{Action, AuditEntry, AuditId, DeadFilter, Operator, Pause, Pauses, Rebuilds, WorkHistory};
+pub use log::{Attempt, Backlog, EventLog, Failure, Owed, Verdict};
+pub use operations::{Action, AuditEntry, AuditId, Operator, Pause, Pauses, Rebuilds, WorkHistory};
 pub use port::{Claim, Depth, EventHandler, EventPublisher, EventSubscriber, Outcome};
 pub use queue::{Queue, QueueSettings, routes};
 pub use registry::{WorkerId, WorkerInfo, WorkerRegistry};

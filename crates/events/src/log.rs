@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use cardwire_domain::EventId;
 use jiff::Timestamp;
 
+use crate::dead_letter::{DeadLetter, DeadSelection};
 use crate::envelope::Envelope;
 use crate::error::Result;
-use crate::operations::DeadFilter;
 use crate::queue::{Queue, QueueSettings};
 
 /// How long a relay may take to publish what it leased before another relay may take it over.
@@ -56,25 +56,6 @@ pub enum Attempt {
     Dead,
     /// Not owed any more.
     Gone,
-}
-
-#[derive(Clone, Debug)]
-pub struct DeadLetter {
-    pub queue: Queue,
-    pub envelope: Envelope,
-    pub tries: u32,
-    pub error: String,
-    pub dead_at: Timestamp,
-}
-
-/// Which dead letters are meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeadSelection {
-    All,
-    Ids(Vec<EventId>),
-    /// Those that nobody understood, of these types.
-    NotUnderstood(Vec<String>),
-    Matching(DeadFilter),
 }
 
 /// What the log still owes to one queue.

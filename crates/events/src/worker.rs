@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::dead_letter::DeadSelection;
 use crate::error::{Error, Result};
-use crate::log::{DeadSelection, EventLog};
+use crate::log::EventLog;
 use crate::operations::Pauses;
 use crate::port::{Claim, EventHandler, EventSubscriber};
 use crate::queue::{Queue, QueueSettings};

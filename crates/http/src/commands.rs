@@ -1,7 +1,7 @@
 //! Carrying out what a caller asks for, once under an idempotency key.
 
 use actix_web::HttpRequest;
-use cardwire_domain::store::{Idempotency, Remember};
+use cardwire_domain::changes::{Idempotency, Remember};
 use cardwire_domain::use_cases::{Request, UseCase, execute};
 use cardwire_domain::{Changes, Error, UserId};
 use serde::Serialize;

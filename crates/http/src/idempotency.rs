@@ -1,7 +1,7 @@
 //! The `Idempotency-Key` header of POST requests.
 
 use actix_web::HttpRequest;
-use cardwire_domain::store::Idempotency;
+use cardwire_domain::changes::Idempotency;
 
 use crate::problem::{INVALID_IDEMPOTENCY_KEY, Problem};
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use cardwire_domain::store::Idempotency;
+use cardwire_domain::changes::Idempotency;
 use cardwire_http::problem::Problem;
 use sha2::{Digest, Sha256};
 

@@ -1,8 +1,8 @@
 //! The flags that every binary has.
 
-use clap::{Args, Parser, builder::NonEmptyStringValueParser, value_parser};
+use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser, value_parser};
 
-/// Flags that win over the environment. Flatten it into a binary's own, or use [`Cli`].
+/// Flags that win over the environment. [`Cli`] and [`CliWith`] hold them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CliSettings {
     /// Print the effective settings, secrets redacted, and exit
@@ -56,6 +56,21 @@ pub struct Cli {
 }
 
 impl AsRef<CliSettings> for Cli {
+    fn as_ref(&self) -> &CliSettings {
+        &self.settings
+    }
+}
+
+/// The command line of a binary that can also run one of the commands `C` and exit.
+#[derive(Clone, Debug, Parser)]
+pub struct CliWith<C: Subcommand> {
+    #[command(flatten)]
+    pub settings: CliSettings,
+    #[command(subcommand)]
+    pub command: Option<C>,
+}
+
+impl<C: Subcommand> AsRef<CliSettings> for CliWith<C> {
     fn as_ref(&self) -> &CliSettings {
         &self.settings
     }

@@ -91,7 +91,7 @@ fn parse<C: CommandFactory + FromArgMatches>(
     role: Role,
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<Parsed<C>, clap::Error> {
-    let command = C::command().name(role.name()).about(role.about()).version(crate::VERSION);
+    let command = C::command().name(role.name()).about(role.about()).version(crate::version::VERSION);
     let mut command = command.after_help(names::help()).subcommand(healthcheck::command());
     let mut matches = command.try_get_matches_from_mut(arguments)?;
     let parsed = match matches.subcommand() {
@@ -167,7 +167,7 @@ async fn until_done(main: impl Future<Output = anyhow::Result<()>>, shutdown: &S
 
 fn announce(settings: &Settings) {
     tracing::info!(
-        version = crate::VERSION,
+        version = crate::version::VERSION,
         role = settings.role.name(),
         context = %settings.context(),
         topology = settings.topology(),

@@ -36,9 +36,10 @@ pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
 pub mod traces;
+mod version;
 pub mod worker_process;
 
-pub use cli::{Cli, CliSettings};
+pub use cli::{Cli, CliSettings, CliWith};
 pub use exit::Exit;
 pub use in_memory_worker_process::{Drained, InMemoryEventWorkerProcess};
 pub use launch::{Process, launch};
@@ -46,6 +47,4 @@ pub use readiness::Readiness;
 pub use rounds::Rounds;
 pub use settings::{Context, Environment, Role, Settings, SettingsError};
 pub use shutdown::Shutdown;
-
-/// Of all crates and binaries; they are released together.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub use version::VERSION;

@@ -5,9 +5,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::adapters::Adapters;
 use crate::launch::Process;
-
-/// Cards indexed in one transaction.
-pub(crate) const PORTION: usize = 500;
+use crate::rebuild::PORTION;
 
 /// Indexes every card anew. Searches and indexing go on; running it again, also after it was stopped, is safe.
 pub async fn reindex(process: Process) -> anyhow::Result<()> {

@@ -9,8 +9,8 @@ use cardwire_events::operations::{Rebuild, RebuildLease, Rebuilds};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::maintenance::PORTION;
-
+/// Cards indexed in one transaction.
+pub(crate) const PORTION: usize = 500;
 /// How often to look for one.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 

@@ -14,8 +14,8 @@ use futures_util::future::{join_all, join3};
 use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::VERSION;
 use crate::adapters::Adapters;
+use crate::version::VERSION;
 
 /// How often to ask which queues are paused; so a pause is honoured within this and the length of a claim.
 const ASK_EVERY: Duration = Duration::from_secs(1);

@@ -46,7 +46,8 @@ pub fn init(settings: &Settings, traces: Option<&Traces>) -> anyhow::Result<Prom
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).context("setting up metrics")?;
     crate::metrics::describe();
-    metrics::gauge!("cardwire_build_info", "version" => crate::VERSION, "role" => settings.role.name()).set(1.0);
+    metrics::gauge!("cardwire_build_info", "version" => crate::version::VERSION, "role" => settings.role.name())
+        .set(1.0);
     Ok(handle)
 }
 

@@ -59,7 +59,7 @@ impl Traces {
         let resource = Resource::builder_empty().with_attributes([
             KeyValue::new("service.namespace", "cardwire"),
             KeyValue::new("service.name", settings.role.name()),
-            KeyValue::new("service.version", crate::VERSION),
+            KeyValue::new("service.version", crate::version::VERSION),
         ]);
         let ratio = Sampler::TraceIdRatioBased(settings.traces.ratio);
         let provider = SdkTracerProvider::builder()

@@ -22,6 +22,7 @@
 //! loss of the store. Neither costs an event or doubles an effect: the ledger holds each event until its effect is
 //! committed, and an event that is no longer owed contributes nothing.
 
+pub mod error;
 pub mod flush;
 pub mod lock;
 pub mod memory;
@@ -29,11 +30,14 @@ pub mod pending;
 pub mod redis;
 pub mod saga;
 pub mod store;
+pub mod timing;
 
+pub use error::{Error, Result};
 pub use flush::FlushLoop;
 pub use lock::{DistributedLock, OwnerToken};
 pub use memory::{InMemoryDistributedLock, InMemorySagaStateStore};
 pub use pending::{PendingActivity, PendingEvent, SagaKey};
 pub use redis::{RedisDistributedLock, RedisSagaStateStore};
 pub use saga::{CardCollectionSaga, Flushed, SagaSettings};
-pub use store::{ClaimedWindow, Error, OpenWindow, Place, ReleaseReason, Result, SagaStateStore, Timing};
+pub use store::{ClaimedWindow, OpenWindow, Place, ReleaseReason, SagaStateStore};
+pub use timing::Timing;

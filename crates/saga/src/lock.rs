@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 use ulid::Ulid;
 
+use crate::error::Result;
 use crate::pending::SagaKey;
-use crate::store::Result;
 
 /// Proves who holds a lock. Random, so a late owner cannot free somebody else's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

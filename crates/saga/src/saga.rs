@@ -10,8 +10,9 @@ use cardwire_events::{EventLog, Failure, Outcome, Queue, QueueSettings, Verdict}
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
+use crate::error;
 use crate::pending::{PendingActivity, PendingEvent, gather};
-use crate::store::{self, ClaimedWindow, ReleaseReason, SagaStateStore};
+use crate::store::{ClaimedWindow, ReleaseReason, SagaStateStore};
 
 /// Events written in one transaction. Larger claims take several, so that a flush needs little memory: what it holds of an event while
 /// it is written is a multiple of the event. Only a window that is larger alone is parted, earlier events first.
@@ -103,8 +104,8 @@ impl CardCollectionSaga {
                 }
                 Outcome::Done
             }
-            Err(error @ store::Error::Unavailable(_)) => Outcome::Unavailable(error.to_string()),
-            Err(error @ (store::Error::Full | store::Error::Corrupt(_))) => {
+            Err(error @ error::Error::Unavailable(_)) => Outcome::Unavailable(error.to_string()),
+            Err(error @ (error::Error::Full | error::Error::Corrupt(_))) => {
                 tracing::warn!(%error, events = events.len(), "writing straight into the feed");
                 metrics::counter!("cardwire_saga_bypassed_events_total").increment(events.len() as u64);
                 match self.write(gather(events).into_iter().map(PendingActivity::into_collected).collect()).await {
@@ -117,14 +118,14 @@ impl CardCollectionSaga {
     }
 
     /// Writes the windows that are due. Dropped: their locks expire, and they are claimed again.
-    pub async fn flush_due(&self) -> store::Result<Flushed> {
+    pub async fn flush_due(&self) -> error::Result<Flushed> {
         let claimed = self.store.claim_due(self.settings.windows_per_flush).await?;
         self.flush(claimed, OnFailure::Count).await
     }
 
     /// Writes every open window, due or not, for a process that ends with its store. What cannot be written stays on the
     /// ledger.
-    pub async fn flush_all(&self) -> store::Result<Flushed> {
+    pub async fn flush_all(&self) -> error::Result<Flushed> {
         let mut all = Flushed::default();
         loop {
             let claimed = self.store.claim_all(self.settings.windows_per_flush).await?;
@@ -141,7 +142,7 @@ impl CardCollectionSaga {
     }
 
     /// How long until [`flush_due`](Self::flush_due) has something to do; `None`: nothing is open.
-    pub async fn next_due(&self) -> store::Result<Option<Duration>> {
+    pub async fn next_due(&self) -> error::Result<Option<Duration>> {
         self.store.next_due().await
     }
 
@@ -150,7 +151,7 @@ impl CardCollectionSaga {
         self.full.notified().await;
     }
 
-    async fn flush(&self, claimed: Vec<ClaimedWindow>, on_failure: OnFailure) -> store::Result<Flushed> {
+    async fn flush(&self, claimed: Vec<ClaimedWindow>, on_failure: OnFailure) -> error::Result<Flushed> {
         let mut flushed = Flushed { claimed: claimed.len(), ..Flushed::default() };
         if claimed.is_empty() {
             return Ok(flushed);
@@ -207,7 +208,7 @@ impl CardCollectionSaga {
         claimed: &[ClaimedWindow],
         on_failure: OnFailure,
         flushed: &mut Flushed,
-    ) -> store::Result<()> {
+    ) -> error::Result<()> {
         for (index, window) in claimed.iter().enumerate() {
             let alone = std::slice::from_ref(window);
             match self.write_claimed(alone).await {
@@ -234,7 +235,7 @@ impl CardCollectionSaga {
         error: &cardwire_domain::Error,
         on_failure: OnFailure,
         flushed: &mut Flushed,
-    ) -> store::Result<()> {
+    ) -> error::Result<()> {
         let alone = std::slice::from_ref(window);
         let failures = window.failures + 1;
         tracing::warn!(key = %window.key(), %error, failures, "a window could not be written");

@@ -7,54 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::error::Result;
 use crate::lock::OwnerToken;
 use crate::pending::{InvalidKey, PendingActivity, PendingEvent, SagaKey};
-
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It refuses more. Nothing of the portion that it refused was merged.
-    #[error("the saga store is full")]
-    Full,
-    /// It cannot answer now; whether the call took effect is unknown. Every call may be repeated.
-    #[error("the saga store cannot be reached: {0}")]
-    Unavailable(String),
-    /// What it holds or answered is not ours.
-    #[error("the saga store answered what it must not: {0}")]
-    Corrupt(String),
-}
-
-/// The saga's times. The defaults are the documented ones; tests against a real server shorten them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// From the first merge until the window is due.
-    pub window: Duration,
-    /// How long a claimed window is locked; then it is due again.
-    pub lock: Duration,
-    /// Until a window is due again that could not be flushed because something was away.
-    pub pause: Duration,
-    /// As `pause`, after its first failure; doubles with each.
-    pub backoff: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            window: Duration::from_secs(3),
-            lock: Duration::from_secs(13),
-            pause: Duration::from_secs(1),
-            backoff: Duration::from_secs(2),
-        }
-    }
-}
-
-impl Timing {
-    /// `failures` counts from 1.
-    pub fn backoff_after(&self, failures: u32) -> Duration {
-        self.backoff.saturating_mul(1 << failures.saturating_sub(1).min(6))
-    }
-}
 
 /// A window of this many events is due at once.
 pub const FULL_WINDOW: usize = 1_000;

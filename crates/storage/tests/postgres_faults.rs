@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use cardwire_domain::changes::Idempotency;
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::library::{LibraryFilter, LibraryRepository};
-use cardwire_domain::store::Idempotency;
 use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
 use cardwire_domain::{CollectedWindow, Error, PageRequest, Store, UserId};
 use cardwire_events::{EventLog, Queue, Wake};

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cardwire_domain::changes::Idempotency;
 use cardwire_domain::imports::{ImportRepository, ImportRow, LeasedRows, RowOutcome};
-use cardwire_domain::store::Idempotency;
 use cardwire_domain::use_cases::{ImportUrls, Request, UrlsImported, execute};
 use cardwire_domain::{Error, ImportId, Store};
 use tokio::time::{Instant, sleep};

@@ -2,7 +2,7 @@
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use cardwire_domain::store::Idempotency;
+use cardwire_domain::changes::Idempotency;
 use cardwire_events::Action;
 use cardwire_http::body::JsonBody;
 use cardwire_http::caller::Admin;

@@ -1,11 +1,13 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{UseCase, load_collections};
+use super::named::load_collections;
+use super::use_case::UseCase;
+use crate::changes::Changes;
 use crate::error::{Error, Result};
 use crate::ids::{CardId, CollectionId, UserId};
 use crate::note::NoteText;
-use crate::store::{Changes, Transaction};
+use crate::store::Transaction;
 
 /// Changes a card's note and collections in one step. A note that is not given stays; an empty one is dropped.
 #[derive(Clone, Debug, Default)]

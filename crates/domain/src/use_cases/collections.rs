@@ -3,12 +3,14 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{UseCase, load_collections};
+use super::named::load_collections;
+use super::use_case::UseCase;
+use crate::changes::{Change, Changes};
 use crate::collection::{AccessType, Collection, Description, Name};
 use crate::error::{Error, Result};
 use crate::event::DomainEvent;
 use crate::ids::{CollectionId, UserId};
-use crate::store::{Change, Changes, Transaction};
+use crate::store::Transaction;
 
 #[derive(Clone, Debug)]
 pub struct CreateCollection {

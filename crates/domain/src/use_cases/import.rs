@@ -3,14 +3,16 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{UseCase, load_collections};
+use super::named::load_collections;
+use super::use_case::UseCase;
 use crate::card::Card;
+use crate::changes::Changes;
 use crate::collection::Collection;
 use crate::error::{Error, Result};
 use crate::ids::{CardId, UserId};
 use crate::imports::{ImportRow, RowOutcome};
 use crate::note::NoteText;
-use crate::store::{Changes, Transaction};
+use crate::store::Transaction;
 use crate::url::CardUrl;
 
 /// Saves links that were brought along, all in one commit. One that breaks a rule is refused without hindering the others. One that is

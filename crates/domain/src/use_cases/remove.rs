@@ -1,10 +1,12 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{UseCase, load_collections};
+use super::named::load_collections;
+use super::use_case::UseCase;
+use crate::changes::Changes;
 use crate::error::{Error, Result};
 use crate::ids::{CardId, UserId};
-use crate::store::{Changes, Transaction};
+use crate::store::Transaction;
 
 /// Takes one's card out of the library, and with that out of every collection.
 #[derive(Clone, Debug)]

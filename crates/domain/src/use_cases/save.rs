@@ -1,12 +1,14 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{UseCase, load_collections};
+use super::named::load_collections;
+use super::use_case::UseCase;
 use crate::card::Card;
+use crate::changes::Changes;
 use crate::error::{Error, Result};
 use crate::ids::{CardId, UserId};
 use crate::note::NoteText;
-use crate::store::{Changes, Transaction};
+use crate::store::Transaction;
 use crate::url::CardUrl;
 
 /// Saves a URL to the library, with a note and to collections. Saving it again returns the same card, replaces the

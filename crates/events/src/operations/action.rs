@@ -5,25 +5,8 @@ use cardwire_domain::UserId;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::log::DeadSelection;
+use crate::dead_letter::{DeadFilter, DeadSelection};
 use crate::queue::Queue;
-
-/// What must be true of a dead letter; what is `None` matters not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeadFilter {
-    /// Its type, whole: `CardAddedToLibrary.v1`.
-    pub kind: Option<String>,
-    /// Occurs in a text value of the event, whatever the case: an id, a person, a type.
-    pub text: Option<String>,
-    /// Occurs in what it died of, whatever the case.
-    pub error: Option<String>,
-}
-
-impl DeadFilter {
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 /// An action upon what the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

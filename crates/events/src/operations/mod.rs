@@ -9,14 +9,14 @@ mod rebuild;
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
 
-pub use action::{Action, AuditEntry, AuditId, DeadFilter, NewEntry};
+pub use action::{Action, AuditEntry, AuditId, NewEntry};
 pub use history::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, WorkHistory};
 use jiff::Timestamp;
 pub use pauses::{Pause, Pauses};
 pub use rebuild::{REBUILD_LEASE, Rebuild, RebuildId, RebuildLease, Rebuilds};
 
+use crate::dead_letter::{DeadFilter, DeadLetter};
 use crate::error::Result;
-use crate::log::DeadLetter;
 use crate::queue::Queue;
 
 /// A dead letter and the way it took.

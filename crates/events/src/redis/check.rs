@@ -3,6 +3,7 @@
 use fred::types::Value;
 
 use super::connection::Connection;
+use super::watchdog::{Trouble, refuses};
 use crate::error::{Error, Result};
 
 /// Lists can be popped by count, and BLPOP takes parts of seconds, since this version.
@@ -16,7 +17,24 @@ pub struct ServerReport {
     pub warnings: Vec<String>,
 }
 
-pub(super) async fn server(connection: &Connection, accept_eviction: bool) -> Result<ServerReport> {
+impl Connection {
+    /// Refuses a Redis that may lose a queue, and one that refuses us: to be called at start. `accept_eviction` makes the first a
+    /// warning.
+    ///
+    /// # Errors
+    /// `Misconfigured`, saying why: also for wrong credentials, an unknown master and a certificate that is not trusted, since only
+    /// an operator can help. `Unavailable`, with what is known about why.
+    pub async fn check_server(&self, accept_eviction: bool) -> Result<ServerReport> {
+        server(self, accept_eviction).await.map_err(|error| match (error, self.trouble()) {
+            (Error::Unavailable(what, _), Some(Trouble { why, refused: true })) => Error::Misconfigured(what, why),
+            (Error::Unavailable(what, why), _) if refuses(&why) => Error::Misconfigured(what, why),
+            (Error::Unavailable(what, _), Some(Trouble { why, .. })) => Error::Unavailable(what, why),
+            (error, _) => error,
+        })
+    }
+}
+
+async fn server(connection: &Connection, accept_eviction: bool) -> Result<ServerReport> {
     let info: String = connection.server_command("INFO", vec!["server".into()]).await?;
     let version = field(&info, "redis_version").unwrap_or_default().to_owned();
     if parse(&version).is_none_or(|version| version < OLDEST) {

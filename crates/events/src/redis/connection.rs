@@ -1,7 +1,7 @@
 //! The connection to Redis. All commands of the project go through here.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use fred::clients::Client;
@@ -12,11 +12,11 @@ use fred::types::{ClusterHash, CustomCommand, FromValue, Value};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::check;
+use super::clients::Clients;
 use super::script::Script;
 use super::sentinel::{self, Sentinels};
-use super::settings::{Address, RedisSettings, Timings, Topology};
-use super::watchdog::{OwnedTask, Trouble, Watched, refuses};
+use super::settings::{RedisSettings, Timings, Topology};
+use super::watchdog::{OwnedTask, Trouble, Watched};
 use crate::error::{Error, Result};
 
 /// Commands under way in one process. More wait, and fail when they wait too long.
@@ -48,38 +48,6 @@ struct Shared {
     clients: Arc<Clients>,
     sentinels: Arc<Sentinels>,
     _tasks: Vec<OwnedTask<()>>,
-}
-
-/// Every client made by one connection, for who must reach them all.
-#[derive(Default)]
-pub(super) struct Clients(Mutex<Vec<Weak<Watched>>>);
-
-impl Clients {
-    pub fn reconnect_all(&self) {
-        self.each(Watched::reconnect);
-    }
-
-    /// Has those that are connected elsewhere look for the master again.
-    pub fn leave_others_than(&self, master: &Address) {
-        self.each(|watched| watched.leave_others_than(master));
-    }
-
-    /// Has those that are not connected to the master look for it, now.
-    pub fn turn_to(&self, master: &Address) {
-        self.each(|watched| watched.turn_to(master));
-    }
-
-    fn each(&self, act: impl Fn(&Watched)) {
-        for watched in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
-            act(&watched);
-        }
-    }
-
-    fn add(&self, watched: &Arc<Watched>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|watched| watched.strong_count() > 0);
-        all.push(Arc::downgrade(watched));
-    }
 }
 
 impl Connection {
@@ -173,24 +141,9 @@ impl Connection {
     }
 
     /// Why Redis cannot be reached now, as far as is known.
-    fn trouble(&self) -> Option<Trouble> {
+    pub(super) fn trouble(&self) -> Option<Trouble> {
         let sentinels = self.shared.sentinels.trouble();
         sentinels.or_else(|| self.shared.spread.iter().find_map(|watched| watched.trouble()))
-    }
-
-    /// Refuses a Redis that may lose a queue, and one that refuses us: to be called at start. `accept_eviction` makes the first a
-    /// warning.
-    ///
-    /// # Errors
-    /// `Misconfigured`, saying why: also for wrong credentials, an unknown master and a certificate that is not trusted, since only
-    /// an operator can help. `Unavailable`, with what is known about why.
-    pub async fn check_server(&self, accept_eviction: bool) -> Result<check::ServerReport> {
-        check::server(self, accept_eviction).await.map_err(|error| match (error, self.trouble()) {
-            (Error::Unavailable(what, _), Some(Trouble { why, refused: true })) => Error::Misconfigured(what, why),
-            (Error::Unavailable(what, why), _) if refuses(&why) => Error::Misconfigured(what, why),
-            (Error::Unavailable(what, _), Some(Trouble { why, .. })) => Error::Unavailable(what, why),
-            (error, _) => error,
-        })
     }
 
     /// A connection of its own, for a loop that blocks. Must be called on the main runtime.

@@ -22,6 +22,7 @@
 
 mod bell;
 mod check;
+mod clients;
 mod connection;
 pub mod keys;
 mod publisher;

@@ -12,7 +12,7 @@ use fred::interfaces::{ClientLike, EventInterface, PubsubInterface, SentinelInte
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::sleep;
 
-use super::connection::Clients;
+use super::clients::Clients;
 use super::settings::{Address, Timings};
 use super::watchdog::{OwnedTask, Trouble};
 

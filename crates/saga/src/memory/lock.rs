@@ -7,9 +7,10 @@ use cardwire_domain::Clock;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use crate::error::Result;
 use crate::lock::{DistributedLock, OwnerToken};
 use crate::pending::SagaKey;
-use crate::store::{Result, Timing};
+use crate::timing::Timing;
 
 /// Above this many locks, expired ones are looked for and forgotten.
 const SWEEP_ABOVE: usize = 1_024;

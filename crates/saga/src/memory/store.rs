@@ -8,12 +8,14 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::lock::InMemoryDistributedLock;
+use crate::error::{Error, Result};
 use crate::lock::OwnerToken;
 use crate::pending::{PendingActivity, PendingEvent, SagaKey};
 use crate::store::{
-    CLAIMED_EVENTS, ClaimedWindow, Error, FULL_WINDOW, OpenWindow, Place, ReleaseReason, Result, SHOWN_EVENTS,
-    SagaStateStore, Timing, count_contended,
+    CLAIMED_EVENTS, ClaimedWindow, FULL_WINDOW, OpenWindow, Place, ReleaseReason, SHOWN_EVENTS, SagaStateStore,
+    count_contended,
 };
+use crate::timing::Timing;
 
 /// How many events are kept at most; then it is [`Error::Full`]. About 60 MB.
 const CAPACITY: usize = 200_000;

@@ -3,9 +3,10 @@ use cardwire_events::redis::{Connection, Repeat, Value};
 
 use super::keys::Keys;
 use super::scripts;
+use crate::error::Result;
 use crate::lock::{DistributedLock, OwnerToken};
 use crate::pending::SagaKey;
-use crate::store::{Result, Timing};
+use crate::timing::Timing;
 
 /// `SET NX` with an expiry and a random value; freed by comparing it.
 #[derive(Clone)]

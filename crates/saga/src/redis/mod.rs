@@ -27,7 +27,7 @@ mod store;
 pub use lock::RedisDistributedLock;
 pub use store::RedisSagaStateStore;
 
-use crate::store::Error;
+use crate::error::Error;
 
 impl From<cardwire_events::Error> for Error {
     fn from(error: cardwire_events::Error) -> Self {

@@ -9,12 +9,14 @@ use jiff::Timestamp;
 
 use super::keys::Keys;
 use super::{effect, scripts};
+use crate::error::{Error, Result};
 use crate::lock::OwnerToken;
 use crate::pending::{PendingActivity, PendingEvent, SagaKey};
 use crate::store::{
-    CLAIMED_EVENTS, CLAIMED_OF_ONE, ClaimedWindow, Error, FULL_WINDOW, OpenWindow, Place, ReleaseReason, Result,
-    SHOWN_EVENTS, SHOWN_WHOLE, SagaStateStore, Timing, count_contended,
+    CLAIMED_EVENTS, CLAIMED_OF_ONE, ClaimedWindow, FULL_WINDOW, OpenWindow, Place, ReleaseReason, SHOWN_EVENTS,
+    SHOWN_WHOLE, SagaStateStore, count_contended,
 };
+use crate::timing::Timing;
 
 /// Events merged by one script.
 const MERGED_AT_ONCE: usize = 128;

@@ -10,7 +10,7 @@ use cardwire_domain::{CollectedWindow, EventId, Page, PageRequest, UserId};
 use cardwire_events::{
     Attempt, Backlog, DeadLetter, DeadSelection, EventLog, Failure, Owed, Queue, QueueSettings, Verdict,
 };
-use cardwire_saga::store::Result as StoreResult;
+use cardwire_saga::Result as StoreResult;
 use cardwire_saga::{
     ClaimedWindow, Error, InMemorySagaStateStore, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey,
     SagaStateStore,

@@ -1,6 +1,5 @@
 //! People and their sessions.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,27 +8,8 @@ use cardwire_domain::user::User;
 use cardwire_domain::{Error, Result, UserId};
 use jiff::{SignedDuration, Timestamp};
 
-use super::InMemoryStore;
-
-#[derive(Default)]
-pub(super) struct Accounts {
-    by_handle: HashMap<String, Account>,
-    handles: HashMap<UserId, String>,
-    sessions: HashMap<u64, Session>,
-    by_access: HashMap<TokenHash, u64>,
-    /// Live and spent refresh tokens.
-    by_refresh: HashMap<TokenHash, u64>,
-    opened: u64,
-}
-
-struct Session {
-    user: UserId,
-    access: TokenHash,
-    access_until: Timestamp,
-    refresh: TokenHash,
-    refresh_until: Timestamp,
-    spent: Vec<TokenHash>,
-}
+use super::kept::{Accounts, Session};
+use super::store::InMemoryStore;
 
 impl Accounts {
     /// How to show a person, with or without an account.

@@ -1,31 +1,18 @@
 //! Daily roll-ups of saves.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
 use cardwire_domain::metadata::PageKind;
-use cardwire_domain::{CardId, DomainEvent, RecordedEvent, Result, UserId};
+use cardwire_domain::{CardId, DomainEvent, RecordedEvent, Result};
 use cardwire_events::Queue;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use super::InMemoryStore;
 use super::state::State;
-
-#[derive(Default)]
-pub(super) struct Rollups {
-    days: BTreeMap<Date, Day>,
-}
-
-#[derive(Default)]
-struct Day {
-    saves: u64,
-    new_cards: u64,
-    curators: HashSet<UserId>,
-    by_card: HashMap<CardId, u64>,
-}
+use super::store::InMemoryStore;
 
 impl State {
     fn count_save(&mut self, recorded: &RecordedEvent) {

@@ -5,8 +5,9 @@ use cardwire_domain::collection::{CollectedCard, CollectionRepository, Collectio
 use cardwire_domain::{CollectionId, Error, Page, PageRequest, Position, Result, UserId};
 use jiff::Timestamp;
 
-use super::InMemoryStore;
-use super::state::{State, StoredCollection, Timeline, behind, newest_first};
+use super::kept::Timeline;
+use super::state::{State, StoredCollection, behind, newest_first};
+use super::store::InMemoryStore;
 
 #[async_trait]
 impl CollectionRepository for InMemoryStore {

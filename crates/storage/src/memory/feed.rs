@@ -1,34 +1,19 @@
 //! Activities, written by the saga and read by everybody.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
 use async_trait::async_trait;
 use cardwire_domain::activity::{regroup, regroup_from};
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
-use cardwire_domain::{
-    Activity, ActivityId, CardId, CollectedWindow, Member, Page, PageRequest, Position, Result, UserId,
-};
+use cardwire_domain::{Activity, ActivityId, CollectedWindow, Member, Page, PageRequest, Position, Result, UserId};
 use cardwire_events::Queue;
 use jiff::Timestamp;
 use ulid::Ulid;
 
-use super::InMemoryStore;
-use super::state::{State, Timeline, behind, newest_first};
-
-type Pair = (CardId, UserId);
-
-#[derive(Default)]
-pub(super) struct Feed {
-    activities: HashMap<ActivityId, Activity>,
-    by_pair: HashMap<Pair, BTreeSet<(Timestamp, ActivityId)>>,
-    timeline: Timeline<ActivityId>,
-    by_actor: HashMap<UserId, Timeline<ActivityId>>,
-    /// In the order in which activities became known.
-    stream: BTreeSet<StreamCursor>,
-    /// Counts the transactions that made activities known.
-    epoch: u64,
-}
+use super::kept::{Feed, Pair};
+use super::state::{State, behind, newest_first};
+use super::store::InMemoryStore;
 
 impl Feed {
     /// The pair's activities whose window starts at or after `from`.

@@ -1,32 +1,18 @@
 //! Imports and their rows.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
-use cardwire_domain::{CollectionId, Error, ImportId, Page, PageRequest, Position, Result, UserId};
+use cardwire_domain::imports::{ImportRepository, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::{Error, ImportId, Page, PageRequest, Position, Result, UserId};
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
-use super::InMemoryStore;
+use super::kept::{Imports, StoredImport};
+use super::store::InMemoryStore;
 
 /// How long a finished import is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-#[derive(Default)]
-pub(super) struct Imports {
-    imports: BTreeMap<ImportId, StoredImport>,
-}
-
-struct StoredImport {
-    owner: UserId,
-    collection: Option<CollectionId>,
-    view: ImportView,
-    rows: Vec<(ImportRow, Option<RowOutcome>)>,
-    lease: Option<Ulid>,
-    next_at: Timestamp,
-}
 
 impl Imports {
     fn of(&self, owner: &UserId, id: ImportId) -> Result<&StoredImport> {

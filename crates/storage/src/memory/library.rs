@@ -5,8 +5,8 @@ use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, Error, Page, PageRequest, Position, Result, UserId};
 
-use super::InMemoryStore;
 use super::state::{State, StoredCard, behind, newest_first};
+use super::store::InMemoryStore;
 
 #[async_trait]
 impl LibraryRepository for InMemoryStore {

@@ -1,67 +1,28 @@
 //! The event log: events, and what is owed of them to each queue.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::{DomainEvent, EventId, RecordedEvent};
 use cardwire_events::log::{RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST};
-use cardwire_events::operations::{DeadFilter, DeadLetterWay, MAX_STEPS, Step, StepKind};
+use cardwire_events::operations::{DeadLetterWay, MAX_STEPS, Step, StepKind};
 use cardwire_events::{
-    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Message, Owed, Queue, QueueSettings,
-    Result, Verdict, routes,
+    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Message, Owed, Queue,
+    QueueSettings, Result, Verdict, routes,
 };
 use jiff::Timestamp;
 use ulid::Ulid;
 
-use super::InMemoryStore;
+use super::kept::{Deliveries, Delivery, Ledger, RejectedEntry};
 use super::operators::matches;
 use super::state::State;
+use super::store::InMemoryStore;
 
 /// How many entries that are no events are kept; the oldest go first.
 const REJECTED_KEPT: usize = 1_000;
 /// Of each such entry, this many characters.
 const REJECTED_CHARS: usize = 4_096;
-
-/// An entry of a queue that was no event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RejectedEntry {
-    pub queue: Queue,
-    /// Cut after 4,096 characters.
-    pub raw: String,
-    pub reason: String,
-    pub rejected_at: Timestamp,
-}
-
-#[derive(Default)]
-pub(super) struct Ledger {
-    events: BTreeMap<EventId, Envelope>,
-    queues: BTreeMap<Queue, Deliveries>,
-    rejected: VecDeque<RejectedEntry>,
-    last_id: Option<Ulid>,
-    /// Events from before may have been pruned.
-    pruned_until: Option<Timestamp>,
-}
-
-#[derive(Default)]
-struct Deliveries {
-    rows: BTreeMap<EventId, Delivery>,
-    /// Those of `rows` that are neither published nor dead, so that a lease need not look at the others.
-    unpublished: BTreeSet<EventId>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Delivery {
-    claimed_until: Option<Timestamp>,
-    not_before: Option<Timestamp>,
-    published_at: Option<Timestamp>,
-    sweeps: u32,
-    tries: u32,
-    /// When it died, and of what.
-    dead: Option<(Timestamp, String)>,
-    /// The last [`MAX_STEPS`].
-    steps: VecDeque<Step>,
-}
 
 impl Delivery {
     fn note(&mut self, at: Timestamp, kind: StepKind, detail: &str) {

@@ -1,6 +1,6 @@
 //! Pages and the jobs that fetch them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use cardwire_domain::Result;
@@ -9,21 +9,8 @@ use cardwire_domain::url::CardUrl;
 use jiff::Timestamp;
 use ulid::Ulid;
 
-use super::InMemoryStore;
-
-/// By normalised URL.
-#[derive(Default)]
-pub(super) struct Pages {
-    pages: BTreeMap<String, StoredPage>,
-}
-
-struct StoredPage {
-    host: String,
-    info: PageInfo,
-    tries: u32,
-    next_fetch_at: Timestamp,
-    lease: Option<Ulid>,
-}
+use super::kept::{Pages, StoredPage};
+use super::store::InMemoryStore;
 
 impl Pages {
     /// A page that is not known yet is to be fetched at once.

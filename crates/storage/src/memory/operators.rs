@@ -1,37 +1,24 @@
 //! What operators see and do, for as long as the process lives.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
 use cardwire_events::log::SWEEP_AFTER;
 use cardwire_events::operations::{
-    Action, AuditEntry, AuditId, DeadFilter, DeadLetterWay, Gauges, KEEP_SAMPLES, NewEntry, Operator, Pause,
-    REBUILD_LEASE, Rebuild, RebuildId, RebuildLease, Rebuilds, SAMPLE_EVERY, Sample, WorkHistory,
+    Action, AuditEntry, AuditId, DeadLetterWay, Gauges, KEEP_SAMPLES, NewEntry, Operator, Pause, REBUILD_LEASE,
+    Rebuild, RebuildId, RebuildLease, Rebuilds, SAMPLE_EVERY, Sample, WorkHistory,
 };
-use cardwire_events::{DeadLetter, Envelope, Queue, Result};
+use cardwire_events::{DeadFilter, DeadLetter, Envelope, Queue, Result};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::InMemoryStore;
+use super::kept::Desk;
+use super::store::InMemoryStore;
 
 /// How many entries of the audit log are kept; the oldest go first.
 const ENTRIES_KEPT: usize = 10_000;
-
-#[derive(Default)]
-pub(super) struct Desk {
-    audit: VecDeque<AuditEntry>,
-    last_entry: i64,
-    pauses: BTreeMap<Queue, Pause>,
-    resumed: BTreeMap<Queue, Timestamp>,
-    /// What was processed, and what failed.
-    totals: BTreeMap<Queue, (u64, u64)>,
-    turn: Option<Timestamp>,
-    samples: VecDeque<Sample>,
-    rebuild: Option<Rebuild>,
-    lease: Option<(RebuildLease, Timestamp)>,
-}
 
 impl Desk {
     /// Whether events without effect are published again: not while the queue is paused, nor right after.

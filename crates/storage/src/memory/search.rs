@@ -11,8 +11,9 @@ use cardwire_domain::{CardId, Error, Page, PageRequest, Position, RecordedEvent,
 use cardwire_events::Queue;
 use jiff::Timestamp;
 
-use super::InMemoryStore;
+use super::kept::Document;
 use super::state::State;
+use super::store::InMemoryStore;
 
 /// By where a word is; a whole word counts twice a beginning.
 const IN_TITLE: i64 = 1_000;
@@ -25,19 +26,6 @@ const WHOLE: i64 = 1_000_000;
 const RANK_UNIT: f32 = 1_000_000.0;
 /// Marks the cursor of a search for similar words.
 const SIMILAR: char = '~';
-
-#[derive(Default)]
-pub(super) struct Index {
-    /// By id, so that the oldest card of a URL comes first.
-    documents: BTreeMap<CardId, Document>,
-}
-
-struct Document {
-    owner: UserId,
-    url: String,
-    normalised: String,
-    note: Option<Vec<String>>,
-}
 
 /// Words in a row, and what each counts.
 type Field = (i64, Vec<String>);

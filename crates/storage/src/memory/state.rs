@@ -1,26 +1,17 @@
 //! What is kept: cards, collections and answers here; ledger, feed, search and analytics beside it.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
+use cardwire_domain::changes::Remember;
 use cardwire_domain::feed::{CardView, CollectionName};
-use cardwire_domain::store::{Recall, Remember};
+use cardwire_domain::store::Recall;
 use cardwire_domain::{Card, CardId, Collection, CollectionId, Error, LinkId, Position, Result, UserId};
 use jiff::{SignedDuration, Timestamp};
 
-use super::accounts::Accounts;
-use super::analytics::Rollups;
-use super::feed::Feed;
-use super::imports::Imports;
-use super::log::Ledger;
-use super::metadata::Pages;
-use super::operators::Desk;
-use super::search::Index;
+use super::kept::{Accounts, Desk, Feed, Imports, Index, Ledger, Pages, Rollups, Timeline};
 
 /// How long an answer is kept under its idempotency key.
 const ANSWER_KEPT: SignedDuration = SignedDuration::from_hours(24);
-
-/// Sorted by a time in microseconds; the id breaks ties.
-pub(super) type Timeline<I> = BTreeSet<(i64, I)>;
 
 #[derive(Default)]
 pub(super) struct State {

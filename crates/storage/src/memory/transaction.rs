@@ -5,15 +5,17 @@ use std::collections::hash_map::Entry;
 
 use async_trait::async_trait;
 use cardwire_domain::store::Recall;
+use cardwire_domain::url::CardUrl;
 use cardwire_domain::{
-    Card, CardId, Change, Changes, Collection, CollectionId, Error, RecordedEvent, Result, Store, Transaction, UserId,
+    Card, CardId, Change, Changes, Collection, CollectionId, CollectionLink, Error, RecordedEvent, Result, Store,
+    Transaction, UserId,
 };
 use cardwire_events::Envelope;
 use jiff::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 
-use super::InMemoryStore;
 use super::state::{State, StoredCard, StoredCollection};
+use super::store::InMemoryStore;
 
 #[async_trait]
 impl Store for InMemoryStore {
@@ -113,7 +115,7 @@ impl<'a> Draft<'a> {
     fn apply(&mut self, change: Change) -> Result<()> {
         let now = self.now;
         match change {
-            Change::InsertCard(card) => self.insert_card(card),
+            Change::InsertCard { card_id, owner, url, via } => self.insert_card(card_id, owner, url, via),
             Change::SetNote { card_id, note } => {
                 self.card(card_id)?.card.note = note;
                 Ok(())
@@ -132,7 +134,8 @@ impl<'a> Draft<'a> {
                 stored.in_library_since = None;
                 Ok(())
             }
-            Change::AddToCollection { card_id, link } => {
+            Change::AddToCollection { card_id, link_id, collection_id } => {
+                let link = CollectionLink { id: link_id, collection_id };
                 self.collection(link.collection_id)?;
                 let stored = self.card(card_id)?;
                 holds(stored.card.collection_links.iter().all(|l| l.collection_id != link.collection_id))?;
@@ -163,15 +166,15 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn insert_card(&mut self, card: Card) -> Result<()> {
+    fn insert_card(&mut self, id: CardId, owner: UserId, url: CardUrl, via: Option<CardId>) -> Result<()> {
         let same_url =
-            |other: &StoredCard| other.card.owner == card.owner && other.card.url.normalised() == card.url.normalised();
-        holds(self.state.card_by_url(&card.owner, card.url.normalised()).is_none())?;
+            |other: &StoredCard| other.card.owner == owner && other.card.url.normalised() == url.normalised();
+        holds(self.state.card_by_url(&owner, url.normalised()).is_none())?;
         holds(!self.cards.values().any(same_url))?;
-        holds(self.state.card(card.id).is_none() && !self.cards.contains_key(&card.id))?;
-        let card =
-            Card { note: None, library_link: None, collection_links: Vec::new(), created_at: Some(self.now), ..card };
-        self.cards.insert(card.id, StoredCard { card, in_library_since: None, linked_at: HashMap::new() });
+        holds(self.state.card(id).is_none() && !self.cards.contains_key(&id))?;
+        let (note, library_link, collection_links, created_at) = (None, None, Vec::new(), Some(self.now));
+        let card = Card { id, owner, url, via, note, library_link, collection_links, created_at };
+        self.cards.insert(id, StoredCard { card, in_library_since: None, linked_at: HashMap::new() });
         Ok(())
     }
 

@@ -8,8 +8,8 @@ use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 
-use super::PostgresStore;
 use super::error::Failure;
+use super::store::PostgresStore;
 use super::values::{get, user_id};
 
 const CREATE: &str = "\

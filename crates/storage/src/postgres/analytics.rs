@@ -14,12 +14,12 @@ use jiff_sqlx::ToSqlx;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
-use super::PostgresStore;
 use super::error::Failure;
-use super::log::{get_envelope, signed, take};
-use super::metadata::get_kind;
+use super::log::take;
+use super::page_rows::get_kind;
 use super::pool::Session;
-use super::values::{get, get_count, get_time, time, uuid};
+use super::store::PostgresStore;
+use super::values::{get, get_count, get_envelope, get_time, signed, time, uuid};
 
 const CURATORS: &str = "\
 WITH new AS (

@@ -7,8 +7,8 @@ use cardwire_domain::user::User;
 use cardwire_domain::{CollectionId, Error, Page, PageRequest, Position, Result, UserId};
 use sqlx::postgres::PgRow;
 
-use super::PostgresStore;
 use super::error::Failure;
+use super::store::PostgresStore;
 use super::transaction::read_access;
 use super::values::{behind, card_id, collection_id, get, get_count, get_time, get_user, user_id, uuid};
 

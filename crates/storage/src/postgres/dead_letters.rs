@@ -1,17 +1,16 @@
 //! Dead letters: listing them, owing them anew, giving them up.
 
 use cardwire_domain::EventId;
-use cardwire_events::operations::DeadFilter;
-use cardwire_events::{DeadLetter, DeadSelection, Queue};
+use cardwire_events::{DeadFilter, DeadLetter, DeadSelection, Queue};
 use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::types::Uuid;
 
-use super::PostgresStore;
 use super::error::Failure;
-use super::log::{PORTION, get_envelope, get_queue, in_portions, signed};
-use super::values::{event_uuids, get, get_count, get_time, uuid};
+use super::portions::{PORTION, in_portions};
+use super::store::PostgresStore;
+use super::values::{event_uuids, get, get_count, get_envelope, get_queue, get_time, signed, uuid};
 
 /// Deliveries of `$1` that are dead and, where they are not NULL, of the type `$2`, with `$3` in a text value and `$4` in the error.
 macro_rules! matching {

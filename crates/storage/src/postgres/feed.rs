@@ -6,9 +6,9 @@ use cardwire_domain::{ActivityId, CollectedWindow, Page, PageRequest, Position, 
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
-use super::PostgresStore;
 use super::error::Failure;
 use super::flush::flush;
+use super::store::PostgresStore;
 use super::values::{behind, card_id, collection_id, get, get_time, get_user, ulid};
 
 /// Activities with what is left of them. A lateral look-up of a few links by their ids for each row that is shown, so that the index

@@ -7,7 +7,9 @@ use cardwire_domain::{Activity, ActivityId, CardId, CollectedWindow, EventId, Me
 use cardwire_events::Queue;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use sqlx::postgres::PgRow;
+use sqlx::Postgres;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
 use sqlx::types::Uuid;
 
 use super::error::Failure;
@@ -154,25 +156,38 @@ impl Members {
         }
         columns
     }
+
+    /// To a statement made with [`from_members`].
+    fn bind(self, sql: &'static str) -> Query<'static, Postgres, PgArguments> {
+        let query = sqlx::query(sql).bind(self.activity).bind(self.events).bind(self.times);
+        query.bind(self.links).bind(self.collections)
+    }
+}
+
+/// A statement over `m`: what each activity has of its [`Members`].
+macro_rules! from_members {
+    ($then:literal) => {
+        concat!(
+            "WITH m AS ( \
+                 SELECT activity, min(at) AS start, array_agg(event ORDER BY n) AS events, array_agg(at ORDER BY n) AS times, \
+                        array_agg(link ORDER BY n) AS links, array_agg(collection ORDER BY n) AS collections \
+                 FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::uuid[]) \
+                      WITH ORDINALITY AS m(activity, event, at, link, collection, n) GROUP BY activity) ",
+            $then
+        )
+    };
 }
 
 async fn insert(session: &mut Session, activities: &[Activity]) -> Result<(), Failure> {
-    let sql = "INSERT INTO activities (id, card_id, actor_id, created_at, window_start, \
+    let sql = from_members!(
+        "INSERT INTO activities (id, card_id, actor_id, created_at, window_start, \
                                        event_ids, occurred_ats, link_ids, collection_ids) \
                SELECT a.id, a.card_id, a.actor_id, a.created_at, m.start, m.events, m.times, m.links, m.collections \
                FROM unnest($6::uuid[], $7::uuid[], $8::text[], $9::timestamptz[]) AS a(id, card_id, actor_id, created_at) \
-               JOIN (SELECT activity, min(at) AS start, array_agg(event ORDER BY n) AS events, array_agg(at ORDER BY n) AS times, \
-                            array_agg(link ORDER BY n) AS links, array_agg(collection ORDER BY n) AS collections \
-                     FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::uuid[]) \
-                          WITH ORDINALITY AS m(activity, event, at, link, collection, n) GROUP BY activity) m \
-               ON m.activity = a.id";
-    let members = Members::of(activities);
-    let query = sqlx::query(sql)
-        .bind(members.activity)
-        .bind(members.events)
-        .bind(members.times)
-        .bind(members.links)
-        .bind(members.collections)
+               JOIN m ON m.activity = a.id"
+    );
+    let query = Members::of(activities)
+        .bind(sql)
         .bind(activities.iter().map(|a| uuid(a.id.ulid())).collect::<Vec<_>>())
         .bind(activities.iter().map(|a| uuid(a.card_id.ulid())).collect::<Vec<_>>())
         .bind(activities.iter().map(|a| a.actor_id.as_str()).collect::<Vec<_>>())
@@ -183,20 +198,12 @@ async fn insert(session: &mut Session, activities: &[Activity]) -> Result<(), Fa
 
 /// Only members, and the window that follows from them.
 async fn update(session: &mut Session, activities: &[Activity]) -> Result<(), Failure> {
-    let sql = "UPDATE activities a SET window_start = m.start, event_ids = m.events, occurred_ats = m.times, \
+    let sql = from_members!(
+        "UPDATE activities a SET window_start = m.start, event_ids = m.events, occurred_ats = m.times, \
                                        link_ids = m.links, collection_ids = m.collections \
-               FROM (SELECT activity, min(at) AS start, array_agg(event ORDER BY n) AS events, array_agg(at ORDER BY n) AS times, \
-                            array_agg(link ORDER BY n) AS links, array_agg(collection ORDER BY n) AS collections \
-                     FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::uuid[]) \
-                          WITH ORDINALITY AS m(activity, event, at, link, collection, n) GROUP BY activity) m \
-               WHERE a.id = m.activity";
-    let members = Members::of(activities);
-    let query = sqlx::query(sql)
-        .bind(members.activity)
-        .bind(members.events)
-        .bind(members.times)
-        .bind(members.links)
-        .bind(members.collections);
+               FROM m WHERE a.id = m.activity"
+    );
+    let query = Members::of(activities).bind(sql);
     session.execute(query).await?;
     Ok(())
 }

@@ -9,10 +9,9 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 use ulid::Ulid;
 
-use super::PostgresStore;
 use super::error::Failure;
-use super::log::signed;
-use super::values::{card_id, collection_id, get, get_time, no_cursor, ulid, user_id, uuid};
+use super::store::PostgresStore;
+use super::values::{card_id, collection_id, get, get_time, no_cursor, signed, ulid, user_id, uuid};
 
 /// Rows written by one statement, so that none takes long.
 const PORTION: usize = 5_000;

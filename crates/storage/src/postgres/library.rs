@@ -8,12 +8,11 @@ use cardwire_domain::{CardId, Error, Page, PageRequest, Position, Result, UserId
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
-use super::PostgresStore;
 use super::error::Failure;
 use super::feed::collection_names;
-use super::metadata::get_page;
-use super::transaction::url_digest;
-use super::values::{behind, card_id, get, get_note, get_time, get_user, uuid, words};
+use super::page_rows::get_page;
+use super::store::PostgresStore;
+use super::values::{behind, card_id, get, get_note, get_time, get_user, url_digest, uuid, words};
 
 macro_rules! select_cards {
     ($rest:literal) => {

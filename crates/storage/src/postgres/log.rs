@@ -8,24 +8,20 @@ use async_trait::async_trait;
 use cardwire_domain::EventId;
 use cardwire_events::log::{RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST};
 use cardwire_events::{
-    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Envelope, EventLog, Failure as Failed, Owed, Queue,
-    QueueSettings, Result, Verdict,
+    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, EventLog, Failure as Failed, Owed, Queue, QueueSettings,
+    Result, Verdict,
 };
-use serde_json::Value;
-use sqlx::Postgres;
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::Query;
+use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
-use super::PostgresStore;
 use super::dead_letters::{DISCARD, REDRIVE};
 use super::error::Failure;
 use super::pool::Session;
+use super::portions::{PORTION, in_portions};
+use super::store::PostgresStore;
 use super::transaction::KEEP_ANSWERS_HOURS;
-use super::values::{event_id, event_uuids, get, get_count, get_time, ulid, uuid};
+use super::values::{event_id, event_uuids, get, get_count, get_envelope, get_queue, signed, uuid};
 
-/// Rows changed by one statement of work that has no bound of its own.
-pub(super) const PORTION: i64 = 10_000;
 /// Of an entry that is no event, this many characters are kept.
 const REJECTED_CHARS: usize = 4_096;
 /// Of an error, likewise.
@@ -304,22 +300,6 @@ pub(super) async fn take(session: &mut Session, queue: Queue, ids: &[EventId]) -
     Ok(get::<Vec<Uuid>>(row, "ids")?.into_iter().map(event_id).collect())
 }
 
-/// Repeats what changes up to [`PORTION`] rows until there are no more; each portion is a transaction of its own.
-pub(super) async fn in_portions<'q>(
-    session: &mut Session,
-    change: impl Fn() -> Query<'q, Postgres, PgArguments>,
-) -> Result<u64, Failure> {
-    let mut changed = 0;
-    loop {
-        session.start_again();
-        let portion = session.execute(change()).await?;
-        changed += portion;
-        if portion < PORTION as u64 {
-            return Ok(changed);
-        }
-    }
-}
-
 fn queue_names() -> Vec<&'static str> {
     Queue::ALL.iter().map(|queue| queue.name()).collect()
 }
@@ -328,37 +308,7 @@ fn attempts(settings: &QueueSettings) -> i32 {
     i32::try_from(settings.attempts).unwrap_or(i32::MAX)
 }
 
-pub(super) fn signed(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
 /// PostgreSQL's text holds no NUL.
 fn storable(text: &str, chars: usize) -> String {
     text.chars().take(chars).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-pub(super) fn get_queue(row: &PgRow) -> Result<Queue, Failure> {
-    get::<&str>(row, "queue")?.parse().map_err(Failure::Nonsense)
-}
-
-/// From `id`, `type`, `envelope` and `occurred_at`. An envelope that lacks something still comes out, so that it becomes a dead
-/// letter instead of stopping its queue.
-pub(super) fn get_envelope(row: &PgRow) -> Result<Envelope, Failure> {
-    let mut stored: Value = get(row, "envelope")?;
-    let text = |stored: &Value, name: &str| stored.get(name).and_then(Value::as_str).map(str::to_owned);
-    Ok(Envelope {
-        specversion: text(&stored, "specversion").unwrap_or_default(),
-        id: EventId::from_ulid(ulid(get(row, "id")?)),
-        source: text(&stored, "source").unwrap_or_default(),
-        kind: get(row, "type")?,
-        subject: text(&stored, "subject").unwrap_or_default(),
-        time: match text(&stored, "time").and_then(|time| time.parse().ok()) {
-            Some(time) => time,
-            None => get_time(row, "occurred_at")?,
-        },
-        datacontenttype: text(&stored, "datacontenttype").unwrap_or_default(),
-        traceparent: text(&stored, "traceparent"),
-        partitionkey: text(&stored, "partitionkey").unwrap_or_default(),
-        data: stored.get_mut("data").map(Value::take).unwrap_or_default(),
-    })
 }

@@ -2,20 +2,16 @@
 
 use async_trait::async_trait;
 use cardwire_domain::Result;
-use cardwire_domain::metadata::{
-    FetchFailure, FetchJob, FetchPolicy, FetchState, Metadata, PageInfo, PageKind, PageRepository,
-};
+use cardwire_domain::metadata::{FetchFailure, FetchJob, FetchPolicy, Metadata, PageInfo, PageKind, PageRepository};
 use cardwire_domain::url::CardUrl;
-use sqlx::postgres::PgRow;
 use ulid::Ulid;
 
-use super::PostgresStore;
 use super::error::Failure;
-use super::log::signed;
+use super::page_rows::get_page;
 use super::pool::Session;
 use super::search::index_page;
-use super::transaction::url_digest;
-use super::values::{get, uuid};
+use super::store::PostgresStore;
+use super::values::{get, signed, url_digest, uuid};
 
 /// Due pages that are looked at for as many hosts as are asked for.
 const LOOK_AT: i64 = 200;
@@ -125,35 +121,4 @@ async fn finish(
             Ok(session.execute(query).await? == 1)
         }
     }
-}
-
-/// From `kind`; one that a newer build has stored is not known here.
-pub(super) fn get_kind(row: &PgRow) -> Result<Option<PageKind>, Failure> {
-    Ok(get::<Option<&str>>(row, "kind")?.and_then(|kind| kind.parse().ok()))
-}
-
-pub(super) fn get_metadata(row: &PgRow) -> Result<Metadata, Failure> {
-    Ok(Metadata {
-        title: get(row, "title")?,
-        description: get(row, "description")?,
-        image: get(row, "image")?,
-        site_name: get(row, "site_name")?,
-        author: get(row, "author")?,
-        kind: get_kind(row)?,
-        language: get(row, "language")?,
-    })
-}
-
-/// Of a row in which all of it may be missing.
-pub(super) fn get_page(row: &PgRow) -> Result<PageInfo, Failure> {
-    let state = match get::<Option<&str>>(row, "state")? {
-        Some("ready") => FetchState::Ready,
-        Some("failed") => {
-            let reason: Option<String> = get(row, "reason")?;
-            FetchState::Failed { reason: reason.unwrap_or_default(), retryable: get(row, "retryable")? }
-        }
-        _ => FetchState::Pending,
-    };
-    let fetched_at: Option<jiff_sqlx::Timestamp> = get(row, "fetched_at")?;
-    Ok(PageInfo { state, metadata: get_metadata(row)?, fetched_at: fetched_at.map(jiff_sqlx::Timestamp::to_jiff) })
 }

@@ -8,8 +8,8 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio::time::timeout;
 
-use super::PostgresStore;
 use super::error::Failure;
+use super::store::PostgresStore;
 use super::values::get;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");

@@ -11,22 +11,17 @@ use cardwire_domain::collection::{AccessType, Description, Name};
 use cardwire_domain::store::{Recall, Store, Transaction};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Result, UserId};
-use sha2::{Digest, Sha256};
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
-use super::PostgresStore;
 use super::error::Failure;
 use super::pool::Session;
-use super::values::{card_id, collection_id, get, get_note, get_time, link_id, user_id, uuid};
+use super::store::PostgresStore;
+use super::values::{card_id, collection_id, get, get_note, get_time, link_id, url_digest, user_id, uuid};
 use super::write;
 
 /// How long an answer is kept for its idempotency key.
 pub(super) const KEEP_ANSWERS_HOURS: i32 = 24;
-
-pub(super) fn url_digest(normalised_url: &str) -> Vec<u8> {
-    Sha256::digest(normalised_url.as_bytes()).to_vec()
-}
 
 #[async_trait]
 impl Store for PostgresStore {

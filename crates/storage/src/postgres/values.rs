@@ -3,8 +3,11 @@
 use cardwire_domain::note::{Note, NoteText};
 use cardwire_domain::user::User;
 use cardwire_domain::{CardId, CollectionId, Error, EventId, LinkId, Position, Result, UserId};
+use cardwire_events::{Envelope, Queue};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 use sqlx::{Decode, Postgres, Row, Type};
@@ -100,4 +103,38 @@ pub(super) fn words(text: &str) -> Vec<String> {
     words.sort_unstable();
     words.dedup();
     words
+}
+
+pub(super) fn url_digest(normalised_url: &str) -> Vec<u8> {
+    Sha256::digest(normalised_url.as_bytes()).to_vec()
+}
+
+pub(super) fn signed(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+pub(super) fn get_queue(row: &PgRow) -> Result<Queue, Failure> {
+    get::<&str>(row, "queue")?.parse().map_err(Failure::Nonsense)
+}
+
+/// From `id`, `type`, `envelope` and `occurred_at`. An envelope that lacks something still comes out, so that it becomes a dead
+/// letter instead of stopping its queue.
+pub(super) fn get_envelope(row: &PgRow) -> Result<Envelope, Failure> {
+    let mut stored: Value = get(row, "envelope")?;
+    let text = |stored: &Value, name: &str| stored.get(name).and_then(Value::as_str).map(str::to_owned);
+    Ok(Envelope {
+        specversion: text(&stored, "specversion").unwrap_or_default(),
+        id: EventId::from_ulid(ulid(get(row, "id")?)),
+        source: text(&stored, "source").unwrap_or_default(),
+        kind: get(row, "type")?,
+        subject: text(&stored, "subject").unwrap_or_default(),
+        time: match text(&stored, "time").and_then(|time| time.parse().ok()) {
+            Some(time) => time,
+            None => get_time(row, "occurred_at")?,
+        },
+        datacontenttype: text(&stored, "datacontenttype").unwrap_or_default(),
+        traceparent: text(&stored, "traceparent"),
+        partitionkey: text(&stored, "partitionkey").unwrap_or_default(),
+        data: stored.get_mut("data").map(Value::take).unwrap_or_default(),
+    })
 }

@@ -14,8 +14,7 @@ use ulid::Ulid;
 
 use super::error::Failure;
 use super::pool::Session;
-use super::transaction::url_digest;
-use super::values::uuid;
+use super::values::{url_digest, uuid};
 
 /// The columns of the statement. Rows that name one card are in the order in which the command listed them.
 #[derive(Default)]
@@ -75,13 +74,13 @@ impl Batch {
 
     fn change_card(&mut self, change: Change) -> Result<()> {
         match change {
-            Change::InsertCard(card) => {
-                self.cards.ids.push(uuid(card.id.ulid()));
-                self.cards.owners.push(card.owner.to_string());
-                self.cards.urls.push(card.url.given().to_owned());
-                self.cards.normalised.push(card.url.normalised().to_owned());
-                self.cards.digests.push(url_digest(card.url.normalised()));
-                self.cards.vias.push(card.via.map(|via| uuid(via.ulid())));
+            Change::InsertCard { card_id, owner, url, via } => {
+                self.cards.ids.push(uuid(card_id.ulid()));
+                self.cards.owners.push(owner.to_string());
+                self.cards.urls.push(url.given().to_owned());
+                self.cards.normalised.push(url.normalised().to_owned());
+                self.cards.digests.push(url_digest(url.normalised()));
+                self.cards.vias.push(via.map(|via| uuid(via.ulid())));
                 self.cards.library_links.push(None);
             }
             Change::SetNote { card_id, note } => {
@@ -92,10 +91,10 @@ impl Batch {
             Change::RemoveFromLibrary { card_id, link_id } => {
                 self.move_card(uuid(card_id.ulid()), Some(link_id), None)?;
             }
-            Change::AddToCollection { card_id, link } => {
-                self.linked.0.push(uuid(link.id.ulid()));
+            Change::AddToCollection { card_id, link_id, collection_id } => {
+                self.linked.0.push(uuid(link_id.ulid()));
                 self.linked.1.push(uuid(card_id.ulid()));
-                self.linked.2.push(uuid(link.collection_id.ulid()));
+                self.linked.2.push(uuid(collection_id.ulid()));
             }
             Change::RemoveFromCollection { link_id, .. } => self.unlinked.push(uuid(link_id.ulid())),
             Change::InsertCollection(_) | Change::UpdateCollection(_) | Change::DeleteCollection(_) => {}

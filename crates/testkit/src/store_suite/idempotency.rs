@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cardwire_domain::store::Idempotency;
+use cardwire_domain::changes::Idempotency;
 use cardwire_domain::use_cases::{AddUrlToLibrary, Request, UrlAdded, execute};
 use cardwire_domain::{Error, UserId};
 use cardwire_events::Queue;

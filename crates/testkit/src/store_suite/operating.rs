@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use cardwire_domain::{EventId, UserId};
 use cardwire_events::log::SWEEP_AFTER;
 use cardwire_events::operations::{
-    Action, DeadFilter, Gauges, KEEP_SAMPLES, NewEntry, REBUILD_LEASE, RebuildLease, SAMPLE_EVERY, StepKind,
+    Action, Gauges, KEEP_SAMPLES, NewEntry, REBUILD_LEASE, RebuildLease, SAMPLE_EVERY, StepKind,
 };
-use cardwire_events::{Attempt, DeadSelection, Failure, Queue, QueueSettings, Verdict};
+use cardwire_events::{Attempt, DeadFilter, DeadSelection, Failure, Queue, QueueSettings, Verdict};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

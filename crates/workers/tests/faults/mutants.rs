@@ -9,7 +9,7 @@ use cardwire_domain::RecordedEvent;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::{Claim, Depth, EventHandler, EventLog, EventSubscriber, Outcome, Queue};
-use cardwire_saga::store::Result as SagaResult;
+use cardwire_saga::Result as SagaResult;
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
 use cardwire_testkit::faults::FaultAction::{
     Away, CrashAfter, CrashBefore, FlushallAfter, FlushallBefore, LoseReply, RunTwice,

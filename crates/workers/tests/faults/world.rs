@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use cardwire_domain::analytics::Analytics;
-use cardwire_domain::store::Idempotency;
+use cardwire_domain::changes::Idempotency;
 use cardwire_domain::use_cases::{Request, UseCase, execute};
 use cardwire_domain::{Clock, Error, Store, UserId};
 use cardwire_events::{EventHandler, EventLog, EventSubscriber, EventWorker, Queue, QueueSettings, Relay, Wake};

@@ -6,11 +6,11 @@ use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 
-use crate::postgres::PostgresStore;
 use crate::postgres::error::Failure;
-use crate::postgres::log::{PORTION, signed};
 use crate::postgres::pool::Session;
-use crate::postgres::values::{get, get_count, get_time, user_id};
+use crate::postgres::portions::PORTION;
+use crate::postgres::store::PostgresStore;
+use crate::postgres::values::{get, get_count, get_time, signed, user_id};
 
 const INSERT: &str = "\
 INSERT INTO audit_log (person, action, queue, target, parameters, affected, completed_at)

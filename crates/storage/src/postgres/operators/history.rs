@@ -8,8 +8,8 @@ use cardwire_events::{Queue, Result};
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 
-use crate::postgres::PostgresStore;
 use crate::postgres::error::Failure;
+use crate::postgres::store::PostgresStore;
 use crate::postgres::values::{get, get_count, get_time, time};
 
 const ADD: &str = "\

@@ -7,15 +7,15 @@ mod way;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::operations::{Action, AuditEntry, AuditId, DeadFilter, DeadLetterWay, NewEntry, Operator, Pause};
-use cardwire_events::{DeadLetter, Queue, Result};
+use cardwire_events::operations::{Action, AuditEntry, AuditId, DeadLetterWay, NewEntry, Operator, Pause};
+use cardwire_events::{DeadFilter, DeadLetter, Queue, Result};
 use sqlx::postgres::PgRow;
 
-use super::PostgresStore;
 use super::dead_letters::{DISCARD, REDRIVE, Selected};
 use super::error::Failure;
-use super::log::{PORTION, get_queue};
-use super::values::{get, get_time, user_id};
+use super::portions::PORTION;
+use super::store::PostgresStore;
+use super::values::{get, get_queue, get_time, user_id};
 
 const PAUSE: &str = "\
 INSERT INTO queue_pauses (queue, paused_at, person, reason) VALUES ($1, now(), $2, $3)

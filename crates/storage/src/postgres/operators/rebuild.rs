@@ -8,8 +8,8 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
 use super::audit;
-use crate::postgres::PostgresStore;
 use crate::postgres::error::Failure;
+use crate::postgres::store::PostgresStore;
 use crate::postgres::values::{card_id, get, get_count, get_time, user_id, uuid};
 
 macro_rules! columns {

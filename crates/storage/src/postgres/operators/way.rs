@@ -7,9 +7,8 @@ use sqlx::postgres::PgRow;
 
 use crate::postgres::dead_letters;
 use crate::postgres::error::Failure;
-use crate::postgres::log::signed;
 use crate::postgres::pool::Session;
-use crate::postgres::values::{get, get_time, uuid};
+use crate::postgres::values::{get, get_time, signed, uuid};
 
 const LETTER: &str = "\
 SELECT d.queue, d.tries, d.error, d.dead_at, d.published_at, d.sweeps, e.id, e.type, e.envelope, e.occurred_at

@@ -10,7 +10,7 @@ use cardwire_domain::url::CardUrl;
 use sqlx::types::Uuid;
 
 use super::super::error::Failure;
-use super::super::metadata::get_metadata;
+use super::super::page_rows::get_metadata;
 use super::super::pool::Session;
 use super::super::values::get;
 use super::vector::Vector;

@@ -12,12 +12,12 @@ use cardwire_events::Queue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
-use super::PostgresStore;
 use super::error::Failure;
-use super::log::{signed, take};
-use super::metadata::get_kind;
+use super::log::take;
+use super::page_rows::get_kind;
 use super::pool::Session;
-use super::values::{card_id, get, get_count, no_cursor, uuid};
+use super::store::PostgresStore;
+use super::values::{card_id, get, get_count, no_cursor, signed, uuid};
 use index::index_cards;
 pub(super) use index::index_page;
 use vector::{Near, ts_query};

@@ -1,0 +1,52 @@
+//! The store itself; its ports are beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cardwire_domain::{Error, Result};
+use cardwire_events::Wake;
+use sqlx::postgres::{PgConnectOptions, PgPool};
+
+use super::error::Failure;
+use super::news::News;
+use super::pool::{PoolSettings, Session};
+
+/// Every port over one pool. Cloning is cheap and shares it.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pub(super) pool: PgPool,
+    pub(super) settings: PoolSettings,
+    pub(super) wake: Wake,
+    pub(super) news: Arc<News>,
+}
+
+impl PostgresStore {
+    /// Does not connect yet. [`Error::Invalid`] when `url` is no PostgreSQL URL.
+    pub fn connect(url: &str, settings: PoolSettings, wake: Wake) -> Result<Self> {
+        // The parser's error may quote the URL, which holds a password.
+        let options: PgConnectOptions = url
+            .parse()
+            .map_err(|_| Error::invalid("DATABASE_URL", "must be like postgres://user:password@host:5432/database"))?;
+        Ok(Self::new(settings.pool(options), settings, wake))
+    }
+
+    /// Over a pool made by [`PoolSettings::pool`]. `wake` is rung after each commit that owes something.
+    pub fn new(pool: PgPool, settings: PoolSettings, wake: Wake) -> Self {
+        let news = Arc::new(News::new(&pool));
+        Self { pool, settings, wake, news }
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// For commands and pages: somebody waits for the answer.
+    pub(super) async fn session(&self) -> Result<Session, Failure> {
+        Session::open(&self.pool, Duration::from_millis(self.settings.answer_ms)).await
+    }
+
+    /// For work on events.
+    pub(super) async fn batch_session(&self) -> Result<Session, Failure> {
+        Session::open(&self.pool, Duration::from_millis(self.settings.batch_ms)).await
+    }
+}
