@@ -32,3 +32,19 @@ impl Timing {
         self.backoff.saturating_mul(1 << failures.saturating_sub(1).min(6))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_up_to_a_bound() {
+        let timing = Timing::default();
+        let check = |failures, seconds| assert_eq!(timing.backoff_after(failures), Duration::from_secs(seconds));
+        check(0, 2);
+        check(1, 2);
+        check(2, 4);
+        check(3, 8);
+        check(u32::MAX, 128);
+    }
+}
