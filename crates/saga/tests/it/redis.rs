@@ -115,6 +115,20 @@ async fn names_and_times_are_the_documented_ones() {
 }
 
 #[tokio::test]
+async fn a_window_that_is_flushed_again_and_again_but_never_empty_is_not_forgotten() {
+    let redis = Redis::start(1, TIMING).await;
+    let alice = key("alice");
+    redis.store.merge(&[event(&alice)]).await.unwrap();
+    let claimed = redis.claim_all().await;
+    let pending = format!("saga:feed:pending:{alice}");
+    redis.server.command(&["EXPIRE", &pending, "60"]);
+    redis.store.merge(&[event(&alice)]).await.unwrap();
+    redis.store.commit(&claimed).await.unwrap();
+    let left: u64 = redis.server.command(&["TTL", &pending]).parse().unwrap();
+    assert!((604_700..=604_800).contains(&left), "forgotten in {left} s, although it was just flushed");
+}
+
+#[tokio::test]
 async fn a_full_redis_refuses_to_merge_and_does_everything_else() {
     let redis = Redis::start(1, TIMING).await;
     let keys: Vec<SagaKey> = ["done", "more", "away", "failed", "early"].map(key).into();
