@@ -29,7 +29,7 @@ pub struct Owed {
     pub envelope: Envelope,
 }
 
-/// What an event that was run alone came to.
+/// How an attempt at an event ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub event_id: EventId,
@@ -39,12 +39,23 @@ pub struct Failure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Counts as an attempt; again after a backoff, or dead after the last one.
+    /// Again after a backoff, or dead after the last attempt.
     Retry,
-    /// Again after a backoff, or dead after the last attempt; [`EventLog::begin_attempt`] has counted it.
-    RetryCounted,
+    /// Whoever has it tries again, and says when to give up: it stays where it is, however often it failed.
+    Held,
     /// Dead at once.
     Reject,
+}
+
+/// What an event died of, or failed of, whose worker was lost in a counted attempt.
+pub const WORKER_LOST: &str = "its worker was lost";
+/// What an event died of that had no attempt left and never failed.
+pub const NO_ATTEMPT_LEFT: &str = "it has no attempt left";
+
+/// Counts failed attempts and dead letters. For event logs, which alone know what came of a failure; nobody else counts these.
+pub fn count_failures(queue: Queue, failed: usize, dead: usize) {
+    metrics::counter!("cardwire_events_failed_total", "queue" => queue.name()).increment(failed as u64);
+    metrics::counter!("cardwire_dead_letters_total", "queue" => queue.name()).increment(dead as u64);
 }
 
 /// Whether an event that may kill its worker should be run.
@@ -71,6 +82,8 @@ pub struct Backlog {
     pub oldest: Option<Timestamp>,
 }
 
+/// Whatever an event dies of, its tries are the failed attempts since it was last owed anew: as many as its steps show, the queue's
+/// [history](crate::WorkHistory) and [`count_failures`] count.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Up to `limit` owed, unpublished events of these queues whose time has come, oldest first, leased for [`RELAY_LEASE`].
@@ -87,13 +100,14 @@ pub trait EventLog: Send + Sync {
     /// Takes events off the ledger that have no effect in this queue. Returns how many were still owed.
     async fn settle(&self, queue: Queue, ids: &[EventId]) -> Result<u64>;
 
-    /// Counts an attempt before it is made.
+    /// Counts an attempt before it is made. One that was begun before and has not ended has failed: its worker was lost.
     async fn begin_attempt(&self, queue: Queue, id: EventId, settings: &QueueSettings) -> Result<Attempt>;
 
-    /// Takes a counted attempt back: what the event needed was away, which is not its fault.
+    /// Takes the attempt back that was begun: what the event needed was away, which is not its fault.
     async fn undo_attempt(&self, queue: Queue, id: EventId) -> Result<()>;
 
-    /// Books failures. Returns the events that are dead letters now.
+    /// Books failures, one for each event. Each ends the attempt that [`begin_attempt`](Self::begin_attempt) counted, or else counts as
+    /// one. Returns the events that are dead letters now.
     async fn fail(&self, queue: Queue, failures: &[Failure], settings: &QueueSettings) -> Result<Vec<EventId>>;
 
     /// Keeps an entry that is no event, so that somebody can look at it.

@@ -40,8 +40,6 @@ const REST: Duration = Duration::from_millis(500);
 pub struct Progress {
     /// Entries that were acknowledged.
     pub processed: AtomicU64,
-    /// Attempts that failed.
-    pub failed: AtomicU64,
     /// Batches in work.
     pub in_flight: AtomicU64,
 }

@@ -64,7 +64,7 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
         "From an event's acceptance to its handler, by the worker's clock, by queue",
     ),
     ("cardwire_events_processed_total", Counter, "Events that a handler was done with, by queue"),
-    ("cardwire_events_failed_total", Counter, "Events that failed when run alone, by queue"),
+    ("cardwire_events_failed_total", Counter, "Attempts at an event that failed, by queue"),
     ("cardwire_dead_letters_total", Counter, "Events that became dead letters, by queue"),
     ("cardwire_entries_rejected_total", Counter, "Queue entries that are no event at all, by queue"),
     ("cardwire_worker_rests_total", Counter, "Pauses because the store or the queue was away, by queue"),

@@ -37,8 +37,8 @@ pub struct Rounds {
 struct Hand {
     info: WorkerInfo,
     progress: Arc<Progress>,
-    /// What has been added to the totals: processed, failed.
-    added: Mutex<(u64, u64)>,
+    /// Of what was processed, how much has been added to the totals.
+    added: Mutex<u64>,
 }
 
 impl Rounds {
@@ -128,13 +128,12 @@ impl Rounds {
 
     /// What cannot be added now is added the next time. An answer that is lost may count it twice: people look at it, nothing more.
     async fn add_work(&self, hand: &Hand) {
-        let Progress { processed, failed, .. } = &*hand.progress;
-        let now = (processed.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
+        let now = hand.progress.processed.load(Ordering::Relaxed);
         let before = *hand.added.lock();
         if now == before {
             return;
         }
-        match self.adapters.history.add_work(hand.info.queue, now.0 - before.0, now.1 - before.1).await {
+        match self.adapters.history.add_work(hand.info.queue, now - before, 0).await {
             Ok(()) => *hand.added.lock() = now,
             Err(error) => tracing::debug!(%error, "could not add what was processed"),
         }

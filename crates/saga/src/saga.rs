@@ -244,29 +244,41 @@ impl CardCollectionSaga {
             flushed.failed += 1;
             return self.store.release(alone, ReleaseReason::Unavailable).await;
         }
-        if failures < self.settings.attempts {
-            flushed.failed += 1;
-            return self.store.release(alone, ReleaseReason::Failed).await;
-        }
-        let letters: Vec<Failure> = window
-            .pending
-            .members
-            .keys()
-            .map(|id| Failure { event_id: *id, error: error.to_string(), verdict: Verdict::Reject })
-            .collect();
-        match self.log.fail(Queue::Feeds, &letters, &QueueSettings::of(Queue::Feeds)).await {
-            Ok(dead) => {
-                tracing::error!(key = %window.key(), %error, events = dead.len(), "gave a window up: its events are dead letters");
+        let gives_up = failures >= self.settings.attempts;
+        let verdict = if gives_up { Verdict::Reject } else { Verdict::Held };
+        match self.book(window, error, verdict).await {
+            Ok(dead) if gives_up => {
+                tracing::error!(key = %window.key(), %error, events = dead, "gave a window up: its events are dead letters");
                 metrics::counter!("cardwire_saga_dead_windows_total").increment(1);
                 flushed.dead += 1;
                 self.store.commit(alone).await
             }
+            Ok(_) => {
+                flushed.failed += 1;
+                self.store.release(alone, ReleaseReason::Failed).await
+            }
             Err(log) => {
-                tracing::warn!(key = %window.key(), error = %log, "cannot make its events dead letters yet");
+                tracing::warn!(key = %window.key(), error = %log, "the failure cannot be booked yet; the window is tried again");
                 flushed.failed += 1;
                 self.store.release(alone, ReleaseReason::Unavailable).await
             }
         }
+    }
+
+    /// Books a failed attempt at each event of a window. Returns how many are dead letters now.
+    async fn book(
+        &self,
+        window: &ClaimedWindow,
+        error: &cardwire_domain::Error,
+        verdict: Verdict,
+    ) -> cardwire_events::Result<usize> {
+        let failure = |id: &EventId| Failure { event_id: *id, error: error.to_string(), verdict };
+        let failures: Vec<Failure> = window.pending.members.keys().map(failure).collect();
+        let mut dead = 0;
+        for portion in failures.chunks(WRITTEN_AT_ONCE) {
+            dead += self.log.fail(Queue::Feeds, portion, &QueueSettings::of(Queue::Feeds)).await?.len();
+        }
+        Ok(dead)
     }
 
     /// Returns how many events took effect. When it fails, some may have: those are found to be owed no more.

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -330,6 +330,32 @@ pub async fn a_window_behind_a_lock_does_not_hold_up_the_others(subject: Subject
     assert_eq!(*claimed.key(), free);
 }
 
+/// Many locks that end in different milliseconds, and somebody who looks in each of these: none of the windows waits for a second lock.
+pub async fn windows_are_claimed_as_soon_as_their_locks_end(subject: Subject) {
+    const WINDOWS: usize = 60;
+    let mut locked = BTreeMap::new();
+    for n in 0..WINDOWS {
+        let key = key(&format!("locked{n}"));
+        subject.merge(&[event(&key, 0)]).await;
+        locked.insert(key.clone(), Instant::now());
+        subject.lock.acquire(&key).await.unwrap().expect("it is free");
+        assert!(subject.store.flush_now(&key).await.unwrap());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut latest = Duration::ZERO;
+    while !locked.is_empty() {
+        for window in subject.store.claim_due(WINDOWS).await.unwrap() {
+            let waited = locked.remove(window.key()).expect("claimed once").elapsed();
+            assert!(waited + Duration::from_millis(2) >= subject.timing.lock, "{waited:?}");
+            latest = latest.max(waited);
+        }
+        let waiting = locked.values().map(Instant::elapsed).max().unwrap_or_default();
+        assert!(waiting < subject.timing.lock * 3 / 2, "{} of {WINDOWS} wait on after {waiting:?}", locked.len());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    println!("{WINDOWS} windows claimed, the last {latest:?} after it was locked for {:?}", subject.timing.lock);
+}
+
 pub async fn open_windows_are_listed_page_by_page(subject: Subject) {
     let keys: BTreeSet<SagaKey> = (0..7).map(|n| key(&format!("user{n}"))).collect();
     // In one call, so that most of them share their instant.
@@ -391,6 +417,7 @@ macro_rules! saga_suite {
             a_held_lock_keeps_a_window_from_being_claimed
             a_lock_expires_and_its_late_owner_frees_nothing
             a_window_behind_a_lock_does_not_hold_up_the_others
+            windows_are_claimed_as_soon_as_their_locks_end
             open_windows_are_listed_page_by_page
             a_large_window_is_listed_in_part
         }

@@ -43,7 +43,7 @@ pub struct Sample {
 /// Figures over time, for people to look at. Nothing depends on them.
 #[async_trait]
 pub trait WorkHistory: Send + Sync {
-    /// Adds to what was ever processed and to what ever failed in a queue.
+    /// Adds to what was ever processed and to what ever failed in a queue. Of what failed, the event log has added what it booked.
     async fn add_work(&self, queue: Queue, processed: u64, failed: u64) -> Result<()>;
 
     /// For one caller in each stretch of [`SAMPLE_EVERY`], of all processes: when it began, by the store's clock.

@@ -46,7 +46,7 @@ pub struct Step {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepKind {
-    /// It failed, alone; `detail` says of what.
+    /// An attempt failed; `detail` says of what.
     Failed,
     /// Its worker was lost, so an attempt was counted before it was made.
     RunAfterLoss,

@@ -1,7 +1,6 @@
 //! One claimed batch, from its entries to its acknowledgement.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use cardwire_domain::{EventId, RecordedEvent};
 use jiff::Timestamp;
@@ -134,7 +133,7 @@ impl EventWorker {
                 Outcome::Retry(_) if events.len() > 1 => self.handle(std::slice::from_ref(event)).await.remove(0),
                 outcome => outcome,
             };
-            failures.extend(failure(event.id, outcome, Verdict::Retry)?);
+            failures.extend(failure(event.id, outcome)?);
         }
         Ok(())
     }
@@ -143,7 +142,6 @@ impl EventWorker {
         match self.log.begin_attempt(self.queue, event.id, &self.settings).await? {
             Attempt::Gone => {}
             Attempt::Dead => {
-                metrics::counter!("cardwire_dead_letters_total", "queue" => self.queue.name()).increment(1);
                 tracing::error!(queue = %self.queue, event = %event.id, "an event that never came back is a dead letter");
             }
             Attempt::Run => {
@@ -151,7 +149,7 @@ impl EventWorker {
                 if matches!(outcome, Outcome::Unavailable(_)) {
                     self.log.undo_attempt(self.queue, event.id).await?;
                 }
-                failures.extend(failure(event.id, outcome, Verdict::RetryCounted)?);
+                failures.extend(failure(event.id, outcome)?);
             }
         }
         Ok(())
@@ -178,29 +176,27 @@ impl EventWorker {
         }
     }
 
-    async fn book(&self, failures: Vec<Failure>) -> Result<(), Away> {
+    async fn book(&self, mut failures: Vec<Failure>) -> Result<(), Away> {
         if failures.is_empty() {
             return Ok(());
         }
+        // Copies of one event that nobody understands are one event, too.
+        failures.sort_by_key(|failure| failure.event_id);
+        failures.dedup_by_key(|failure| failure.event_id);
         for failure in &failures {
             tracing::warn!(queue = %self.queue, event = %failure.event_id, error = failure.error, "an event failed");
         }
-        metrics::counter!("cardwire_events_failed_total", "queue" => self.queue.name())
-            .increment(failures.len() as u64);
-        self.progress.failed.fetch_add(failures.len() as u64, Ordering::Relaxed);
-        let dead = self.log.fail(self.queue, &failures, &self.settings).await?;
-        metrics::counter!("cardwire_dead_letters_total", "queue" => self.queue.name()).increment(dead.len() as u64);
-        for event in dead {
+        for event in self.log.fail(self.queue, &failures, &self.settings).await? {
             tracing::error!(queue = %self.queue, %event, "an event is a dead letter");
         }
         Ok(())
     }
 }
 
-fn failure(event_id: EventId, outcome: Outcome, verdict: Verdict) -> Result<Option<Failure>, Away> {
+fn failure(event_id: EventId, outcome: Outcome) -> Result<Option<Failure>, Away> {
     match outcome {
         Outcome::Done => Ok(None),
-        Outcome::Retry(error) => Ok(Some(Failure { event_id, error, verdict })),
+        Outcome::Retry(error) => Ok(Some(Failure { event_id, error, verdict: Verdict::Retry })),
         Outcome::Reject(error) => Ok(Some(Failure { event_id, error, verdict: Verdict::Reject })),
         Outcome::Unavailable(why) => Err(Away(why)),
     }

@@ -90,7 +90,8 @@ struct LetterPage {
 }
 
 struct StepShown {
-    when: When,
+    /// Several steps may fall into one second.
+    at: String,
     what: &'static str,
     detail: String,
 }
@@ -181,7 +182,11 @@ async fn letter(state: Data<AppState>, visit: Visit, path: Path<(String, String)
         published: way.published_at.map(|at| When::of(at, now)),
         published_again: way.sweeps,
         steps: steps
-            .map(|step| StepShown { when: When::of(step.at, now), what: what(step.kind), detail: step.detail })
+            .map(|step| StepShown {
+                at: step.at.strftime("%Y-%m-%d %H:%M:%S%.3f UTC").to_string(),
+                what: what(step.kind),
+                detail: step.detail,
+            })
             .collect(),
         payload,
     })

@@ -283,7 +283,7 @@ impl SagaStateStore for RedisSagaStateStore {
 
     async fn commit(&self, windows: &[ClaimedWindow]) -> Result<()> {
         for (partition, portion) in self.portions(windows) {
-            let mut args = vec![self.pending_prefix_len(partition)];
+            let mut args = vec![self.pending_prefix_len(partition), LEAK_GUARD_S.into()];
             for window in &portion {
                 let last = self.remove_but_the_last(window).await?;
                 args.push(window.token.to_string().into());

@@ -27,6 +27,8 @@ pub struct Ledger {
     /// How often each event took effect.
     pub effects: BTreeMap<EventId, usize>,
     pub dead: BTreeMap<EventId, String>,
+    /// How often each event failed.
+    pub failures: BTreeMap<EventId, usize>,
     /// Windows of each transaction that committed.
     pub commits: Vec<usize>,
 }
@@ -107,8 +109,9 @@ impl EventLog for Database {
         let mut ledger = self.ledger.lock();
         let mut dead = Vec::new();
         for failure in failures {
-            assert_eq!(failure.verdict, Verdict::Reject);
-            if ledger.owed.remove(&failure.event_id) {
+            *ledger.failures.entry(failure.event_id).or_default() += 1;
+            assert_ne!(failure.verdict, Verdict::Retry, "the window has it, so the queue must not");
+            if failure.verdict == Verdict::Reject && ledger.owed.remove(&failure.event_id) {
                 ledger.dead.insert(failure.event_id, failure.error.clone());
                 dead.push(failure.event_id);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cardwire_domain::{CardId, CollectionId, EventId, LinkId, Member, UserId};
-use cardwire_events::redis::{Connection, RedisSettings};
+use cardwire_events::redis::{Connection, RedisSettings, Repeat, Script, Value};
 use cardwire_saga::{
     ClaimedWindow, DistributedLock, Error, PendingEvent, RedisDistributedLock, RedisSagaStateStore, ReleaseReason,
     SagaKey, SagaStateStore, Timing,
@@ -25,6 +25,7 @@ pub const TIMING: Timing = Timing {
 
 pub struct Redis {
     server: RedisServer,
+    connection: Connection,
     pub store: RedisSagaStateStore,
     pub lock: RedisDistributedLock,
 }
@@ -34,7 +35,8 @@ impl Redis {
         let server = RedisServer::start();
         let connection = Connection::open(RedisSettings::from_url(&server.url()).unwrap()).unwrap();
         let store = RedisSagaStateStore::new(connection.clone(), partitions, timing);
-        Self { server, store, lock: RedisDistributedLock::new(connection, partitions, timing) }
+        let lock = RedisDistributedLock::new(connection.clone(), partitions, timing);
+        Self { server, connection, store, lock }
     }
 
     /// Makes it as full as can be, or lifts that.
@@ -53,7 +55,7 @@ impl Redis {
 }
 
 async fn subject() -> Subject {
-    let Redis { server, store, lock } = Redis::start(1, TIMING).await;
+    let Redis { server, store, lock, .. } = Redis::start(1, TIMING).await;
     Subject { store: Arc::new(store), lock: Arc::new(lock), timing: TIMING, guard: Box::new(server) }
 }
 
@@ -110,6 +112,20 @@ async fn names_and_times_are_the_documented_ones() {
     assert!((8_000..=13_000).contains(&ttl), "{ttl}");
     redis.store.commit(&claimed).await.unwrap();
     assert_eq!(redis.server.command(&["KEYS", "*"]), "", "nothing is left behind");
+}
+
+#[tokio::test]
+async fn a_window_that_is_flushed_again_and_again_but_never_empty_is_not_forgotten() {
+    let redis = Redis::start(1, TIMING).await;
+    let alice = key("alice");
+    redis.store.merge(&[event(&alice)]).await.unwrap();
+    let claimed = redis.claim_all().await;
+    let pending = format!("saga:feed:pending:{alice}");
+    redis.server.command(&["EXPIRE", &pending, "60"]);
+    redis.store.merge(&[event(&alice)]).await.unwrap();
+    redis.store.commit(&claimed).await.unwrap();
+    let left: u64 = redis.server.command(&["TTL", &pending]).parse().unwrap();
+    assert!((604_700..=604_800).contains(&left), "forgotten in {left} s, although it was just flushed");
 }
 
 #[tokio::test]
@@ -176,6 +192,69 @@ async fn what_is_not_ours_is_removed_and_holds_nothing_up() {
     assert_eq!((claimed.len(), unreadable), (3, 3));
     redis.store.commit(&claimed).await.unwrap();
     assert_eq!(command(&["KEYS", "*"]), "");
+}
+
+/// The claim, but only in the one millisecond in which the lock is there and its PTTL is 0. Else it returns the PTTL.
+static CLAIM_IN_THE_LAST_MILLISECOND: Script = Script::new(
+    "claim_in_the_last_millisecond",
+    concat!(
+        "local ttl = redis.call('PTTL', KEYS[2])\nif ttl ~= 0 then return ttl end\n",
+        include_str!("../../src/redis/lua/claim_due.lua")
+    ),
+);
+
+#[tokio::test]
+async fn a_lock_in_its_last_millisecond_is_not_taken_for_one_without_end() {
+    let redis = Redis::start(1, TIMING).await;
+    let alice = key("alice");
+    redis.store.merge(&[event(&alice)]).await.unwrap();
+    redis.store.flush_now(&alice).await.unwrap();
+    let lock = format!("saga:feed:lock:{alice}");
+    let started = Instant::now();
+    let contended = loop {
+        assert!(started.elapsed() < Duration::from_secs(30), "nobody looked in the last millisecond of a lock");
+        let set = [lock.as_str(), "somebody", "PX", "10"].map(Value::from).into();
+        redis.connection.command::<Value>("SET", set, Repeat::Never).await.unwrap();
+        let args = ["saga:feed:lock:", "saga:feed:pending:", "me", "10", "3000", "due", "100", "100"];
+        let keys = || vec!["saga:feed:due:0".into(), lock.as_str().into()];
+        let claim = async || -> Value {
+            let args = args.map(Value::from).into();
+            redis.connection.script(&CLAIM_IN_THE_LAST_MILLISECOND, keys(), args, Repeat::Never).await.unwrap()
+        };
+        let mut answer = claim().await;
+        while matches!(answer, Value::Integer(1..)) {
+            answer = claim().await;
+        }
+        if let Value::Array(contended) = answer {
+            break contended;
+        }
+    };
+    assert_eq!(contended, [Value::from(1)], "the lock holds to its end");
+    let next = redis.store.next_due().await.unwrap();
+    assert!(next.is_some_and(|next| next <= Duration::from_millis(1)), "due when the lock has ended, not in {next:?}");
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    assert_eq!(redis.store.claim_due(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lock_without_an_expiry_holds_its_window_as_long_as_any_other() {
+    let redis = Redis::start(1, TIMING).await;
+    let alice = key("alice");
+    redis.store.merge(&[event(&alice)]).await.unwrap();
+    redis.server.command(&["SET", &format!("saga:feed:lock:{alice}"), "by hand"]);
+    assert!(redis.claim_all().await.is_empty());
+    let found = Instant::now();
+    let claimed = loop {
+        let claimed = redis.store.claim_due(10).await.unwrap();
+        if !claimed.is_empty() {
+            break claimed;
+        }
+        assert!(found.elapsed() < TIMING.lock * 2, "it waits for ever");
+        tokio::time::sleep(redis.store.next_due().await.unwrap().expect("it is open")).await;
+    };
+    assert!(found.elapsed() + Duration::from_millis(5) >= TIMING.lock, "{:?}", found.elapsed());
+    redis.store.commit(&claimed).await.unwrap();
+    assert_eq!(redis.server.command(&["KEYS", "*"]), "");
 }
 
 #[tokio::test]

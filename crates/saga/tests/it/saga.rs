@@ -190,6 +190,8 @@ async fn a_poison_window_ends_as_dead_letters_and_its_neighbours_are_flushed() {
     let dead = world.database.ledger.lock().dead.clone();
     let reason = "the store answered what it must not: bad payload".to_owned();
     assert_eq!(dead, bad.iter().map(|event| (event.id, reason.clone())).collect());
+    let failures = world.database.ledger.lock().failures.clone();
+    assert_eq!(failures, bad.iter().map(|event| (event.id, 3)).collect(), "each attempt is booked");
 
     // The queue moves on.
     let later = world.added(card, "later");

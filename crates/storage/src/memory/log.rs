@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::{DomainEvent, EventId, RecordedEvent};
-use cardwire_events::log::{RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST};
+use cardwire_events::log::{NO_ATTEMPT_LEFT, RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST, WORKER_LOST, count_failures};
 use cardwire_events::operations::{DeadLetterWay, MAX_STEPS, Step, StepKind};
 use cardwire_events::{
     Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Message, Owed, Queue,
@@ -30,6 +30,15 @@ impl Delivery {
             self.steps.pop_front();
         }
         self.steps.push_back(Step { at, kind, detail: detail.to_owned() });
+    }
+
+    /// An attempt was counted before it was made, and has not ended.
+    fn is_being_tried(&self) -> bool {
+        self.steps.back().is_some_and(|step| step.kind == StepKind::RunAfterLoss)
+    }
+
+    fn last_error(&self) -> Option<String> {
+        self.steps.iter().rev().find(|step| step.kind == StepKind::Failed).map(|step| step.detail.clone())
     }
 
     fn due(&self, now: Timestamp) -> bool {
@@ -262,15 +271,23 @@ impl EventLog for InMemoryStore {
     async fn begin_attempt(&self, queue: Queue, id: EventId, settings: &QueueSettings) -> Result<Attempt> {
         let mut state = self.lock().await;
         let now = self.now();
-        let deliveries = state.ledger.deliveries(queue);
+        let State { ledger, desk, .. } = &mut *state;
+        let deliveries = ledger.deliveries(queue);
         let Some(row) = deliveries.rows.get_mut(&id) else {
             return Ok(Attempt::Gone);
         };
         if row.dead.is_some() {
             return Ok(Attempt::Dead);
         }
-        if row.tries >= settings.attempts {
-            let error = format!("its worker was lost in each of {} attempts", row.tries);
+        let lost = usize::from(row.is_being_tried());
+        if lost > 0 {
+            row.note(now, StepKind::Failed, WORKER_LOST);
+            desk.add(queue, 0, 1);
+        }
+        let dies = row.tries >= settings.attempts;
+        count_failures(queue, lost, usize::from(dies));
+        if dies {
+            let error = row.last_error().unwrap_or_else(|| NO_ATTEMPT_LEFT.to_owned());
             deliveries.bury(id, now, error);
             return Ok(Attempt::Dead);
         }
@@ -281,8 +298,9 @@ impl EventLog for InMemoryStore {
 
     async fn undo_attempt(&self, queue: Queue, id: EventId) -> Result<()> {
         let mut state = self.lock().await;
-        if let Some(row) = state.ledger.deliveries(queue).rows.get_mut(&id).filter(|row| row.dead.is_none()) {
-            row.tries = row.tries.saturating_sub(1);
+        if let Some(row) = state.ledger.deliveries(queue).rows.get_mut(&id).filter(|row| row.is_being_tried()) {
+            row.steps.pop_back();
+            row.tries -= 1;
         }
         Ok(())
     }
@@ -290,26 +308,33 @@ impl EventLog for InMemoryStore {
     async fn fail(&self, queue: Queue, failures: &[Failure], settings: &QueueSettings) -> Result<Vec<EventId>> {
         let mut state = self.lock().await;
         let now = self.now();
-        let deliveries = state.ledger.deliveries(queue);
+        let State { ledger, desk, .. } = &mut *state;
+        let deliveries = ledger.deliveries(queue);
+        let mut failed = 0;
         let mut died = Vec::new();
         for failure in failures {
             let Some(row) = deliveries.rows.get_mut(&failure.event_id).filter(|row| row.dead.is_none()) else {
                 continue;
             };
+            failed += 1;
+            row.tries += u32::from(!row.is_being_tried());
             row.note(now, StepKind::Failed, &failure.error);
-            if failure.verdict == Verdict::Retry {
-                row.tries += 1;
-            }
-            if failure.verdict == Verdict::Reject || row.tries >= settings.attempts {
-                deliveries.bury(failure.event_id, now, failure.error.clone());
-                died.push(failure.event_id);
-            } else {
-                row.not_before = Some(later(now, settings.backoff(row.tries, rand::random())));
-                row.published_at = None;
-                row.claimed_until = None;
-                deliveries.unpublished.insert(failure.event_id);
+            match failure.verdict {
+                Verdict::Held => {}
+                Verdict::Retry if row.tries < settings.attempts => {
+                    row.not_before = Some(later(now, settings.backoff(row.tries, rand::random())));
+                    row.published_at = None;
+                    row.claimed_until = None;
+                    deliveries.unpublished.insert(failure.event_id);
+                }
+                Verdict::Retry | Verdict::Reject => {
+                    deliveries.bury(failure.event_id, now, failure.error.clone());
+                    died.push(failure.event_id);
+                }
             }
         }
+        desk.add(queue, 0, failed as u64);
+        count_failures(queue, failed, died.len());
         if !failures.is_empty() {
             self.wake.ring();
         }

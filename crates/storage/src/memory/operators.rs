@@ -27,6 +27,11 @@ impl Desk {
         !self.pauses.contains_key(&queue) && !self.resumed.get(&queue).is_some_and(just)
     }
 
+    pub(super) fn add(&mut self, queue: Queue, processed: u64, failed: u64) {
+        let totals = self.totals.entry(queue).or_default();
+        *totals = (totals.0 + processed, totals.1 + failed);
+    }
+
     fn write(&mut self, at: Timestamp, by: &UserId, entry: &NewEntry, affected: u64, completed: bool) -> AuditId {
         if self.audit.len() == ENTRIES_KEPT {
             self.audit.pop_front();
@@ -167,8 +172,7 @@ impl Operator for InMemoryStore {
 impl WorkHistory for InMemoryStore {
     async fn add_work(&self, queue: Queue, processed: u64, failed: u64) -> Result<()> {
         let mut state = self.lock().await;
-        let totals = state.desk.totals.entry(queue).or_default();
-        *totals = (totals.0 + processed, totals.1 + failed);
+        state.desk.add(queue, processed, failed);
         Ok(())
     }
 

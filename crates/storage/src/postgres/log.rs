@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::EventId;
-use cardwire_events::log::{RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST};
+use cardwire_events::log::{NO_ATTEMPT_LEFT, RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST, WORKER_LOST, count_failures};
 use cardwire_events::{
     Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, EventLog, Failure as Failed, Owed, Queue, QueueSettings,
     Result, Verdict,
@@ -77,43 +77,91 @@ WITH held AS (
 )
 SELECT coalesce(array_agg(event_id), '{}') AS ids FROM taken";
 
-const BEGIN_ATTEMPT: &str = "\
-WITH begun AS (
-  UPDATE deliveries SET
-    tries = tries + CASE WHEN dead_at IS NULL AND tries < $3 THEN 1 ELSE 0 END,
-    error = CASE WHEN dead_at IS NULL AND tries >= $3
-                 THEN format('its worker was lost in each of %s attempts', tries) ELSE error END,
-    dead_at = CASE WHEN dead_at IS NULL AND tries >= $3 THEN now() ELSE dead_at END
-  WHERE queue = $1 AND event_id = $2
-  RETURNING event_id, error, dead_at IS NULL AS run, coalesce(dead_at = now(), false) AS died
-), steps AS (
-  INSERT INTO delivery_steps (queue, event_id, kind, detail)
-  SELECT $1, event_id, CASE WHEN run THEN 'run-after-loss' ELSE 'died' END, CASE WHEN run THEN '' ELSE error END
-  FROM begun WHERE run OR died
-)
-SELECT run FROM begun";
+/// The last step of a delivery. One that says `run-after-loss` is of an attempt that has not ended.
+macro_rules! last_step {
+    () => {
+        "LEFT JOIN LATERAL ( \
+             SELECT s.id, s.kind = 'run-after-loss' AS is_open FROM delivery_steps s \
+             WHERE s.queue = $1 AND s.event_id = h.event_id ORDER BY s.id DESC LIMIT 1 \
+         ) last ON true "
+    };
+}
+
+/// What failed, into the queue's totals, after the deliveries are locked.
+macro_rules! total {
+    ($failed:literal) => {
+        concat!(
+            "total AS ( \
+                 INSERT INTO queue_totals (queue, processed, failed) SELECT $1, 0, count(*) FROM ",
+            $failed,
+            " HAVING count(*) > 0 \
+                 ON CONFLICT (queue) DO UPDATE SET failed = queue_totals.failed + excluded.failed \
+             ) "
+        )
+    };
+}
+
+const BEGIN_ATTEMPT: &str = concat!(
+    "WITH held AS ( \
+         SELECT event_id, tries, dead_at IS NULL AS lives FROM deliveries WHERE queue = $1 AND event_id = $2 FOR UPDATE \
+     ), found AS ( \
+         SELECT h.event_id, h.lives AND h.tries < $3 AS runs, h.lives AND h.tries >= $3 AS dies, \
+                h.lives AND coalesce(last.is_open, false) AS lost \
+         FROM held h ",
+    last_step!(),
+    "), steps AS ( \
+         INSERT INTO delivery_steps (queue, event_id, kind, detail) \
+         SELECT $1, f.event_id, s.kind, s.detail FROM found f CROSS JOIN LATERAL ( \
+             VALUES (1, f.lost, 'failed', $4), (2, f.dies, 'died', ''), (3, f.runs, 'run-after-loss', '') \
+         ) AS s(turn, happens, kind, detail) \
+         WHERE s.happens ORDER BY s.turn \
+     ), ",
+    total!("found WHERE lost"),
+    "UPDATE deliveries d SET tries = d.tries + CASE WHEN f.runs THEN 1 ELSE 0 END, \
+         error = CASE WHEN f.lost THEN $4 WHEN f.dies THEN coalesce(d.error, $5) ELSE d.error END, \
+         dead_at = CASE WHEN f.dies THEN now() ELSE d.dead_at END \
+     FROM found f WHERE d.queue = $1 AND d.event_id = f.event_id \
+     RETURNING f.runs, f.dies, f.lost"
+);
+
+/// The step goes with the attempt.
+const UNDO_ATTEMPT: &str = concat!(
+    "WITH held AS ( \
+         SELECT event_id FROM deliveries WHERE queue = $1 AND event_id = $2 AND dead_at IS NULL AND tries > 0 FOR UPDATE \
+     ), undone AS ( \
+         DELETE FROM delivery_steps WHERE id = (SELECT last.id FROM held h ",
+    last_step!(),
+    "WHERE last.is_open) RETURNING event_id \
+     ) \
+     UPDATE deliveries d SET tries = d.tries - 1 FROM undone u WHERE d.queue = $1 AND d.event_id = u.event_id"
+);
 
 /// The backoff of [`QueueSettings::backoff`], drawn here because only here the number of tries is known.
-const FAIL: &str = "\
-WITH held AS (
-    SELECT event_id, tries FROM deliveries WHERE queue = $1 AND event_id = ANY($2) AND dead_at IS NULL
-    ORDER BY event_id FOR UPDATE
-), failed AS (
-    SELECT h.event_id, h.tries + f.counted AS tries, f.error, f.reject OR h.tries + f.counted >= $6 AS dead
-    FROM held h JOIN unnest($2, $3::text[], $4::int[], $5::bool[]) AS f(event_id, error, counted, reject)
-      ON f.event_id = h.event_id
-), steps AS (
-    INSERT INTO delivery_steps (queue, event_id, kind, detail)
-    SELECT $1, f.event_id, s.kind, CASE s.kind WHEN 'failed' THEN f.error ELSE '' END
-    FROM failed f CROSS JOIN (VALUES (1, 'failed'), (2, 'died')) AS s(turn, kind) WHERE s.turn = 1 OR f.dead
-    ORDER BY f.event_id, s.turn
-)
-UPDATE deliveries d SET tries = f.tries, error = f.error, claimed_until = NULL,
-    dead_at = CASE WHEN f.dead THEN now() END,
-    published_at = CASE WHEN f.dead THEN d.published_at END,
-    not_before = now() + random() * least($7 * 2 ^ least(greatest(f.tries - 1, 0), 16), 864e5) * interval '1 millisecond'
-FROM failed f WHERE d.queue = $1 AND d.event_id = f.event_id
-RETURNING d.event_id, f.dead";
+const FAIL: &str = concat!(
+    "WITH held AS ( \
+         SELECT event_id, tries FROM deliveries WHERE queue = $1 AND event_id = ANY($2) AND dead_at IS NULL \
+         ORDER BY event_id FOR UPDATE \
+     ), failed AS ( \
+         SELECT h.event_id, t.tries, f.error, f.held, f.reject OR (NOT f.held AND t.tries >= $6) AS dead \
+         FROM held h JOIN unnest($2, $3::text[], $4::bool[], $5::bool[]) AS f(event_id, error, held, reject) \
+           ON f.event_id = h.event_id ",
+    last_step!(),
+    "CROSS JOIN LATERAL (SELECT h.tries + CASE WHEN last.is_open THEN 0 ELSE 1 END AS tries) t \
+     ), steps AS ( \
+         INSERT INTO delivery_steps (queue, event_id, kind, detail) \
+         SELECT $1, f.event_id, s.kind, CASE s.kind WHEN 'failed' THEN f.error ELSE '' END \
+         FROM failed f CROSS JOIN (VALUES (1, 'failed'), (2, 'died')) AS s(turn, kind) WHERE s.turn = 1 OR f.dead \
+         ORDER BY f.event_id, s.turn \
+     ), ",
+    total!("failed"),
+    "UPDATE deliveries d SET tries = f.tries, error = f.error, dead_at = CASE WHEN f.dead THEN now() END, \
+         claimed_until = CASE WHEN f.held THEN d.claimed_until END, \
+         published_at = CASE WHEN f.held OR f.dead THEN d.published_at END, \
+         not_before = CASE WHEN f.held THEN d.not_before ELSE now() + random() \
+             * least($7 * 2 ^ least(greatest(f.tries - 1, 0), 16), 864e5) * interval '1 millisecond' END \
+     FROM failed f WHERE d.queue = $1 AND d.event_id = f.event_id \
+     RETURNING d.event_id, f.dead"
+);
 
 const BACKLOG: &str = "\
 SELECT q.queue, c.owed, c.unpublished, c.dead, c.oldest FROM unnest($1::text[]) AS q(queue)
@@ -185,19 +233,21 @@ impl EventLog for PostgresStore {
     }
 
     async fn begin_attempt(&self, queue: Queue, id: EventId, settings: &QueueSettings) -> Result<Attempt> {
-        let query = sqlx::query(BEGIN_ATTEMPT).bind(queue.name()).bind(uuid(id.ulid())).bind(attempts(settings));
+        let query = sqlx::query(BEGIN_ATTEMPT)
+            .bind(queue.name())
+            .bind(uuid(id.ulid()))
+            .bind(attempts(settings))
+            .bind(WORKER_LOST)
+            .bind(NO_ATTEMPT_LEFT);
         let rows = self.batch_session().await?.fetch_all(query).await?;
-        match rows.first() {
-            None => Ok(Attempt::Gone),
-            Some(row) if get(row, "run")? => Ok(Attempt::Run),
-            Some(_) => Ok(Attempt::Dead),
-        }
+        let Some(row) = rows.first() else { return Ok(Attempt::Gone) };
+        count_failures(queue, usize::from(get::<bool>(row, "lost")?), usize::from(get::<bool>(row, "dies")?));
+        Ok(if get(row, "runs")? { Attempt::Run } else { Attempt::Dead })
     }
 
     async fn undo_attempt(&self, queue: Queue, id: EventId) -> Result<()> {
-        let sql = "UPDATE deliveries SET tries = tries - 1 \
-                   WHERE queue = $1 AND event_id = $2 AND dead_at IS NULL AND tries > 0";
-        self.batch_session().await?.execute(sqlx::query(sql).bind(queue.name()).bind(uuid(id.ulid()))).await?;
+        let query = sqlx::query(UNDO_ATTEMPT).bind(queue.name()).bind(uuid(id.ulid()));
+        self.batch_session().await?.execute(query).await?;
         Ok(())
     }
 
@@ -209,7 +259,7 @@ impl EventLog for PostgresStore {
             .bind(queue.name())
             .bind(failures.iter().map(|failure| uuid(failure.event_id.ulid())).collect::<Vec<_>>())
             .bind(failures.iter().map(|failure| storable(&failure.error, ERROR_CHARS)).collect::<Vec<_>>())
-            .bind(failures.iter().map(|failure| i32::from(failure.verdict == Verdict::Retry)).collect::<Vec<_>>())
+            .bind(failures.iter().map(|failure| failure.verdict == Verdict::Held).collect::<Vec<_>>())
             .bind(failures.iter().map(|failure| failure.verdict == Verdict::Reject).collect::<Vec<_>>())
             .bind(attempts(settings))
             .bind(settings.backoff_ms as f64);
@@ -221,6 +271,7 @@ impl EventLog for PostgresStore {
             }
         }
         died.sort_unstable();
+        count_failures(queue, rows.len(), died.len());
         self.wake.ring();
         Ok(died)
     }

@@ -75,6 +75,19 @@ pub async fn the_last_attempt_makes_a_dead_letter(stores: Stores) -> Tested {
     Ok(())
 }
 
+/// Whoever holds an event says when it is given up; until then no queue gets it again.
+pub async fn what_fails_in_somebodys_hands_stays_there(stores: Stores) -> Tested {
+    let id = one_event(&stores).await?;
+    for _ in 0..5 {
+        assert!(stores.log.fail(Queue::Feeds, &[failure(id, Verdict::Held)], &SLOW).await?.is_empty());
+    }
+    assert!(stores.lease_all(&[Queue::Feeds]).await?.is_empty());
+    assert_eq!(stores.owed(Queue::Feeds).await?, 1);
+    assert_eq!(stores.log.fail(Queue::Feeds, &[failure(id, Verdict::Reject)], &SLOW).await?, [id]);
+    assert_eq!(dead(&stores, Queue::Feeds).await?, [(id, 6, "it broke".to_owned())]);
+    Ok(())
+}
+
 pub async fn a_rejected_event_is_dead_at_once(stores: Stores) -> Tested {
     let saves: Vec<_> = (0..3).map(|n| (person("alice"), format!("https://example.com/{n}"))).collect();
     stores.save_at_once(&saves).await?;
@@ -91,7 +104,7 @@ pub async fn attempts_counted_before_they_are_made_are_not_counted_twice(stores:
     let id = one_event(&stores).await?;
     for attempt in 1..=3 {
         assert_eq!(stores.log.begin_attempt(Queue::Feeds, id, &SLOW).await?, Attempt::Run, "attempt {attempt}");
-        let died = stores.log.fail(Queue::Feeds, &[failure(id, Verdict::RetryCounted)], &SLOW).await?;
+        let died = stores.log.fail(Queue::Feeds, &[failure(id, Verdict::Retry)], &SLOW).await?;
         assert_eq!(!died.is_empty(), attempt == 3, "attempt {attempt}");
         stores.time.advance(5 * HOUR).await;
         assert_eq!(stores.deliver(Queue::Feeds).await?.is_empty(), attempt == 3, "attempt {attempt}");
@@ -136,7 +149,7 @@ pub async fn what_is_owed_no_more_cannot_fail(stores: Stores) -> Tested {
     assert_eq!(stores.log.settle(Queue::Feeds, &[id]).await?, 1);
     for id in [id, EventId::generate()] {
         assert_eq!(stores.log.begin_attempt(Queue::Feeds, id, &SLOW).await?, Attempt::Gone);
-        for verdict in [Verdict::Retry, Verdict::RetryCounted, Verdict::Reject] {
+        for verdict in [Verdict::Retry, Verdict::Held, Verdict::Reject] {
             assert!(stores.log.fail(Queue::Feeds, &[failure(id, verdict)], &SLOW).await?.is_empty(), "{verdict:?}");
         }
     }

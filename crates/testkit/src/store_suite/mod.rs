@@ -166,6 +166,7 @@ macro_rules! store_suite {
         $crate::store_suite!(@cases $make, $runtime, attempts: [
             a_failed_event_comes_back_after_its_backoff,
             the_last_attempt_makes_a_dead_letter,
+            what_fails_in_somebodys_hands_stays_there,
             a_rejected_event_is_dead_at_once,
             attempts_counted_before_they_are_made_are_not_counted_twice,
             an_event_that_never_comes_back_uses_up_its_attempts,

@@ -1,4 +1,4 @@
-//! How the house is built: which crate may know which, and that no files of a crate import each other in a circle.
+//! How the house is built: which crate may know which, that no files of a crate import each other in a circle, and what Redis scripts touch.
 
 // What a test cannot go on without fails it, in its helper functions as well.
 #![allow(clippy::unwrap_used)]
@@ -6,3 +6,4 @@
 mod arrows;
 mod circles;
 mod imports;
+mod scripts;

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use cardwire_saga::Timing;
 use cardwire_testkit::history::History;
 use cardwire_testkit::stack::{Plan, Stack};
 use nix::sys::signal::Signal;
@@ -43,6 +44,61 @@ async fn one_of_three_workers_killed_while_it_holds_batches_costs_and_doubles_no
         "{leases} batches lost; moved on after {moved_on:?}; {checked:?}; all settled after {:?}",
         killed.elapsed()
     );
+}
+
+/// While another takes the table from them, the workers are killed in their flushes. Their locks end in different milliseconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_of_workers_killed_in_mid_flush_are_written_as_soon_as_their_locks_have_ended() {
+    const WORKERS: usize = 4;
+    const ROUNDS: usize = 2;
+    /// The longest rest of a worker, one flush, and some for a loaded machine. Much less than a second lock.
+    const SLACK: Duration = Duration::from_secs(5);
+    let lock = Timing::default().lock;
+    let mut stack = Stack::start(&Plan { feed_workers: WORKERS, ..Plan::default() }).await;
+    let mut history = History::default();
+    for round in 0..ROUNDS {
+        let mut held = stack.pool().begin().await.unwrap();
+        sqlx::query("LOCK TABLE activities IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+        for n in 0..WORKERS {
+            assert!(
+                stack.client().save(&format!("did:plc:p{round}-{n}"), "https://example.com/", &[], &mut history).await
+            );
+            sleep(Duration::from_millis(300)).await;
+        }
+        let locks = || -> Vec<String> {
+            let keys = stack.redis.command(&["KEYS", "*saga:feed:lock:*"]);
+            keys.lines().map(str::to_owned).collect()
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while locks().len() < WORKERS {
+            assert!(Instant::now() < deadline, "not all windows are being flushed: {:?}", locks());
+            sleep(Duration::from_millis(20)).await;
+        }
+        let locked = locks();
+        for worker in 0..WORKERS {
+            stack.workers[worker].process.kill();
+        }
+        let killed = Instant::now();
+        held.rollback().await.unwrap();
+        for worker in 0..WORKERS {
+            stack.kill_and_restart(worker);
+        }
+        let mut written = Vec::new();
+        while written.len() < WORKERS {
+            let actors: Vec<String> =
+                sqlx::query_scalar("SELECT actor_id FROM activities WHERE actor_id LIKE $1 ORDER BY 1")
+                    .bind(format!("did:plc:p{round}-%"))
+                    .fetch_all(stack.pool())
+                    .await
+                    .unwrap();
+            written.resize(actors.len(), killed.elapsed());
+            assert!(killed.elapsed() < lock + SLACK, "after {:?} only {actors:?} of {locked:?}", killed.elapsed());
+            sleep(Duration::from_millis(20)).await;
+        }
+        println!("round {round}: written {written:.1?} after the kill; a lock lasts {lock:?}");
+    }
+    stack.settled(RECOVERY).await;
+    println!("{:?}", stack.check(&history).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

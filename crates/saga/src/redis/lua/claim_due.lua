@@ -8,8 +8,9 @@
 --
 -- The locks and windows are found in `due`, so they cannot be declared; in Cluster they share its hash tag.
 --
--- Invariant: a window that is returned is locked by this token and due again when the lock expires. One that somebody
--- else holds is put off until that lock expires, so it stands in nobody's way. A due time without events is removed.
+-- Invariant: a window that is returned is locked by this token and due again when the lock has expired. One that somebody
+-- else holds is put off until that lock has expired, so it stands in nobody's way; a lock that never expires is given its time
+-- here. A lock lives through its last millisecond, in which PTTL is 0. A due time without events is removed.
 -- The first write frees memory (ZREM, UNLINK), so a full Redis lets the rest through. New due times are written together.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -19,13 +20,6 @@ local large = tonumber(ARGV[8])
 local last = ARGV[6] == 'all' and '+inf' or string.format('%.0f', now)
 
 local put_off = {}
-local function put_off_by(key, ms)
-  if #put_off == 0 then
-    redis.call('ZREM', KEYS[1], key)
-  end
-  put_off[#put_off + 1] = string.format('%.0f', now + ms)
-  put_off[#put_off + 1] = key
-end
 
 local claimed = {}
 local contended = 0
@@ -46,8 +40,11 @@ for i = 1, #due, 2 do
     break
   else
     local late = now - due[i + 1]
-    put_off_by(key, lock_ms)
-    if redis.call('SET', lock, ARGV[3], 'NX', 'PX', ARGV[5]) then
+    if #put_off == 0 then
+      redis.call('ZREM', KEYS[1], key)
+    end
+    local left = lock_ms
+    if redis.call('SET', lock, ARGV[3], 'NX', 'PX', lock_ms) then
       events = events + size
       if size < large then
         claimed[#claimed + 1] = {key, string.format('%.0f', late), 0, redis.call('HGETALL', pending)}
@@ -57,9 +54,14 @@ for i = 1, #due, 2 do
       end
     else
       contended = contended + 1
-      local left = redis.call('PTTL', lock)
-      put_off[#put_off - 1] = string.format('%.0f', now + (left > 0 and left or lock_ms))
+      left = redis.call('PTTL', lock)
+      if left == -1 then
+        redis.call('PEXPIRE', lock, lock_ms)
+        left = lock_ms
+      end
     end
+    put_off[#put_off + 1] = string.format('%.0f', now + left + 1)
+    put_off[#put_off + 1] = key
   end
 end
 for from = 1, #put_off, 1000 do

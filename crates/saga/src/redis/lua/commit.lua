@@ -1,11 +1,12 @@
 -- Removes the events whose effect is committed.
 -- KEYS  1 due, then for each window: pending, lock
--- ARGV  1 length of the pending keys' prefix, then for each window: owner token, number of event ids, event ids
+-- ARGV  1 length of the pending keys' prefix, 2 leak guard in s,
+--       then for each window: owner token, number of event ids, event ids
 -- Returns 1.
 --
--- Invariant: only the events named go. A window that has others left stays; it is due at once if the lock was still
--- ours, else whoever holds it sees to it. Nobody else's lock is freed. The first write is HDEL, so a full Redis does
--- not refuse. Repeating it changes nothing.
+-- Invariant: only the events named go. A window that has others left stays, and its leak guard starts again; it is due at
+-- once if the lock was still ours, else whoever holds it sees to it. Nobody else's lock is freed. The first write is HDEL,
+-- so a full Redis does not refuse. Repeating it changes nothing.
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local freed, gone = {}, {}
@@ -20,7 +21,7 @@ for from = 1, #locks, 1000 do
     held[from + i - 1] = owner
   end
 end
-local at = 2
+local at = 3
 local tokens = {}
 for w, pending in ipairs(pendings) do
   tokens[w] = ARGV[at]
@@ -43,7 +44,7 @@ for w, pending in ipairs(pendings) do
   if mine then
     freed[#freed + 1] = locks[w]
   end
-  if left == 0 or redis.call('EXISTS', pending) == 0 then
+  if left == 0 or redis.call('EXPIRE', pending, ARGV[2]) == 0 then
     gone[#gone + 1] = key
   elseif mine then
     redis.call('ZADD', KEYS[1], now, key)
