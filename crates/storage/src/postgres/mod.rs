@@ -31,11 +31,11 @@ use std::time::Duration;
 
 use cardwire_domain::{Error, Result};
 use cardwire_events::Wake;
-use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::postgres::PgPool;
 
 use error::Failure;
-pub use pool::PoolSettings;
 use pool::Session;
+pub use pool::{PoolSettings, read_url};
 pub use schema::SchemaError;
 use stream::News;
 /// What a save of a new URL sends, to be measured against PostgreSQL alone.
@@ -54,10 +54,7 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Does not connect yet. [`Error::Invalid`] when `url` is no PostgreSQL URL.
     pub fn connect(url: &str, settings: PoolSettings, wake: Wake) -> Result<Self> {
-        // The parser's error may quote the URL, which holds a password.
-        let options: PgConnectOptions = url
-            .parse()
-            .map_err(|_| Error::invalid("DATABASE_URL", "must be like postgres://user:password@host:5432/database"))?;
+        let (options, _) = read_url(url).map_err(|rule| Error::invalid("DATABASE_URL", rule))?;
         Ok(Self::new(settings.pool(options), settings, wake))
     }
 
