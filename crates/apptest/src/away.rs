@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
 use cardwire_events::operations::{DeadLetterWay, Gauges, NewEntry, Rebuild, RebuildId, RebuildLease, Sample};
 use cardwire_events::{
-    Action, Attempt, AuditEntry, AuditId, Backlog, Claim, DeadFilter, DeadLetter, DeadSelection, Depth, Error,
-    EventLog, EventSubscriber, Failure, Operator, Owed, Pause, Queue, QueueSettings, Rebuilds, Result, WorkHistory,
-    WorkerId, WorkerInfo, WorkerRegistry,
+    Action, Attempt, AuditEntry, AuditId, Backlog, Claim, DeadFilter, DeadLetter, DeadSelection, Depth, Envelope,
+    Error, EventLog, EventSubscriber, Failure, Operator, Owed, Pause, Queue, QueueSettings, Rebuilds, Result,
+    WorkHistory, WorkerId, WorkerInfo, WorkerRegistry,
 };
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
 use jiff::Timestamp;
@@ -79,6 +79,9 @@ impl EventLog for Away {
         Away::fail(*self).await
     }
     async fn sweep(&self) -> Result<u64> {
+        Away::fail(*self).await
+    }
+    async fn look_up(&self, _: &[EventId]) -> Result<Vec<Envelope>> {
         Away::fail(*self).await
     }
     async fn settle(&self, _: Queue, _: &[EventId]) -> Result<u64> {

@@ -6,6 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::event::{DomainEvent, RecordedEvent};
 use crate::ids::{ActivityId, CardId, CollectionId, EventId, LinkId, UserId};
 
 /// An event this long after the window's first, or less, belongs to the window.
@@ -19,6 +20,18 @@ pub struct Member {
     pub link_id: LinkId,
     /// `None`: the card was added to the library.
     pub collection_id: Option<CollectionId>,
+}
+
+impl Member {
+    /// `None`: an event that makes no activity.
+    pub fn of(recorded: &RecordedEvent) -> Option<Self> {
+        let (link_id, collection_id) = match recorded.event {
+            DomainEvent::CardAddedToLibrary { link_id, .. } => (link_id, None),
+            DomainEvent::CardAddedToCollection { link_id, collection_id, .. } => (link_id, Some(collection_id)),
+            _ => return None,
+        };
+        Some(Self { occurred_at: recorded.occurred_at, event_id: recorded.id, link_id, collection_id })
+    }
 }
 
 /// What the saga gathered for one card and one person, on its way into the feed.

@@ -70,6 +70,9 @@ pub trait FeedRepository: Send + Sync {
     /// activities of their card and person ([`crate::activity::regroup`]). Events that are no longer owed contribute nothing,
     /// so it may run any number of times, at once, in any order.
     ///
+    /// Of a window only the ids of its events count. Card, person, link, collection and time are those that the log has: an event that
+    /// is in the wrong window takes effect in its own. One that makes no activity stays on the ledger.
+    ///
     /// All windows or none. Returns how many events took effect now.
     async fn add_activities(&self, windows: &[CollectedWindow]) -> Result<usize>;
 

@@ -47,6 +47,11 @@ impl Envelope {
         }
     }
 
+    /// The event, as it was accepted.
+    pub fn decode(&self) -> Result<RecordedEvent, Incomprehensible> {
+        Ok(RecordedEvent { id: self.id, occurred_at: self.time, event: event_of(&self.kind, self.data.clone())? })
+    }
+
     /// The line that travels in a queue: `id|type|microseconds|traceparent|data`.
     pub fn to_entry(&self) -> String {
         format!(
@@ -135,9 +140,17 @@ pub fn understood() -> impl Iterator<Item = &'static str> {
     KNOWN_TYPES.into_iter().chain(UPCASTS.iter().map(|(from, ..)| *from))
 }
 
+/// The event that this data of this type is.
+pub fn event_of(kind: &str, data: Value) -> Result<DomainEvent, Incomprehensible> {
+    understand(kind, data, UPCASTS)
+}
+
 fn decode(kind: &str, data: &str, upcasts: &[Upcast]) -> Result<DomainEvent, Incomprehensible> {
     let misfit = |error: serde_json::Error| Incomprehensible::Data { kind: kind.into(), reason: error.to_string() };
-    let mut data: Value = serde_json::from_str(data).map_err(misfit)?;
+    understand(kind, serde_json::from_str(data).map_err(misfit)?, upcasts)
+}
+
+fn understand(kind: &str, mut data: Value, upcasts: &[Upcast]) -> Result<DomainEvent, Incomprehensible> {
     let mut current = kind;
     while let Some((_, to, upcast)) = upcasts.iter().find(|(from, ..)| *from == current) {
         data = upcast(data);
@@ -151,8 +164,10 @@ fn decode(kind: &str, data: &str, upcasts: &[Upcast]) -> Result<DomainEvent, Inc
             false => Incomprehensible::Type(kind.to_owned()),
         });
     }
-    serde_json::from_value(serde_json::json!({ "type": current, "data": data })).map_err(misfit)
+    serde_json::from_value(serde_json::json!({ "type": current, "data": data }))
+        .map_err(|error| Incomprehensible::Data { kind: kind.into(), reason: error.to_string() })
 }
+
 #[cfg(test)]
 mod tests {
     use cardwire_domain::{CardId, LinkId, UserId};

@@ -18,6 +18,7 @@ pub mod queue;
 pub mod redis;
 pub mod registry;
 pub mod relay;
+pub mod server_url;
 pub mod trace;
 pub mod worker;
 
@@ -30,4 +31,5 @@ pub use port::{Claim, Depth, EventHandler, EventPublisher, EventSubscriber, Outc
 pub use queue::{Queue, QueueSettings, routes};
 pub use registry::{WorkerId, WorkerInfo, WorkerRegistry};
 pub use relay::{Relay, Wake};
+pub use server_url::{InvalidUrl, ServerUrl};
 pub use worker::EventWorker;

@@ -97,6 +97,10 @@ pub trait EventLog: Send + Sync {
     /// Passes over queues that are paused, or were until less than [`SWEEP_AFTER`] ago: their events had no chance.
     async fn sweep(&self) -> Result<u64>;
 
+    /// The events of these ids as they were accepted, in no order; unknown ids are left out. A queue only carries copies, which may
+    /// have been altered on the way.
+    async fn look_up(&self, ids: &[EventId]) -> Result<Vec<Envelope>>;
+
     /// Takes events off the ledger that have no effect in this queue. Returns how many were still owed.
     async fn settle(&self, queue: Queue, ids: &[EventId]) -> Result<u64>;
 

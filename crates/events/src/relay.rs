@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::log::EventLog;
 use crate::operations::Pauses;
 use crate::port::EventPublisher;
@@ -201,6 +201,9 @@ impl Relay {
     fn note_health(&self, relayed: &Result<usize>, failing: &mut bool) {
         match relayed {
             Ok(_) if *failing => tracing::info!("the relay works again"),
+            Err(error @ Error::Misconfigured(..)) if !*failing => {
+                tracing::error!(%error, "the relay must not publish; events wait in the log");
+            }
             Err(error) if !*failing => tracing::warn!(%error, "the relay cannot publish; events wait in the log"),
             _ => {}
         }

@@ -19,7 +19,7 @@ use cardwire_events::memory::{
     InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry,
 };
 use cardwire_events::redis::{
-    Connection, RedisEventPublisher, RedisEventSubscriber, RedisWorkerRegistry, Tls, Topology, agree,
+    Connection, Deployment, RedisEventPublisher, RedisEventSubscriber, RedisWorkerRegistry, Tls, Topology, agree,
 };
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::worker::LEASE;
@@ -79,7 +79,7 @@ pub struct Adapters {
 #[derive(Clone)]
 enum Transport {
     Memory(InMemoryQueues),
-    Redis { connection: Connection, partitions: u16 },
+    Redis { connection: Connection, deployment: Deployment, partitions: u16 },
 }
 
 impl Adapters {
@@ -89,8 +89,13 @@ impl Adapters {
         let transport = if settings.use_in_memory_events {
             Transport::Memory(InMemoryQueues::default())
         } else {
-            let connection = Connection::open(connection_settings(&settings.redis)?).context("connecting to Redis")?;
-            Transport::Redis { connection, partitions: settings.redis.partitions }
+            let deployment = Deployment::default();
+            let redis = cardwire_events::redis::RedisSettings {
+                deployment: Some(deployment.clone()),
+                ..connection_settings(&settings.redis)?
+            };
+            let connection = Connection::open(redis).context("connecting to Redis")?;
+            Transport::Redis { connection, deployment, partitions: settings.redis.partitions }
         };
         match &settings.database {
             None => {
@@ -129,7 +134,7 @@ impl Adapters {
                 Arc::new(InMemoryWorkerRegistry::new(Arc::new(SystemClock), REMEMBER_WORKERS)),
                 Arc::new(InMemorySagaStateStore::new(Arc::new(SystemClock), Timing::default())),
             ),
-            Transport::Redis { connection, partitions } => (
+            Transport::Redis { connection, partitions, .. } => (
                 Arc::new(RedisEventPublisher::new(connection.clone(), *partitions)),
                 Arc::new(RedisWorkerRegistry::new(connection.clone(), REMEMBER_WORKERS)),
                 Arc::new(RedisSagaStateStore::new(connection.clone(), *partitions, Timing::default())),
@@ -172,6 +177,7 @@ impl Adapters {
             () = stop.cancelled() => Ok(()),
             verified = async {
                 self.verify_database().await?;
+                self.tell_deployment().await?;
                 self.verify_redis(settings).await
             } => verified,
         }
@@ -184,24 +190,18 @@ impl Adapters {
 
     async fn verify_database(&self) -> anyhow::Result<()> {
         let Some(database) = &self.database else { return Ok(()) };
-        let mut said = false;
-        loop {
-            match database.check_schema().await {
-                Ok(()) => return Ok(()),
-                Err(SchemaError::Unavailable(error)) => {
-                    if !said {
-                        tracing::warn!(error, "waiting for PostgreSQL");
-                    }
-                    said = true;
-                    sleep(LOOK_AGAIN).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
+        available(|| database.check_schema()).await
+    }
+
+    async fn tell_deployment(&self) -> anyhow::Result<()> {
+        if let (Some(database), Transport::Redis { deployment, .. }) = (&self.database, &self.transport) {
+            deployment.tell(&available(|| database.deployment()).await?);
         }
+        Ok(())
     }
 
     async fn verify_redis(&self, settings: &Settings) -> anyhow::Result<()> {
-        let Transport::Redis { connection, partitions } = &self.transport else { return Ok(()) };
+        let Transport::Redis { connection, partitions, .. } = &self.transport else { return Ok(()) };
         let mut said = false;
         loop {
             let checked = async {
@@ -264,7 +264,7 @@ impl Adapters {
     pub fn subscriber(&self, queue: Queue) -> anyhow::Result<Arc<dyn EventSubscriber>> {
         Ok(match &self.transport {
             Transport::Memory(queues) => Arc::new(InMemoryEventSubscriber::new(queues, queue)),
-            Transport::Redis { connection, partitions } => {
+            Transport::Redis { connection, partitions, .. } => {
                 Arc::new(RedisEventSubscriber::new(connection.clone(), queue, *partitions, LEASE)?)
             }
         })
@@ -312,6 +312,31 @@ impl Adapters {
             Queue::Feeds => Arc::new(FeedHandler::new(self.saga.clone(), self.log.clone(), self.records.clone())),
             Queue::Search => Arc::new(SearchHandler::new(self.search.clone())),
             Queue::Analytics => Arc::new(AnalyticsHandler::new(self.analytics.clone())),
+        }
+    }
+}
+
+/// Finds what would keep a process from being plugged in although its settings are good, such as a file that is missing.
+pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
+    match settings.use_in_memory_events {
+        true => Ok(()),
+        false => connection_settings(&settings.redis).map(drop),
+    }
+}
+
+/// What the database answers, once it can be reached.
+async fn available<T, F: Future<Output = Result<T, SchemaError>>>(ask: impl Fn() -> F) -> anyhow::Result<T> {
+    let mut said = false;
+    loop {
+        match ask().await {
+            Err(SchemaError::Unavailable(error)) => {
+                if !said {
+                    tracing::warn!(error, "waiting for PostgreSQL");
+                }
+                said = true;
+                sleep(LOOK_AGAIN).await;
+            }
+            answer => return Ok(answer?),
         }
     }
 }

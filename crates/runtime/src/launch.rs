@@ -7,7 +7,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{CommandFactory, FromArgMatches};
 use metrics_exporter_prometheus::PrometheusHandle;
-use url::Url;
 
 use crate::cli::CliSettings;
 use crate::exit::Exit;
@@ -16,7 +15,7 @@ use crate::readiness::Readiness;
 use crate::settings::{AppEnv, Environment, Role, Settings, names};
 use crate::shutdown::Shutdown;
 use crate::traces::Traces;
-use crate::{healthcheck, telemetry};
+use crate::{adapters, healthcheck, telemetry};
 
 /// What a binary's own part is given.
 #[derive(Clone)]
@@ -111,14 +110,15 @@ where
     F: FnOnce(C, Process) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("another TLS provider was installed first"))?;
     let settings = Settings::load(role, cli.as_ref(), &Environment::of_process()?)?;
+    adapters::check(&settings)?;
     if cli.as_ref().check_config {
         std::io::stdout().write_all(settings.effective_lines().as_bytes()).context("printing the settings")?;
         return Ok(Exit::Drained);
     }
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("another TLS provider was installed first"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     let traces = Traces::to_collector(&settings, runtime.handle())?;
     let metrics = telemetry::init(&settings, traces.as_ref())?;
@@ -172,7 +172,7 @@ fn announce(settings: &Settings) {
         context = %settings.context(),
         topology = settings.topology(),
         publishing = settings.publishing(),
-        traces = settings.traces.endpoint.as_ref().map_or("off", Url::as_str),
+        traces = if settings.traces.endpoint.is_some() { settings.traces.shown_endpoint() } else { "off".to_owned() },
         host = %settings.host,
         metrics_port = settings.metrics_port,
         "starting"

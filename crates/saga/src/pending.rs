@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use cardwire_domain::{CardId, CollectedWindow, CollectionId, DomainEvent, EventId, Member, RecordedEvent, UserId};
+use cardwire_domain::{CardId, CollectedWindow, CollectionId, EventId, Member, RecordedEvent, UserId};
 use jiff::Timestamp;
 
 /// Names a window. Written `{cardId}-{actorId}`; the order of keys is the order of their text.
@@ -49,23 +49,8 @@ pub struct PendingEvent {
 impl PendingEvent {
     /// `None`: an event that makes no activity.
     pub fn from_recorded(recorded: &RecordedEvent) -> Option<Self> {
-        let (card_id, actor_id, link_id, collection_id) = match &recorded.event {
-            DomainEvent::CardAddedToLibrary { card_id, actor_id, link_id } => (card_id, actor_id, link_id, None),
-            DomainEvent::CardAddedToCollection { card_id, actor_id, collection_id, link_id } => {
-                (card_id, actor_id, link_id, Some(*collection_id))
-            }
-            _ => return None,
-        };
-        Some(Self {
-            card_id: *card_id,
-            actor_id: actor_id.clone(),
-            member: Member {
-                occurred_at: recorded.occurred_at,
-                event_id: recorded.id,
-                link_id: *link_id,
-                collection_id,
-            },
-        })
+        let (member, card_id) = (Member::of(recorded)?, recorded.event.card_id()?);
+        Some(Self { card_id, actor_id: recorded.event.actor_id().clone(), member })
     }
 
     pub fn key(&self) -> SagaKey {
@@ -135,7 +120,7 @@ pub fn gather(events: &[PendingEvent]) -> Vec<PendingActivity> {
 
 #[cfg(test)]
 mod tests {
-    use cardwire_domain::LinkId;
+    use cardwire_domain::{DomainEvent, LinkId};
     use proptest::prelude::*;
     use ulid::Ulid;
 

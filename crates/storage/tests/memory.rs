@@ -4,19 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::UserId;
 use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
+use cardwire_domain::{EventId, UserId};
 use cardwire_events::{DeadSelection, EventLog, Failure, Queue, QueueSettings, Verdict, Wake};
 use cardwire_storage::InMemoryStore;
 use cardwire_testkit::TokioClock;
 use cardwire_testkit::store_suite::{Stores, Tested, TimeMachine};
+use jiff::Timestamp;
 
-struct TokioTime;
+struct TokioTime(InMemoryStore);
 
 #[async_trait]
 impl TimeMachine for TokioTime {
     async fn advance(&self, by: Duration) {
         tokio::time::advance(by).await;
+    }
+
+    async fn redate(&self, event: EventId, occurred_at: Timestamp) {
+        self.0.redate(event, occurred_at).await;
     }
 }
 
@@ -25,7 +30,8 @@ fn store(wake: &Wake) -> InMemoryStore {
 }
 
 async fn stores() -> anyhow::Result<Stores> {
-    Ok(Stores::of(Arc::new(store(&Wake::default())), Arc::new(TokioTime)))
+    let store = store(&Wake::default());
+    Ok(Stores::of(Arc::new(store.clone()), Arc::new(TokioTime(store))))
 }
 
 cardwire_testkit::store_suite!(stores, (start_paused = true));

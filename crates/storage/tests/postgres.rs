@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use cardwire_domain::PageRequest;
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::search::SearchRequest;
 use cardwire_domain::use_cases::UpdateUrlCardAssociations;
+use cardwire_domain::{EventId, PageRequest};
 use cardwire_events::Wake;
 use cardwire_events::envelope::KNOWN_TYPES;
 use cardwire_storage::PostgresStore;
@@ -18,6 +18,7 @@ use cardwire_testkit::postgres::{Database, Postgres};
 use cardwire_testkit::schemas::EventSchemas;
 use cardwire_testkit::store_suite::scene::person;
 use cardwire_testkit::store_suite::{Stores, TimeMachine};
+use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::types::Uuid;
@@ -34,6 +35,7 @@ impl TimeMachine for Aging {
     async fn advance(&self, by: Duration) {
         for sql in [
             "UPDATE events SET occurred_at = occurred_at - make_interval(secs => $1)",
+            "UPDATE cards SET created_at = created_at - make_interval(secs => $1)",
             "UPDATE deliveries SET occurred_at = occurred_at - make_interval(secs => $1), \
              claimed_until = claimed_until - make_interval(secs => $1), \
              published_at = published_at - make_interval(secs => $1), \
@@ -53,6 +55,15 @@ impl TimeMachine for Aging {
                 .await
                 .expect("the database of the case answers");
         }
+    }
+
+    async fn redate(&self, event: EventId, occurred_at: Timestamp) {
+        sqlx::query("UPDATE events SET occurred_at = $2::timestamptz WHERE id = $1")
+            .bind(Uuid::from_u128(event.ulid().0))
+            .bind(jiff_sqlx::Timestamp::from(occurred_at))
+            .execute(&self.pool)
+            .await
+            .expect("the database of the case answers");
     }
 }
 

@@ -1,11 +1,12 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cardwire_domain::RecordedEvent;
 use cardwire_domain::records::RecordPublisher;
-use cardwire_events::port::from_store;
+use cardwire_domain::{Member, RecordedEvent};
+use cardwire_events::port::{all, from_store};
 use cardwire_events::{Error, EventHandler, EventLog, Outcome, Queue};
-use cardwire_saga::{CardCollectionSaga, PendingEvent};
+use cardwire_saga::CardCollectionSaga;
 
 /// Hands additions to the saga, which holds them until their window closes. What else comes to this queue changes no
 /// activity (reads show only links that still exist), so it is only taken off the ledger.
@@ -25,6 +26,15 @@ impl FeedHandler {
         Self { saga, log, records }
     }
 
+    /// The events as the log has them. What came through the queue may have been altered there: an addition that claims to be
+    /// something else would be settled, and so lost.
+    async fn look_up(&self, events: &[RecordedEvent]) -> Result<Vec<RecordedEvent>, Error> {
+        let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+        let envelopes = self.log.look_up(&ids).await?;
+        // One that cannot be read in the log stays owed.
+        Ok(envelopes.iter().filter_map(|envelope| envelope.decode().ok()).collect())
+    }
+
     async fn publish_records(&self, events: &[RecordedEvent]) -> cardwire_domain::Result<()> {
         if let Some(records) = &self.records {
             for event in events {
@@ -39,30 +49,42 @@ impl FeedHandler {
             return Outcome::Done;
         }
         let ids: Vec<_> = events.iter().map(|event| event.id).collect();
-        match self.log.settle(Queue::Feeds, &ids).await {
-            Ok(_) => Outcome::Done,
-            Err(error @ Error::Unavailable(..)) => Outcome::Unavailable(error.to_string()),
-            Err(error) => Outcome::Retry(error.to_string()),
-        }
+        self.log.settle(Queue::Feeds, &ids).await.map_or_else(failed, |_| Outcome::Done)
     }
+}
+
+fn failed(error: Error) -> Outcome {
+    match error {
+        Error::Unavailable(..) => Outcome::Unavailable(error.to_string()),
+        error => Outcome::Retry(error.to_string()),
+    }
+}
+
+fn adds(event: &RecordedEvent) -> bool {
+    Member::of(event).is_some()
 }
 
 #[async_trait]
 impl EventHandler for FeedHandler {
     async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
+        // Of an addition only the id counts: the flush looks the rest up.
+        if self.records.is_none() && events.iter().all(adds) {
+            return self.saga.collect(events).await;
+        }
+        let known = match self.look_up(events).await {
+            Ok(known) => known,
+            Err(error) => return all(events, &failed(error)),
+        };
         // Before anything is taken off the ledger: a crash in between publishes the same record again.
-        if let Err(error) = self.publish_records(events).await {
+        if let Err(error) = self.publish_records(&known).await {
             return from_store(events, Err(error));
         }
-        let collects = |event: &RecordedEvent| PendingEvent::from_recorded(event).is_some();
-        let (added, others): (Vec<_>, Vec<_>) = events.iter().cloned().partition(collects);
+        let (added, others): (Vec<_>, Vec<_>) = known.into_iter().partition(adds);
         let settled = self.settle(&others).await;
-        let mut merged = self.saga.collect(&added).await.into_iter();
-        let outcome = |event| if collects(event) { merged.next() } else { Some(settled.clone()) };
-        events
-            .iter()
-            .map(outcome)
-            .map(|outcome| outcome.unwrap_or(Outcome::Retry("the saga gave no answer".into())))
-            .collect()
+        let merged = self.saga.collect(&added).await;
+        let settled = others.iter().map(|event| (event.id, settled.clone()));
+        let mut outcomes: BTreeMap<_, _> = added.iter().map(|event| event.id).zip(merged).chain(settled).collect();
+        // What the log does not have is owed to nobody.
+        events.iter().map(|event| outcomes.remove(&event.id).unwrap_or(Outcome::Done)).collect()
     }
 }

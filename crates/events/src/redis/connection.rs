@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::clients::Clients;
+use super::deployment::Deployment;
 use super::script::Script;
 use super::sentinel::{self, Sentinels};
 use super::settings::{RedisSettings, Timings, Topology};
@@ -158,6 +159,11 @@ impl Connection {
 
     pub fn timings(&self) -> Timings {
         self.shared.settings.timings
+    }
+
+    /// `None`: nobody else uses the Redis.
+    pub(super) fn deployment(&self) -> Option<&Deployment> {
+        self.shared.settings.deployment.as_ref()
     }
 
     /// Whether keys with different tags live on different nodes.

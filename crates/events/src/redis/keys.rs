@@ -14,6 +14,9 @@ pub fn partition_of(partition_key: &str, partitions: u16) -> u16 {
     u16::try_from(mixed % u64::from(partitions.max(1))).expect("a remainder is below its u16 divisor")
 }
 
+/// The deployment that all keys belong to.
+pub const DEPLOYMENT: &str = "cardwire:deployment";
+
 /// Number of partitions of a queue.
 pub fn partitions(queue: Queue) -> String {
     format!("{{{queue}}}:partitions")

@@ -11,6 +11,7 @@
 //! | `{feeds:0}:leases` | ZSET | batch -> lease deadline, in ms by Redis' clock |
 //! | `{feeds:0}:bell` | LIST | at most one element; workers wait on it, never on the data |
 //! | `{feeds}:partitions` | STRING | how many partitions there are |
+//! | `cardwire:deployment` | STRING | the id of the deployment that all of this belongs to |
 //! | `{feeds}:workers` | HASH | worker -> what it said of itself last |
 //!
 //! Guarantees, each shown in `tests/`: each published copy is in exactly one of wait, suspect, claim or consumed, also
@@ -24,6 +25,7 @@ mod bell;
 mod check;
 mod clients;
 mod connection;
+mod deployment;
 pub mod keys;
 mod publisher;
 pub mod script;
@@ -36,9 +38,10 @@ mod workers;
 
 pub use check::ServerReport;
 pub use connection::{Connection, DedicatedConnection, Repeat};
+pub use deployment::Deployment;
 pub use fred::types::{FromValue, Value};
 pub use publisher::RedisEventPublisher;
 pub use script::Script;
-pub use settings::{RedisSettings, Timings, Tls, Topology};
+pub use settings::{RedisSettings, RedisUrl, Timings, Tls, Topology};
 pub use subscriber::{MAX_BATCH, RedisEventSubscriber, agree};
 pub use workers::RedisWorkerRegistry;

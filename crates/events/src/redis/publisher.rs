@@ -42,7 +42,7 @@ impl EventPublisher for RedisEventPublisher {
     }
 
     async fn depth(&self, queue: Queue) -> Result<usize> {
-        // Asked before each round of publishing, so other processes' number of partitions is checked here too.
+        // Asked before each round of publishing, so what was agreed with other processes is checked here too.
         agree(&self.connection, queue, self.partitions).await?;
         let mut depth = 0;
         for partition in 0..self.partitions {

@@ -13,7 +13,9 @@ use fred::types::config::{
     TcpConfig, TlsConfig, TlsConnector,
 };
 
+use super::deployment::Deployment;
 use crate::error::{Error, Result};
+use crate::server_url::{InvalidUrl, ServerUrl};
 
 /// A host and its port.
 pub type Address = (String, u16);
@@ -100,6 +102,43 @@ impl Default for Timings {
     }
 }
 
+/// `redis://[[user]:password@]host[:port][/database]`, or `rediss://` for TLS.
+pub struct RedisUrl {
+    pub node: Address,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub database: u8,
+    pub tls: bool,
+    /// The whole for people, without secrets.
+    pub redacted: String,
+}
+
+impl RedisUrl {
+    /// # Errors
+    /// The rule that it breaks, such as "must name a host".
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = ServerUrl::parse(text, &["redis", "rediss"]).map_err(|error| error.to_string())?;
+        if url.host.is_empty() || url.host.starts_with('/') {
+            return Err(InvalidUrl::Host.to_string());
+        }
+        if !url.parameters.is_empty() {
+            return Err("must have no parameters".into());
+        }
+        let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        let database = match url.path.as_str() {
+            "" => 0,
+            number => number
+                .parse()
+                .ok()
+                .filter(|_| is_number(number))
+                .ok_or("must end in a database number from 0 to 255, such as /0, or in none")?,
+        };
+        let (redacted, tls) = (url.redacted(), url.scheme == "rediss");
+        let ServerUrl { username, password, host, port, .. } = url;
+        Ok(Self { node: (host, port.unwrap_or(6379)), username, password, database, tls, redacted })
+    }
+}
+
 /// All that is needed to connect. Its `Debug` shows no secret.
 #[derive(Clone)]
 pub struct RedisSettings {
@@ -111,6 +150,8 @@ pub struct RedisSettings {
     pub timings: Timings,
     /// Connections that commands are spread over.
     pub clients: usize,
+    /// Refuses a Redis that belongs to another one. `None`: nobody else uses it, as in tests.
+    pub deployment: Option<Deployment>,
 }
 
 impl RedisSettings {
@@ -123,28 +164,23 @@ impl RedisSettings {
             tls: None,
             timings: Timings::default(),
             clients: 2,
+            deployment: None,
         }
     }
 
-    /// `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS.
+    /// Of a [`RedisUrl`].
     ///
     /// # Errors
     /// `Misconfigured` when it is no such URL. The message does not repeat it, since it may hold a password.
     pub fn from_url(url: &str) -> Result<Self> {
-        let misfit = |why: String| Error::Misconfigured("Redis", format!("its URL cannot be used: {why}"));
-        if !url.starts_with("redis://") && !url.starts_with("rediss://") {
-            return Err(misfit("it must start with redis:// or rediss://".into()));
-        }
-        let config = Config::from_url_centralized(url).map_err(|error| misfit(error.to_string()))?;
-        let ServerConfig::Centralized { server } = &config.server else {
-            return Err(misfit("it does not name one server".into()));
-        };
+        let misfit = |rule: String| Error::Misconfigured("Redis", format!("its URL {rule}"));
+        let RedisUrl { node, username, password, database, tls, .. } = RedisUrl::parse(url).map_err(misfit)?;
         Ok(Self {
-            username: config.username.clone(),
-            password: config.password.clone(),
-            database: config.database,
-            tls: config.tls.map(|tls| Tls(tls.connector)),
-            ..Self::new(Topology::Standalone { node: (server.host.to_string(), server.port) })
+            username,
+            password,
+            database: (database != 0).then_some(database),
+            tls: tls.then(Tls::system).transpose()?,
+            ..Self::new(Topology::Standalone { node })
         })
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fred::types::Value;
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 use ulid::Ulid;
 
 use super::bell::Bell;
@@ -62,10 +63,10 @@ impl RedisEventSubscriber {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Compares the number of partitions with that of the other processes.
+    /// Compares the number of partitions and the deployment with those of the other processes.
     ///
     /// # Errors
-    /// `Misconfigured` when they have another.
+    /// `Misconfigured` when theirs differ.
     pub async fn agree(&self) -> Result<()> {
         let inner = &self.inner;
         agree(&inner.connection, inner.queue, inner.partitions).await?;
@@ -74,8 +75,9 @@ impl RedisEventSubscriber {
     }
 }
 
-/// Who comes first decides how many partitions a queue has.
+/// Whoever comes first decides how many partitions a queue has, and which deployment the Redis belongs to.
 pub async fn agree(connection: &Connection, queue: Queue, partitions: u16) -> Result<()> {
+    own(connection).await?;
     let key = keys::partitions(queue);
     let (keys, args) = (vec![key.as_str().into()], vec![i64::from(partitions).into()]);
     let agreed: String = connection.script(&scripts::AGREE, keys, args, Repeat::Harmless).await?;
@@ -86,6 +88,30 @@ pub async fn agree(connection: &Connection, queue: Queue, partitions: u16) -> Re
             format!(
                 "queue {queue} has {agreed} partitions there and {partitions} in this process; use the same number \
                  everywhere, or stop all processes and delete {key} and the queue's other keys"
+            ),
+        )),
+    }
+}
+
+/// Whichever deployment comes first owns the Redis, until its keys are lost or deleted.
+///
+/// # Errors
+/// `Misconfigured` when another one owns it. `Unavailable` while the id of ours is not known.
+async fn own(connection: &Connection) -> Result<()> {
+    let Some(deployment) = connection.deployment() else { return Ok(()) };
+    let Ok(Some(ours)) = timeout(connection.timings().command, deployment.id()).await else {
+        return Err(Error::Unavailable("PostgreSQL", "it has not told which deployment this is".into()));
+    };
+    let (keys, args) = (vec![keys::DEPLOYMENT.into()], vec![ours.as_str().into()]);
+    let owner: String = connection.script(&scripts::AGREE, keys, args, Repeat::Harmless).await?;
+    match owner == ours {
+        true => Ok(()),
+        false => Err(Error::Misconfigured(
+            "Redis",
+            format!(
+                "it belongs to another deployment ({owner}; the database of this one says {ours}); give each deployment a Redis of \
+                 its own, or a database number of its own in REDIS_URL; if the other one is gone, delete its keys \
+                 (docs/REDIS.md, \"One deployment\")"
             ),
         )),
     }
@@ -218,7 +244,7 @@ impl EventSubscriber for RedisEventSubscriber {
     }
 
     async fn reclaim(&self) -> Result<usize> {
-        // Redis may have lost the number of partitions with all else, and another process may have come first since.
+        // Redis may have lost what was agreed with all else, and another process may have come first since.
         self.agree().await?;
         let mut moved = 0;
         for partition in 0..self.inner.partitions {

@@ -72,7 +72,7 @@ impl EventWorker {
 
     async fn work(&self, claim: &Claim) -> Result<(), Away> {
         let mut events = Vec::with_capacity(claim.entries.len());
-        let mut failures = Vec::new();
+        let mut unread = Vec::new();
         let mut trace = Batch::begin(Operation::Process, self.queue, claim.entries.len());
         for entry in &claim.entries {
             let message = match Message::parse(entry) {
@@ -94,11 +94,10 @@ impl EventWorker {
                         .record(age.max(0.0));
                     events.push(event);
                 }
-                Err(reason) => {
-                    failures.push(Failure { event_id: message.id, error: reason.to_string(), verdict: Verdict::Reject })
-                }
+                Err(_) => unread.push(message.id),
             }
         }
+        let mut failures = self.read_in_log(unread, &mut events).await?;
         // Copies of one event in one batch are one event.
         events.sort_by_key(|event| event.id);
         events.dedup_by_key(|event| event.id);
@@ -111,6 +110,24 @@ impl EventWorker {
         drop(trace);
         run?;
         self.book(failures).await
+    }
+
+    /// Adds the events of entries that could not be read. Only one that cannot be read in the log either has failed.
+    async fn read_in_log(&self, ids: Vec<EventId>, events: &mut Vec<RecordedEvent>) -> Result<Vec<Failure>, Away> {
+        let mut failures = Vec::new();
+        if ids.is_empty() {
+            return Ok(failures);
+        }
+        for envelope in self.log.look_up(&ids).await? {
+            match envelope.decode() {
+                Ok(event) => events.push(event),
+                Err(reason) => {
+                    let error = reason.to_string();
+                    failures.push(Failure { event_id: envelope.id, error, verdict: Verdict::Reject });
+                }
+            }
+        }
+        Ok(failures)
     }
 
     async fn run_events(

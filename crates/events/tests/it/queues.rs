@@ -54,7 +54,7 @@ mod redis {
 mod partitions {
     use std::collections::BTreeSet;
 
-    use cardwire_events::redis::{RedisEventPublisher, RedisEventSubscriber};
+    use cardwire_events::redis::{Connection, Deployment, RedisEventPublisher, RedisEventSubscriber, RedisSettings};
     use cardwire_events::{Error, EventPublisher, EventSubscriber, Queue};
     use cardwire_testkit::redis::RedisServer;
 
@@ -81,6 +81,53 @@ mod partitions {
         assert_eq!(seen, entries.into_iter().map(|(_, entry)| entry).collect());
         let first: BTreeSet<_> = turns[..4].iter().copied().collect();
         assert_eq!(first.len(), 4, "a deep partition must not starve the others: {turns:?}");
+    }
+
+    fn of(server: &RedisServer, deployment: &Deployment) -> Connection {
+        let settings = RedisSettings::from_url(&server.url()).unwrap();
+        Connection::open(RedisSettings { deployment: Some(deployment.clone()), ..settings }).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_second_deployment_is_refused_whoever_comes_first() {
+        let server = RedisServer::start();
+        let (first, second) = (Deployment::default(), Deployment::default());
+        first.tell("one");
+        second.tell("two");
+        let subscriber =
+            |deployment, queue| RedisEventSubscriber::new(of(&server, deployment), queue, 1, LONG_LEASE).unwrap();
+        let running = subscriber(&first, Queue::Feeds);
+        running.claim(1).await.unwrap();
+        for queue in Queue::ALL {
+            subscriber(&first, queue).agree().await.unwrap();
+            let refused = subscriber(&second, queue).claim(1).await.unwrap_err();
+            assert!(matches!(refused, Error::Misconfigured(..)), "{refused}");
+            let text = refused.to_string();
+            assert!(text.contains("another deployment (one; the database of this one says two)"), "{text}");
+            assert!(!text.contains('\n'), "{text}");
+            let publisher = RedisEventPublisher::new(of(&server, &second), 1);
+            assert!(matches!(publisher.depth(queue).await.unwrap_err(), Error::Misconfigured(..)));
+        }
+        // Redis loses everything; whoever looks first owns it, and the other one notices.
+        server.flushall();
+        running.reclaim().await.unwrap();
+        assert!(matches!(subscriber(&second, Queue::Search).agree().await, Err(Error::Misconfigured(..))));
+        server.flushall();
+        subscriber(&second, Queue::Search).agree().await.unwrap();
+        assert!(matches!(running.reclaim().await.unwrap_err(), Error::Misconfigured(..)));
+        let publisher = RedisEventPublisher::new(of(&server, &first), 1);
+        assert!(matches!(publisher.depth(Queue::Feeds).await.unwrap_err(), Error::Misconfigured(..)));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_published_before_the_deployment_is_known() {
+        let server = RedisServer::start();
+        let deployment = Deployment::default();
+        let publisher = RedisEventPublisher::new(of(&server, &deployment), 1);
+        assert!(matches!(publisher.depth(Queue::Feeds).await.unwrap_err(), Error::Unavailable(..)));
+        let waiting = publisher.depth(Queue::Feeds);
+        let telling = async { deployment.tell("one") };
+        assert_eq!(tokio::join!(waiting, telling).0.unwrap(), 0);
     }
 
     #[tokio::test]

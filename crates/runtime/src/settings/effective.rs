@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use cardwire_events::{Queue, QueueSettings};
-use secrecy::{ExposeSecret as _, SecretString};
-use url::Url;
+use secrecy::SecretString;
 
 use super::Settings;
 use super::redis::{RedisTopology, list};
@@ -23,15 +22,15 @@ impl Settings {
             ("USE_MOCK_REPOS", flag(self.use_mock_repos)),
             ("USE_FAKE_PUBLISHERS", flag(self.use_fake_publishers)),
             ("USE_MOCK_AUTH", flag(self.use_mock_auth)),
-            ("DATABASE_URL", shown_url(self.database.as_ref().map(|database| &database.url))),
-            ("REDIS_URL", shown_url(self.redis.url.as_ref())),
+            ("DATABASE_URL", self.database.as_ref().map(|database| database.shown.redacted()).unwrap_or_default()),
+            ("REDIS_URL", self.redis.url.clone().unwrap_or_default()),
             ("REDIS_PASSWORD", secret(self.redis.password.as_ref())),
             ("HOST", self.host.to_string()),
             ("PORT", self.port.to_string()),
             ("METRICS_PORT", self.metrics_port.to_string()),
             ("LOG_FORMAT", self.log_format.name().to_owned()),
             ("RUST_LOG", self.log_filter.clone()),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", self.traces.endpoint.as_ref().map(Url::to_string).unwrap_or_default()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", self.traces.shown_endpoint()),
             ("OTEL_EXPORTER_OTLP_HEADERS", secret(self.traces.headers.first().map(|(_, value)| value))),
             ("OTEL_TRACES_SAMPLER_ARG", self.traces.ratio.to_string()),
             ("METADATA_ALLOW_PRIVATE_HOSTS", flag(self.metadata_allow_private_hosts)),
@@ -89,23 +88,4 @@ impl Settings {
             ("REDIS_CLUSTER_NODES", nodes),
         ]);
     }
-}
-
-/// The URL without what lets somebody in: its password, a user name that stands alone (it may be a token), and its parameters,
-/// some of which are passwords too.
-fn shown_url(url: Option<&SecretString>) -> String {
-    let Some(url) = url else { return String::new() };
-    let Ok(mut url) = Url::parse(url.expose_secret()) else { return REDACTED.to_owned() };
-    let redacted = if url.password().is_some() {
-        url.set_password(Some(REDACTED))
-    } else if url.username().is_empty() {
-        Ok(())
-    } else {
-        url.set_username(REDACTED)
-    };
-    if url.query().is_some() {
-        url.set_query(Some(REDACTED));
-    }
-    url.set_fragment(None);
-    if redacted.is_ok() { url.into() } else { REDACTED.to_owned() }
 }

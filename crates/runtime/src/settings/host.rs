@@ -47,7 +47,8 @@ impl FromStr for Host {
         } else if is_name(text) {
             Ok(Self::Name(text.to_owned()))
         } else {
-            Err(format!("must be an IP address or a host name, not {text:?}"))
+            // Not repeated: somebody may have put a URL with a password here.
+            Err("must be an IP address or a host name".to_owned())
         }
     }
 }
@@ -77,7 +78,7 @@ pub struct Address {
 impl Address {
     /// `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`.
     pub fn parse(text: &str, default_port: u16) -> Result<Self, String> {
-        let wrong = || format!("must be host or host:port, not {text:?}");
+        let wrong = || "must be host or host:port, without a scheme or a password".to_owned();
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !text.ends_with(']') && text.parse::<IpAddr>().is_err() => {
                 (host, port.parse().map_err(|_| wrong())?)

@@ -62,6 +62,10 @@ impl Layers {
         refuse_unknown(dotenv.keys())?;
         let texts = layered(cli, environment, &dotenv)
             .map_err(|error| SettingsError::contradiction(format!("the settings cannot be put together: {error}")))?;
+        for name in NAMES {
+            let text = texts.get(&name.name.to_lowercase()).map(String::as_str).unwrap_or_default();
+            refuse_quotes(name.name, text.trim())?;
+        }
         Ok(Self { texts })
     }
 
@@ -69,8 +73,13 @@ impl Layers {
         self.raw(name).map(str::trim)
     }
 
-    pub fn secret(&self, name: &'static str) -> Option<SecretString> {
-        self.raw(name).map(SecretString::from)
+    /// As it was given. White space around it is refused: nobody can tell whether it belongs to the secret.
+    pub fn secret(&self, name: &'static str) -> Result<Option<SecretString>> {
+        let Some(text) = self.raw(name) else { return Ok(None) };
+        match text.trim() == text {
+            true => Ok(Some(SecretString::from(text))),
+            false => Err(SettingsError::value(name, "must not begin or end with white space")),
+        }
     }
 
     pub fn flag(&self, name: &'static str) -> Result<bool> {
@@ -112,6 +121,15 @@ impl Layers {
 fn out_of<N: Display>(name: &str, range: &RangeInclusive<N>, text: &str) -> SettingsError {
     let rule = format!("must be a whole number from {} to {}, not {text:?}", range.start(), range.end());
     SettingsError::value(name, rule)
+}
+
+/// A shell and `.env` take quotes away; a container engine's file of variables and other tools do not.
+fn refuse_quotes(name: &str, text: &str) -> Result<()> {
+    let quoted = |quote: char| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+    match quoted('"') || quoted('\'') {
+        true => Err(SettingsError::value(name, "must not be in quotes: they would be part of it")),
+        false => Ok(()),
+    }
 }
 
 /// A misspelt name would silently leave the default in force.
@@ -167,12 +185,15 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>> {
     Ok(variables)
 }
 
-/// The line may hold a secret, so only what stands before its `=` is shown.
+/// The line may hold a secret, so only the name of a setting is shown.
 fn without_value(error: &dotenvy::Error) -> String {
     match error {
         dotenvy::Error::LineParse(line, _) => {
-            let name = line.split_once('=').map_or("", |(name, _)| name.trim());
-            format!("the line of {name:?} is not NAME=value")
+            // What stands before a `=` may be the end of a secret of several lines, unless it is a name of ours.
+            match line.split_once('=').and_then(|(name, _)| names::find(name.trim())) {
+                Some(known) => format!("the line of {:?} is not NAME=value", known.name),
+                None => "a line is not NAME=value".to_owned(),
+            }
         }
         other => other.to_string(),
     }

@@ -17,11 +17,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use actix_web::http::header::HeaderName;
 use cardwire_domain::UserId;
-use cardwire_events::{Queue, QueueSettings};
-use secrecy::{ExposeSecret as _, SecretString};
+use cardwire_events::{Queue, QueueSettings, ServerUrl};
+use cardwire_storage::postgres::read_url;
+use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
-use url::Url;
 
 pub use error::SettingsError;
 pub use host::{Address, Host};
@@ -141,7 +142,16 @@ impl fmt::Display for Context {
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
     pub url: SecretString,
+    /// What of it may be shown.
+    pub(crate) shown: ServerUrl,
     pub max_connections: u32,
+}
+
+impl DatabaseSettings {
+    fn address(&self) -> String {
+        let place = self.shown.place();
+        if self.shown.host.is_empty() { format!("localhost{place}") } else { place }
+    }
 }
 
 /// Settings that fit together.
@@ -218,7 +228,7 @@ impl Settings {
     /// What carries events and what keeps data, without credentials.
     pub fn topology(&self) -> String {
         let store = match &self.database {
-            Some(database) => format!("PostgreSQL at {}", database_address(&database.url)),
+            Some(database) => format!("PostgreSQL at {}", database.address()),
             None => "repositories in memory".to_owned(),
         };
         if self.use_in_memory_events {
@@ -256,7 +266,7 @@ impl Settings {
             None => Host::EVERY,
         };
         let max_connections = layers.number("APP__DATABASE__MAX_CONNECTIONS", &(1..=1_000))?;
-        let url = layers.text("DATABASE_URL").map(database_url).transpose()?;
+        let database = layers.text("DATABASE_URL").map(|text| database(text, max_connections)).transpose()?;
         let seconds = layers.number("APP__SHUTDOWN__DEADLINE_S", &(1..=3_600))?;
         let days: u64 = layers.number("APP__EVENTS__KEEP_DAYS", &(1..=36_500))?;
         Ok(Self {
@@ -266,7 +276,7 @@ impl Settings {
             use_mock_repos,
             use_fake_publishers: layers.flag("USE_FAKE_PUBLISHERS")?,
             use_mock_auth,
-            database: url.filter(|_| !use_mock_repos).map(|url| DatabaseSettings { url, max_connections }),
+            database: database.filter(|_| !use_mock_repos),
             redis: RedisSettings::read(layers)?,
             host,
             port: layers.number("PORT", &(1..=u16::MAX))?,
@@ -275,7 +285,7 @@ impl Settings {
             log_filter: log_filter(layers.text("RUST_LOG").unwrap_or("info"))?,
             traces: TraceSettings::read(layers)?,
             metadata_allow_private_hosts: layers.flag("METADATA_ALLOW_PRIVATE_HOSTS")?,
-            address_header: layers.text("APP__WEB__ADDRESS_HEADER").map(str::to_owned),
+            address_header: layers.text("APP__WEB__ADDRESS_HEADER").map(address_header).transpose()?,
             writes_per_second: match layers.text("APP__WEB__WRITES_PER_SECOND") {
                 Some(_) => layers.number("APP__WEB__WRITES_PER_SECOND", &(0..=1_000_000))?,
                 // Whoever shows nothing is one and the same person then.
@@ -321,6 +331,13 @@ impl Settings {
         if self.use_mock_auth && self.app_env == AppEnv::Production {
             return refuse(
                 "USE_MOCK_AUTH: is refused with APP_ENV=production, since anybody could be anybody".to_owned(),
+            );
+        }
+        if self.metadata_allow_private_hosts && self.app_env == AppEnv::Production {
+            return refuse(
+                "METADATA_ALLOW_PRIVATE_HOSTS: is refused with APP_ENV=production, since anybody could have pages of your own \
+                 network fetched"
+                    .to_owned(),
             );
         }
         if self.use_mock_auth && !self.host.is_loopback() {
@@ -385,21 +402,14 @@ fn admins(list: &str, use_mock_auth: bool) -> Result<BTreeSet<UserId>> {
         .collect()
 }
 
-fn database_url(text: &str) -> Result<SecretString> {
-    let url = Url::parse(text).map_err(|error| SettingsError::value("DATABASE_URL", format!("is no URL: {error}")))?;
-    if !matches!(url.scheme(), "postgres" | "postgresql") {
-        return Err(SettingsError::value("DATABASE_URL", "must start with postgres:// or postgresql://"));
-    }
-    Ok(SecretString::from(text))
+fn database(text: &str, max_connections: u32) -> Result<DatabaseSettings> {
+    let (_, shown) = read_url(text).map_err(|rule| SettingsError::value("DATABASE_URL", rule))?;
+    Ok(DatabaseSettings { url: SecretString::from(text), shown, max_connections })
 }
 
-fn database_address(url: &SecretString) -> String {
-    Url::parse(url.expose_secret()).map_or_else(
-        |_| String::new(),
-        |url| {
-            let host = url.host_str().filter(|host| !host.is_empty()).unwrap_or("localhost");
-            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-            format!("{host}{port}{}", url.path())
-        },
-    )
+fn address_header(text: &str) -> Result<String> {
+    match HeaderName::try_from(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(SettingsError::value("APP__WEB__ADDRESS_HEADER", "must be the name of a header")),
+    }
 }

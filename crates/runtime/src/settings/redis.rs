@@ -3,9 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use percent_encoding::percent_decode_str;
+use cardwire_events::redis::RedisUrl;
 use secrecy::SecretString;
-use url::Url;
 
 use super::error::SettingsError;
 use super::host::Address;
@@ -21,8 +20,8 @@ const SENTINEL_PORT: u16 = 26379;
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
     pub topology: RedisTopology,
-    /// As it was given; only its credentials, database and TLS count unless the topology is standalone.
-    pub url: Option<SecretString>,
+    /// Without secrets; only its credentials, database and TLS count unless the topology is standalone.
+    pub url: Option<String>,
     pub username: Option<SecretString>,
     pub password: Option<SecretString>,
     pub database: u8,
@@ -44,19 +43,22 @@ pub enum RedisTopology {
 
 impl RedisSettings {
     pub(super) fn read(layers: &Layers) -> Result<Self, SettingsError> {
-        let from_url = layers.text("REDIS_URL").map(FromUrl::parse).transpose()?;
+        let wrong = |rule| SettingsError::value("REDIS_URL", rule);
+        let from_url = layers.text("REDIS_URL").map(RedisUrl::parse).transpose().map_err(wrong)?;
         let host = layers.text("REDIS_HOST").unwrap_or("localhost");
         let port = layers.number("REDIS_PORT", &(1..=u16::MAX))?;
-        let apart = Address::parse(host, port).ok().filter(|address| address.port == port).ok_or_else(|| {
-            SettingsError::value("REDIS_HOST", format!("must be a host without a port, not {host:?}"))
-        })?;
-        let FromUrl { address, username, password, database, tls } = from_url.unwrap_or_else(|| FromUrl {
-            address: apart,
-            username: None,
-            password: layers.secret("REDIS_PASSWORD"),
-            database: 0,
-            tls: false,
-        });
+        let apart = Address::parse(host, port)
+            .ok()
+            .filter(|address| address.port == port)
+            .ok_or_else(|| SettingsError::value("REDIS_HOST", "must be a host alone, without a port"))?;
+        let url = from_url.as_ref().map(|url| url.redacted.clone());
+        let secret = |text: Option<String>| text.map(SecretString::from);
+        let (address, username, password, database, tls) = match from_url {
+            Some(RedisUrl { node: (host, port), username, password, database, tls, .. }) => {
+                (Address { host, port }, secret(username), secret(password), database, tls)
+            }
+            None => (apart, None, layers.secret("REDIS_PASSWORD")?, 0, false),
+        };
         let topology = topology(layers, address)?;
         let clustered = matches!(topology, RedisTopology::Cluster { .. });
         if clustered && database != 0 {
@@ -73,7 +75,7 @@ impl RedisSettings {
         let partitions = layers.number_if_set("APP__REDIS__PARTITIONS", &(1..=256))?;
         Ok(Self {
             topology,
-            url: layers.secret("REDIS_URL"),
+            url,
             username,
             password,
             database,
@@ -109,53 +111,10 @@ fn topology(layers: &Layers, standalone: Address) -> Result<RedisTopology, Setti
         (true, true) => Ok(RedisTopology::Sentinel {
             sentinels,
             master: layers.text("REDIS_SENTINEL_MASTER").unwrap_or("mymaster").to_owned(),
-            password: layers.secret("REDIS_SENTINEL_PASSWORD"),
+            password: layers.secret("REDIS_SENTINEL_PASSWORD")?,
         }),
         (false, false) => Ok(RedisTopology::Cluster { nodes }),
         (false, true) => Ok(RedisTopology::Standalone(standalone)),
-    }
-}
-
-struct FromUrl {
-    address: Address,
-    username: Option<SecretString>,
-    password: Option<SecretString>,
-    database: u8,
-    tls: bool,
-}
-
-impl FromUrl {
-    /// `redis[s]://[[user]:password@]host[:port][/database]`.
-    fn parse(text: &str) -> Result<Self, SettingsError> {
-        let wrong = |rule: &str| SettingsError::value("REDIS_URL", rule);
-        let url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
-        let tls = match url.scheme() {
-            "redis" => false,
-            "rediss" => true,
-            _ => return Err(wrong("must start with redis:// or rediss://")),
-        };
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| wrong("must name a host"))?;
-        let address = Address::parse(host, PORT).map_err(|_| wrong("must name a host"))?;
-        let port = url.port().unwrap_or(PORT);
-        if port == 0 {
-            return Err(wrong("must have a port from 1 to 65535"));
-        }
-        let database = match url.path().trim_matches('/') {
-            "" => 0,
-            number => number.parse().map_err(|_| wrong("must end in a database number, such as /0, or in none"))?,
-        };
-        let decoded = |part: &str| percent_decode_str(part).decode_utf8().map(|text| text.into_owned());
-        let undecodable = |_| wrong("must have UTF-8 credentials");
-        let username =
-            Some(url.username()).filter(|name| !name.is_empty()).map(decoded).transpose().map_err(undecodable)?;
-        let password = url.password().map(decoded).transpose().map_err(undecodable)?;
-        Ok(Self {
-            address: Address { port, ..address },
-            username: username.map(SecretString::from),
-            password: password.filter(|text| !text.is_empty()).map(SecretString::from),
-            database,
-            tls,
-        })
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
+use secrecy::ExposeSecret as _;
+
 use super::names::NAMES;
 use super::*;
 
@@ -149,31 +151,54 @@ fn values_that_break_their_rule_are_refused() {
     }
     check("APP_ENV=prod", "APP_ENV: must be production or development, not \"prod\"");
     check("LOG_FORMAT=xml", "LOG_FORMAT: must be pretty or json, not \"xml\"");
-    check("HOST=a/b", "HOST: must be an IP address or a host name, not \"a/b\"");
+    check("HOST=a/b", "HOST: must be an IP address or a host name");
     check("PORT=0", "PORT: must be a whole number from 1 to 65535, not \"0\"");
     check("PORT=65536", "PORT: must be a whole number from 1 to 65535, not \"65536\"");
     check("PORT=on", "PORT: must be a whole number from 1 to 65535, not \"on\"");
     check("METRICS_PORT=-1", "METRICS_PORT: must be a whole number from 1 to 65535, not \"-1\"");
     check("REDIS_PORT=+1", "REDIS_PORT: must be a whole number from 1 to 65535, not \"+1\"");
-    check("REDIS_HOST=a:1", "REDIS_HOST: must be a host without a port, not \"a:1\"");
+    check("REDIS_HOST=a:1", "REDIS_HOST: must be a host alone, without a port");
     check("REDIS_URL=http://cache", "REDIS_URL: must start with redis:// or rediss://");
     check("REDIS_URL=redis-cluster://cache", "REDIS_URL: must start with redis:// or rediss://");
     check("REDIS_URL=cache:6379", "REDIS_URL: must start with redis:// or rediss://");
-    check("REDIS_URL=redis://", "REDIS_URL: must name a host");
-    check("REDIS_URL=redis://cache:0", "REDIS_URL: must have a port from 1 to 65535");
-    check("REDIS_URL=redis://cache:70000", "REDIS_URL: is no URL: invalid port number");
-    check("REDIS_URL=redis://cache/x", "REDIS_URL: must end in a database number, such as /0, or in none");
-    check("REDIS_CLUSTER_NODES=a:1,", "REDIS_CLUSTER_NODES: must be host or host:port, not \"\"");
-    check("REDIS_SENTINEL_2_HOST=a:x", "REDIS_SENTINEL_2_HOST: must be host or host:port, not \"a:x\"");
+    let host = "must name a host: a name, an IPv4 address, or an IPv6 address in brackets";
+    let port = "must have a port from 1 to 65535, or none";
+    let number = "must end in a database number from 0 to 255, such as /0, or in none";
+    let node = "must be host or host:port, without a scheme or a password";
+    check("REDIS_URL=redis://", &format!("REDIS_URL: {host}"));
+    check("REDIS_URL=redis://%2Frun%2Fredis", &format!("REDIS_URL: {host}"));
+    check("REDIS_URL=redis://cache:0", &format!("REDIS_URL: {port}"));
+    check("REDIS_URL=redis://cache:70000", &format!("REDIS_URL: {port}"));
+    for path in ["x", "256", "+1", "1/2", "/1"] {
+        check(&format!("REDIS_URL=redis://cache/{path}"), &format!("REDIS_URL: {number}"));
+    }
+    check("REDIS_URL=redis://cache?timeout=5", "REDIS_URL: must have no parameters");
+    check("REDIS_CLUSTER_NODES=a:1,", &format!("REDIS_CLUSTER_NODES: {node}"));
+    check("REDIS_SENTINEL_2_HOST=a:x", &format!("REDIS_SENTINEL_2_HOST: {node}"));
     check("DATABASE_URL=mysql://x", "DATABASE_URL: must start with postgres:// or postgresql://");
-    check("DATABASE_URL=x", "DATABASE_URL: is no URL: relative URL without a base");
-    let address = "must be an address alone; a token belongs into OTEL_EXPORTER_OTLP_HEADERS";
+    check("DATABASE_URL=x", "DATABASE_URL: must start with postgres:// or postgresql://");
+    check("DATABASE_URL=postgres://db/x/y", "DATABASE_URL: must end in the name of a database");
+    check(
+        "DATABASE_URL=postgres://db/x?sslmode=often",
+        "DATABASE_URL: has a parameter with a value that it cannot have",
+    );
+    check("DATABASE_URL=postgres://db/x?port=x", "DATABASE_URL: has a parameter with a value that it cannot have");
+    let missing = "DATABASE_URL: names a file as sslrootcert that cannot be read";
+    check("DATABASE_URL=postgres://db/x?sslrootcert=/no/such/file", missing);
+    let quotes = "must not be in quotes: they would be part of it";
+    check("DATABASE_URL=\"postgres://db/x\"", &format!("DATABASE_URL: {quotes}"));
+    check("REDIS_PASSWORD='hunter2'", &format!("REDIS_PASSWORD: {quotes}"));
+    check("PORT=\"8080\"", &format!("PORT: {quotes}"));
+    check("APP__WEB__ADDRESS_HEADER=a:b", "APP__WEB__ADDRESS_HEADER: must be the name of a header");
+    let address = "must be an address alone; put a token into OTEL_EXPORTER_OTLP_HEADERS";
     check("OTEL_EXPORTER_OTLP_ENDPOINT=http://a:b@otel", &format!("OTEL_EXPORTER_OTLP_ENDPOINT: {address}"));
     check(
         "OTEL_EXPORTER_OTLP_ENDPOINT=grpc://otel:4317",
         "OTEL_EXPORTER_OTLP_ENDPOINT: must start with http:// or https://",
     );
-    check("OTEL_EXPORTER_OTLP_HEADERS=hunter2", "OTEL_EXPORTER_OTLP_HEADERS: must be name=value, comma separated");
+    let headers = "OTEL_EXPORTER_OTLP_HEADERS: must be name=value, comma separated, values percent-encoded (%25 for %)";
+    check("OTEL_EXPORTER_OTLP_HEADERS=hunter2", headers);
+    check("OTEL_EXPORTER_OTLP_HEADERS=authorization=50%off", headers);
     check("OTEL_TRACES_SAMPLER_ARG=2", "OTEL_TRACES_SAMPLER_ARG: must be a number from 0 to 1, not \"2\"");
     check("APP__ADMINS=alice", "APP__ADMINS: \"alice\" is no DID");
     check("APP__REDIS__PARTITIONS=0", "APP__REDIS__PARTITIONS: must be a whole number from 1 to 256, not \"0\"");
@@ -229,6 +254,12 @@ fn contradictions_are_refused() {
             let environment = with(&format!("USE_MOCK_AUTH=true APP_ENV=development HOST={host}"));
             check(role, &environment, Some(&format!("USE_MOCK_AUTH: is refused on HOST={host}")));
         }
+        check(
+            role,
+            &with("METADATA_ALLOW_PRIVATE_HOSTS=true"),
+            Some("METADATA_ALLOW_PRIVATE_HOSTS: is refused with APP_ENV"),
+        );
+        check(role, &with("METADATA_ALLOW_PRIVATE_HOSTS=true APP_ENV=development"), None);
         let sentinel = "REDIS_SENTINEL_ENABLED=true REDIS_SENTINEL_1_HOST=a";
         check(role, &with(sentinel), None);
         check(role, &with("REDIS_SENTINEL_ENABLED=true"), Some("REDIS_SENTINEL_ENABLED: needs at least one"));
@@ -303,6 +334,7 @@ fn a_broken_dotenv_is_refused_in_development_only() {
         assert_eq!(error.map(|error| error.to_string()).as_deref(), expected, "{content}");
     };
     check("REDIS_PASSWORD='hunter2", "development", Some(".env: the line of \"REDIS_PASSWORD\" is not NAME=value"));
+    check("hunter2='", "development", Some(".env: a line is not NAME=value"));
     check("REDIS_PASSWORD='hunter2", "production", None);
     check("APP__NONSENSE=1", "development", Some("APP__NONSENSE: there is no such setting"));
     check("USE_MOCK_AUTH=yes", "development", Some("USE_MOCK_AUTH: must be true, false, 1 or 0, not \"yes\""));
@@ -406,6 +438,63 @@ fn no_secret_is_shown() {
     refused("DATABASE_URL=postgres://alice:hunter2@db:99999/x");
     refused("DATABASE_URL=postgres://db/x REDIS_URL=http://:hunter2@cache");
     refused("DATABASE_URL=postgres://db/x REDIS_URL=redis://:hunter2@cache/x");
+    refused("DATABASE_URL=postgres://db/x?pass=hunter2");
+    refused("DATABASE_URL=postgres://db/hunter2/x");
+    refused("DATABASE_URL=postgres://alice:hunter2");
+    for name in ["REDIS_HOST", "REDIS_SENTINEL_1_HOST", "REDIS_CLUSTER_NODES", "HOST"] {
+        refused(&format!("DATABASE_URL=postgres://db/x {name}=redis://:hunter2@cache:6379"));
+    }
+    refused("DATABASE_URL=postgres://db/x OTEL_EXPORTER_OTLP_ENDPOINT=https://hunter2@otel");
+    refused("DATABASE_URL=postgres://db/x OTEL_EXPORTER_OTLP_ENDPOINT=https://otel/?key=hunter2");
+    check(
+        "DATABASE_URL=postgres://db/x OTEL_EXPORTER_OTLP_ENDPOINT=https://otel:4318/hunter2/x",
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otel:4318/***")],
+    );
+}
+
+/// With each character of ASCII that is no letter and no digit at the beginning, in the middle and at the end of a password.
+#[test]
+fn a_password_with_any_punctuation_is_refused_or_kept_but_never_shown() {
+    let secrets = (b'!'..=b'~').map(char::from).filter(char::is_ascii_punctuation).flat_map(|sign| {
+        [format!("{sign}hunter2"), format!("7hun{sign}ter2"), format!("hunter2{sign}"), format!("hunter2{sign}{sign}7")]
+    });
+    let (mut kept, mut refused) = (0, 0);
+    for secret in secrets {
+        let encoded = percent_encoding::utf8_percent_encode(&secret, percent_encoding::NON_ALPHANUMERIC);
+        for (password, is_encoded) in [(secret.clone(), false), (encoded.to_string(), true)] {
+            for (name, url) in [("DATABASE_URL", "postgres"), ("REDIS_URL", "redis"), ("REDIS_URL", "rediss")] {
+                let mut given = environment(&format!("DATABASE_URL={DATABASE}"));
+                given.variables.insert(name.to_owned(), format!("{url}://alice:{password}@host:7000/1"));
+                let told = match Settings::load(Role::Web, &CliSettings::default(), &given) {
+                    Ok(settings) => {
+                        kept += 1;
+                        let (line, address) = (format!("{name}={url}://alice:***@host:7000/1\n"), settings.topology());
+                        assert!(settings.effective_lines().contains(&line), "{secret}");
+                        assert!(address.contains("host:7000"), "{secret}");
+                        format!("{settings:?} {} {address}", settings.effective_lines())
+                    }
+                    Err(error) => {
+                        assert!(!is_encoded, "{secret}: {error}");
+                        assert!(error.to_string().contains("percent-encode"), "{secret}: {error}");
+                        refused += 1;
+                        format!("{error} {error:?}")
+                    }
+                };
+                for part in [secret.as_str(), "hunter2", "7hun", "ter2"] {
+                    assert!(!told.contains(part), "{secret}: {told}");
+                }
+            }
+        }
+    }
+    // 32 signs; 15 of them mean nothing in a URL.
+    assert_eq!((kept, refused), (32 * 12 + 15 * 12, 17 * 12));
+}
+
+#[test]
+fn a_database_at_an_ipv6_address_is_no_name() {
+    let (options, shown) = read_url("postgres://user@[::1]:5432/db").unwrap();
+    assert_eq!((options.get_host(), options.get_port()), ("::1", 5432));
+    assert_eq!(shown.redacted(), "postgres://***@[::1]:5432/db");
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! Where traces go.
 
+use std::fmt;
+
+use cardwire_events::server_url::is_percent_encoded;
+use cardwire_events::{InvalidUrl, ServerUrl};
 use secrecy::SecretString;
 use url::Url;
 
@@ -9,9 +13,9 @@ use super::layers::Layers;
 type Result<T, E = SettingsError> = std::result::Result<T, E>;
 
 /// By OTLP over HTTP, to `<endpoint>/v1/traces`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TraceSettings {
-    /// `None`: no traces.
+    /// `None`: no traces. Some collectors have a token in the path.
     pub endpoint: Option<Url>,
     /// Sent along, such as a token.
     pub headers: Vec<(String, SecretString)>,
@@ -20,6 +24,13 @@ pub struct TraceSettings {
 }
 
 impl TraceSettings {
+    /// Without its path.
+    pub fn shown_endpoint(&self) -> String {
+        let Some(url) = &self.endpoint else { return String::new() };
+        let path = if url.path() == "/" { "" } else { "***" };
+        format!("{}/{path}", url.origin().ascii_serialization())
+    }
+
     pub(super) fn read(layers: &Layers) -> Result<Self> {
         Ok(Self {
             endpoint: layers.text("OTEL_EXPORTER_OTLP_ENDPOINT").map(endpoint).transpose()?,
@@ -29,23 +40,39 @@ impl TraceSettings {
     }
 }
 
+impl fmt::Debug for TraceSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("TraceSettings");
+        shown
+            .field("endpoint", &self.shown_endpoint())
+            .field("headers", &self.headers)
+            .field("ratio", &self.ratio)
+            .finish()
+    }
+}
+
 fn endpoint(text: &str) -> Result<Url> {
     let wrong = |rule: &str| SettingsError::value("OTEL_EXPORTER_OTLP_ENDPOINT", rule);
-    let url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("must start with http:// or https://"));
+    let url = ServerUrl::parse(text, &["http", "https"]).map_err(|error| wrong(&error.to_string()))?;
+    if url.username.is_some() || url.password.is_some() || !url.parameters.is_empty() {
+        return Err(wrong("must be an address alone; put a token into OTEL_EXPORTER_OTLP_HEADERS"));
     }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("must be an address alone; a token belongs into OTEL_EXPORTER_OTLP_HEADERS"));
-    }
-    Ok(url)
+    Url::parse(text).map_err(|_| wrong(&InvalidUrl::Host.to_string()))
 }
 
 /// `name=value,name=value`, values percent-encoded.
 fn headers(text: &str) -> Result<Vec<(String, SecretString)>> {
-    let wrong = || SettingsError::value("OTEL_EXPORTER_OTLP_HEADERS", "must be name=value, comma separated");
+    let wrong = || {
+        SettingsError::value(
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "must be name=value, comma separated, values percent-encoded (%25 for %)",
+        )
+    };
     let header = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
+        if !is_percent_encoded(value) {
+            return None;
+        }
         let value = percent_encoding::percent_decode_str(value.trim()).decode_utf8().ok()?;
         let name = name.trim();
         let known = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::{CollectedWindow, EventId, Page, PageRequest, UserId};
 use cardwire_events::{
-    Attempt, Backlog, DeadLetter, DeadSelection, EventLog, Failure, Owed, Queue, QueueSettings, Verdict,
+    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Owed, Queue, QueueSettings, Verdict,
 };
 use cardwire_saga::Result as StoreResult;
 use cardwire_saga::{
@@ -128,6 +128,10 @@ impl EventLog for Database {
     }
 
     async fn sweep(&self) -> cardwire_events::Result<u64> {
+        panic!("the saga only books failures")
+    }
+
+    async fn look_up(&self, _: &[EventId]) -> cardwire_events::Result<Vec<Envelope>> {
         panic!("the saga only books failures")
     }
 

@@ -44,10 +44,12 @@ impl Analytics for InMemoryStore {
     async fn count(&self, events: &[RecordedEvent]) -> Result<usize> {
         let mut state = self.lock().await;
         let mut taken = 0;
-        for recorded in events {
-            if state.ledger.take(Queue::Analytics, recorded.id) {
+        for event in events {
+            if let Some(recorded) = state.ledger.recorded(event.id)
+                && state.ledger.take(Queue::Analytics, event.id)
+            {
                 taken += 1;
-                state.count_save(recorded);
+                state.count_save(&recorded);
             }
         }
         Ok(taken)

@@ -47,12 +47,13 @@ impl FeedRepository for InMemoryStore {
         let mut state = self.lock().await;
         let mut taken: BTreeMap<Pair, Vec<Member>> = BTreeMap::new();
         let mut count = 0;
-        for window in windows {
-            for member in &window.members {
-                if state.ledger.take(Queue::Feeds, member.event_id) {
-                    count += 1;
-                    taken.entry((window.card_id, window.actor_id.clone())).or_default().push(member.clone());
-                }
+        for id in windows.iter().flat_map(|window| &window.members).map(|member| member.event_id) {
+            let Some(event) = state.ledger.recorded(id) else { continue };
+            if let (Some(member), Some(card_id)) = (Member::of(&event), event.event.card_id())
+                && state.ledger.take(Queue::Feeds, id)
+            {
+                count += 1;
+                taken.entry((card_id, event.event.actor_id().clone())).or_default().push(member);
             }
         }
         let known = state.feed.activities.len();

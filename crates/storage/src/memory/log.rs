@@ -8,8 +8,8 @@ use cardwire_domain::{DomainEvent, EventId, RecordedEvent};
 use cardwire_events::log::{NO_ATTEMPT_LEFT, RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST, WORKER_LOST, count_failures};
 use cardwire_events::operations::{DeadLetterWay, MAX_STEPS, Step, StepKind};
 use cardwire_events::{
-    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Message, Owed, Queue,
-    QueueSettings, Result, Verdict, routes,
+    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Owed, Queue, QueueSettings,
+    Result, Verdict, routes,
 };
 use jiff::Timestamp;
 use ulid::Ulid;
@@ -110,6 +110,12 @@ impl Ledger {
         self.deliveries(queue).take(id)
     }
 
+    /// The event as the log has it; `None`: it is unknown, or nobody here understands it. Effects are made of this alone: what came
+    /// through a queue may have been altered there.
+    pub(super) fn recorded(&self, id: EventId) -> Option<RecordedEvent> {
+        self.events.get(&id)?.decode().ok()
+    }
+
     pub(super) fn owes(&self, queue: Queue, id: EventId) -> bool {
         self.queues.get(&queue).is_some_and(|deliveries| deliveries.rows.contains_key(&id))
     }
@@ -120,8 +126,10 @@ impl Ledger {
 
     /// The cards added to libraries, oldest first.
     pub(super) fn saves(&self) -> impl Iterator<Item = RecordedEvent> {
-        let decode = |envelope: &Envelope| Message::parse(&envelope.to_entry()).ok()?.decode().ok();
-        self.events.values().filter_map(decode).filter(|r| matches!(r.event, DomainEvent::CardAddedToLibrary { .. }))
+        self.events
+            .values()
+            .filter_map(|envelope| envelope.decode().ok())
+            .filter(|r| matches!(r.event, DomainEvent::CardAddedToLibrary { .. }))
     }
 
     fn deliveries(&mut self, queue: Queue) -> &mut Deliveries {
@@ -261,6 +269,11 @@ impl EventLog for InMemoryStore {
             self.wake.ring();
         }
         Ok(swept)
+    }
+
+    async fn look_up(&self, ids: &[EventId]) -> Result<Vec<Envelope>> {
+        let state = self.lock().await;
+        Ok(ids.iter().filter_map(|id| state.ledger.events.get(id).cloned()).collect())
     }
 
     async fn settle(&self, queue: Queue, ids: &[EventId]) -> Result<u64> {
@@ -413,6 +426,13 @@ impl InMemoryStore {
     /// The entries that were no events, oldest first: the last 1,000.
     pub async fn rejected_entries(&self) -> Vec<RejectedEntry> {
         self.lock().await.ledger.rejected.iter().cloned().collect()
+    }
+
+    /// Tells another time of an event, for tests: the times of events decide what makes one activity.
+    pub async fn redate(&self, id: EventId, time: Timestamp) {
+        if let Some(envelope) = self.lock().await.ledger.events.get_mut(&id) {
+            envelope.time = time;
+        }
     }
 
     /// Every event that is kept, in the order in which they were accepted.

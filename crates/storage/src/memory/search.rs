@@ -41,8 +41,9 @@ impl SearchIndex for InMemoryStore {
         let now = self.now();
         let mut state = self.lock().await;
         let mut taken = 0;
-        for recorded in events {
-            if !state.ledger.take(Queue::Search, recorded.id) {
+        for event in events {
+            let Some(recorded) = state.ledger.recorded(event.id) else { continue };
+            if !state.ledger.take(Queue::Search, event.id) {
                 continue;
             }
             taken += 1;

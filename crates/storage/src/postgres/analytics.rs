@@ -15,7 +15,7 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
 use super::error::Failure;
-use super::log::take;
+use super::log::{recorded, take};
 use super::page_rows::get_kind;
 use super::pool::Session;
 use super::store::PostgresStore;
@@ -181,15 +181,15 @@ async fn count(session: &mut Session, events: &[RecordedEvent]) -> Result<usize,
     if events.is_empty() {
         return Ok(0);
     }
-    session.begin().await?;
     let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
-    let mut taken: BTreeSet<EventId> = take(session, Queue::Analytics, &ids).await?.into_iter().collect();
-    let count = taken.len();
-    // Removed as it is used: an event named twice counts once.
-    let ours: Vec<&RecordedEvent> = events.iter().filter(|event| taken.remove(&event.id)).collect();
+    let known = recorded(session, &ids).await?;
+    let ids: Vec<EventId> = known.iter().map(|event| event.id).collect();
+    session.begin().await?;
+    let taken: BTreeSet<EventId> = take(session, Queue::Analytics, &ids).await?.into_iter().collect();
+    let ours: Vec<&RecordedEvent> = known.iter().filter(|event| taken.contains(&event.id)).collect();
     add(session, &ours).await?;
     session.commit().await?;
-    Ok(count)
+    Ok(taken.len())
 }
 
 async fn add(session: &mut Session, events: &[&RecordedEvent]) -> Result<(), Failure> {

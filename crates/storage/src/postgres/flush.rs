@@ -1,6 +1,6 @@
 //! The flush: events off the ledger and into the activities of their card and person, in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use cardwire_domain::activity::{regroup, regroup_from};
 use cardwire_domain::{Activity, ActivityId, CardId, CollectedWindow, EventId, Member, UserId};
@@ -13,7 +13,7 @@ use sqlx::query::Query;
 use sqlx::types::Uuid;
 
 use super::error::Failure;
-use super::log::take;
+use super::log::{recorded, take};
 use super::pool::Session;
 use super::values::{card_id, collection_id, event_id, get, get_time, link_id, time, ulid, user_id, uuid};
 
@@ -27,25 +27,33 @@ pub(super) struct Flushed {
     pub(super) inserted: usize,
 }
 
-/// Six statements, eight when activities are there already, however many windows. Of flushes at once that share a pair, one
-/// waits: else each would miss the activity that the other is about to write.
+/// Seven statements, nine when activities are there already, however many windows. Concurrent flushes of one pair take turns;
+/// otherwise each would miss the activity the other is about to write.
 pub(super) async fn flush(session: &mut Session, windows: &[CollectedWindow]) -> Result<Flushed, Failure> {
-    let ids: BTreeSet<EventId> = windows.iter().flat_map(|window| &window.members).map(|m| m.event_id).collect();
+    let mut ids: Vec<EventId> = windows.iter().flat_map(|window| &window.members).map(|m| m.event_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
     if ids.is_empty() {
         return Ok(Flushed::default());
     }
-    session.begin().await?;
-    lock_pairs(session, windows).await?;
-    let ids: Vec<EventId> = ids.into_iter().collect();
-    let mut taken: BTreeSet<EventId> = take(session, Queue::Feeds, &ids).await?.into_iter().collect();
-    let count = taken.len();
+    // The windows were kept where others may write. Events never change, so no lock is needed to read them.
+    let events = recorded(session, &ids).await?;
     let mut pairs: BTreeMap<Pair, Vec<Member>> = BTreeMap::new();
-    for window in windows {
-        // Removed as it is used: an event named twice counts once.
-        for member in window.members.iter().filter(|member| taken.remove(&member.event_id)) {
-            pairs.entry((window.card_id, window.actor_id.clone())).or_default().push(member.clone());
+    ids.clear();
+    for event in &events {
+        if let (Some(member), Some(card_id)) = (Member::of(event), event.event.card_id()) {
+            ids.push(event.id);
+            pairs.entry((card_id, event.event.actor_id().clone())).or_default().push(member);
         }
     }
+    session.begin().await?;
+    lock_pairs(session, pairs.keys()).await?;
+    let taken: HashSet<EventId> = take(session, Queue::Feeds, &ids).await?.into_iter().collect();
+    for members in pairs.values_mut() {
+        members.retain(|member| taken.contains(&member.event_id));
+    }
+    pairs.retain(|_, members| !members.is_empty());
+    let count = taken.len();
     let mut inserted = Vec::new();
     let mut updated = Vec::new();
     let mut known = load(session, &pairs).await?;
@@ -65,9 +73,10 @@ pub(super) async fn flush(session: &mut Session, windows: &[CollectedWindow]) ->
     Ok(Flushed { taken: count, inserted: inserted.len() })
 }
 
-async fn lock_pairs(session: &mut Session, windows: &[CollectedWindow]) -> Result<(), Failure> {
-    let keys: BTreeSet<i64> = windows.iter().map(|window| pair_key(window.card_id, &window.actor_id)).collect();
-    let keys: Vec<i64> = keys.into_iter().collect();
+async fn lock_pairs(session: &mut Session, pairs: impl Iterator<Item = &Pair>) -> Result<(), Failure> {
+    let mut keys: Vec<i64> = pairs.map(|(card, actor)| pair_key(*card, actor)).collect();
+    keys.sort_unstable();
+    keys.dedup();
     // Locked one after the other in the order of the array, which every flush sorts alike.
     session
         .execute(sqlx::query("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key").bind(keys))

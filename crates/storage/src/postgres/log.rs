@@ -5,12 +5,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::EventId;
+use cardwire_domain::{EventId, RecordedEvent};
+use cardwire_events::envelope::event_of;
 use cardwire_events::log::{NO_ATTEMPT_LEFT, RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST, WORKER_LOST, count_failures};
 use cardwire_events::{
-    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, EventLog, Failure as Failed, Owed, Queue, QueueSettings,
-    Result, Verdict,
+    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Envelope, EventLog, Failure as Failed, Owed, Queue,
+    QueueSettings, Result, Verdict,
 };
+use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
@@ -20,7 +22,7 @@ use super::pool::Session;
 use super::portions::{PORTION, in_portions};
 use super::store::PostgresStore;
 use super::transaction::KEEP_ANSWERS_HOURS;
-use super::values::{event_id, event_uuids, get, get_count, get_envelope, get_queue, signed, uuid};
+use super::values::{event_id, event_uuids, get, get_count, get_envelope, get_queue, get_time, signed, uuid};
 
 /// Of an entry that is no event, this many characters are kept.
 const REJECTED_CHARS: usize = 4_096;
@@ -68,6 +70,10 @@ WITH lost AS (
 )
 UPDATE deliveries d SET published_at = NULL, claimed_until = NULL, sweeps = d.sweeps + 1
 FROM lost WHERE d.queue = lost.queue AND d.event_id = lost.event_id";
+
+const LOOK_UP: &str = "SELECT id, type, envelope, occurred_at FROM events WHERE id = ANY($1)";
+
+const RECORDED: &str = "SELECT id, type, envelope->'data' AS data, occurred_at FROM events WHERE id = ANY($1)";
 
 const TAKE: &str = "\
 WITH held AS (
@@ -224,6 +230,12 @@ impl EventLog for PostgresStore {
         Ok(swept)
     }
 
+    async fn look_up(&self, ids: &[EventId]) -> Result<Vec<Envelope>> {
+        let query = sqlx::query(LOOK_UP).bind(event_uuids(ids));
+        let rows = self.batch_session().await?.fetch_all(query).await?;
+        Ok(rows.iter().map(get_envelope).collect::<Result<_, Failure>>()?)
+    }
+
     async fn settle(&self, queue: Queue, ids: &[EventId]) -> Result<u64> {
         if ids.is_empty() {
             return Ok(0);
@@ -349,6 +361,24 @@ pub(super) async fn take(session: &mut Session, queue: Queue, ids: &[EventId]) -
     let rows = session.fetch_all(query).await?;
     let row = rows.first().ok_or_else(|| Failure::Nonsense("no answer to what was taken".into()))?;
     Ok(get::<Vec<Uuid>>(row, "ids")?.into_iter().map(event_id).collect())
+}
+
+/// The events of these ids as the log has them, in the order of their ids; what nobody here understands is left out, and so stays owed.
+/// Effects are made of these alone: what came through a queue may have been altered there.
+pub(super) async fn recorded(session: &mut Session, ids: &[EventId]) -> Result<Vec<RecordedEvent>, Failure> {
+    let mut recorded = Vec::with_capacity(ids.len());
+    for row in session.fetch_all(sqlx::query(RECORDED).bind(event_uuids(ids))).await? {
+        let data: Option<Value> = get(&row, "data")?;
+        match event_of(get(&row, "type")?, data.unwrap_or_default()) {
+            Ok(event) => {
+                let (id, occurred_at) = (event_id(get(&row, "id")?), get_time(&row, "occurred_at")?);
+                recorded.push(RecordedEvent { id, occurred_at, event });
+            }
+            Err(error) => tracing::warn!(%error, "an event that nobody here understands has no effect"),
+        }
+    }
+    recorded.sort_unstable_by_key(|event| event.id);
+    Ok(recorded)
 }
 
 fn queue_names() -> Vec<&'static str> {

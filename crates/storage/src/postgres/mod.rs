@@ -30,7 +30,7 @@ mod transaction;
 mod values;
 mod write;
 
-pub use pool::PoolSettings;
+pub use pool::{PoolSettings, read_url};
 pub use schema::SchemaError;
 pub use store::PostgresStore;
 /// What a save of a new URL sends, to be measured against PostgreSQL alone.

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use cardwire_events::ServerUrl;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
@@ -31,6 +32,52 @@ impl Default for PoolSettings {
     fn default() -> Self {
         Self { max_connections: 16, acquire_ms: 2_000, answer_ms: 2_500, batch_ms: 20_000, lock_ms: 5_000 }
     }
+}
+
+/// What a database's URL may say behind its `?`.
+const PARAMETERS: [&str; 17] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "user",
+];
+const FILES: [&str; 7] = ["ssl-ca", "ssl-cert", "ssl-key", "ssl-root-cert", "sslcert", "sslkey", "sslrootcert"];
+
+/// Reads a database's URL, and for people without secrets.
+///
+/// # Errors
+/// The rule that it breaks. Nothing of the URL is repeated but names of known parameters.
+pub fn read_url(text: &str) -> Result<(PgConnectOptions, ServerUrl), String> {
+    let url = ServerUrl::parse(text, &["postgres", "postgresql"]).map_err(|error| error.to_string())?;
+    if url.path.contains('/') {
+        return Err("must end in the name of a database".into());
+    }
+    for (name, value) in &url.parameters {
+        if !PARAMETERS.contains(&name.as_str()) {
+            return Err(format!("has a parameter that is not known; known are {}", PARAMETERS.join(", ")));
+        }
+        if FILES.contains(&name.as_str()) && std::fs::File::open(value).is_err() {
+            return Err(format!("names a file as {name} that cannot be read"));
+        }
+    }
+    // Its error may quote what it cannot read.
+    let options: PgConnectOptions = text.parse().map_err(|_| "has a parameter with a value that it cannot have")?;
+    // It takes an address in brackets for a name.
+    let in_brackets = url.host.contains(':') && !url.parameters.iter().any(|(name, _)| name.starts_with("host"));
+    Ok((if in_brackets { options.host(&url.host) } else { options }, url))
 }
 
 /// Idle connections older than this are tried out before they are used.

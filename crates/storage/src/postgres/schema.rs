@@ -78,6 +78,18 @@ impl PostgresStore {
         if found < needed { Err(SchemaError::Older { found, needed }) } else { Ok(()) }
     }
 
+    /// The id of the deployment whose truth this database is, made by the first who asks. A restored copy has the same.
+    pub async fn deployment(&self) -> Result<String, SchemaError> {
+        self.ask_deployment().await.map_err(|failure| SchemaError::Unavailable(failure.to_string()))
+    }
+
+    async fn ask_deployment(&self) -> Result<String, Failure> {
+        let mut session = self.session().await?;
+        session.execute(sqlx::query("INSERT INTO deployment DEFAULT VALUES ON CONFLICT DO NOTHING")).await?;
+        let rows = session.fetch_all(sqlx::query("SELECT id::text AS id FROM deployment")).await?;
+        rows.first().map_or_else(|| Err(Failure::Changed), |row| get(row, "id"))
+    }
+
     async fn schema_version(&self) -> Result<i64, Failure> {
         let mut session = self.session().await?;
         let rows =

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use cardwire_domain::{Error, Result};
 use cardwire_events::Wake;
-use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::postgres::PgPool;
 
 use super::error::Failure;
 use super::news::News;
-use super::pool::{PoolSettings, Session};
+use super::pool::{PoolSettings, Session, read_url};
 
 /// Every port over one pool. Cloning is cheap and shares it.
 #[derive(Clone)]
@@ -23,10 +23,7 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Does not connect yet. [`Error::Invalid`] when `url` is no PostgreSQL URL.
     pub fn connect(url: &str, settings: PoolSettings, wake: Wake) -> Result<Self> {
-        // The parser's error may quote the URL, which holds a password.
-        let options: PgConnectOptions = url
-            .parse()
-            .map_err(|_| Error::invalid("DATABASE_URL", "must be like postgres://user:password@host:5432/database"))?;
+        let (options, _) = read_url(url).map_err(|rule| Error::invalid("DATABASE_URL", rule))?;
         Ok(Self::new(settings.pool(options), settings, wake))
     }
 

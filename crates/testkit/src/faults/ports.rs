@@ -13,8 +13,8 @@ use cardwire_domain::{
     Transaction, UserId,
 };
 use cardwire_events::{
-    Attempt, Backlog, Claim, DeadLetter, DeadSelection, Depth, EventLog, EventPublisher, EventSubscriber, Failure,
-    Owed, Queue, QueueSettings,
+    Attempt, Backlog, Claim, DeadLetter, DeadSelection, Depth, Envelope, EventLog, EventPublisher, EventSubscriber,
+    Failure, Owed, Queue, QueueSettings,
 };
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
 use jiff::civil::Date;
@@ -111,6 +111,10 @@ impl EventLog for FaultyEventLog {
 
     async fn sweep(&self) -> EventsResult<u64> {
         self.seam.at(FaultPoint::Sweep, || self.inner.sweep()).await
+    }
+
+    async fn look_up(&self, ids: &[EventId]) -> EventsResult<Vec<Envelope>> {
+        self.seam.through(self.inner.look_up(ids)).await
     }
 
     async fn settle(&self, queue: Queue, ids: &[EventId]) -> EventsResult<u64> {

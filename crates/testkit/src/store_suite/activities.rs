@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cardwire_domain::activity::regroup;
+use cardwire_domain::collection::AccessType;
 use cardwire_domain::feed::FeedItem;
-use cardwire_domain::{CardId, CollectedWindow, CollectionId, Member, RecordedEvent, UserId};
+use cardwire_domain::{CardId, CollectedWindow, CollectionId, EventId, LinkId, Member, RecordedEvent, UserId};
 use cardwire_events::{DeadSelection, Failure, Queue, QueueSettings, Verdict};
 
-use super::scene::{Draws, at, at_once, member, moment, person, windows};
+use super::scene::{Draws, at_once, member, moment, person, windows};
 use super::{Stores, Tested};
 
 const URL: &str = "https://example.com/page";
@@ -92,6 +93,61 @@ pub async fn what_is_not_owed_has_no_effect(stores: Stores) -> Tested {
     Ok(())
 }
 
+/// Somebody with access to Redis puts an owed event into the window of another card and another person.
+pub async fn an_event_in_the_wrong_window_takes_effect_in_its_own(stores: Stores) -> Tested {
+    let (alice, bob) = (person("alice"), person("bob"));
+    let (hers, her_events) = collected(&stores, &alice, "https://example.com/hers", &[]).await?;
+    let (his, his_events) = collected(&stores, &bob, "https://example.com/his", &[]).await?;
+    let mut forged = windows(&his_events);
+    forged[0].members.extend(member(&her_events[0]));
+    assert_eq!(stores.feed.add_activities(&forged).await?, 2);
+    let of = async |person: &UserId| -> anyhow::Result<Vec<CardId>> {
+        Ok(stores.feed_items(Some(person)).await?.into_iter().map(|item| item.card.id).collect())
+    };
+    assert_eq!((of(&alice).await?, of(&bob).await?), (vec![hers], vec![his]));
+    assert_eq!(stores.feed.add_activities(&windows(&her_events)).await?, 0, "it has had its effect");
+    assert_eq!(stores.feed_items(None).await?.len(), 2);
+    Ok(())
+}
+
+pub async fn what_a_window_says_of_its_events_does_not_count(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let collections = stores.collections_at_once(&alice, 2).await?;
+    let (card, events) = collected(&stores, &alice, URL, &collections[..1]).await?;
+    let other = stores.save(&person("bob"), URL).await?.url_card_id;
+    let mut members: Vec<Member> = events.iter().filter_map(member).collect();
+    for member in &mut members {
+        member.collection_id = Some(collections[1]);
+        member.link_id = LinkId::generate();
+        member.occurred_at = moment(0);
+    }
+    // One that the log does not have.
+    members.push(Member { event_id: EventId::generate(), ..members[0].clone() });
+    let forged = CollectedWindow { card_id: other, actor_id: person("mallory"), members };
+    assert_eq!(stores.feed.add_activities(&[forged]).await?, 2);
+    let items = stores.feed_items(None).await?;
+    assert_eq!(items.len(), 1);
+    assert_eq!((items[0].card.id, &items[0].actor.id), (card, &alice));
+    assert_eq!(items[0].created_at, events[0].occurred_at);
+    assert_eq!(shown(&items[0]), BTreeSet::from([collections[0]]));
+    Ok(())
+}
+
+pub async fn what_makes_no_activity_stays_owed(stores: Stores) -> Tested {
+    let alice = person("alice");
+    stores.collection(&alice, "one", AccessType::Closed).await?;
+    let created = stores.deliver(Queue::Feeds).await?[0].id;
+    let card = stores.save(&alice, URL).await?.url_card_id;
+    let mut forged = windows(&stores.deliver(Queue::Feeds).await?);
+    let member = Member { event_id: created, ..forged[0].members[0].clone() };
+    forged[0].members.push(member);
+    assert_eq!(stores.feed.add_activities(&forged).await?, 1);
+    assert_eq!(stores.owed(Queue::Feeds).await?, 1, "its own worker settles it");
+    let items = stores.feed_items(None).await?;
+    assert_eq!(items.iter().map(|item| item.card.id).collect::<Vec<_>>(), [card]);
+    Ok(())
+}
+
 pub async fn any_portions_in_any_order_end_in_the_same_activities(stores: Stores) -> Tested {
     const EVENTS: usize = 12;
     let collections = stores.collections_at_once(&person("author"), EVENTS).await?;
@@ -101,11 +157,11 @@ pub async fn any_portions_in_any_order_end_in_the_same_activities(stores: Stores
         let actor = person(&format!("person{seed}"));
         let (card_id, events) = collected(&stores, &actor, URL, &collections).await?;
         // Some share a millisecond, some lie exactly a window apart.
-        let mut members: Vec<Member> = events
-            .iter()
-            .filter_map(|event| member(&at(event, moment(500 * draws.below(40) as i64))))
-            .filter(|member| member.collection_id.is_some())
-            .collect();
+        let mut members: Vec<Member> = Vec::new();
+        for event in &events {
+            members.extend(member(&stores.at(event, moment(500 * draws.below(40) as i64)).await));
+        }
+        members.retain(|member| member.collection_id.is_some());
         let grouped = |members: &[Member]| members.iter().filter_map(|m| m.collection_id).collect::<BTreeSet<_>>();
         let expected: BTreeSet<_> = regroup(card_id, &actor, Vec::new(), members.clone())
             .inserted
@@ -161,9 +217,12 @@ pub async fn parallel_flushes_of_one_pair_lose_nothing(stores: Stores) -> Tested
     let alice = person("alice");
     let collections = stores.collections_at_once(&person("author"), 15).await?;
     let (card_id, events) = collected(&stores, &alice, URL, &collections).await?;
-    let flushes = events.iter().enumerate().map(|(number, event)| {
-        let members: Vec<_> = member(&at(event, moment(200 * number as i64))).into_iter().collect();
-        let (stores, actor_id) = (stores.clone(), alice.clone());
+    let mut members = Vec::new();
+    for (number, event) in events.iter().enumerate() {
+        members.extend(member(&stores.at(event, moment(200 * number as i64)).await));
+    }
+    let flushes = members.into_iter().map(|member| {
+        let (stores, actor_id, members) = (stores.clone(), alice.clone(), vec![member]);
         async move { stores.feed.add_activities(&[CollectedWindow { card_id, actor_id, members }]).await }
     });
     for taken in at_once(flushes).await? {
@@ -179,7 +238,8 @@ pub async fn created_at_never_changes(stores: Stores) -> Tested {
     let alice = person("alice");
     let collections = stores.collections_at_once(&alice, 1).await?;
     let (_, events) = collected(&stores, &alice, URL, &collections).await?;
-    let (early, late) = (at(&events[0], moment(0)), at(&events[1], moment(2_000)));
+    let early = stores.at(&events[0], moment(0)).await;
+    let late = stores.at(&events[1], moment(2_000)).await;
     assert_eq!(stores.feed.add_activities(&windows(&[late])).await?, 1);
     let before = stores.feed_items(None).await?;
     assert_eq!(stores.feed.add_activities(&windows(&[early])).await?, 1);

@@ -6,22 +6,22 @@ use std::time::Duration;
 use cardwire_domain::analytics::{DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
 use cardwire_domain::metadata::{Metadata, PageKind};
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{RecordedEvent, UserId};
+use cardwire_domain::{CardId, CollectionId, DomainEvent, EventId, LinkId, RecordedEvent, UserId};
 use cardwire_events::Queue;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::pages::titled;
-use super::scene::{Draws, at, at_once, person};
+use super::scene::{Draws, at_once, person};
 use super::{Stores, Tested};
 
 fn day(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 
-fn days_ago(event: &RecordedEvent, days: i64) -> RecordedEvent {
-    at(event, event.occurred_at - SignedDuration::from_hours(24 * days))
+async fn days_ago(stores: &Stores, event: &RecordedEvent, days: i64) -> RecordedEvent {
+    stores.at(event, event.occurred_at - SignedDuration::from_hours(24 * days)).await
 }
 
 /// Saves and people by day, as the events tell it.
@@ -49,7 +49,11 @@ async fn spread(stores: &Stores, count: usize) -> anyhow::Result<Vec<RecordedEve
     let events = stores.deliver(Queue::Analytics).await?;
     assert_eq!(events.len(), count);
     let mut draws = Draws::seeded(1);
-    Ok(events.iter().map(|event| days_ago(event, draws.below(6) as i64)).collect())
+    let mut spread = Vec::new();
+    for event in &events {
+        spread.push(days_ago(stores, event, draws.below(6) as i64).await);
+    }
+    Ok(spread)
 }
 
 pub async fn saves_and_curators_are_counted_by_day(stores: Stores) -> Tested {
@@ -75,6 +79,27 @@ pub async fn a_copy_counts_nothing(stores: Stores) -> Tested {
     assert_eq!(taken, 20);
     assert_eq!(counted(&stores).await?, truth(&events));
     assert_eq!(stores.owed(Queue::Analytics).await?, 0);
+    Ok(())
+}
+
+pub async fn an_altered_copy_counts_what_the_log_says(stores: Stores) -> Tested {
+    let events = spread(&stores, 3).await?;
+    let alter = |event: &RecordedEvent| RecordedEvent {
+        id: event.id,
+        occurred_at: event.occurred_at - SignedDuration::from_hours(24),
+        event: DomainEvent::CardAddedToLibrary {
+            card_id: CardId::generate(),
+            actor_id: person("mallory"),
+            link_id: LinkId::generate(),
+        },
+    };
+    let mut forged: Vec<_> = events.iter().map(alter).collect();
+    // One that claims to be nothing to count, and one that the log does not have.
+    forged[0].event = DomainEvent::CollectionCreated { collection_id: CollectionId::generate(), actor_id: person("m") };
+    forged.push(RecordedEvent { id: EventId::generate(), ..events[0].clone() });
+    assert_eq!(stores.analytics.count(&forged).await?, 3);
+    assert_eq!(counted(&stores).await?, truth(&events));
+    assert_eq!(stores.analytics.top_urls(10, 10).await?.len(), 3);
     Ok(())
 }
 
@@ -112,7 +137,7 @@ pub async fn top_urls_are_ordered_and_cut(stores: Stores) -> Tested {
     let mut events = stores.deliver(Queue::Analytics).await?;
     for event in &mut events {
         if event.event.card_id().is_some_and(|id| old.contains(&id)) {
-            *event = days_ago(event, 10);
+            *event = days_ago(&stores, event, 10).await;
         }
     }
     assert_eq!(stores.analytics.count(&events).await?, saves.len());
@@ -159,7 +184,7 @@ pub async fn domains_types_and_weeks_are_counted(stores: Stores) -> Tested {
     stores.fetched("https://film.example/a", film).await?;
     let mut events = stores.deliver(Queue::Analytics).await?;
     let last = events.len() - 1;
-    events[last] = days_ago(&events[last], 8);
+    events[last] = days_ago(&stores, &events[last], 8).await;
     stores.analytics.count(&events).await?;
     let top = |domain: &str, saves| TopDomain { domain: domain.into(), saves };
     let expected = [top("film.example", 3), top("text.example", 2), top("aaa.example", 1)];

@@ -4,7 +4,7 @@ use cardwire_domain::use_cases::DeleteCollection;
 use cardwire_domain::{CardId, UserId};
 use cardwire_events::Queue;
 
-use super::scene::{all_pages, at, member, moment, page, person, sorted, windows};
+use super::scene::{all_pages, member, moment, page, person, sorted, windows};
 use super::{Stores, Tested};
 
 const URL: &str = "https://example.com/page";
@@ -57,13 +57,11 @@ pub async fn a_deleted_collection_leaves_the_feed(stores: Stores) -> Tested {
     stores.save_with(&alice, URL, None, &collections).await?;
     let events = stores.deliver(Queue::Feeds).await?;
     // Ten seconds apart: an activity each.
-    let apart: Vec<_> = events
-        .iter()
-        .map(|event| match member(event).and_then(|member| member.collection_id) {
-            Some(_) => at(event, moment(10_000)),
-            None => at(event, moment(0)),
-        })
-        .collect();
+    let mut apart = Vec::new();
+    for event in &events {
+        let collected = member(event).is_some_and(|member| member.collection_id.is_some());
+        apart.push(stores.at(event, moment(if collected { 10_000 } else { 0 })).await);
+    }
     assert_eq!(stores.feed.add_activities(&windows(&apart)).await?, 2);
     let told = stores.feed_told().await?;
     assert_eq!(told, [(URL.to_owned(), vec!["0".to_owned()]), (URL.to_owned(), vec![])]);

@@ -156,6 +156,20 @@ pub async fn the_sweeper_waits_longer_each_time(stores: Stores) -> Tested {
     Ok(())
 }
 
+pub async fn events_are_looked_up_as_they_were_accepted(stores: Stores) -> Tested {
+    stores.save_at_once(&many(3)).await?;
+    let owed = stores.lease_all(&[Queue::Search]).await?;
+    let ids: Vec<_> = owed.iter().map(|owed| owed.envelope.id).collect();
+    let asked = [ids[2], EventId::generate(), ids[0]];
+    let mut found = stores.log.look_up(&asked).await?;
+    found.sort_by_key(|envelope| envelope.id);
+    assert_eq!(found, [owed[0].envelope.clone(), owed[2].envelope.clone()]);
+    stores.log.settle(Queue::Search, &ids).await?;
+    assert_eq!(stores.log.look_up(&ids).await?.len(), 3, "whether it is owed does not matter");
+    assert_eq!(stores.log.look_up(&[]).await?, []);
+    Ok(())
+}
+
 pub async fn settled_events_are_owed_no_more(stores: Stores) -> Tested {
     stores.save_at_once(&many(2)).await?;
     let events = stores.deliver(Queue::Feeds).await?;

@@ -32,7 +32,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::Store;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
@@ -40,7 +39,9 @@ use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::search::SearchIndex;
+use cardwire_domain::{EventId, Store};
 use cardwire_events::{EventLog, Operator, Rebuilds, WorkHistory};
+use jiff::Timestamp;
 
 /// What a case comes to: it fails by an error or by a panic of an assertion.
 pub type Tested = anyhow::Result<()>;
@@ -103,6 +104,11 @@ impl Stores {
 #[async_trait]
 pub trait TimeMachine: Send + Sync {
     async fn advance(&self, by: Duration);
+
+    /// Has the log say that the event occurred at this time.
+    async fn redate(&self, _event: EventId, _occurred_at: Timestamp) {
+        unreachable!("these tests leave the log alone");
+    }
 }
 
 /// One test for each case of the contract.
@@ -159,6 +165,7 @@ macro_rules! store_suite {
             published_events_are_not_leased_again,
             the_sweeper_waits_longer_each_time,
             settled_events_are_owed_no_more,
+            events_are_looked_up_as_they_were_accepted,
             the_backlog_counts_what_is_owed,
             pruning_never_drops_what_is_owed,
             entries_that_are_no_events_are_taken_in,
@@ -197,6 +204,9 @@ macro_rules! store_suite {
             an_event_takes_effect_once,
             an_event_named_twice_in_one_call_counts_once,
             what_is_not_owed_has_no_effect,
+            an_event_in_the_wrong_window_takes_effect_in_its_own,
+            what_a_window_says_of_its_events_does_not_count,
+            what_makes_no_activity_stays_owed,
             any_portions_in_any_order_end_in_the_same_activities,
             parallel_flushes_of_the_same_windows_take_effect_once,
             parallel_flushes_of_one_pair_lose_nothing,
@@ -225,6 +235,7 @@ macro_rules! store_suite {
             a_changed_note_is_found_by_its_new_words,
             a_removed_card_is_found_no_more,
             the_current_row_decides_whatever_the_order,
+            the_log_decides_which_card_is_indexed,
             one_url_is_one_hit_with_all_its_cards,
             pages_of_hits_neither_skip_nor_repeat,
             parallel_indexing_takes_each_event_once,
@@ -251,6 +262,7 @@ macro_rules! store_suite {
         $crate::store_suite!(@cases $make, $runtime, counting: [
             saves_and_curators_are_counted_by_day,
             a_copy_counts_nothing,
+            an_altered_copy_counts_what_the_log_says,
             parallel_copies_count_once,
             top_urls_are_ordered_and_cut,
             days_without_saves_are_there,

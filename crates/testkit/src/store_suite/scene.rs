@@ -14,8 +14,8 @@ use cardwire_domain::use_cases::{
     UrlAdded, UseCase, execute,
 };
 use cardwire_domain::{
-    Card, CardId, Change, Changes, CollectedWindow, CollectionId, DomainEvent, Limit, Member, Page, PageRequest,
-    Position, RecordedEvent, UserId,
+    Card, CardId, Change, Changes, CollectedWindow, CollectionId, Limit, Member, Page, PageRequest, Position,
+    RecordedEvent, UserId,
 };
 use cardwire_events::{Message, Owed, Queue};
 use jiff::Timestamp;
@@ -196,6 +196,12 @@ impl Stores {
         owed.iter().map(decode).collect()
     }
 
+    /// The same event, which occurred at another time.
+    pub async fn at(&self, event: &RecordedEvent, occurred_at: Timestamp) -> RecordedEvent {
+        self.time.redate(event.id, occurred_at).await;
+        RecordedEvent { occurred_at, ..event.clone() }
+    }
+
     /// How many events are owed to the queue, dead letters aside.
     pub async fn owed(&self, queue: Queue) -> anyhow::Result<u64> {
         let backlog = self.log.backlog().await?;
@@ -249,12 +255,7 @@ pub fn decode(owed: &Owed) -> anyhow::Result<RecordedEvent> {
 
 /// The part the event plays in an activity; `None` if it plays none.
 pub fn member(event: &RecordedEvent) -> Option<Member> {
-    let (link_id, collection_id) = match event.event {
-        DomainEvent::CardAddedToLibrary { link_id, .. } => (link_id, None),
-        DomainEvent::CardAddedToCollection { link_id, collection_id, .. } => (link_id, Some(collection_id)),
-        _ => return None,
-    };
-    Some(Member { occurred_at: event.occurred_at, event_id: event.id, link_id, collection_id })
+    Member::of(event)
 }
 
 /// One window for each card and person, with all their events.
@@ -272,11 +273,6 @@ pub fn windows(events: &[RecordedEvent]) -> Vec<CollectedWindow> {
 /// A moment of a fixed day, that many milliseconds in.
 pub fn moment(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(1_795_341_600_000 + ms).expect("the year 2026 is in range")
-}
-
-/// The same event, told to have occurred at another time.
-pub fn at(event: &RecordedEvent, occurred_at: Timestamp) -> RecordedEvent {
-    RecordedEvent { occurred_at, ..event.clone() }
 }
 
 /// Refuses anything but the error that is expected.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cardwire_domain::metadata::{FetchPolicy, Metadata, PageKind};
 use cardwire_domain::search::{SearchHit, SearchRequest};
-use cardwire_domain::{RecordedEvent, UserId};
+use cardwire_domain::{CardId, DomainEvent, EventId, RecordedEvent, UserId};
 use cardwire_events::Queue;
 
 use super::scene::{Draws, all_pages, at_once, page, person, sorted};
@@ -111,6 +111,18 @@ pub async fn a_removed_card_is_found_no_more(stores: Stores) -> Tested {
     stores.save(&alice, URL).await?;
     stores.index_all().await?;
     assert_eq!(found(&stores, "ownership", None).await?, [URL]);
+    Ok(())
+}
+
+pub async fn the_log_decides_which_card_is_indexed(stores: Stores) -> Tested {
+    stores.save(&person("alice"), "https://example.com/gherkin").await?;
+    let mut events = stores.deliver(Queue::Search).await?;
+    events[0].event = DomainEvent::CardNoteChanged { card_id: CardId::generate(), actor_id: person("mallory") };
+    let unknown = RecordedEvent { id: EventId::generate(), ..events[0].clone() };
+    events.push(unknown);
+    assert_eq!(stores.search.index(&events).await?, 1);
+    let request = SearchRequest { text: "gherkin".into(), ..SearchRequest::default() };
+    assert_eq!(stores.search.search(&request, &page(10, None)).await?.items.len(), 1);
     Ok(())
 }
 

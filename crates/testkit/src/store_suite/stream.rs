@@ -7,7 +7,7 @@ use cardwire_domain::ActivityId;
 use cardwire_domain::feed::StreamCursor;
 use cardwire_events::Queue;
 
-use super::scene::{Draws, at, at_once, moment, person, sorted, windows};
+use super::scene::{Draws, at_once, moment, person, sorted, windows};
 use super::{Stores, Tested};
 
 const URL: &str = "https://example.com/page";
@@ -86,7 +86,7 @@ pub async fn a_growing_activity_is_streamed_once(stores: Stores) -> Tested {
     let events = stores.deliver(Queue::Feeds).await?;
     let mut seen = Vec::new();
     for (number, event) in events.iter().enumerate() {
-        let event = at(event, moment(100 * number as i64));
+        let event = stores.at(event, moment(100 * number as i64)).await;
         assert_eq!(stores.feed.add_activities(&windows(&[event])).await?, 1);
         if number == 0 {
             seen = follow(&stores, start, 1, &mut Draws::seeded(1)).await?;

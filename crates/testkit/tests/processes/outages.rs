@@ -94,3 +94,27 @@ async fn garbage_in_a_queue_is_kept_for_people_and_stops_nothing() {
         .unwrap();
     assert_eq!(usize::try_from(rejected).unwrap(), garbage.len());
 }
+
+/// Moves an owed event from one open window into another's, so that the wrong person would have saved the wrong card.
+const FORGE: &str = "local windows = redis.call('KEYS', 'saga:feed:pending:*')
+if #windows < 2 then return 0 end
+local event = redis.call('HGETALL', windows[1])
+redis.call('HSET', windows[2], event[1], event[2])
+redis.call('HDEL', windows[1], event[1])
+return 1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_moved_into_another_window_in_redis_is_shown_in_its_own() {
+    let stack = Stack::start(&Plan::default()).await;
+    let client = stack.client();
+    let load = tokio::spawn(async move { client.load(4, 10, Duration::from_millis(200)).await });
+    let (mut forged, deadline) = (0, Instant::now() + Duration::from_secs(60));
+    while forged < 5 {
+        assert!(Instant::now() < deadline, "only {forged} events could be moved");
+        forged += stack.redis.command(&["EVAL", FORGE, "0"]).trim().parse::<usize>().unwrap();
+        sleep(Duration::from_millis(50)).await;
+    }
+    let history = load.await.unwrap();
+    println!("{forged} events moved; settled {:?} after the load", stack.settled(Duration::from_secs(90)).await);
+    stack.check(&history).await;
+}

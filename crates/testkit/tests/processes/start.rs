@@ -1,6 +1,7 @@
 //! Servers that are not fit, and workers that are told to stop.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cardwire_testkit::postgres::Postgres;
 use cardwire_testkit::process::Process;
@@ -43,6 +44,48 @@ async fn a_worker_with_another_number_of_partitions_exits_78() {
     let mut worker = Process::start("feed-worker", &environment);
     assert_eq!(worker.ended().await.code(), Some(78), "{}", worker.log());
     assert!(worker.log().contains("partitions"), "{}", worker.log());
+}
+
+/// Two databases, one Redis.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_deployment_on_one_redis_exits_78_and_costs_the_first_nothing() {
+    let stack = Stack::start(&Plan::default()).await;
+    let database = stack.postgres.database().await.unwrap();
+    let mut other = stack.environment().clone();
+    other.insert("DATABASE_URL".into(), database.url().into());
+    for name in ["web", "feed-worker", "search-worker", "analytics-worker"] {
+        let mut process = Process::start(name, &other);
+        assert_eq!(process.ended().await.code(), Some(78), "{}", process.log());
+        assert!(process.log().contains("belongs to another deployment"), "{}", process.log());
+    }
+    let history = stack.client().load(2, 6, Duration::ZERO).await;
+    println!("settled {:?} after the load", stack.settled(Duration::from_secs(60)).await);
+    stack.check(&history).await;
+}
+
+/// Redis loses everything and the second deployment comes first: the first one says so and keeps what it accepts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_lost_its_redis_to_another_stops_working_off_and_loses_nothing() {
+    let mut stack = Stack::start(&Plan::default()).await;
+    let history = stack.client().load(1, 3, Duration::ZERO).await;
+    stack.settled(Duration::from_secs(60)).await;
+    stack.redis.flushall();
+    stack.redis.command(&["SET", "cardwire:deployment", "another"]);
+    for worker in &mut stack.workers {
+        let process = &mut worker.process;
+        assert_eq!(process.ended().await.code(), Some(78), "{}", process.log());
+        assert!(process.log().contains("belongs to another deployment"), "{}", process.log());
+    }
+    let mut more = stack.client().load(1, 9, Duration::ZERO).await;
+    assert!(stack.web.is_running(), "it accepts meanwhile");
+    stack.redis.command(&["DEL", "cardwire:deployment"]);
+    for name in WORKERS {
+        stack.add_worker(name);
+    }
+    stack.settled(Duration::from_secs(90)).await;
+    assert!(stack.web.log().contains("the relay must not publish"), "{}", stack.web.log());
+    more.merge(history);
+    stack.check(&more).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

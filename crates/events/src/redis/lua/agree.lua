@@ -1,7 +1,7 @@
--- Agrees on the number of partitions: who comes first decides, all others must have the same.
--- KEYS  1 partitions
--- ARGV  1 the caller's number
--- Returns the number that holds.
+-- Agrees on a value, such as the number of partitions: whoever comes first decides, and all others must have the same.
+-- KEYS  1 partitions, or deployment
+-- ARGV  1 the caller's value
+-- Returns the value that holds.
 --
 -- DEL comes first, since it needs no memory: a full Redis then lets SET through (see claim.lua).
 local agreed = redis.call('GET', KEYS[1])

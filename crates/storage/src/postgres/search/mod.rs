@@ -13,7 +13,7 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
 use super::error::Failure;
-use super::log::take;
+use super::log::{recorded, take};
 use super::page_rows::get_kind;
 use super::pool::Session;
 use super::store::PostgresStore;
@@ -167,10 +167,12 @@ async fn index(session: &mut Session, events: &[RecordedEvent]) -> Result<usize,
     if events.is_empty() {
         return Ok(0);
     }
-    session.begin().await?;
     let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+    let known = recorded(session, &ids).await?;
+    let ids: Vec<EventId> = known.iter().map(|event| event.id).collect();
+    session.begin().await?;
     let taken: std::collections::BTreeSet<EventId> = take(session, Queue::Search, &ids).await?.into_iter().collect();
-    let ours = events.iter().filter(|event| taken.contains(&event.id));
+    let ours = known.iter().filter(|event| taken.contains(&event.id));
     let mut cards: Vec<Uuid> = ours.filter_map(|event| event.event.card_id()).map(|id| uuid(id.ulid())).collect();
     cards.sort_unstable();
     cards.dedup();
