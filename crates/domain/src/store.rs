@@ -4,9 +4,9 @@ use async_trait::async_trait;
 
 use crate::card::{Card, CollectionLink};
 use crate::collection::Collection;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::DomainEvent;
-use crate::ids::{CardId, CollectionId, LinkId, UserId};
+use crate::ids::{CardId, CollectionId, ImportId, LinkId, UserId};
 use crate::note::Note;
 
 /// One row to write. A use case lists them in an order in which they can be written.
@@ -51,10 +51,41 @@ pub struct Changes {
     pub traceparent: Option<String>,
 }
 
+/// What an answer is kept under, for one person. Clients choose theirs freely; ours hold a space, which theirs cannot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    const MAX_LEN: usize = 255;
+
+    /// One that a client chose.
+    pub fn of_client(text: &str) -> Result<Self> {
+        if (1..=Self::MAX_LEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::invalid("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+        }
+    }
+
+    /// Of a form of our pages, by a digest of what it asks.
+    pub fn of_form(digest: &str) -> Self {
+        Self(format!("page {digest}"))
+    }
+
+    /// Of these rows of an import, which are saved together.
+    pub fn of_rows(import: ImportId, first: u32, last: u32) -> Self {
+        Self(format!("import {import} {first}-{last}"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A client's promise that a request is the same one again, and its proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    pub key: String,
+    pub key: IdempotencyKey,
     /// A digest of what was asked.
     pub fingerprint: String,
 }
@@ -86,7 +117,7 @@ pub trait Store: Send + Sync {
 #[async_trait]
 pub trait Transaction: Send {
     /// The answer kept under this key. Of several transactions with one key, one commits first and the others recall.
-    async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>>;
+    async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> Result<Option<Recall>>;
     async fn card(&mut self, id: CardId) -> Result<Option<Card>>;
     /// Whether there is or was such a card. Unlike [`Self::card`] it does not have to hold on to somebody else's card.
     async fn card_exists(&mut self, id: CardId) -> Result<bool> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use async_trait::async_trait;
-use cardwire_domain::store::Recall;
+use cardwire_domain::store::{IdempotencyKey, Recall};
 use cardwire_domain::{
     Card, CardId, Change, Changes, Collection, CollectionId, Error, RecordedEvent, Result, Store, Transaction, UserId,
 };
@@ -34,7 +34,7 @@ struct InMemoryTransaction {
 
 #[async_trait]
 impl Transaction for InMemoryTransaction {
-    async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>> {
+    async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> Result<Option<Recall>> {
         Ok(self.state.recall(person, key, self.store.now()))
     }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::search::{Reindexed, SearchHit, SearchIndex, SearchRequest};
-use cardwire_domain::store::Recall;
+use cardwire_domain::store::{IdempotencyKey, Recall};
 use cardwire_domain::{
     Card, CardId, Changes, CollectedWindow, Collection, CollectionId, EventId, Page, PageRequest, RecordedEvent, Store,
     Transaction, UserId,
@@ -52,7 +52,7 @@ struct FaultyTransaction {
 
 #[async_trait]
 impl Transaction for FaultyTransaction {
-    async fn recall(&mut self, person: &UserId, key: &str) -> DomainResult<Option<Recall>> {
+    async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> DomainResult<Option<Recall>> {
         self.seam.through(self.tx.recall(person, key)).await
     }
 
