@@ -1,8 +1,9 @@
 //! What a command changes, as it is handed to the store.
 
 use crate::collection::Collection;
+use crate::error::{Error, Result};
 use crate::event::DomainEvent;
-use crate::ids::{CardId, CollectionId, LinkId, UserId};
+use crate::ids::{CardId, CollectionId, ImportId, LinkId, UserId};
 use crate::note::Note;
 use crate::url::CardUrl;
 
@@ -54,10 +55,41 @@ pub struct Changes {
     pub traceparent: Option<String>,
 }
 
+/// What an answer is kept under, for one person. Clients choose theirs freely; ours hold a space, which theirs cannot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    const MAX_LEN: usize = 255;
+
+    /// One that a client chose.
+    pub fn of_client(text: &str) -> Result<Self> {
+        if (1..=Self::MAX_LEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::invalid("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+        }
+    }
+
+    /// Of a form of our pages, by a digest of what it asks.
+    pub fn of_form(digest: &str) -> Self {
+        Self(format!("page {digest}"))
+    }
+
+    /// Of these rows of an import, which are saved together.
+    pub fn of_rows(import: ImportId, first: u32, last: u32) -> Self {
+        Self(format!("import {import} {first}-{last}"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A client's promise that a request is the same one again, and its proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    pub key: String,
+    pub key: IdempotencyKey,
     /// A digest of what was asked.
     pub fingerprint: String,
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::card::Card;
-use crate::changes::Changes;
+use crate::changes::{Changes, IdempotencyKey};
 use crate::collection::Collection;
 use crate::error::Result;
 use crate::ids::{CardId, CollectionId, UserId};
@@ -27,7 +27,7 @@ pub trait Store: Send + Sync {
 #[async_trait]
 pub trait Transaction: Send {
     /// The answer kept under this key. Of several transactions with one key, one commits first and the others recall.
-    async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>>;
+    async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> Result<Option<Recall>>;
     async fn card(&mut self, id: CardId) -> Result<Option<Card>>;
     /// Whether there is or was such a card. Unlike [`Self::card`] it does not have to hold on to somebody else's card.
     async fn card_exists(&mut self, id: CardId) -> Result<bool> {

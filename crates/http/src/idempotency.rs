@@ -1,24 +1,22 @@
 //! The `Idempotency-Key` header of POST requests.
 
 use actix_web::HttpRequest;
-use cardwire_domain::changes::Idempotency;
+use cardwire_domain::changes::{Idempotency, IdempotencyKey};
 
 use crate::problem::{INVALID_IDEMPOTENCY_KEY, Problem};
 
 const HEADER: &str = "Idempotency-Key";
-const MAX_LEN: usize = 255;
 
 /// The key of this request, if it has one, with the digest of what is asked.
 pub fn idempotency(request: &HttpRequest, fingerprint: String) -> Result<Option<Idempotency>, Problem> {
     let refuse = || Problem::new(&INVALID_IDEMPOTENCY_KEY, INVALID_IDEMPOTENCY_KEY.about).field(HEADER);
     let mut values = request.headers().get_all(HEADER);
     let Some(value) = values.next() else { return Ok(None) };
-    let key = value.as_bytes();
-    let visible = key.iter().all(u8::is_ascii_graphic);
-    if values.next().is_some() || !(1..=MAX_LEN).contains(&key.len()) || !visible {
+    if values.next().is_some() {
         return Err(refuse());
     }
-    let key = String::from_utf8(key.to_vec()).map_err(|_| refuse())?;
+    let text = value.to_str().map_err(|_| refuse())?;
+    let key = IdempotencyKey::of_client(text).map_err(|_| refuse())?;
     Ok(Some(Idempotency { key, fingerprint }))
 }
 

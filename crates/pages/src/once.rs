@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use cardwire_domain::changes::Idempotency;
+use cardwire_domain::changes::{Idempotency, IdempotencyKey};
 use cardwire_http::problem::Problem;
 use sha2::{Digest, Sha256};
 
@@ -24,5 +24,5 @@ pub fn asked(fields: &Fields, what: &impl Debug) -> Result<Idempotency, Problem>
     let token = fields.given(FIELD).ok_or_else(|| Problem::invalid(FIELD, "is missing: open the form anew"))?;
     // Of one length, whatever was sent.
     let fingerprint = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{token} {what:?}")));
-    Ok(Idempotency { key: format!("page {fingerprint}"), fingerprint })
+    Ok(Idempotency { key: IdempotencyKey::of_form(&fingerprint), fingerprint })
 }

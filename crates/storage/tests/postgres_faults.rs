@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cardwire_domain::changes::Idempotency;
+use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::library::{LibraryFilter, LibraryRepository};
@@ -72,7 +73,8 @@ where
 
 async fn save(store: &PostgresStore, by: &UserId, number: usize) -> anyhow::Result<bool> {
     let url = format!("https://example.com/{number}");
-    let idempotency = Idempotency { key: number.to_string(), fingerprint: url.clone() };
+    let idempotency =
+        Idempotency { key: IdempotencyKey::of_client(&number.to_string()).unwrap(), fingerprint: url.clone() };
     let request = Request { idempotency: Some(idempotency), ..Request::by(by.clone()) };
     let command: AddUrlToLibrary = saving(&url, None, &[]);
     // The answer kept under the key says the same, should the first one have been lost with the connection.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cardwire_domain::changes::Idempotency;
+use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::imports::{ImportRepository, ImportRow, LeasedRows, RowOutcome};
 use cardwire_domain::use_cases::{ImportUrls, Request, UrlsImported, execute};
 use cardwire_domain::{Error, ImportId, Store};
@@ -134,18 +135,18 @@ impl ImportLoop {
     ) -> cardwire_domain::Result<()> {
         match self.commit(leased, rows).await {
             Ok(saved) => outcomes.extend(saved),
-            Err(Error::Corrupt(why)) if rows.len() == 1 => {
+            Err(error @ (Error::Stale | Error::Unavailable(_))) => return Err(error),
+            Err(error) if rows.len() == 1 => {
                 let number = rows[0].0;
-                tracing::error!(error = why, import = %leased.import, number, "a row of an import cannot be stored");
+                tracing::error!(%error, import = %leased.import, number, "a row of an import cannot be stored");
                 outcomes.push((number, RowOutcome::Refused("it could not be stored".into())));
             }
-            // One of them is at fault; the others are not to suffer for it.
-            Err(Error::Corrupt(_)) => {
+            // One of them is at fault; save the others.
+            Err(_) => {
                 for row in rows {
                     Box::pin(self.save(leased, std::slice::from_ref(row), outcomes)).await?;
                 }
             }
-            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -157,10 +158,10 @@ impl ImportLoop {
     ) -> cardwire_domain::Result<Vec<(u32, RowOutcome)>> {
         let numbers = || rows.iter().map(|(number, _)| *number);
         let (first, last) = (numbers().min().unwrap_or_default(), numbers().max().unwrap_or_default());
-        let key = format!("import:{}:{first}-{last}", leased.import);
+        let key = IdempotencyKey::of_rows(leased.import, first, last);
         let request = Request {
             by: leased.owner.clone(),
-            idempotency: Some(Idempotency { fingerprint: key.clone(), key }),
+            idempotency: Some(Idempotency { fingerprint: key.as_str().to_owned(), key }),
             traceparent: None,
         };
         let command = ImportUrls {

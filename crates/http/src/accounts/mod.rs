@@ -75,7 +75,7 @@ pub struct Accounts {
 impl Accounts {
     /// Hashes a password, which takes some ten milliseconds.
     pub fn new(repository: Arc<dyn AccountRepository>, settings: AccountSettings) -> Result<Self, Error> {
-        Self::with_scheme(repository, settings, Arc::new(Argon2id))
+        Self::with_scheme(repository, settings, Arc::new(Argon2id::default()))
     }
 
     pub fn with_scheme(

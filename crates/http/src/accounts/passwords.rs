@@ -1,10 +1,12 @@
 //! Hashing passwords: slow by design, so off the server's threads and never more at once than there are cores.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon2::password_hash::{Error as Argon2Error, PasswordHasher, PasswordVerifier};
-use argon2::{Argon2, PasswordHash};
+use argon2::password_hash::phc::{Output, ParamsString, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -31,26 +33,63 @@ pub trait PasswordScheme: Send + Sync + 'static {
     fn matches(&self, password: &str, hash: &str) -> Result<bool, SchemeError>;
 }
 
-/// 19 MiB and two passes, as OWASP recommends: the library's default.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Argon2id;
+/// 19 MiB and two passes, as OWASP recommends: the library's default. The memory is kept for the next password: given back each time, it
+/// would stay in the allocator's arenas, 19 MiB for each thread that ever hashed.
+#[derive(Debug, Default)]
+pub struct Argon2id {
+    /// As many as were ever in use at once.
+    spare: Mutex<Vec<Vec<Block>>>,
+}
 
-impl PasswordScheme for Argon2id {
-    fn hash(&self, password: &str) -> Result<String, SchemeError> {
-        let hash: PasswordHash = Argon2::default().hash_password(password.as_bytes()).map_err(broken)?;
-        Ok(hash.to_string())
-    }
-
-    fn matches(&self, password: &str, hash: &str) -> Result<bool, SchemeError> {
-        match Argon2::default().verify_password(password.as_bytes(), hash) {
-            Ok(()) => Ok(true),
-            Err(Argon2Error::PasswordInvalid) => Ok(false),
-            Err(error) => Err(broken(error)),
-        }
+impl Argon2id {
+    /// Hashes in memory of its own, which is blank again afterwards.
+    fn fill(&self, scheme: &Argon2<'_>, password: &str, salt: &Salt, output_len: usize) -> Result<Output, SchemeError> {
+        let spare = self.spare.lock().pop();
+        let mut memory = spare.unwrap_or_else(|| vec![Block::new(); Params::DEFAULT.block_count()]);
+        let mut output = [0; Output::MAX_LENGTH];
+        let output = output.get_mut(..output_len).ok_or_else(|| SchemeError("the hash is too long".into()))?;
+        let done = scheme.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut memory);
+        memory.fill(Block::new());
+        self.spare.lock().push(memory);
+        done.map_err(broken)?;
+        Output::new(output).map_err(broken)
     }
 }
 
-fn broken(error: Argon2Error) -> SchemeError {
+impl PasswordScheme for Argon2id {
+    fn hash(&self, password: &str) -> Result<String, SchemeError> {
+        let (scheme, salt) = (Argon2::default(), Salt::generate());
+        let output = self.fill(&scheme, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
+        let hash = PasswordHash {
+            algorithm: Algorithm::default().ident(),
+            version: Some(Version::default().into()),
+            params: ParamsString::try_from(&Params::DEFAULT).map_err(broken)?,
+            salt: Some(salt),
+            hash: Some(output),
+        };
+        Ok(hash.to_string())
+    }
+
+    /// Knows the hashes that it makes; others need memory of another size.
+    fn matches(&self, password: &str, hash: &str) -> Result<bool, SchemeError> {
+        let kept = PasswordHash::new(hash).map_err(broken)?;
+        let params = Params::try_from(&kept).map_err(broken)?;
+        let (Some(salt), Some(expected)) = (kept.salt, kept.hash) else {
+            return Err(SchemeError("the hash is incomplete".into()));
+        };
+        if params.block_count() > Params::DEFAULT.block_count() {
+            return Err(SchemeError("the hash takes more memory than the ones made here".into()));
+        }
+        let algorithm = Algorithm::try_from(kept.algorithm.as_str()).map_err(broken)?;
+        let version = kept.version.map(Version::try_from).transpose().map_err(broken)?.unwrap_or_default();
+        let output_len = expected.len();
+        let scheme = Argon2::new(algorithm, version, params);
+        // Compared in constant time.
+        Ok(self.fill(&scheme, password, &salt, output_len)? == expected)
+    }
+}
+
+fn broken(error: impl Display) -> SchemeError {
     SchemeError(error.to_string())
 }
 
@@ -105,15 +144,31 @@ impl Passwords {
 
 #[cfg(test)]
 mod tests {
+    use argon2::{PasswordHasher, PasswordVerifier};
+
     use super::*;
 
     #[test]
     fn hashes_are_argon2id_salted_and_match_their_password_only() {
-        let (first, second) = (Argon2id.hash("correct horse").unwrap(), Argon2id.hash("correct horse").unwrap());
+        let scheme = Argon2id::default();
+        let (first, second) = (scheme.hash("correct horse").unwrap(), scheme.hash("correct horse").unwrap());
         assert!(first.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{first}");
         assert_ne!(first, second);
-        assert!(Argon2id.matches("correct horse", &first).unwrap());
-        assert!(!Argon2id.matches("Correct horse", &first).unwrap());
-        assert!(Argon2id.matches("correct horse", "not a hash").is_err());
+        assert!(scheme.matches("correct horse", &first).unwrap());
+        assert!(!scheme.matches("Correct horse", &first).unwrap());
+        assert!(scheme.matches("correct horse", "not a hash").is_err());
+        assert_eq!(scheme.spare.lock().len(), 1, "one at a time needs one buffer");
+    }
+
+    #[test]
+    fn hashes_are_those_of_the_library() {
+        let scheme = Argon2id::default();
+        let own = scheme.hash("correct horse").unwrap();
+        Argon2::default().verify_password(b"correct horse", own.as_str()).unwrap();
+        let of_library = Argon2::default().hash_password(b"correct horse").unwrap().to_string();
+        assert!(scheme.matches("correct horse", &of_library).unwrap());
+        let smaller = Params::new(1_024, 1, 1, Some(16)).unwrap();
+        let smaller = Argon2::from(smaller).hash_password(b"correct horse").unwrap().to_string();
+        assert!(scheme.matches("correct horse", &smaller).unwrap());
     }
 }

@@ -9,6 +9,7 @@ use cardwire_apptest::browser::{Browser, HOST, post};
 use cardwire_apptest::harness::{Answer, Api};
 use cardwire_apptest::people::{PASSWORD, signed_up, with_accounts};
 use cardwire_domain::accounts::{Account, AccountRepository, Handle, SessionTokens, TokenHash};
+use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::store::Recall;
 use cardwire_domain::user::User;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, Error, Result, Store, Transaction, UserId};
@@ -282,7 +283,7 @@ struct MuteTransaction(Box<dyn Transaction>);
 
 #[async_trait]
 impl Transaction for MuteTransaction {
-    async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>> {
+    async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> Result<Option<Recall>> {
         self.0.recall(person, key).await
     }
     async fn card(&mut self, id: CardId) -> Result<Option<Card>> {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::changes::Remember;
 use cardwire_domain::feed::{CardView, CollectionName};
 use cardwire_domain::store::Recall;
@@ -97,7 +98,7 @@ impl State {
             .collect()
     }
 
-    pub(super) fn recall(&self, person: &UserId, key: &str, now: Timestamp) -> Option<Recall> {
+    pub(super) fn recall(&self, person: &UserId, key: &IdempotencyKey, now: Timestamp) -> Option<Recall> {
         self.answers.recall(person, key, now)
     }
 
@@ -152,13 +153,13 @@ impl State {
 
 #[derive(Default)]
 struct Answers {
-    kept: HashMap<(UserId, String), (Timestamp, Recall)>,
-    oldest_first: VecDeque<(Timestamp, (UserId, String))>,
+    kept: HashMap<(UserId, IdempotencyKey), (Timestamp, Recall)>,
+    oldest_first: VecDeque<(Timestamp, (UserId, IdempotencyKey))>,
 }
 
 impl Answers {
-    fn recall(&self, person: &UserId, key: &str, now: Timestamp) -> Option<Recall> {
-        let (since, recall) = self.kept.get(&(person.clone(), key.to_owned()))?;
+    fn recall(&self, person: &UserId, key: &IdempotencyKey, now: Timestamp) -> Option<Recall> {
+        let (since, recall) = self.kept.get(&(person.clone(), key.clone()))?;
         (now.duration_since(*since) < ANSWER_KEPT).then(|| recall.clone())
     }
 

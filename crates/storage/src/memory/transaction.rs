@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use async_trait::async_trait;
+use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::store::Recall;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{
@@ -36,7 +37,7 @@ struct InMemoryTransaction {
 
 #[async_trait]
 impl Transaction for InMemoryTransaction {
-    async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>> {
+    async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> Result<Option<Recall>> {
         Ok(self.state.recall(person, key, self.store.now()))
     }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::collection::{AccessType, Description, Name};
 use cardwire_domain::store::{Recall, Store, Transaction};
 use cardwire_domain::url::CardUrl;
@@ -75,13 +76,13 @@ impl PostgresTransaction {
 
 #[async_trait]
 impl Transaction for PostgresTransaction {
-    async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>> {
+    async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> Result<Option<Recall>> {
         // An answer that is too old makes room for the next one under its key.
         let sql = "WITH expired AS (DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 \
                                     AND created_at <= now() - make_interval(hours => $3)) \
                    SELECT fingerprint, answer FROM idempotency_keys WHERE user_id = $1 AND key = $2 \
                    AND created_at > now() - make_interval(hours => $3)";
-        let query = sqlx::query(sql).bind(person.as_str()).bind(key).bind(KEEP_ANSWERS_HOURS);
+        let query = sqlx::query(sql).bind(person.as_str()).bind(key.as_str()).bind(KEEP_ANSWERS_HOURS);
         let rows = self.session.fetch_all(query).await?;
         let recall =
             |row| Ok::<_, Failure>(Recall { fingerprint: get(row, "fingerprint")?, answer: get(row, "answer")? });

@@ -66,9 +66,14 @@ impl Batch {
         }
         batch.held = checked.into_iter().map(|(id, version)| (uuid(id.ulid()), version)).unzip();
         batch.raise(changes.events, changes.traceparent);
-        batch.remember = changes
-            .remember
-            .map(|kept| (kept.person.to_string(), kept.idempotency.key, kept.idempotency.fingerprint, kept.answer));
+        batch.remember = changes.remember.map(|kept| {
+            (
+                kept.person.to_string(),
+                kept.idempotency.key.as_str().to_owned(),
+                kept.idempotency.fingerprint,
+                kept.answer,
+            )
+        });
         Ok(batch)
     }
 

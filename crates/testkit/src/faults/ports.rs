@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
+use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::search::{Reindexed, SearchHit, SearchIndex, SearchRequest};
 use cardwire_domain::store::Recall;
@@ -52,7 +53,7 @@ struct FaultyTransaction {
 
 #[async_trait]
 impl Transaction for FaultyTransaction {
-    async fn recall(&mut self, person: &UserId, key: &str) -> DomainResult<Option<Recall>> {
+    async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> DomainResult<Option<Recall>> {
         self.seam.through(self.tx.recall(person, key)).await
     }
 

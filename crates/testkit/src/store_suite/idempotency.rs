@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cardwire_domain::changes::Idempotency;
-use cardwire_domain::use_cases::{AddUrlToLibrary, Request, UrlAdded, execute};
-use cardwire_domain::{Error, UserId};
+use cardwire_domain::changes::{Idempotency, IdempotencyKey};
+use cardwire_domain::imports::{ImportRow, RowOutcome};
+use cardwire_domain::use_cases::{AddUrlToLibrary, ImportUrls, Request, UrlAdded, UrlsImported, execute};
+use cardwire_domain::{Error, ImportId, UserId};
 use cardwire_events::Queue;
 
 use super::scene::{at_once, person, refused, saving};
@@ -21,7 +22,7 @@ async fn send(
     fingerprint: &str,
     command: &AddUrlToLibrary,
 ) -> cardwire_domain::Result<UrlAdded> {
-    let idempotency = Some(Idempotency { key: key.into(), fingerprint: fingerprint.into() });
+    let idempotency = Some(Idempotency { key: IdempotencyKey::of_client(key)?, fingerprint: fingerprint.into() });
     execute(&*stores.store, &Request { idempotency, ..Request::by(by.clone()) }, command).await
 }
 
@@ -91,6 +92,33 @@ pub async fn parallel_requests_under_one_key_take_effect_once(stores: Stores) ->
     assert_eq!(cards.len(), 1);
     for queue in Queue::ALL {
         assert_eq!(stores.deliver(queue).await?.len(), 1, "{queue}");
+    }
+    Ok(())
+}
+
+pub async fn a_client_cannot_take_the_key_of_an_import_or_a_form(stores: Stores) -> Tested {
+    let (alice, import) = (person("alice"), ImportId::generate());
+    let (rows, form) = (IdempotencyKey::of_rows(import, 1, 10), IdempotencyKey::of_form("digest"));
+    let mut tried = 0;
+    for key in [&rows, &form] {
+        for text in [key.as_str().to_owned(), key.as_str().replace(' ', ":"), key.as_str().replace(' ', "")] {
+            let url = format!("https://example.com/{tried}");
+            match send(&stores, &alice, &text, "poison", &saving(&url, None, &[])).await {
+                Ok(_) => tried += 1,
+                Err(Error::Invalid { field, .. }) if field == "Idempotency-Key" => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    assert_eq!(tried, 4, "only what holds a space is refused");
+    for key in [rows, form] {
+        let idempotency = Some(Idempotency { fingerprint: key.as_str().to_owned(), key });
+        let rows = vec![ImportRow::new(&format!("{URL}/{tried}"), None)];
+        tried += 1;
+        let command = ImportUrls { rows, collection_id: None };
+        let request = Request { idempotency, ..Request::by(alice.clone()) };
+        let UrlsImported(outcomes) = execute(&*stores.store, &request, &command).await?;
+        assert!(matches!(outcomes[..], [RowOutcome::Saved(_)]), "{outcomes:?}");
     }
     Ok(())
 }

@@ -140,6 +140,7 @@ macro_rules! store_suite {
             answers_are_kept_for_a_day,
             a_refused_request_may_be_tried_again,
             parallel_requests_under_one_key_take_effect_once,
+            a_client_cannot_take_the_key_of_an_import_or_a_form,
         ]);
         $crate::store_suite!(@cases $make, $runtime, library: [
             a_library_is_listed_newest_first_and_filtered,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use cardwire_domain::analytics::Analytics;
-use cardwire_domain::changes::Idempotency;
+use cardwire_domain::changes::{Idempotency, IdempotencyKey};
 use cardwire_domain::use_cases::{Request, UseCase, execute};
 use cardwire_domain::{Clock, Error, Store, UserId};
 use cardwire_events::{EventHandler, EventLog, EventSubscriber, EventWorker, Queue, QueueSettings, Relay, Wake};
@@ -182,7 +182,7 @@ impl World {
     /// Gives a command as a client does: without an answer it is given again, under the same key, to the other process.
     pub async fn give<C: UseCase>(&self, by: &UserId, key: &str, command: C) -> anyhow::Result<C::Answer> {
         for attempt in 0..40 {
-            let key = mutants::key(self.setup.mutant, key, attempt);
+            let key = IdempotencyKey::of_client(&mutants::key(self.setup.mutant, key, attempt))?;
             let idempotency = Some(Idempotency { key, fingerprint: "the same".into() });
             let request = Request { by: by.clone(), idempotency, traceparent: None };
             let Running { process, store } = self.processes.lock()[attempt % PROCESSES].clone();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cardwire_domain::changes::{Idempotency, IdempotencyKey, Remember};
 use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
 use cardwire_domain::store::Recall;
 use cardwire_domain::{
@@ -63,7 +64,7 @@ struct Stumbling {
 
 #[async_trait]
 impl Transaction for Stumbling {
-    async fn recall(&mut self, person: &UserId, key: &str) -> Result<Option<Recall>> {
+    async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> Result<Option<Recall>> {
         self.inner.recall(person, key).await
     }
 
@@ -140,12 +141,27 @@ async fn run_with(
     rows: Vec<ImportRow>,
     losing: impl FnOnce(InMemoryStore) -> Losing,
 ) -> (ImportView, InMemoryStore, Duration) {
+    run_poisoned(rows, &[], losing).await
+}
+
+/// `poisoned`: the first and last number of rows whose key already keeps the answer to something else.
+async fn run_poisoned(
+    rows: Vec<ImportRow>,
+    poisoned: &[(u32, u32)],
+    losing: impl FnOnce(InMemoryStore) -> Losing,
+) -> (ImportView, InMemoryStore, Duration) {
     let store = InMemoryStore::new(Arc::new(TokioClock::new()), Wake::default());
     let losing = Arc::new(losing(store.clone()));
     let alice = person("alice");
     let id = ImportId::generate();
     let import = NewImport { id, owner: alice.clone(), file_name: "x".into(), collection: None, rows };
     store.begin_import(&import).await.unwrap();
+    for (first, last) in poisoned {
+        let key = IdempotencyKey::of_rows(id, *first, *last);
+        let idempotency = Idempotency { key, fingerprint: "poison".into() };
+        let remember = Some(Remember { person: alice.clone(), idempotency, answer: serde_json::Value::Null });
+        store.begin().await.unwrap().commit(Changes { remember, ..Changes::default() }).await.unwrap();
+    }
     let started = Instant::now();
     let stop = CancellationToken::new();
     let importing = ImportLoop::new(losing.clone(), losing, ImportSettings::default());
@@ -185,6 +201,14 @@ async fn a_row_that_cannot_be_stored_hinders_no_other() {
     assert_eq!((view.saved, view.known, view.refused), (58, 0, 2));
     let refused = store.import_report(&person("alice"), view.id, true, &PageRequest::default()).await.unwrap().items;
     assert_eq!(refused.iter().map(|row| row.number).collect::<Vec<_>>(), [4, 58]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_refused_as_a_whole_does_not_hold_up_the_rest() {
+    let losing = |store| Losing { store, lose: 0.into(), away: 0.into(), slow: Duration::ZERO, patience: usize::MAX };
+    let (view, _, took) = run_poisoned(links(60), &[(1, 10), (3, 3)], losing).await;
+    assert_eq!((view.saved, view.known, view.refused), (59, 0, 1));
+    assert!(took < Duration::from_secs(2), "no pause as for a store that is away: {took:?}");
 }
 
 #[tokio::test(start_paused = true)]
