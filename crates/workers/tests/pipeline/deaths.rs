@@ -318,11 +318,9 @@ async fn check(stores: Stores) {
             counted(&metrics, "cardwire_dead_letters_total"),
         );
         assert_eq!(figures, (failed as u64, failed, died), "chart, failed, dead: {acts:?}");
-        println!("{tries} tries, of {:?}: {steps} <- {acts:?}", way.letter.error);
     }
 }
 
-/// Nobody turns time here.
 /// Changes what the log says of an event; time passes by itself here.
 enum Log {
     InMemory(InMemoryStore),
