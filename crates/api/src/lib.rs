@@ -1,7 +1,7 @@
 //! The JSON API: its resources, one file each, and the OpenAPI document.
 //!
 //! How a resource is added: one file with its handlers, their `#[utoipa::path]`, and a `RESOURCE` that names them; one line for it in
-//! [`RESOURCES`] below, and its `mod`. Handlers read the request ([`cardwire_http`] has bodies, parameters and callers), run a use case or read a
+//! `RESOURCES` below, and its `mod`. Handlers read the request ([`cardwire_http`] has bodies, parameters and callers), run a use case or read a
 //! repository, and shape the answer. What an operator does is in [`cardwire_http::operations`], not here.
 
 pub mod admin;

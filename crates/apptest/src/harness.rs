@@ -97,6 +97,12 @@ impl Answer {
     }
 }
 
+impl Default for Api {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Api {
     pub fn new() -> Self {
         Self::with(LiveSettings::default())

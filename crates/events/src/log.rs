@@ -41,7 +41,7 @@ pub struct Failure {
 pub enum Verdict {
     /// Again after a backoff, or dead after the last attempt.
     Retry,
-    /// Whoever has it tries again, and says when to give up: it stays where it is, however often it failed.
+    /// Its holder tries again and decides when to give up; the event stays where it is, however often it fails.
     Held,
     /// Dead at once.
     Reject,

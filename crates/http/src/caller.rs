@@ -53,7 +53,7 @@ impl FromRequest for Reader {
     }
 }
 
-/// Somebody who is signed in and may operate Cardwire: without anybody the request is 401, with anybody else 403.
+/// A signed-in administrator. Without a sign-in the request is 401, for anyone else 403.
 #[derive(Clone, Debug)]
 pub struct Admin(Caller);
 
@@ -79,7 +79,7 @@ impl FromRequest for Admin {
     }
 }
 
-/// Whoever the request's credential names. A session that is over counts as none, for a browser shows its cookie as long as it has it.
+/// The person the request's credential names. An expired session counts as none: browsers go on sending its cookie.
 pub async fn identify(request: &HttpRequest) -> Result<Option<Identity>, Problem> {
     let state = request.app_data::<web::Data<AppState>>().ok_or_else(|| Problem::internal("no AppState in the app"))?;
     let credential = credential(request)?;

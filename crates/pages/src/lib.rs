@@ -8,12 +8,12 @@
 //! 1. A template in `crates/pages/templates` that starts with `{% extends "base.html" %}` and fills `title` and `main`. A form is a
 //!    `<form method="post">` with `{% call parts::csrf(chrome) %}{% endcall %}`. Values are escaped unless marked `|safe`: never do that.
 //! 2. A file of its own here: a struct with `#[derive(Template)]`, a field `chrome: Chrome` and what the page shows.
-//! 3. A handler that takes a [`Visit`](visit::Visit) and answers `Visit::page`. For a form, one that takes a [`Posted`](form::Posted), which
-//!    has checked token and origin, and answers [`see_other`](links::see_other), or the page again with a
-//!    [`Complaint`](fields::Complaint) and `Visit::page_with`. Where somebody must be signed in, it asks `Visit::caller` first; for an
+//! 3. A handler that takes a `Visit` and answers `Visit::page`. For a form, one that takes a `Posted`, which
+//!    has checked token and origin, and answers `see_other`, or the page again with a
+//!    `Complaint` and `Visit::page_with`. Where somebody must be signed in, it asks `Visit::caller` first; for an
 //!    operator, `Visit::admin`. If they are not, returning the problem leads them to sign in or shows an error page. A form that takes
 //!    something away carries `data-confirm`, which makes the script ask first; without scripts the handler asks, with `Posted::ask`.
-//! 4. [`Endpoint::at`](cardwire_http::endpoint::Endpoint::at) in a `configure` of its own, called below; a [`Section`](visit::Section), if
+//! 4. [`Endpoint::at`](cardwire_http::endpoint::Endpoint::at) in a `configure` of its own, called below; a `Section`, if
 //!    it belongs in the navigation (`base.html`).
 //! 5. Styles in `static/app.css`, scripts in `static/*.js`, listed in [`assets`]: the policy allows neither inline.
 

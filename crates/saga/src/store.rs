@@ -51,9 +51,9 @@ impl ClaimedWindow {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReleaseReason {
-    /// Something it needs is away: due again after [`Timing::pause`], nothing is counted.
+    /// Something it needs is away: due again after [`Timing::pause`](crate::Timing::pause), nothing is counted.
     Unavailable,
-    /// Its flush failed: counted, due again after [`Timing::backoff_after`].
+    /// Its flush failed: counted, due again after [`Timing::backoff_after`](crate::Timing::backoff_after).
     Failed,
 }
 
@@ -110,7 +110,7 @@ impl FromStr for Place {
 #[async_trait]
 pub trait SagaStateStore: Send + Sync {
     /// Adds events to their windows; those that are there already change nothing. The first event of a window makes it due
-    /// after [`Timing::window`], the [`FULL_WINDOW`]th at once. True: a window became due at once.
+    /// after [`Timing::window`](crate::Timing::window), the [`FULL_WINDOW`]th at once. True: a window became due at once.
     ///
     /// Each portion of 128 events of one partition is merged whole or not at all. Dropped: any of the portions may be merged.
     async fn merge(&self, events: &[PendingEvent]) -> Result<bool>;

@@ -208,7 +208,7 @@ async fn dead_letters_come_in_pages_and_show_their_event() {
     assert_eq!(
         letter,
         json!({
-            "id": "[ulid]", "type": "CardAddedToLibrary.v1", "subject": "[ulid]", "tries": 0, "error": "it is poison",
+            "id": "[ulid]", "type": "CardAddedToLibrary.v1", "subject": "[ulid]", "tries": 1, "error": "it is poison",
             "deadAt": "[time]", "occurredAt": "[time]",
         })
     );

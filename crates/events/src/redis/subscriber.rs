@@ -75,7 +75,7 @@ impl RedisEventSubscriber {
     }
 }
 
-/// Whoever comes first decides how many partitions a queue has, and which deployment the Redis belongs to.
+/// The first process decides how many partitions a queue has and which deployment the Redis belongs to.
 pub async fn agree(connection: &Connection, queue: Queue, partitions: u16) -> Result<()> {
     own(connection).await?;
     let key = keys::partitions(queue);
@@ -93,7 +93,7 @@ pub async fn agree(connection: &Connection, queue: Queue, partitions: u16) -> Re
     }
 }
 
-/// Whichever deployment comes first owns the Redis, until its keys are lost or deleted.
+/// The first deployment owns the Redis until its keys are lost or deleted.
 ///
 /// # Errors
 /// `Misconfigured` when another one owns it. `Unavailable` while the id of ours is not known.

@@ -1,4 +1,4 @@
-//! Why nobody was signed up or in, and how a client is told.
+//! Why a sign-up or sign-in failed, and what the client hears.
 
 use std::time::Duration;
 

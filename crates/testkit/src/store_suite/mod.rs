@@ -109,6 +109,11 @@ pub trait TimeMachine: Send + Sync {
     async fn redate(&self, _event: EventId, _occurred_at: Timestamp) {
         unreachable!("these tests leave the log alone");
     }
+
+    /// Has the log say that the event is of this type and version.
+    async fn retype(&self, _event: EventId, _kind: &str) {
+        unreachable!("these tests leave the log alone");
+    }
 }
 
 /// One test for each case of the contract.

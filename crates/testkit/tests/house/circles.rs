@@ -86,7 +86,7 @@ fn a_circle_is_found_however_its_imports_are_written() {
     check("use crate::b::B; pub struct A;", "use crate::a::A; pub struct B;");
     check("use super::b; pub struct A(b::B);", "use super::a::{A as Other}; pub struct B;");
     check("pub fn a() { crate::b::b() }", "pub fn b() { super::a::a() }");
-    check("use crate::b::*; pub struct A(B);", "pub fn b() -> crate::a::A { todo!() } pub struct B;");
+    check("use crate::b::*; pub struct A(B);", "pub fn b(a: crate::a::A) {} pub struct B;");
     check("pub fn a() -> Vec<u8> { vec![crate::b::b()] }", "pub fn b() -> u8 { crate::a::a()[0] }");
     check("pub fn a() { use super::b; b::b() }", "use crate::a; pub fn b() { a::a() }");
 }

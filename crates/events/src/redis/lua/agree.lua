@@ -1,4 +1,4 @@
--- Agrees on a value, such as the number of partitions: whoever comes first decides, and all others must have the same.
+-- Agrees on a value, such as the number of partitions: the first caller decides, and all others must have the same.
 -- KEYS  1 partitions, or deployment
 -- ARGV  1 the caller's value
 -- Returns the value that holds.
