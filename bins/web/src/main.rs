@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::HttpServer;
 use anyhow::Context as _;
 use cardwire_http::AppState;
+use cardwire_http::connection::cut_when_unread;
 use cardwire_runtime::adapters::Adapters;
 use cardwire_runtime::{CliSettings, InMemoryEventWorkerProcess, Process, Role, Rounds, launch};
 use clap::{Parser, Subcommand};
@@ -54,6 +55,7 @@ async fn serve(process: Process) -> anyhow::Result<()> {
     let app = move || cardwire_http::app(AppState::clone(&state), wiring::resources);
     let addresses = settings.host.addresses(settings.port).context("resolving HOST")?;
     let server = HttpServer::new(app)
+        .on_connect(cut_when_unread)
         .disable_signals()
         .shutdown_timeout(u64::from(SERVER_PATIENCE_S))
         .bind(addresses.as_slice())

@@ -10,7 +10,7 @@ use cardwire_domain::SystemClock;
 use cardwire_events::Queue;
 use cardwire_http::{
     AccountSettings, Accounts, AppState, Authenticator, Live, LiveSettings, MockAuthenticator, OperatedQueue,
-    Operations, Readiness, TokenAuthenticator, Uploads, Writes,
+    Operations, Places, Readiness, Reads, Searches, TokenAuthenticator, Uploads, Writes,
 };
 use cardwire_runtime::adapters::Adapters;
 use cardwire_runtime::{Settings, SettingsError};
@@ -42,10 +42,14 @@ pub fn state(
         collections: adapters.collections.clone(),
         feed: adapters.feed.clone(),
         search: adapters.search.clone(),
+        // The other connections are for everything else.
+        searches: Searches::at_once(settings.max_connections as usize / 3),
         analytics: adapters.analytics.clone(),
         imports: adapters.imports.clone(),
         uploads: Uploads::default(),
+        exports: Places::new(2, 8),
         writes: Writes::per_second(NonZeroU32::new(settings.writes_per_second)),
+        reads: Reads::per_second(NonZeroU32::new(settings.anonymous_reads_per_second)),
         accounts,
         authenticator,
         readiness: Arc::new(Ready(readiness.clone())),

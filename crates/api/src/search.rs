@@ -86,6 +86,6 @@ pub async fn search(state: Data<AppState>, reader: Reader, mut params: Params) -
     let list = List::by_rank(&["search", scope, &text, kind.map_or("", PageKind::name), whose]);
     let page = params.page(&list)?;
     let request = SearchRequest { text, reader: reader.id().cloned(), kind, mine };
-    let page = state.search.search(&request, &page).await?;
+    let page = state.find(&request, &page).await?;
     Ok(HttpResponse::Ok().json(PageBody::<SearchHitBody>::of(page, &list)))
 }

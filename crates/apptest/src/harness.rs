@@ -20,8 +20,8 @@ use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent};
 use cardwire_events::memory::{InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry};
 use cardwire_events::{EventLog, Message, Queue, QueueSettings, Wake};
 use cardwire_http::{
-    AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Readiness,
-    TokenAuthenticator, Uploads, Writes, app,
+    AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Places,
+    Readiness, Reads, Searches, TokenAuthenticator, Uploads, Writes, app,
 };
 use cardwire_saga::{InMemorySagaStateStore, Timing};
 use cardwire_storage::InMemoryStore;
@@ -135,10 +135,13 @@ impl Api {
             collections: shared.clone(),
             feed: shared.clone(),
             search: shared.clone(),
+            searches: Searches::at_once(3),
             analytics: shared.clone(),
             imports: shared.clone(),
             uploads: Uploads::default(),
+            exports: Places::new(2, 8),
             writes: Writes::default(),
+            reads: Reads::default(),
             accounts: Accounts::new(shared.clone(), AccountSettings::default()).unwrap(),
             authenticator: Arc::new(MockAuthenticator {
                 accounts: Arc::new(TokenAuthenticator::new(shared.clone(), BTreeSet::new())),

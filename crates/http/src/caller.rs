@@ -87,8 +87,12 @@ pub async fn identify(request: &HttpRequest) -> Result<Option<Identity>, Problem
         (Some(Credential::Session(_)), Err(Error::Refused(_))) => state.authenticator.authenticate(None).await,
         (_, found) => found,
     };
-    found.map_err(|error| match error {
+    let found = found.map_err(|error| match error {
         Error::Refused(why) => Problem::new(&UNAUTHENTICATED, why),
         Error::Unavailable(_) => Problem::unavailable(error.to_string()),
-    })
+    })?;
+    if found.is_none() {
+        state.reads.admit(state.accounts.client_address(request))?;
+    }
+    Ok(found)
 }

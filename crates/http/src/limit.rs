@@ -1,6 +1,7 @@
 //! How often somebody may do something: counted in this process alone.
 
 use std::hash::Hash;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +15,7 @@ use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
+use crate::address::network;
 use crate::problem::{Problem, TOO_MANY_REQUESTS};
 
 /// Who has done nothing for as long as their whole quota takes is forgotten after so much that others did: the memory stays in
@@ -58,16 +60,9 @@ pub fn whole_seconds(wait: Duration) -> u32 {
 pub struct Writes(Option<Arc<Limit<UserId>>>);
 
 impl Writes {
-    /// Of so many seconds at once, whoever has changed nothing for as long.
-    const BURST_S: u32 = 10;
-
     /// `None`: as much as they like.
     pub fn per_second(most: Option<NonZeroU32>) -> Self {
-        let quota = |most: NonZeroU32| {
-            let burst = most.saturating_mul(NonZeroU32::MIN.saturating_add(Self::BURST_S - 1));
-            Quota::per_second(most).allow_burst(burst)
-        };
-        Self(most.map(|most| Arc::new(Limit::new(quota(most)))))
+        Self(most.map(|most| Arc::new(Limit::new(with_burst(most)))))
     }
 
     pub fn admit(&self, person: &UserId) -> Result<(), Problem> {
@@ -76,6 +71,36 @@ impl Writes {
             Problem::new(&TOO_MANY_REQUESTS, "you change too much at once").retry_after(whole_seconds(wait))
         })
     }
+}
+
+/// What people who are not signed in may read from one address. Clones count together.
+#[derive(Clone, Default)]
+pub struct Reads(Option<Arc<Limit<IpAddr>>>);
+
+impl Reads {
+    /// `None`: as much as they like.
+    pub fn per_second(most: Option<NonZeroU32>) -> Self {
+        Self(most.map(|most| Arc::new(Limit::new(with_burst(most)))))
+    }
+
+    /// Readers without an address share one. This machine's own do not count: behind a proxy here everybody has them.
+    pub fn admit(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        let Some(limit) = &self.0 else { return Ok(()) };
+        let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        if address.to_canonical().is_loopback() {
+            return Ok(());
+        }
+        limit.admit(&network(address)).map_err(|wait| {
+            let detail = "too many requests came from your address; wait a moment, or sign in";
+            Problem::new(&TOO_MANY_REQUESTS, detail).retry_after(whole_seconds(wait))
+        })
+    }
+}
+
+/// Ten seconds' worth at once, after as long without any.
+fn with_burst(most: NonZeroU32) -> Quota {
+    const BURST_S: u32 = 10;
+    Quota::per_second(most).allow_burst(most.saturating_mul(NonZeroU32::MIN.saturating_add(BURST_S - 1)))
 }
 
 /// Time since the start, by tokio's clock, which tests turn.
@@ -92,6 +117,8 @@ impl Clock for Timer {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::ResponseError;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -104,6 +131,25 @@ mod tests {
         tokio::time::advance(Duration::from_secs(61)).await;
         limit.admit(&0).unwrap();
         assert_eq!(limit.remembered(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readers_of_one_address_share_a_limit_and_those_of_this_machine_have_none() {
+        let reads = Reads::per_second(NonZeroU32::new(2));
+        let address = |text: &str| Some(text.parse().unwrap());
+        for last in 0..20 {
+            reads.admit(address(&format!("2001:db8::{last}"))).unwrap();
+        }
+        let refused = reads.admit(address("2001:db8::ffff")).unwrap_err();
+        assert_eq!((refused.status_code().as_u16(), refused.retry_after_s()), (429, Some(1)));
+        reads.admit(address("10.0.0.1")).unwrap();
+        for _ in 0..100 {
+            reads.admit(address("127.0.0.1")).unwrap();
+            reads.admit(address("::1")).unwrap();
+            Reads::default().admit(address("10.0.0.1")).unwrap();
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        reads.admit(address("2001:db8::1")).unwrap();
     }
 
     #[test]

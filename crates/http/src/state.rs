@@ -13,9 +13,11 @@ use cardwire_domain::search::SearchIndex;
 
 use crate::accounts::Accounts;
 use crate::auth::Authenticator;
-use crate::limit::Writes;
+use crate::limit::{Reads, Writes};
 use crate::live::Live;
 use crate::operations::Operations;
+use crate::places::Places;
+use crate::searches::Searches;
 use crate::uploads::Uploads;
 
 /// Whether this process can serve.
@@ -32,11 +34,15 @@ pub struct AppState {
     pub library: Arc<dyn LibraryRepository>,
     pub collections: Arc<dyn CollectionRepository>,
     pub feed: Arc<dyn FeedRepository>,
+    /// Through [`AppState::find`], which bounds how many run at once.
     pub search: Arc<dyn SearchIndex>,
+    pub searches: Searches,
     pub analytics: Arc<dyn Analytics>,
     pub imports: Arc<dyn ImportRepository>,
     pub uploads: Uploads,
+    pub exports: Places,
     pub writes: Writes,
+    pub reads: Reads,
     pub accounts: Accounts,
     pub authenticator: Arc<dyn Authenticator>,
     pub readiness: Arc<dyn Readiness>,

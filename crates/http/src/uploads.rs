@@ -1,39 +1,141 @@
-//! Whose files are being read right now. Reading one takes about ten times its size in memory.
+//! Files on their way to us. One takes memory as its bytes arrive, and a turn at being read only when all are here, so that a sender who
+//! dawdles keeps nobody waiting.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cardwire_domain::UserId;
-use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::problem::{Problem, UNAVAILABLE};
+use crate::places::{Place, Places};
+use crate::problem::{Problem, REQUEST_TIMEOUT, UNAVAILABLE};
 
-/// How many files are read at once.
-const AT_ONCE: usize = 2;
+/// Of all files that are arriving or being read.
+const BYTES_IN_ALL: usize = 32 << 20;
+/// How many files are read at once. Reading one takes several times its size.
+const READ_AT_ONCE: usize = 1;
+/// How long a file waits to be read.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// One file per person, and few at once. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct Uploads(Arc<Mutex<BTreeSet<UserId>>>);
+/// One file per person. Clones share the limits.
+#[derive(Clone, Debug)]
+pub struct Uploads {
+    places: Places,
+    memory: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
 
-impl Uploads {
-    pub fn begin(&self, person: &UserId) -> Result<Slot, Problem> {
-        let mut people = self.0.lock();
-        if people.len() >= AT_ONCE || !people.insert(person.clone()) {
-            return Err(Problem::new(&UNAVAILABLE, "other files are being read now; try again").retry_after(5));
+impl Default for Uploads {
+    fn default() -> Self {
+        Self {
+            places: Places::new(1, usize::MAX),
+            memory: Arc::new(Semaphore::new(BYTES_IN_ALL)),
+            turns: Arc::new(Semaphore::new(READ_AT_ONCE)),
         }
-        Ok(Slot { uploads: self.clone(), person: person.clone() })
     }
 }
 
-/// The right to have a file read, until it is dropped.
-#[derive(Debug)]
-pub struct Slot {
-    uploads: Uploads,
-    person: UserId,
+impl Uploads {
+    pub fn begin(&self, person: &UserId) -> Result<Upload, Problem> {
+        let place =
+            self.places.take(person).ok_or_else(|| busy("you are sending another file; wait until it is done"))?;
+        Ok(Upload { uploads: self.clone(), bytes: Vec::new(), memory: None, _place: place })
+    }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.uploads.0.lock().remove(&self.person);
+fn busy(detail: &'static str) -> Problem {
+    Problem::new(&UNAVAILABLE, detail).retry_after(5)
+}
+
+/// A file, as far as it is here. Everything it takes is given back when it is dropped.
+#[derive(Debug)]
+pub struct Upload {
+    uploads: Uploads,
+    bytes: Vec<u8>,
+    memory: Option<OwnedSemaphorePermit>,
+    _place: Place,
+}
+
+impl Upload {
+    pub fn add(&mut self, chunk: &[u8]) -> Result<(), Problem> {
+        let size = u32::try_from(chunk.len()).map_err(|error| Problem::internal(error.to_string()))?;
+        let more = self.uploads.memory.clone().try_acquire_many_owned(size);
+        let more = more.map_err(|_| busy("too many files are being sent now; try again"))?;
+        match &mut self.memory {
+            Some(memory) => memory.merge(more),
+            None => self.memory = Some(more),
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Waits until it may be read.
+    pub async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = timeout(PATIENCE, self.uploads.turns.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| busy("other files are being read now; try again"))?;
+        Ok(turn.expect("nobody closes the semaphore"))
+    }
+}
+
+/// How fast a file must arrive.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace(Instant);
+
+impl Pace {
+    /// A sender has this long before the rate counts.
+    const GRACE: Duration = Duration::from_secs(10);
+    const BYTES_PER_SECOND: u64 = 16 * 1024;
+    const AT_MOST: Duration = Duration::from_secs(120);
+
+    pub fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The next piece, if it comes in time after `received` bytes.
+    pub async fn in_time<T>(self, received: usize, arriving: impl Future<Output = T>) -> Result<T, Problem> {
+        let earned = Duration::from_millis(received as u64 * 1_000 / Self::BYTES_PER_SECOND);
+        let deadline = self.0 + (Self::GRACE + earned).min(Self::AT_MOST);
+        let late = || Problem::new(&REQUEST_TIMEOUT, "the file arrives too slowly; send it over a faster connection");
+        timeout_at(deadline, arriving).await.map_err(|_| late())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(name: &str) -> UserId {
+        UserId::parse(&format!("did:plc:{name}")).unwrap()
+    }
+
+    #[test]
+    fn files_together_take_so_much_memory_and_give_it_back() {
+        let uploads = Uploads::default();
+        let chunk = vec![0; 8 << 20];
+        let mut first: Vec<Upload> = (0..4).map(|n| uploads.begin(&person(&format!("person{n}"))).unwrap()).collect();
+        for upload in &mut first {
+            upload.add(&chunk).unwrap();
+        }
+        let mut next = uploads.begin(&person("next")).unwrap();
+        assert!(next.add(b"x").is_err());
+        first.pop();
+        next.add(&chunk).unwrap();
+        assert_eq!(next.bytes().len(), chunk.len());
+        assert!(uploads.begin(&person("next")).is_err(), "one file of each person");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_file_is_read_at_once_and_others_wait_a_while() {
+        let uploads = Uploads::default();
+        let [first, second] = ["first", "second"].map(|name| uploads.begin(&person(name)).unwrap());
+        let turn = first.turn().await.unwrap();
+        assert!(second.turn().await.is_err());
+        let (_, second) = tokio::join!(async { drop(turn) }, second.turn());
+        assert!(second.is_ok());
     }
 }

@@ -1,14 +1,18 @@
 //! Taking one's links along: the whole library, written page by page as it is read.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data, ServiceConfig};
 use cardwire_domain::library::{LibraryCard, LibraryFilter};
 use cardwire_domain::{Limit, Page, PageRequest, Position, UserId};
 use cardwire_http::endpoint::Endpoint;
-use cardwire_http::problem::Problem;
+use cardwire_http::places::Place;
+use cardwire_http::problem::{Problem, UNAVAILABLE};
 use cardwire_http::state::AppState;
 use futures_util::{Stream, stream};
+use tokio::time::Instant;
 
 use crate::visit::Visit;
 
@@ -33,6 +37,8 @@ async fn table(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, Prob
 
 fn export(state: &AppState, visit: &Visit, format: Format) -> Result<HttpResponse, Problem> {
     let caller = visit.caller()?;
+    let busy = "you are downloading your library already, or too many others are; try again when it is done";
+    let place = state.exports.take(caller.id()).ok_or_else(|| Problem::new(&UNAVAILABLE, busy).retry_after(30))?;
     let (content_type, name) = match format {
         Format::Bookmarks => ("text/html; charset=utf-8", "cardwire.html"),
         Format::Table => ("text/csv; charset=utf-8", "cardwire.csv"),
@@ -42,7 +48,7 @@ fn export(state: &AppState, visit: &Visit, format: Format) -> Result<HttpRespons
         // It is for keeping. Should a browser show it all the same, it shows text and links, and nothing runs.
         .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
-        .streaming(chunks(state.clone(), caller.id().clone(), format)))
+        .streaming(chunks(state.clone(), caller.id().clone(), format, place)))
 }
 
 enum Step {
@@ -52,11 +58,48 @@ enum Step {
     End,
 }
 
-/// An error ends it in the middle, which the browser reports as a failed download.
-fn chunks(state: AppState, owner: UserId, format: Format) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
-    stream::try_unfold(Step::Head, move |step| {
+/// How fast a download is read. The server asks for the next part when there is room for it; the time until then is the reader's.
+struct Pace {
+    sent: u64,
+    idle: Duration,
+    asked: Instant,
+}
+
+impl Pace {
+    const GRACE: Duration = Duration::from_secs(30);
+    const BYTES_PER_SECOND: u64 = 8 * 1024;
+
+    fn begin() -> Self {
+        Self { sent: 0, idle: Duration::ZERO, asked: Instant::now() }
+    }
+
+    /// Whether the next part may be made.
+    fn resume(&mut self) -> bool {
+        self.idle += self.asked.elapsed();
+        self.idle <= Self::GRACE + Duration::from_millis(self.sent * 1_000 / Self::BYTES_PER_SECOND)
+    }
+
+    fn pause(&mut self, part: &[u8]) {
+        self.sent += part.len() as u64;
+        self.asked = Instant::now();
+    }
+}
+
+/// An error ends it in the middle, which the browser reports as a failed download. A reader who takes nothing at all is not noticed here,
+/// as nothing is asked for then: the system closes that connection (`cardwire_http::connection`).
+fn chunks(
+    state: AppState,
+    owner: UserId,
+    format: Format,
+    place: Place,
+) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
+    stream::try_unfold((Step::Head, Pace::begin(), place), move |(step, mut pace, place)| {
         let (state, owner) = (state.clone(), owner.clone());
         async move {
+            if !pace.resume() {
+                tracing::info!(sent = pace.sent, "an export was read too slowly and broke off");
+                return Err(Problem::new(&UNAVAILABLE, "it was read too slowly").into());
+            }
             let (text, then) = match step {
                 Step::Head => (format.head(), Step::Page(None)),
                 Step::Page(after) => {
@@ -69,7 +112,8 @@ fn chunks(state: AppState, owner: UserId, format: Format) -> impl Stream<Item = 
                 Step::Tail => (format.tail(), Step::End),
                 Step::End => return Ok(None),
             };
-            Ok(Some((Bytes::from(text), then)))
+            pace.pause(text.as_bytes());
+            Ok(Some((Bytes::from(text), (then, pace, place))))
         }
     })
 }
@@ -151,5 +195,22 @@ mod tests {
         assert_eq!(quote("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
         assert_eq!(quote("a\"b,c\n"), "\"a\"\"b,c\n\"");
         assert_eq!(escape("\"><script>&"), "&quot;&gt;&lt;script&gt;&amp;");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_download_is_cut_when_it_is_read_too_slowly() {
+        let part = [0; 80 * 1024];
+        let mut pace = Pace::begin();
+        for _ in 0..100 {
+            assert!(pace.resume());
+            pace.pause(&part);
+            // 8 KiB/s.
+            tokio::time::advance(Duration::from_secs(10)).await;
+        }
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert!(pace.resume());
+        pace.pause(&[]);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(!pace.resume());
     }
 }

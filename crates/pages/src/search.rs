@@ -107,7 +107,7 @@ async fn search(state: Data<AppState>, visit: Visit, mut params: Params) -> Resu
         let list = List::by_rank(&["search", scope, &text, page.kind, whose]);
         let request = part(&mut params, &list)?;
         let asked = SearchRequest { text: text.clone(), reader, kind, mine };
-        let found = state.search.search(&asked, &request).await?;
+        let found = state.find(&asked, &request).await?;
         let mut path = with_parameter("/search", "q", &text);
         if kind.is_some() {
             path = with_parameter(&path, "type", page.kind);

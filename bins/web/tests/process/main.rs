@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod import;
+mod memory;
 mod metrics;
 mod otlp;
 mod pages;

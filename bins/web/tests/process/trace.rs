@@ -10,8 +10,8 @@ use cardwire_domain::SystemClock;
 use cardwire_events::Queue;
 use cardwire_http::Uploads;
 use cardwire_http::{
-    AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations,
-    TokenAuthenticator, Writes,
+    AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Places,
+    Reads, Searches, TokenAuthenticator, Writes,
 };
 use cardwire_runtime::adapters::Adapters;
 use cardwire_runtime::traces::{Traces, without_spans};
@@ -55,10 +55,13 @@ fn state(adapters: &Adapters) -> AppState {
         collections: adapters.collections.clone(),
         feed: adapters.feed.clone(),
         search: adapters.search.clone(),
+        searches: Searches::at_once(3),
         analytics: adapters.analytics.clone(),
         imports: adapters.imports.clone(),
         uploads: Uploads::default(),
+        exports: Places::new(2, 8),
         writes: Writes::default(),
+        reads: Reads::default(),
         accounts: Accounts::new(adapters.accounts.clone(), AccountSettings::default()).unwrap(),
         authenticator: Arc::new(MockAuthenticator {
             accounts: Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), BTreeSet::new())),

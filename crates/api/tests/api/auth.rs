@@ -1,5 +1,6 @@
 //! Who may do what.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use actix_web::http::Method;
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 use cardwire_apptest::harness::{Api, request};
 use cardwire_apptest::people::NobodyWithoutToken;
 use cardwire_domain::{Error, Result, Store, Transaction};
+use cardwire_http::Reads;
 use serde_json::json;
 
 #[tokio::test(start_paused = true)]
@@ -142,4 +144,27 @@ async fn while_the_store_is_away_the_answer_is_503_and_names_no_host() {
     assert_eq!(answer.header("retry-after"), "1");
     let problem = answer.expect_problem(503, "unavailable");
     assert!(!problem.to_string().contains("db.internal"), "{problem}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_reads_too_much_without_signing_in_waits() {
+    let mut api = Api::new();
+    api.state.authenticator = Arc::new(NobodyWithoutToken);
+    api.state.reads = Reads::per_second(NonZeroU32::new(1));
+    let from = |path: &str, address: &str| {
+        let request = TestRequest::get().uri(path).peer_addr(format!("{address}:40000").parse().unwrap());
+        api.send(request.insert_header(("accept", "text/html")))
+    };
+    for _ in 0..5 {
+        assert_eq!(from("/api/search?q=rust", "10.0.0.1").await.status.as_u16(), 200);
+        assert_eq!(from("/search?q=rust", "10.0.0.1").await.status.as_u16(), 200);
+    }
+    for path in ["/api/search?q=rust", "/api/feeds/global", "/search?q=rust", "/"] {
+        let refused = from(path, "10.0.0.1").await;
+        assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "1"), "{path}");
+        assert_eq!(from(path, "10.0.0.2").await.status.as_u16(), 200, "{path}");
+    }
+    for _ in 0..20 {
+        assert_eq!(from("/", "127.0.0.1").await.status.as_u16(), 200);
+    }
 }

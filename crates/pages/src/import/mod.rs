@@ -15,7 +15,7 @@ use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::{BODY_TOO_LARGE, FORBIDDEN, MALFORMED_REQUEST, Problem, REQUEST_TIMEOUT};
 use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
-use cardwire_http::uploads::Slot;
+use cardwire_http::uploads::{Pace, Upload};
 use futures_util::StreamExt;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -33,8 +33,6 @@ pub const MAX_BYTES: usize = 10 * 1024 * 1024;
 const MAX_FIELD_BYTES: usize = 1024;
 /// How long the fields before the file may take to arrive.
 const FIELDS_ARRIVAL: Duration = Duration::from_secs(10);
-/// How long the file may take then.
-const FILE_ARRIVAL: Duration = Duration::from_secs(120);
 const MAX_NAME_CHARS: usize = 120;
 const LISTED: usize = 10;
 
@@ -107,15 +105,15 @@ async fn begin(state: Data<AppState>, request: HttpRequest, payload: Payload) ->
     let visit = sender(&request).await?;
     let caller = visit.caller()?;
     let parts = Multipart::new(request.headers(), payload);
-    let upload = receive(parts, &visit, || state.uploads.begin(caller.id())).await?;
-    match keep(&state, &caller, upload).await {
+    let sent = receive(parts, &visit, || state.uploads.begin(caller.id())).await?;
+    match keep(&state, &caller, sent).await {
         Ok(id) => Ok(see_other(&format!("/imports/{id}"))),
         Err(problem) => draw(&state, &visit, Complaint::of(problem, &["file", "collection"])?).await,
     }
 }
 
-async fn keep(state: &AppState, caller: &Caller, upload: Upload) -> Result<ImportId, Problem> {
-    let Upload { file_name, bytes, collection, slot } = upload;
+async fn keep(state: &AppState, caller: &Caller, sent: Sent) -> Result<ImportId, Problem> {
+    let Sent { file_name, file, collection } = sent;
     let collection = match collection.trim() {
         "" => None,
         id => {
@@ -124,34 +122,43 @@ async fn keep(state: &AppState, caller: &Caller, upload: Upload) -> Result<Impor
             Some(id)
         }
     };
-    let bytes = bytes.ok_or_else(|| Problem::invalid("file", format!("must be at most {} MiB", MAX_BYTES >> 20)))?;
-    // The slot goes along: when nobody waits any more, the reading still goes on.
-    let reading = tokio::task::spawn_blocking(move || (read::rows(&bytes), slot));
-    let (rows, _slot) = reading.await.map_err(|error| Problem::internal(error.to_string()))?;
+    let file = match file {
+        Some(File::Whole(file)) => file,
+        Some(File::TooLarge) => {
+            return Err(Problem::invalid("file", format!("must be at most {} MiB", MAX_BYTES >> 20)));
+        }
+        None => return Err(Problem::invalid("file", "is missing")),
+    };
+    let turn = file.turn().await?;
+    // Its turn goes along: if this future is dropped, the reading goes on.
+    let reading = tokio::task::spawn_blocking(move || (read::rows(file.bytes()), turn));
+    let (rows, _turn) = reading.await.map_err(|error| Problem::internal(error.to_string()))?;
     let rows: Vec<ImportRow> = rows?;
     let import = NewImport { id: ImportId::generate(), owner: caller.id().clone(), file_name, collection, rows };
     state.imports.begin_import(&import).await?;
     Ok(import.id)
 }
 
-struct Upload {
+#[derive(Default)]
+struct Sent {
     file_name: String,
-    /// `None`: too many.
-    bytes: Option<Vec<u8>>,
+    file: Option<File>,
     collection: String,
-    /// Taken when the file began.
-    slot: Option<Slot>,
+}
+
+enum File {
+    Whole(Upload),
+    TooLarge,
 }
 
 /// Reads the form: its token first, so that no file of a form that is not ours is read, and its file last.
 async fn receive(
     mut parts: Multipart,
     visit: &Visit,
-    begin_file: impl Fn() -> Result<Slot, Problem>,
-) -> Result<Upload, Problem> {
+    begin_file: impl Fn() -> Result<Upload, Problem>,
+) -> Result<Sent, Problem> {
     let not_ours = || Problem::new(&FORBIDDEN, "this form was not sent from a page of this site");
-    let mut upload =
-        Upload { file_name: String::new(), bytes: Some(Vec::new()), collection: String::new(), slot: None };
+    let mut sent = Sent::default();
     let mut is_admitted = false;
     let mut deadline = Instant::now() + FIELDS_ARRIVAL;
     while let Some(part) = in_time(deadline, parts.next()).await? {
@@ -164,24 +171,23 @@ async fn receive(
             }
             _ if !is_admitted => return Err(not_ours()),
             // Another file would have as long again.
-            _ if upload.slot.is_some() => return Err(Problem::invalid(&*name, "must not come behind the file")),
-            "collection" => upload.collection = in_time(deadline, text(&mut part)).await??,
+            _ if sent.file.is_some() => return Err(Problem::invalid(&*name, "must not come behind the file")),
+            "collection" => sent.collection = in_time(deadline, text(&mut part)).await??,
             "file" => {
-                upload.slot = Some(begin_file()?);
-                deadline = Instant::now() + FILE_ARRIVAL;
+                let upload = begin_file()?;
                 let given = part.content_disposition().and_then(|told| told.get_filename()).unwrap_or("file");
-                upload.file_name = given.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
-                upload.bytes = in_time(deadline, read_part(&mut part, MAX_BYTES)).await??;
+                sent.file_name = given.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+                sent.file = Some(read_file(&mut part, upload).await?);
+                deadline = Instant::now() + FIELDS_ARRIVAL;
             }
             other => return Err(Problem::invalid(other, "is no field of this form")),
         }
     }
-    if is_admitted { Ok(upload) } else { Err(not_ours()) }
+    if is_admitted { Ok(sent) } else { Err(not_ours()) }
 }
 
 async fn in_time<T>(deadline: Instant, arriving: impl Future<Output = T>) -> Result<T, Problem> {
-    let late =
-        || Problem::new(&REQUEST_TIMEOUT, "the fields must arrive within 10 seconds, the file within two minutes");
+    let late = || Problem::new(&REQUEST_TIMEOUT, "the fields of the form must arrive within 10 seconds");
     timeout_at(deadline, arriving).await.map_err(|_| late())
 }
 
@@ -189,24 +195,32 @@ fn malformed() -> Problem {
     Problem::new(&MALFORMED_REQUEST, "the form is broken, or broke off")
 }
 
-/// `None` when it holds more than `max` bytes; it is read to its end all the same, up to twice as much.
-async fn read_part(part: &mut Field, max: usize) -> Result<Option<Vec<u8>>, Problem> {
-    let mut bytes = Vec::new();
-    let mut received = 0;
-    while let Some(chunk) = part.next().await {
+/// A file that is too large is read to its end all the same, up to twice as much, so that the browser gets to see why it is refused.
+async fn read_file(part: &mut Field, upload: Upload) -> Result<File, Problem> {
+    let (mut upload, mut received) = (Some(upload), 0);
+    let pace = Pace::begin();
+    while let Some(chunk) = pace.in_time(received, part.next()).await? {
         let chunk = chunk.map_err(|_| malformed())?;
         received += chunk.len();
-        if received <= max {
-            bytes.extend_from_slice(&chunk);
-        } else if received > 2 * max {
+        if received > 2 * MAX_BYTES {
             return Err(Problem::new(&BODY_TOO_LARGE, BODY_TOO_LARGE.about));
         }
+        upload = upload.filter(|_| received <= MAX_BYTES);
+        if let Some(upload) = &mut upload {
+            upload.add(&chunk)?;
+        }
     }
-    Ok((received <= max).then_some(bytes))
+    Ok(upload.map_or(File::TooLarge, File::Whole))
 }
 
 async fn text(part: &mut Field) -> Result<String, Problem> {
-    let bytes = read_part(part, MAX_FIELD_BYTES).await?.ok_or_else(malformed)?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = part.next().await {
+        bytes.extend_from_slice(&chunk.map_err(|_| malformed())?);
+        if bytes.len() > MAX_FIELD_BYTES {
+            return Err(malformed());
+        }
+    }
     String::from_utf8(bytes).map_err(|_| malformed())
 }
 

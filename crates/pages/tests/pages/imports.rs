@@ -10,6 +10,7 @@ use actix_web::web::Bytes;
 use cardwire_apptest::browser::{Browser, HOST};
 use cardwire_apptest::harness::{Answer, Api};
 use cardwire_apptest::people::NobodyWithoutToken;
+use cardwire_domain::UserId;
 use cardwire_workers::ImportLoop;
 use cardwire_workers::import::ImportSettings;
 use futures_util::{StreamExt, future, stream};
@@ -257,43 +258,65 @@ async fn a_form_whose_file_has_not_begun_keeps_nobody_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn few_files_are_read_at_once_and_one_of_each_person() {
+async fn files_that_arrive_slowly_keep_nobody_waiting_and_are_cut() {
     let api = Api::new();
-    let [mut alice, mut bob, mut carol] = ["alice", "bob", "carol"].map(|person| Browser::of(&api, person));
     let file = b"url\nhttps://example.com/";
     let waited = Arc::new(Semaphore::new(0));
-    let of_alice = sent(&form(&mut alice).await) + &begun("x.csv");
-    let of_bob = sent(&form(&mut bob).await) + &begun("x.csv");
-    let mut alice_again = Browser::of(&api, "alice");
-    tokio::select! {
-        biased;
-        _ = stalled(&api, &alice, of_alice.clone(), waited.clone()) => panic!("there was time left"),
-        () = async {
-            waited.acquire().await.unwrap().forget();
-            let fields = form(&mut alice_again).await;
-            let from = format!("https://{HOST}/import");
-            let refused = alice_again.send(upload(&fields, "x.csv", file).insert_header(("referer", from))).await;
-            assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "5"));
-            assert_eq!(alice_again.all("main a")[0].attr("href"), Some("/import"), "a file is chosen again");
-            let second = stalled(&api, &bob, of_bob, waited.clone());
-            tokio::select! {
-                biased;
-                _ = second => panic!("there was time left"),
-                () = async {
-                    waited.acquire().await.unwrap().forget();
-                    assert_eq!(import(&mut carol, "x.csv", file).await.status.as_u16(), 503, "two are read");
-                } => {}
-            }
-            import(&mut carol, "x.csv", file).await;
-            assert!(carol.path.starts_with("/imports/"), "bob broke off: {}", carol.path);
-        } => {}
+    let mut slow = Vec::new();
+    for person in ["alice", "bob", "dave", "erin"] {
+        let mut browser = Browser::of(&api, person);
+        let body = sent(&form(&mut browser).await) + &begun("x.csv") + "url";
+        slow.push((browser, body));
     }
+    let [mut alice_again, mut carol] = ["alice", "carol"].map(|person| Browser::of(&api, person));
     let before = Instant::now();
-    let late = stalled(&api, &alice, of_alice.clone(), waited).await;
-    assert_eq!((late.status.as_u16(), before.elapsed().as_secs()), (408, 120));
-    let twice =
-        upload(&[], "x.csv", b"").set_payload(format!("{of_alice}x\r\n{}y\r\n--{BOUNDARY}--\r\n", begun("y.csv")));
+    let stalling = slow.iter().map(|(browser, body)| stalled(&api, browser, body.clone(), waited.clone()));
+    let (cut, ()) = tokio::join!(biased; future::join_all(stalling), async {
+        waited.acquire_many(4).await.unwrap().forget();
+        import(&mut carol, "x.csv", file).await;
+        assert!(carol.path.starts_with("/imports/"), "{}", carol.path);
+        let fields = form(&mut alice_again).await;
+        let from = format!("https://{HOST}/import");
+        let refused = alice_again.send(upload(&fields, "x.csv", file).insert_header(("referer", from))).await;
+        assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "5"), "one file of each person");
+        assert_eq!(alice_again.all("main a")[0].attr("href"), Some("/import"), "a file is chosen again");
+        assert_eq!(before.elapsed(), Duration::ZERO);
+    });
+    assert_eq!(cut.iter().map(|answer| answer.status.as_u16()).collect::<Vec<_>>(), [408; 4]);
+    assert_eq!(before.elapsed().as_secs(), 10);
+    let (mut alice, body) = slow.swap_remove(0);
+    let twice = upload(&[], "x.csv", b"").set_payload(format!("{body}\r\n{}y\r\n--{BOUNDARY}--\r\n", begun("y.csv")));
     assert_eq!(alice.send(twice).await.status.as_u16(), 422, "another file would have as long again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_byte_now_and_then_does_not_keep_an_upload_alive() {
+    let api = Api::new();
+    let mut alice = Browser::of(&api, "alice");
+    let body = sent(&form(&mut alice).await) + &begun("x.csv");
+    let drops = stream::repeat_with(|| Ok(Bytes::from("x"))).then(|byte| async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        byte
+    });
+    let pieces = stream::iter([Ok::<_, PayloadError>(Bytes::from(body))]).chain(drops);
+    let before = Instant::now();
+    let late = api.send_stream(alice.request(upload(&[], "x.csv", b"")), Box::pin(pieces)).await;
+    assert_eq!((late.status.as_u16(), before.elapsed().as_secs()), (408, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_downloads_their_library_twice_at_once_and_no_more() {
+    let api = Api::new();
+    let mut alice = Browser::of(&api, "alice");
+    let owner = UserId::parse("did:plc:alice").unwrap();
+    let held = [(); 2].map(|()| api.state.exports.take(&owner).unwrap());
+    let refused = alice.get("/export/cards.csv").await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "30"));
+    assert_eq!(Browser::of(&api, "bob").get("/export/cards.csv").await.status.as_u16(), 200);
+    drop(held);
+    for _ in 0..3 {
+        assert_eq!(alice.get("/export/bookmarks.html").await.status.as_u16(), 200, "its place is free again");
+    }
 }
 
 #[tokio::test(start_paused = true)]

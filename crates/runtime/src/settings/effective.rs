@@ -46,6 +46,7 @@ impl Settings {
             ("APP__RELAY__MAX_DEPTH", self.relay_max_depth.to_string()),
             ("APP__SHUTDOWN__DEADLINE_S", self.shutdown_deadline.as_secs().to_string()),
             ("APP__WEB__ADDRESS_HEADER", self.address_header.clone().unwrap_or_default()),
+            ("APP__WEB__ANONYMOUS_READS_PER_SECOND", self.anonymous_reads_per_second.to_string()),
             ("APP__WEB__WRITES_PER_SECOND", self.writes_per_second.to_string()),
         ]);
         self.insert_topology(&mut values);

@@ -181,6 +181,8 @@ pub struct Settings {
     pub address_header: Option<String>,
     /// Of one person; 0: any number.
     pub writes_per_second: u32,
+    /// From one address, by people who are not signed in; 0: any number.
+    pub anonymous_reads_per_second: u32,
     feeds: QueueSettings,
     search: QueueSettings,
     analytics: QueueSettings,
@@ -190,7 +192,8 @@ pub struct Settings {
     pub keep_events: Duration,
     /// How long work in flight may take once the process is told to stop.
     pub shutdown_deadline: Duration,
-    max_connections: u32,
+    /// PostgreSQL connections of this process.
+    pub max_connections: u32,
 }
 
 impl Settings {
@@ -292,6 +295,7 @@ impl Settings {
                 None if use_mock_auth => 0,
                 None => WRITES_PER_SECOND,
             },
+            anonymous_reads_per_second: layers.number("APP__WEB__ANONYMOUS_READS_PER_SECOND", &(0..=1_000_000))?,
             admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,
             feeds: queue_settings(layers, Queue::Feeds)?,
             search: queue_settings(layers, Queue::Search)?,

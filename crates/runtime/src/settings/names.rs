@@ -71,6 +71,11 @@ pub const NAMES: &[Name] = &[
     plain("APP__SHUTDOWN__DEADLINE_S", Some("25"), "how long work in flight may take after SIGTERM"),
     plain("APP__WEB__ADDRESS_HEADER", None, "header in which a trusted proxy tells the client's address"),
     plain(
+        "APP__WEB__ANONYMOUS_READS_PER_SECOND",
+        Some("50"),
+        "reads from one address without signing in, ten seconds' worth at once; 0: any number",
+    ),
+    plain(
         "APP__WEB__WRITES_PER_SECOND",
         None,
         "changes of one person, ten seconds' worth at once; 0: any number. 200, with mock authentication 0",

@@ -49,6 +49,13 @@ fn changes_of_one_person_are_limited_unless_anybody_may_be_that_person() {
 }
 
 #[test]
+fn reads_without_signing_in_are_limited_by_address() {
+    let check = |text: &str, expected: u32| assert_eq!(valid(text).anonymous_reads_per_second, expected, "{text}");
+    check("", 50);
+    check("APP__WEB__ANONYMOUS_READS_PER_SECOND=0", 0);
+}
+
+#[test]
 fn defaults_are_those_of_the_contract() {
     let settings = valid("");
     let check = |name, expected| assert_eq!(shown(&settings, name), expected, "{name}");
