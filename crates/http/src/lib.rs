@@ -23,6 +23,7 @@ pub mod idempotency;
 pub mod limit;
 pub mod live;
 pub mod operations;
+pub mod people;
 pub mod problem;
 pub mod query;
 pub mod session;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use argon2::password_hash::{Error as Argon2Error, PasswordHasher, PasswordVerifier};
 use argon2::{Argon2, PasswordHash};
+use cardwire_domain::password;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -50,6 +51,10 @@ impl PasswordScheme for Argon2id {
     }
 }
 
+fn normalised(password: &SecretString) -> SecretString {
+    password::normalise(password.expose_secret()).into()
+}
+
 fn broken(error: Argon2Error) -> SchemeError {
     SchemeError(error.to_string())
 }
@@ -72,14 +77,18 @@ impl Passwords {
     }
 
     pub(super) async fn hash(&self, password: SecretString) -> Result<String, Error> {
+        let password = normalised(&password);
         self.run(move |scheme| scheme.hash(password.expose_secret())).await
     }
 
-    /// Without a hash, as slow as with one, and false.
+    /// Without a hash, as slow as with one, and false. Hashes made before passwords were normalised match what was typed.
     pub(super) async fn matches(&self, password: SecretString, hash: Option<String>) -> Result<bool, Error> {
         let nobodys = self.nobodys.clone();
         self.run(move |scheme| {
-            let right = scheme.matches(password.expose_secret(), hash.as_deref().unwrap_or(&nobodys))?;
+            let (normalised, expected) = (normalised(&password), hash.as_deref().unwrap_or(&nobodys));
+            let differs = normalised.expose_secret() != password.expose_secret();
+            let right = scheme.matches(normalised.expose_secret(), expected)?
+                || (differs && scheme.matches(password.expose_secret(), expected)?);
             Ok(right && hash.is_some())
         })
         .await
