@@ -34,7 +34,7 @@ pub fn state(
     let mut authenticator: Arc<dyn Authenticator> =
         Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), settings.admins.clone()));
     if settings.use_mock_auth {
-        authenticator = Arc::new(MockAuthenticator { accounts: authenticator });
+        authenticator = Arc::new(MockAuthenticator { accounts: authenticator, host: None });
     }
     Ok(AppState {
         store: adapters.store.clone(),

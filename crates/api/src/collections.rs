@@ -13,6 +13,7 @@ use cardwire_http::caller::{Caller, Reader};
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::idempotency::idempotency;
+use cardwire_http::people;
 use cardwire_http::problem::Problem;
 use cardwire_http::query::{NoParams, Params};
 use cardwire_http::state::AppState;
@@ -236,7 +237,7 @@ pub struct Collaborators {
     user_ids: Vec<String>,
 }
 
-/// Replaces the list of collaborators. Author only.
+/// Replaces the list of collaborators, each of whom must be somebody here. Author only.
 #[utoipa::path(
     put, path = "/api/collections/{id}/collaborators", tag = "collections", security(("bearer" = [])),
     params(("id" = String, Path)), request_body = Collaborators, responses((status = 200, body = CollectionBody))
@@ -250,6 +251,7 @@ pub async fn collaborators(
     body: JsonBody<Collaborators>,
 ) -> Result<HttpResponse, Problem> {
     let command = SetCollaborators { id: id.into_inner(), user_ids: body.value.user_ids };
+    people::require(&state, "userIds", &command.people()?).await?;
     let CollectionChanged { id } = state.execute(&request, &caller, None, &command).await?;
     changed(&state, id).await
 }

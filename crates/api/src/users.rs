@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use cardwire_domain::UserId;
 use cardwire_http::accounts::Tokens;
 use cardwire_http::auth::credential;
@@ -42,7 +42,7 @@ pub struct HandleAndPassword {
     /// 3 to 30 letters, digits, hyphens, underscores and dots, starting with a letter or digit. Case does not matter.
     #[schema(example = "alice")]
     handle: String,
-    /// 8 to 256 characters.
+    /// 8 to 256 characters, and for a new account none of the 10,000 most common passwords.
     #[schema(value_type = String, format = Password, example = "correct horse battery staple")]
     password: SecretString,
 }
@@ -60,7 +60,7 @@ pub struct SignedUp {
     id: UserId,
 }
 
-/// Makes an account. 409 when the handle is taken. At most 60 a minute from each address.
+/// Makes an account. 409 when the handle is taken; names such as `admin` are reserved. At most 60 a minute from each address.
 #[utoipa::path(
     post, path = "/api/users", tag = "users", request_body = HandleAndPassword,
     responses((status = 201, body = SignedUp))
@@ -98,7 +98,7 @@ impl From<Tokens> for SignedIn {
     }
 }
 
-/// Opens a session. At most 10 a minute for each handle and from each address; from loopback ones the handle counts alone.
+/// Opens a session. Failed attempts are limited by handle and network, and for each handle over all networks; see Retry-After.
 #[utoipa::path(
     post, path = "/api/users/login", tag = "users", request_body = HandleAndPassword,
     responses((status = 200, body = SignedIn))
@@ -131,18 +131,18 @@ pub async fn refresh(state: Data<AppState>, _: NoParams, body: JsonBody<Refresh>
     Ok(HttpResponse::Ok().json(SignedIn::from(tokens)))
 }
 
-/// Ends the session of the bearer token, or of the session cookie.
+/// Ends the session of the bearer token, or of the session cookie, also when the token has expired.
 #[utoipa::path(
     post, path = "/api/users/logout", tag = "users", security(("bearer" = [])), responses((status = 204))
 )]
-pub async fn log_out(
-    state: Data<AppState>,
-    request: HttpRequest,
-    _: Caller,
-    _: NoParams,
-) -> Result<HttpResponse, Problem> {
-    if let Some(credential) = credential(&request)? {
-        state.accounts.log_out(credential.token()).await?;
+pub async fn log_out(state: Data<AppState>, request: HttpRequest, _: NoParams) -> Result<HttpResponse, Problem> {
+    let has_ended = match credential(&request)? {
+        Some(credential) => state.accounts.log_out(credential.token()).await?,
+        None => false,
+    };
+    if !has_ended {
+        // A session that is not here, or somebody who needs none.
+        Caller::extract(&request).await?;
     }
     Ok(HttpResponse::NoContent().finish())
 }

@@ -18,7 +18,7 @@ pub struct Browser<'a> {
     pub path: String,
 }
 
-pub const HOST: &str = "cardwire.example";
+pub use crate::harness::HOST;
 
 impl<'a> Browser<'a> {
     pub fn new(api: &'a Api) -> Self {

@@ -30,6 +30,9 @@ use futures_util::Stream;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+/// Under which the application is asked for.
+pub const HOST: &str = "cardwire.example";
+
 pub struct Ready;
 
 #[async_trait]
@@ -145,6 +148,7 @@ impl Api {
             accounts: Accounts::new(shared.clone(), AccountSettings::default()).unwrap(),
             authenticator: Arc::new(MockAuthenticator {
                 accounts: Arc::new(TokenAuthenticator::new(shared.clone(), BTreeSet::new())),
+                host: Some(HOST.into()),
             }),
             readiness: Arc::new(Ready),
             live: Live::new(shared, cardwire_api::feed::to_json, live, shutdown.clone()),

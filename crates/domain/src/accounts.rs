@@ -32,21 +32,79 @@ impl Handle {
         Ok(Self(handle))
     }
 
+    /// Whether it could pass for the site itself, so that nobody may sign up with it. Punctuation does not make it another name.
+    pub fn is_reserved(&self) -> bool {
+        let bare = self.0.replace(['-', '_', '.'], "");
+        RESERVED.contains(&bare.as_str())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Checks a new password: 8 to 256 characters, no NUL. Nothing else is asked for.
-pub fn check_password(password: &str) -> Result<()> {
-    if password.contains('\0') {
-        return Err(Error::invalid("password", "must not contain a NUL character"));
-    }
-    if !(8..=256).contains(&password.chars().count()) {
-        return Err(Error::invalid("password", "must be from 8 to 256 characters"));
-    }
-    Ok(())
-}
+/// Names of the people who run a site, of its addresses and of its mailboxes (RFC 2142): readers would believe what they say. Without
+/// punctuation.
+const RESERVED: &[&str] = &[
+    // Who runs it.
+    "admin",
+    "admins",
+    "administrator",
+    "administrators",
+    "cardwire",
+    "mod",
+    "mods",
+    "moderator",
+    "moderators",
+    "official",
+    "operator",
+    "operators",
+    "owner",
+    "root",
+    "staff",
+    "sysadmin",
+    "system",
+    "team",
+    "webmaster",
+    // Who answers.
+    "abuse",
+    "billing",
+    "contact",
+    "help",
+    "helpdesk",
+    "hostmaster",
+    "info",
+    "legal",
+    "noreply",
+    "postmaster",
+    "press",
+    "privacy",
+    "security",
+    "support",
+    "terms",
+    // Where it is.
+    "account",
+    "accounts",
+    "api",
+    "blog",
+    "docs",
+    "feed",
+    "ftp",
+    "imap",
+    "localhost",
+    "login",
+    "mail",
+    "pop3",
+    "settings",
+    "signin",
+    "signup",
+    "smtp",
+    "status",
+    "www",
+    // Who nobody in particular is.
+    "anonymous",
+    "everyone",
+];
 
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -77,19 +135,36 @@ pub trait AccountRepository: Send + Sync {
     /// [`Error::Conflict`] when the handle is taken.
     async fn create_account(&self, account: &Account) -> Result<()>;
     async fn account(&self, handle: &Handle) -> Result<Option<Account>>;
+    /// Those of these people who have no account here.
+    async fn without_account(&self, people: &[UserId]) -> Result<Vec<UserId>>;
     async fn open_session(&self, user: &UserId, tokens: &SessionTokens) -> Result<()>;
     /// Whose live session this access token belongs to.
     async fn session_user(&self, access: &TokenHash) -> Result<Option<User>>;
     /// Replaces both tokens of the session with this live refresh token. `None`: there is none. A refresh token that was
     /// replaced before was stolen or replayed: the whole session ends. So does one after [`MAX_REFRESHES`].
     async fn refresh_session(&self, refresh: &TokenHash, tokens: &SessionTokens) -> Result<Option<UserId>>;
-    /// Ends the session of this access token; false: there was none.
+    /// Ends the session of this access token, even of one that has expired; false: there was none.
     async fn close_session(&self, access: &TokenHash) -> Result<bool>;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_the_site_are_reserved_however_they_are_punctuated() {
+        let is_reserved = |text: &str| Handle::parse(text).unwrap().is_reserved();
+        for reserved in
+            ["admin", "Administrator", "root", "support", "s.up-port_", "no-reply", "www", "api", "security"]
+        {
+            assert!(is_reserved(reserved), "{reserved}");
+        }
+        for free in ["alice", "adminah", "rooted", "supporter"] {
+            assert!(!is_reserved(free), "{free}");
+        }
+        // A reserved name that no handle can be would guard nothing.
+        assert!(RESERVED.iter().all(|name| Handle::parse(name).is_ok_and(|handle| handle.as_str() == *name)));
+    }
 
     #[test]
     fn handles_are_lower_case_names() {
@@ -101,13 +176,5 @@ mod tests {
         for bad in ["", "ab", "-ab", ".ab", "al ice", "al\0ice", "älice", &"x".repeat(31)] {
             check(bad, None);
         }
-    }
-
-    #[test]
-    fn passwords_are_long_enough() {
-        assert!(check_password("12345678").is_ok());
-        assert!(check_password("1234567").is_err());
-        assert!(check_password(&"x".repeat(257)).is_err());
-        assert!(check_password("1234567\0").is_err());
     }
 }

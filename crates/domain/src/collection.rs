@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::feed::CardView;
 use crate::ids::{CollectionId, UserId};
 use crate::page::{Page, PageRequest};
+use crate::text::{is_visible, turns_direction};
 use crate::user::User;
 
 /// Who may add cards. CLOSED: the author and the collaborators.
@@ -53,7 +54,7 @@ impl Collection {
     }
 }
 
-/// Trimmed, 1 to 100 characters, without NUL.
+/// Trimmed, 1 to 100 characters, some of them visible, without NUL and without characters that turn the direction of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
@@ -68,6 +69,12 @@ impl Name {
         if !(1..=Self::MAX_CHARS).contains(&text.chars().count()) {
             return Err(Error::invalid("name", "must be from 1 to 100 characters"));
         }
+        if !is_visible(text) {
+            return Err(Error::invalid("name", "must contain a visible character"));
+        }
+        if text.contains(turns_direction) {
+            return Err(Error::invalid("name", "must not contain characters that change the direction of text"));
+        }
         Ok(Self(text.to_owned()))
     }
 
@@ -80,7 +87,7 @@ impl Name {
     }
 }
 
-/// Trimmed, up to 500 characters, without NUL; may be empty.
+/// Trimmed, up to 500 characters, without NUL and without characters that turn the direction of text; empty or visible.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description(String);
 
@@ -94,6 +101,12 @@ impl Description {
         }
         if text.chars().count() > Self::MAX_CHARS {
             return Err(Error::invalid("description", "must be at most 500 characters"));
+        }
+        if !text.is_empty() && !is_visible(text) {
+            return Err(Error::invalid("description", "must be empty or contain a visible character"));
+        }
+        if text.contains(turns_direction) {
+            return Err(Error::invalid("description", "must not contain characters that change the direction of text"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -152,6 +165,14 @@ mod tests {
         }
         assert!(Description::parse(&"x".repeat(500)).is_ok());
         assert!(Description::parse(&"x".repeat(501)).is_err());
+    }
+
+    #[test]
+    fn names_and_descriptions_are_visible_and_keep_their_direction() {
+        for bad in ["\u{200b}", "\u{3164}\u{2800}", "a\u{202e}b", "\u{2066}a\u{2069}"] {
+            assert!(Name::parse(bad).is_err() && Description::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(Name::parse("שלום").is_ok() && Description::parse("").is_ok());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use crate::error::{Error, Result};
+use crate::text::{is_visible, turns_direction};
 use crate::url::CardUrl;
 
 /// What a page is.
@@ -88,13 +89,13 @@ impl Metadata {
     pub const NAME_CHARS: usize = 200;
     pub const LANGUAGE_CHARS: usize = 35;
 
-    /// Cuts every text to its limit; what is empty or holds what cannot be stored is left out.
+    /// Cuts every text to its limit and takes out what turns its direction; what shows nothing or cannot be stored is left out.
     pub fn tidy(self) -> Self {
         let text = |text: Option<String>, chars: usize| {
-            let words = text?.replace(|c: char| c.is_control(), " ");
+            let words = text?.replace(turns_direction, "").replace(|c: char| c.is_control(), " ");
             let line: String = words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(chars).collect();
             let line = line.trim_end().to_owned();
-            (!line.is_empty()).then_some(line)
+            is_visible(&line).then_some(line)
         };
         Self {
             title: text(self.title, Self::TITLE_CHARS),
@@ -227,12 +228,15 @@ mod tests {
             description: Some("x".repeat(2_000)),
             image: Some("javascript:alert(1)".into()),
             author: Some("  ".into()),
+            site_name: Some("\u{202e}elpmaxE\u{202c}".into()),
+            language: Some("\u{200b}".into()),
             ..Metadata::default()
         }
         .tidy();
         assert_eq!(tidy.title.as_deref(), Some("a b c"));
         assert_eq!(tidy.description.map(|text| text.len()), Some(1_000));
-        assert_eq!((tidy.image, tidy.author), (None, None));
+        assert_eq!((tidy.image, tidy.author, tidy.language), (None, None, None));
+        assert_eq!(tidy.site_name.as_deref(), Some("elpmaxE"), "in the order of its letters");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::ids::CardId;
+use crate::text::is_visible;
 
 /// A note is a card of its own, so it has a card id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct NoteText(String);
 impl NoteText {
     pub const MAX_CHARS: usize = 10_000;
 
-    /// `None` when nothing is left after trimming: an empty note is no note.
+    /// `None` when nothing of it is visible: an empty note is no note.
     pub fn parse(text: &str) -> Result<Option<Self>> {
         let text = text.trim();
         if text.contains('\0') {
@@ -26,7 +27,7 @@ impl NoteText {
         if text.chars().count() > Self::MAX_CHARS {
             return Err(Error::invalid("note", "must be at most 10,000 characters"));
         }
-        Ok((!text.is_empty()).then(|| Self(text.to_owned())))
+        Ok(is_visible(text).then(|| Self(text.to_owned())))
     }
 
     /// Text that was checked before it was stored.
@@ -47,6 +48,7 @@ mod tests {
     fn notes_are_trimmed_and_bounded_by_characters() {
         assert_eq!(NoteText::parse("  hi \n").unwrap().unwrap().as_str(), "hi");
         assert_eq!(NoteText::parse("   ").unwrap(), None);
+        assert_eq!(NoteText::parse("\u{200b}\n").unwrap(), None);
         assert!(NoteText::parse(&"ü".repeat(10_000)).unwrap().is_some());
         assert!(NoteText::parse(&format!(" {} ", "x".repeat(10_000))).unwrap().is_some());
         assert!(NoteText::parse(&"x".repeat(10_001)).is_err());

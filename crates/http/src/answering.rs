@@ -7,9 +7,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage};
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage, HttpRequest};
 
-use crate::problem::{Page, Problem};
+use crate::problem::{FORBIDDEN, Page, Problem};
+use crate::session;
+use crate::state::AppState;
 use crate::trace::TraceContext;
 
 /// Set where a handler has not set another.
@@ -28,7 +31,10 @@ pub async fn finish(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let method = method_label(request.method());
-    let response = next.call(request).await?.map_into_boxed_body();
+    let response = match check_host(request.request()) {
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Err(problem) => request.error_response(problem),
+    };
     let mut response = if response.status().as_u16() >= 400 { with_trace_id(response) } else { response };
     for (name, value) in HEADERS {
         if !response.headers().contains_key(&name) {
@@ -43,6 +49,18 @@ pub async fn finish(
     metrics::histogram!("cardwire_http_request_duration_seconds", "method" => method, "route" => route)
         .record(started.elapsed().as_secs_f64());
     Ok(response)
+}
+
+/// Browsers always say which host they ask for, so a request that does not was sent by no page.
+fn check_host(request: &HttpRequest) -> Result<(), Problem> {
+    let state = request.app_data::<Data<AppState>>().ok_or_else(|| Problem::internal("no AppState in the app"))?;
+    if !request.headers().contains_key(header::HOST) || state.authenticator.admits_host(session::host_name(request)) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        &FORBIDDEN,
+        "with mock authentication only this machine is answered: open http://localhost with the port instead",
+    ))
 }
 
 fn with_trace_id(response: ServiceResponse) -> ServiceResponse {

@@ -56,12 +56,25 @@ pub trait Authenticator: Send + Sync {
     fn token_without_account(&self, _name: &str) -> Option<String> {
         None
     }
+
+    /// Whether every DID is somebody, with or without an account.
+    fn knows_everybody(&self) -> bool {
+        false
+    }
+
+    /// Whether requests to this host (without its port) are answered.
+    fn admits_host(&self, _name: &str) -> bool {
+        true
+    }
 }
 
 /// Mock authentication: the bearer token is the person's DID, and who shows nothing is [`MockAuthenticator::ADMIN`]. Accounts are there, too.
 pub struct MockAuthenticator {
     /// Takes tokens that are no DID.
     pub accounts: Arc<dyn Authenticator>,
+    /// The host that is answered besides loopback ones. A page of any other site can have its own name lead to this machine (DNS
+    /// rebinding), and what it then asks for is done as the administrator.
+    pub host: Option<String>,
 }
 
 impl MockAuthenticator {
@@ -88,6 +101,14 @@ impl Authenticator for MockAuthenticator {
     fn token_without_account(&self, name: &str) -> Option<String> {
         let name = name.trim();
         Some(if name.starts_with("did:") { name.to_owned() } else { format!("did:plc:{name}") })
+    }
+
+    fn knows_everybody(&self) -> bool {
+        true
+    }
+
+    fn admits_host(&self, name: &str) -> bool {
+        session::is_loopback(name) || self.host.as_deref().is_some_and(|host| host.eq_ignore_ascii_case(name))
     }
 }
 

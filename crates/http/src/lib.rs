@@ -24,6 +24,7 @@ pub mod idempotency;
 pub mod limit;
 pub mod live;
 pub mod operations;
+pub mod people;
 pub mod places;
 pub mod problem;
 pub mod query;

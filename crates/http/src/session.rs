@@ -79,12 +79,28 @@ pub fn is_same_origin(request: &HttpRequest) -> bool {
 
 /// Whether the browser speaks to its own machine. Whoever lies about the host only spoils their own cookies.
 pub fn is_local(request: &HttpRequest) -> bool {
+    is_loopback(host_name(request))
+}
+
+/// The request's `Host`, without its port.
+pub fn host_name(request: &HttpRequest) -> &str {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = match host.rsplit_once(':') {
+    match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
-    };
+    }
+}
+
+/// Names that lead nowhere but to the machine that asks.
+pub fn is_loopback(name: &str) -> bool {
     matches!(name, "localhost" | "127.0.0.1" | "[::1]") || name.ends_with(".localhost")
+}
+
+/// Where the browser finds this site: the `Host` it asked for, over TLS unless that is its own machine. What a proxy adds does not count, as
+/// anybody can send it.
+pub fn origin(request: &HttpRequest) -> String {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    format!("{}://{host}", if is_local(request) { "http" } else { "https" })
 }
 
 #[cfg(test)]

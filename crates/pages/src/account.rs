@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
+use cardwire_http::session::origin;
 
 use crate::visit::{Chrome, Section, Visit};
 
@@ -23,13 +24,11 @@ struct AccountPage {
 
 async fn account(request: HttpRequest, visit: Visit) -> Result<HttpResponse, Problem> {
     let user = visit.caller()?.0.user;
-    let connection = request.connection_info();
-    let origin = format!("{}://{}", connection.scheme(), connection.host());
     visit.page(&AccountPage {
         chrome: visit.chrome(Section::Account),
         handle: user.handle,
         id: user.id.to_string(),
-        bookmarklet: bookmarklet(&origin),
+        bookmarklet: bookmarklet(&origin(&request)),
     })
 }
 

@@ -270,7 +270,11 @@ async fn collaborators(
     let outcome = match people(&state, text).await? {
         Ok(user_ids) => {
             let command = SetCollaborators { id: id.to_string(), user_ids };
-            state.execute(&request, &caller, None, &command).await.map_err(|problem| Complaint::of(problem, &[]))
+            let set = async {
+                cardwire_http::people::require(&state, "people", &command.people()?).await?;
+                state.execute(&request, &caller, None, &command).await
+            };
+            set.await.map_err(|problem| Complaint::of(problem, &["people"]))
         }
         Err(complaint) => Err(Ok((StatusCode::UNPROCESSABLE_ENTITY, complaint))),
     };

@@ -74,7 +74,8 @@ impl Complaint {
         let retry_after_s = problem.retry_after_s();
         let rule = match retry_after_s {
             Some(1) => format!("{}; try again in 1 second", problem.detail()),
-            Some(seconds) => format!("{}; try again in {seconds} seconds", problem.detail()),
+            Some(seconds @ ..120) => format!("{}; try again in {seconds} seconds", problem.detail()),
+            Some(seconds) => format!("{}; try again in {} minutes", problem.detail(), seconds.div_ceil(60)),
             None => problem.detail(),
         };
         Self { field: None, rule, retry_after_s }

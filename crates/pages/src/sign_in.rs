@@ -55,13 +55,16 @@ async fn sign_up_page(state: Data<AppState>, visit: Visit) -> Result<HttpRespons
     visit.page(&SignUpPage { chrome, handle: String::new(), complaint: Complaint::default() })
 }
 
-/// Makes an account and signs its owner in.
+/// Makes an account and signs its owner in; whoever was signed in before is signed out.
 async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
     let handle = posted.fields.text("handle");
     let password: SecretString = posted.fields.text("password").into();
     let address = state.accounts.client_address(&request);
     match state.accounts.sign_up_browser(handle, password, address).await {
-        Ok(token) => Ok(begin_session(&request, token.expose_secret(), "/")),
+        Ok(token) => {
+            end_session(&state, &request).await?;
+            Ok(begin_session(&request, token.expose_secret(), "/"))
+        }
         Err(error) => {
             let is_taken = matches!(&error, accounts::Error::Domain(cardwire_domain::Error::Conflict(_)));
             let (status, mut complaint) = Complaint::of(error.into(), &["handle", "password"])?;

@@ -34,6 +34,7 @@ macro_rules! account_suite {
         $crate::account_suite!(@cases $make, $runtime: [
             an_account_is_found_by_its_handle,
             a_handle_belongs_to_one_account,
+            people_without_an_account_are_named,
             parallel_sign_ups_under_one_handle_make_one_account,
             an_access_token_is_good_for_its_time,
             a_refresh_replaces_both_tokens,
@@ -42,7 +43,7 @@ macro_rules! account_suite {
             parallel_refreshes_with_one_token_end_the_session,
             a_session_is_refreshed_so_often_and_not_more,
             a_closed_session_is_gone,
-            expired_sessions_do_not_close_and_do_not_disturb,
+            expired_sessions_close_and_do_not_disturb,
         ]);
     };
     (@cases $make:path, $runtime:tt: [$($case:ident),* $(,)?]) => {
@@ -118,6 +119,16 @@ pub async fn a_handle_belongs_to_one_account(accounts: Accounts) -> Tested {
     }
     let found = accounts.repository.account(&Handle::parse("alice")?).await?.context("alice signed up")?;
     ensure!(found.user == alice, "the first one stays");
+    Ok(())
+}
+
+pub async fn people_without_an_account_are_named(accounts: Accounts) -> Tested {
+    let alice = accounts.sign_up("alice").await?.id;
+    let (first, second) = (UserId::parse("did:plc:zed")?, UserId::parse("did:plc:alice")?);
+    let unknown = accounts.repository.without_account(&[first.clone(), alice.clone(), second.clone()]).await?;
+    ensure!(unknown == [first, second], "in the order they were asked for: {unknown:?}");
+    ensure!(accounts.repository.without_account(&[alice]).await?.is_empty());
+    ensure!(accounts.repository.without_account(&[]).await?.is_empty());
     Ok(())
 }
 
@@ -236,12 +247,14 @@ pub async fn a_closed_session_is_gone(accounts: Accounts) -> Tested {
     Ok(())
 }
 
-pub async fn expired_sessions_do_not_close_and_do_not_disturb(accounts: Accounts) -> Tested {
+pub async fn expired_sessions_close_and_do_not_disturb(accounts: Accounts) -> Tested {
     let alice = accounts.sign_up("alice").await?;
     accounts.open(&alice, 10).await?;
+    accounts.open(&alice, 40).await?;
     accounts.time.advance(ACCESS_FOR + Duration::from_secs(1)).await;
-    ensure!(!accounts.repository.close_session(&token(10)).await?, "expired, so nobody's");
-    ensure!(accounts.refresh(11, 20).await?.is_some(), "and still there");
+    ensure!(accounts.repository.close_session(&token(40)).await?, "its owner may still end it");
+    ensure!(accounts.refresh(41, 50).await?.is_none(), "so that it cannot be refreshed");
+    ensure!(accounts.refresh(11, 20).await?.is_some(), "other sessions stay");
     accounts.time.advance(REFRESH_FOR + Duration::from_secs(1)).await;
     accounts.open(&alice, 30).await?;
     // Cleared away, so that even the same token could be given out again.

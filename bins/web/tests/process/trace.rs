@@ -65,6 +65,7 @@ fn state(adapters: &Adapters) -> AppState {
         accounts: Accounts::new(adapters.accounts.clone(), AccountSettings::default()).unwrap(),
         authenticator: Arc::new(MockAuthenticator {
             accounts: Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), BTreeSet::new())),
+            host: None,
         }),
         readiness: Arc::new(Ready),
         live: Live::new(

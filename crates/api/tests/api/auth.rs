@@ -1,5 +1,6 @@
 //! Who may do what.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use cardwire_apptest::harness::{Api, request};
 use cardwire_apptest::people::NobodyWithoutToken;
 use cardwire_domain::{Error, Result, Store, Transaction};
-use cardwire_http::Reads;
+use cardwire_http::{Reads, TokenAuthenticator};
 use serde_json::json;
 
 #[tokio::test(start_paused = true)]
@@ -44,6 +45,34 @@ async fn a_page_of_another_site_is_not_the_mock_admin() {
     api.send(with_token).await.expect(201);
     let read = TestRequest::get().uri("/api/users/me").insert_header(("origin", "https://evil.example"));
     assert_eq!(api.send(read).await.expect(200)["id"], "did:plc:mock123", "it cannot see the answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_was_led_to_this_machine_is_not_answered_by_the_mock_admin() {
+    let mut api = Api::new();
+    let ask = |path: &str, host: &str| TestRequest::get().uri(path).insert_header(("host", host.to_owned()));
+    for path in ["/api/users/me", "/api/feeds/global", "/api/admin/queues", "/", "/sign-in", "/nothing-here"] {
+        for host in [
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "192.0.2.1:80",
+            "",
+        ] {
+            let refused = api.send(ask(path, host)).await.expect_problem(403, "forbidden");
+            assert!(refused["detail"].as_str().unwrap().contains("http://localhost"), "{refused}");
+        }
+    }
+    for host in
+        ["localhost:8080", "127.0.0.1", "[::1]:8080", "cards.localhost", "Cardwire.example", "cardwire.example:443"]
+    {
+        api.send(ask("/api/users/me", host)).await.expect(200);
+    }
+    api.send(TestRequest::get().uri("/api/users/me")).await.expect(200);
+    // With accounts nobody is taken for an administrator, and any name may be the site's.
+    api.state.authenticator = Arc::new(TokenAuthenticator::new(Arc::new(api.store.clone()), BTreeSet::new()));
+    api.send(ask("/api/feeds/global", "evil.example")).await.expect(200);
 }
 
 #[tokio::test(start_paused = true)]

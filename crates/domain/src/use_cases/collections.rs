@@ -41,6 +41,19 @@ pub struct SetCollaborators {
     pub user_ids: Vec<String>,
 }
 
+impl SetCollaborators {
+    /// Whom it names. Whether they are here is for the caller to know.
+    pub fn people(&self) -> Result<BTreeSet<UserId>> {
+        if self.user_ids.len() > Collection::MAX_COLLABORATORS {
+            return Err(Error::invalid("userIds", "must name at most 100 people"));
+        }
+        let parse = |id: &String| {
+            UserId::parse(id).map_err(|_| Error::invalid("userIds", format!("{id:?} is no DID such as did:plc:alice")))
+        };
+        self.user_ids.iter().map(parse).collect()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectionChanged {
     pub id: CollectionId,
@@ -90,15 +103,7 @@ impl UseCase for SetCollaborators {
     type Answer = CollectionChanged;
 
     async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<CollectionChanged> {
-        if self.user_ids.len() > Collection::MAX_COLLABORATORS {
-            return Err(Error::invalid("userIds", "must name at most 100 people"));
-        }
-        let mut collaborators = BTreeSet::new();
-        for id in &self.user_ids {
-            let person = UserId::parse(id)
-                .map_err(|_| Error::invalid("userIds", format!("{id:?} is no DID such as did:plc:alice")))?;
-            collaborators.insert(person);
-        }
+        let collaborators = self.people()?;
         let collection = own_collection(tx, &self.id, by).await?;
         let id = collection.id;
         changes.rows.push(Change::UpdateCollection(Collection { collaborators, ..collection }));

@@ -13,8 +13,10 @@ pub enum Error {
     /// The reason is told to the client.
     #[error("{0}")]
     Refused(&'static str),
-    #[error("too many sign-ins")]
-    TooMany { retry_after: Duration },
+    #[error("too many failed sign-ins")]
+    TooManySignIns { retry_after: Duration },
+    #[error("too many sign-ups")]
+    TooManySignUps { retry_after: Duration },
     /// Every core has been busy with passwords for a while.
     #[error("no core was free to check a password")]
     Busy,
@@ -27,14 +29,18 @@ impl From<Error> for Problem {
         match error {
             Error::Domain(error) => error.into(),
             Error::Refused(why) => Self::new(&UNAUTHENTICATED, why),
-            Error::TooMany { retry_after } => {
-                Self::new(&TOO_MANY_REQUESTS, "too many sign-ins for this handle or from this address")
-                    .retry_after(whole_seconds(retry_after))
+            Error::TooManySignIns { retry_after } => {
+                too_many("too many failed sign-ins with this handle or from this network", retry_after)
             }
+            Error::TooManySignUps { retry_after } => too_many("too many sign-ups from this network", retry_after),
             Error::Busy => Self::new(&UNAVAILABLE, "too many people are signing in now").retry_after(1),
             Error::Passwords(_) => Self::internal(error.to_string()),
         }
     }
+}
+
+fn too_many(what: &str, retry_after: Duration) -> Problem {
+    Problem::new(&TOO_MANY_REQUESTS, what).retry_after(whole_seconds(retry_after))
 }
 
 pub(super) const WRONG_CREDENTIALS: Error = Error::Refused("the handle or the password is wrong");

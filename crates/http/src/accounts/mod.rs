@@ -1,7 +1,7 @@
 //! Accounts: signing up, in and out, and telling who a token belongs to.
 //!
 //! Passwords are kept as argon2id hashes. Tokens are 256 random bits of which the store sees the SHA-256; what it holds lets
-//! nobody in. A sign-in does the same work and is refused in the same words whether the handle or the password is wrong.
+//! nobody in. Passwords are compared in one Unicode form (NFC). A sign-in does the same work and is refused in the same words whether the handle or the password is wrong.
 
 mod attempts;
 mod error;
@@ -18,16 +18,16 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
 use async_trait::async_trait;
-use cardwire_domain::UserId;
-use cardwire_domain::accounts::{Account, AccountRepository, Handle, SessionTokens, check_password};
+use cardwire_domain::accounts::{Account, AccountRepository, Handle, SessionTokens};
 use cardwire_domain::user::User;
+use cardwire_domain::{UserId, password};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::error::Error;
 pub use self::passwords::{Argon2id, PasswordScheme, SchemeError};
 pub use self::tokens::Tokens;
 
-use self::attempts::Attempts;
+use self::attempts::{Attempts, SignUps};
 use self::error::WRONG_CREDENTIALS;
 use self::passwords::Passwords;
 use self::tokens::{new_token, token_hash};
@@ -38,8 +38,6 @@ use crate::session::KEPT_DAYS;
 pub struct AccountSettings {
     pub access_for: Duration,
     pub refresh_for: Duration,
-    /// Sign-ins tried for each handle and from each address; so many at once, then evenly over the minute.
-    pub sign_ins_per_minute: NonZeroU32,
     /// Accounts made from each address.
     pub sign_ups_per_minute: NonZeroU32,
     /// How many passwords are hashed at once.
@@ -54,7 +52,6 @@ impl Default for AccountSettings {
         Self {
             access_for: Duration::from_secs(3_600),
             refresh_for: Duration::from_secs(30 * 86_400),
-            sign_ins_per_minute: NonZeroU32::new(10).expect("10 is not 0"),
             sign_ups_per_minute: NonZeroU32::new(60).expect("60 is not 0"),
             hashing: available_parallelism().map_or(1, usize::from),
             address_header: None,
@@ -68,7 +65,7 @@ pub struct Accounts {
     repository: Arc<dyn AccountRepository>,
     passwords: Passwords,
     attempts: Arc<Attempts>,
-    sign_ups: Arc<Attempts>,
+    sign_ups: Arc<SignUps>,
     settings: AccountSettings,
 }
 
@@ -84,8 +81,8 @@ impl Accounts {
         scheme: Arc<dyn PasswordScheme>,
     ) -> Result<Self, Error> {
         let passwords = Passwords::new(scheme, settings.hashing)?;
-        let attempts = Arc::new(Attempts::new(settings.sign_ins_per_minute));
-        let sign_ups = Arc::new(Attempts::new(settings.sign_ups_per_minute));
+        let attempts = Arc::new(Attempts::default());
+        let sign_ups = Arc::new(SignUps::new(settings.sign_ups_per_minute));
         Ok(Self { repository, passwords, attempts, sign_ups, settings })
     }
 
@@ -115,12 +112,16 @@ impl Accounts {
 
     async fn create(&self, handle: &str, password: SecretString, address: Option<IpAddr>) -> Result<User, Error> {
         let handle = Handle::parse(handle)?;
-        check_password(password.expose_secret())?;
+        if handle.is_reserved() {
+            return Err(cardwire_domain::Error::invalid("handle", "is reserved; choose another").into());
+        }
+        password::check(password.expose_secret())?;
         // Hashing is dear: nobody gets to keep the others from signing in.
-        self.sign_ups.admit(address, None).map_err(|retry_after| Error::TooMany { retry_after })?;
+        self.sign_ups.admit(address).map_err(|retry_after| Error::TooManySignUps { retry_after })?;
         let password_hash = self.passwords.hash(password).await?;
         let user = User { id: UserId::generate(), handle: handle.as_str().to_owned() };
         self.repository.create_account(&Account { user: user.clone(), password_hash }).await?;
+        self.attempts.remember(address, &handle);
         Ok(user)
     }
 
@@ -163,18 +164,54 @@ impl Accounts {
         Ok(self.repository.account(&handle).await?.map(|account| account.user.id))
     }
 
+    /// Those of these people whom nobody here is.
+    pub async fn unknown(&self, people: &[UserId]) -> Result<Vec<UserId>, Error> {
+        Ok(self.repository.without_account(people).await?)
+    }
+
     /// Whose handle and password these are.
     async fn recognise(&self, handle: &str, password: SecretString, address: Option<IpAddr>) -> Result<User, Error> {
         let handle = Handle::parse(handle).ok();
-        self.attempts.admit(address, handle.as_ref()).map_err(|retry_after| Error::TooMany { retry_after })?;
-        let account = match &handle {
+        // What is no handle may be a password, typed into the wrong field.
+        let name = handle.as_ref().map_or("(no handle)", Handle::as_str);
+        let attempt = self.attempts.begin(address, handle.as_ref()).map_err(|retry_after| {
+            tracing::warn!(
+                address = address.map(display),
+                handle = name,
+                "a sign-in was refused: too many failed before it"
+            );
+            Error::TooManySignIns { retry_after }
+        })?;
+        match self.check(handle.as_ref(), password).await {
+            Ok(Some(user)) => {
+                attempt.succeeded();
+                Ok(user)
+            }
+            Ok(None) => {
+                attempt.failed();
+                tracing::warn!(
+                    address = address.map(display),
+                    handle = name,
+                    "a sign-in failed: wrong handle or password"
+                );
+                Err(WRONG_CREDENTIALS)
+            }
+            Err(error) => {
+                attempt.unchecked();
+                Err(error)
+            }
+        }
+    }
+
+    async fn check(&self, handle: Option<&Handle>, password: SecretString) -> Result<Option<User>, Error> {
+        let account = match handle {
             Some(handle) => self.repository.account(handle).await?,
             None => None,
         };
         // Without an account a password is checked all the same: the answer's time must not tell that there is none.
         let hash = account.as_ref().map(|account| account.password_hash.clone());
         let right = self.passwords.matches(password, hash).await?;
-        Ok(account.filter(|_| right).ok_or(WRONG_CREDENTIALS)?.user)
+        Ok(account.filter(|_| right).map(|account| account.user))
     }
 
     /// Dropped, the token may be spent, and then showing it again ends the session.
@@ -186,10 +223,9 @@ impl Accounts {
         }
     }
 
-    /// Ends the session of this access token, if there is one.
-    pub async fn log_out(&self, access: &str) -> Result<(), Error> {
-        self.repository.close_session(&token_hash(access)).await?;
-        Ok(())
+    /// Ends the session of this access token, even of one that has expired; false: there is none.
+    pub async fn log_out(&self, access: &str) -> Result<bool, Error> {
+        Ok(self.repository.close_session(&token_hash(access)).await?)
     }
 
     /// Whom to count a sign-in or a live reader against.

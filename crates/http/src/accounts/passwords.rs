@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use argon2::password_hash::phc::{Output, ParamsString, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
+use cardwire_domain::password;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
@@ -111,14 +112,18 @@ impl Passwords {
     }
 
     pub(super) async fn hash(&self, password: SecretString) -> Result<String, Error> {
+        let password = normalised(&password);
         self.run(move |scheme| scheme.hash(password.expose_secret())).await
     }
 
-    /// Without a hash, as slow as with one, and false.
+    /// Without a hash, as slow as with one, and false. Hashes made before passwords were normalised match what was typed.
     pub(super) async fn matches(&self, password: SecretString, hash: Option<String>) -> Result<bool, Error> {
         let nobodys = self.nobodys.clone();
         self.run(move |scheme| {
-            let right = scheme.matches(password.expose_secret(), hash.as_deref().unwrap_or(&nobodys))?;
+            let (normalised, expected) = (normalised(&password), hash.as_deref().unwrap_or(&nobodys));
+            let differs = normalised.expose_secret() != password.expose_secret();
+            let right = scheme.matches(normalised.expose_secret(), expected)?
+                || (differs && scheme.matches(password.expose_secret(), expected)?);
             Ok(right && hash.is_some())
         })
         .await

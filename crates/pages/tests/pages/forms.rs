@@ -270,9 +270,9 @@ async fn signing_in_again_and_again_is_slowed_down() {
     }
     let statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 2, "{statuses:?}");
-    assert_eq!(answers[11].header("retry-after"), "6");
+    assert_eq!(answers[11].header("retry-after"), "600");
     let told = browser.text("form .wrong");
-    assert!(told.contains("too many sign-ins") && told.contains("try again in 6 seconds"), "{told}");
+    assert!(told.contains("too many failed sign-ins") && told.contains("try again in 10 minutes"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,4 +304,20 @@ async fn a_form_that_is_too_large_or_none_is_refused() {
     assert_eq!(browser.send(json).await.status.as_u16(), 415);
     let broken = post("/library", &[]).set_payload("url=%ff");
     assert_eq!(browser.send(broken).await.status.as_u16(), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bookmarklet_leads_to_the_host_that_was_asked_for_whatever_else_the_client_claims() {
+    let api = Api::new();
+    let browser = Browser::of(&api, "alice");
+    for (host, origin) in [(HOST, "https://cardwire.example"), ("localhost:8080", "http://localhost:8080")] {
+        let claims = TestRequest::get()
+            .uri("/account")
+            .insert_header(("x-forwarded-host", "evil.example"))
+            .insert_header(("x-forwarded-proto", "ftp"))
+            .insert_header(("forwarded", "host=evil.example;proto=ftp"));
+        let answer = api.send(browser.request(claims).insert_header(("host", host))).await;
+        let page = String::from_utf8(answer.body).unwrap();
+        assert!(page.contains(&format!("{origin}/save?url=")) && !page.contains("evil"), "{page}");
+    }
 }

@@ -111,6 +111,10 @@ async fn collections_are_opened_shared_and_deleted() {
     assert_eq!(answer.status.as_u16(), 422);
     assert_eq!(alice.text("#people-wrong"), "nobody here is called nobody-like-that");
     assert_eq!(alice.text("textarea#people"), "bob\nnobody-like-that");
+    // The pages take what is no handle for a DID, which nobody need have.
+    let answer = alice.submit(&people, &[("people", "did:plc:nobody")]).await;
+    assert_eq!(answer.status.as_u16(), 422);
+    assert!(alice.text("#people-wrong").contains("nobody here has the id did:plc:nobody"));
     alice.submit(&people, &[("people", "@Bob\n")]).await;
     assert!(alice.text("main").contains("by alice, with bob"));
     assert_eq!(alice.text("textarea#people"), "bob");

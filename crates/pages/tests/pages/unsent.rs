@@ -184,6 +184,9 @@ impl AccountRepository for Down {
     async fn account(&self, _: &Handle) -> Result<Option<Account>> {
         Self::fail()
     }
+    async fn without_account(&self, _: &[UserId]) -> Result<Vec<UserId>> {
+        Self::fail()
+    }
     async fn open_session(&self, _: &UserId, _: &SessionTokens) -> Result<()> {
         Self::fail()
     }

@@ -34,10 +34,8 @@ impl Accounts {
         }
     }
 
-    fn live(&self, access: &TokenHash, now: Timestamp) -> Option<(u64, &Session)> {
-        let number = *self.by_access.get(access)?;
-        let session = self.sessions.get(&number)?;
-        (session.access_until > now).then_some((number, session))
+    fn live(&self, access: &TokenHash, now: Timestamp) -> Option<&Session> {
+        self.sessions.get(self.by_access.get(access)?).filter(|session| session.access_until > now)
     }
 
     fn drop_expired(&mut self, now: Timestamp) {
@@ -65,6 +63,11 @@ impl AccountRepository for InMemoryStore {
         Ok(self.lock().await.accounts.by_handle.get(handle.as_str()).cloned())
     }
 
+    async fn without_account(&self, people: &[UserId]) -> Result<Vec<UserId>> {
+        let state = self.lock().await;
+        Ok(people.iter().filter(|person| !state.accounts.handles.contains_key(person)).cloned().collect())
+    }
+
     async fn open_session(&self, user: &UserId, tokens: &SessionTokens) -> Result<()> {
         let now = self.now();
         let mut state = self.lock().await;
@@ -82,7 +85,7 @@ impl AccountRepository for InMemoryStore {
         let now = self.now();
         let state = self.lock().await;
         let accounts = &state.accounts;
-        Ok(accounts.live(access, now).map(|(_, session)| accounts.user(&session.user)))
+        Ok(accounts.live(access, now).map(|session| accounts.user(&session.user)))
     }
 
     async fn refresh_session(&self, refresh: &TokenHash, tokens: &SessionTokens) -> Result<Option<UserId>> {
@@ -106,13 +109,12 @@ impl AccountRepository for InMemoryStore {
     }
 
     async fn close_session(&self, access: &TokenHash) -> Result<bool> {
-        let now = self.now();
         let mut state = self.lock().await;
-        let live = state.accounts.live(access, now).map(|(number, _)| number);
-        if let Some(number) = live {
+        let found = state.accounts.by_access.get(access).copied();
+        if let Some(number) = found {
             state.accounts.end(number);
         }
-        Ok(live.is_some())
+        Ok(found.is_some())
     }
 }
 

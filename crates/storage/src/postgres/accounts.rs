@@ -17,6 +17,10 @@ INSERT INTO users (id, handle, password_hash) VALUES ($1, $2, $3) ON CONFLICT (l
 
 const ACCOUNT: &str = "SELECT id, handle, password_hash FROM users WHERE lower(handle) = $1";
 
+const WITHOUT: &str = "\
+SELECT id FROM unnest($1::text[]) WITH ORDINALITY AS asked (id, place)
+WHERE NOT EXISTS (SELECT FROM users u WHERE u.id = asked.id) ORDER BY place";
+
 /// Who opens a session clears some away that nobody can use any more.
 const OPEN: &str = "\
 WITH expired AS (
@@ -43,7 +47,7 @@ RETURNING user_id AS id";
 
 const END_MISUSED: &str = "DELETE FROM sessions WHERE refresh_hash = $1 OR spent_refresh @> ARRAY[$1]";
 
-const CLOSE: &str = "DELETE FROM sessions WHERE access_hash = $1 AND access_expires_at > now()";
+const CLOSE: &str = "DELETE FROM sessions WHERE access_hash = $1";
 
 #[async_trait]
 impl AccountRepository for PostgresStore {
@@ -59,6 +63,12 @@ impl AccountRepository for PostgresStore {
     async fn account(&self, handle: &Handle) -> Result<Option<Account>> {
         let rows = self.session().await?.fetch_all(sqlx::query(ACCOUNT).bind(handle.as_str())).await?;
         Ok(rows.first().map(read_account).transpose()?)
+    }
+
+    async fn without_account(&self, people: &[UserId]) -> Result<Vec<UserId>> {
+        let people: Vec<&str> = people.iter().map(UserId::as_str).collect();
+        let rows = self.session().await?.fetch_all(sqlx::query(WITHOUT).bind(&people)).await?;
+        Ok(rows.iter().map(|row| user_id(get(row, "id")?)).collect::<Result<_, Failure>>()?)
     }
 
     async fn open_session(&self, user: &UserId, tokens: &SessionTokens) -> Result<()> {

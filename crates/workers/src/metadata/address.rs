@@ -8,14 +8,17 @@ use url::{Host, Url};
 /// Why a URL is not asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("{0} is a private address")]
-    Private(IpAddr),
+    /// Nobody is told which: what names inside a network lead to is not for its outside.
+    #[error("not a public address")]
+    Private,
     #[error("port {0} is not fetched from")]
     Port(u16),
     #[error("{0} URLs are not fetched")]
     Scheme(String),
     #[error("the URL names no host")]
     NoHost,
+    #[error("URLs with a user name or password are not fetched")]
+    Credentials,
 }
 
 /// What may be asked.
@@ -30,11 +33,15 @@ pub struct AddressPolicy {
 }
 
 impl AddressPolicy {
-    /// Before a request is made: scheme, port and an address that stands in the URL itself, in any notation: the parser has turned
+    /// Before a request is made: scheme, credentials, port and an address that stands in the URL itself, in any notation: the parser has turned
     /// `127.1`, `0x7f000001` and the like into addresses.
     pub fn check_url(&self, url: &Url) -> Result<(), Refusal> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Refusal::Scheme(url.scheme().to_owned()));
+        }
+        // None is saved with them, but a page may redirect to them: it would have others' servers asked in its name.
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refusal::Credentials);
         }
         let port = url.port_or_known_default().ok_or(Refusal::NoHost)?;
         let ip: Option<IpAddr> = match url.host().ok_or(Refusal::NoHost)? {
@@ -51,7 +58,7 @@ impl AddressPolicy {
 
     /// What a name resolved to.
     pub fn check_ip(&self, ip: IpAddr) -> Result<(), Refusal> {
-        if self.allow_private || is_public(ip) { Ok(()) } else { Err(Refusal::Private(ip)) }
+        if self.allow_private || is_public(ip) { Ok(()) } else { Err(Refusal::Private) }
     }
 
     fn check_port(&self, port: u16) -> Result<(), Refusal> {
@@ -169,7 +176,7 @@ mod tests {
             "①②⑦.0.0.1",
         ] {
             let url = Url::parse(&format!("http://{host}/")).unwrap();
-            assert!(matches!(policy.check_url(&url), Err(Refusal::Private(_))), "{host} became {url}");
+            assert!(matches!(policy.check_url(&url), Err(Refusal::Private)), "{host} became {url}");
         }
     }
 
@@ -185,6 +192,9 @@ mod tests {
             |url: &str, expected| assert_eq!(policy.check_url(&Url::parse(url).unwrap()), Err(expected), "{url}");
         check("http://example.com:22/", Refusal::Port(22));
         check("https://example.com:8443/", Refusal::Port(8443));
+        for url in ["http://a@example.com/", "http://a:b@example.com/", "http://:b@example.com/"] {
+            check(url, Refusal::Credentials);
+        }
         check("ftp://example.com/", Refusal::Scheme("ftp".into()));
         check("file:///etc/passwd", Refusal::Scheme("file".into()));
         let wider = AddressPolicy { ports: BTreeSet::from([8443]), ..AddressPolicy::default() };

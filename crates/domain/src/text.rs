@@ -1,0 +1,47 @@
+//! Characters that make a text look like another, or like none.
+
+/// Whether anything of it is to be seen: a name of nothing but spaces and characters without a picture cannot be clicked or told apart.
+pub fn is_visible(text: &str) -> bool {
+    !text.chars().all(is_invisible)
+}
+
+/// Unicode's white space, controls and default-ignorable characters, and the blank Braille pattern.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(u32::from(c),
+            0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f | 0x202a..=0x202e
+            | 0x2060..=0x206f | 0x2800 | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfff8 | 0x1bca0..=0x1bca3
+            | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
+}
+
+/// Characters that turn the direction of what follows them, beyond the text itself (U+202A to U+202E, U+2066 to U+2069): `annexe` can be
+/// made to read `exenna`. Languages written from right to left do not need them.
+pub fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_without_a_picture_are_invisible() {
+        for blank in
+            ["", " ", "\u{200b}", "\u{2060}\u{feff}", "\u{ad} \u{3164}", "\u{2800}", "\u{e0041}", "\u{202e}\u{202c}"]
+        {
+            assert!(!is_visible(blank), "{blank:?}");
+        }
+        for shown in ["a", "\u{200b}.", "日", "👩\u{200d}🚀", "می\u{200c}خواهم"] {
+            assert!(is_visible(shown), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn only_overrides_embeddings_and_isolates_turn_the_direction() {
+        assert!(
+            "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".chars().all(turns_direction)
+        );
+        assert!(!"שלום \u{200f}\u{200e}\u{61c} مرحبا".chars().any(turns_direction));
+    }
+}
