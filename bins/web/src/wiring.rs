@@ -8,6 +8,7 @@ use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
 use cardwire_domain::SystemClock;
 use cardwire_events::Queue;
+use cardwire_http::origin::PublicUrl;
 use cardwire_http::{
     AccountSettings, Accounts, AppState, Authenticator, Live, LiveSettings, MockAuthenticator, OperatedQueue,
     Operations, Readiness, TokenAuthenticator, Uploads, Writes,
@@ -60,6 +61,8 @@ pub fn state(
             queues: queues.into(),
             clock: Arc::new(SystemClock),
         },
+        public_url: PublicUrl(settings.public.url.clone()),
+        cors_origins: settings.public.cors_origins.clone().into(),
     })
 }
 

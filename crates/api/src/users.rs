@@ -62,6 +62,7 @@ pub struct SignedUp {
 
 /// Makes an account. 409 when the handle is taken. At most 60 a minute from each address.
 #[utoipa::path(
+    operation_id = "signUp",
     post, path = "/api/users", tag = "users", request_body = HandleAndPassword,
     responses((status = 201, body = SignedUp))
 )]
@@ -100,6 +101,7 @@ impl From<Tokens> for SignedIn {
 
 /// Opens a session. At most 10 a minute for each handle and from each address; from loopback ones the handle counts alone.
 #[utoipa::path(
+    operation_id = "logIn",
     post, path = "/api/users/login", tag = "users", request_body = HandleAndPassword,
     responses((status = 200, body = SignedIn))
 )]
@@ -123,6 +125,7 @@ pub struct Refresh {
 
 /// Replaces both tokens of a session, which is then good for another 30 days.
 #[utoipa::path(
+    operation_id = "refreshSession",
     post, path = "/api/users/oauth/refresh", tag = "users", request_body = Refresh,
     responses((status = 200, body = SignedIn))
 )]
@@ -133,6 +136,7 @@ pub async fn refresh(state: Data<AppState>, _: NoParams, body: JsonBody<Refresh>
 
 /// Ends the session of the bearer token, or of the session cookie.
 #[utoipa::path(
+    operation_id = "logOut",
     post, path = "/api/users/logout", tag = "users", security(("bearer" = [])), responses((status = 204))
 )]
 pub async fn log_out(
@@ -158,6 +162,7 @@ pub struct Me {
 
 /// Who one is.
 #[utoipa::path(
+    operation_id = "getMe",
     get, path = "/api/users/me", tag = "users", security(("bearer" = [])), responses((status = 200, body = Me))
 )]
 pub async fn me(caller: Caller, _: NoParams) -> Result<HttpResponse, Problem> {

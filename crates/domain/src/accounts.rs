@@ -17,10 +17,15 @@ use crate::user::User;
 pub struct Handle(String);
 
 impl Handle {
+    pub const MIN_CHARS: usize = 3;
+    pub const MAX_CHARS: usize = 30;
+    /// What a handle may look like before it is put in lower case.
+    pub const PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
+
     pub fn parse(text: &str) -> Result<Self> {
         let handle = text.trim().to_ascii_lowercase();
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
-        if !(3..=30).contains(&handle.len()) {
+        if !(Self::MIN_CHARS..=Self::MAX_CHARS).contains(&handle.len()) {
             return Err(Error::invalid("handle", "must be from 3 to 30 characters"));
         }
         if !handle.bytes().all(allowed) || !handle.as_bytes()[0].is_ascii_alphanumeric() {
@@ -37,12 +42,15 @@ impl Handle {
     }
 }
 
+pub const PASSWORD_MIN_CHARS: usize = 8;
+pub const PASSWORD_MAX_CHARS: usize = 256;
+
 /// Checks a new password: 8 to 256 characters, no NUL. Nothing else is asked for.
 pub fn check_password(password: &str) -> Result<()> {
     if password.contains('\0') {
         return Err(Error::invalid("password", "must not contain a NUL character"));
     }
-    if !(8..=256).contains(&password.chars().count()) {
+    if !(PASSWORD_MIN_CHARS..=PASSWORD_MAX_CHARS).contains(&password.chars().count()) {
         return Err(Error::invalid("password", "must be from 8 to 256 characters"));
     }
     Ok(())

@@ -16,6 +16,7 @@ use crate::auth::Authenticator;
 use crate::limit::Writes;
 use crate::live::Live;
 use crate::operations::Operations;
+use crate::origin::PublicUrl;
 use crate::uploads::Uploads;
 
 /// Whether this process can serve.
@@ -42,4 +43,7 @@ pub struct AppState {
     pub readiness: Arc<dyn Readiness>,
     pub live: Live,
     pub operations: Operations,
+    pub public_url: PublicUrl,
+    /// Origins of other sites whose scripts may use the API.
+    pub cors_origins: Arc<[String]>,
 }

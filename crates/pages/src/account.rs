@@ -4,6 +4,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use cardwire_http::endpoint::Endpoint;
+use cardwire_http::origin;
 use cardwire_http::problem::Problem;
 
 use crate::visit::{Chrome, Section, Visit};
@@ -23,8 +24,7 @@ struct AccountPage {
 
 async fn account(request: HttpRequest, visit: Visit) -> Result<HttpResponse, Problem> {
     let user = visit.caller()?.0.user;
-    let connection = request.connection_info();
-    let origin = format!("{}://{}", connection.scheme(), connection.host());
+    let origin = origin::base(&request).unwrap_or_default();
     visit.page(&AccountPage {
         chrome: visit.chrome(Section::Account),
         handle: user.handle,

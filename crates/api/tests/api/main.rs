@@ -6,6 +6,7 @@ mod accounts;
 mod admin;
 mod auth;
 mod bodies;
+mod bounds;
 mod documents;
 mod idempotency;
 mod limits;

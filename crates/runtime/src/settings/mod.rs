@@ -8,6 +8,7 @@ mod error;
 mod host;
 mod layers;
 pub mod names;
+mod public;
 mod redis;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use url::Url;
 pub use error::SettingsError;
 pub use host::{Address, Host};
 pub use layers::Environment;
+pub use public::PublicSettings;
 pub use redis::{RedisSettings, RedisTopology};
 pub use traces::TraceSettings;
 
@@ -171,6 +173,7 @@ pub struct Settings {
     pub address_header: Option<String>,
     /// Of one person; 0: any number.
     pub writes_per_second: u32,
+    pub public: PublicSettings,
     feeds: QueueSettings,
     search: QueueSettings,
     analytics: QueueSettings,
@@ -282,6 +285,7 @@ impl Settings {
                 None if use_mock_auth => 0,
                 None => WRITES_PER_SECOND,
             },
+            public: PublicSettings::read(layers)?,
             admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,
             feeds: queue_settings(layers, Queue::Feeds)?,
             search: queue_settings(layers, Queue::Search)?,
