@@ -123,7 +123,7 @@ pub struct Refresh {
     refresh_token: SecretString,
 }
 
-/// Replaces both tokens of a session, which is then good for another 30 days.
+/// Replaces both tokens of a session, which is then good for another 30 days, but ends 90 days after signing in.
 #[utoipa::path(
     operation_id = "refreshSession",
     post, path = "/api/users/oauth/refresh", tag = "users", request_body = Refresh,

@@ -71,6 +71,9 @@ pub struct TokenHash(pub [u8; 32]);
 /// recognise its reuse; this bounds them without forgetting any.
 pub const MAX_REFRESHES: usize = 1_000;
 
+/// How long after signing in a session ends, however often it is refreshed.
+pub const SESSION_ENDS_AFTER: Duration = Duration::from_secs(90 * 86_400);
+
 /// The tokens of a session, and how long they are good from now.
 #[derive(Clone, Debug)]
 pub struct SessionTokens {
@@ -90,6 +93,7 @@ pub trait AccountRepository: Send + Sync {
     async fn session_user(&self, access: &TokenHash) -> Result<Option<User>>;
     /// Replaces both tokens of the session with this live refresh token. `None`: there is none. A refresh token that was
     /// replaced before was stolen or replayed: the whole session ends. So does one after [`MAX_REFRESHES`].
+    /// No token outlives [`SESSION_ENDS_AFTER`] the sign-in.
     async fn refresh_session(&self, refresh: &TokenHash, tokens: &SessionTokens) -> Result<Option<UserId>>;
     /// Ends the session of this access token; false: there was none.
     async fn close_session(&self, access: &TokenHash) -> Result<bool>;
