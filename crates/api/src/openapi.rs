@@ -52,7 +52,18 @@ pub fn document(resources: &[Resource]) -> Result<String, serde_json::Error> {
     if !lost.is_empty() {
         return Err(serde::ser::Error::custom(format!("limits of what is not in the document: {}", lost.join(", "))));
     }
+    drop_unused(&mut document);
     serde_json::to_string(&document)
+}
+
+/// The derive macros bring along schemas that only wrap others, and not every status has an operation.
+fn drop_unused(document: &mut Value) {
+    let text = document.to_string();
+    for kind in ["schemas", "responses"] {
+        if let Some(components) = document["components"][kind].as_object_mut() {
+            components.retain(|name, _| text.contains(&format!("\"#/components/{kind}/{name}\"")));
+        }
+    }
 }
 
 /// A bearer token, or the cookie that the pages set: whatever takes the one takes the other.

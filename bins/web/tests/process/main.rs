@@ -7,6 +7,7 @@ mod import;
 mod metrics;
 mod otlp;
 mod pages;
+mod proxies;
 mod trace;
 
 use std::collections::BTreeMap;

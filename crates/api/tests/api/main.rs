@@ -7,6 +7,7 @@ mod admin;
 mod auth;
 mod bodies;
 mod bounds;
+mod browsers;
 mod documents;
 mod idempotency;
 mod limits;

@@ -47,3 +47,32 @@ fn address(name: &'static str, text: &str) -> Result<Url> {
     }
     Ok(url)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_scheme_host_and_port_alone() {
+        for good in
+            ["https://links.example", "https://links.example/", "http://localhost:8080", "https://[2001:db8::1]"]
+        {
+            assert!(address(PUBLIC_URL, good).is_ok(), "{good}");
+        }
+        for bad in [
+            "links.example",
+            "ftp://links.example",
+            "https://",
+            "https://alice@links.example",
+            "https://alice:hunter2@links.example",
+            "https://links.example/?a",
+            "https://links.example/#a",
+            "https://links.example/cardwire",
+        ] {
+            let error = address(PUBLIC_URL, bad).unwrap_err().to_string();
+            assert!(error.contains(PUBLIC_URL) && !error.contains("hunter2"), "{bad}: {error}");
+        }
+        let error = address(PUBLIC_URL, "https://links.example/cardwire").unwrap_err().to_string();
+        assert!(error.contains("sub-path is not supported"), "{error}");
+    }
+}
