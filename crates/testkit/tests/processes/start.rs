@@ -1,12 +1,14 @@
 //! Servers that are not fit, and workers that are told to stop.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cardwire_testkit::postgres::Postgres;
-use cardwire_testkit::process::Process;
+use cardwire_testkit::process::{PATIENCE, Process};
 use cardwire_testkit::redis::RedisServer;
 use cardwire_testkit::stack::{Plan, Stack};
 use nix::sys::signal::Signal;
+use tokio::time::{Instant, sleep};
 
 const WORKERS: [&str; 3] = ["feed-worker", "search-worker", "analytics-worker"];
 
@@ -43,6 +45,23 @@ async fn a_worker_with_another_number_of_partitions_exits_78() {
     let mut worker = Process::start("feed-worker", &environment);
     assert_eq!(worker.ended().await.code(), Some(78), "{}", worker.log());
     assert!(worker.log().contains("partitions"), "{}", worker.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_waits_for_a_database_that_is_being_restarted() {
+    let mut postgres = Postgres::start().unwrap();
+    let environment = [("DATABASE_URL".to_owned(), postgres.url().to_owned())].into();
+    postgres.stop().unwrap();
+    let mut migrate = Process::start_with("web", &["migrate"], &environment);
+    let told = |migrate: &Process| migrate.log().matches("waiting up to 30 s for PostgreSQL").count();
+    let deadline = Instant::now() + PATIENCE;
+    while told(&migrate) == 0 {
+        assert!(migrate.is_running() && Instant::now() < deadline, "{}", migrate.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+    postgres.resume().unwrap();
+    assert_eq!(migrate.ended().await.code(), Some(0), "{}", migrate.log());
+    assert_eq!(told(&migrate), 1, "one line: {}", migrate.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
