@@ -85,7 +85,7 @@ impl Scene {
         self.sent += 1;
         // Nobody has the handles and passwords that are tried at the door, and no window is open, but there might be.
         let is_accepted = match status {
-            401 => what.contains("/api/users/login"),
+            401 => good && what.contains("/api/users/login"),
             404 => what.contains("/flush"),
             _ => (200..300).contains(&status),
         };
