@@ -76,7 +76,7 @@ start_services() {
     if [ -z "${DATABASE_URL:-}" ] && [ -z "${REDIS_URL:-}" ] && docker info >/dev/null 2>&1; then
         docker compose -f docker/compose.yaml up -d --wait postgres redis
         compose_started=1
-        export DATABASE_URL=postgres://cardwire:cardwire@127.0.0.1:5432/cardwire REDIS_URL=redis://127.0.0.1:6379
+        export DATABASE_URL=postgres://cardwire:cardwire@127.0.0.1:5432/cardwire REDIS_URL="redis://:${REDIS_PASSWORD:-cardwire}@127.0.0.1:6379"
         return
     fi
     [ -n "${DATABASE_URL:-}" ] || start_local_postgres

@@ -58,6 +58,9 @@ async fn serve(process: Process) -> anyhow::Result<()> {
         .on_connect(cut_when_unread)
         .disable_signals()
         .shutdown_timeout(u64::from(SERVER_PATIENCE_S))
+        .keep_alive(KEEP_ALIVE)
+        // A reader of the live feed who closes the connection gives its place back at once, not at the next heartbeat.
+        .h1_allow_half_closed(false)
         .bind(addresses.as_slice())
         .with_context(|| format!("listening on {}:{} (PORT)", settings.host, settings.port))?
         .run();
@@ -116,6 +119,10 @@ async fn serve(process: Process) -> anyhow::Result<()> {
     }
     health.stop().await.context("stopping the health server")
 }
+
+/// How long an idle connection stays open. Longer than proxies keep theirs (60 to 75 s), which would else send a request into one that
+/// is just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(90);
 
 /// How long requests in flight may take once the process is told to stop.
 const SERVER_PATIENCE_S: u8 = 5;

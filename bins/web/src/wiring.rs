@@ -8,6 +8,7 @@ use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
 use cardwire_domain::SystemClock;
 use cardwire_events::Queue;
+use cardwire_http::origin::PublicUrl;
 use cardwire_http::{
     AccountSettings, Accounts, AppState, Authenticator, Live, LiveSettings, MockAuthenticator, OperatedQueue,
     Operations, Places, Readiness, Reads, Searches, TokenAuthenticator, Uploads, Writes,
@@ -64,6 +65,8 @@ pub fn state(
             queues: queues.into(),
             clock: Arc::new(SystemClock),
         },
+        public_url: PublicUrl(settings.public.url.clone()),
+        cors_origins: settings.public.cors_origins.clone().into(),
     })
 }
 

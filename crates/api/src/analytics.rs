@@ -16,7 +16,7 @@ use utoipa::{OpenApi, ToSchema};
 use crate::dto::PageBody;
 use crate::resource::Resource;
 
-const MAX_DAYS: u16 = 366;
+pub const MAX_DAYS: u16 = 366;
 const DEFAULT_DAYS: u16 = 7;
 const SHOWN_WEEKS: u16 = 4;
 const SHOWN_DOMAINS: usize = 10;
@@ -126,8 +126,9 @@ pub struct Totals {
 
 /// Saves and active people by UTC day.
 #[utoipa::path(
+    operation_id = "getAnalyticsSummary",
     get, path = "/api/analytics/summary", tag = "analytics", security((), ("bearer" = [])),
-    params(("days" = Option<u16>, Query, minimum = 1, maximum = 366, description = "7 unless told")),
+    params(("days" = Option<u16>, Query, description = "7 unless told")),
     responses((status = 200, body = Summary))
 )]
 pub async fn summary(state: Data<AppState>, _: Reader, mut params: Params) -> Result<HttpResponse, Problem> {
@@ -162,10 +163,11 @@ impl From<TopUrl> for TopUrlBody {
 
 /// The URLs that most cards were saved of; only one page.
 #[utoipa::path(
+    operation_id = "listTopUrls",
     get, path = "/api/analytics/top-urls", tag = "analytics", security((), ("bearer" = [])),
     params(
-        ("days" = Option<u16>, Query, minimum = 1, maximum = 366, description = "7 unless told"),
-        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100),
+        ("days" = Option<u16>, Query, description = "7 unless told"),
+        ("limit" = Option<u8>, Query),
     ),
     responses((status = 200, body = PageBody<TopUrlBody>))
 )]
@@ -193,10 +195,11 @@ impl From<TopDomain> for TopDomainBody {
 
 /// The domains that most cards were saved of; only one page.
 #[utoipa::path(
+    operation_id = "listTopDomains",
     get, path = "/api/analytics/top-domains", tag = "analytics", security((), ("bearer" = [])),
     params(
-        ("days" = Option<u16>, Query, minimum = 1, maximum = 366, description = "7 unless told"),
-        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100),
+        ("days" = Option<u16>, Query, description = "7 unless told"),
+        ("limit" = Option<u8>, Query),
     ),
     responses((status = 200, body = PageBody<TopDomainBody>))
 )]

@@ -42,6 +42,7 @@ pub struct CollectCard {
 
 /// Adds one's own card to collections.
 #[utoipa::path(
+    operation_id = "addCardToCollections",
     post, path = "/api/cards/collections", tag = "cards", security(("bearer" = [])), request_body = CollectCard,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; kept for 24 hours")),
     responses((status = 200, body = CardAnswer))
@@ -88,6 +89,7 @@ pub struct Associated {
 
 /// Changes the note and the collections of one's own card in one step.
 #[utoipa::path(
+    operation_id = "updateCardAssociations",
     put, path = "/api/cards/url/associations", tag = "cards", security(("bearer" = [])), request_body = Associate,
     responses((status = 200, body = Associated))
 )]
@@ -119,6 +121,7 @@ pub struct Uncollect {
 
 /// Takes a card out of collections: one's own card, or anybody's out of one's own collection.
 #[utoipa::path(
+    operation_id = "removeCardFromCollections",
     delete, path = "/api/cards/{id}/collections", tag = "cards", security(("bearer" = [])),
     params(("id" = String, Path)), request_body = Uncollect, responses((status = 200, body = CardAnswer))
 )]

@@ -133,6 +133,7 @@ pub struct CollectionWithCardsBody {
 
 /// Makes a collection of one's own.
 #[utoipa::path(
+    operation_id = "createCollection",
     post, path = "/api/collections", tag = "collections", security(("bearer" = [])), request_body = WriteCollection,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; kept for 24 hours")),
     responses((status = 201, body = CollectionCreated))
@@ -164,8 +165,9 @@ pub async fn create(
 
 /// Collections one wrote or collaborates on, newest first.
 #[utoipa::path(
+    operation_id = "listMyCollections",
     get, path = "/api/collections", tag = "collections", security(("bearer" = [])),
-    params(("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
+    params(("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = PageBody<CollectionBody>))
 )]
 pub async fn mine(state: Data<AppState>, caller: Caller, params: Params) -> Result<HttpResponse, Problem> {
@@ -177,10 +179,11 @@ pub async fn mine(state: Data<AppState>, caller: Caller, params: Params) -> Resu
 
 /// A collection with its cards.
 #[utoipa::path(
+    operation_id = "getCollection",
     get, path = "/api/collections/{id}", tag = "collections", security((), ("bearer" = [])),
     params(
         ("id" = String, Path),
-        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+        ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),
     responses((status = 200, body = CollectionWithCardsBody))
 )]
@@ -195,6 +198,7 @@ pub async fn show(state: Data<AppState>, _: Reader, id: Path<String>, params: Pa
 
 /// Replaces name, description and access. Author only.
 #[utoipa::path(
+    operation_id = "updateCollection",
     put, path = "/api/collections/{id}", tag = "collections", security(("bearer" = [])),
     params(("id" = String, Path)), request_body = WriteCollection, responses((status = 200, body = CollectionBody))
 )]
@@ -215,6 +219,7 @@ pub async fn update(
 
 /// Deletes a collection; its cards stay in their libraries. Author only.
 #[utoipa::path(
+    operation_id = "deleteCollection",
     delete, path = "/api/collections/{id}", tag = "collections", security(("bearer" = [])),
     params(("id" = String, Path)), responses((status = 204, description = "Deleted"))
 )]
@@ -239,6 +244,7 @@ pub struct Collaborators {
 
 /// Replaces the list of collaborators, each of whom must be somebody here. Author only.
 #[utoipa::path(
+    operation_id = "setCollaborators",
     put, path = "/api/collections/{id}/collaborators", tag = "collections", security(("bearer" = [])),
     params(("id" = String, Path)), request_body = Collaborators, responses((status = 200, body = CollectionBody))
 )]

@@ -36,7 +36,10 @@ fn configure(config: &mut ServiceConfig) {
 }
 
 /// The OpenAPI document.
-#[utoipa::path(get, path = "/api/openapi.json", tag = "docs", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(
+    operation_id = "getOpenApiDocument",
+    get, path = "/api/openapi.json", tag = "docs", responses((status = 200, content_type = "application/json"))
+)]
 pub async fn openapi(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let ApiDocument(document) =
         request.app_data().ok_or_else(|| Problem::internal("no OpenAPI document in the app"))?;
@@ -47,7 +50,10 @@ pub async fn openapi(request: HttpRequest) -> Result<HttpResponse, Problem> {
 }
 
 /// The same document, to read and to try out.
-#[utoipa::path(get, path = "/api/docs", tag = "docs", responses((status = 200, content_type = "text/html")))]
+#[utoipa::path(
+    operation_id = "getApiDocs",
+    get, path = "/api/docs", tag = "docs", responses((status = 200, content_type = "text/html"))
+)]
 pub async fn page() -> Result<HttpResponse, Problem> {
     let (_, bytes) = asset("index.html")?;
     // The page names its files relative to a folder.

@@ -65,10 +65,11 @@ pub fn to_json(item: FeedItem) -> serde_json::Result<String> {
 
 /// What everybody, or one person, collected; newest first.
 #[utoipa::path(
+    operation_id = "getGlobalFeed",
     get, path = "/api/feeds/global", tag = "feed", security((), ("bearer" = [])),
     params(
         ("actorId" = Option<String>, Query, description = "Only what this person collected", example = "did:plc:alice"),
-        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+        ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),
     responses((status = 200, body = PageBody<FeedItemBody>))
 )]

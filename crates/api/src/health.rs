@@ -33,13 +33,19 @@ pub struct Health {
 }
 
 /// The process runs.
-#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Health)))]
+#[utoipa::path(
+    operation_id = "getHealth",
+    get, path = "/healthz", tag = "health", responses((status = 200, body = Health))
+)]
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "ok" })
 }
 
 /// The process can serve: what it needs is there, and it is not shutting down.
-#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Health)))]
+#[utoipa::path(
+    operation_id = "getReadiness",
+    get, path = "/readyz", tag = "health", responses((status = 200, body = Health))
+)]
 pub async fn readyz(state: Data<AppState>) -> Result<HttpResponse, Problem> {
     let away = |why: String| Err(Problem::new(&UNAVAILABLE, why).retry_after(1));
     if state.live.shutdown.is_cancelled() {

@@ -13,6 +13,7 @@ pub mod dto;
 pub mod feed;
 pub mod health;
 pub mod library;
+mod limits;
 pub mod openapi;
 pub mod resource;
 pub mod search;

@@ -68,6 +68,7 @@ pub struct UrlSaved {
 
 /// Saves a URL; saving it again answers with the same card.
 #[utoipa::path(
+    operation_id = "saveUrl",
     post, path = "/api/cards/library/urls", tag = "library", security(("bearer" = [])),
     request_body = SaveUrl, params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; kept for 24 hours")),
     responses((status = 201, description = "Saved", body = UrlSaved), (status = 200, description = "It was saved before", body = UrlSaved))
@@ -125,11 +126,12 @@ impl From<LibraryCard> for LibraryCardBody {
 
 /// One's own cards, newest first.
 #[utoipa::path(
+    operation_id = "listMyCards",
     get, path = "/api/cards/my", tag = "library", security(("bearer" = [])),
     params(
         ("q" = Option<String>, Query, description = "Every word occurs in URL, title or note"),
         ("uncollected" = Option<bool>, Query, description = "Only cards in no collection"),
-        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+        ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),
     responses((status = 200, body = PageBody<LibraryCardBody>))
 )]
@@ -145,6 +147,7 @@ pub async fn my_cards(state: Data<AppState>, caller: Caller, mut params: Params)
 
 /// One card. The note is there for its owner only.
 #[utoipa::path(
+    operation_id = "getCard",
     get, path = "/api/cards/{id}", tag = "library", params(("id" = String, Path)), security((), ("bearer" = [])),
     responses((status = 200, body = LibraryCardBody))
 )]
@@ -174,6 +177,7 @@ pub struct UrlStatus {
 
 /// Whether a URL is in one's own library.
 #[utoipa::path(
+    operation_id = "getUrlStatus",
     get, path = "/api/cards/library/status", tag = "library", security(("bearer" = [])),
     params(("url" = String, Query)), responses((status = 200, body = UrlStatus))
 )]
@@ -203,6 +207,7 @@ pub struct CardAnswer {
 
 /// Takes one's own card out of the library and out of every collection.
 #[utoipa::path(
+    operation_id = "removeCardFromLibrary",
     delete, path = "/api/cards/{id}/library", tag = "library", security(("bearer" = [])),
     params(("id" = String, Path)), responses((status = 200, body = CardAnswer))
 )]

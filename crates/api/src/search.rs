@@ -60,12 +60,13 @@ impl From<SearchHit> for SearchHitBody {
 /// URLs in whose page every word occurs, best first: title, description, site, author and URL. Notes are searched for their own author
 /// only. `"words in a row"` and `-word` are understood; a word that occurs nowhere is taken for similar ones.
 #[utoipa::path(
+    operation_id = "search",
     get, path = "/api/search", tag = "search", security((), ("bearer" = [])),
     params(
         ("q" = String, Query, description = "1 to 200 characters", example = "rust"),
         ("type" = Option<String>, Query, description = "Only pages of this type", example = "article"),
         ("mine" = Option<bool>, Query, description = "Only URLs in one's own library"),
-        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+        ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),
     responses((status = 200, body = PageBody<SearchHitBody>))
 )]

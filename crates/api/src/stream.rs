@@ -43,6 +43,7 @@ fn configure(config: &mut ServiceConfig) {
 ///
 /// Events are named `activity`; their data is an item of the feed. A comment comes every 15 seconds.
 #[utoipa::path(
+    operation_id = "streamGlobalFeed",
     get, path = "/api/feeds/global/stream", tag = "feed", security((), ("bearer" = [])),
     params(
         ("Last-Event-ID" = Option<String>, Header, description = "Resume behind this event"),

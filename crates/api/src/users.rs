@@ -62,6 +62,7 @@ pub struct SignedUp {
 
 /// Makes an account. 409 when the handle is taken; names such as `admin` are reserved. At most 60 a minute from each address.
 #[utoipa::path(
+    operation_id = "signUp",
     post, path = "/api/users", tag = "users", request_body = HandleAndPassword,
     responses((status = 201, body = SignedUp))
 )]
@@ -100,6 +101,7 @@ impl From<Tokens> for SignedIn {
 
 /// Opens a session. Failed attempts are limited by handle and network, and for each handle over all networks; see Retry-After.
 #[utoipa::path(
+    operation_id = "logIn",
     post, path = "/api/users/login", tag = "users", request_body = HandleAndPassword,
     responses((status = 200, body = SignedIn))
 )]
@@ -121,8 +123,9 @@ pub struct Refresh {
     refresh_token: SecretString,
 }
 
-/// Replaces both tokens of a session, which is then good for another 30 days.
+/// Replaces both tokens of a session, which is then good for another 30 days, but ends 90 days after signing in.
 #[utoipa::path(
+    operation_id = "refreshSession",
     post, path = "/api/users/oauth/refresh", tag = "users", request_body = Refresh,
     responses((status = 200, body = SignedIn))
 )]
@@ -133,6 +136,7 @@ pub async fn refresh(state: Data<AppState>, _: NoParams, body: JsonBody<Refresh>
 
 /// Ends the session of the bearer token, or of the session cookie, also when the token has expired.
 #[utoipa::path(
+    operation_id = "logOut",
     post, path = "/api/users/logout", tag = "users", security(("bearer" = [])), responses((status = 204))
 )]
 pub async fn log_out(state: Data<AppState>, request: HttpRequest, _: NoParams) -> Result<HttpResponse, Problem> {
@@ -158,6 +162,7 @@ pub struct Me {
 
 /// Who one is.
 #[utoipa::path(
+    operation_id = "getMe",
     get, path = "/api/users/me", tag = "users", security(("bearer" = [])), responses((status = 200, body = Me))
 )]
 pub async fn me(caller: Caller, _: NoParams) -> Result<HttpResponse, Problem> {

@@ -13,12 +13,14 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::test::{self, TestRequest};
 use actix_web::web::{Bytes, ServiceConfig};
 use async_trait::async_trait;
+use cardwire_api::docs::ApiDocument;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent};
 use cardwire_events::memory::{InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry};
 use cardwire_events::{EventLog, Message, Queue, QueueSettings, Wake};
+use cardwire_http::origin::PublicUrl;
 use cardwire_http::{
     AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Places,
     Readiness, Reads, Searches, TokenAuthenticator, Uploads, Writes, app,
@@ -153,13 +155,17 @@ impl Api {
             readiness: Arc::new(Ready),
             live: Live::new(shared, cardwire_api::feed::to_json, live, shutdown.clone()),
             operations,
+            public_url: PublicUrl::default(),
+            cors_origins: Arc::default(),
         };
         Self { state, store, queues, shutdown }
     }
 
     pub async fn send(&self, request: TestRequest) -> Answer {
         let service = test::init_service(app(self.state.clone(), resources)).await;
-        Answer::whole(test::call_service(&service, request.to_request()).await).await
+        let response = test::call_service(&service, request.to_request()).await;
+        assert_documented(&response);
+        Answer::whole(response).await
     }
 
     /// With a body that arrives in pieces.
@@ -266,6 +272,22 @@ impl Api {
         assert_eq!(response.headers().get("content-encoding").unwrap(), "identity", "not compressed");
         Events(Box::pin(response.into_body().boxed()))
     }
+}
+
+/// What an operation refuses with is in the OpenAPI document.
+fn assert_documented(response: &ServiceResponse<impl MessageBody>) {
+    // Of the connection or of the server, not of the operation: one entry of the document stands for them all.
+    const OF_ANY: [u16; 4] = [405, 406, 408, 500];
+    let (request, status) = (response.request(), response.status().as_u16());
+    let (Some(ApiDocument(document)), Some(path)) = (request.app_data(), request.match_pattern()) else { return };
+    if status < 400 || OF_ANY.contains(&status) {
+        return;
+    }
+    let document: Value = serde_json::from_str(document().as_ref().unwrap()).unwrap();
+    let method = request.method().as_str().to_lowercase();
+    let Some(operation) = document["paths"].get(&path).and_then(|item| item.get(&method)) else { return };
+    let answers = &operation["responses"];
+    assert!(answers.get(status.to_string()).is_some(), "{method} {path} answered {status}, which is not documented");
 }
 
 pub fn request(person: &str, method: Method, path: &str, body: Option<Value>) -> TestRequest {

@@ -17,10 +17,15 @@ use crate::user::User;
 pub struct Handle(String);
 
 impl Handle {
+    pub const MIN_CHARS: usize = 3;
+    pub const MAX_CHARS: usize = 30;
+    /// What a handle may look like before it is put in lower case.
+    pub const PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
+
     pub fn parse(text: &str) -> Result<Self> {
         let handle = text.trim().to_ascii_lowercase();
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
-        if !(3..=30).contains(&handle.len()) {
+        if !(Self::MIN_CHARS..=Self::MAX_CHARS).contains(&handle.len()) {
             return Err(Error::invalid("handle", "must be from 3 to 30 characters"));
         }
         if !handle.bytes().all(allowed) || !handle.as_bytes()[0].is_ascii_alphanumeric() {
@@ -121,6 +126,9 @@ pub struct TokenHash(pub [u8; 32]);
 /// recognise its reuse; this bounds them without forgetting any.
 pub const MAX_REFRESHES: usize = 1_000;
 
+/// How long after signing in a session ends, however often it is refreshed.
+pub const SESSION_ENDS_AFTER: Duration = Duration::from_secs(90 * 86_400);
+
 /// The tokens of a session, and how long they are good from now.
 #[derive(Clone, Debug)]
 pub struct SessionTokens {
@@ -142,6 +150,7 @@ pub trait AccountRepository: Send + Sync {
     async fn session_user(&self, access: &TokenHash) -> Result<Option<User>>;
     /// Replaces both tokens of the session with this live refresh token. `None`: there is none. A refresh token that was
     /// replaced before was stolen or replayed: the whole session ends. So does one after [`MAX_REFRESHES`].
+    /// No token outlives [`SESSION_ENDS_AFTER`] the sign-in.
     async fn refresh_session(&self, refresh: &TokenHash, tokens: &SessionTokens) -> Result<Option<UserId>>;
     /// Ends the session of this access token, even of one that has expired; false: there was none.
     async fn close_session(&self, access: &TokenHash) -> Result<bool>;

@@ -12,13 +12,16 @@ pub fn normalise(password: &str) -> String {
     password.nfc().collect()
 }
 
+pub const MIN_CHARS: usize = 8;
+pub const MAX_CHARS: usize = 256;
+
 /// Checks a new password: 8 to 256 characters, no NUL, none of the most common ones in any case.
 pub fn check(password: &str) -> Result<()> {
     let password = normalise(password);
     if password.contains('\0') {
         return Err(Error::invalid("password", "must not contain a NUL character"));
     }
-    if !(8..=256).contains(&password.chars().count()) {
+    if !(MIN_CHARS..=MAX_CHARS).contains(&password.chars().count()) {
         return Err(Error::invalid("password", "must be from 8 to 256 characters"));
     }
     // Reading the whole list takes a small part of the time that hashing does.

@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest};
 
+use crate::origin;
 use crate::problem::{FORBIDDEN, Page, Problem};
-use crate::session;
 use crate::state::AppState;
 use crate::trace::TraceContext;
 
@@ -30,7 +30,7 @@ pub async fn finish(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let method = method_label(request.method());
+    let (method, version) = (method_label(request.method()), request.version());
     let response = match check_host(request.request()) {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(problem) => request.error_response(problem),
@@ -40,6 +40,13 @@ pub async fn finish(
         if !response.headers().contains_key(&name) {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
+    }
+    vary_by_encoding(response.headers_mut());
+    if version < Version::HTTP_11 && matches!(response.response().body().size(), BodySize::Stream) {
+        // Such a client knows no chunks: the end of the connection is the end of the answer.
+        let head = response.response_mut().head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
     }
     // Metrics for a path that is not ours share one label, lest a scanner fill the memory.
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".into());
@@ -54,13 +61,25 @@ pub async fn finish(
 /// Browsers always say which host they ask for, so a request that does not was sent by no page.
 fn check_host(request: &HttpRequest) -> Result<(), Problem> {
     let state = request.app_data::<Data<AppState>>().ok_or_else(|| Problem::internal("no AppState in the app"))?;
-    if !request.headers().contains_key(header::HOST) || state.authenticator.admits_host(session::host_name(request)) {
+    if !request.headers().contains_key(header::HOST) || state.authenticator.admits_host(origin::host_name(request)) {
         return Ok(());
     }
     Err(Problem::new(
         &FORBIDDEN,
         "with mock authentication only this machine is answered: open http://localhost with the port instead",
     ))
+}
+
+/// Caches must keep what is compressed and what is not apart, whichever they see first.
+fn vary_by_encoding(headers: &mut HeaderMap) {
+    let names_it = |value: &HeaderValue| {
+        value
+            .to_str()
+            .is_ok_and(|names| names.split(',').any(|name| name.trim().eq_ignore_ascii_case("accept-encoding")))
+    };
+    if !headers.get_all(header::VARY).any(names_it) {
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
 }
 
 fn with_trace_id(response: ServiceResponse) -> ServiceResponse {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use cardwire_domain::UserId;
 use cardwire_domain::user::User;
 
+use crate::origin;
 use crate::problem::{FORBIDDEN, Problem, UNAUTHENTICATED};
 use crate::session::{self, Jar};
 
@@ -108,7 +109,7 @@ impl Authenticator for MockAuthenticator {
     }
 
     fn admits_host(&self, name: &str) -> bool {
-        session::is_loopback(name) || self.host.as_deref().is_some_and(|host| host.eq_ignore_ascii_case(name))
+        origin::is_loopback(name) || self.host.as_deref().is_some_and(|host| host.eq_ignore_ascii_case(name))
     }
 }
 
@@ -120,8 +121,11 @@ pub fn credential(request: &HttpRequest) -> Result<Option<Credential<'_>>, Probl
     }
     let token = Jar::Session.read(request);
     let is_from_page = token.is_some() || request.headers().contains_key(header::ORIGIN);
-    if is_from_page && !session::is_safe(request.method()) && !session::is_same_origin(request) {
-        return Err(Problem::new(&FORBIDDEN, "without a bearer token, the Origin header must name this site"));
+    if is_from_page && !session::is_safe(request.method()) {
+        let refuse = |why| {
+            Problem::new(&FORBIDDEN, format!("without a bearer token, the Origin header must name this site: {why}"))
+        };
+        origin::check(request).map_err(refuse)?;
     }
     Ok(token.map(Credential::Session))
 }

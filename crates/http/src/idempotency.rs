@@ -5,7 +5,11 @@ use cardwire_domain::changes::{Idempotency, IdempotencyKey};
 
 use crate::problem::{INVALID_IDEMPOTENCY_KEY, Problem};
 
-const HEADER: &str = "Idempotency-Key";
+pub const HEADER: &str = "Idempotency-Key";
+/// The longest key.
+pub const MAX_LEN: usize = 255;
+/// Visible ASCII.
+pub const PATTERN: &str = "^[!-~]+$";
 
 /// The key of this request, if it has one, with the digest of what is asked.
 pub fn idempotency(request: &HttpRequest, fingerprint: String) -> Result<Option<Idempotency>, Problem> {

@@ -24,6 +24,7 @@ pub mod idempotency;
 pub mod limit;
 pub mod live;
 pub mod operations;
+pub mod origin;
 pub mod people;
 pub mod places;
 pub mod problem;
@@ -34,9 +35,10 @@ pub mod state;
 pub mod trace;
 pub mod uploads;
 
+use actix_cors::Cors;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::{Compress, from_fn};
+use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, Error, HttpResponse};
 use tracing_actix_web::TracingLogger;
@@ -67,13 +69,28 @@ pub fn app(
         InitError = (),
     >,
 > {
+    let cors = cross_origin(&state.cors_origins);
     App::new()
+        .app_data(state.public_url.clone())
         .app_data(web::Data::new(state))
         .configure(resources)
         .default_service(web::to(nothing_here))
         .wrap(Compress::default())
+        .wrap(cors)
         .wrap(from_fn(answering::finish))
         .wrap(TracingLogger::<RequestSpan>::new())
+}
+
+/// What scripts of other sites may do: nothing, unless their origin is named. Then they use the API with a bearer token; cookies are not
+/// for them.
+fn cross_origin(origins: &[String]) -> Condition<Cors> {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "HEAD", "POST", "PUT", "DELETE"])
+        .allowed_headers(["authorization", "content-type", "idempotency-key", "last-event-id"])
+        .expose_headers(["location", "retry-after"])
+        .max_age(3_600);
+    let cors = origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin));
+    Condition::new(!origins.is_empty(), cors)
 }
 
 async fn nothing_here() -> Result<HttpResponse, Problem> {

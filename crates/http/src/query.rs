@@ -11,8 +11,8 @@ use percent_encoding::percent_decode;
 use crate::cursor::List;
 use crate::problem::Problem;
 
-/// Of what is looked for.
-const MAX_WORDS_CHARS: usize = 200;
+/// The longest search text.
+pub const MAX_WORDS_CHARS: usize = 200;
 
 /// The parameters of one request. Take what is known, then [`Params::finish`].
 #[derive(Debug)]

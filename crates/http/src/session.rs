@@ -1,6 +1,6 @@
-//! The cookies of the pages, and whether a request comes from a page of ours.
+//! The cookies of the pages.
 //!
-//! Off localhost cookies are `Secure` and carry the `__Host-` prefix, so that neither a plain connection nor another host of the same
+//! Off localhost, and off sites whose `APP__PUBLIC_URL` is plain HTTP, cookies are `Secure` and carry the `__Host-` prefix, so that neither a plain connection nor another host of the same
 //! domain can plant one. On localhost, where there is no TLS, they go by their bare names.
 
 use actix_web::HttpRequest;
@@ -8,6 +8,8 @@ use actix_web::cookie::time::Duration as CookieAge;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::Method;
 use actix_web::http::header;
+
+use crate::origin::is_plain;
 
 /// How long a browser stays signed in, and how long it is known as the same visitor.
 pub const KEPT_DAYS: u32 = 30;
@@ -22,7 +24,7 @@ pub enum Jar {
 }
 
 impl Jar {
-    /// `local`: on localhost.
+    /// `local`: without TLS.
     pub fn name(self, local: bool) -> &'static str {
         match (self, local) {
             (Self::Session, true) => "session",
@@ -34,7 +36,7 @@ impl Jar {
 
     /// What the browser sent; `None` also for an empty value.
     pub fn read(self, request: &HttpRequest) -> Option<&str> {
-        let name = self.name(is_local(request));
+        let name = self.name(is_plain(request));
         let headers = request.headers().get_all(header::COOKIE);
         let mut pairs = headers.filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(';'));
         pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=').filter(|value| !value.is_empty()))
@@ -42,7 +44,7 @@ impl Jar {
 
     /// A cookie for this value, out of reach of scripts and of other sites' forms.
     pub fn write(self, request: &HttpRequest, value: &str) -> Cookie<'static> {
-        let local = is_local(request);
+        let local = is_plain(request);
         Cookie::build(self.name(local), value.to_owned())
             .path("/")
             .http_only(true)
@@ -63,44 +65,6 @@ impl Jar {
 /// GET, HEAD and OPTIONS change nothing.
 pub fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
-/// Whether the browser says that a page of this very host asks. Requests without `Origin` do not count: browsers send it with whatever
-/// changes something.
-pub fn is_same_origin(request: &HttpRequest) -> bool {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else { return false };
-    match origin.split_once("://") {
-        Some(("https", from)) => from.eq_ignore_ascii_case(host),
-        Some(("http", from)) => from.eq_ignore_ascii_case(host) && is_local(request),
-        _ => false,
-    }
-}
-
-/// Whether the browser speaks to its own machine. Whoever lies about the host only spoils their own cookies.
-pub fn is_local(request: &HttpRequest) -> bool {
-    is_loopback(host_name(request))
-}
-
-/// The request's `Host`, without its port.
-pub fn host_name(request: &HttpRequest) -> &str {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
-
-/// Names that lead nowhere but to the machine that asks.
-pub fn is_loopback(name: &str) -> bool {
-    matches!(name, "localhost" | "127.0.0.1" | "[::1]") || name.ends_with(".localhost")
-}
-
-/// Where the browser finds this site: the `Host` it asked for, over TLS unless that is its own machine. What a proxy adds does not count, as
-/// anybody can send it.
-pub fn origin(request: &HttpRequest) -> String {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    format!("{}://{host}", if is_local(request) { "http" } else { "https" })
 }
 
 #[cfg(test)]
@@ -134,21 +98,5 @@ mod tests {
         for none in ["", "session", "session=", "xsession=t", "sessions=t"] {
             assert_eq!(read("localhost", none), None, "{none:?}");
         }
-    }
-
-    #[test]
-    fn only_pages_of_this_host_are_of_the_same_origin() {
-        let check = |host: &str, origin: &str, expected: bool| {
-            assert_eq!(is_same_origin(&request(host, "origin", origin)), expected, "{host} {origin}");
-        };
-        check("example.com", "https://example.com", true);
-        check("localhost:8080", "http://localhost:8080", true);
-        check("example.com", "http://example.com", false);
-        check("example.com", "https://example.com.evil.example", false);
-        check("localhost:8080", "http://localhost:8081", false);
-        check("localhost:8080", "http://127.0.0.1:8080", false);
-        check("localhost", "null", false);
-        check("localhost", "", false);
-        assert!(!is_same_origin(&request("localhost", "x", "y")), "without Origin");
     }
 }

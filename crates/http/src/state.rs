@@ -16,6 +16,7 @@ use crate::auth::Authenticator;
 use crate::limit::{Reads, Writes};
 use crate::live::Live;
 use crate::operations::Operations;
+use crate::origin::PublicUrl;
 use crate::places::Places;
 use crate::searches::Searches;
 use crate::uploads::Uploads;
@@ -48,4 +49,7 @@ pub struct AppState {
     pub readiness: Arc<dyn Readiness>,
     pub live: Live,
     pub operations: Operations,
+    pub public_url: PublicUrl,
+    /// Origins of other sites whose scripts may use the API.
+    pub cors_origins: Arc<[String]>,
 }

@@ -4,8 +4,8 @@ use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use cardwire_http::endpoint::Endpoint;
+use cardwire_http::origin;
 use cardwire_http::problem::Problem;
-use cardwire_http::session::origin;
 
 use crate::visit::{Chrome, Section, Visit};
 
@@ -24,6 +24,7 @@ struct AccountPage {
 
 async fn account(request: HttpRequest, visit: Visit) -> Result<HttpResponse, Problem> {
     let user = visit.caller()?.0.user;
+    let origin = origin::base(&request).unwrap_or_default();
     visit.page(&AccountPage {
         chrome: visit.chrome(Section::Account),
         handle: user.handle,

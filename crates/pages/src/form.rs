@@ -4,8 +4,8 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use askama::Template;
 use cardwire_http::body::{MAX_BYTES, is_plain, receive};
+use cardwire_http::origin;
 use cardwire_http::problem::{FORBIDDEN, MALFORMED_REQUEST, Problem, UNAUTHENTICATED, UNSUPPORTED_MEDIA_TYPE};
-use cardwire_http::session;
 use futures_util::future::LocalBoxFuture;
 
 use crate::fields::{Fields, TOKEN};
@@ -58,9 +58,8 @@ impl FromRequest for Posted {
 
 /// Whoever sends a form, if a page of this site sends it. Whether it was drawn for them is [`admit`]'s to say.
 pub(super) async fn sender(request: &HttpRequest) -> Result<Visit, Problem> {
-    if !session::is_same_origin(request) {
-        return Err(Problem::new(&FORBIDDEN, "this form was not sent from a page of this site"));
-    }
+    origin::check(request)
+        .map_err(|why| Problem::new(&FORBIDDEN, format!("This form was not sent from a page of this site: {why}.")))?;
     Visit::of(request).await
 }
 

@@ -10,8 +10,9 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cardwire_http::auth::{Credential, Identity};
 use cardwire_http::caller::{Caller, identify};
+use cardwire_http::origin;
 use cardwire_http::problem::{FORBIDDEN, Problem, UNAUTHENTICATED};
-use cardwire_http::session::{self, Jar};
+use cardwire_http::session::Jar;
 use cardwire_http::state::AppState;
 use futures_util::future::LocalBoxFuture;
 use sha2::{Digest, Sha256};
@@ -88,7 +89,7 @@ impl Visit {
             }
         };
         let csrf = form_token(&visitor, Jar::Session.read(request).unwrap_or_default());
-        Self { viewer: None, visitor, csrf, new_visitor, is_local: session::is_local(request) }
+        Self { viewer: None, visitor, csrf, new_visitor, is_local: origin::is_plain(request) }
     }
 
     /// The same visit, once a session of this token has begun.

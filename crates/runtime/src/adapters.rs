@@ -36,7 +36,7 @@ use cardwire_workers::import::ImportSettings;
 use cardwire_workers::metadata::{AddressPolicy, FetchLimits, MetadataSettings, PageFetcher, system_lookup};
 use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, SearchHandler};
 use secrecy::ExposeSecret as _;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::measure::Measurements;
@@ -47,6 +47,8 @@ use crate::settings::{Address, RedisSettings, RedisTopology, Settings, SettingsE
 const REMEMBER_WORKERS: Duration = Duration::from_secs(30);
 /// How often to look for a server that could not be reached at the start.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a migration waits for a database that is away.
+const MIGRATE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a process is plugged into. Clones share it.
 #[derive(Clone)]
@@ -227,10 +229,24 @@ impl Adapters {
         }
     }
 
-    /// Brings the schema of the database up to date.
+    /// Brings the schema of the database up to date. A release must not fail because the database is being restarted, so a server that
+    /// cannot be reached is waited for, [`MIGRATE_PATIENCE`] long.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         let database = self.database.as_ref().context("there is no database to migrate: USE_MOCK_REPOS is true")?;
-        let version = database.migrate().await?;
+        let give_up = Instant::now() + MIGRATE_PATIENCE;
+        let mut said = false;
+        let version = loop {
+            match database.migrate().await {
+                Err(SchemaError::Unavailable(why)) if Instant::now() < give_up => {
+                    if !said {
+                        tracing::warn!(%why, "waiting up to 30 s for PostgreSQL");
+                    }
+                    said = true;
+                    sleep(LOOK_AGAIN).await;
+                }
+                migrated => break migrated?,
+            }
+        };
         tracing::info!(version, "the schema is up to date");
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, HttpServer, Route, guard, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 
@@ -21,14 +21,19 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// Adds `/healthz` and `/readyz`.
 pub fn routes(readiness: Readiness) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
-        config.route("/healthz", web::get().to(healthz)).route(
+        config.route("/healthz", get_or_head().to(healthz)).route(
             "/readyz",
-            web::get().to(move || {
+            get_or_head().to(move || {
                 let readiness = readiness.clone();
                 async move { readyz(&readiness).await }
             }),
         );
     }
+}
+
+/// Monitors ask with either.
+fn get_or_head() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 async fn healthz() -> HttpResponse {
@@ -60,7 +65,7 @@ impl HealthServer {
             let metrics = shown.clone();
             App::new().configure(routes(readiness.clone())).route(
                     "/metrics",
-                    web::get().to(move || {
+                    get_or_head().to(move || {
                         let text = metrics.render();
                         async move {
                             HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/plain; version=0.0.4")).body(text)

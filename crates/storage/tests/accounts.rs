@@ -46,7 +46,8 @@ mod postgres {
     impl TimeMachine for Ageing {
         async fn advance(&self, by: Duration) {
             let older = "UPDATE sessions SET access_expires_at = access_expires_at - make_interval(secs => $1), \
-                         refresh_expires_at = refresh_expires_at - make_interval(secs => $1)";
+                         refresh_expires_at = refresh_expires_at - make_interval(secs => $1), \
+                         created_at = created_at - make_interval(secs => $1)";
             sqlx::query(older).bind(by.as_secs_f64()).execute(&self.0).await.expect("PostgreSQL is there");
         }
     }

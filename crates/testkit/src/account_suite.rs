@@ -42,6 +42,7 @@ macro_rules! account_suite {
             a_spent_refresh_token_ends_its_session_alone,
             parallel_refreshes_with_one_token_end_the_session,
             a_session_is_refreshed_so_often_and_not_more,
+            a_session_ends_ninety_days_after_signing_in,
             a_closed_session_is_gone,
             expired_sessions_close_and_do_not_disturb,
         ]);
@@ -231,6 +232,24 @@ pub async fn a_session_is_refreshed_so_often_and_not_more(accounts: Accounts) ->
     ensure!(accounts.who(number).await?.is_some());
     ensure!(accounts.refresh(number + 1, number + 2).await?.is_none());
     ensure!(accounts.who(number).await?.is_none() && accounts.who(number + 2).await?.is_none(), "sign in again");
+    Ok(())
+}
+
+pub async fn a_session_ends_ninety_days_after_signing_in(accounts: Accounts) -> Tested {
+    let day = Duration::from_secs(86_400);
+    let alice = accounts.sign_up("alice").await?;
+    accounts.open(&alice, 10).await?;
+    for number in [10, 20, 30] {
+        accounts.time.advance(29 * day).await;
+        ensure!(accounts.refresh(number + 1, number + 10).await?.is_some(), "after {number}");
+    }
+    // 87 days have passed. The last refresh gives no more than what is left.
+    accounts.time.advance(3 * day - Duration::from_secs(60)).await;
+    ensure!(accounts.refresh(41, 50).await? == Some(alice.id));
+    ensure!(accounts.who(50).await?.is_some());
+    accounts.time.advance(Duration::from_secs(61)).await;
+    ensure!(accounts.who(50).await?.is_none(), "the access token ends with its session");
+    ensure!(accounts.refresh(51, 60).await?.is_none() && accounts.who(60).await?.is_none(), "sign in again");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod memory;
 mod metrics;
 mod otlp;
 mod pages;
+mod proxies;
 mod trace;
 
 use std::collections::BTreeMap;

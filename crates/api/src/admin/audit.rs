@@ -64,8 +64,9 @@ impl From<AuditEntry> for AuditBody {
 
 /// Every action of an administrator, newest first.
 #[utoipa::path(
+    operation_id = "listAuditLog",
     get, path = "/api/admin/audit", tag = "admin", security(("bearer" = [])),
-    params(("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
+    params(("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = PageBody<AuditBody>))
 )]
 pub async fn list(state: Data<AppState>, _: Admin, params: Params) -> Result<HttpResponse, Problem> {

@@ -22,7 +22,7 @@ use crate::dto::PageBody;
 use crate::resource::Resource;
 
 /// How many dead letters may be named at once.
-const MAX_IDS: usize = 1_000;
+pub const MAX_IDS: usize = 1_000;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
 
@@ -77,13 +77,14 @@ impl From<DeadLetter> for DeadLetterBody {
 
 /// Dead letters of a queue, in the order in which their events were accepted.
 #[utoipa::path(
+    operation_id = "listDeadLetters",
     get, path = "/api/admin/queues/{queue}/dead", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
         ("type" = Option<String>, Query, example = "CardAddedToLibrary.v1"),
         ("text" = Option<String>, Query, description = "Occurs in a text value of the event, whatever the case"),
         ("error" = Option<String>, Query, description = "Occurs in what it died of, whatever the case"),
-        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+        ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),
     responses((status = 200, body = PageBody<DeadLetterBody>))
 )]
@@ -109,6 +110,7 @@ pub struct Count {
 
 /// How many dead letters match.
 #[utoipa::path(
+    operation_id = "countDeadLetters",
     get, path = "/api/admin/queues/{queue}/dead/count", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"), ("type" = Option<String>, Query),
@@ -196,6 +198,7 @@ pub struct Redriven {
 
 /// Owes dead letters to their queue anew, with all their attempts.
 #[utoipa::path(
+    operation_id = "redriveDeadLetters",
     post, path = "/api/admin/queues/{queue}/dead/redrive", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
@@ -228,6 +231,7 @@ pub struct Discarded {
 
 /// Gives dead letters up for good: their events never take effect in this queue.
 #[utoipa::path(
+    operation_id = "discardDeadLetters",
     delete, path = "/api/admin/queues/{queue}/dead", tag = "admin", security(("bearer" = [])),
     params(("queue" = String, Path, example = "feeds")),
     request_body = SelectDeadLetters, responses((status = 200, body = Discarded))

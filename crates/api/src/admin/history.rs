@@ -17,7 +17,7 @@ use crate::resource::Resource;
 
 const DEFAULT_MINUTES: u64 = 60;
 /// As long as figures are kept.
-const MAX_MINUTES: u64 = 1_440;
+pub const MAX_MINUTES: u64 = 1_440;
 /// About as many points as a chart can show.
 const POINTS: u32 = 240;
 
@@ -94,10 +94,11 @@ impl From<history::Point> for Point {
 
 /// What was where in the queue, at most a day back: a sample each 15 seconds, put together into about 240 points.
 #[utoipa::path(
+    operation_id = "getQueueHistory",
     get, path = "/api/admin/queues/{queue}/history", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
-        ("minutes" = Option<u32>, Query, minimum = 1, maximum = 1440, description = "60 unless given"),
+        ("minutes" = Option<u32>, Query, description = "60 unless given"),
     ),
     responses((status = 200, body = History))
 )]

@@ -162,6 +162,7 @@ impl From<(WorkerInfo, bool)> for WorkerBody {
 
 /// How much is where in each queue, and who works. While the transport is away its numbers are null.
 #[utoipa::path(
+    operation_id = "listQueues",
     get, path = "/api/admin/queues", tag = "admin", security(("bearer" = [])),
     responses((status = 200, body = Queues))
 )]

@@ -80,6 +80,7 @@ pub struct RebuildAsked {
 
 /// Has a search-worker index every card anew, while searches and indexing go on. At most one rebuild is not finished.
 #[utoipa::path(
+    operation_id = "requestSearchRebuild",
     post, path = "/api/admin/search/rebuild", tag = "admin", security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer")),
     responses((status = 202, description = "A search-worker will take it", body = RebuildAsked))
@@ -106,6 +107,7 @@ pub struct LatestRebuild {
 
 /// How far the rebuild is that was asked for last.
 #[utoipa::path(
+    operation_id = "getSearchRebuild",
     get, path = "/api/admin/search/rebuild", tag = "admin", security(("bearer" = [])),
     responses((status = 200, body = LatestRebuild))
 )]

@@ -49,6 +49,7 @@ pub struct Running {
 /// Lets a queue rest: within two seconds no worker claims from it and no process publishes to it. Events go on being accepted, and wait
 /// in the log; what was claimed is finished, and windows that are open are still written. A queue that is paused stays as it is.
 #[utoipa::path(
+    operation_id = "pauseQueue",
     post, path = "/api/admin/queues/{queue}/pause", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
@@ -72,6 +73,7 @@ pub async fn pause(
 
 /// Lets a queue go on.
 #[utoipa::path(
+    operation_id = "resumeQueue",
     post, path = "/api/admin/queues/{queue}/resume", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
@@ -113,6 +115,7 @@ pub struct Redelivered {
 
 /// Publishes what is owed to the queue again, without waiting for the sweeper or a backoff. Dead letters stay dead.
 #[utoipa::path(
+    operation_id = "redeliverQueue",
     post, path = "/api/admin/queues/{queue}/redeliver", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),

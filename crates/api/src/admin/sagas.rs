@@ -86,8 +86,9 @@ impl From<OpenWindow> for WindowBody {
 
 /// Open windows, soonest due first. One that is claimed or given back between two pages moves.
 #[utoipa::path(
+    operation_id = "listOpenWindows",
     get, path = "/api/admin/sagas", tag = "admin", security(("bearer" = [])),
-    params(("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
+    params(("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = PageBody<WindowBody>))
 )]
 pub async fn list(state: Data<AppState>, _: Admin, params: Params) -> Result<HttpResponse, Problem> {
@@ -106,6 +107,7 @@ pub struct FlushAccepted {
 
 /// Makes a window due at once; a worker writes it into the feed within a second or so.
 #[utoipa::path(
+    operation_id = "flushWindow",
     post, path = "/api/admin/sagas/{key}/flush", tag = "admin", security(("bearer" = [])),
     params(
         ("key" = String, Path, example = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D-did:plc:alice"),

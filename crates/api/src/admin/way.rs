@@ -67,6 +67,7 @@ impl From<DeadLetterWay> for WayBody {
 
 /// A dead letter with the way that its event took.
 #[utoipa::path(
+    operation_id = "getDeadLetter",
     get, path = "/api/admin/queues/{queue}/dead/{id}", tag = "admin", security(("bearer" = [])),
     params(("queue" = String, Path, example = "feeds"), ("id" = String, Path)),
     responses((status = 200, body = WayBody))

@@ -6,6 +6,8 @@ mod accounts;
 mod admin;
 mod auth;
 mod bodies;
+mod bounds;
+mod browsers;
 mod documents;
 mod idempotency;
 mod limits;

@@ -8,7 +8,8 @@ use cardwire_saga::SagaKey;
 use super::Operations;
 use crate::problem::{NOT_FOUND, Problem};
 
-const MAX_REASON_CHARS: usize = 500;
+/// The longest reason for a pause.
+pub const MAX_REASON_CHARS: usize = 500;
 
 impl Operations {
     /// Pauses, resumes, redelivers, redrives or discards. Returns how many queues or events it changed.

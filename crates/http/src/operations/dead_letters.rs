@@ -7,7 +7,8 @@ use cardwire_events::{DeadFilter, DeadLetter, DeadSelection, Queue};
 use super::Operations;
 use crate::problem::{INVALID_CURSOR, NOT_FOUND, Problem};
 
-const MAX_FILTER_CHARS: usize = 200;
+/// The longest part of a filter.
+pub const MAX_FILTER_CHARS: usize = 200;
 
 impl Operations {
     /// Those that match, in the order in which their events were accepted.

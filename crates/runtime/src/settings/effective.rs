@@ -37,6 +37,7 @@ impl Settings {
             ("APP__ADMINS", self.admins.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(",")),
             ("APP__DATABASE__MAX_CONNECTIONS", self.max_connections.to_string()),
             ("APP__EVENTS__KEEP_DAYS", (self.keep_events.as_secs() / 86_400).to_string()),
+            ("APP__PUBLIC_URL", self.public.url.as_ref().map(Url::to_string).unwrap_or_default()),
             ("APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY", flag(self.redis.allow_any_maxmemory_policy)),
             (
                 "APP__REDIS__CA_FILE",
@@ -47,6 +48,7 @@ impl Settings {
             ("APP__SHUTDOWN__DEADLINE_S", self.shutdown_deadline.as_secs().to_string()),
             ("APP__WEB__ADDRESS_HEADER", self.address_header.clone().unwrap_or_default()),
             ("APP__WEB__ANONYMOUS_READS_PER_SECOND", self.anonymous_reads_per_second.to_string()),
+            ("APP__WEB__CORS_ORIGINS", self.public.cors_origins.join(",")),
             ("APP__WEB__WRITES_PER_SECOND", self.writes_per_second.to_string()),
         ]);
         self.insert_topology(&mut values);

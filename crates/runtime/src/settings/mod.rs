@@ -8,6 +8,7 @@ mod error;
 mod host;
 mod layers;
 pub mod names;
+mod public;
 mod redis;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use tracing_subscriber::EnvFilter;
 pub use error::SettingsError;
 pub use host::{Address, Host};
 pub use layers::Environment;
+pub use public::PublicSettings;
 pub use redis::{RedisSettings, RedisTopology};
 pub use traces::TraceSettings;
 
@@ -183,6 +185,7 @@ pub struct Settings {
     pub writes_per_second: u32,
     /// From one address, by people who are not signed in; 0: any number.
     pub anonymous_reads_per_second: u32,
+    pub public: PublicSettings,
     feeds: QueueSettings,
     search: QueueSettings,
     analytics: QueueSettings,
@@ -296,6 +299,7 @@ impl Settings {
                 None => WRITES_PER_SECOND,
             },
             anonymous_reads_per_second: layers.number("APP__WEB__ANONYMOUS_READS_PER_SECOND", &(0..=1_000_000))?,
+            public: PublicSettings::read(layers)?,
             admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,
             feeds: queue_settings(layers, Queue::Feeds)?,
             search: queue_settings(layers, Queue::Search)?,

@@ -55,6 +55,11 @@ pub const NAMES: &[Name] = &[
     plain("APP__ADMINS", None, "user ids of the admins, comma separated"),
     plain("APP__DATABASE__MAX_CONNECTIONS", Some("10"), "PostgreSQL connections of this process"),
     plain("APP__EVENTS__KEEP_DAYS", Some("30"), "how long events stay that are owed to nobody"),
+    plain(
+        "APP__PUBLIC_URL",
+        None,
+        "where browsers reach this site, such as https://links.example; else what Host says",
+    ),
     plain("APP__QUEUES__ANALYTICS__ATTEMPTS", Some("2"), "attempts before an event is a dead letter"),
     plain("APP__QUEUES__ANALYTICS__BACKOFF_MS", Some("5000"), "longest first wait between attempts; doubles"),
     plain("APP__QUEUES__ANALYTICS__CONCURRENCY", Some("20"), "batches in flight in one worker"),
@@ -70,6 +75,7 @@ pub const NAMES: &[Name] = &[
     plain("APP__RELAY__MAX_DEPTH", Some("50000"), "entries in a queue above which the rest waits in PostgreSQL"),
     plain("APP__SHUTDOWN__DEADLINE_S", Some("25"), "how long work in flight may take after SIGTERM"),
     plain("APP__WEB__ADDRESS_HEADER", None, "header in which a trusted proxy tells the client's address"),
+    plain("APP__WEB__CORS_ORIGINS", None, "other sites whose scripts may use the API with a token, comma separated"),
     plain(
         "APP__WEB__ANONYMOUS_READS_PER_SECOND",
         Some("50"),

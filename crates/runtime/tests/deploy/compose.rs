@@ -86,10 +86,31 @@ fn the_whole_product_runs_with_one_file() {
     assert_eq!(migrate["restart"], "no", "it runs once");
     assert_eq!(migrate["healthcheck"]["disable"], true);
     assert_eq!(migrate["depends_on"]["postgres"]["condition"], "service_healthy");
+    let built = services.as_mapping().unwrap().values().filter(|service| !service["build"].is_null());
+    assert_eq!(built.count(), 1, "of several that build and tag one image, current Compose refuses all");
+    let ready = words(&services["postgres"]["healthcheck"]["test"]).join(" ");
+    assert!(ready.contains("pg_isready -h 127.0.0.1"), "{ready}: the socket answers while the image initialises");
     let redis = words(&services["redis"]["command"]).join(" ");
     assert!(redis.contains("--maxmemory-policy noeviction") && redis.contains("--appendonly yes"), "{redis}");
     for watching in ["prometheus", "grafana", "redis-exporter", "jaeger"] {
         assert_eq!(words(&services[watching]["profiles"]), ["observe"], "{watching}");
+    }
+}
+
+#[test]
+fn containers_have_no_more_rights_than_they_need() {
+    for path in compose_files() {
+        let file = load(&path);
+        for (name, service) in file["services"].as_mapping().unwrap() {
+            let place = format!("{}: {}", path.display(), name.as_str().unwrap());
+            assert_eq!(service["read_only"], true, "{place}");
+            assert_eq!(words(&service["cap_drop"]), ["ALL"], "{place}");
+            assert_eq!(words(&service["security_opt"]), ["no-new-privileges:true"], "{place}");
+            let command = words(&service["command"]).join(" ");
+            let is_redis = service["image"].as_str().is_some_and(|image| image.starts_with("redis:"));
+            let has_password = command.contains("--requirepass") || command.starts_with("sh /etc/cardwire/");
+            assert!(!is_redis || has_password, "{place}: Redis without a password");
+        }
     }
 }
 
@@ -101,7 +122,7 @@ fn the_settings_of_every_service_are_accepted() {
         let environment = pairs(&file["services"][binary.as_str()]["environment"]);
         let plain = environment.into_iter().map(|(name, value)| match value.starts_with("${") {
             true => (name, String::new()),
-            false => (name, value),
+            false => (name, value.replace("${REDIS_PASSWORD:-cardwire}", "cardwire")),
         });
         let program = cardwire_testkit::process::binary(binary);
         let checked = std::process::Command::new(program).arg("--check-config").env_clear().envs(plain).output();

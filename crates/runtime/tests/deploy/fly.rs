@@ -34,6 +34,7 @@ fn groups_and_releases_run_what_there_is() {
     let release = words(&fly["deploy"]["release_command"]);
     assert_eq!(release, ["web", "migrate"]);
     check_command(&release, "release_command");
+    assert_eq!(fly["deploy"]["release_command_timeout"].as_str(), Some("15m"), "five minutes are too few for an index");
     assert_eq!(fly["build"]["dockerfile"].as_str(), Some("docker/Dockerfile"));
 }
 

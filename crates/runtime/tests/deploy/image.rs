@@ -64,16 +64,30 @@ fn dependencies_are_a_layer_of_their_own() {
             instructions.iter().enumerate().filter(|(_, (name, rest))| format!("{name} {rest}").contains(wanted));
         found.map(|(at, _)| at).collect::<Vec<_>>()
     };
-    let (manifests, builds) = (at("COPY --from=manifests"), at("cargo build"));
-    let sources = at("COPY . .");
+    let (manifests, builds) = (at("COPY --from=manifests"), at("$BUILD"));
     let [manifests] = manifests[..] else { panic!("{manifests:?}") };
-    let [dependencies, product] = builds[..] else { panic!("{builds:?}") };
-    assert!(manifests < dependencies && dependencies < *sources.last().unwrap() && *sources.last().unwrap() < product);
-    let command = |at: usize| instructions[at].1.rsplit_once("cargo build").unwrap().1.to_owned();
-    assert_eq!(command(dependencies), command(product), "else the second would compile them anew");
+    assert_eq!(builds[0], manifests + 1, "before any source");
+    let [command] = at("cargo build")[..] else { panic!("one command, else the second would compile them anew") };
     for binary in binaries() {
-        assert!(command(product).contains(&format!("-p cardwire-{binary}")), "{binary}");
+        assert!(instructions[command].1.contains(&format!("-p cardwire-{binary}")), "{binary}");
     }
+    // Then the crates, each built before the next one's sources come; a crate comes after all that it needs.
+    let mut copied: Vec<&str> = Vec::new();
+    for pair in instructions[builds[0] + 1..].chunks(2) {
+        let [(copy, sources), (run, build)] = pair else { break };
+        let Some((folder, _)) = sources.split_once(' ').filter(|_| copy == "COPY" && run == "RUN") else { break };
+        assert_eq!(*build, format!("find {folder} -type f -exec touch {{}} + && $BUILD"));
+        copied.push(folder);
+        let manifest = folder.strip_prefix("crates/").map(|_| read(&format!("{folder}/Cargo.toml")));
+        let manifest = manifest.unwrap_or_default();
+        let needed = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+        for line in needed.lines().filter_map(|line| line.strip_prefix("cardwire-")) {
+            let name = line.split(['.', ' ']).next().unwrap_or_default();
+            assert!(copied.contains(&format!("crates/{name}").as_str()), "{folder} needs {name}, which comes later");
+        }
+    }
+    assert_eq!(copied.last(), Some(&"bins"));
+    assert!(copied.len() > 5, "{copied:?}");
 }
 
 /// Runs the image's first step, and asks Cargo whether it could build from that: all manifests, with the lock file as it is.

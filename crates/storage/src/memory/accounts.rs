@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::accounts::{Account, AccountRepository, Handle, MAX_REFRESHES, SessionTokens, TokenHash};
+use cardwire_domain::accounts::{
+    Account, AccountRepository, Handle, MAX_REFRESHES, SESSION_ENDS_AFTER, SessionTokens, TokenHash,
+};
 use cardwire_domain::user::User;
 use cardwire_domain::{Error, Result, UserId};
 use jiff::{SignedDuration, Timestamp};
@@ -77,7 +79,7 @@ impl AccountRepository for InMemoryStore {
         }
         accounts.drop_expired(now);
         accounts.opened += 1;
-        accounts.keep(accounts.opened, session(user.clone(), tokens, now, Vec::new()));
+        accounts.keep(accounts.opened, session(user.clone(), tokens, (now, now), Vec::new()));
         Ok(())
     }
 
@@ -104,7 +106,7 @@ impl AccountRepository for InMemoryStore {
         accounts.by_access.remove(&before.access);
         let mut spent = before.spent;
         spent.push(before.refresh);
-        accounts.keep(number, session(before.user.clone(), tokens, now, spent));
+        accounts.keep(number, session(before.user.clone(), tokens, (before.signed_in, now), spent));
         Ok(Some(before.user))
     }
 
@@ -118,13 +120,20 @@ impl AccountRepository for InMemoryStore {
     }
 }
 
-fn session(user: UserId, tokens: &SessionTokens, now: Timestamp, spent: Vec<TokenHash>) -> Session {
+fn session(
+    user: UserId,
+    tokens: &SessionTokens,
+    (signed_in, now): (Timestamp, Timestamp),
+    spent: Vec<TokenHash>,
+) -> Session {
+    let end = after(signed_in, SESSION_ENDS_AFTER);
     Session {
         user,
+        signed_in,
         access: tokens.access,
-        access_until: after(now, tokens.access_for),
+        access_until: after(now, tokens.access_for).min(end),
         refresh: tokens.refresh,
-        refresh_until: after(now, tokens.refresh_for),
+        refresh_until: after(now, tokens.refresh_for).min(end),
         spent,
     }
 }

@@ -31,6 +31,7 @@ pub(super) struct Accounts {
 
 pub(super) struct Session {
     pub(super) user: UserId,
+    pub(super) signed_in: Timestamp,
     pub(super) access: TokenHash,
     pub(super) access_until: Timestamp,
     pub(super) refresh: TokenHash,

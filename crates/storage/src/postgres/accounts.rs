@@ -1,7 +1,9 @@
 //! People and their sessions. Whether a token is still good is decided by PostgreSQL's clock.
 
 use async_trait::async_trait;
-use cardwire_domain::accounts::{Account, AccountRepository, Handle, MAX_REFRESHES, SessionTokens, TokenHash};
+use cardwire_domain::accounts::{
+    Account, AccountRepository, Handle, MAX_REFRESHES, SESSION_ENDS_AFTER, SessionTokens, TokenHash,
+};
 use cardwire_domain::user::User;
 use cardwire_domain::{Error, Result, UserId};
 use sqlx::Postgres;
@@ -39,10 +41,13 @@ WHERE s.access_hash = $1 AND s.access_expires_at > now()";
 /// Of two that show the same token at once, the second waits for the row and then no longer finds the token in it.
 const REFRESH: &str = "\
 UPDATE sessions SET
-    access_hash = $1, access_expires_at = now() + make_interval(secs => $2),
-    refresh_hash = $3, refresh_expires_at = now() + make_interval(secs => $4),
+    access_hash = $1,
+    access_expires_at = least(now() + make_interval(secs => $2), created_at + make_interval(secs => $7)),
+    refresh_hash = $3,
+    refresh_expires_at = least(now() + make_interval(secs => $4), created_at + make_interval(secs => $7)),
     spent_refresh = array_append(spent_refresh, refresh_hash)
 WHERE refresh_hash = $5 AND refresh_expires_at > now() AND cardinality(spent_refresh) < $6
+  AND created_at + make_interval(secs => $7) > now()
 RETURNING user_id AS id";
 
 const END_MISUSED: &str = "DELETE FROM sessions WHERE refresh_hash = $1 OR spent_refresh @> ARRAY[$1]";
@@ -85,6 +90,7 @@ impl AccountRepository for PostgresStore {
     /// Dropped half-way, a spent token may leave its session alive until it is shown again.
     async fn refresh_session(&self, refresh: &TokenHash, tokens: &SessionTokens) -> Result<Option<UserId>> {
         let query = bind_tokens(sqlx::query(REFRESH), tokens).bind(&refresh.0[..]).bind(MAX_REFRESHES as i32);
+        let query = query.bind(SESSION_ENDS_AFTER.as_secs_f64());
         let mut session = self.session().await?;
         let rows = session.fetch_all(query).await?;
         match rows.first() {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cardwire_testkit::postgres::Postgres;
-use cardwire_testkit::process::Process;
+use cardwire_testkit::process::{PATIENCE, Process};
 use cardwire_testkit::redis::RedisServer;
 use cardwire_testkit::stack::{Plan, Stack};
 use nix::sys::signal::Signal;
+use tokio::time::{Instant, sleep};
 
 const WORKERS: [&str; 3] = ["feed-worker", "search-worker", "analytics-worker"];
 
@@ -86,6 +87,23 @@ async fn a_deployment_that_lost_its_redis_to_another_stops_working_off_and_loses
     assert!(stack.web.log().contains("the relay must not publish"), "{}", stack.web.log());
     more.merge(history);
     stack.check(&more).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_waits_for_a_database_that_is_being_restarted() {
+    let mut postgres = Postgres::start().unwrap();
+    let environment = [("DATABASE_URL".to_owned(), postgres.url().to_owned())].into();
+    postgres.stop().unwrap();
+    let mut migrate = Process::start_with("web", &["migrate"], &environment);
+    let told = |migrate: &Process| migrate.log().matches("waiting up to 30 s for PostgreSQL").count();
+    let deadline = Instant::now() + PATIENCE;
+    while told(&migrate) == 0 {
+        assert!(migrate.is_running() && Instant::now() < deadline, "{}", migrate.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+    postgres.resume().unwrap();
+    assert_eq!(migrate.ended().await.code(), Some(0), "{}", migrate.log());
+    assert_eq!(told(&migrate), 1, "one line: {}", migrate.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
