@@ -35,7 +35,7 @@ pub fn state(
     let mut authenticator: Arc<dyn Authenticator> =
         Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), settings.admins.clone()));
     if settings.use_mock_auth {
-        authenticator = Arc::new(MockAuthenticator { accounts: authenticator, host: None });
+        authenticator = Arc::new(MockAuthenticator { accounts: authenticator, host: public_host(settings) });
     }
     Ok(AppState {
         store: adapters.store.clone(),
@@ -68,6 +68,11 @@ pub fn state(
         public_url: PublicUrl(settings.public.url.clone()),
         cors_origins: settings.public.cors_origins.clone().into(),
     })
+}
+
+/// The host of `APP__PUBLIC_URL`.
+fn public_host(settings: &Settings) -> Option<String> {
+    settings.public.url.as_ref()?.host_str().map(str::to_owned)
 }
 
 /// The process's readiness, as the handlers know it.
