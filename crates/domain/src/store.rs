@@ -37,7 +37,19 @@ pub enum Change {
     InsertCollection(Collection),
     /// Name, description, access and collaborators; the author never changes.
     UpdateCollection(Collection),
+    /// It is gone for everybody. Its cards leave it afterwards: see [`crate::use_cases::let_cards_go`].
     DeleteCollection(CollectionId),
+    /// What is left of a deleted collection that no card is in any more.
+    ForgetCollection(CollectionId),
+}
+
+/// A collection that was deleted. No card comes in any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedCollection {
+    pub id: CollectionId,
+    pub author: UserId,
+    /// The cards that are still in it, and their stays.
+    pub links: Vec<(CardId, LinkId)>,
 }
 
 /// Everything a command changes: committed whole or not at all.
@@ -95,8 +107,9 @@ pub trait Transaction: Send {
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>>;
     /// In the order of `ids`; unknown ones are left out.
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>>;
-    /// Every card that is in the collection.
-    async fn cards_in(&mut self, id: CollectionId) -> Result<Vec<Card>>;
+    /// A deleted collection, with up to `limit` of the cards that still have to leave it. Nobody else gets the same one before the
+    /// commit.
+    async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>>;
     /// Rows, events, deliveries and the kept answer, in one commit.
     async fn commit(self: Box<Self>, changes: Changes) -> Result<()>;
 }

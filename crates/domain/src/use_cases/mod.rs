@@ -13,7 +13,9 @@ use serde::de::DeserializeOwned;
 
 pub use associations::{AssociationsUpdated, UpdateUrlCardAssociations};
 pub use collect::{AddCardToCollections, CardCollected};
-pub use collections::{CollectionChanged, CreateCollection, DeleteCollection, SetCollaborators, UpdateCollection};
+pub use collections::{
+    CollectionChanged, CreateCollection, DeleteCollection, SetCollaborators, UpdateCollection, let_cards_go,
+};
 pub use import::{ImportUrls, UrlsImported};
 pub use remove::{CardRemoved, RemoveCardFromCollections, RemoveCardFromLibrary};
 pub use save::{AddUrlToLibrary, UrlAdded};

@@ -25,7 +25,8 @@ macro_rules! select_cards {
              CROSS JOIN LATERAL ( \
                  SELECT array_agg(k.id ORDER BY links.added_at, links.id) AS collections, \
                         array_agg(k.name ORDER BY links.added_at, links.id) AS names \
-                 FROM links JOIN collections k ON k.id = links.collection_id WHERE links.card_id = c.id \
+                 FROM links JOIN collections k ON k.id = links.collection_id AND k.deleted_at IS NULL \
+                 WHERE links.card_id = c.id \
              ) l \
              WHERE c.library_link IS NOT NULL ",
             $rest

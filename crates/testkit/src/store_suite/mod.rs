@@ -124,7 +124,7 @@ macro_rules! store_suite {
             a_refused_command_stores_nothing,
             a_dropped_transaction_stores_nothing,
             a_second_card_for_a_url_is_stale_and_stores_nothing,
-            a_collection_is_not_deleted_from_under_its_cards,
+            a_deleted_collection_is_not_forgotten_while_a_card_is_in_it,
             strangers_change_nothing,
         ]);
         $crate::store_suite!(@cases $make, $runtime, idempotency: [
@@ -149,6 +149,9 @@ macro_rules! store_suite {
             cards_leave_collections_by_their_owner_or_the_author,
             pages_of_collections_neither_skip_nor_repeat,
             adding_while_the_collection_is_deleted_leaves_no_orphan,
+            a_deleted_collection_is_gone_at_once_and_its_cards_leave_it_in_portions,
+            portions_at_once_let_each_card_go_once,
+            a_card_is_in_a_bounded_number_of_collections,
         ]);
         $crate::store_suite!(@cases $make, $runtime, ledger: [
             every_event_is_owed_to_the_queues_of_its_route,
