@@ -231,6 +231,7 @@ macro_rules! store_suite {
             pages_of_hits_neither_skip_nor_repeat,
             parallel_indexing_takes_each_event_once,
             quotes_minus_prefixes_and_typing_errors,
+            up_to_three_words_may_be_misspelt,
             titles_count_more_than_descriptions_and_addresses,
             searches_are_narrowed_by_type_and_to_ones_own,
             reindexing_changes_nothing_that_is_right,
@@ -241,6 +242,7 @@ macro_rules! store_suite {
             failures_wait_longer_each_time_and_are_shown,
             a_lost_lease_is_given_to_another_and_its_outcome_is_dropped,
             one_host_does_not_take_every_place,
+            a_page_that_nobody_keeps_is_forgotten_with_what_a_fetch_still_brings,
         ]);
         $crate::store_suite!(@cases $make, $runtime, imports: [
             rows_are_leased_in_order_and_reported,
