@@ -40,6 +40,11 @@ impl TimeMachine for Aging {
              published_at = published_at - make_interval(secs => $1), \
              resend_at = resend_at - make_interval(secs => $1), \
              not_before = not_before - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1)",
+            "UPDATE cards SET library_at = library_at - make_interval(secs => $1)",
+            // By way of days that are far off, so that no row meets another on the way.
+            "UPDATE trend_days SET day = day + 1000000 + 0 * $1::int",
+            "UPDATE trend_days SET day = day - 1000000 - ($1 / 86400)::int",
+            "UPDATE trend_windows SET from_day = from_day - ($1 / 86400)::int",
             "UPDATE pages SET next_fetch_at = next_fetch_at - make_interval(secs => $1)",
             "UPDATE queue_pauses SET resumed_at = resumed_at - make_interval(secs => $1)",
             "UPDATE sample_turn SET at = at - make_interval(secs => $1)",

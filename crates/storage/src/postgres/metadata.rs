@@ -15,6 +15,7 @@ use super::log::signed;
 use super::pool::Session;
 use super::search::index_page;
 use super::transaction::url_digest;
+use super::trends;
 use super::values::{get, uuid};
 
 /// Due pages that are looked at for as many hosts as are asked for.
@@ -106,6 +107,7 @@ async fn finish(
                 .bind(&metadata.language);
             let held = session.execute(query).await? == 1;
             if held {
+                trends::refresh(session, std::slice::from_ref(&digest)).await?;
                 index_page(session, &digest).await?;
             }
             session.commit().await?;

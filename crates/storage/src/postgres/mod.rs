@@ -23,6 +23,7 @@ mod schema;
 mod search;
 mod stream;
 mod transaction;
+mod trends;
 mod values;
 mod write;
 

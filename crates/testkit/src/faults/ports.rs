@@ -379,4 +379,8 @@ impl Analytics for FaultyAnalytics {
     async fn rebuild(&self, day: Date) -> DomainResult<u64> {
         self.seam.through(self.inner.rebuild(day)).await
     }
+
+    async fn rebuild_trends(&self) -> DomainResult<()> {
+        self.seam.through(self.inner.rebuild_trends()).await
+    }
 }

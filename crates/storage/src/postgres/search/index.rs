@@ -14,6 +14,7 @@ use sqlx::types::Uuid;
 use super::super::error::Failure;
 use super::super::metadata::get_metadata;
 use super::super::pool::Session;
+use super::super::trends;
 use super::super::values::get;
 use super::vector::Vector;
 use super::words::{self, Words};
@@ -56,8 +57,10 @@ WITH gone AS (
     DELETE FROM pages p WHERE p.url_digest = ANY($1)
     AND NOT EXISTS (SELECT 1 FROM search_documents d WHERE d.url_digest = p.url_digest)
     RETURNING p.url_digest
+), unindexed AS (
+    DELETE FROM search_pages p USING gone WHERE p.url_digest = gone.url_digest
 )
-DELETE FROM search_pages p USING gone WHERE p.url_digest = gone.url_digest";
+SELECT url_digest FROM gone";
 
 /// What is known of a page, its row held.
 struct Held {
@@ -103,7 +106,11 @@ pub(super) async fn index_cards(session: &mut Session, cards: &[Uuid]) -> Result
     let mut now = Words::new();
     put_documents(session, &pages, &kept, &mut now).await?;
     if !gone.is_empty() {
-        session.execute(sqlx::query(DROP_PAGES).bind(&digests)).await?;
+        let dropped = session.fetch_all(sqlx::query(DROP_PAGES).bind(&digests)).await?;
+        let mut dropped =
+            dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Digest>, Failure>>()?;
+        dropped.sort_unstable();
+        trends::refresh(session, &dropped).await?;
     }
     put_pages(session, &pages, &mut now).await?;
     words::replace(session, &before, now).await
