@@ -34,12 +34,23 @@ macro_rules! select_cards {
     };
 }
 
-/// Words are found anywhere, as the owner would find them by reading.
 const LIBRARY: &str = select_cards!(
     "AND c.owner_id = $2 AND (NOT $3 OR l.collections IS NULL) \
-     AND (SELECT coalesce(bool_and(strpos(lower(concat_ws(' ', c.url, g.title, n.text)), w) > 0), true) \
-          FROM unnest($4::text[]) w) \
-     AND ($5::timestamptz IS NULL OR (c.library_at, c.id) < ($5, $6)) \
+     AND ($4::timestamptz IS NULL OR (c.library_at, c.id) < ($4, $5)) \
+     ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
+);
+
+/// Words are found anywhere, as the owner would find them by reading. Trigrams find those that hold the longest word, in everybody's
+/// libraries; where that would be too many, the server looks through the owner's cards instead.
+const FILTERED: &str = select_cards!(
+    "AND c.owner_id = $2 AND (NOT $3 OR l.collections IS NULL) \
+     AND ($4::timestamptz IS NULL OR (c.library_at, c.id) < ($4, $5)) \
+     AND c.id IN ( \
+         SELECT id FROM cards WHERE lower(url) LIKE $7 AND library_link IS NOT NULL AND owner_id = $2 \
+         UNION ALL SELECT k.id FROM pages p JOIN cards k ON k.owner_id = $2 AND k.url_digest = p.url_digest WHERE lower(p.title) LIKE $7 \
+         UNION ALL SELECT o.card_id FROM notes o JOIN cards k ON k.id = o.card_id AND k.owner_id = $2 WHERE lower(o.text) LIKE $7 \
+     ) \
+     AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \
      ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
 );
 
@@ -52,13 +63,19 @@ impl LibraryRepository for PostgresStore {
             // It occurs in nothing that PostgreSQL holds, and cannot be asked for.
             return Ok(Page { items: Vec::new(), next: None });
         }
-        let query = sqlx::query(LIBRARY)
+        let words = words(text);
+        let longest = words.iter().max_by_key(|word| word.chars().count()).map(|word| like(word));
+        let query = sqlx::query(if longest.is_some() { FILTERED } else { LIBRARY })
             .bind(page.limit.get() as i64 + 1)
             .bind(owner.as_str())
             .bind(filter.uncollected)
-            .bind(words(text))
             .bind(at)
             .bind(id);
+        let query = match longest {
+            // Planned for this word: how frequent it is decides where to look.
+            Some(longest) => query.bind(words).bind(longest).persistent(false),
+            None => query,
+        };
         let rows = self.session().await?.fetch_all(query).await?;
         let cards = rows.iter().map(|row| read(row, Some(owner))).collect::<Result<Vec<_>, Failure>>()?;
         Ok(Page::cut(cards, page.limit, |card| Position {
@@ -81,6 +98,19 @@ impl LibraryRepository for PostgresStore {
         let rows = self.session().await?.fetch_all(query).await?;
         Ok(rows.first().map(|row| read(row, Some(owner))).transpose()?)
     }
+}
+
+/// A pattern that finds the text anywhere.
+fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }
 
 fn read(row: &PgRow, reader: Option<&UserId>) -> Result<LibraryCard, Failure> {
