@@ -109,7 +109,10 @@ impl Card {
             return Ok(());
         }
         if self.collection_links.len() >= Self::MAX_COLLECTIONS {
-            let rule = format!("a card can be in at most {} collections: remove it from another one first", Self::MAX_COLLECTIONS);
+            let rule = format!(
+                "a card can be in at most {} collections: remove it from another one first",
+                Self::MAX_COLLECTIONS
+            );
             return Err(Error::invalid("collectionIds", rule));
         }
         let link = CollectionLink { id: LinkId::generate(), collection_id: collection.id };

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use cardwire_domain::metadata::{Metadata, PageKind};
 use cardwire_domain::search::{
-    MAX_HIT_CARDS, MAX_MISSPELT, MAX_NEAR_WORDS, Reindexed, SearchHit, SearchIndex, SearchQuery, SearchRequest, Term, is_near, tokens,
+    MAX_HIT_CARDS, MAX_MISSPELT, MAX_NEAR_WORDS, Reindexed, SearchHit, SearchIndex, SearchQuery, SearchRequest, Term,
+    is_near, tokens,
 };
 use cardwire_domain::{CardId, Error, Page, PageRequest, Position, RecordedEvent, Result, UserId};
 use cardwire_events::Queue;

@@ -164,7 +164,9 @@ impl State {
     pub(super) fn deleted_collection(&self, limit: usize) -> Option<DeletedCollection> {
         let (id, author) = self.deleted.first_key_value()?;
         let cards = self.collected(*id).into_iter().flatten().filter_map(|(_, card)| self.card(*card));
-        let link = |stored: &StoredCard| stored.card.collection_links.iter().find(|link| link.collection_id == *id).map(|link| link.id);
+        let link = |stored: &StoredCard| {
+            stored.card.collection_links.iter().find(|link| link.collection_id == *id).map(|link| link.id)
+        };
         let links = cards.filter_map(|stored| Some((stored.card.id, link(stored)?))).take(limit).collect();
         Some(DeletedCollection { id: *id, author: author.clone(), links })
     }

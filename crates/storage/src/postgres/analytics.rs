@@ -200,10 +200,7 @@ async fn rebuild(session: &mut Session, day: Date) -> Result<u64, Failure> {
     session.begin().await?;
     session.execute(sqlx::query(HOLD_COUNTERS)).await?;
     let day = day.to_sqlx();
-    for sql in [
-        "DELETE FROM daily_curators WHERE day = $1",
-        "DELETE FROM daily_totals WHERE day = $1",
-    ] {
+    for sql in ["DELETE FROM daily_curators WHERE day = $1", "DELETE FROM daily_totals WHERE day = $1"] {
         session.execute(sqlx::query(sql).bind(day)).await?;
     }
     // Below every event.

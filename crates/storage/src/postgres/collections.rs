@@ -57,7 +57,8 @@ impl CollectionRepository for PostgresStore {
         let query = sqlx::query(CARDS_IN).bind(page.limit.get() as i64 + 1).bind(uuid(id.ulid())).bind(at).bind(after);
         let rows = session.fetch_all(query).await?;
         if rows.is_empty() {
-            let there = sqlx::query("SELECT 1 FROM collections WHERE id = $1 AND deleted_at IS NULL").bind(uuid(id.ulid()));
+            let there =
+                sqlx::query("SELECT 1 FROM collections WHERE id = $1 AND deleted_at IS NULL").bind(uuid(id.ulid()));
             if session.fetch_all(there).await?.is_empty() {
                 return Err(Error::not_found("collection", id));
             }

@@ -135,7 +135,8 @@ impl Transaction for PostgresTransaction {
         let rows = self.session.fetch_all(sqlx::query(sql)).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let id: Uuid = get(row, "id")?;
-        let sql = "SELECT card_id, id FROM links WHERE collection_id = $1 ORDER BY added_at DESC, card_id DESC LIMIT $2";
+        let sql =
+            "SELECT card_id, id FROM links WHERE collection_id = $1 ORDER BY added_at DESC, card_id DESC LIMIT $2";
         let links = self.session.fetch_all(sqlx::query(sql).bind(id).bind(signed(limit))).await?;
         let link = |row| Ok((card_id(get(row, "card_id")?), link_id(get(row, "id")?)));
         Ok(Some(DeletedCollection {

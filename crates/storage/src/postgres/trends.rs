@@ -102,7 +102,8 @@ macro_rules! roll {
     };
 }
 
-const BEHIND: &str = "SELECT days FROM trend_windows WHERE from_day < (now() AT TIME ZONE 'UTC')::date - days ORDER BY days";
+const BEHIND: &str =
+    "SELECT days FROM trend_windows WHERE from_day < (now() AT TIME ZONE 'UTC')::date - days ORDER BY days";
 
 /// Takes the days that are over off the running totals, a transaction for each.
 pub(super) async fn roll(session: &mut Session) -> Result<(), Failure> {

@@ -107,8 +107,7 @@ pub(super) async fn index_cards(session: &mut Session, cards: &[Uuid]) -> Result
     put_documents(session, &pages, &kept, &mut now).await?;
     if !gone.is_empty() {
         let dropped = session.fetch_all(sqlx::query(DROP_PAGES).bind(&digests)).await?;
-        let mut dropped =
-            dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Digest>, Failure>>()?;
+        let mut dropped = dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Digest>, Failure>>()?;
         dropped.sort_unstable();
         trends::refresh(session, &dropped).await?;
     }
@@ -177,11 +176,7 @@ async fn put_documents(
     Ok(())
 }
 
-async fn put_pages(
-    session: &mut Session,
-    pages: &BTreeMap<Digest, Held>,
-    words: &mut Words,
-) -> Result<(), Failure> {
+async fn put_pages(session: &mut Session, pages: &BTreeMap<Digest, Held>, words: &mut Words) -> Result<(), Failure> {
     let (mut digests, mut kinds, mut literals) = (Vec::new(), Vec::new(), Vec::new());
     let mut vectors = BTreeMap::new();
     for (digest, page) in pages {
