@@ -44,7 +44,9 @@ CREATE FUNCTION url_domain(url text) RETURNS text LANGUAGE sql IMMUTABLE PARALLE
     SELECT regexp_replace(substring(url FROM '^[^:]*://([^/?]*)'), ':[0-9]*$', '')
 $$;
 
-CREATE FUNCTION count_trends_anew() RETURNS void LANGUAGE sql AS $$
+-- Not in the language sql, which would plan all of it before the first statement has filled its table.
+CREATE FUNCTION count_trends_anew() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     DELETE FROM trend_days;
     DELETE FROM trends;
     UPDATE trend_windows SET from_day = (now() AT TIME ZONE 'UTC')::date - days;
@@ -71,6 +73,7 @@ CREATE FUNCTION count_trends_anew() RETURNS void LANGUAGE sql AS $$
     FROM trend_days d, (SELECT (now() AT TIME ZONE 'UTC')::date AS day) AS today GROUP BY 1, 2
     ON CONFLICT (subject, key) DO UPDATE
     SET total = excluded.total, d7 = excluded.d7, d30 = excluded.d30, d90 = excluded.d90, d366 = excluded.d366;
+END
 $$;
 
 SET LOCAL enable_seqscan = on;
