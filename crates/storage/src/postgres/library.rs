@@ -40,8 +40,19 @@ const LIBRARY: &str = select_cards!(
      ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
 );
 
-/// Words are found anywhere, as the owner would find them by reading. Trigrams find those that hold the longest word, in everybody's
-/// libraries; where that would be too many, the server looks through the owner's cards instead.
+/// Words are found anywhere, as the owner would find them by reading. Those that are frequent in this library fill a page from its
+/// newest cards.
+const FILTERED_NEWEST: &str = select_cards!(
+    "AND c.id IN ( \
+         SELECT id FROM cards WHERE owner_id = $2 AND library_link IS NOT NULL \
+         AND ($4::timestamptz IS NULL OR (library_at, id) < ($4, $5)) ORDER BY library_at DESC, id DESC LIMIT 300 \
+     ) \
+     AND (NOT $3 OR l.collections IS NULL) \
+     AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \
+     ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
+);
+
+/// The others are found by the trigrams of the longest word.
 const FILTERED: &str = select_cards!(
     "AND c.owner_id = $2 AND (NOT $3 OR l.collections IS NULL) \
      AND ($4::timestamptz IS NULL OR (c.library_at, c.id) < ($4, $5)) \
@@ -64,19 +75,23 @@ impl LibraryRepository for PostgresStore {
             return Ok(Page { items: Vec::new(), next: None });
         }
         let words = words(text);
-        let longest = words.iter().max_by_key(|word| word.chars().count()).map(|word| like(word));
-        let query = sqlx::query(if longest.is_some() { FILTERED } else { LIBRARY })
-            .bind(page.limit.get() as i64 + 1)
-            .bind(owner.as_str())
-            .bind(filter.uncollected)
-            .bind(at)
-            .bind(id);
-        let query = match longest {
-            // Planned for this word: how frequent it is decides where to look.
-            Some(longest) => query.bind(words).bind(longest).persistent(false),
-            None => query,
+        let ask = |sql| {
+            let query = sqlx::query(sql).bind(page.limit.get() as i64 + 1).bind(owner.as_str());
+            query.bind(filter.uncollected).bind(at).bind(id)
         };
-        let rows = self.session().await?.fetch_all(query).await?;
+        let mut session = self.session().await?;
+        let rows = match words.iter().max_by_key(|word| word.chars().count()).map(|word| like(word)) {
+            None => session.fetch_all(ask(LIBRARY)).await?,
+            Some(longest) => {
+                let newest = session.fetch_all(ask(FILTERED_NEWEST).bind(&words)).await?;
+                if newest.len() > page.limit.get() {
+                    newest
+                } else {
+                    // Planned for this word: how frequent it is decides where to look.
+                    session.fetch_all(ask(FILTERED).bind(&words).bind(longest).persistent(false)).await?
+                }
+            }
+        };
         let cards = rows.iter().map(|row| read(row, Some(owner))).collect::<Result<Vec<_>, Failure>>()?;
         Ok(Page::cut(cards, page.limit, |card| Position {
             key: card.added_at.as_microsecond(),
