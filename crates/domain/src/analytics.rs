@@ -32,6 +32,7 @@ pub struct WeekCounts {
 pub struct TopUrl {
     pub url: String,
     pub title: Option<String>,
+    /// People, not events.
     pub saves: u64,
 }
 
@@ -51,7 +52,8 @@ pub struct KindCount {
 /// Every period of `days` ends with today.
 #[async_trait]
 pub trait Analytics: Send + Sync {
-    /// Takes the events off the `analytics` ledger and counts those just taken, in one transaction. Returns how many.
+    /// Takes the events off the `analytics` ledger and counts those just taken, in one transaction. Returns how many. What is trending
+    /// follows from the current rows of their cards, whatever the order of events; totals count the saves themselves.
     async fn count(&self, events: &[RecordedEvent]) -> Result<usize>;
 
     /// One row for each of the last `days` UTC days up to `today`, oldest first, days without saves included.
@@ -60,19 +62,23 @@ pub trait Analytics: Send + Sync {
     /// The last `weeks` periods of seven days, oldest first; the last one ends with today.
     async fn weeks(&self, weeks: u16) -> Result<Vec<WeekCounts>>;
 
-    /// Most saved first, then by URL.
+    /// URLs that somebody keeps now, by how many people keep them who saved them in the period: each counts once, on the day of their
+    /// latest save. Most first, equal ones in some fixed order.
     async fn top_urls(&self, days: u16, limit: usize) -> Result<Vec<TopUrl>>;
 
-    /// Most saved first, then by name.
+    /// What [`Self::top_urls`] counts, by domain. Most first, then by name.
     async fn top_domains(&self, days: u16, limit: usize) -> Result<Vec<TopDomain>>;
 
-    /// By what the pages are known to be now: most saved first, then by name, the unknown last.
+    /// What [`Self::top_urls`] counts, by what the pages are known to be now. Most first, then by name, the unknown last.
     async fn by_kind(&self, days: u16) -> Result<Vec<KindCount>>;
 
     /// The UTC days of which no event was pruned, oldest first: those that [`Self::rebuild`] may count anew.
     async fn whole_days(&self) -> Result<Vec<Date>>;
 
-    /// Counts one day anew from the event log, in one transaction: the events that are no longer owed to analytics. Returns how many
-    /// saves it has. Counting goes on before and after; while it runs it waits.
+    /// Counts the totals of one day anew from the event log, in one transaction: the events that are no longer owed to analytics.
+    /// Returns how many saves it has. Counting goes on before and after; while it runs it waits.
     async fn rebuild(&self, day: Date) -> Result<u64>;
+
+    /// Counts anew what is trending, from the cards that are kept, in one transaction. Counting waits meanwhile.
+    async fn rebuild_trends(&self) -> Result<()>;
 }

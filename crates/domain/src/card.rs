@@ -35,6 +35,9 @@ pub struct Card {
 }
 
 impl Card {
+    /// Removing a card ends all its stays in one commit, so their number is bounded.
+    pub const MAX_COLLECTIONS: usize = 1_000;
+
     /// A new card, not yet in the library.
     pub fn create(owner: UserId, url: CardUrl, via: Option<CardId>, changes: &mut Changes) -> Self {
         let card = Self {
@@ -109,6 +112,13 @@ impl Card {
         collection.may_add(&self.owner)?;
         if self.collection_links.iter().any(|link| link.collection_id == collection.id) {
             return Ok(());
+        }
+        if self.collection_links.len() >= Self::MAX_COLLECTIONS {
+            let rule = format!(
+                "a card can be in at most {} collections: remove it from another one first",
+                Self::MAX_COLLECTIONS
+            );
+            return Err(Error::invalid("collectionIds", rule));
         }
         let link = CollectionLink { id: LinkId::generate(), collection_id: collection.id };
         changes.rows.push(Change::AddToCollection {

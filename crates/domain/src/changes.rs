@@ -41,7 +41,10 @@ pub enum Change {
     InsertCollection(Collection),
     /// Name, description, access and collaborators; the author never changes.
     UpdateCollection(Collection),
+    /// It is gone for everybody. Its cards leave it afterwards: see [`crate::use_cases::let_cards_go`].
     DeleteCollection(CollectionId),
+    /// What is left of a deleted collection that no card is in any more.
+    ForgetCollection(CollectionId),
 }
 
 /// Everything a command changes: committed whole or not at all.

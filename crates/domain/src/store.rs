@@ -6,7 +6,16 @@ use crate::card::Card;
 use crate::changes::{Changes, IdempotencyKey};
 use crate::collection::Collection;
 use crate::error::Result;
-use crate::ids::{CardId, CollectionId, UserId};
+use crate::ids::{CardId, CollectionId, LinkId, UserId};
+
+/// A collection that was deleted. No card comes in any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedCollection {
+    pub id: CollectionId,
+    pub author: UserId,
+    /// The cards that are still in it, and their stays.
+    pub links: Vec<(CardId, LinkId)>,
+}
 
 /// An answer that was kept.
 #[derive(Clone, Debug)]
@@ -36,8 +45,9 @@ pub trait Transaction: Send {
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>>;
     /// In the order of `ids`; unknown ones are left out.
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>>;
-    /// Every card that is in the collection.
-    async fn cards_in(&mut self, id: CollectionId) -> Result<Vec<Card>>;
+    /// A deleted collection, with up to `limit` of the cards that still have to leave it. Nobody else gets the same one before the
+    /// commit.
+    async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>>;
     /// Rows, events, deliveries and the kept answer, in one commit.
     async fn commit(self: Box<Self>, changes: Changes) -> Result<()>;
 }

@@ -49,7 +49,7 @@ impl FromStr for Queue {
 pub const fn routes(event: &DomainEvent) -> &'static [Queue] {
     match event {
         DomainEvent::CardAddedToLibrary { .. } => &[Queue::Feeds, Queue::Search, Queue::Analytics],
-        DomainEvent::CardRemovedFromLibrary { .. } => &[Queue::Feeds, Queue::Search],
+        DomainEvent::CardRemovedFromLibrary { .. } => &[Queue::Feeds, Queue::Search, Queue::Analytics],
         DomainEvent::CardNoteChanged { .. } => &[Queue::Search],
         _ => &[Queue::Feeds],
     }
@@ -103,7 +103,10 @@ mod tests {
             DomainEvent::CardAddedToCollection { card_id, actor_id: actor_id.clone(), collection_id, link_id },
             &[Feeds],
         );
-        check(DomainEvent::CardRemovedFromLibrary { card_id, actor_id: actor_id.clone(), link_id }, &[Feeds, Search]);
+        check(
+            DomainEvent::CardRemovedFromLibrary { card_id, actor_id: actor_id.clone(), link_id },
+            &[Feeds, Search, Analytics],
+        );
         check(
             DomainEvent::CardRemovedFromCollection { card_id, actor_id: actor_id.clone(), collection_id, link_id },
             &[Feeds],

@@ -29,7 +29,7 @@ pub async fn reindex(process: Process) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Counts anew the UTC days of which no event was pruned, one transaction for each. Counting goes on.
+/// Counts anew the UTC days of which no event was pruned, one transaction for each, and then what is trending. Counting goes on.
 pub async fn rebuild(process: Process) -> anyhow::Result<()> {
     let adapters = Adapters::plug(&process.settings)?;
     adapters.verify_store().await?;
@@ -43,6 +43,7 @@ pub async fn rebuild(process: Process) -> anyhow::Result<()> {
         progress.inc(1);
     }
     progress.finish();
+    adapters.analytics.rebuild_trends().await.context("counting what is trending")?;
     tracing::info!(days = days.len(), saves, "counted anew");
     Ok(())
 }

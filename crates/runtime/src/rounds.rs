@@ -1,10 +1,12 @@
-//! What every process does beside its work: learns which queues are paused, says how its workers do, and takes its turn at measuring.
+//! What every process does beside its work: learns which queues are paused, says how its workers do, takes its turn at measuring, and
+//! empties collections that were deleted.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use cardwire_domain::use_cases::let_cards_go;
 use cardwire_domain::{Clock as _, SystemClock};
 use cardwire_events::operations::{Gauges, Pauses, SAMPLE_EVERY};
 use cardwire_events::registry::{WorkerId, WorkerInfo};
@@ -21,6 +23,10 @@ use crate::version::VERSION;
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How often a worker says that it is alive.
 const BEAT_EVERY: Duration = Duration::from_secs(5);
+/// How often to look for deleted collections that still hold cards.
+const LET_GO_EVERY: Duration = Duration::from_secs(2);
+/// Cards that leave a deleted collection in one transaction.
+const LET_GO: usize = 500;
 /// How long one part of the transport may take to be measured; the sample does without it then.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -75,6 +81,7 @@ impl Rounds {
             every(ASK_EVERY, || self.learn_pauses()),
             every(BEAT_EVERY, || self.beat()),
             every(SAMPLE_EVERY, || self.measure()),
+            every(LET_GO_EVERY, || self.empty_collections()),
         );
     }
 
@@ -136,6 +143,20 @@ impl Rounds {
         match self.adapters.history.add_work(hand.info.queue, now - before, 0).await {
             Ok(()) => *hand.added.lock() = now,
             Err(error) => tracing::debug!(%error, "could not add what was processed"),
+        }
+    }
+
+    /// What is not done now, another round does, of this process or of another.
+    async fn empty_collections(&self) {
+        loop {
+            match let_cards_go(&*self.adapters.store, LET_GO).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::debug!(%error, "cards could not leave a deleted collection now; they will");
+                    return;
+                }
+            }
         }
     }
 

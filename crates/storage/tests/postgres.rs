@@ -7,16 +7,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use cardwire_domain::collection::AccessType;
+use cardwire_domain::metadata::{FetchPolicy, Metadata};
 use cardwire_domain::search::SearchRequest;
 use cardwire_domain::use_cases::UpdateUrlCardAssociations;
 use cardwire_domain::{EventId, PageRequest};
-use cardwire_events::Wake;
 use cardwire_events::envelope::KNOWN_TYPES;
+use cardwire_events::{Queue, Wake};
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::{PoolSettings, SchemaError};
 use cardwire_testkit::postgres::{Database, Postgres};
 use cardwire_testkit::schemas::EventSchemas;
-use cardwire_testkit::store_suite::scene::person;
+use cardwire_testkit::store_suite::scene::{Draws, at_once, person};
 use cardwire_testkit::store_suite::{Stores, TimeMachine};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -41,6 +42,11 @@ impl TimeMachine for Aging {
              published_at = published_at - make_interval(secs => $1), \
              resend_at = resend_at - make_interval(secs => $1), \
              not_before = not_before - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1)",
+            "UPDATE cards SET library_at = library_at - make_interval(secs => $1)",
+            // By way of days that are far off, so that no row meets another on the way.
+            "UPDATE trend_days SET day = day + 1000000 + 0 * $1::int",
+            "UPDATE trend_days SET day = day - 1000000 - ($1 / 86400)::int",
+            "UPDATE trend_windows SET from_day = from_day - ($1 / 86400)::int",
             "UPDATE pages SET next_fetch_at = next_fetch_at - make_interval(secs => $1)",
             "UPDATE queue_pauses SET resumed_at = resumed_at - make_interval(secs => $1)",
             "UPDATE sample_turn SET at = at - make_interval(secs => $1)",
@@ -186,5 +192,76 @@ async fn a_card_that_cannot_be_indexed_keeps_no_other_from_it() -> anyhow::Resul
     sqlx::raw_sql("DROP TRIGGER refuse ON search_documents").execute(&pool).await?;
     assert_eq!(stores.search.reindex(None, 100).await?.context("there are cards")?.failed, []);
     assert_eq!(stores.search.search(&request, &PageRequest::default()).await?.items.len(), 7);
+    Ok(())
+}
+
+/// All that search knows, in an order of its own.
+async fn search_tables(pool: &PgPool) -> anyhow::Result<Vec<String>> {
+    let mut rows = Vec::new();
+    for sql in [
+        "SELECT 'word ' || word || ' of ' || owner_id FROM search_words",
+        "SELECT 'page ' || url || ' ' || coalesce(title, '') FROM pages",
+        "SELECT 'indexed ' || encode(url_digest, 'hex') || words::text || cards FROM search_pages",
+        "SELECT 'document ' || card_id::text || coalesce(own_words::text, '') FROM search_documents",
+    ] {
+        rows.extend(sqlx::query_scalar::<_, String>(sql).fetch_all(pool).await?);
+    }
+    rows.sort();
+    Ok(rows)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_and_pages_go_with_the_last_card_that_has_them_and_a_rebuild_gives_the_same() -> anyhow::Result<()> {
+    let (stores, pool) = stores_and_pool().await?;
+    let mut draws = Draws::seeded(7);
+    let words = ["gnome", "teapot", "lantern", "kettle", "orchard"];
+    let mut changes = Vec::new();
+    for _ in 0..120 {
+        let by = person(&format!("p{}", draws.below(3)));
+        let url = format!("https://h{}.example/{}", draws.below(2), words[draws.below(5)]);
+        let note = (draws.below(2) == 0).then(|| format!("{} {}", words[draws.below(5)], words[draws.below(5)]));
+        let card = stores.save_with(&by, &url, Some(note.as_deref().unwrap_or_default()), &[]).await?.url_card_id;
+        changes.push((by.clone(), card));
+        if draws.below(3) > 0 {
+            let (by, card) = changes[draws.below(changes.len())].clone();
+            // It may be gone already.
+            let _ = stores.remove(&by, card).await;
+        }
+        if draws.below(4) == 0 {
+            for job in stores.due().await? {
+                let title = format!("{} title", words[draws.below(5)]);
+                let metadata = Metadata { title: Some(title), ..Metadata::default() };
+                stores.pages.finish_fetch(&job, &Ok(metadata), &FetchPolicy::default()).await?;
+            }
+        }
+        if draws.below(5) == 0 {
+            let mut events = stores.deliver(Queue::Search).await?;
+            draws.shuffle(&mut events);
+            let workers = events.chunks(4).map(|events| {
+                let (stores, events) = (stores.clone(), events.to_vec());
+                async move { stores.search.index(&events).await }
+            });
+            for worker in at_once(workers.collect::<Vec<_>>()).await? {
+                worker?;
+            }
+        }
+    }
+    stores.index_all().await?;
+    let live = search_tables(&pool).await?;
+    assert!(live.iter().any(|row| row.starts_with("word ")), "{live:#?}");
+    sqlx::query("INSERT INTO search_words (word, owner_id) VALUES ('stray', ''), ('stray', 'did:plc:p0')")
+        .execute(&pool)
+        .await?;
+    sqlx::query("DELETE FROM search_words WHERE word = 'https'").execute(&pool).await?;
+    let mut after = None;
+    while let Some(portion) = stores.search.reindex(after, 7).await? {
+        after = Some(portion.last);
+    }
+    assert_eq!(search_tables(&pool).await?, live);
+    for (by, card) in changes {
+        let _ = stores.remove(&by, card).await;
+    }
+    stores.index_all().await?;
+    assert_eq!(search_tables(&pool).await?, Vec::<String>::new(), "nobody keeps anything");
     Ok(())
 }

@@ -32,6 +32,9 @@ pub const MAX_HIT_CARDS: usize = 100;
 /// A word that occurs nowhere is taken for up to this many similar ones.
 pub const MAX_NEAR_WORDS: usize = 5;
 
+/// A search with more words that occur nowhere finds nothing: looking similar ones up is what costs most.
+pub const MAX_MISSPELT: usize = 3;
+
 /// What is looked for, by whom, and where.
 #[derive(Clone, Debug, Default)]
 pub struct SearchRequest {
@@ -72,7 +75,7 @@ pub trait SearchIndex: Send + Sync {
     ///
     /// An index may rank only the 1,000 URLs that most people keep of those that match.
     ///
-    /// When none is found, words of four letters and more that occur nowhere are taken for those that they are near
-    /// ([`is_near`]).
+    /// When none is found, up to [`MAX_MISSPELT`] words of four letters and more that occur nowhere are taken for those that they are
+    /// near ([`is_near`]).
     async fn search(&self, request: &SearchRequest, page: &PageRequest) -> Result<Page<SearchHit>>;
 }

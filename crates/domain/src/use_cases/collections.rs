@@ -10,7 +10,7 @@ use crate::collection::{AccessType, Collection, Description, Name};
 use crate::error::{Error, Result};
 use crate::event::DomainEvent;
 use crate::ids::{CollectionId, UserId};
-use crate::store::Transaction;
+use crate::store::{DeletedCollection, Store, Transaction};
 
 #[derive(Clone, Debug)]
 pub struct CreateCollection {
@@ -28,7 +28,8 @@ pub struct UpdateCollection {
     pub access: AccessType,
 }
 
-/// Deletes the collection; its cards stay in their libraries. Author only.
+/// Deletes the collection, however many cards are in it; they stay in their libraries. Author only. It is gone for everybody at once;
+/// [`let_cards_go`] does the rest.
 #[derive(Clone, Debug)]
 pub struct DeleteCollection {
     pub id: String,
@@ -117,12 +118,35 @@ impl UseCase for DeleteCollection {
 
     async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<CollectionChanged> {
         let collection = own_collection(tx, &self.id, by).await?;
-        for mut card in tx.cards_in(collection.id).await? {
-            card.remove_from_collection(by, &collection, changes)?;
-        }
         changes.rows.push(Change::DeleteCollection(collection.id));
         Ok(CollectionChanged { id: collection.id })
     }
+}
+
+/// Lets up to `limit` cards leave a deleted collection, each with its event. False: nothing is left to do.
+///
+/// If the future is dropped, either all of them have left or none; calling it again goes on from there.
+pub async fn let_cards_go(store: &dyn Store, limit: usize) -> Result<bool> {
+    let mut tx = store.begin().await?;
+    let Some(DeletedCollection { id, author, links }) = tx.deleted_collection(limit).await? else {
+        return Ok(false);
+    };
+    let mut changes = Changes::default();
+    let last = links.len() < limit;
+    for (card_id, link_id) in links {
+        changes.rows.push(Change::RemoveFromCollection { card_id, link_id });
+        changes.events.push(DomainEvent::CardRemovedFromCollection {
+            card_id,
+            actor_id: author.clone(),
+            collection_id: id,
+            link_id,
+        });
+    }
+    if last {
+        changes.rows.push(Change::ForgetCollection(id));
+    }
+    tx.commit(changes).await?;
+    Ok(true)
 }
 
 async fn own_collection(tx: &mut dyn Transaction, id: &str, by: &UserId) -> Result<Collection> {

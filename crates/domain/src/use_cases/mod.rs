@@ -12,7 +12,9 @@ mod use_case;
 
 pub use associations::{AssociationsUpdated, UpdateUrlCardAssociations};
 pub use collect::{AddCardToCollections, CardCollected};
-pub use collections::{CollectionChanged, CreateCollection, DeleteCollection, SetCollaborators, UpdateCollection};
+pub use collections::{
+    CollectionChanged, CreateCollection, DeleteCollection, SetCollaborators, UpdateCollection, let_cards_go,
+};
 pub use execute::{Request, execute};
 pub use import::{ImportUrls, UrlsImported};
 pub use named::MAX_COLLECTIONS;

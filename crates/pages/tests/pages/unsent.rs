@@ -10,7 +10,7 @@ use cardwire_apptest::harness::{Answer, Api};
 use cardwire_apptest::people::{PASSWORD, signed_up, with_accounts};
 use cardwire_domain::accounts::{Account, AccountRepository, Handle, SessionTokens, TokenHash};
 use cardwire_domain::changes::IdempotencyKey;
-use cardwire_domain::store::Recall;
+use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::user::User;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, Error, Result, Store, Transaction, UserId};
 use cardwire_http::{AccountSettings, Accounts, AppState, TokenAuthenticator};
@@ -298,8 +298,8 @@ impl Transaction for MuteTransaction {
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
         self.0.collections(ids).await
     }
-    async fn cards_in(&mut self, id: CollectionId) -> Result<Vec<Card>> {
-        self.0.cards_in(id).await
+    async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
+        self.0.deleted_collection(limit).await
     }
     async fn commit(self: Box<Self>, changes: Changes) -> Result<()> {
         self.0.commit(changes).await?;

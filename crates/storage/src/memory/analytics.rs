@@ -1,17 +1,17 @@
-//! Daily roll-ups of saves.
+//! Totals by day; what is trending is read off the cards.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
 use cardwire_domain::metadata::PageKind;
-use cardwire_domain::{CardId, DomainEvent, RecordedEvent, Result};
+use cardwire_domain::{Card, DomainEvent, RecordedEvent, Result};
 use cardwire_events::Queue;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use super::state::State;
+use super::state::{State, StoredCard};
 use super::store::InMemoryStore;
 
 impl State {
@@ -23,19 +23,16 @@ impl State {
         day.saves += 1;
         day.new_cards += u64::from(new);
         day.curators.insert(actor_id.clone());
-        *day.by_card.entry(*card_id).or_default() += 1;
     }
 
-    /// Saves by card in the period that ends today.
-    fn saves(&self, today: Date, days: u16) -> BTreeMap<CardId, u64> {
-        let mut saves = BTreeMap::new();
-        let Some(first) = days.checked_sub(1).and_then(|ago| today.checked_sub(i64::from(ago).days()).ok()) else {
-            return saves;
-        };
-        for (id, count) in self.rollups.days.range(first..=today).flat_map(|(_, day)| &day.by_card) {
-            *saves.entry(*id).or_default() += count;
-        }
-        saves
+    /// The cards that were saved in the period that ends today, and are kept.
+    fn saved(&self, today: Date, days: u16) -> impl Iterator<Item = &Card> {
+        let first = days.checked_sub(1).and_then(|ago| today.checked_sub(i64::from(ago).days()).ok());
+        let saved = move |since: Timestamp| first.is_some_and(|first| (first..=today).contains(&utc_day(since)));
+        self.card_ids()
+            .filter_map(|id| self.card(id))
+            .filter(move |stored| stored.in_library_since.is_some_and(saved))
+            .map(|stored| &stored.card)
     }
 }
 
@@ -91,18 +88,24 @@ impl Analytics for InMemoryStore {
 
     async fn top_urls(&self, days: u16, limit: usize) -> Result<Vec<TopUrl>> {
         let state = self.lock().await;
-        // By normalised URL: the oldest card, which lends its spelling, and the saves.
-        let mut urls: HashMap<&str, (CardId, u64)> = HashMap::new();
-        for (id, saves) in state.saves(utc_day(self.now()), days) {
-            if let Some(stored) = state.card(id) {
-                urls.entry(stored.card.url.normalised()).or_insert((id, 0)).1 += saves;
+        // By normalised URL: the oldest card that is kept lends its spelling.
+        let mut urls: HashMap<&str, u64> = HashMap::new();
+        for card in state.saved(utc_day(self.now()), days) {
+            *urls.entry(card.url.normalised()).or_default() += 1;
+        }
+        let kept = state.card_ids().filter_map(|id| state.card(id)).filter(|stored| stored.in_library_since.is_some());
+        let mut oldest: HashMap<&str, &StoredCard> = HashMap::new();
+        for stored in kept {
+            let first = oldest.entry(stored.card.url.normalised()).or_insert(stored);
+            if stored.card.id < first.card.id {
+                *first = stored;
             }
         }
-        let top = |(id, saves)| {
-            let view = state.view(state.card(id)?);
+        let top = |(url, saves)| {
+            let view = state.view(oldest.get(url)?);
             Some(TopUrl { url: view.url, title: view.title, saves })
         };
-        let mut top: Vec<TopUrl> = urls.into_values().filter_map(top).collect();
+        let mut top: Vec<TopUrl> = urls.into_iter().filter_map(top).collect();
         top.sort_by(|a, b| b.saves.cmp(&a.saves).then_with(|| a.url.cmp(&b.url)));
         top.truncate(limit);
         Ok(top)
@@ -111,10 +114,8 @@ impl Analytics for InMemoryStore {
     async fn top_domains(&self, days: u16, limit: usize) -> Result<Vec<TopDomain>> {
         let state = self.lock().await;
         let mut domains: BTreeMap<&str, u64> = BTreeMap::new();
-        for (id, saves) in state.saves(utc_day(self.now()), days) {
-            if let Some(stored) = state.card(id) {
-                *domains.entry(stored.card.url.domain()).or_default() += saves;
-            }
+        for card in state.saved(utc_day(self.now()), days) {
+            *domains.entry(card.url.domain()).or_default() += 1;
         }
         let mut top: Vec<TopDomain> =
             domains.into_iter().map(|(domain, saves)| TopDomain { domain: domain.to_owned(), saves }).collect();
@@ -126,9 +127,9 @@ impl Analytics for InMemoryStore {
     async fn by_kind(&self, days: u16) -> Result<Vec<KindCount>> {
         let state = self.lock().await;
         let mut kinds: BTreeMap<Option<PageKind>, u64> = BTreeMap::new();
-        for (id, saves) in state.saves(utc_day(self.now()), days) {
-            let kind = state.card(id).and_then(|stored| state.pages.metadata(stored.card.url.normalised())?.kind);
-            *kinds.entry(kind).or_default() += saves;
+        for card in state.saved(utc_day(self.now()), days) {
+            let kind = state.pages.metadata(card.url.normalised()).and_then(|metadata| metadata.kind);
+            *kinds.entry(kind).or_default() += 1;
         }
         let mut counts: Vec<KindCount> = kinds.into_iter().map(|(kind, saves)| KindCount { kind, saves }).collect();
         counts.sort_by_key(|count| {
@@ -156,6 +157,11 @@ impl Analytics for InMemoryStore {
             state.count_save(event);
         }
         Ok(events.len() as u64)
+    }
+
+    /// It is read off the cards.
+    async fn rebuild_trends(&self) -> Result<()> {
+        Ok(())
     }
 }
 

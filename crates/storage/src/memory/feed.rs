@@ -113,7 +113,10 @@ impl State {
         let stored = self.card(activity.card_id)?;
         let lives = |member: &&Member| match member.collection_id {
             None => stored.card.library_link == Some(member.link_id),
-            Some(_) => stored.card.collection_links.iter().any(|link| link.id == member.link_id),
+            Some(collection) => {
+                self.collection(collection).is_some()
+                    && stored.card.collection_links.iter().any(|link| link.id == member.link_id)
+            }
         };
         let live: Vec<&Member> = activity.members.iter().filter(lives).collect();
         if live.is_empty() {

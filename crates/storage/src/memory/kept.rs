@@ -49,7 +49,6 @@ pub(super) struct Day {
     pub(super) saves: u64,
     pub(super) new_cards: u64,
     pub(super) curators: HashSet<UserId>,
-    pub(super) by_card: HashMap<CardId, u64>,
 }
 
 #[derive(Default)]

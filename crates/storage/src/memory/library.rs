@@ -15,7 +15,7 @@ impl LibraryRepository for InMemoryStore {
         let state = self.lock().await;
         let cards: Vec<LibraryCard> = newest_first(state.library(owner), behind(page.after.as_ref())?)
             .filter_map(|(_, id)| state.card(id))
-            .filter(|stored| !filter.uncollected || stored.card.collection_links.is_empty())
+            .filter(|stored| !filter.uncollected || state.as_read(stored).collection_links.is_empty())
             .filter(|stored| all_occur(&words, stored, &state))
             .filter_map(|stored| shown(&state, stored, Some(owner)))
             .take(page.limit.get() + 1)

@@ -24,6 +24,11 @@ impl Pages {
         });
     }
 
+    /// Nobody keeps it any more: what a fetch brings that is on its way is dropped.
+    pub(super) fn forget(&mut self, normalised: &str) {
+        self.pages.remove(normalised);
+    }
+
     pub(super) fn info(&self, normalised: &str) -> PageInfo {
         self.pages.get(normalised).map(|page| page.info.clone()).unwrap_or_default()
     }

@@ -1,11 +1,12 @@
 //! Search by looking at every indexed card: right for the few that one process keeps in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use cardwire_domain::metadata::{Metadata, PageKind};
 use cardwire_domain::search::{
-    MAX_HIT_CARDS, MAX_NEAR_WORDS, Reindexed, SearchHit, SearchIndex, SearchQuery, SearchRequest, Term, is_near, tokens,
+    MAX_HIT_CARDS, MAX_MISSPELT, MAX_NEAR_WORDS, Reindexed, SearchHit, SearchIndex, SearchQuery, SearchRequest, Term,
+    is_near, tokens,
 };
 use cardwire_domain::{CardId, Error, Page, PageRequest, Position, RecordedEvent, Result, UserId};
 use cardwire_events::Queue;
@@ -99,7 +100,11 @@ impl State {
     fn index_card(&mut self, id: CardId, now: Timestamp) {
         let stored = self.card(id).filter(|stored| stored.in_library_since.is_some());
         let Some(card) = stored.map(|stored| stored.card.clone()) else {
-            self.index.documents.remove(&id);
+            if let Some(gone) = self.index.documents.remove(&id)
+                && !self.index.documents.values().any(|document| document.normalised == gone.normalised)
+            {
+                self.pages.forget(&gone.normalised);
+            }
             return;
         };
         self.pages.make(&card.url, now);
@@ -185,12 +190,17 @@ impl State {
         }
         words.sort_unstable();
         words.dedup();
+        let asked = query.required.iter().filter_map(|term| match term {
+            Term::Word { word, .. } if word.chars().count() >= 4 => Some(word),
+            _ => None,
+        });
+        let unknown: BTreeSet<&String> =
+            asked.filter(|word| !words.iter().any(|known| known.starts_with(word.as_str()))).collect();
         let mut near = Near::new();
-        for term in &query.required {
-            let Term::Word { word, .. } = term else { continue };
-            if words.iter().any(|known| known.starts_with(word.as_str())) {
-                continue;
-            }
+        if unknown.len() > MAX_MISSPELT {
+            return near;
+        }
+        for word in unknown {
             let mut similar: Vec<(usize, &String)> =
                 words.iter().filter_map(|other| Some((is_near(word, other)?, other))).collect();
             similar.sort_unstable();

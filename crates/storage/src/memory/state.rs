@@ -1,11 +1,10 @@
 //! What is kept: cards, collections and answers here; ledger, feed, search and analytics beside it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use cardwire_domain::changes::IdempotencyKey;
-use cardwire_domain::changes::Remember;
+use cardwire_domain::changes::{IdempotencyKey, Remember};
 use cardwire_domain::feed::{CardView, CollectionName};
-use cardwire_domain::store::Recall;
+use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::{Card, CardId, Collection, CollectionId, Error, LinkId, Position, Result, UserId};
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,6 +20,8 @@ pub(super) struct State {
     libraries: HashMap<UserId, Timeline<CardId>>,
     collections: HashMap<CollectionId, StoredCollection>,
     collected: HashMap<CollectionId, Timeline<CardId>>,
+    /// Collections whose cards are still to leave them, and their authors.
+    deleted: BTreeMap<CollectionId, UserId>,
     answers: Answers,
     pub(super) accounts: Accounts,
     pub(super) ledger: Ledger,
@@ -144,10 +145,33 @@ impl State {
         self.collections.insert(stored.collection.id, stored);
     }
 
-    /// Its cards have left it before.
+    /// Its cards are still listed as being in it, until they are let go.
     pub(super) fn delete_collection(&mut self, id: CollectionId) {
-        self.collections.remove(&id);
+        if let Some(stored) = self.collections.remove(&id) {
+            self.deleted.insert(id, stored.collection.author);
+        }
+    }
+
+    pub(super) fn deleted_collection(&self, limit: usize) -> Option<DeletedCollection> {
+        let (id, author) = self.deleted.first_key_value()?;
+        let cards = self.collected(*id).into_iter().flatten().filter_map(|(_, card)| self.card(*card));
+        let link = |stored: &StoredCard| {
+            stored.card.collection_links.iter().find(|link| link.collection_id == *id).map(|link| link.id)
+        };
+        let links = cards.filter_map(|stored| Some((stored.card.id, link(stored)?))).take(limit).collect();
+        Some(DeletedCollection { id: *id, author: author.clone(), links })
+    }
+
+    pub(super) fn forget_collection(&mut self, id: CollectionId) {
+        self.deleted.remove(&id);
         self.collected.remove(&id);
+    }
+
+    /// A card as commands read it: a deleted collection is nowhere.
+    pub(super) fn as_read(&self, stored: &StoredCard) -> Card {
+        let mut card = stored.card.clone();
+        card.collection_links.retain(|link| self.collections.contains_key(&link.collection_id));
+        card
     }
 }
 

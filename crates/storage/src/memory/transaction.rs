@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use async_trait::async_trait;
 use cardwire_domain::changes::IdempotencyKey;
-use cardwire_domain::store::Recall;
+use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{
     Card, CardId, Change, Changes, Collection, CollectionId, CollectionLink, Error, RecordedEvent, Result, Store,
@@ -42,11 +42,11 @@ impl Transaction for InMemoryTransaction {
     }
 
     async fn card(&mut self, id: CardId) -> Result<Option<Card>> {
-        Ok(self.state.card(id).map(|stored| stored.card.clone()))
+        Ok(self.state.card(id).map(|stored| self.state.as_read(stored)))
     }
 
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>> {
-        Ok(self.state.card_by_url(owner, normalised_url).map(|stored| stored.card.clone()))
+        Ok(self.state.card_by_url(owner, normalised_url).map(|stored| self.state.as_read(stored)))
     }
 
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
@@ -54,9 +54,8 @@ impl Transaction for InMemoryTransaction {
         Ok(found.map(|stored| stored.collection.clone()).collect())
     }
 
-    async fn cards_in(&mut self, id: CollectionId) -> Result<Vec<Card>> {
-        let ids = self.state.collected(id).into_iter().flatten();
-        Ok(ids.filter_map(|(_, id)| self.state.card(*id)).map(|stored| stored.card.clone()).collect())
+    async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
+        Ok(self.state.deleted_collection(limit))
     }
 
     async fn commit(mut self: Box<Self>, changes: Changes) -> Result<()> {
@@ -70,7 +69,7 @@ impl Transaction for InMemoryTransaction {
         for change in changes.rows {
             draft.apply(change)?;
         }
-        let (cards, collections) = (draft.cards, draft.collections);
+        let (cards, collections, forgotten) = (draft.cards, draft.collections, draft.forgotten);
         // Nothing below can fail.
         for card in cards.into_values() {
             self.state.put_card(card);
@@ -80,6 +79,9 @@ impl Transaction for InMemoryTransaction {
                 Some(collection) => self.state.put_collection(collection),
                 None => self.state.delete_collection(id),
             }
+        }
+        for id in forgotten {
+            self.state.forget_collection(id);
         }
         if let Some(remember) = changes.remember {
             self.state.remember(remember, now);
@@ -105,11 +107,12 @@ struct Draft<'a> {
     cards: HashMap<CardId, StoredCard>,
     /// `None`: deleted.
     collections: HashMap<CollectionId, Option<StoredCollection>>,
+    forgotten: Vec<CollectionId>,
 }
 
 impl<'a> Draft<'a> {
     fn new(state: &'a State, now: Timestamp) -> Self {
-        Self { state, now, cards: HashMap::new(), collections: HashMap::new() }
+        Self { state, now, cards: HashMap::new(), collections: HashMap::new(), forgotten: Vec::new() }
     }
 
     /// [`Error::Stale`] where what the change builds on is not there, or is there already.
@@ -163,7 +166,12 @@ impl<'a> Draft<'a> {
                 stored.updated_at = now;
                 Ok(())
             }
-            Change::DeleteCollection(id) => self.delete_collection(id),
+            Change::DeleteCollection(id) => {
+                self.collection(id)?;
+                self.collections.insert(id, None);
+                Ok(())
+            }
+            Change::ForgetCollection(id) => self.forget_collection(id),
         }
     }
 
@@ -180,15 +188,14 @@ impl<'a> Draft<'a> {
     }
 
     /// Its cards must have left it before, each with an event of its own.
-    fn delete_collection(&mut self, id: CollectionId) -> Result<()> {
-        self.collection(id)?;
+    fn forget_collection(&mut self, id: CollectionId) -> Result<()> {
         let members: Vec<CardId> = self.state.collected(id).into_iter().flatten().map(|(_, card)| *card).collect();
         for card in members {
             self.card(card)?;
         }
         let mut links = self.cards.values().flat_map(|stored| &stored.card.collection_links);
         holds(links.all(|link| link.collection_id != id))?;
-        self.collections.insert(id, None);
+        self.forgotten.push(id);
         Ok(())
     }
 

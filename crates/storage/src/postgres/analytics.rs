@@ -1,10 +1,10 @@
-//! Daily roll-ups, counted in the transaction that takes the event off the ledger.
+//! Totals by day, counted in the transaction that takes the event off the ledger. They name nothing, and stay when a card is removed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
-use cardwire_domain::url::CardUrl;
 use cardwire_domain::{DomainEvent, EventId, RecordedEvent, Result};
 use cardwire_events::envelope::Incomprehensible;
 use cardwire_events::{Message, Queue};
@@ -16,10 +16,10 @@ use sqlx::types::Uuid;
 
 use super::error::Failure;
 use super::log::{recorded, take};
-use super::page_rows::get_kind;
 use super::pool::Session;
 use super::store::PostgresStore;
-use super::values::{get, get_count, get_envelope, get_time, signed, time, uuid};
+use super::trends;
+use super::values::{get, get_count, get_envelope, get_time, time, uuid};
 
 const CURATORS: &str = "\
 WITH new AS (
@@ -29,20 +29,6 @@ WITH new AS (
     ON CONFLICT DO NOTHING RETURNING day
 )
 SELECT day, count(*) AS curators FROM new GROUP BY day";
-
-const URLS: &str = "\
-INSERT INTO daily_urls AS known (day, url_digest, card_id, saves)
-SELECT (s.at AT TIME ZONE 'UTC')::date AS day, c.url_digest, (array_agg(c.id ORDER BY c.id))[1], count(*)
-FROM unnest($1::timestamptz[], $2::uuid[]) AS s(at, card_id) JOIN cards c ON c.id = s.card_id
-GROUP BY day, c.url_digest ORDER BY day, c.url_digest
-ON CONFLICT (day, url_digest) DO UPDATE
-SET saves = known.saves + excluded.saves, card_id = least(known.card_id, excluded.card_id)";
-
-const DOMAINS: &str = "\
-INSERT INTO daily_domains AS known (day, domain, saves)
-SELECT (s.at AT TIME ZONE 'UTC')::date AS day, s.domain COLLATE \"C\" AS domain, count(*)
-FROM unnest($1::timestamptz[], $2::text[]) AS s(at, domain) GROUP BY day, s.domain COLLATE \"C\" ORDER BY day, domain
-ON CONFLICT (day, domain) DO UPDATE SET saves = known.saves + excluded.saves";
 
 /// A card and the event of its first save have one time, that of their transaction.
 const TOTALS: &str = "\
@@ -75,24 +61,6 @@ CROSS JOIN LATERAL (
     SELECT count(DISTINCT user_id) AS curators FROM daily_curators WHERE day BETWEEN w.first_day AND w.first_day + 6
 ) c
 ORDER BY w.first_day";
-
-const TOP_URLS: &str = "\
-SELECT c.url, g.title, u.saves FROM (
-    SELECT (array_agg(card_id ORDER BY card_id))[1] AS card_id, sum(saves)::bigint AS saves FROM daily_urls
-    WHERE day BETWEEN (now() AT TIME ZONE 'UTC')::date - ($1::int - 1) AND (now() AT TIME ZONE 'UTC')::date
-    GROUP BY url_digest
-) u JOIN cards c ON c.id = u.card_id LEFT JOIN pages g ON g.url_digest = c.url_digest
-ORDER BY u.saves DESC, c.url COLLATE \"C\" LIMIT $2";
-
-const TOP_DOMAINS: &str = "\
-SELECT domain, sum(saves)::bigint AS saves FROM daily_domains
-WHERE day BETWEEN (now() AT TIME ZONE 'UTC')::date - ($1::int - 1) AND (now() AT TIME ZONE 'UTC')::date
-GROUP BY domain ORDER BY sum(saves) DESC, domain LIMIT $2";
-
-const BY_KIND: &str = "\
-SELECT g.kind, sum(u.saves)::bigint AS saves FROM daily_urls u LEFT JOIN pages g ON g.url_digest = u.url_digest
-WHERE u.day BETWEEN (now() AT TIME ZONE 'UTC')::date - ($1::int - 1) AND (now() AT TIME ZONE 'UTC')::date
-GROUP BY g.kind ORDER BY g.kind IS NULL, sum(u.saves) DESC, g.kind COLLATE \"C\"";
 
 const WHOLE_DAYS: &str = "\
 SELECT DISTINCT (e.occurred_at AT TIME ZONE 'UTC')::date AS day FROM events e, event_log_horizon h
@@ -130,12 +98,7 @@ impl Analytics for PostgresStore {
     }
 
     async fn top_urls(&self, days: u16, limit: usize) -> Result<Vec<TopUrl>> {
-        let query = sqlx::query(TOP_URLS).bind(i32::from(days)).bind(signed(limit));
-        let rows = self.session().await?.fetch_all(query).await?;
-        let top = |row: &PgRow| {
-            Ok(TopUrl { url: get(row, "url")?, title: get(row, "title")?, saves: get_count(row, "saves")? })
-        };
-        Ok(rows.iter().map(top).collect::<Result<_, Failure>>()?)
+        Ok(trends::top_urls(&mut self.session().await?, days, limit).await?)
     }
 
     async fn weeks(&self, weeks: u16) -> Result<Vec<WeekCounts>> {
@@ -152,16 +115,11 @@ impl Analytics for PostgresStore {
     }
 
     async fn top_domains(&self, days: u16, limit: usize) -> Result<Vec<TopDomain>> {
-        let query = sqlx::query(TOP_DOMAINS).bind(i32::from(days)).bind(signed(limit));
-        let rows = self.session().await?.fetch_all(query).await?;
-        let top = |row: &PgRow| Ok(TopDomain { domain: get(row, "domain")?, saves: get_count(row, "saves")? });
-        Ok(rows.iter().map(top).collect::<Result<_, Failure>>()?)
+        Ok(trends::top_domains(&mut self.session().await?, days, limit).await?)
     }
 
     async fn by_kind(&self, days: u16) -> Result<Vec<KindCount>> {
-        let rows = self.session().await?.fetch_all(sqlx::query(BY_KIND).bind(i32::from(days))).await?;
-        let count = |row: &PgRow| Ok(KindCount { kind: get_kind(row)?, saves: get_count(row, "saves")? });
-        Ok(rows.iter().map(count).collect::<Result<_, Failure>>()?)
+        Ok(trends::by_kind(&mut self.session().await?, days).await?)
     }
 
     async fn whole_days(&self) -> Result<Vec<Date>> {
@@ -174,6 +132,11 @@ impl Analytics for PostgresStore {
         let mut session = self.batch_session().await?;
         Ok(rebuild(&mut session, day).await?)
     }
+
+    async fn rebuild_trends(&self) -> Result<()> {
+        let mut session = Session::open(&self.pool, REBUILD_PATIENCE).await?;
+        Ok(trends::rebuild(&mut session).await?)
+    }
 }
 
 /// Rows are written in the order of their keys, table after table, so that counts at once do not wait in a circle.
@@ -181,6 +144,7 @@ async fn count(session: &mut Session, events: &[RecordedEvent]) -> Result<usize,
     if events.is_empty() {
         return Ok(0);
     }
+    trends::roll(session).await?;
     let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
     let known = recorded(session, &ids).await?;
     let ids: Vec<EventId> = known.iter().map(|event| event.id).collect();
@@ -188,6 +152,8 @@ async fn count(session: &mut Session, events: &[RecordedEvent]) -> Result<usize,
     let taken: BTreeSet<EventId> = take(session, Queue::Analytics, &ids).await?.into_iter().collect();
     let ours: Vec<&RecordedEvent> = known.iter().filter(|event| taken.contains(&event.id)).collect();
     add(session, &ours).await?;
+    let urls = urls(session, &ours).await?;
+    trends::refresh(session, &urls).await?;
     session.commit().await?;
     Ok(taken.len())
 }
@@ -209,28 +175,23 @@ async fn add(session: &mut Session, events: &[&RecordedEvent]) -> Result<(), Fai
         days.push(get::<jiff_sqlx::Date>(&row, "day")?);
         curators.push(get::<i64>(&row, "curators")?);
     }
-    session.execute(sqlx::query(URLS).bind(&times).bind(&cards)).await?;
-    add_domains(session, &times, &cards).await?;
     session.execute(sqlx::query(TOTALS).bind(&times).bind(days).bind(curators).bind(&cards)).await?;
     Ok(())
 }
 
-async fn add_domains(session: &mut Session, times: &[jiff_sqlx::Timestamp], cards: &[Uuid]) -> Result<(), Failure> {
-    let sql = "SELECT id, url, normalised_url FROM cards WHERE id = ANY($1)";
-    let mut domains: BTreeMap<Uuid, String> = BTreeMap::new();
-    for row in session.fetch_all(sqlx::query(sql).bind(cards)).await? {
-        let url = CardUrl::from_stored(get(&row, "url")?, get(&row, "normalised_url")?);
-        domains.insert(get(&row, "id")?, url.domain().to_owned());
-    }
-    let known = times.iter().zip(cards).filter_map(|(time, card)| Some((*time, domains.get(card)?.as_str())));
-    let (times, domains): (Vec<_>, Vec<_>) = known.unzip();
-    session.execute(sqlx::query(DOMAINS).bind(times).bind(domains)).await?;
-    Ok(())
+/// The digests of the URLs that the events are about.
+async fn urls(session: &mut Session, events: &[&RecordedEvent]) -> Result<Vec<Vec<u8>>, Failure> {
+    let cards: Vec<Uuid> = events.iter().filter_map(|event| event.event.card_id()).map(|id| uuid(id.ulid())).collect();
+    let sql = "SELECT DISTINCT url_digest FROM cards WHERE id = ANY($1) ORDER BY url_digest";
+    session.fetch_all(sqlx::query(sql).bind(cards)).await?.iter().map(|row| get(row, "url_digest")).collect()
 }
 
 fn nonsense(error: impl std::fmt::Display) -> Failure {
     Failure::Nonsense(error.to_string())
 }
+
+/// How long counting all of what is trending anew may take.
+const REBUILD_PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// Events of a day are read in portions of this many.
 const PORTION: i64 = 20_000;
@@ -239,12 +200,7 @@ async fn rebuild(session: &mut Session, day: Date) -> Result<u64, Failure> {
     session.begin().await?;
     session.execute(sqlx::query(HOLD_COUNTERS)).await?;
     let day = day.to_sqlx();
-    for sql in [
-        "DELETE FROM daily_curators WHERE day = $1",
-        "DELETE FROM daily_urls WHERE day = $1",
-        "DELETE FROM daily_domains WHERE day = $1",
-        "DELETE FROM daily_totals WHERE day = $1",
-    ] {
+    for sql in ["DELETE FROM daily_curators WHERE day = $1", "DELETE FROM daily_totals WHERE day = $1"] {
         session.execute(sqlx::query(sql).bind(day)).await?;
     }
     // Below every event.

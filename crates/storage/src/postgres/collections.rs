@@ -28,7 +28,7 @@ macro_rules! select_collections {
 }
 
 const COLLECTIONS_OF: &str = select_collections!(
-    "WHERE c.id IN (SELECT id FROM collections WHERE author_id = $2 \
+    "WHERE c.deleted_at IS NULL AND c.id IN (SELECT id FROM collections WHERE author_id = $2 \
                     UNION SELECT collection_id FROM collaborators WHERE user_id = $2) \
      AND ($3::timestamptz IS NULL OR (c.created_at, c.id) < ($3, $4)) \
      ORDER BY c.created_at DESC, c.id DESC LIMIT $1"
@@ -36,7 +36,8 @@ const COLLECTIONS_OF: &str = select_collections!(
 
 const CARDS_IN: &str = "\
 SELECT c.id, c.url, g.title, c.owner_id, u.handle, l.added_at
-FROM links l JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id
+FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL
+JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id
 LEFT JOIN pages g ON g.url_digest = c.url_digest
 WHERE l.collection_id = $2 AND ($3::timestamptz IS NULL OR (l.added_at, l.card_id) < ($3, $4))
 ORDER BY l.added_at DESC, l.card_id DESC LIMIT $1";
@@ -44,7 +45,7 @@ ORDER BY l.added_at DESC, l.card_id DESC LIMIT $1";
 #[async_trait]
 impl CollectionRepository for PostgresStore {
     async fn collection(&self, id: CollectionId) -> Result<CollectionView> {
-        let query = sqlx::query(select_collections!("WHERE c.id = $1")).bind(uuid(id.ulid()));
+        let query = sqlx::query(select_collections!("WHERE c.id = $1 AND c.deleted_at IS NULL")).bind(uuid(id.ulid()));
         let rows = self.session().await?.fetch_all(query).await?;
         let row = rows.first().ok_or_else(|| Error::not_found("collection", id))?;
         Ok(read(row)?)
@@ -56,7 +57,8 @@ impl CollectionRepository for PostgresStore {
         let query = sqlx::query(CARDS_IN).bind(page.limit.get() as i64 + 1).bind(uuid(id.ulid())).bind(at).bind(after);
         let rows = session.fetch_all(query).await?;
         if rows.is_empty() {
-            let there = sqlx::query("SELECT 1 FROM collections WHERE id = $1").bind(uuid(id.ulid()));
+            let there =
+                sqlx::query("SELECT 1 FROM collections WHERE id = $1 AND deleted_at IS NULL").bind(uuid(id.ulid()));
             if session.fetch_all(there).await?.is_empty() {
                 return Err(Error::not_found("collection", id));
             }

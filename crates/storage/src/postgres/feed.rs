@@ -25,7 +25,8 @@ macro_rules! select_items {
              CROSS JOIN LATERAL ( \
                  SELECT array_agg(k.id ORDER BY m.n) AS collections, array_agg(k.name ORDER BY m.n) AS names \
                  FROM unnest(a.link_ids) WITH ORDINALITY AS m(link_id, n) \
-                 JOIN links ON links.id = m.link_id JOIN collections k ON k.id = links.collection_id \
+                 JOIN links ON links.id = m.link_id \
+                 JOIN collections k ON k.id = links.collection_id AND k.deleted_at IS NULL \
              ) l \
              WHERE (l.collections IS NOT NULL OR c.library_link = ANY(a.link_ids)) ",
             $rest

@@ -24,7 +24,8 @@ macro_rules! select_cards {
              CROSS JOIN LATERAL ( \
                  SELECT array_agg(k.id ORDER BY links.added_at, links.id) AS collections, \
                         array_agg(k.name ORDER BY links.added_at, links.id) AS names \
-                 FROM links JOIN collections k ON k.id = links.collection_id WHERE links.card_id = c.id \
+                 FROM links JOIN collections k ON k.id = links.collection_id AND k.deleted_at IS NULL \
+                 WHERE links.card_id = c.id \
              ) l \
              WHERE c.library_link IS NOT NULL ",
             $rest
@@ -32,12 +33,34 @@ macro_rules! select_cards {
     };
 }
 
-/// Words are found anywhere, as the owner would find them by reading.
 const LIBRARY: &str = select_cards!(
     "AND c.owner_id = $2 AND (NOT $3 OR l.collections IS NULL) \
-     AND (SELECT coalesce(bool_and(strpos(lower(concat_ws(' ', c.url, g.title, n.text)), w) > 0), true) \
-          FROM unnest($4::text[]) w) \
-     AND ($5::timestamptz IS NULL OR (c.library_at, c.id) < ($5, $6)) \
+     AND ($4::timestamptz IS NULL OR (c.library_at, c.id) < ($4, $5)) \
+     ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
+);
+
+/// Words are found anywhere, as the owner would find them by reading. Those that are frequent in this library fill a page from its
+/// newest cards.
+const FILTERED_NEWEST: &str = select_cards!(
+    "AND c.id IN ( \
+         SELECT id FROM cards WHERE owner_id = $2 AND library_link IS NOT NULL \
+         AND ($4::timestamptz IS NULL OR (library_at, id) < ($4, $5)) ORDER BY library_at DESC, id DESC LIMIT 300 \
+     ) \
+     AND (NOT $3 OR l.collections IS NULL) \
+     AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \
+     ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
+);
+
+/// The others are found by the trigrams of the longest word.
+const FILTERED: &str = select_cards!(
+    "AND c.owner_id = $2 AND (NOT $3 OR l.collections IS NULL) \
+     AND ($4::timestamptz IS NULL OR (c.library_at, c.id) < ($4, $5)) \
+     AND c.id IN ( \
+         SELECT id FROM cards WHERE lower(url) LIKE $7 AND library_link IS NOT NULL AND owner_id = $2 \
+         UNION ALL SELECT k.id FROM pages p JOIN cards k ON k.owner_id = $2 AND k.url_digest = p.url_digest WHERE lower(p.title) LIKE $7 \
+         UNION ALL SELECT o.card_id FROM notes o JOIN cards k ON k.id = o.card_id AND k.owner_id = $2 WHERE lower(o.text) LIKE $7 \
+     ) \
+     AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \
      ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
 );
 
@@ -50,14 +73,24 @@ impl LibraryRepository for PostgresStore {
             // It occurs in nothing that PostgreSQL holds, and cannot be asked for.
             return Ok(Page { items: Vec::new(), next: None });
         }
-        let query = sqlx::query(LIBRARY)
-            .bind(page.limit.get() as i64 + 1)
-            .bind(owner.as_str())
-            .bind(filter.uncollected)
-            .bind(words(text))
-            .bind(at)
-            .bind(id);
-        let rows = self.session().await?.fetch_all(query).await?;
+        let words = words(text);
+        let ask = |sql| {
+            let query = sqlx::query(sql).bind(page.limit.get() as i64 + 1).bind(owner.as_str());
+            query.bind(filter.uncollected).bind(at).bind(id)
+        };
+        let mut session = self.session().await?;
+        let rows = match words.iter().max_by_key(|word| word.chars().count()).map(|word| like(word)) {
+            None => session.fetch_all(ask(LIBRARY)).await?,
+            Some(longest) => {
+                let newest = session.fetch_all(ask(FILTERED_NEWEST).bind(&words)).await?;
+                if newest.len() > page.limit.get() {
+                    newest
+                } else {
+                    // Planned for this word: how frequent it is decides where to look.
+                    session.fetch_all(ask(FILTERED).bind(&words).bind(longest).persistent(false)).await?
+                }
+            }
+        };
         let cards = rows.iter().map(|row| read(row, Some(owner))).collect::<Result<Vec<_>, Failure>>()?;
         Ok(Page::cut(cards, page.limit, |card| Position {
             key: card.added_at.as_microsecond(),
@@ -79,6 +112,19 @@ impl LibraryRepository for PostgresStore {
         let rows = self.session().await?.fetch_all(query).await?;
         Ok(rows.first().map(|row| read(row, Some(owner))).transpose()?)
     }
+}
+
+/// A pattern that finds the text anywhere.
+fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }
 
 fn read(row: &PgRow, reader: Option<&UserId>) -> Result<LibraryCard, Failure> {

@@ -11,6 +11,7 @@ use super::page_rows::get_page;
 use super::pool::Session;
 use super::search::index_page;
 use super::store::PostgresStore;
+use super::trends;
 use super::values::{get, signed, url_digest, uuid};
 
 /// Due pages that are looked at for as many hosts as are asked for.
@@ -102,6 +103,7 @@ async fn finish(
                 .bind(&metadata.language);
             let held = session.execute(query).await? == 1;
             if held {
+                trends::refresh(session, std::slice::from_ref(&digest)).await?;
                 index_page(session, &digest).await?;
             }
             session.commit().await?;

@@ -27,6 +27,7 @@ mod search;
 mod store;
 mod stream;
 mod transaction;
+mod trends;
 mod values;
 mod write;
 

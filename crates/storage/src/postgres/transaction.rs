@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::collection::{AccessType, Description, Name};
-use cardwire_domain::store::{Recall, Store, Transaction};
+use cardwire_domain::store::{DeletedCollection, Recall, Store, Transaction};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Result, UserId};
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
 use super::error::Failure;
+use super::log::signed;
 use super::pool::Session;
 use super::store::PostgresStore;
 use super::values::{card_id, collection_id, get, get_note, get_time, link_id, url_digest, user_id, uuid};
@@ -54,9 +55,10 @@ macro_rules! select_cards {
             "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.via, c.library_link, c.created_at, \
                     n.id AS note_id, n.text AS note_text, l.ids AS links, l.collections \
              FROM cards c LEFT JOIN notes n ON n.card_id = c.id \
-             LEFT JOIN LATERAL (SELECT array_agg(id ORDER BY added_at, id) AS ids, \
-                                       array_agg(collection_id ORDER BY added_at, id) AS collections \
-                                FROM links WHERE card_id = c.id) l ON true ",
+             LEFT JOIN LATERAL (SELECT array_agg(links.id ORDER BY added_at, links.id) AS ids, \
+                                       array_agg(collection_id ORDER BY added_at, links.id) AS collections \
+                                FROM links JOIN collections k ON k.id = links.collection_id AND k.deleted_at IS NULL \
+                                WHERE links.card_id = c.id) l ON true ",
             $rest
         )
     };
@@ -110,7 +112,7 @@ impl Transaction for PostgresTransaction {
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
         let sql = "SELECT c.id, c.author_id, c.name, c.description, c.access, c.version, \
                           ARRAY(SELECT user_id FROM collaborators WHERE collection_id = c.id) AS collaborators \
-                   FROM collections c WHERE c.id = ANY($1)";
+                   FROM collections c WHERE c.id = ANY($1) AND c.deleted_at IS NULL";
         let uuids: Vec<Uuid> = ids.iter().map(|id| uuid(id.ulid())).collect();
         let rows = self.session.fetch_all(sqlx::query(sql).bind(uuids)).await?;
         let mut found = BTreeMap::new();
@@ -122,11 +124,22 @@ impl Transaction for PostgresTransaction {
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
 
-    async fn cards_in(&mut self, id: CollectionId) -> Result<Vec<Card>> {
-        let query = sqlx::query("SELECT card_id FROM links WHERE collection_id = $1").bind(uuid(id.ulid()));
-        let rows = self.session.fetch_all(query).await?;
-        let ids = rows.iter().map(|row| get(row, "card_id")).collect::<Result<Vec<Uuid>, Failure>>()?;
-        Ok(self.lock_cards(&ids).await?)
+    async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
+        self.session.begin().await?;
+        let sql = "SELECT id, author_id FROM collections WHERE deleted_at IS NOT NULL ORDER BY id LIMIT 1 \
+                   FOR UPDATE SKIP LOCKED";
+        let rows = self.session.fetch_all(sqlx::query(sql)).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let id: Uuid = get(row, "id")?;
+        let sql =
+            "SELECT card_id, id FROM links WHERE collection_id = $1 ORDER BY added_at DESC, card_id DESC LIMIT $2";
+        let links = self.session.fetch_all(sqlx::query(sql).bind(id).bind(signed(limit))).await?;
+        let link = |row| Ok((card_id(get(row, "card_id")?), link_id(get(row, "id")?)));
+        Ok(Some(DeletedCollection {
+            id: collection_id(id),
+            author: user_id(get(row, "author_id")?)?,
+            links: links.iter().map(link).collect::<Result<_, Failure>>()?,
+        }))
     }
 
     async fn commit(mut self: Box<Self>, changes: Changes) -> Result<()> {

@@ -23,6 +23,7 @@ pub(super) struct Batch {
     /// With the version that was read; `None`: it was not.
     updated: Vec<(Collection, Option<i64>)>,
     deleted: Vec<(CollectionId, Option<i64>)>,
+    forgotten: Vec<Uuid>,
     held: (Vec<Uuid>, Vec<i64>),
     cards: Cards,
     library: BTreeMap<Uuid, (Option<Uuid>, Option<Uuid>)>,
@@ -61,6 +62,7 @@ impl Batch {
                     batch.updated.push((collection, version));
                 }
                 Change::DeleteCollection(id) => batch.deleted.push((id, checked.remove(&id))),
+                Change::ForgetCollection(id) => batch.forgotten.push(uuid(id.ulid())),
                 change => batch.change_card(change)?,
             }
         }
@@ -102,7 +104,10 @@ impl Batch {
                 self.linked.2.push(uuid(collection_id.ulid()));
             }
             Change::RemoveFromCollection { link_id, .. } => self.unlinked.push(uuid(link_id.ulid())),
-            Change::InsertCollection(_) | Change::UpdateCollection(_) | Change::DeleteCollection(_) => {}
+            Change::InsertCollection(_)
+            | Change::UpdateCollection(_)
+            | Change::DeleteCollection(_)
+            | Change::ForgetCollection(_) => {}
         }
         Ok(())
     }
@@ -187,7 +192,8 @@ SELECT expect_rows((SELECT count(*) FROM held JOIN unnest($1, $2) AS was(id, ver
 
 /// Does not commit; but where nothing was begun, all of it is one statement and so a transaction of its own.
 pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<(), Failure> {
-    if !(batch.inserted.is_empty() && batch.updated.is_empty() && batch.deleted.is_empty()) {
+    let collections_too = !(batch.inserted.is_empty() && batch.updated.is_empty());
+    if collections_too || !(batch.deleted.is_empty() && batch.forgotten.is_empty()) {
         session.begin().await?;
     }
     for (collection, collaborators) in &batch.inserted {
@@ -248,9 +254,15 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<(), Fai
         .bind(answer);
     session.fetch_all(query).await?;
     for (id, version) in &batch.deleted {
-        let sql = "DELETE FROM collections WHERE id = $1 AND version = coalesce($2, version)";
+        let sql = "UPDATE collections SET deleted_at = now(), version = version + 1 \
+                   WHERE id = $1 AND version = coalesce($2, version) AND deleted_at IS NULL";
         let done = session.execute(sqlx::query(sql).bind(uuid(id.ulid())).bind(version)).await?;
         one(done)?;
+    }
+    for id in &batch.forgotten {
+        // The links' reference sees to it that no card is left in it.
+        let sql = "DELETE FROM collections WHERE id = $1 AND deleted_at IS NOT NULL";
+        one(session.execute(sqlx::query(sql).bind(id)).await?)?;
     }
     Ok(())
 }
@@ -272,7 +284,7 @@ async fn insert_collection(session: &mut Session, new: &Collection, people: &[St
 
 async fn update_collection(session: &mut Session, to: &Collection, version: Option<i64>) -> Result<(), Failure> {
     let sql = "UPDATE collections SET name = $2, description = $3, access = $4, version = version + 1, \
-               updated_at = now() WHERE id = $1 AND version = coalesce($5, version)";
+               updated_at = now() WHERE id = $1 AND version = coalesce($5, version) AND deleted_at IS NULL";
     let query = sqlx::query(sql)
         .bind(uuid(to.id.ulid()))
         .bind(to.name.as_str())

@@ -8,7 +8,7 @@ use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, Top
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::search::{Reindexed, SearchHit, SearchIndex, SearchRequest};
-use cardwire_domain::store::Recall;
+use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::{
     Card, CardId, Changes, CollectedWindow, Collection, CollectionId, EventId, Page, PageRequest, RecordedEvent, Store,
     Transaction, UserId,
@@ -73,8 +73,8 @@ impl Transaction for FaultyTransaction {
         self.seam.through(self.tx.collections(ids)).await
     }
 
-    async fn cards_in(&mut self, id: CollectionId) -> DomainResult<Vec<Card>> {
-        self.seam.through(self.tx.cards_in(id)).await
+    async fn deleted_collection(&mut self, limit: usize) -> DomainResult<Option<DeletedCollection>> {
+        self.seam.through(self.tx.deleted_collection(limit)).await
     }
 
     async fn commit(self: Box<Self>, changes: Changes) -> DomainResult<()> {
@@ -383,5 +383,9 @@ impl Analytics for FaultyAnalytics {
 
     async fn rebuild(&self, day: Date) -> DomainResult<u64> {
         self.seam.through(self.inner.rebuild(day)).await
+    }
+
+    async fn rebuild_trends(&self) -> DomainResult<()> {
+        self.seam.through(self.inner.rebuild_trends()).await
     }
 }

@@ -1,8 +1,11 @@
 //! Collections: who may add, and what becomes of cards and collections that part.
 
 use cardwire_domain::collection::AccessType;
-use cardwire_domain::use_cases::{CreateCollection, DeleteCollection, SetCollaborators, UpdateCollection};
-use cardwire_domain::{CardId, CollectionId, DomainEvent, Error, PageRequest, UserId};
+use cardwire_domain::library::LibraryFilter;
+use cardwire_domain::use_cases::{
+    CreateCollection, DeleteCollection, SetCollaborators, UpdateCollection, UpdateUrlCardAssociations, let_cards_go,
+};
+use cardwire_domain::{Card, CardId, CollectionId, DomainEvent, Error, LinkId, PageRequest, RecordedEvent, UserId};
 use cardwire_events::Queue;
 
 use super::scene::{all_pages, at_once, page, person, refused, sorted};
@@ -97,6 +100,7 @@ pub async fn a_deleted_collection_lets_its_cards_go(stores: Stores) -> Tested {
         let names: Vec<_> = library[0].collections.iter().map(|collection| collection.name.as_str()).collect();
         assert_eq!(names, expected, "{owner}");
     }
+    stores.let_all_go(10).await?;
     let events = stores.deliver(Queue::Feeds).await?;
     let removed = |event: &DomainEvent| matches!(event, DomainEvent::CardRemovedFromCollection { collection_id, .. } if *collection_id == id);
     assert_eq!(events.len(), 2);
@@ -168,6 +172,7 @@ pub async fn adding_while_the_collection_is_deleted_leaves_no_orphan(stores: Sto
     for result in at_once(adders).await? {
         result?;
     }
+    stores.let_all_go(5).await?;
     let events = stores.deliver(Queue::Feeds).await?;
     let links = |wanted: fn(&DomainEvent) -> Option<cardwire_domain::LinkId>| {
         sorted(events.iter().filter_map(|event| wanted(&event.event)).collect::<Vec<_>>())
@@ -186,5 +191,100 @@ pub async fn adding_while_the_collection_is_deleted_leaves_no_orphan(stores: Sto
             assert_eq!(card.collections, [], "{number}");
         }
     }
+    Ok(())
+}
+
+/// The links whose end was told, in the order of the events.
+async fn ended(stores: &Stores) -> anyhow::Result<Vec<LinkId>> {
+    let ended = |event: &RecordedEvent| match event.event {
+        DomainEvent::CardRemovedFromCollection { link_id, .. } => Some(link_id),
+        _ => None,
+    };
+    Ok(stores.deliver(Queue::Feeds).await?.iter().filter_map(ended).collect())
+}
+
+/// An OPEN collection with the cards of that many people.
+async fn crowded(stores: &Stores, author: &UserId, people: usize) -> anyhow::Result<(CollectionId, Vec<CardId>)> {
+    let id = stores.collection(author, "crowded", AccessType::Open).await?;
+    let saves: Vec<_> = (0..people).map(|number| (person(&format!("person{number}")), format!("{URL}/{id}"))).collect();
+    let cards = stores.save_at_once(&saves).await?;
+    for ((owner, _), card) in saves.iter().zip(&cards) {
+        stores.collect(owner, *card, &[id]).await?;
+    }
+    stores.flush_feed().await?;
+    Ok((id, cards))
+}
+
+pub async fn a_deleted_collection_is_gone_at_once_and_its_cards_leave_it_in_portions(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let (id, cards) = crowded(&stores, &alice, 23).await?;
+    stores.run(&alice, &DeleteCollection { id: id.to_string() }).await?;
+    refused(stores.collections.collection(id).await, is_missing)?;
+    refused(stores.collections.cards_in(id, &PageRequest::default()).await, is_missing)?;
+    refused(stores.run(&alice, &DeleteCollection { id: id.to_string() }).await, is_missing)?;
+    assert_eq!(names_of(&stores, &alice).await?, Vec::<String>::new());
+    let (owner, card) = (person("person0"), cards[0]);
+    assert_eq!(stores.library.library_card(card, None).await?.collections, []);
+    assert!(stores.feed_told().await?.iter().all(|(_, collections)| collections.is_empty()));
+    let associations = UpdateUrlCardAssociations { card_id: card.to_string(), ..Default::default() };
+    assert_eq!(stores.run(&owner, &associations).await?.collection_ids, []);
+    let uncollected = LibraryFilter { uncollected: true, ..LibraryFilter::default() };
+    assert_eq!(stores.library.library(&owner, &uncollected, &PageRequest::default()).await?.items.len(), 1);
+    assert_eq!(ended(&stores).await?, [], "no card had to leave it for that");
+    // Its removal is told by whoever empties the collection, not a second time.
+    stores.remove(&owner, card).await?;
+
+    let mut told = Vec::new();
+    let mut portions = 0;
+    while let_cards_go(&*stores.store, 10).await? {
+        let ended = ended(&stores).await?;
+        assert!(ended.len() <= 10, "{}", ended.len());
+        told.extend(ended);
+        portions += 1;
+    }
+    assert_eq!((portions, told.len()), (3, 23));
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(told.len(), 23, "each once");
+    assert!(!let_cards_go(&*stores.store, 10).await?, "nothing is left to do");
+    Ok(())
+}
+
+pub async fn portions_at_once_let_each_card_go_once(stores: Stores) -> Tested {
+    let alice = person("alice");
+    for _ in 0..2 {
+        let (id, _) = crowded(&stores, &alice, 20).await?;
+        stores.run(&alice, &DeleteCollection { id: id.to_string() }).await?;
+    }
+    let workers = (0..4).map(|_| {
+        let stores = stores.clone();
+        async move { stores.let_all_go(3).await }
+    });
+    for worker in at_once(workers).await? {
+        worker?;
+    }
+    // One may have found the other at the last collection.
+    stores.let_all_go(3).await?;
+    let mut told = ended(&stores).await?;
+    assert_eq!(told.len(), 40);
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(told.len(), 40, "each once");
+    Ok(())
+}
+
+pub async fn a_card_is_in_a_bounded_number_of_collections(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let card = stores.save(&alice, URL).await?.url_card_id;
+    let collections = stores.collections_at_once(&alice, Card::MAX_COLLECTIONS + 1).await?;
+    for some in collections[..Card::MAX_COLLECTIONS].chunks(100) {
+        stores.collect(&alice, card, some).await?;
+    }
+    let one_more = &collections[Card::MAX_COLLECTIONS..];
+    let error = stores.collect(&alice, card, one_more).await.expect_err("it is in enough").downcast::<Error>()?;
+    assert!(matches!(&error, Error::Invalid { field, .. } if field == "collectionIds"), "{error}");
+    stores.uncollect(&alice, card, &collections[..1]).await?;
+    stores.collect(&alice, card, one_more).await?;
+    stores.remove(&alice, card).await?;
     Ok(())
 }

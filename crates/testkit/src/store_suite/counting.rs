@@ -119,40 +119,147 @@ pub async fn parallel_copies_count_once(stores: Stores) -> Tested {
     Ok(())
 }
 
+/// Works off the `analytics` queue.
+async fn count_all(stores: &Stores) -> anyhow::Result<usize> {
+    Ok(stores.analytics.count(&stores.deliver(Queue::Analytics).await?).await?)
+}
+
+/// The top URLs, normalised, with their saves; equal ones sorted.
+async fn top(stores: &Stores, days: u16, limit: usize) -> anyhow::Result<Vec<(String, u64)>> {
+    let mut top = Vec::new();
+    for found in stores.analytics.top_urls(days, limit).await? {
+        top.push((CardUrl::parse(&found.url)?.normalised().to_owned(), found.saves));
+    }
+    assert!(top.is_sorted_by(|a, b| a.1 >= b.1), "{top:?}");
+    top.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(top)
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
 pub async fn top_urls_are_ordered_and_cut(stores: Stores) -> Tested {
     let url = |page: &str| format!("https://example.com/{page}");
-    let mut saves = Vec::new();
-    for (page, people) in [("d", 1), ("b", 2), ("a", 2), ("c", 4), ("old", 3)] {
-        saves.extend((0..people).map(|n| (person(&format!("person{n}")), url(page))));
-    }
+    let by = |people: std::ops::Range<usize>, page: &str| -> Vec<(UserId, String)> {
+        people.map(|n| (person(&format!("person{n}")), url(page))).collect()
+    };
+    stores.save_at_once(&by(0..3, "old")).await?;
+    stores.time.advance(10 * DAY).await;
+    let mut saves = [by(0..1, "d"), by(0..2, "b"), by(0..2, "a"), by(0..4, "c")].concat();
     // Another spelling of the same URL.
     saves.push((person("other"), url("c?utm_source=x#part")));
     stores.save_at_once(&saves).await?;
-    let mut old = BTreeSet::new();
-    for number in 0..3 {
-        let owner = person(&format!("person{number}"));
-        let card = stores.library.library_card_by_url(&owner, &CardUrl::parse(&url("old"))?).await?;
-        old.extend(card.map(|card| card.card.id));
-    }
-    let mut events = stores.deliver(Queue::Analytics).await?;
-    for event in &mut events {
-        if event.event.card_id().is_some_and(|id| old.contains(&id)) {
-            *event = days_ago(&stores, event, 10).await;
-        }
-    }
-    assert_eq!(stores.analytics.count(&events).await?, saves.len());
+    assert_eq!(count_all(&stores).await?, saves.len() + 3);
     for (days, limit, expected) in [
         (5, 100, &[("c", 5), ("a", 2), ("b", 2), ("d", 1)][..]),
         (5, 3, &[("c", 5), ("a", 2), ("b", 2)]),
+        (10, 100, &[("c", 5), ("a", 2), ("b", 2), ("d", 1)]),
+        (11, 2, &[("c", 5), ("old", 3)]),
         (30, 2, &[("c", 5), ("old", 3)]),
+        (366, 2, &[("c", 5), ("old", 3)]),
         (30, 0, &[]),
     ] {
-        let mut top = Vec::new();
-        for found in stores.analytics.top_urls(days, limit).await? {
-            top.push((CardUrl::parse(&found.url)?.normalised().to_owned(), found.saves));
-        }
         let expected: Vec<_> = expected.iter().map(|(page, saves)| (url(page), *saves)).collect();
-        assert_eq!(top, expected, "of {days} days, up to {limit}");
+        assert_eq!(top(&stores, days, limit).await?, expected, "of {days} days, up to {limit}");
+    }
+    stores.time.advance(3 * DAY).await;
+    stores.save(&person("person9"), &url("d")).await?;
+    count_all(&stores).await?;
+    let expected = [(url("c"), 5), (url("a"), 2), (url("b"), 2), (url("d"), 2)];
+    assert_eq!(top(&stores, 7, 100).await?, expected, "days go by");
+    assert_eq!(top(&stores, 3, 100).await?, [(url("d"), 1)]);
+    stores.time.advance(5 * DAY).await;
+    assert_eq!(top(&stores, 7, 100).await?, [(url("d"), 1)], "although nothing was counted since");
+    Ok(())
+}
+
+pub async fn a_person_counts_once_for_a_url_however_often_they_save_it(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let (bought, honest) = ("https://bought.example/", "https://honest.example/");
+    for _ in 0..15 {
+        let card = stores.save(&alice, bought).await?.url_card_id;
+        count_all(&stores).await?;
+        stores.remove(&alice, card).await?;
+    }
+    stores.save(&alice, bought).await?;
+    stores.save_at_once(&[(person("bob"), honest.into()), (person("carol"), honest.into())]).await?;
+    count_all(&stores).await?;
+    assert_eq!(top(&stores, 7, 10).await?, [(honest.to_owned(), 2), (bought.to_owned(), 1)]);
+    let domain = |domain: &str, saves| TopDomain { domain: domain.into(), saves };
+    let expected = [domain("honest.example", 2), domain("bought.example", 1)];
+    assert_eq!(stores.analytics.top_domains(7, 10).await?, expected);
+    assert_eq!(stores.analytics.by_kind(7).await?, [KindCount { kind: None, saves: 3 }]);
+    let saves: u64 = stores.analytics.summary(2).await?.iter().map(|day| day.saves).sum();
+    assert_eq!(saves, 18, "totals count saves, and name nothing");
+    Ok(())
+}
+
+pub async fn what_nobody_keeps_is_not_trending(stores: Stores) -> Tested {
+    let (alice, bob) = (person("alice"), person("bob"));
+    let url = "https://example.com/a";
+    let hers = stores.save(&alice, &format!("{url}#hers")).await?.url_card_id;
+    let his = stores.save(&bob, &format!("{url}#his")).await?.url_card_id;
+    count_all(&stores).await?;
+    let shown = async || -> anyhow::Result<Vec<(String, u64)>> {
+        let top = stores.analytics.top_urls(7, 10).await?;
+        Ok(top.into_iter().map(|top| (top.url, top.saves)).collect())
+    };
+    assert_eq!(shown().await?, [(format!("{url}#hers"), 2)]);
+    stores.remove(&alice, hers).await?;
+    count_all(&stores).await?;
+    assert_eq!(shown().await?, [(format!("{url}#his"), 1)], "her spelling goes with her card");
+    stores.remove(&bob, his).await?;
+    assert_eq!(shown().await?, [], "at once");
+    count_all(&stores).await?;
+    assert_eq!(stores.analytics.top_domains(366, 10).await?, []);
+    assert_eq!(stores.analytics.by_kind(366).await?, []);
+    stores.save(&bob, url).await?;
+    count_all(&stores).await?;
+    assert_eq!(shown().await?, [(format!("{url}#his"), 1)], "it is the same card again");
+    Ok(())
+}
+
+pub async fn what_is_trending_follows_from_the_cards_whatever_the_order_of_events(stores: Stores) -> Tested {
+    let mut draws = Draws::seeded(11);
+    let people: Vec<UserId> = (0..4).map(|n| person(&format!("p{n}"))).collect();
+    for _ in 0..4 {
+        for _ in 0..30 {
+            let by = &people[draws.below(4)];
+            let url = format!("https://h{}.example/{}", draws.below(3), draws.below(4));
+            let card = stores.save(by, &url).await?.url_card_id;
+            if draws.below(2) == 0 {
+                stores.remove(by, card).await?;
+            }
+        }
+        let events = stores.deliver(Queue::Analytics).await?;
+        let mut copies: Vec<_> = events.iter().chain(&events).cloned().collect();
+        draws.shuffle(&mut copies);
+        let workers = copies.chunks(16).map(|events| {
+            let (stores, events) = (stores.clone(), events.to_vec());
+            async move { stores.analytics.count(&events).await }
+        });
+        for worker in at_once(workers.collect::<Vec<_>>()).await? {
+            worker?;
+        }
+        let (mut urls, mut domains) = (BTreeMap::new(), BTreeMap::new());
+        for owner in &people {
+            for card in stores.library_of(owner).await? {
+                let url = CardUrl::parse(&card.card.url)?;
+                *urls.entry(url.normalised().to_owned()).or_insert(0) += 1;
+                *domains.entry(url.domain().to_owned()).or_insert(0) += 1;
+            }
+        }
+        for rebuilt in [false, true] {
+            if rebuilt {
+                stores.analytics.rebuild_trends().await?;
+            }
+            let found: BTreeMap<String, u64> = top(&stores, 7, 100).await?.into_iter().collect();
+            assert_eq!(found, urls, "rebuilt: {rebuilt}");
+            let found = stores.analytics.top_domains(30, 100).await?;
+            let found: BTreeMap<String, u64> = found.into_iter().map(|top| (top.domain, top.saves)).collect();
+            assert_eq!(found, domains, "rebuilt: {rebuilt}");
+            let kinds = stores.analytics.by_kind(7).await?;
+            assert_eq!(kinds.iter().map(|kind| kind.saves).sum::<u64>(), urls.values().sum::<u64>());
+        }
     }
     Ok(())
 }
@@ -175,16 +282,19 @@ pub async fn days_without_saves_are_there(stores: Stores) -> Tested {
 }
 
 pub async fn domains_types_and_weeks_are_counted(stores: Stores) -> Tested {
+    stores.save(&person("p9"), "https://aaa.example/").await?;
+    let mut events = stores.deliver(Queue::Analytics).await?;
+    stores.time.advance(8 * DAY).await;
     let mut saves: Vec<_> = (0..3).map(|n| (person(&format!("p{n}")), "https://film.example/a".to_owned())).collect();
     saves.extend((0..2).map(|n| (person(&format!("p{n}")), format!("http://text.example:8080/{n}"))));
-    saves.push((person("p9"), "https://aaa.example/".into()));
     stores.save_at_once(&saves).await?;
     stores.index_all().await?;
     let film = Metadata { kind: Some(PageKind::Video), ..titled("Film") };
     stores.fetched("https://film.example/a", film).await?;
-    let mut events = stores.deliver(Queue::Analytics).await?;
-    let last = events.len() - 1;
-    events[last] = days_ago(&stores, &events[last], 8).await;
+    let late = stores.deliver(Queue::Analytics).await?;
+    let week_before = late[0].occurred_at - SignedDuration::from_hours(24 * 8);
+    events[0] = stores.at(&events[0], week_before).await;
+    events.extend(late);
     stores.analytics.count(&events).await?;
     let top = |domain: &str, saves| TopDomain { domain: domain.into(), saves };
     let expected = [top("film.example", 3), top("text.example", 2), top("aaa.example", 1)];

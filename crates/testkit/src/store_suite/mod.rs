@@ -135,7 +135,7 @@ macro_rules! store_suite {
             a_refused_command_stores_nothing,
             a_dropped_transaction_stores_nothing,
             a_second_card_for_a_url_is_stale_and_stores_nothing,
-            a_collection_is_not_deleted_from_under_its_cards,
+            a_deleted_collection_is_not_forgotten_while_a_card_is_in_it,
             strangers_change_nothing,
         ]);
         $crate::store_suite!(@cases $make, $runtime, idempotency: [
@@ -161,6 +161,9 @@ macro_rules! store_suite {
             cards_leave_collections_by_their_owner_or_the_author,
             pages_of_collections_neither_skip_nor_repeat,
             adding_while_the_collection_is_deleted_leaves_no_orphan,
+            a_deleted_collection_is_gone_at_once_and_its_cards_leave_it_in_portions,
+            portions_at_once_let_each_card_go_once,
+            a_card_is_in_a_bounded_number_of_collections,
         ]);
         $crate::store_suite!(@cases $make, $runtime, ledger: [
             every_event_is_owed_to_the_queues_of_its_route,
@@ -246,6 +249,7 @@ macro_rules! store_suite {
             pages_of_hits_neither_skip_nor_repeat,
             parallel_indexing_takes_each_event_once,
             quotes_minus_prefixes_and_typing_errors,
+            up_to_three_words_may_be_misspelt,
             titles_count_more_than_descriptions_and_addresses,
             searches_are_narrowed_by_type_and_to_ones_own,
             reindexing_changes_nothing_that_is_right,
@@ -256,6 +260,7 @@ macro_rules! store_suite {
             failures_wait_longer_each_time_and_are_shown,
             a_lost_lease_is_given_to_another_and_its_outcome_is_dropped,
             one_host_does_not_take_every_place,
+            a_page_that_nobody_keeps_is_forgotten_with_what_a_fetch_still_brings,
         ]);
         $crate::store_suite!(@cases $make, $runtime, imports: [
             rows_are_leased_in_order_and_reported,
@@ -271,6 +276,9 @@ macro_rules! store_suite {
             an_altered_copy_counts_what_the_log_says,
             parallel_copies_count_once,
             top_urls_are_ordered_and_cut,
+            a_person_counts_once_for_a_url_however_often_they_save_it,
+            what_nobody_keeps_is_not_trending,
+            what_is_trending_follows_from_the_cards_whatever_the_order_of_events,
             days_without_saves_are_there,
             domains_types_and_weeks_are_counted,
             a_card_is_new_once,

@@ -173,3 +173,33 @@ pub async fn one_host_does_not_take_every_place(stores: Stores) -> Tested {
     assert_eq!(urls.len(), count, "nobody gets what another has");
     Ok(())
 }
+
+pub async fn a_page_that_nobody_keeps_is_forgotten_with_what_a_fetch_still_brings(stores: Stores) -> Tested {
+    let (alice, bob) = (person("alice"), person("bob"));
+    let hers = stores.save_with(&alice, URL, Some("mine"), &[]).await?.url_card_id;
+    let his = stores.save(&bob, URL).await?.url_card_id;
+    stores.index_all().await?;
+    stores.fetched(URL, titled("A secret garden")).await?;
+    stores.remove(&alice, hers).await?;
+    stores.index_all().await?;
+    assert_eq!(stores.page_of(URL).await?.metadata, titled("A secret garden"), "he keeps it");
+    stores.time.advance(Duration::from_secs(8 * 86_400)).await;
+    let refresh = stores.due().await?.remove(0);
+    stores.remove(&bob, his).await?;
+    stores.index_all().await?;
+    assert_eq!(stores.page_of(URL).await?, PageInfo::default());
+    let policy = FetchPolicy::default();
+    assert!(!stores.pages.finish_fetch(&refresh, &Ok(titled("Late")), &policy).await?);
+    assert_eq!((stores.page_of(URL).await?, stores.found("late").await?), (PageInfo::default(), 0));
+    stores.time.advance(Duration::from_secs(8 * 86_400)).await;
+    assert_eq!(stores.due().await?, [], "it is not fetched again");
+
+    stores.save(&alice, URL).await?;
+    stores.index_all().await?;
+    let again = stores.due().await?.remove(0);
+    assert_eq!((again.url.as_str(), again.tries), (URL, 1), "it is new");
+    assert!(!stores.pages.finish_fetch(&refresh, &Ok(titled("Late")), &policy).await?);
+    assert!(stores.pages.finish_fetch(&again, &Ok(titled("New")), &policy).await?);
+    assert_eq!((stores.found("new").await?, stores.found("secret").await?), (1, 0));
+    Ok(())
+}

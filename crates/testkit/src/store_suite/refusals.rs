@@ -89,17 +89,16 @@ pub async fn a_second_card_for_a_url_is_stale_and_stores_nothing(stores: Stores)
     refused(stores.collections.collection(collection.id).await, |error| matches!(error, Error::NotFound { .. }))
 }
 
-pub async fn a_collection_is_not_deleted_from_under_its_cards(stores: Stores) -> Tested {
+pub async fn a_deleted_collection_is_not_forgotten_while_a_card_is_in_it(stores: Stores) -> Tested {
     let alice = person("alice");
     let id = stores.collection(&alice, "kept", AccessType::Open).await?;
     let card = stores.save_with(&alice, URL, None, &[id]).await?.url_card_id;
-    let changes = Changes { rows: vec![Change::DeleteCollection(id)], ..Changes::default() };
-    // As a command does that has read the collection, but overlooks a card in it.
-    let mut tx = stores.store.begin().await?;
-    assert_eq!(tx.collections(&[id]).await?.len(), 1);
-    refused(tx.commit(changes).await, |error| matches!(error, Error::Stale))?;
-    assert_eq!(stores.collections.collection(id).await?.card_count, 1);
-    assert_eq!(stores.library.library_card(card, None).await?.collections.len(), 1);
+    stores.run(&alice, &DeleteCollection { id: id.to_string() }).await?;
+    let changes = Changes { rows: vec![Change::ForgetCollection(id)], ..Changes::default() };
+    refused(stores.store.begin().await?.commit(changes).await, |error| matches!(error, Error::Stale))?;
+    let deleted = stores.store.begin().await?.deleted_collection(10).await?;
+    let links = deleted.map(|deleted| deleted.links).unwrap_or_default();
+    assert_eq!(links.iter().map(|(card, _)| *card).collect::<Vec<_>>(), [card]);
     Ok(())
 }
 

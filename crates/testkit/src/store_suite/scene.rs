@@ -11,7 +11,7 @@ use cardwire_domain::library::{LibraryCard, LibraryFilter};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::use_cases::{
     AddCardToCollections, AddUrlToLibrary, CreateCollection, RemoveCardFromCollections, RemoveCardFromLibrary, Request,
-    UrlAdded, UseCase, execute,
+    UrlAdded, UseCase, execute, let_cards_go,
 };
 use cardwire_domain::{
     Card, CardId, Change, Changes, CollectedWindow, CollectionId, Limit, Member, Page, PageRequest, Position,
@@ -167,6 +167,16 @@ impl Stores {
     pub async fn remove(&self, by: &UserId, card: CardId) -> anyhow::Result<()> {
         self.run(by, &RemoveCardFromLibrary { card_id: card.to_string() }).await?;
         Ok(())
+    }
+
+    /// Empties every deleted collection, in portions.
+    pub async fn let_all_go(&self, portion: usize) -> anyhow::Result<()> {
+        for _ in 0..PLENTY {
+            if !let_cards_go(&*self.store, portion).await? {
+                return Ok(());
+            }
+        }
+        bail!("the portions do not end")
     }
 
     pub async fn library_of(&self, owner: &UserId) -> anyhow::Result<Vec<LibraryCard>> {

@@ -334,3 +334,17 @@ pub async fn reindexing_changes_nothing_that_is_right(stores: Stores) -> Tested 
     assert_eq!(stores.due().await?.len(), 1, "and pages are there to fetch, one of a host at once");
     Ok(())
 }
+
+pub async fn up_to_three_words_may_be_misspelt(stores: Stores) -> Tested {
+    let url = "https://example.com/memory/safety/without/garbage/collection";
+    stores.save(&person("alice"), url).await?;
+    stores.index_all().await?;
+    for (text, expected) in [
+        ("memroy saftey garbgae collection", &[url][..]),
+        ("memroy saftey garbgae colection", &[]),
+        ("memroy memroy memroy memroy", &[url]),
+    ] {
+        assert_eq!(found(&stores, text, None).await?, expected, "{text:?}");
+    }
+    Ok(())
+}

@@ -20,8 +20,8 @@ async fn table(pool: &PgPool) -> Value {
     let sql = "SELECT jsonb_build_object( \
         'totals', (SELECT jsonb_agg(to_jsonb(t) ORDER BY t.day) FROM daily_totals t), \
         'curators', (SELECT jsonb_agg(to_jsonb(c) ORDER BY to_jsonb(c)::text) FROM daily_curators c), \
-        'domains', (SELECT jsonb_agg(to_jsonb(d) ORDER BY to_jsonb(d)::text) FROM daily_domains d), \
-        'urls', (SELECT jsonb_agg(to_jsonb(u) ORDER BY to_jsonb(u)::text) FROM daily_urls u))";
+        'days', (SELECT jsonb_agg(to_jsonb(d) ORDER BY to_jsonb(d)::text) FROM trend_days d), \
+        'trends', (SELECT jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)::text) FROM trends t))";
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
 }
 

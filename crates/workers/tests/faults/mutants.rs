@@ -117,6 +117,10 @@ impl Analytics for CountAlways {
     async fn rebuild(&self, day: Date) -> cardwire_domain::Result<u64> {
         self.inner.rebuild(day).await
     }
+
+    async fn rebuild_trends(&self) -> cardwire_domain::Result<()> {
+        self.inner.rebuild_trends().await
+    }
 }
 
 struct AckFirst(Arc<dyn EventSubscriber>);

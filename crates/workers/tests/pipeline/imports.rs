@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_domain::changes::{Idempotency, IdempotencyKey, Remember};
 use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
-use cardwire_domain::store::Recall;
+use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::{
     Card, CardId, Changes, Collection, CollectionId, Error, ImportId, Page, PageRequest, Result, Store, Transaction,
     UserId,
@@ -84,8 +84,8 @@ impl Transaction for Stumbling {
         self.inner.collections(ids).await
     }
 
-    async fn cards_in(&mut self, id: CollectionId) -> Result<Vec<Card>> {
-        self.inner.cards_in(id).await
+    async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
+        self.inner.deleted_collection(limit).await
     }
 
     async fn commit(self: Box<Self>, changes: Changes) -> Result<()> {

@@ -1,29 +1,32 @@
 //! Writing the index: cards' current rows, and pages when more is known of them.
 //!
 //! Everybody locks cards, then pages, then writes documents, then words, each in the order of their keys. Whoever writes a page's part
-//! of the index holds the page's row.
+//! of the index holds the page's row. A page, and its words, are there while a document needs them: the last document takes them along,
+//! and a fetch that is still on its way finds no page to store its result in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cardwire_domain::metadata::Metadata;
+use cardwire_domain::search::tokens;
 use cardwire_domain::url::CardUrl;
 use sqlx::types::Uuid;
 
 use super::super::error::Failure;
 use super::super::page_rows::get_metadata;
 use super::super::pool::Session;
+use super::super::trends;
 use super::super::values::get;
 use super::vector::Vector;
+use super::words::{self, Words};
 
 type Digest = Vec<u8>;
 
-/// Of one note, this many words help with typing errors; all are found.
-const MAX_NOTE_WORDS: usize = 500;
-
+/// Changes no page that is there but locks it. One that is being deleted is waited for, and made again. Also of cards that are gone, so
+/// that all are locked in one order.
 const MAKE_PAGES: &str = "\
 INSERT INTO pages (url_digest, url, host)
 SELECT n.* FROM unnest($1::bytea[], $2::text[], $3::text[]) AS n(url_digest, url, host) ORDER BY n.url_digest
-ON CONFLICT DO NOTHING";
+ON CONFLICT (url_digest) DO UPDATE SET host = excluded.host WHERE false";
 
 const HOLD_PAGES: &str = "\
 SELECT url_digest, url, title, description, image, site_name, author, kind, language FROM pages
@@ -45,17 +48,19 @@ CROSS JOIN LATERAL (SELECT count(*) AS cards FROM search_documents d WHERE d.url
 WHERE k.cards > 0
 ORDER BY n.url_digest
 ON CONFLICT (url_digest) DO UPDATE SET kind = excluded.kind, cards = excluded.cards,
-    popularity = excluded.popularity, words = excluded.words";
+    popularity = excluded.popularity, words = excluded.words
+RETURNING url_digest";
 
+/// Of those held, what no document needs any more.
 const DROP_PAGES: &str = "\
-DELETE FROM search_pages p WHERE p.url_digest = ANY($1)
-AND NOT EXISTS (SELECT 1 FROM search_documents d WHERE d.url_digest = p.url_digest)";
-
-const PUT_WORDS: &str = "\
-INSERT INTO search_words (word, owner_id)
-SELECT DISTINCT n.word COLLATE \"C\" AS word, n.owner_id COLLATE \"C\" AS owner_id
-FROM unnest($1::text[], $2::text[]) AS n(word, owner_id) ORDER BY word, owner_id
-ON CONFLICT DO NOTHING";
+WITH gone AS (
+    DELETE FROM pages p WHERE p.url_digest = ANY($1)
+    AND NOT EXISTS (SELECT 1 FROM search_documents d WHERE d.url_digest = p.url_digest)
+    RETURNING p.url_digest
+), unindexed AS (
+    DELETE FROM search_pages p USING gone WHERE p.url_digest = gone.url_digest
+)
+SELECT url_digest FROM gone";
 
 /// What is known of a page, its row held.
 struct Held {
@@ -81,12 +86,11 @@ pub(super) async fn index_cards(session: &mut Session, cards: &[Uuid]) -> Result
     let sql = "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, n.text \
                FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ANY($1)";
     let (mut kept, mut gone) = (Vec::new(), Vec::new());
-    let mut urls: BTreeMap<Digest, Option<CardUrl>> = BTreeMap::new();
+    let mut urls: BTreeMap<Digest, CardUrl> = BTreeMap::new();
     for row in session.fetch_all(sqlx::query(sql).bind(cards)).await? {
         let (id, digest): (Uuid, Digest) = (get(&row, "id")?, get(&row, "url_digest")?);
-        let url = urls.entry(digest.clone()).or_default();
+        urls.insert(digest.clone(), CardUrl::from_stored(get(&row, "url")?, get(&row, "normalised_url")?));
         if get(&row, "kept")? {
-            *url = Some(CardUrl::from_stored(get(&row, "url")?, get(&row, "normalised_url")?));
             kept.push(Kept { id, owner: get(&row, "owner_id")?, digest, note: get(&row, "text")? });
         } else {
             gone.push(id);
@@ -95,16 +99,20 @@ pub(super) async fn index_cards(session: &mut Session, cards: &[Uuid]) -> Result
     make_pages(session, &urls).await?;
     let digests: Vec<Digest> = urls.into_keys().collect();
     let pages = hold_pages(session, &digests).await?;
+    let before = words::of(session, &digests, cards).await?;
     if !gone.is_empty() {
         session.execute(sqlx::query("DELETE FROM search_documents WHERE card_id = ANY($1)").bind(&gone)).await?;
     }
-    let mut words = BTreeSet::new();
-    put_documents(session, &pages, &kept, &mut words).await?;
-    put_pages(session, &pages, &mut words).await?;
+    let mut now = Words::new();
+    put_documents(session, &pages, &kept, &mut now).await?;
     if !gone.is_empty() {
-        session.execute(sqlx::query(DROP_PAGES).bind(&digests)).await?;
+        let dropped = session.fetch_all(sqlx::query(DROP_PAGES).bind(&digests)).await?;
+        let mut dropped = dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Digest>, Failure>>()?;
+        dropped.sort_unstable();
+        trends::refresh(session, &dropped).await?;
     }
-    put_words(session, words).await
+    put_pages(session, &pages, &mut now).await?;
+    words::replace(session, &before, now).await
 }
 
 /// Indexes a page of which more is known now, and the notes on it. In the session's transaction.
@@ -121,24 +129,22 @@ pub(in super::super) async fn index_page(session: &mut Session, digest: &[u8]) -
             note: get(&row, "text")?,
         });
     }
-    let mut words = BTreeSet::new();
-    put_documents(session, &pages, &noted, &mut words).await?;
-    put_pages(session, &pages, &mut words).await?;
-    put_words(session, words).await
+    let cards: Vec<Uuid> = noted.iter().map(|card| card.id).collect();
+    let before = words::of(session, &[digest.to_vec()], &cards).await?;
+    let mut now = Words::new();
+    put_documents(session, &pages, &noted, &mut now).await?;
+    put_pages(session, &pages, &mut now).await?;
+    words::replace(session, &before, now).await
 }
 
-async fn make_pages(session: &mut Session, urls: &BTreeMap<Digest, Option<CardUrl>>) -> Result<(), Failure> {
+async fn make_pages(session: &mut Session, urls: &BTreeMap<Digest, CardUrl>) -> Result<(), Failure> {
     let (mut digests, mut normalised, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
     for (digest, url) in urls {
-        if let Some(url) = url {
-            digests.push(digest.clone());
-            normalised.push(url.normalised().to_owned());
-            hosts.push(url.domain().to_owned());
-        }
+        digests.push(digest.clone());
+        normalised.push(url.normalised().to_owned());
+        hosts.push(url.domain().to_owned());
     }
-    if !digests.is_empty() {
-        session.execute(sqlx::query(MAKE_PAGES).bind(digests).bind(normalised).bind(hosts)).await?;
-    }
+    session.execute(sqlx::query(MAKE_PAGES).bind(digests).bind(normalised).bind(hosts)).await?;
     Ok(())
 }
 
@@ -152,7 +158,7 @@ async fn put_documents(
     session: &mut Session,
     pages: &BTreeMap<Digest, Held>,
     kept: &[Kept],
-    words: &mut BTreeSet<(String, String)>,
+    words: &mut Words,
 ) -> Result<(), Failure> {
     if kept.is_empty() {
         return Ok(());
@@ -160,12 +166,8 @@ async fn put_documents(
     let (mut ids, mut own) = (Vec::new(), Vec::new());
     for card in kept {
         let vector = card.note.as_ref().zip(pages.get(&card.digest)).map(|(note, page)| {
-            let mut of_note = Vector::default();
-            of_note.add(Some(note), "");
-            words.extend(of_note.words().take(MAX_NOTE_WORDS).map(|word| (word.clone(), card.owner.clone())));
-            let mut vector = Vector::of_page(&page.url, &page.metadata);
-            vector.add(Some(note), "");
-            vector.literal()
+            words.extend(tokens(note).map(|word| (word, card.owner.clone())));
+            Vector::of_note(note, &page.url, &page.metadata).literal()
         });
         ids.push(card.id);
         own.push(vector);
@@ -174,30 +176,22 @@ async fn put_documents(
     Ok(())
 }
 
-async fn put_pages(
-    session: &mut Session,
-    pages: &BTreeMap<Digest, Held>,
-    words: &mut BTreeSet<(String, String)>,
-) -> Result<(), Failure> {
-    let (mut digests, mut kinds, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
+async fn put_pages(session: &mut Session, pages: &BTreeMap<Digest, Held>, words: &mut Words) -> Result<(), Failure> {
+    let (mut digests, mut kinds, mut literals) = (Vec::new(), Vec::new(), Vec::new());
+    let mut vectors = BTreeMap::new();
     for (digest, page) in pages {
         let vector = Vector::of_page(&page.url, &page.metadata);
-        words.extend(vector.words().map(|word| (word.clone(), String::new())));
         digests.push(digest.clone());
         kinds.push(page.metadata.kind.map(|kind| kind.name()));
-        vectors.push(vector.literal());
+        literals.push(vector.literal());
+        vectors.insert(digest.clone(), vector);
     }
-    if !digests.is_empty() {
-        session.execute(sqlx::query(PUT_PAGES).bind(digests).bind(kinds).bind(vectors)).await?;
-    }
-    Ok(())
-}
-
-async fn put_words(session: &mut Session, words: BTreeSet<(String, String)>) -> Result<(), Failure> {
-    if words.is_empty() {
+    if digests.is_empty() {
         return Ok(());
     }
-    let (words, owners): (Vec<String>, Vec<String>) = words.into_iter().unzip();
-    session.execute(sqlx::query(PUT_WORDS).bind(words).bind(owners)).await?;
+    for row in session.fetch_all(sqlx::query(PUT_PAGES).bind(digests).bind(kinds).bind(literals)).await? {
+        let vector = vectors.get(&get::<Digest>(&row, "url_digest")?);
+        words.extend(vector.into_iter().flat_map(Vector::words).map(|word| (word.clone(), String::new())));
+    }
     Ok(())
 }

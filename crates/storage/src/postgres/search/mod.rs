@@ -2,10 +2,12 @@
 
 mod index;
 mod vector;
+mod words;
 
 use async_trait::async_trait;
 use cardwire_domain::search::{
-    MAX_HIT_CARDS, MAX_NEAR_WORDS, Reindexed, SearchHit, SearchIndex, SearchQuery, SearchRequest, Term, is_near,
+    MAX_HIT_CARDS, MAX_MISSPELT, MAX_NEAR_WORDS, Reindexed, SearchHit, SearchIndex, SearchQuery, SearchRequest, Term,
+    is_near,
 };
 use cardwire_domain::{CardId, EventId, Page, PageRequest, Position, RecordedEvent, Result, UserId};
 use cardwire_events::Queue;
@@ -58,7 +60,7 @@ CROSS JOIN LATERAL (
 WHERE c.ids IS NOT NULL
 ORDER BY page.score DESC, page.url_digest";
 
-/// Of the words that begin no indexed one, those that look like them. Swapping two letters is two edits to this function.
+/// Indexed words that look like these. Swapping two letters is two edits to this function.
 const NEAR: &str = "\
 SELECT asked.word AS asked, near.word FROM unnest($1::text[]) AS asked(word)
 CROSS JOIN LATERAL (
@@ -68,7 +70,10 @@ CROSS JOIN LATERAL (
       AND levenshtein_less_equal(s.word, asked.word, 4) <= 4
     ORDER BY edits, s.word LIMIT 50
 ) near
-WHERE NOT EXISTS (
+ORDER BY asked.word, near.edits, near.word";
+
+const UNKNOWN: &str = "\
+SELECT DISTINCT asked.word FROM unnest($1::text[]) AS asked(word) WHERE NOT EXISTS (
     SELECT 1 FROM search_words s
     WHERE s.word >= asked.word AND s.word < asked.word || U&'\\+10FFFF' AND s.owner_id IN ('', $2)
 )";
@@ -131,6 +136,7 @@ impl SearchIndex for PostgresStore {
         let rows = session.fetch_all(query).await?;
         let cards = rows.iter().map(|row| get(row, "id")).collect::<Result<Vec<Uuid>, Failure>>()?;
         let Some(last) = cards.last().copied() else {
+            words::drop_strays(&mut session).await?;
             return Ok(None);
         };
         drop(session);
@@ -225,7 +231,11 @@ async fn near(session: &mut Session, query: &SearchQuery, reader: Option<&UserId
         _ => None,
     });
     let words: Vec<String> = words.collect();
-    if words.is_empty() {
+    let reader = reader.map(UserId::as_str);
+    let unknown = session.fetch_all(sqlx::query(UNKNOWN).bind(words).bind(reader)).await?;
+    let words = unknown.iter().map(|row| get(row, "word")).collect::<Result<Vec<String>, Failure>>()?;
+    // Every word must occur, so with more of them there is nothing to find.
+    if words.is_empty() || words.len() > MAX_MISSPELT {
         return Ok(Near::new());
     }
     // A slip spoils up to four trigrams, whatever the word's length; the fewer are asked for, the more words are looked at.
@@ -239,7 +249,7 @@ async fn near(session: &mut Session, query: &SearchQuery, reader: Option<&UserId
     };
     let sql = "SELECT set_config('pg_trgm.similarity_threshold', $1, false)";
     session.execute(sqlx::query(sql).bind(threshold)).await?;
-    let query = sqlx::query(NEAR).bind(words).bind(reader.map(UserId::as_str));
+    let query = sqlx::query(NEAR).bind(words).bind(reader);
     let mut found: std::collections::BTreeMap<String, Vec<(usize, String)>> = std::collections::BTreeMap::new();
     for row in session.fetch_all(query).await? {
         let (asked, word): (String, String) = (get(&row, "asked")?, get(&row, "word")?);

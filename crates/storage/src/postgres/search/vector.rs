@@ -23,16 +23,27 @@ pub(super) struct Vector {
 
 impl Vector {
     pub(super) fn of_page(normalised_url: &str, metadata: &Metadata) -> Self {
+        Self::of(normalised_url, "", metadata)
+    }
+
+    /// A note together with its page. The words of the note, and only they, have no weight, so that they can be told apart.
+    pub(super) fn of_note(note: &str, normalised_url: &str, metadata: &Metadata) -> Self {
+        let mut vector = Self::of(normalised_url, "C", metadata);
+        vector.add(Some(note), "");
+        vector
+    }
+
+    fn of(normalised_url: &str, weight: &'static str, metadata: &Metadata) -> Self {
         let mut vector = Self::default();
         vector.add(metadata.title.as_deref(), "A");
         vector.add(metadata.site_name.as_deref(), "B");
         vector.add(metadata.author.as_deref(), "B");
         vector.add(metadata.description.as_deref(), "C");
-        vector.add(Some(normalised_url), "");
+        vector.add(Some(normalised_url), weight);
         vector
     }
 
-    pub(super) fn add(&mut self, text: Option<&str>, weight: &'static str) {
+    fn add(&mut self, text: Option<&str>, weight: &'static str) {
         for token in tokens(text.unwrap_or_default()) {
             self.next = self.next.saturating_add(1).min(MAX_POSITION);
             let positions = self.lexemes.entry(token).or_default();
@@ -91,6 +102,12 @@ mod tests {
         let metadata = Metadata { title: Some("Rust, the book".into()), ..Metadata::default() };
         let vector = Vector::of_page("https://a.b/rust", &metadata);
         assert_eq!(vector.literal(), "'a':37 'b':38 'book':3A 'https':36 'rust':1A,39 'the':2A");
+    }
+
+    #[test]
+    fn only_the_words_of_a_note_have_no_weight() {
+        let vector = Vector::of_note("book club", "https://a.b/rust", &Metadata::default());
+        assert_eq!(vector.literal(), "'a':34C 'b':35C 'book':45 'club':46 'https':33C 'rust':36C");
     }
 
     #[test]

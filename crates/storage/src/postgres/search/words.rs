@@ -1,0 +1,101 @@
+//! The words that typing errors are looked up among: each is there exactly while an indexed page, or a note of its owner, has it.
+//!
+//! A word is dropped by a transaction that finds it nowhere else. It must not miss a page that another transaction is about to commit,
+//! which found the word there and did not add it. So whoever adds words shares a lock until its commit, and whoever drops some has it
+//! alone. Nothing else is waited for while it is held.
+
+use std::collections::BTreeSet;
+
+use sqlx::types::Uuid;
+
+use super::super::error::Failure;
+use super::super::pool::Session;
+use super::super::values::get;
+
+/// (word, owner); the owner is empty for words that everybody may find.
+pub(super) type Words = BTreeSet<(String, String)>;
+
+const OF: &str = "\
+SELECT w.word, '' AS owner_id FROM search_pages p CROSS JOIN LATERAL unnest(tsvector_to_array(p.words)) AS w(word)
+WHERE p.url_digest = ANY($1)
+UNION
+SELECT w.word, d.owner_id
+FROM search_documents d CROSS JOIN LATERAL unnest(tsvector_to_array(ts_filter(d.own_words, '{d}'))) AS w(word)
+WHERE d.card_id = ANY($2) AND d.own_words IS NOT NULL";
+
+const SHARE: &str = "SELECT pg_advisory_xact_lock_shared(20771, 1)";
+const HAVE_ALONE: &str = "SELECT pg_advisory_xact_lock(20771, 1)";
+
+const PUT: &str = "\
+INSERT INTO search_words (word, owner_id)
+SELECT n.word COLLATE \"C\" AS word, n.owner_id COLLATE \"C\" AS owner_id
+FROM unnest($1::text[], $2::text[]) AS n(word, owner_id) ORDER BY word, owner_id
+ON CONFLICT DO NOTHING";
+
+/// Words that very many pages have are found among a few pages, without looking all of them up.
+const DROP_UNUSED: &str = "\
+WITH few AS MATERIALIZED (SELECT words FROM search_pages ORDER BY popularity DESC, url_digest LIMIT 50), unused AS MATERIALIZED (
+    SELECT n.word COLLATE \"C\" AS word, n.owner_id COLLATE \"C\" AS owner_id
+    FROM unnest($1::text[], $2::text[]) AS n(word, owner_id)
+    CROSS JOIN LATERAL (SELECT quote_literal(n.word)::tsquery AS page, (quote_literal(n.word) || ':D')::tsquery AS note) q
+    WHERE CASE
+        WHEN n.owner_id <> '' THEN NOT EXISTS (
+            SELECT 1 FROM search_documents d WHERE d.owner_id = n.owner_id COLLATE \"C\" AND d.own_words @@ q.note)
+        WHEN EXISTS (SELECT 1 FROM few WHERE few.words @@ q.page) THEN false
+        ELSE NOT EXISTS (SELECT 1 FROM search_pages p WHERE p.words @@ q.page)
+    END
+)
+DELETE FROM search_words s USING unused WHERE s.word = unused.word AND s.owner_id = unused.owner_id";
+
+/// Words looked at by one statement.
+const PORTION: i64 = 1_000;
+const NEXT: &str = "\
+SELECT word, owner_id FROM search_words WHERE (word, owner_id) > ($1 COLLATE \"C\", $2 COLLATE \"C\") ORDER BY word, owner_id LIMIT $3";
+
+/// Those that these pages, and the notes on these cards, stand for as they are indexed now.
+pub(super) async fn of(session: &mut Session, digests: &[Vec<u8>], cards: &[Uuid]) -> Result<Words, Failure> {
+    let rows = session.fetch_all(sqlx::query(OF).bind(digests).bind(cards)).await?;
+    rows.iter().map(|row| Ok((get(row, "word")?, get(row, "owner_id")?))).collect()
+}
+
+/// At the end of the transaction that indexed what the words are of.
+pub(super) async fn replace(session: &mut Session, before: &Words, now: Words) -> Result<(), Failure> {
+    // First: two that share the lock and then want it alone would wait for each other.
+    drop_unused(session, before.difference(&now).cloned().collect()).await?;
+    if now.is_empty() {
+        return Ok(());
+    }
+    session.execute(sqlx::query(SHARE)).await?;
+    let (words, owners): (Vec<String>, Vec<String>) = now.into_iter().unzip();
+    session.execute(sqlx::query(PUT).bind(words).bind(owners)).await?;
+    Ok(())
+}
+
+async fn drop_unused(session: &mut Session, words: Words) -> Result<(), Failure> {
+    if words.is_empty() {
+        return Ok(());
+    }
+    let (words, owners): (Vec<String>, Vec<String>) = words.into_iter().unzip();
+    // Before looking: of two that let the last two users of a word go, the second must see what the first did.
+    session.execute(sqlx::query(HAVE_ALONE)).await?;
+    session.execute(sqlx::query(DROP_UNUSED).bind(words).bind(owners)).await?;
+    Ok(())
+}
+
+/// Drops every word that nothing needs, in portions.
+pub(super) async fn drop_strays(session: &mut Session) -> Result<(), Failure> {
+    let mut after = (String::new(), String::new());
+    loop {
+        session.start_again();
+        let query = sqlx::query(NEXT).bind(&after.0).bind(&after.1).bind(PORTION);
+        let rows = session.fetch_all(query).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        let next = (get(last, "word")?, get(last, "owner_id")?);
+        let words = rows.iter().map(|row| Ok((get(row, "word")?, get(row, "owner_id")?)));
+        let words = words.collect::<Result<Words, Failure>>()?;
+        session.begin().await?;
+        drop_unused(session, words).await?;
+        session.commit().await?;
+        after = next;
+    }
+}
