@@ -53,26 +53,33 @@ BEGIN
     INSERT INTO trend_days (subject, key, day, saves)
     SELECT 'url', c.url_digest, (c.library_at AT TIME ZONE 'UTC')::date, count(*)
     FROM cards c WHERE c.library_link IS NOT NULL GROUP BY 2, 3;
-    INSERT INTO trends (subject, key, domain, kind)
-    SELECT 'url', k.url_digest, url_domain(k.normalised_url), g.kind
-    FROM (SELECT DISTINCT ON (url_digest) url_digest, normalised_url FROM cards
-          WHERE library_link IS NOT NULL ORDER BY url_digest, id) k
-    LEFT JOIN pages g ON g.url_digest = k.url_digest;
+    INSERT INTO trends (subject, key, total, d7, d30, d90, d366, domain, kind)
+    SELECT 'url', n.key, n.total, n.d7, n.d30, n.d90, n.d366, url_domain(k.normalised_url), g.kind
+    FROM (
+        SELECT d.key, sum(d.saves) AS total,
+               coalesce(sum(d.saves) FILTER (WHERE d.day > today.day - 7), 0) AS d7,
+               coalesce(sum(d.saves) FILTER (WHERE d.day > today.day - 30), 0) AS d30,
+               coalesce(sum(d.saves) FILTER (WHERE d.day > today.day - 90), 0) AS d90,
+               coalesce(sum(d.saves) FILTER (WHERE d.day > today.day - 366), 0) AS d366
+        FROM trend_days d, (SELECT (now() AT TIME ZONE 'UTC')::date AS day) AS today GROUP BY d.key
+    ) n
+    JOIN (SELECT DISTINCT ON (url_digest) url_digest, normalised_url FROM cards
+          WHERE library_link IS NOT NULL ORDER BY url_digest, id) k ON k.url_digest = n.key
+    LEFT JOIN pages g ON g.url_digest = n.key;
     INSERT INTO trend_days (subject, key, day, saves)
     SELECT s.subject, s.key, d.day, sum(d.saves)
     FROM trend_days d JOIN trends t ON t.subject = 'url' AND t.key = d.key
     CROSS JOIN LATERAL (VALUES ('domain', convert_to(t.domain, 'UTF8')),
                                ('type', convert_to(coalesce(t.kind, ''), 'UTF8'))) AS s(subject, key)
     WHERE d.subject = 'url' GROUP BY 1, 2, 3;
-    INSERT INTO trends AS t (subject, key, total, d7, d30, d90, d366)
+    INSERT INTO trends (subject, key, total, d7, d30, d90, d366)
     SELECT d.subject, d.key, sum(d.saves),
            coalesce(sum(d.saves) FILTER (WHERE d.day > today.day - 7), 0),
            coalesce(sum(d.saves) FILTER (WHERE d.day > today.day - 30), 0),
            coalesce(sum(d.saves) FILTER (WHERE d.day > today.day - 90), 0),
            coalesce(sum(d.saves) FILTER (WHERE d.day > today.day - 366), 0)
-    FROM trend_days d, (SELECT (now() AT TIME ZONE 'UTC')::date AS day) AS today GROUP BY 1, 2
-    ON CONFLICT (subject, key) DO UPDATE
-    SET total = excluded.total, d7 = excluded.d7, d30 = excluded.d30, d90 = excluded.d90, d366 = excluded.d366;
+    FROM trend_days d, (SELECT (now() AT TIME ZONE 'UTC')::date AS day) AS today
+    WHERE d.subject <> 'url' GROUP BY 1, 2;
 END
 $$;
 
