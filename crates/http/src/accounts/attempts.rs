@@ -80,9 +80,7 @@ impl Attempts {
         let mut state = self.0.lock();
         let (failures, success, origin) = match handle.map(|handle| handle.as_str().to_owned()) {
             None => (vec![Key::Network(network)], None, None),
-            Some(handle) if is_local => {
-                (vec![Key::Handle(handle.clone())], Some(Key::Owner(handle)), None)
-            }
+            Some(handle) if is_local => (vec![Key::Handle(handle.clone())], Some(Key::Owner(handle)), None),
             Some(handle) => {
                 let origin = (handle.clone(), network);
                 let mut failures = vec![Key::Pair(handle.clone(), network)];
