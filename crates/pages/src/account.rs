@@ -29,7 +29,7 @@ async fn account(request: HttpRequest, visit: Visit) -> Result<HttpResponse, Pro
         chrome: visit.chrome(Section::Account),
         handle: user.handle,
         id: user.id.to_string(),
-        bookmarklet: bookmarklet(&origin(&request)),
+        bookmarklet: bookmarklet(&origin),
     })
 }
 

@@ -9,6 +9,7 @@ use cardwire_apptest::harness::{Ready, resources};
 use cardwire_domain::SystemClock;
 use cardwire_events::Queue;
 use cardwire_http::Uploads;
+use cardwire_http::origin::PublicUrl;
 use cardwire_http::{
     AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Places,
     Reads, Searches, TokenAuthenticator, Writes,
@@ -74,6 +75,8 @@ fn state(adapters: &Adapters) -> AppState {
             LiveSettings::default(),
             CancellationToken::new(),
         ),
+        public_url: PublicUrl::default(),
+        cors_origins: Arc::default(),
         operations: Operations {
             log: adapters.log.clone(),
             operator: adapters.operator.clone(),

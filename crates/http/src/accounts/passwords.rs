@@ -90,6 +90,10 @@ impl PasswordScheme for Argon2id {
     }
 }
 
+fn normalised(password: &SecretString) -> SecretString {
+    password::normalise(password.expose_secret()).into()
+}
+
 fn broken(error: impl Display) -> SchemeError {
     SchemeError(error.to_string())
 }

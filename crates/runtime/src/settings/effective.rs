@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use cardwire_events::{Queue, QueueSettings};
 use secrecy::SecretString;
+use url::Url;
 
 use super::Settings;
 use super::redis::{RedisTopology, list};

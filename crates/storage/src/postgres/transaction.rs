@@ -16,10 +16,9 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
 use super::error::Failure;
-use super::log::signed;
 use super::pool::Session;
 use super::store::PostgresStore;
-use super::values::{card_id, collection_id, get, get_note, get_time, link_id, url_digest, user_id, uuid};
+use super::values::{card_id, collection_id, get, get_note, get_time, link_id, signed, url_digest, user_id, uuid};
 use super::write;
 
 /// How long an answer is kept for its idempotency key.
