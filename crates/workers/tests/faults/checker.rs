@@ -24,7 +24,7 @@ pub async fn check(world: &World, expected: &Expected) -> anyhow::Result<usize> 
     check_ledger(world, &events).await?;
     let activities = check_activities(world, &events).await?;
     check_feed(world, &activities).await?;
-    check_counts(world, &events).await?;
+    check_counts(world, &events, expected).await?;
     check_search(world, expected).await?;
     Ok(activities.len())
 }
@@ -106,7 +106,7 @@ async fn check_feed(world: &World, activities: &[Activity]) -> anyhow::Result<()
     Ok(())
 }
 
-async fn check_counts(world: &World, events: &[RecordedEvent]) -> anyhow::Result<()> {
+async fn check_counts(world: &World, events: &[RecordedEvent], expected: &Expected) -> anyhow::Result<()> {
     let mut saves = 0;
     let mut curators: BTreeSet<&UserId> = BTreeSet::new();
     for event in events {
@@ -119,7 +119,8 @@ async fn check_counts(world: &World, events: &[RecordedEvent]) -> anyhow::Result
     ensure!(today.saves == saves, "{} saves are counted instead of {saves}", today.saves);
     ensure!(today.active_curators == curators.len() as u64, "{today:?}, but {curators:?} saved");
     let top: u64 = world.analytics.top_urls(1, 10).await?.iter().map(|url| url.saves).sum();
-    ensure!(top == saves, "the top URLs count {top} saves instead of {saves}");
+    let kept = expected.library.len() as u64;
+    ensure!(top == kept, "the top URLs count {top} cards instead of the {kept} that are kept");
     Ok(())
 }
 
