@@ -198,17 +198,20 @@ fn malformed() -> Problem {
 /// A file that is too large is read to its end all the same, up to twice as much, so that the browser gets to see why it is refused.
 async fn read_file(part: &mut Field, upload: Upload) -> Result<File, Problem> {
     let (mut upload, mut received) = (Some(upload), 0);
-    let pace = Pace::begin();
-    while let Some(chunk) = pace.in_time(received, part.next()).await? {
+    let mut pace = Pace::begin();
+    while let Some(chunk) = pace.in_time(part.next()).await? {
         let chunk = chunk.map_err(|_| malformed())?;
         received += chunk.len();
         if received > 2 * MAX_BYTES {
             return Err(Problem::new(&BODY_TOO_LARGE, BODY_TOO_LARGE.about));
         }
         upload = upload.filter(|_| received <= MAX_BYTES);
+        let mut bytes_per_second = Pace::BYTES_PER_SECOND;
         if let Some(upload) = &mut upload {
             upload.add(&chunk)?;
+            bytes_per_second = upload.bytes_per_second();
         }
+        pace.received(chunk.len(), bytes_per_second);
     }
     Ok(upload.map_or(File::TooLarge, File::Whole))
 }
