@@ -9,6 +9,7 @@ use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
+use cardwire_domain::quotas::Quotas;
 use cardwire_domain::search::SearchIndex;
 
 use crate::accounts::Accounts;
@@ -43,6 +44,7 @@ pub struct AppState {
     pub uploads: Uploads,
     pub exports: Places,
     pub writes: Writes,
+    pub quotas: Quotas,
     pub reads: Reads,
     pub accounts: Accounts,
     pub authenticator: Arc<dyn Authenticator>,

@@ -8,6 +8,8 @@ use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use cardwire_domain::imports::{ImportRow, ImportView, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::quotas::Quota;
+use cardwire_domain::use_cases;
 use cardwire_domain::{CollectionId, ImportId};
 use cardwire_http::caller::Caller;
 use cardwire_http::cursor::List;
@@ -82,7 +84,7 @@ async fn draw(
         imports: imports.into_iter().map(|import| progress(state, import)).collect(),
         complaint,
     };
-    visit.page_with(status, &page)
+    Ok(page.complaint.complete(visit.page_with(status, &page)?))
 }
 
 fn progress(state: &AppState, import: ImportView) -> Progress {
@@ -129,6 +131,7 @@ async fn keep(state: &AppState, caller: &Caller, sent: Sent) -> Result<ImportId,
         }
         None => return Err(Problem::invalid("file", "is missing")),
     };
+    use_cases::admit(&state.quotas, Quota::Imports, caller.id(), &mut *state.store.begin().await?).await?;
     let turn = file.turn().await?;
     // Its turn goes along: if this future is dropped, the reading goes on.
     let reading = tokio::task::spawn_blocking(move || (read::rows(file.bytes()), turn));

@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod library;
 pub mod operating;
 pub mod pages;
+pub mod quotas;
 pub mod refusals;
 pub mod saving;
 pub mod scene;
@@ -272,6 +273,12 @@ macro_rules! store_suite {
             newcomers_do_not_starve_who_has_much_waiting,
             pages_that_are_due_again_let_new_ones_through,
             who_removes_a_page_that_waits_leaves_it_to_who_keeps_it,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, quotas: [
+            cards_are_counted_for_a_day_removed_ones_too,
+            cards_of_imports_do_not_count,
+            collections_are_counted_for_a_day,
+            imports_are_counted_for_a_day,
         ]);
         $crate::store_suite!(@cases $make, $runtime, imports: [
             rows_are_leased_in_order_and_reported,

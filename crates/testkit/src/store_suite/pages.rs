@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cardwire_domain::metadata::{FetchFailure, FetchJob, FetchPolicy, FetchRoom, FetchState, Metadata, PageInfo, PageKind};
+use cardwire_domain::metadata::{
+    FetchFailure, FetchJob, FetchPolicy, FetchRoom, FetchState, Metadata, PageInfo, PageKind,
+};
 use cardwire_domain::search::SearchRequest;
 use cardwire_domain::url::CardUrl;
 
