@@ -50,6 +50,7 @@ pub fn state(
         uploads: Uploads::default(),
         exports: Places::new(2, 8),
         writes: Writes::per_second(NonZeroU32::new(settings.writes_per_second)),
+        quotas: settings.quotas,
         reads: Reads::per_second(NonZeroU32::new(settings.anonymous_reads_per_second)),
         accounts,
         authenticator,

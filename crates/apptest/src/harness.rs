@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use cardwire_api::docs::ApiDocument;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::feed::FeedRepository;
+use cardwire_domain::quotas::Quotas;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent};
 use cardwire_events::memory::{InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry};
@@ -146,6 +147,7 @@ impl Api {
             uploads: Uploads::default(),
             exports: Places::new(2, 8),
             writes: Writes::default(),
+            quotas: Quotas::default(),
             reads: Reads::default(),
             accounts: Accounts::new(shared.clone(), AccountSettings::default()).unwrap(),
             authenticator: Arc::new(MockAuthenticator {

@@ -105,6 +105,7 @@ fn values() -> Vec<String> {
         null("text"),
         null("text"),
         null("jsonb"),
+        "false".to_owned(),
     ]
 }
 

@@ -53,6 +53,8 @@ pub struct Changes {
     pub rows: Vec<Change>,
     /// The store gives each an id and its time, and owes it to every queue of its route.
     pub events: Vec<DomainEvent>,
+    /// They come of an import, so its cards do not count towards [`crate::quotas::Quota::Cards`].
+    pub imported: bool,
     pub remember: Option<Remember>,
     /// W3C trace context of the request, carried along by the events.
     pub traceparent: Option<String>,

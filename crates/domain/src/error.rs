@@ -1,5 +1,10 @@
 //! Why a command or a question was not answered.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::quotas::Quota;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The variants are what callers act on: refuse, or try again.
@@ -15,6 +20,9 @@ pub enum Error {
     Forbidden(String),
     #[error("{0}")]
     Conflict(String),
+    /// They added `most` of this within a day. One of them stops counting after `free_in`.
+    #[error("your daily quota for {quota} ({most}) is used up")]
+    OverQuota { quota: Quota, most: NonZeroU32, free_in: Duration },
     /// Somebody else changed what was read. Nothing was stored; run the command again.
     #[error("the data was changed by somebody else meanwhile")]
     Stale,

@@ -25,6 +25,7 @@ pub mod metadata;
 pub mod note;
 pub mod page;
 pub mod password;
+pub mod quotas;
 pub mod records;
 pub mod search;
 pub mod store;

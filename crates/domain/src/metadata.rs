@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use crate::error::{Error, Result};
+use crate::ids::UserId;
 use crate::text::{is_visible, turns_direction};
 use crate::url::CardUrl;
 
@@ -146,10 +147,34 @@ pub struct FetchJob {
     /// Normalised.
     pub url: String,
     pub host: String,
+    /// The registrable domain of the host.
+    pub domain: String,
+    /// Whose place in line it had: of all who keep the page and asked while it waited, the one whose turn came first.
+    pub asked_by: UserId,
     /// Names the lease: an outcome counts only while it is held.
     pub lease: Ulid,
     /// Fetches since the last that succeeded, this one included.
     pub tries: u32,
+}
+
+/// How much more a fetcher can take on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchRoom {
+    pub free: usize,
+    /// What it is fetching now.
+    pub running: Vec<FetchJob>,
+    /// The most that it fetches of one host at once.
+    pub per_host: usize,
+    /// The most that it fetches at once for one person, and of one registrable domain. The rest is kept free for others, so that nobody
+    /// has to wait until slow pages have timed out.
+    pub share: usize,
+}
+
+impl FetchRoom {
+    /// Of a fetcher that has nothing to do, one page of each host.
+    pub const fn idle(free: usize) -> Self {
+        Self { free, running: Vec::new(), per_host: 1, share: free }
+    }
 }
 
 /// Why a fetch gave nothing.
@@ -200,9 +225,10 @@ impl FetchPolicy {
 /// The pages and the jobs that fetch them. Jobs come from indexing: a card whose URL is new makes one.
 #[async_trait]
 pub trait PageRepository: Send + Sync {
-    /// Up to `limit` due pages, at most one for each host and none of `busy` hosts, leased for the policy's time. A lease that runs out
+    /// Due pages, as many as there is room for, leased for the policy's time. They take turns over the people who asked for them and
+    /// over registrable domains: however many pages one of them has waiting, those of others come next. A lease that runs out
     /// may be given to somebody else; each counts as a try, so a page that kills who fetches it is given up like any other.
-    async fn lease_fetches(&self, limit: usize, busy: &[String], policy: &FetchPolicy) -> Result<Vec<FetchJob>>;
+    async fn lease_fetches(&self, room: &FetchRoom, policy: &FetchPolicy) -> Result<Vec<FetchJob>>;
 
     /// Stores what a fetch came to and, in the same transaction, indexes it anew. False: the lease was lost, nothing was stored.
     /// A failure leaves metadata as it was, and a page that was ready stays so.

@@ -1,5 +1,8 @@
 //! The port through which use cases read and change what is stored.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::card::Card;
@@ -7,6 +10,7 @@ use crate::changes::{Changes, IdempotencyKey};
 use crate::collection::Collection;
 use crate::error::Result;
 use crate::ids::{CardId, CollectionId, LinkId, UserId};
+use crate::quotas::Quota;
 
 /// A collection that was deleted. No card comes in any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub trait Transaction: Send {
     /// A deleted collection, with up to `limit` of the cards that still have to leave it. Nobody else gets the same one before the
     /// commit.
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>>;
+    /// Whether this person added `most` of it or more within [`Quota::PERIOD`], and then how long until one of them stops counting.
+    async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>>;
     /// Rows, events, deliveries and the kept answer, in one commit.
     async fn commit(self: Box<Self>, changes: Changes) -> Result<()>;
 }

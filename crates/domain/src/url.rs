@@ -1,5 +1,7 @@
 //! Which URLs may be saved, and when two of them are the same.
 
+use std::net::Ipv4Addr;
+
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -71,6 +73,14 @@ impl CardUrl {
     }
 }
 
+/// The part of a normalised URL's host that somebody registered, by the public suffix list: `example.co.uk` of `a.b.example.co.uk`. An
+/// address, or a name that is a public suffix itself, stands for itself.
+pub fn registrable_domain(host: &str) -> &str {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let is_address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
+    if is_address { host } else { psl::domain_str(host).unwrap_or(host) }
+}
+
 /// Lower-case host and no default port (both by the parser), no fragment, no parameters that only track.
 fn normalise(mut url: Url) -> String {
     url.set_fragment(None);
@@ -119,6 +129,25 @@ mod tests {
         check("https://example.com?x", "example.com");
         check("http://[::1]:80/", "[::1]");
         check("http://[::1]:81/", "[::1]");
+    }
+
+    #[test]
+    fn subdomains_belong_to_the_domain_that_somebody_registered() {
+        for (host, domain) in [
+            ("example.com", "example.com"),
+            ("a.b.example.com", "example.com"),
+            ("www.example.co.uk", "example.co.uk"),
+            ("example.com.", "example.com"),
+            ("ann.github.io", "ann.github.io"),
+            ("github.io", "github.io"),
+            ("localhost", "localhost"),
+            ("a.unheard-of", "a.unheard-of"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("[2001:db8::1]", "[2001:db8::1]"),
+        ] {
+            assert_eq!(registrable_domain(host), domain);
+        }
     }
 
     #[test]

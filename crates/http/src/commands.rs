@@ -24,7 +24,7 @@ impl AppState {
     ) -> Result<C::Answer, Problem> {
         self.writes.admit(caller.id())?;
         let traceparent = TraceContext::of(request).map(|trace| trace.traceparent());
-        let request = Request { by: caller.id().clone(), idempotency, traceparent };
+        let request = Request { by: caller.id().clone(), idempotency, traceparent, quotas: self.quotas };
         Ok(execute(&*self.store, &request, command).await?)
     }
 

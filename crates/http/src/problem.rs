@@ -45,6 +45,7 @@ kinds! {
     INVALID_VALUE: 422 "invalid-value" "A rule is broken" "The JSON is valid, but `field` breaks the rule that `detail` names.";
     IDEMPOTENCY_KEY_REUSED: 422 "idempotency-key-reused" "Idempotency-Key used before" "The key was used within 24 hours for another request.";
     TOO_MANY_REQUESTS: 429 "too-many-requests" "Too many requests" "Wait as long as Retry-After says.";
+    OVER_QUOTA: 429 "over-quota" "Quota used up" "You added as much as you may within 24 hours: `detail` names the quota and its limit. Retry-After says when there is room for one more.";
     INTERNAL: 500 "internal" "Internal error" "A defect of this server. Report the traceId.";
     UNAVAILABLE: 503 "unavailable" "Unavailable" "Something this needs is away. Try again after Retry-After; under an Idempotency-Key that is safe.";
     TOO_MANY_STREAMS: 503 "too-many-streams" "Too many live readers" "Every live-feed connection is taken, or every one that your address may have. Try again after Retry-After.";
@@ -244,6 +245,10 @@ impl From<Error> for Problem {
             Error::NotFound { .. } => Self::new(&NOT_FOUND, error.to_string()),
             Error::Forbidden(why) => Self::new(&FORBIDDEN, why),
             Error::Conflict(why) => Self::new(&CONFLICT, why),
+            Error::OverQuota { free_in, .. } => {
+                let seconds = free_in.as_millis().div_ceil(1_000).max(1);
+                Self::new(&OVER_QUOTA, error.to_string()).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
+            }
             Error::Stale | Error::Unavailable(_) => Self::unavailable(error.to_string()),
             Error::Corrupt(_) => Self::internal(error.to_string()),
         }
@@ -270,6 +275,11 @@ impl From<cardwire_saga::Error> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use cardwire_domain::quotas::Quota;
+
     use super::*;
 
     #[test]
@@ -288,6 +298,7 @@ mod tests {
         check(Error::not_found("card", "x"), 404);
         check(Error::Forbidden("x".into()), 403);
         check(Error::Conflict("x".into()), 409);
+        check(Error::OverQuota { quota: Quota::Cards, most: NonZeroU32::MIN, free_in: Duration::ZERO }, 429);
         check(Error::Stale, 503);
         check(Error::Unavailable("x".into()), 503);
         check(Error::Corrupt("x".into()), 500);

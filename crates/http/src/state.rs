@@ -8,6 +8,7 @@ use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
+use cardwire_domain::quotas::Quotas;
 use cardwire_domain::search::{SearchHit, SearchIndex, SearchRequest};
 use cardwire_domain::{Page, PageRequest, Store};
 
@@ -44,6 +45,7 @@ pub struct AppState {
     pub uploads: Uploads,
     pub exports: Places,
     pub writes: Writes,
+    pub quotas: Quotas,
     pub reads: Reads,
     pub accounts: Accounts,
     pub authenticator: Arc<dyn Authenticator>,

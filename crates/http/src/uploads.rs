@@ -13,6 +13,8 @@ use crate::problem::{Problem, REQUEST_TIMEOUT, UNAVAILABLE};
 
 /// Of all files that are arriving or being read.
 const BYTES_IN_ALL: usize = 32 << 20;
+/// While less than half of that is free, what is here may be held for so long, in seconds, before as much again must have come.
+const HELD_S: usize = 30;
 /// How many files are read at once. Reading one takes several times its size.
 const READ_AT_ONCE: usize = 1;
 /// How long a file waits to be read.
@@ -70,6 +72,12 @@ impl Upload {
         Ok(())
     }
 
+    /// The rate at which the rest must arrive. While memory is short, who holds much of it must be quick to give it back.
+    pub fn bytes_per_second(&self) -> usize {
+        let is_short = self.uploads.memory.available_permits() < BYTES_IN_ALL / 2;
+        if is_short { Pace::BYTES_PER_SECOND.max(self.bytes.len() / HELD_S) } else { Pace::BYTES_PER_SECOND }
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -82,26 +90,40 @@ impl Upload {
     }
 }
 
-/// How fast a file must arrive.
+/// How fast a file must arrive. Who was fast has not earned time to dawdle with what is here by then: a sender falls behind while
+/// nothing comes, and catches up with bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace(Instant);
+pub struct Pace {
+    begun: Instant,
+    last: Instant,
+    behind: Duration,
+}
 
 impl Pace {
-    /// A sender has this long before the rate counts.
+    /// How far behind a sender may fall.
     const GRACE: Duration = Duration::from_secs(10);
-    const BYTES_PER_SECOND: u64 = 16 * 1024;
+    /// The slowest.
+    pub const BYTES_PER_SECOND: usize = 16 * 1024;
     const AT_MOST: Duration = Duration::from_secs(120);
 
     pub fn begin() -> Self {
-        Self(Instant::now())
+        let now = Instant::now();
+        Self { begun: now, last: now, behind: Duration::ZERO }
     }
 
-    /// The next piece, if it comes in time after `received` bytes.
-    pub async fn in_time<T>(self, received: usize, arriving: impl Future<Output = T>) -> Result<T, Problem> {
-        let earned = Duration::from_millis(received as u64 * 1_000 / Self::BYTES_PER_SECOND);
-        let deadline = self.0 + (Self::GRACE + earned).min(Self::AT_MOST);
+    /// The next piece, if it comes in time.
+    pub async fn in_time<T>(&self, arriving: impl Future<Output = T>) -> Result<T, Problem> {
+        let deadline = (self.last + Self::GRACE.saturating_sub(self.behind)).min(self.begun + Self::AT_MOST);
         let late = || Problem::new(&REQUEST_TIMEOUT, "the file arrives too slowly; send it over a faster connection");
         timeout_at(deadline, arriving).await.map_err(|_| late())
+    }
+
+    /// So much came, where this rate is asked for.
+    pub fn received(&mut self, bytes: usize, bytes_per_second: usize) {
+        let now = Instant::now();
+        let worth = Duration::from_secs_f64(bytes as f64 / bytes_per_second as f64);
+        self.behind = (self.behind + (now - self.last)).saturating_sub(worth);
+        self.last = now;
     }
 }
 
@@ -127,6 +149,43 @@ mod tests {
         next.add(&chunk).unwrap();
         assert_eq!(next.bytes().len(), chunk.len());
         assert!(uploads.begin(&person("next")).is_err(), "one file of each person");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_that_came_at_once_earn_no_time_to_dawdle() {
+        let (mut pace, begun) = (Pace::begin(), Instant::now());
+        pace.received(8 << 20, Pace::BYTES_PER_SECOND);
+        assert!(pace.in_time(std::future::pending::<()>()).await.is_err());
+        assert_eq!(begun.elapsed(), Pace::GRACE);
+
+        let (mut pace, begun) = (Pace::begin(), Instant::now());
+        let second = || tokio::time::sleep(Duration::from_secs(1));
+        while pace.in_time(second()).await.is_ok() {
+            pace.received(Pace::BYTES_PER_SECOND / 2, Pace::BYTES_PER_SECOND);
+        }
+        assert_eq!(begun.elapsed().as_secs(), 19, "half as fast as it must be");
+
+        let (mut pace, begun) = (Pace::begin(), Instant::now());
+        while pace.in_time(second()).await.is_ok() {
+            pace.received(2 * Pace::BYTES_PER_SECOND, Pace::BYTES_PER_SECOND);
+        }
+        assert_eq!(begun.elapsed(), Pace::AT_MOST);
+    }
+
+    #[test]
+    fn who_holds_much_memory_while_it_is_short_must_be_quick() {
+        let uploads = Uploads::default();
+        let mut files: Vec<Upload> = (0..4).map(|n| uploads.begin(&person(&format!("person{n}"))).unwrap()).collect();
+        files[0].add(&vec![0; 6 << 20]).unwrap();
+        assert_eq!(files[0].bytes_per_second(), 16 << 10, "nobody else needs it");
+        for file in &mut files[1..3] {
+            file.add(&vec![0; 6 << 20]).unwrap();
+        }
+        files[3].add(b"url").unwrap();
+        assert_eq!(files[0].bytes_per_second(), (6 << 20) / 30);
+        assert_eq!(files[3].bytes_per_second(), 16 << 10, "who holds little may be slow");
+        files.remove(1);
+        assert_eq!(files[0].bytes_per_second(), 16 << 10);
     }
 
     #[tokio::test(start_paused = true)]

@@ -40,13 +40,13 @@ fn is_page(request: &HttpRequest) -> bool {
 
 /// The page of a problem. Who must sign in first is led there, and back to where they wanted to go; a script that asks for a part of a
 /// page is told to lead there, as it would put the sign-in page into that part. What was typed into a form that came too late, or when
-/// something was away, is shown.
+/// something was away, or when it was too much, is shown.
 fn drawn(request: &HttpRequest, problem: &Problem, trace_id: &str) -> HttpResponse {
     let status = problem.status_code();
     if let Some(late) = request.extensions().get::<Late>() {
         return too_late(late, request, status).unwrap_or_else(|problem| problem.error_response());
     }
-    if status.is_server_error()
+    if (status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS)
         && let Some(unsent) = request.extensions().get::<Unsent>()
     {
         return unsent.page_after(request, problem, trace_id).unwrap_or_else(|problem| problem.error_response());

@@ -64,6 +64,18 @@ pub struct Complaint {
     retry_after_s: Option<u32>,
 }
 
+/// What is wrong, and how long to wait.
+pub fn with_wait(problem: &Problem) -> String {
+    let detail = problem.detail();
+    match problem.retry_after_s() {
+        Some(1) => format!("{detail}; try again in 1 second"),
+        Some(seconds @ ..120) => format!("{detail}; try again in {seconds} seconds"),
+        Some(seconds @ ..7_200) => format!("{detail}; try again in {} minutes", seconds.div_ceil(60)),
+        Some(seconds) => format!("{detail}; try again in {} hours", seconds.div_ceil(3_600)),
+        None => detail,
+    }
+}
+
 impl Complaint {
     pub fn about(field: &str, rule: impl Into<String>) -> Self {
         Self { field: Some(field.to_owned()), rule: rule.into(), retry_after_s: None }
@@ -71,14 +83,7 @@ impl Complaint {
 
     /// About the whole form, or what is wrong on our side.
     fn whole(problem: &Problem) -> Self {
-        let retry_after_s = problem.retry_after_s();
-        let rule = match retry_after_s {
-            Some(1) => format!("{}; try again in 1 second", problem.detail()),
-            Some(seconds @ ..120) => format!("{}; try again in {seconds} seconds", problem.detail()),
-            Some(seconds) => format!("{}; try again in {} minutes", problem.detail(), seconds.div_ceil(60)),
-            None => problem.detail(),
-        };
-        Self { field: None, rule, retry_after_s }
+        Self { field: None, rule: with_wait(problem), retry_after_s: problem.retry_after_s() }
     }
 
     /// About this field, if it is about none so far.

@@ -37,6 +37,7 @@ impl TimeMachine for Aging {
         for sql in [
             "UPDATE events SET occurred_at = occurred_at - make_interval(secs => $1)",
             "UPDATE cards SET created_at = created_at - make_interval(secs => $1)",
+            "UPDATE collections SET created_at = created_at - make_interval(secs => $1)",
             "UPDATE deliveries SET occurred_at = occurred_at - make_interval(secs => $1), \
              claimed_until = claimed_until - make_interval(secs => $1), \
              published_at = published_at - make_interval(secs => $1), \

@@ -11,6 +11,7 @@ use std::time::Duration;
 use cardwire_domain::changes::Idempotency;
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::imports::{ImportRepository, ImportRow, LeasedRows, RowOutcome};
+use cardwire_domain::quotas::Quotas;
 use cardwire_domain::use_cases::{ImportUrls, Request, UrlsImported, execute};
 use cardwire_domain::{Error, ImportId, Store};
 use tokio::time::{Instant, sleep};
@@ -163,6 +164,8 @@ impl ImportLoop {
             by: leased.owner.clone(),
             idempotency: Some(Idempotency { fingerprint: key.as_str().to_owned(), key }),
             traceparent: None,
+            // The import was counted.
+            quotas: Quotas::default(),
         };
         let command = ImportUrls {
             rows: rows.iter().map(|(_, row)| row.clone()).collect(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::test::{self, TestRequest};
 use cardwire_apptest::harness::{Ready, resources};
 use cardwire_domain::SystemClock;
+use cardwire_domain::quotas::Quotas;
 use cardwire_events::Queue;
 use cardwire_http::Uploads;
 use cardwire_http::origin::PublicUrl;
@@ -62,6 +63,7 @@ fn state(adapters: &Adapters) -> AppState {
         uploads: Uploads::default(),
         exports: Places::new(2, 8),
         writes: Writes::default(),
+        quotas: Quotas::default(),
         reads: Reads::default(),
         accounts: Accounts::new(adapters.accounts.clone(), AccountSettings::default()).unwrap(),
         authenticator: Arc::new(MockAuthenticator {

@@ -13,5 +13,6 @@ mod idempotency;
 mod limits;
 mod operators;
 mod paging;
+mod quotas;
 mod refusals;
 mod stream;

@@ -1,7 +1,9 @@
+use super::admit::admit_changes;
 use super::use_case::UseCase;
 use crate::changes::{Changes, Idempotency, Remember};
 use crate::error::{Error, Result};
 use crate::ids::UserId;
+use crate::quotas::Quotas;
 use crate::store::Store;
 
 /// Who gives a command, and how it reached us.
@@ -11,11 +13,13 @@ pub struct Request {
     /// A command that was answered under this key before is not run again.
     pub idempotency: Option<Idempotency>,
     pub traceparent: Option<String>,
+    /// What they may add within a day.
+    pub quotas: Quotas,
 }
 
 impl Request {
     pub fn by(person: UserId) -> Self {
-        Self { by: person, idempotency: None, traceparent: None }
+        Self { by: person, idempotency: None, traceparent: None, quotas: Quotas::default() }
     }
 }
 
@@ -48,6 +52,7 @@ async fn attempt<C: UseCase>(store: &dyn Store, request: &Request, command: &C) 
     }
     let mut changes = Changes { traceparent: request.traceparent.clone(), ..Changes::default() };
     let answer = command.run(&request.by, &mut *tx, &mut changes).await?;
+    admit_changes(&request.quotas, &changes, &request.by, &mut *tx).await?;
     if let Some(asked) = &request.idempotency {
         let answer = serde_json::to_value(&answer).map_err(|error| Error::Corrupt(error.to_string()))?;
         changes.remember = Some(Remember { person: request.by.clone(), idempotency: asked.clone(), answer });

@@ -36,6 +36,7 @@ impl UseCase for ImportUrls {
             Ok(collections) => Ok(collections),
             Err(error) => Err(rule(error)?),
         };
+        changes.imported = true;
         let mut outcomes = Vec::new();
         // What the rows before did is not in the store yet.
         let mut seen = BTreeMap::new();
@@ -55,7 +56,7 @@ impl UseCase for ImportUrls {
 /// Why a row is refused; what is not about the row is given back.
 fn rule(error: Error) -> Result<String> {
     match error {
-        Error::Stale | Error::Unavailable(_) | Error::Corrupt(_) => Err(error),
+        Error::OverQuota { .. } | Error::Stale | Error::Unavailable(_) | Error::Corrupt(_) => Err(error),
         Error::Invalid { .. } | Error::NotFound { .. } | Error::Forbidden(_) | Error::Conflict(_) => {
             Ok(error.to_string())
         }

@@ -1,5 +1,6 @@
 //! What people can do. Each command is one transaction: read, decide, commit.
 
+mod admit;
 mod associations;
 mod collect;
 mod collections;
@@ -10,6 +11,7 @@ mod remove;
 mod save;
 mod use_case;
 
+pub use admit::admit;
 pub use associations::{AssociationsUpdated, UpdateUrlCardAssociations};
 pub use collect::{AddCardToCollections, CardCollected};
 pub use collections::{

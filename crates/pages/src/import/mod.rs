@@ -8,6 +8,8 @@ use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use cardwire_domain::imports::{ImportRow, ImportView, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::quotas::Quota;
+use cardwire_domain::use_cases;
 use cardwire_domain::{CollectionId, ImportId};
 use cardwire_http::caller::Caller;
 use cardwire_http::cursor::List;
@@ -82,7 +84,7 @@ async fn draw(
         imports: imports.into_iter().map(|import| progress(state, import)).collect(),
         complaint,
     };
-    visit.page_with(status, &page)
+    Ok(page.complaint.complete(visit.page_with(status, &page)?))
 }
 
 fn progress(state: &AppState, import: ImportView) -> Progress {
@@ -129,6 +131,7 @@ async fn keep(state: &AppState, caller: &Caller, sent: Sent) -> Result<ImportId,
         }
         None => return Err(Problem::invalid("file", "is missing")),
     };
+    use_cases::admit(&state.quotas, Quota::Imports, caller.id(), &mut *state.store.begin().await?).await?;
     let turn = file.turn().await?;
     // Its turn goes along: if this future is dropped, the reading goes on.
     let reading = tokio::task::spawn_blocking(move || (read::rows(file.bytes()), turn));
@@ -198,17 +201,20 @@ fn malformed() -> Problem {
 /// A file that is too large is read to its end all the same, up to twice as much, so that the browser gets to see why it is refused.
 async fn read_file(part: &mut Field, upload: Upload) -> Result<File, Problem> {
     let (mut upload, mut received) = (Some(upload), 0);
-    let pace = Pace::begin();
-    while let Some(chunk) = pace.in_time(received, part.next()).await? {
+    let mut pace = Pace::begin();
+    while let Some(chunk) = pace.in_time(part.next()).await? {
         let chunk = chunk.map_err(|_| malformed())?;
         received += chunk.len();
         if received > 2 * MAX_BYTES {
             return Err(Problem::new(&BODY_TOO_LARGE, BODY_TOO_LARGE.about));
         }
         upload = upload.filter(|_| received <= MAX_BYTES);
+        let mut bytes_per_second = Pace::BYTES_PER_SECOND;
         if let Some(upload) = &mut upload {
             upload.add(&chunk)?;
+            bytes_per_second = upload.bytes_per_second();
         }
+        pace.received(chunk.len(), bytes_per_second);
     }
     Ok(upload.map_or(File::TooLarge, File::Whole))
 }

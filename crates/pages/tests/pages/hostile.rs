@@ -5,7 +5,7 @@ use cardwire_apptest::harness::Api;
 use cardwire_apptest::operators::{ADMIN, QUEUES, dead};
 use cardwire_domain::UserId;
 use cardwire_domain::accounts::{Account, AccountRepository};
-use cardwire_domain::metadata::{FetchFailure, FetchPolicy, Metadata, PageKind, PageRepository};
+use cardwire_domain::metadata::{FetchFailure, FetchPolicy, FetchRoom, Metadata, PageKind, PageRepository};
 use cardwire_domain::user::User;
 use cardwire_events::{EventLog as _, Failure, Queue, QueueSettings, Verdict};
 use serde_json::json;
@@ -52,7 +52,7 @@ async fn script_in_anything_is_shown_as_text_on_every_page() {
     }
     api.deliver().await;
     let policy = FetchPolicy::default();
-    for job in api.store.lease_fetches(10, &[], &policy).await.unwrap() {
+    for job in api.store.lease_fetches(&FetchRoom::idle(10), &policy).await.unwrap() {
         let text = || Some(SCRIPT.to_owned());
         let metadata = Metadata {
             title: text(),

@@ -1,6 +1,7 @@
 //! Bringing links along, and taking them with you.
 
 use std::fmt::Write;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use cardwire_apptest::browser::{Browser, HOST};
 use cardwire_apptest::harness::{Answer, Api};
 use cardwire_apptest::people::NobodyWithoutToken;
 use cardwire_domain::UserId;
+use cardwire_domain::quotas::Quotas;
 use cardwire_workers::ImportLoop;
 use cardwire_workers::import::ImportSettings;
 use futures_util::{StreamExt, future, stream};
@@ -287,6 +289,21 @@ async fn files_that_arrive_slowly_keep_nobody_waiting_and_are_cut() {
     let (mut alice, body) = slow.swap_remove(0);
     let twice = upload(&[], "x.csv", b"").set_payload(format!("{body}\r\n{}y\r\n--{BOUNDARY}--\r\n", begun("y.csv")));
     assert_eq!(alice.send(twice).await.status.as_u16(), 422, "another file would have as long again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_imports_may_be_begun_in_a_day() {
+    let mut api = Api::new();
+    api.state.quotas = Quotas { imports: NonZeroU32::new(1), ..Quotas::default() };
+    let mut alice = Browser::of(&api, "alice");
+    let file = b"url\nhttps://example.com/";
+    import(&mut alice, "x.csv", file).await;
+    assert!(alice.path.starts_with("/imports/"), "{}", alice.path);
+    let refused = import(&mut alice, "y.csv", file).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "86400"));
+    assert_eq!(alice.text(".wrong"), "your daily quota for imports (1) is used up; try again in 24 hours");
+    tokio::time::advance(Duration::from_secs(86_401)).await;
+    assert_eq!(import(&mut alice, "y.csv", file).await.status.as_u16(), 409, "the first is not finished yet");
 }
 
 #[tokio::test(start_paused = true)]

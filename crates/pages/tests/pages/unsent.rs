@@ -1,6 +1,7 @@
 //! A session that ends while a form is open, and a store that is away when it is sent: nothing that was typed is lost.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use cardwire_apptest::harness::{Answer, Api};
 use cardwire_apptest::people::{PASSWORD, signed_up, with_accounts};
 use cardwire_domain::accounts::{Account, AccountRepository, Handle, SessionTokens, TokenHash};
 use cardwire_domain::changes::IdempotencyKey;
+use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::user::User;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, Error, Result, Store, Transaction, UserId};
@@ -300,6 +302,9 @@ impl Transaction for MuteTransaction {
     }
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
         self.0.deleted_collection(limit).await
+    }
+    async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
+        self.0.used_up(quota, person, most).await
     }
     async fn commit(self: Box<Self>, changes: Changes) -> Result<()> {
         self.0.commit(changes).await?;

@@ -1,6 +1,7 @@
 //! What `--check-config` prints.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use cardwire_events::{Queue, QueueSettings};
 use secrecy::SecretString;
@@ -17,6 +18,7 @@ impl Settings {
     pub fn effective(&self) -> BTreeMap<&'static str, String> {
         let flag = |value: bool| value.to_string();
         let secret = |value: Option<&SecretString>| value.map(|_| REDACTED.to_owned()).unwrap_or_default();
+        let quota = |most: Option<NonZeroU32>| most.map_or(0, NonZeroU32::get).to_string();
         let mut values = BTreeMap::from([
             ("APP_ENV", self.app_env.name().to_owned()),
             ("USE_IN_MEMORY_EVENTS", flag(self.use_in_memory_events)),
@@ -39,6 +41,9 @@ impl Settings {
             ("APP__DATABASE__MAX_CONNECTIONS", self.max_connections.to_string()),
             ("APP__EVENTS__KEEP_DAYS", (self.keep_events.as_secs() / 86_400).to_string()),
             ("APP__PUBLIC_URL", self.public.url.as_ref().map(Url::to_string).unwrap_or_default()),
+            ("APP__QUOTAS__CARDS_A_DAY", quota(self.quotas.cards)),
+            ("APP__QUOTAS__COLLECTIONS_A_DAY", quota(self.quotas.collections)),
+            ("APP__QUOTAS__IMPORTS_A_DAY", quota(self.quotas.imports)),
             ("APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY", flag(self.redis.allow_any_maxmemory_policy)),
             (
                 "APP__REDIS__CA_FILE",

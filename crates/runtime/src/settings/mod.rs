@@ -16,10 +16,12 @@ mod traces;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
 use cardwire_domain::UserId;
+use cardwire_domain::quotas::Quotas;
 use cardwire_events::{Queue, QueueSettings, ServerUrl};
 use cardwire_storage::postgres::read_url;
 use secrecy::SecretString;
@@ -42,6 +44,7 @@ pub const MOCK_USER: &str = "did:plc:mock123";
 
 /// Far more than a person can do by hand.
 const WRITES_PER_SECOND: u32 = 200;
+const QUOTAS: [u32; 3] = [5_000, 100, 20];
 
 /// Which binary this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +186,8 @@ pub struct Settings {
     pub address_header: Option<String>,
     /// Of one person; 0: any number.
     pub writes_per_second: u32,
+    /// Of one person.
+    pub quotas: Quotas,
     /// From one address, by people who are not signed in; 0: any number.
     pub anonymous_reads_per_second: u32,
     pub public: PublicSettings,
@@ -298,6 +303,7 @@ impl Settings {
                 None if use_mock_auth => 0,
                 None => WRITES_PER_SECOND,
             },
+            quotas: quotas(layers, use_mock_auth)?,
             anonymous_reads_per_second: layers.number("APP__WEB__ANONYMOUS_READS_PER_SECOND", &(0..=1_000_000))?,
             public: PublicSettings::read(layers)?,
             admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,
@@ -381,6 +387,20 @@ fn queue_settings(layers: &Layers, queue: Queue) -> Result<QueueSettings> {
         attempts: layers.number(attempts, &(1..=1_000))?,
         backoff_ms: layers.number(backoff_ms, &(0..=3_600_000))?,
         concurrency: layers.number(concurrency, &(1..=1_000))?,
+    })
+}
+
+fn quotas(layers: &Layers, use_mock_auth: bool) -> Result<Quotas> {
+    let [cards, collections, imports] = QUOTAS;
+    let most = |name, default| match layers.text(name) {
+        Some(_) => layers.number(name, &(0..=100_000)).map(NonZeroU32::new),
+        // As with WRITES_PER_SECOND.
+        None => Ok(NonZeroU32::new(default).filter(|_| !use_mock_auth)),
+    };
+    Ok(Quotas {
+        cards: most("APP__QUOTAS__CARDS_A_DAY", cards)?,
+        collections: most("APP__QUOTAS__COLLECTIONS_A_DAY", collections)?,
+        imports: most("APP__QUOTAS__IMPORTS_A_DAY", imports)?,
     })
 }
 

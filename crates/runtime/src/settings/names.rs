@@ -69,6 +69,21 @@ pub const NAMES: &[Name] = &[
     plain("APP__QUEUES__SEARCH__ATTEMPTS", Some("3"), "as above"),
     plain("APP__QUEUES__SEARCH__BACKOFF_MS", Some("2000"), "as above"),
     plain("APP__QUEUES__SEARCH__CONCURRENCY", Some("10"), "as above"),
+    plain(
+        "APP__QUOTAS__CARDS_A_DAY",
+        None,
+        "cards that one person may make in 24 hours, removed ones counted, imported ones not; 0: any number. 5000, with mock authentication 0",
+    ),
+    plain(
+        "APP__QUOTAS__COLLECTIONS_A_DAY",
+        None,
+        "collections that one person may create in 24 hours, deleted ones not counted; 0: any number. 100, with mock authentication 0",
+    ),
+    plain(
+        "APP__QUOTAS__IMPORTS_A_DAY",
+        None,
+        "imports that one person may begin in 24 hours; 0: any number. 20, with mock authentication 0",
+    ),
     plain("APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY", Some("false"), "start although Redis may evict what it holds"),
     plain("APP__REDIS__CA_FILE", None, "PEM file: trust these certificates alone with rediss://; else the system's"),
     plain("APP__REDIS__PARTITIONS", None, "partitions of each queue, alike in all processes; 1, in Cluster 8"),

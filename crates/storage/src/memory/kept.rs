@@ -13,6 +13,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use ulid::Ulid;
 
+use super::fetch_line::FetchLine;
+
 /// Sorted by a time in microseconds; the id breaks ties.
 pub(super) type Timeline<I> = BTreeSet<(i64, I)>;
 
@@ -121,6 +123,7 @@ pub(super) struct Delivery {
 #[derive(Default)]
 pub(super) struct Pages {
     pub(super) pages: BTreeMap<String, StoredPage>,
+    pub(super) line: FetchLine,
 }
 
 pub(super) struct StoredPage {

@@ -7,6 +7,7 @@ mod accounts;
 mod analytics;
 mod collections;
 mod feed;
+mod fetch_line;
 mod imports;
 mod kept;
 mod library;

@@ -100,14 +100,16 @@ impl State {
     fn index_card(&mut self, id: CardId, now: Timestamp) {
         let stored = self.card(id).filter(|stored| stored.in_library_since.is_some());
         let Some(card) = stored.map(|stored| stored.card.clone()) else {
-            if let Some(gone) = self.index.documents.remove(&id)
-                && !self.index.documents.values().any(|document| document.normalised == gone.normalised)
-            {
-                self.pages.forget(&gone.normalised);
+            if let Some(gone) = self.index.documents.remove(&id) {
+                if self.index.documents.values().any(|document| document.normalised == gone.normalised) {
+                    self.pages.let_go(&gone.normalised, &gone.owner);
+                } else {
+                    self.pages.forget(&gone.normalised);
+                }
             }
             return;
         };
-        self.pages.make(&card.url, now);
+        self.pages.keep(&card.url, &card.owner, now);
         let document = Document {
             owner: card.owner,
             url: card.url.given().to_owned(),

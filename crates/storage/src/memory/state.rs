@@ -36,6 +36,8 @@ pub(super) struct State {
 #[derive(Clone)]
 pub(super) struct StoredCard {
     pub(super) card: Card,
+    /// An import made it.
+    pub(super) imported: bool,
     /// When it came into the library; `None` while it is in none.
     pub(super) in_library_since: Option<Timestamp>,
     /// When each of the card's collection links was made.
@@ -73,6 +75,12 @@ impl State {
 
     pub(super) fn card_by_url(&self, owner: &UserId, normalised: &str) -> Option<&StoredCard> {
         self.cards.get(self.by_url.get(&(owner.clone(), normalised.to_owned()))?)
+    }
+
+    /// When the owner's cards were made, but for those of imports.
+    pub(super) fn cards_made(&self, owner: &UserId) -> impl Iterator<Item = Timestamp> {
+        let own = self.cards.values().filter(move |stored| stored.card.owner == *owner && !stored.imported);
+        own.filter_map(|stored| stored.card.created_at)
     }
 
     pub(super) fn collection(&self, id: CollectionId) -> Option<&StoredCollection> {

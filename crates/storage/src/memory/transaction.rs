@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::changes::IdempotencyKey;
+use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{
@@ -58,6 +61,26 @@ impl Transaction for InMemoryTransaction {
         Ok(self.state.deleted_collection(limit))
     }
 
+    async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
+        let now = self.store.now();
+        let since = now.checked_sub(Quota::PERIOD).unwrap_or(Timestamp::MIN);
+        let mut times: Vec<Timestamp> = match quota {
+            Quota::Cards => self.state.cards_made(person).collect(),
+            Quota::Collections => {
+                let own = self.state.all_collections().filter(|stored| stored.collection.author == *person);
+                own.map(|stored| stored.created_at).collect()
+            }
+            Quota::Imports => {
+                let own = self.state.imports.imports.values().filter(|import| import.owner == *person);
+                own.map(|import| import.view.begun_at).collect()
+            }
+        };
+        times.retain(|at| *at > since);
+        times.sort_unstable();
+        let oldest_of_most = times.len().checked_sub(most.get() as usize).and_then(|first| times.get(first));
+        Ok(oldest_of_most.map(|at| at.duration_since(since).unsigned_abs()))
+    }
+
     async fn commit(mut self: Box<Self>, changes: Changes) -> Result<()> {
         let now = self.store.now();
         if let Some(remember) = &changes.remember
@@ -65,7 +88,7 @@ impl Transaction for InMemoryTransaction {
         {
             return Err(Error::Stale);
         }
-        let mut draft = Draft::new(&self.state, now);
+        let mut draft = Draft::new(&self.state, now, changes.imported);
         for change in changes.rows {
             draft.apply(change)?;
         }
@@ -104,6 +127,7 @@ impl Transaction for InMemoryTransaction {
 struct Draft<'a> {
     state: &'a State,
     now: Timestamp,
+    imported: bool,
     cards: HashMap<CardId, StoredCard>,
     /// `None`: deleted.
     collections: HashMap<CollectionId, Option<StoredCollection>>,
@@ -111,8 +135,8 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(state: &'a State, now: Timestamp) -> Self {
-        Self { state, now, cards: HashMap::new(), collections: HashMap::new(), forgotten: Vec::new() }
+    fn new(state: &'a State, now: Timestamp, imported: bool) -> Self {
+        Self { state, now, imported, cards: HashMap::new(), collections: HashMap::new(), forgotten: Vec::new() }
     }
 
     /// [`Error::Stale`] where what the change builds on is not there, or is there already.
@@ -183,7 +207,8 @@ impl<'a> Draft<'a> {
         holds(self.state.card(id).is_none() && !self.cards.contains_key(&id))?;
         let (note, library_link, collection_links, created_at) = (None, None, Vec::new(), Some(self.now));
         let card = Card { id, owner, url, via, note, library_link, collection_links, created_at };
-        self.cards.insert(id, StoredCard { card, in_library_since: None, linked_at: HashMap::new() });
+        let (imported, linked_at) = (self.imported, HashMap::new());
+        self.cards.insert(id, StoredCard { card, imported, in_library_since: None, linked_at });
         Ok(())
     }
 

@@ -2,36 +2,51 @@
 
 use async_trait::async_trait;
 use cardwire_domain::Result;
-use cardwire_domain::metadata::{FetchFailure, FetchJob, FetchPolicy, Metadata, PageInfo, PageKind, PageRepository};
+use cardwire_domain::metadata::{
+    FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
+};
 use cardwire_domain::url::CardUrl;
 use ulid::Ulid;
 
 use super::error::Failure;
+use super::fetch_line;
 use super::page_rows::get_page;
 use super::pool::Session;
 use super::search::index_page;
 use super::store::PostgresStore;
 use super::trends;
-use super::values::{get, signed, url_digest, uuid};
+use super::values::{get, signed, url_digest, user_id, uuid};
 
-/// Due pages that are looked at for as many hosts as are asked for.
-const LOOK_AT: i64 = 200;
+/// Of the line, this many pages are looked at. Only pages of people, domains and hosts that have all their places can stand in the way of
+/// others, and of each of those there is one page or so in a turn.
+const LOOK_AT: i64 = 500;
 /// Of a reason, this many characters are kept.
 const REASON_CHARS: usize = 300;
 
 const LEASE: &str = "\
-WITH due AS (
-    SELECT url_digest, host, next_fetch_at FROM pages
-    WHERE next_fetch_at <= now() AND host <> ALL($2) ORDER BY next_fetch_at LIMIT $5
+WITH running AS (
+    SELECT * FROM unnest($3::text[], $4::text[], $5::text[]) AS r (host, domain, asked_by)
+), front AS (
+    SELECT url_digest, host, domain, asked_by, turn, next_fetch_at FROM pages
+    WHERE turn IS NOT NULL AND next_fetch_at <= now() ORDER BY turn, next_fetch_at LIMIT $8
+), of_hosts AS (
+    SELECT f.*, row_number() OVER (PARTITION BY f.host ORDER BY f.turn, f.next_fetch_at)
+                + (SELECT count(*) FROM running r WHERE r.host = f.host) AS of_host FROM front f
+), of_domains AS (
+    SELECT f.*, row_number() OVER (PARTITION BY f.domain ORDER BY f.turn, f.next_fetch_at)
+                + (SELECT count(*) FROM running r WHERE r.domain = f.domain) AS of_domain FROM of_hosts f WHERE f.of_host <= $6
+), of_people AS (
+    SELECT f.*, row_number() OVER (PARTITION BY f.asked_by ORDER BY f.turn, f.next_fetch_at)
+                + (SELECT count(*) FROM running r WHERE r.asked_by = f.asked_by) AS of_person FROM of_domains f WHERE f.of_domain <= $7
 ), chosen AS (
-    SELECT one.url_digest FROM (
-        SELECT DISTINCT ON (host) url_digest, next_fetch_at FROM due ORDER BY host, next_fetch_at
-    ) one JOIN pages p ON p.url_digest = one.url_digest
-    WHERE p.next_fetch_at <= now() ORDER BY one.next_fetch_at LIMIT $1 FOR UPDATE OF p SKIP LOCKED
+    SELECT f.url_digest, f.domain, f.asked_by FROM of_people f JOIN pages p ON p.url_digest = f.url_digest
+    WHERE f.of_person <= $7 AND p.turn IS NOT NULL AND p.next_fetch_at <= now()
+    ORDER BY f.turn, f.next_fetch_at LIMIT $9 FOR UPDATE OF p SKIP LOCKED
 )
-UPDATE pages p SET lease = $3, next_fetch_at = now() + make_interval(secs => $4), tries = p.tries + 1
-FROM chosen WHERE p.url_digest = chosen.url_digest
-RETURNING p.url, p.host, p.tries";
+UPDATE pages p SET lease = $1, next_fetch_at = now() + make_interval(secs => $2), tries = p.tries + 1,
+    turn = NULL, asked_by = NULL, domain = NULL, by_person = NULL, by_domain = NULL
+FROM chosen c WHERE p.url_digest = c.url_digest
+RETURNING p.url, p.host, c.domain, c.asked_by, p.tries";
 
 const SUCCEED: &str = "\
 UPDATE pages SET state = 'ready', reason = NULL, retryable = true, tries = 0, lease = NULL, fetched_at = now(),
@@ -46,18 +61,34 @@ WHERE url_digest = $1 AND lease = $2";
 
 #[async_trait]
 impl PageRepository for PostgresStore {
-    async fn lease_fetches(&self, limit: usize, busy: &[String], policy: &FetchPolicy) -> Result<Vec<FetchJob>> {
+    async fn lease_fetches(&self, room: &FetchRoom, policy: &FetchPolicy) -> Result<Vec<FetchJob>> {
         let lease = Ulid::generate();
+        let column = |of: fn(&FetchJob) -> &str| room.running.iter().map(of).map(str::to_owned).collect::<Vec<_>>();
         let query = sqlx::query(LEASE)
-            .bind(signed(limit))
-            .bind(busy)
             .bind(uuid(lease))
             .bind(policy.lease.as_secs_f64())
-            .bind(LOOK_AT);
-        let rows = self.batch_session().await?.fetch_all(query).await?;
+            .bind(column(|job| &job.host))
+            .bind(column(|job| &job.domain))
+            .bind(column(|job| job.asked_by.as_str()))
+            .bind(signed(room.per_host))
+            .bind(signed(room.share))
+            .bind(LOOK_AT)
+            .bind(signed(room.free));
+        let mut session = self.batch_session().await?;
+        session.begin().await?;
+        fetch_line::join_again(&mut session).await?;
+        let rows = session.fetch_all(query).await?;
+        session.commit().await?;
         let job = |row| {
             let tries: i32 = get(row, "tries")?;
-            Ok(FetchJob { url: get(row, "url")?, host: get(row, "host")?, lease, tries: tries.unsigned_abs() })
+            Ok(FetchJob {
+                url: get(row, "url")?,
+                host: get(row, "host")?,
+                domain: get(row, "domain")?,
+                asked_by: user_id(get(row, "asked_by")?)?,
+                lease,
+                tries: tries.unsigned_abs(),
+            })
         };
         Ok(rows.iter().map(job).collect::<Result<_, Failure>>()?)
     }

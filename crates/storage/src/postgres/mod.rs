@@ -12,6 +12,7 @@ mod collections;
 mod dead_letters;
 mod error;
 mod feed;
+mod fetch_line;
 mod flush;
 mod imports;
 mod library;

@@ -5,10 +5,13 @@
 //! locked; its unique constraint decides, and the loser runs again.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::collection::{AccessType, Description, Name};
+use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{DeletedCollection, Recall, Store, Transaction};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Result, UserId};
@@ -141,6 +144,16 @@ impl Transaction for PostgresTransaction {
         }))
     }
 
+    async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
+        let query = sqlx::query(used_up(quota))
+            .bind(person.as_str())
+            .bind(Quota::PERIOD.as_secs_f64())
+            .bind(i64::from(most.get()) - 1);
+        let rows = self.session.fetch_all(query).await?;
+        let seconds = rows.first().map(|row| get::<f64>(row, "free_in")).transpose()?;
+        Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+    }
+
     async fn commit(mut self: Box<Self>, changes: Changes) -> Result<()> {
         let raised = !changes.events.is_empty();
         let batch = write::Batch::of(changes, &self.versions)?;
@@ -150,6 +163,27 @@ impl Transaction for PostgresTransaction {
             self.store.wake.ring();
         }
         Ok(())
+    }
+}
+
+/// Looks at as many entries of an index as somebody added within the period, and at no more than their quota.
+const fn used_up(quota: Quota) -> &'static str {
+    match quota {
+        Quota::Cards => {
+            "SELECT extract(epoch FROM created_at + make_interval(secs => $2) - now())::float8 AS free_in FROM cards \
+             WHERE owner_id = $1 AND NOT imported AND created_at > now() - make_interval(secs => $2) \
+             ORDER BY created_at DESC OFFSET $3 LIMIT 1"
+        }
+        Quota::Collections => {
+            "SELECT extract(epoch FROM created_at + make_interval(secs => $2) - now())::float8 AS free_in FROM collections \
+             WHERE author_id = $1 AND deleted_at IS NULL AND created_at > now() - make_interval(secs => $2) \
+             ORDER BY created_at DESC, id DESC OFFSET $3 LIMIT 1"
+        }
+        Quota::Imports => {
+            "SELECT extract(epoch FROM begun_at + make_interval(secs => $2) - now())::float8 AS free_in FROM imports \
+             WHERE owner_id = $1 AND begun_at > now() - make_interval(secs => $2) \
+             ORDER BY begun_at DESC, id DESC OFFSET $3 LIMIT 1"
+        }
     }
 }
 

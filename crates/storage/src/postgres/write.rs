@@ -26,6 +26,7 @@ pub(super) struct Batch {
     forgotten: Vec<Uuid>,
     held: (Vec<Uuid>, Vec<i64>),
     cards: Cards,
+    imported: bool,
     library: BTreeMap<Uuid, (Option<Uuid>, Option<Uuid>)>,
     notes: BTreeMap<Uuid, Option<(Uuid, String)>>,
     linked: (Vec<Uuid>, Vec<Uuid>, Vec<Uuid>),
@@ -49,7 +50,7 @@ struct Cards {
 impl Batch {
     /// [`Error::Stale`] where one change contradicts another.
     pub(super) fn of(changes: Changes, versions: &BTreeMap<CollectionId, i64>) -> Result<Self> {
-        let mut batch = Self::default();
+        let mut batch = Self { imported: changes.imported, ..Self::default() };
         let mut checked = versions.clone();
         for change in changes.rows {
             match change {
@@ -156,8 +157,8 @@ pub const WRITE: &str = "\
 WITH held AS (
     SELECT k.id, k.version FROM collections k WHERE k.id = ANY($1) ORDER BY k.id FOR SHARE
 ), new_cards AS (
-    INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, library_link, library_at)
-    SELECT n.*, CASE WHEN n.library_link IS NOT NULL THEN now() END
+    INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, library_link, library_at, imported)
+    SELECT n.*, CASE WHEN n.library_link IS NOT NULL THEN now() END, $30
     FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[])
         AS n(id, owner_id, url, normalised_url, url_digest, via, library_link)
 ), moved AS (
@@ -251,7 +252,8 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<(), Fai
         .bind(person)
         .bind(key)
         .bind(fingerprint)
-        .bind(answer);
+        .bind(answer)
+        .bind(batch.imported);
     session.fetch_all(query).await?;
     for (id, version) in &batch.deleted {
         let sql = "UPDATE collections SET deleted_at = now(), version = version + 1 \

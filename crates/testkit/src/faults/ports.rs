@@ -1,5 +1,6 @@
 //! The ports, each with its fault points in front.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use async_trait::async_trait;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
+use cardwire_domain::quotas::Quota;
 use cardwire_domain::search::{Reindexed, SearchHit, SearchIndex, SearchRequest};
 use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::{
@@ -75,6 +77,10 @@ impl Transaction for FaultyTransaction {
 
     async fn deleted_collection(&mut self, limit: usize) -> DomainResult<Option<DeletedCollection>> {
         self.seam.through(self.tx.deleted_collection(limit)).await
+    }
+
+    async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> DomainResult<Option<Duration>> {
+        self.seam.through(self.tx.used_up(quota, person, most)).await
     }
 
     async fn commit(self: Box<Self>, changes: Changes) -> DomainResult<()> {

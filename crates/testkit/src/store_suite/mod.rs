@@ -16,12 +16,14 @@ pub mod collecting;
 pub mod counting;
 pub mod dead_letters;
 pub mod feeds;
+pub mod fetching;
 pub mod idempotency;
 pub mod imports;
 pub mod ledger;
 pub mod library;
 pub mod operating;
 pub mod pages;
+pub mod quotas;
 pub mod refusals;
 pub mod saving;
 pub mod scene;
@@ -261,6 +263,22 @@ macro_rules! store_suite {
             a_lost_lease_is_given_to_another_and_its_outcome_is_dropped,
             one_host_does_not_take_every_place,
             a_page_that_nobody_keeps_is_forgotten_with_what_a_fetch_still_brings,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, fetching: [
+            many_hosts_of_one_person_keep_nobody_waiting,
+            many_subdomains_of_one_domain_keep_nobody_waiting,
+            many_pages_of_one_domain_come_after_the_first_of_somebody_else,
+            a_busy_domain_delays_none_of_its_savers_other_pages,
+            a_waiting_page_comes_forward_for_whoever_else_saves_it,
+            newcomers_do_not_starve_who_has_much_waiting,
+            pages_that_are_due_again_let_new_ones_through,
+            who_removes_a_page_that_waits_leaves_it_to_who_keeps_it,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, quotas: [
+            cards_are_counted_for_a_day_removed_ones_too,
+            cards_of_imports_do_not_count,
+            collections_are_counted_for_a_day,
+            imports_are_counted_for_a_day,
         ]);
         $crate::store_suite!(@cases $make, $runtime, imports: [
             rows_are_leased_in_order_and_reported,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cardwire_domain::metadata::{FetchFailure, FetchJob, FetchPolicy, PageRepository};
+use cardwire_domain::metadata::{FetchFailure, FetchJob, FetchPolicy, FetchRoom, PageRepository};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ pub use fetch::{FetchLimits, Lookup, PageFetcher, system_lookup};
 /// How much is fetched at once, and how often the store is asked for more.
 #[derive(Clone, Copy, Debug)]
 pub struct MetadataSettings {
+    /// At most half of it for one person, and of one registrable domain.
     pub at_once: usize,
     /// Of one host, so that a slow one does not take every place.
     pub at_once_per_host: usize,
@@ -60,14 +61,13 @@ impl MetadataLoop {
     /// run out and somebody else fetches those pages.
     pub async fn run(&self, stop: CancellationToken) {
         let mut running: JoinSet<()> = JoinSet::new();
-        let mut hosts: BTreeMap<tokio::task::Id, String> = BTreeMap::new();
+        let mut fetching: BTreeMap<tokio::task::Id, FetchJob> = BTreeMap::new();
         while !stop.is_cancelled() {
-            let wait = match self.lease(running.len(), &hosts).await {
+            let wait = match self.lease(&fetching).await {
                 Ok(jobs) => {
                     let idle = jobs.is_empty();
                     for job in jobs {
-                        let host = job.host.clone();
-                        hosts.insert(running.spawn(self.work(job)).id(), host);
+                        fetching.insert(running.spawn(self.work(job.clone())).id(), job);
                     }
                     if idle { self.settings.poll } else { Duration::ZERO }
                 }
@@ -82,30 +82,25 @@ impl MetadataLoop {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = sleep(wait.max(Duration::from_millis(10))), if running.len() < self.settings.at_once => {}
-                Some(ended) = running.join_next_with_id() => forget(&mut hosts, ended),
+                Some(ended) = running.join_next_with_id() => forget(&mut fetching, ended),
             }
         }
         while let Some(ended) = running.join_next_with_id().await {
-            forget(&mut hosts, ended);
+            forget(&mut fetching, ended);
         }
     }
 
-    async fn lease(
-        &self,
-        running: usize,
-        hosts: &BTreeMap<tokio::task::Id, String>,
-    ) -> cardwire_domain::Result<Vec<FetchJob>> {
-        let free = self.settings.at_once.saturating_sub(running);
-        if free == 0 {
+    async fn lease(&self, fetching: &BTreeMap<tokio::task::Id, FetchJob>) -> cardwire_domain::Result<Vec<FetchJob>> {
+        let room = FetchRoom {
+            free: self.settings.at_once.saturating_sub(fetching.len()),
+            running: fetching.values().cloned().collect(),
+            per_host: self.settings.at_once_per_host,
+            share: (self.settings.at_once / 2).max(1),
+        };
+        if room.free == 0 {
             return Ok(Vec::new());
         }
-        let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
-        for host in hosts.values() {
-            *counts.entry(host).or_default() += 1;
-        }
-        let full = counts.into_iter().filter(|(_, count)| *count >= self.settings.at_once_per_host);
-        let busy: Vec<String> = full.map(|(host, _)| host.clone()).collect();
-        self.pages.lease_fetches(free, &busy, &self.settings.policy).await
+        self.pages.lease_fetches(&room, &self.settings.policy).await
     }
 
     fn work(&self, job: FetchJob) -> impl Future<Output = ()> + Send + 'static {
@@ -140,14 +135,16 @@ impl MetadataLoop {
 }
 
 /// A fetch that panicked is over as well: its lease runs out.
-fn forget(hosts: &mut BTreeMap<tokio::task::Id, String>, ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
-    match ended {
-        Ok((id, ())) => {
-            hosts.remove(&id);
-        }
+fn forget(
+    fetching: &mut BTreeMap<tokio::task::Id, FetchJob>,
+    ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>,
+) {
+    let id = match ended {
+        Ok((id, ())) => id,
         Err(error) => {
             tracing::error!(%error, "a fetch panicked");
-            hosts.remove(&error.id());
+            error.id()
         }
-    }
+    };
+    fetching.remove(&id);
 }

@@ -184,7 +184,7 @@ impl World {
         for attempt in 0..40 {
             let key = IdempotencyKey::of_client(&mutants::key(self.setup.mutant, key, attempt))?;
             let idempotency = Some(Idempotency { key, fingerprint: "the same".into() });
-            let request = Request { by: by.clone(), idempotency, traceparent: None };
+            let request = Request { idempotency, ..Request::by(by.clone()) };
             let Running { process, store } = self.processes.lock()[attempt % PROCESSES].clone();
             let answer = tokio::select! {
                 answer = timeout(PATIENCE, execute(&*store, &request, &command)) => answer,

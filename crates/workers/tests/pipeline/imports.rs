@@ -1,5 +1,6 @@
 //! Imports go on where somebody was lost, without saving or reporting a row twice.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_domain::changes::{Idempotency, IdempotencyKey, Remember};
 use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::{
     Card, CardId, Changes, Collection, CollectionId, Error, ImportId, Page, PageRequest, Result, Store, Transaction,
@@ -86,6 +88,10 @@ impl Transaction for Stumbling {
 
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
         self.inner.deleted_collection(limit).await
+    }
+
+    async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
+        self.inner.used_up(quota, person, most).await
     }
 
     async fn commit(self: Box<Self>, changes: Changes) -> Result<()> {

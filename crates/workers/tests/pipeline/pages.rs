@@ -21,25 +21,29 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// A web server of the test's own, and what it has sent of endless bodies.
+/// A web server of the test's own.
 struct Site {
     address: SocketAddr,
+    /// Of endless bodies.
     sent: Arc<AtomicUsize>,
+    /// Requests that are never answered.
+    silent: Arc<AtomicUsize>,
 }
 
 impl Site {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, sent) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
-        let counted = sent.clone();
+        let address = listener.local_addr().unwrap();
+        let (sent, silent) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let counted = (sent.clone(), silent.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let sent = counted.clone();
+                let (sent, silent) = counted.clone();
                 // A client that turns away mid-answer is what these tests are about.
-                tokio::spawn(async move { drop(answer(stream, sent).await) });
+                tokio::spawn(async move { drop(answer(stream, sent, silent).await) });
             }
         });
-        Self { address, sent }
+        Self { address, sent, silent }
     }
 
     fn url(&self, path: &str) -> String {
@@ -66,7 +70,7 @@ fn names() -> Lookup {
     })
 }
 
-async fn answer(mut stream: TcpStream, sent: Arc<AtomicUsize>) -> io::Result<()> {
+async fn answer(mut stream: TcpStream, sent: Arc<AtomicUsize>, silent: Arc<AtomicUsize>) -> io::Result<()> {
     let mut request = vec![0; 8_192];
     let length = stream.read(&mut request).await?;
     let request = String::from_utf8_lossy(&request[..length]).into_owned();
@@ -104,7 +108,10 @@ async fn answer(mut stream: TcpStream, sent: Arc<AtomicUsize>) -> io::Result<()>
             }
         }
         // "/silent": never an answer.
-        _ => std::future::pending().await,
+        _ => {
+            silent.fetch_add(1, Ordering::Relaxed);
+            std::future::pending().await
+        }
     }
 }
 
@@ -235,4 +242,61 @@ async fn bad_pages_fail_clearly_and_delay_no_other() {
     }
     stop.cancel();
     fetching.await.unwrap();
+}
+
+#[tokio::test]
+async fn one_persons_slow_hosts_and_one_domain_leave_places_for_others() {
+    let site = Site::start().await;
+    let store = Arc::new(InMemoryStore::new(Arc::new(SystemClock), Wake::default()));
+    // Every name leads to the one server.
+    let lookup: Lookup = Arc::new(|_| Box::pin(async { Ok(vec![IpAddr::from([127, 0, 0, 1])]) }));
+    let policy = AddressPolicy { allow_private: true, ..AddressPolicy::default() };
+    // What is silent stays so until the test is over.
+    let limits = FetchLimits { time: Duration::from_secs(600), ..FetchLimits::default() };
+    let url = |host: &str, path: &str| format!("http://{host}:{}{path}", site.address.port());
+    let keep = async |person: &str, url: String| {
+        let by = Request::by(UserId::parse(&format!("did:plc:{person}")).unwrap());
+        execute(&*store, &by, &AddUrlToLibrary { url, ..AddUrlToLibrary::default() }).await.unwrap();
+    };
+    for n in 0..200 {
+        keep("mallory", url(&format!("slow{n}.example"), "/silent")).await;
+    }
+    store.reindex(None, 1_000).await.unwrap();
+    let settings = MetadataSettings { at_once: 8, poll: Duration::from_millis(20), ..MetadataSettings::default() };
+    let fetching = MetadataLoop::new(store.clone(), PageFetcher::new(policy, limits, lookup).unwrap(), settings);
+    let fetching = tokio::spawn(async move { fetching.run(CancellationToken::new()).await });
+    let is_fetched = async |host: &str| {
+        let page = CardUrl::parse(&url(host, "/good")).unwrap();
+        let ready = timeout(Duration::from_secs(20), async {
+            while store.page(&page).await.unwrap().state != FetchState::Ready {
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+        ready.await.unwrap_or_else(|_| panic!("the page of {host} waits for slow ones"));
+    };
+    let silent = async |count: usize| {
+        let asked = timeout(Duration::from_secs(20), async {
+            while site.silent.load(Ordering::Relaxed) < count {
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+        asked.await.unwrap_or_else(|_| panic!("{} of {count} are asked", site.silent.load(Ordering::Relaxed)));
+    };
+
+    silent(4).await;
+    keep("bob", url("one.example", "/good")).await;
+    store.reindex(None, 1_000).await.unwrap();
+    is_fetched("one.example").await;
+    assert_eq!(site.silent.load(Ordering::Relaxed), 4, "half of the places");
+
+    for n in 0..3 {
+        keep(&format!("crowd{n}"), url(&format!("s{n}.flood.example"), "/silent")).await;
+    }
+    store.reindex(None, 1_000).await.unwrap();
+    silent(7).await;
+    keep("carol", url("two.example", "/good")).await;
+    store.reindex(None, 1_000).await.unwrap();
+    is_fetched("two.example").await;
+    assert_eq!(site.silent.load(Ordering::Relaxed), 7);
+    fetching.abort();
 }

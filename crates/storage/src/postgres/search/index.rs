@@ -12,6 +12,7 @@ use cardwire_domain::url::CardUrl;
 use sqlx::types::Uuid;
 
 use super::super::error::Failure;
+use super::super::fetch_line::{self, Asked};
 use super::super::page_rows::get_metadata;
 use super::super::pool::Session;
 use super::super::trends;
@@ -86,15 +87,21 @@ pub(super) async fn index_cards(session: &mut Session, cards: &[Uuid]) -> Result
     let sql = "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, n.text \
                FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ANY($1)";
     let (mut kept, mut gone) = (Vec::new(), Vec::new());
+    let (mut asked, mut left, mut leavers) = (Asked::default(), Vec::new(), Vec::new());
     let mut urls: BTreeMap<Digest, CardUrl> = BTreeMap::new();
     for row in session.fetch_all(sqlx::query(sql).bind(cards)).await? {
         let (id, digest): (Uuid, Digest) = (get(&row, "id")?, get(&row, "url_digest")?);
-        urls.insert(digest.clone(), CardUrl::from_stored(get(&row, "url")?, get(&row, "normalised_url")?));
+        let url = CardUrl::from_stored(get(&row, "url")?, get(&row, "normalised_url")?);
+        let owner: String = get(&row, "owner_id")?;
         if get(&row, "kept")? {
-            kept.push(Kept { id, owner: get(&row, "owner_id")?, digest, note: get(&row, "text")? });
+            asked.add(digest.clone(), owner.clone(), url.domain());
+            kept.push(Kept { id, owner, digest: digest.clone(), note: get(&row, "text")? });
         } else {
+            left.push(digest.clone());
+            leavers.push(owner);
             gone.push(id);
         }
+        urls.insert(digest, url);
     }
     make_pages(session, &urls).await?;
     let digests: Vec<Digest> = urls.into_keys().collect();
@@ -110,7 +117,9 @@ pub(super) async fn index_cards(session: &mut Session, cards: &[Uuid]) -> Result
         let mut dropped = dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Digest>, Failure>>()?;
         dropped.sort_unstable();
         trends::refresh(session, &dropped).await?;
+        fetch_line::leave(session, &left, &leavers).await?;
     }
+    fetch_line::join(session, asked).await?;
     put_pages(session, &pages, &mut now).await?;
     words::replace(session, &before, now).await
 }

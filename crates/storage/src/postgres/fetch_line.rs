@@ -1,0 +1,96 @@
+//! The line in which due pages wait for their fetch.
+//!
+//! A page stands in the line of the person who asked for it and in that of its registrable domain; the later place is its turn. Both
+//! lines go on from the turn that is next, so that who has nothing waiting comes next, and each turn holds one page or so of each person and
+//! of each domain. Two that line up at once may get the same place: they are then ordered by time.
+
+use cardwire_domain::url::registrable_domain;
+
+use super::error::Failure;
+use super::pool::Session;
+use super::values::get;
+
+/// How many pages that are due again line up at once.
+const AGAIN: i64 = 500;
+
+/// In the domain's line, a page comes after what is at its place in other people's lines, rather than after all that one of them has waiting
+/// there. One that is in line already is moved unless its turn comes later this way.
+const JOIN: &str = "\
+WITH head AS (
+    SELECT coalesce((SELECT turn FROM pages WHERE turn IS NOT NULL AND next_fetch_at <= now() ORDER BY turn LIMIT 1), 0) AS turn
+), asked AS (
+    SELECT n.url_digest, n.asked_by, n.domain, p.next_fetch_at
+    FROM unnest($1::bytea[], $2::text[], $3::text[]) AS n (url_digest, asked_by, domain) JOIN pages p ON p.url_digest = n.url_digest
+    WHERE p.next_fetch_at <= now() AND p.asked_by IS DISTINCT FROM n.asked_by
+), of_people AS (
+    SELECT a.*, head.turn AS head, greatest(head.turn, (
+        SELECT q.by_person + 1 FROM pages q WHERE q.asked_by = a.asked_by AND q.turn IS NOT NULL ORDER BY q.by_person DESC LIMIT 1
+    )) + row_number() OVER (PARTITION BY a.asked_by ORDER BY a.next_fetch_at, a.url_digest) - 1 AS by_person
+    FROM head, asked a
+), of_domains AS (
+    SELECT o.*, greatest(o.head, (
+        SELECT q.by_domain + 1 FROM pages q WHERE q.domain = o.domain AND q.by_person <= o.by_person AND q.turn IS NOT NULL
+        ORDER BY q.by_person DESC, q.by_domain DESC LIMIT 1
+    )) + row_number() OVER (PARTITION BY o.domain ORDER BY o.by_person) - 1 AS by_domain
+    FROM of_people o
+)
+UPDATE pages p SET asked_by = n.asked_by, domain = n.domain, by_person = n.by_person, by_domain = n.by_domain, turn = n.turn
+FROM (
+    SELECT DISTINCT ON (d.url_digest) d.*, greatest(d.by_person, d.by_domain) AS turn
+    FROM of_domains d ORDER BY d.url_digest, greatest(d.by_person, d.by_domain)
+) n
+WHERE p.url_digest = n.url_digest AND (p.turn IS NULL OR n.turn <= p.turn)";
+
+/// Tried or refreshed again, or leased by somebody who was lost: for whoever of their keepers has them longest.
+const DUE_AGAIN: &str = "\
+SELECT p.url_digest, p.host, k.owner_id FROM pages p
+CROSS JOIN LATERAL (
+    SELECT d.owner_id FROM search_documents d WHERE d.url_digest = p.url_digest ORDER BY d.card_id LIMIT 1
+) k
+WHERE p.turn IS NULL AND p.next_fetch_at <= now()
+ORDER BY p.next_fetch_at LIMIT $1 FOR UPDATE OF p SKIP LOCKED";
+
+const LEAVE: &str = "\
+UPDATE pages p SET turn = NULL, asked_by = NULL, domain = NULL, by_person = NULL, by_domain = NULL
+FROM unnest($1::bytea[], $2::text[]) AS n (url_digest, asked_by)
+WHERE p.url_digest = n.url_digest AND p.asked_by = n.asked_by";
+
+/// Pages and who asks for each, as columns.
+#[derive(Default)]
+pub(super) struct Asked {
+    digests: Vec<Vec<u8>>,
+    people: Vec<String>,
+    domains: Vec<String>,
+}
+
+impl Asked {
+    pub(super) fn add(&mut self, digest: Vec<u8>, asked_by: String, host: &str) {
+        self.digests.push(digest);
+        self.people.push(asked_by);
+        self.domains.push(registrable_domain(host).to_owned());
+    }
+}
+
+/// Those that are due line up. In the session's transaction, which holds the pages.
+pub(super) async fn join(session: &mut Session, asked: Asked) -> Result<(), Failure> {
+    if asked.digests.is_empty() {
+        return Ok(());
+    }
+    session.execute(sqlx::query(JOIN).bind(asked.digests).bind(asked.people).bind(asked.domains)).await?;
+    Ok(())
+}
+
+/// They keep these pages no more, which line up again for others who do. In the session's transaction, which holds the pages.
+pub(super) async fn leave(session: &mut Session, digests: &[Vec<u8>], people: &[String]) -> Result<(), Failure> {
+    session.execute(sqlx::query(LEAVE).bind(digests).bind(people)).await?;
+    Ok(())
+}
+
+/// Pages that are due again line up, some at a time. In the session's transaction.
+pub(super) async fn join_again(session: &mut Session) -> Result<(), Failure> {
+    let mut asked = Asked::default();
+    for row in session.fetch_all(sqlx::query(DUE_AGAIN).bind(AGAIN)).await? {
+        asked.add(get(&row, "url_digest")?, get(&row, "owner_id")?, get(&row, "host")?);
+    }
+    join(session, asked).await
+}
