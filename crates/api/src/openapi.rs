@@ -112,7 +112,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     for status in refusals {
         answers.entry(status.to_string()).or_insert_with(|| problem(format!("Problem{status}")));
     }
-    // Defects, and whatever is of the connection more than of the operation: 405, 406, 408, 500.
+    // Defects, and whatever is of the connection more than of the operation: 405, 406, 408, 421, 500.
     answers.insert("default".to_owned(), problem("Problem".to_owned()));
 }
 
@@ -141,7 +141,8 @@ fn refusals(path: &str, method: &str, operation: &Value) -> Vec<u16> {
         (413, has_body),
         (415, has_body),
         (422, has_body || has_text),
-        (429, changes && !tagged("admin") && !matches!(path, "/api/users/logout" | "/api/users/oauth/refresh")),
+        // Too many changes of one person, or too many reads from an address without signing in.
+        (429, stores && !tagged("health") && !matches!(path, "/api/users/logout" | "/api/users/oauth/refresh")),
         (503, stores),
     ];
     can_occur.into_iter().filter(|(_, can)| *can).map(|(status, _)| status).collect()

@@ -285,7 +285,7 @@ impl Api {
 /// What an operation refuses with is in the OpenAPI document.
 fn assert_documented(response: &ServiceResponse<impl MessageBody>) {
     // Of the connection or of the server, not of the operation: one entry of the document stands for them all.
-    const OF_ANY: [u16; 4] = [405, 406, 408, 500];
+    const OF_ANY: [u16; 5] = [405, 406, 408, 421, 500];
     let (request, status) = (response.request(), response.status().as_u16());
     let (Some(ApiDocument(document)), Some(path)) = (request.app_data(), request.match_pattern()) else { return };
     if status < 400 || OF_ANY.contains(&status) {

@@ -11,7 +11,7 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest};
 
 use crate::origin;
-use crate::problem::{FORBIDDEN, Page, Problem};
+use crate::problem::{MISDIRECTED, Page, Problem};
 use crate::state::AppState;
 use crate::trace::TraceContext;
 
@@ -65,7 +65,7 @@ fn check_host(request: &HttpRequest) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        &FORBIDDEN,
+        &MISDIRECTED,
         "with mock authentication only this machine is answered: open http://localhost with the port instead",
     ))
 }

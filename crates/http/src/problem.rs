@@ -41,6 +41,7 @@ kinds! {
     CONFLICT: 409 "conflict" "Conflict" "It contradicts what is there already.";
     BODY_TOO_LARGE: 413 "body-too-large" "Body too large" "A body may hold 256 KiB, a file to import 10 MiB.";
     UNSUPPORTED_MEDIA_TYPE: 415 "unsupported-media-type" "Unsupported media type" "A body must be application/json, without a content encoding.";
+    MISDIRECTED: 421 "misdirected" "Not a name of this site" "The Host header names a site that this server does not answer for.";
     INVALID_VALUE: 422 "invalid-value" "A rule is broken" "The JSON is valid, but `field` breaks the rule that `detail` names.";
     IDEMPOTENCY_KEY_REUSED: 422 "idempotency-key-reused" "Idempotency-Key used before" "The key was used within 24 hours for another request.";
     TOO_MANY_REQUESTS: 429 "too-many-requests" "Too many requests" "Wait as long as Retry-After says.";

@@ -3,13 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cardwire_domain::search::{SearchHit, SearchRequest};
-use cardwire_domain::{Page, PageRequest};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::problem::{Problem, UNAVAILABLE};
-use crate::state::AppState;
 
 /// How long a search waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,7 +28,7 @@ impl Searches {
     }
 
     /// Runs it when it is its turn. If the future is dropped, its place is free again.
-    async fn run<T>(&self, search: impl Future<Output = T>) -> Result<T, Problem> {
+    pub async fn run<T>(&self, search: impl Future<Output = T>) -> Result<T, Problem> {
         let busy = || {
             metrics::counter!("cardwire_searches_refused_total").increment(1);
             Problem::new(&UNAVAILABLE, "too many searches are running; try again in a moment").retry_after(1)
@@ -39,13 +36,6 @@ impl Searches {
         let _admitted = self.admitted.try_acquire().map_err(|_| busy())?;
         let _running = timeout(PATIENCE, self.running.acquire()).await.map_err(|_| busy())?;
         Ok(search.await)
-    }
-}
-
-impl AppState {
-    /// Searches, unless too many others do.
-    pub async fn find(&self, request: &SearchRequest, page: &PageRequest) -> Result<Page<SearchHit>, Problem> {
-        Ok(self.searches.run(self.search.search(request, page)).await??)
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cardwire_domain::Store;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
-use cardwire_domain::search::SearchIndex;
+use cardwire_domain::search::{SearchHit, SearchIndex, SearchRequest};
+use cardwire_domain::{Page, PageRequest, Store};
 
 use crate::accounts::Accounts;
 use crate::auth::Authenticator;
@@ -18,6 +18,7 @@ use crate::live::Live;
 use crate::operations::Operations;
 use crate::origin::PublicUrl;
 use crate::places::Places;
+use crate::problem::Problem;
 use crate::searches::Searches;
 use crate::uploads::Uploads;
 
@@ -52,4 +53,11 @@ pub struct AppState {
     pub public_url: PublicUrl,
     /// Origins of other sites whose scripts may use the API.
     pub cors_origins: Arc<[String]>,
+}
+
+impl AppState {
+    /// Searches, unless too many others do.
+    pub async fn find(&self, request: &SearchRequest, page: &PageRequest) -> Result<Page<SearchHit>, Problem> {
+        Ok(self.searches.run(self.search.search(request, page)).await??)
+    }
 }

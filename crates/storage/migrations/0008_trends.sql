@@ -1,6 +1,5 @@
 -- What is trending follows from the cards that are kept now: somebody counts once for a URL, on the UTC day on which they saved it.
 -- The same is added up for domains and types of pages. What nobody keeps has no row.
-CREATE INDEX cards_kept ON cards (url_digest, id) WHERE library_link IS NOT NULL;
 
 -- subject: url (key: its digest), domain (its name) or type (the page's kind, empty if it is not known).
 CREATE TABLE trend_days (
@@ -10,8 +9,6 @@ CREATE TABLE trend_days (
     saves   bigint NOT NULL,
     PRIMARY KEY (subject, key, day)
 );
-CREATE INDEX trend_days_day ON trend_days (day);
-CREATE INDEX trend_days_void ON trend_days (subject) WHERE saves = 0;
 
 -- Running totals: of all days, and of the days after trend_windows.from_day.
 CREATE TABLE trends (
@@ -27,11 +24,6 @@ CREATE TABLE trends (
     kind    text COLLATE "C",
     PRIMARY KEY (subject, key)
 ) WITH (fillfactor = 80);
-CREATE INDEX trends_d7 ON trends (subject, (-d7), key) WHERE d7 > 0;
-CREATE INDEX trends_d30 ON trends (subject, (-d30), key) WHERE d30 > 0;
-CREATE INDEX trends_d90 ON trends (subject, (-d90), key) WHERE d90 > 0;
-CREATE INDEX trends_d366 ON trends (subject, (-d366), key) WHERE d366 > 0;
-CREATE INDEX trends_void ON trends (subject) WHERE total = 0;
 
 CREATE TABLE trend_windows (
     days     integer PRIMARY KEY,
@@ -85,7 +77,18 @@ $$;
 
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
+SET LOCAL work_mem = '64MB';
+SET LOCAL maintenance_work_mem = '256MB';
 SELECT count_trends_anew();
+CREATE INDEX trend_days_day ON trend_days (day);
+CREATE INDEX trend_days_void ON trend_days (subject) WHERE saves = 0;
+CREATE INDEX trends_d7 ON trends (subject, (-d7), key) WHERE d7 > 0;
+CREATE INDEX trends_d30 ON trends (subject, (-d30), key) WHERE d30 > 0;
+CREATE INDEX trends_d90 ON trends (subject, (-d90), key) WHERE d90 > 0;
+CREATE INDEX trends_d366 ON trends (subject, (-d366), key) WHERE d366 > 0;
+CREATE INDEX trends_void ON trends (subject) WHERE total = 0;
+-- Last, as saves wait from here on.
+CREATE INDEX cards_kept ON cards (url_digest, id) WHERE library_link IS NOT NULL;
 
 -- What was named here is named no more, whoever keeps it. The build before still writes; it runs until the new one has taken over.
 DELETE FROM daily_urls;

@@ -60,7 +60,7 @@ async fn a_name_that_was_led_to_this_machine_is_not_answered_by_the_mock_admin()
             "192.0.2.1:80",
             "",
         ] {
-            let refused = api.send(ask(path, host)).await.expect_problem(403, "forbidden");
+            let refused = api.send(ask(path, host)).await.expect_problem(421, "misdirected");
             assert!(refused["detail"].as_str().unwrap().contains("http://localhost"), "{refused}");
         }
     }

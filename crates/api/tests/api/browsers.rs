@@ -33,7 +33,7 @@ async fn scripts_of_other_sites_may_do_nothing_unless_they_are_named() {
 
     // With a token it may save; with the cookie of the pages it may not.
     let save = || {
-        let asked = TestRequest::post().uri(SAVES).insert_header(("host", "links.example"));
+        let asked = TestRequest::post().uri(SAVES).insert_header(("host", "cardwire.example"));
         asked.insert_header(("origin", APP)).set_json(serde_json::json!({ "url": "https://example.com/" }))
     };
     let saved = api.send(save().insert_header(("authorization", "Bearer did:plc:alice"))).await;
@@ -72,7 +72,7 @@ async fn the_public_url_decides_over_cookies_and_the_bookmarklet() {
     let mut api = Api::new();
     let public = |url: &str| PublicUrl(Some(url.parse().unwrap()));
     let asked = |path: &str| {
-        let asked = TestRequest::get().uri(path).insert_header(("host", "10.0.0.7:8080"));
+        let asked = TestRequest::get().uri(path).insert_header(("host", "localhost:8080"));
         asked.insert_header(("x-forwarded-host", "evil.example"))
     };
     api.state.public_url = public("https://links.example");

@@ -17,10 +17,12 @@ pub fn read(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Merge keys applied.
+/// Merge keys applied, those of what is merged too.
 pub fn yaml(text: &str, name: &str) -> Yaml {
     let mut value: Yaml = serde_yaml_ng::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
-    value.apply_merge().unwrap_or_else(|error| panic!("{name}: {error}"));
+    for _depth in 0..2 {
+        value.apply_merge().unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
     value
 }
 

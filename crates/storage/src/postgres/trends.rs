@@ -133,6 +133,7 @@ pub(super) async fn rebuild(session: &mut Session) -> Result<(), Failure> {
         "SET LOCAL lock_timeout = 0",
         "SET LOCAL enable_seqscan = on",
         "SET LOCAL enable_hashjoin = on",
+        "SET LOCAL work_mem = '64MB'",
         HAVE_ALONE,
         "SELECT count_trends_anew()",
     ] {

@@ -1,5 +1,8 @@
 //! A refused command leaves nothing behind: no row, no event, no delivery.
 
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
 use cardwire_domain::collection::{AccessType, Collection, Description, Name};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::use_cases::{
@@ -97,8 +100,15 @@ pub async fn a_deleted_collection_is_not_forgotten_while_a_card_is_in_it(stores:
     stores.run(&alice, &DeleteCollection { id: id.to_string() }).await?;
     let changes = Changes { rows: vec![Change::ForgetCollection(id)], ..Changes::default() };
     refused(stores.store.begin().await?.commit(changes).await, |error| matches!(error, Error::Stale))?;
-    let deleted = stores.store.begin().await?.deleted_collection(10).await?;
-    let links = deleted.map(|deleted| deleted.links).unwrap_or_default();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let links = loop {
+        // Nobody sees it until the refused transaction is rolled back, which the refusal does not wait for.
+        if let Some(deleted) = stores.store.begin().await?.deleted_collection(10).await? {
+            break deleted.links;
+        }
+        ensure!(Instant::now() < deadline, "the deleted collection is not there");
+        tokio::task::yield_now().await;
+    };
     assert_eq!(links.iter().map(|(card, _)| *card).collect::<Vec<_>>(), [card]);
     Ok(())
 }
