@@ -4,16 +4,13 @@ use actix_web::http::header;
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::collection::{CollectedCard, CollectionView, Description, Name};
-use cardwire_domain::use_cases::{
-    CollectionChanged, CreateCollection, DeleteCollection, SetCollaborators, UpdateCollection,
-};
+use cardwire_domain::use_cases::{CollectionChanged, CreateCollection, DeleteCollection, UpdateCollection};
 use cardwire_domain::{CardId, CollectionId};
 use cardwire_http::body::JsonBody;
 use cardwire_http::caller::{Caller, Reader};
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::idempotency::idempotency;
-use cardwire_http::people;
 use cardwire_http::problem::Problem;
 use cardwire_http::query::{NoParams, Params};
 use cardwire_http::state::AppState;
@@ -27,13 +24,12 @@ use crate::resource::Resource;
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
 
 #[derive(OpenApi)]
-#[openapi(paths(create, mine, show, update, delete, collaborators))]
+#[openapi(paths(create, mine, show, update, delete))]
 struct Document;
 
 fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/api/collections").get(mine).post(create).register(config);
     Endpoint::at("/api/collections/{id}").get(show).put(update).delete(delete).register(config);
-    Endpoint::at("/api/collections/{id}/collaborators").put(collaborators).register(config);
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -72,7 +68,11 @@ pub struct CollectionBody {
     description: String,
     access_type: Access,
     author: UserBody,
+    /// They have accepted their invitations.
     collaborators: Vec<UserBody>,
+    /// Invited, not answered yet. Only the author gets this field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invited: Option<Vec<UserBody>>,
     card_count: u64,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -89,6 +89,7 @@ impl From<CollectionView> for CollectionBody {
             access_type: view.access.into(),
             author: view.author.into(),
             collaborators: view.collaborators.into_iter().map(Into::into).collect(),
+            invited: view.invited.map(|people| people.into_iter().map(Into::into).collect()),
             card_count: view.card_count,
             created_at: view.created_at,
             updated_at: view.updated_at,
@@ -163,7 +164,7 @@ pub async fn create(
     Ok(HttpResponse::Created().insert_header((header::LOCATION, format!("/api/collections/{id}"))).json(created))
 }
 
-/// Collections one wrote or collaborates on, newest first.
+/// One's own collections, then those of others that one collaborates in; both newest first.
 #[utoipa::path(
     operation_id = "listMyCollections",
     get, path = "/api/collections", tag = "collections", security(("bearer" = [])),
@@ -171,7 +172,7 @@ pub async fn create(
     responses((status = 200, body = PageBody<CollectionBody>))
 )]
 pub async fn mine(state: Data<AppState>, caller: Caller, params: Params) -> Result<HttpResponse, Problem> {
-    let list = List::by_time(&["collections", caller.id().as_str()]);
+    let list = List::by_rank(&["collections", caller.id().as_str()]);
     let page = params.page(&list)?;
     let page = state.collections.collections_of(caller.id(), &page).await?;
     Ok(HttpResponse::Ok().json(PageBody::<CollectionBody>::of(page, &list)))
@@ -187,11 +188,16 @@ pub async fn mine(state: Data<AppState>, caller: Caller, params: Params) -> Resu
     ),
     responses((status = 200, body = CollectionWithCardsBody))
 )]
-pub async fn show(state: Data<AppState>, _: Reader, id: Path<String>, params: Params) -> Result<HttpResponse, Problem> {
+pub async fn show(
+    state: Data<AppState>,
+    reader: Reader,
+    id: Path<String>,
+    params: Params,
+) -> Result<HttpResponse, Problem> {
     let id: CollectionId = id.parse()?;
     let list = List::by_time(&["collection", &id.to_string()]);
     let page = params.page(&list)?;
-    let collection = state.collections.collection(id).await?.into();
+    let collection = state.collections.collection(id, reader.id()).await?.into();
     let cards = PageBody::of(state.collections.cards_in(id, &page).await?, &list);
     Ok(HttpResponse::Ok().json(CollectionWithCardsBody { collection, cards }))
 }
@@ -214,7 +220,7 @@ pub async fn update(
     let access = access_type.unwrap_or_default().into();
     let command = UpdateCollection { id: id.into_inner(), name, description, access };
     let CollectionChanged { id } = state.execute(&request, &caller, None, &command).await?;
-    changed(&state, id).await
+    changed(&state, &caller, id).await
 }
 
 /// Deletes a collection; its cards stay in their libraries. Author only.
@@ -234,35 +240,8 @@ pub async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Collaborators {
-    /// DIDs, at most 100.
-    #[schema(example = json!(["did:plc:bob"]))]
-    user_ids: Vec<String>,
-}
-
-/// Replaces the list of collaborators, each of whom must be somebody here. Author only.
-#[utoipa::path(
-    operation_id = "setCollaborators",
-    put, path = "/api/collections/{id}/collaborators", tag = "collections", security(("bearer" = [])),
-    params(("id" = String, Path)), request_body = Collaborators, responses((status = 200, body = CollectionBody))
-)]
-pub async fn collaborators(
-    state: Data<AppState>,
-    request: HttpRequest,
-    caller: Caller,
-    _: NoParams,
-    id: Path<String>,
-    body: JsonBody<Collaborators>,
-) -> Result<HttpResponse, Problem> {
-    let command = SetCollaborators { id: id.into_inner(), user_ids: body.value.user_ids };
-    people::require(&state, "userIds", &command.people()?).await?;
-    let CollectionChanged { id } = state.execute(&request, &caller, None, &command).await?;
-    changed(&state, id).await
-}
-
-async fn changed(state: &AppState, id: CollectionId) -> Result<HttpResponse, Problem> {
-    let collection = state.collections.collection(id).await?;
+/// The collection as it is now.
+pub(crate) async fn changed(state: &AppState, caller: &Caller, id: CollectionId) -> Result<HttpResponse, Problem> {
+    let collection = state.collections.collection(id, Some(caller.id())).await?;
     Ok(HttpResponse::Ok().json(CollectionBody::from(collection)))
 }

@@ -14,6 +14,7 @@ pub mod feed;
 pub mod health;
 pub mod library;
 mod limits;
+pub mod membership;
 pub mod openapi;
 pub mod resource;
 pub mod search;
@@ -31,6 +32,7 @@ const RESOURCES: &[Resource] = &[
     cards::RESOURCE,
     library::RESOURCE,
     collections::RESOURCE,
+    membership::RESOURCE,
     stream::RESOURCE,
     feed::RESOURCE,
     search::RESOURCE,

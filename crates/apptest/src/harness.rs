@@ -207,6 +207,14 @@ impl Api {
         created["id"].as_str().unwrap().to_owned()
     }
 
+    /// Has the person invited to the collection, as the only one, and accept.
+    pub async fn share(&self, author: &str, collection: &str, person: &str) {
+        let people = Some(json!({ "userIds": [format!("did:plc:{person}")] }));
+        let path = format!("/api/collections/{collection}");
+        self.ask(author, Method::PUT, &format!("{path}/collaborators"), people).await.expect(200);
+        self.ask(person, Method::POST, &format!("{path}/membership"), None).await.expect(200);
+    }
+
     /// Does at once what the workers do: everything that is owed takes effect.
     pub async fn deliver(&self) {
         loop {

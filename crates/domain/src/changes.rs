@@ -39,12 +39,21 @@ pub enum Change {
         link_id: LinkId,
     },
     InsertCollection(Collection),
-    /// Name, description, access and collaborators; the author never changes.
+    /// Name, description, access, collaborators and invited people; the author never changes.
     UpdateCollection(Collection),
     /// It is gone for everybody. Its cards leave it afterwards: see [`crate::use_cases::let_cards_go`].
     DeleteCollection(CollectionId),
     /// What is left of a deleted collection that no card is in any more.
     ForgetCollection(CollectionId),
+    /// `person` cannot invite `by` any more. Blocking again changes nothing.
+    Block {
+        by: UserId,
+        person: UserId,
+    },
+    Unblock {
+        by: UserId,
+        person: UserId,
+    },
 }
 
 /// Everything a command changes: committed whole or not at all.

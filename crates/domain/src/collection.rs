@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::feed::CardView;
 use crate::ids::{CollectionId, UserId};
-use crate::page::{Page, PageRequest};
+use crate::membership::{Block, Invitation};
+use crate::page::{Page, PageRequest, Position};
 use crate::text::{is_visible, turns_direction};
 use crate::user::User;
 
@@ -29,10 +30,14 @@ pub struct Collection {
     pub name: Name,
     pub description: Description,
     pub access: AccessType,
+    /// They have accepted.
     pub collaborators: BTreeSet<UserId>,
+    /// They have not answered yet, and may do no more than anybody.
+    pub invited: BTreeSet<UserId>,
 }
 
 impl Collection {
+    /// Those who have accepted and those who are invited.
     pub const MAX_COLLABORATORS: usize = 100;
 
     pub fn may_add(&self, person: &UserId) -> Result<()> {
@@ -51,6 +56,18 @@ impl Collection {
         } else {
             Err(Error::Forbidden(format!("only the author of collection {} may change it", self.id)))
         }
+    }
+
+    /// With these people: those who have accepted stay, the others are invited. The author is none of them.
+    pub fn shared_with(mut self, mut people: BTreeSet<UserId>) -> Self {
+        people.remove(&self.author);
+        (self.collaborators, self.invited) = people.into_iter().partition(|person| self.collaborators.contains(person));
+        self
+    }
+
+    /// The person neither collaborates nor is invited any more; false if neither was so.
+    pub fn part_with(&mut self, person: &UserId) -> bool {
+        self.collaborators.remove(person) | self.invited.remove(person)
     }
 }
 
@@ -129,9 +146,28 @@ pub struct CollectionView {
     pub access: AccessType,
     pub author: User,
     pub collaborators: Vec<User>,
+    /// Only for the author.
+    pub invited: Option<Vec<User>>,
     pub card_count: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// Set in the key of a position behind the person's own collections, so that it sorts behind theirs. Times since 1970 leave it free.
+const OF_OTHERS: i64 = i64::MIN;
+
+impl CollectionView {
+    /// Its place among the collections of one who wrote it or collaborates in it.
+    pub fn place(&self, person: &UserId) -> Position {
+        let created = self.created_at.as_microsecond();
+        let key = if self.author.id == *person { created } else { created | OF_OTHERS };
+        Position { key, id: self.id.to_string() }
+    }
+
+    /// Whether a place is among the collections of others, and the position by time within those or the person's own.
+    pub fn read_place(place: &Position) -> (bool, Position) {
+        (place.key < 0, Position { key: place.key & !OF_OTHERS, id: place.id.clone() })
+    }
 }
 
 /// A card in a collection as it is shown, without anybody's note.
@@ -142,14 +178,19 @@ pub struct CollectedCard {
     pub added_at: Timestamp,
 }
 
-/// Reads about collections.
+/// Reads about collections and the people who share them.
 #[async_trait]
 pub trait CollectionRepository: Send + Sync {
-    async fn collection(&self, id: CollectionId) -> Result<CollectionView>;
+    async fn collection(&self, id: CollectionId, reader: Option<&UserId>) -> Result<CollectionView>;
     /// Newest first, by (added_at, card id).
     async fn cards_in(&self, id: CollectionId, page: &PageRequest) -> Result<Page<CollectedCard>>;
-    /// Collections this person wrote or collaborates on, newest first by (created_at, id).
+    /// First the person's own collections, then those of others in which they collaborate; both newest first by (created_at, id). Its
+    /// positions are those of [`CollectionView::place`].
     async fn collections_of(&self, person: &UserId, page: &PageRequest) -> Result<Page<CollectionView>>;
+    /// The person's open invitations, newest first by (invited_at, collection id).
+    async fn invitations_of(&self, person: &UserId, page: &PageRequest) -> Result<Page<Invitation>>;
+    /// Whom this person has blocked, newest first by (blocked_at, id).
+    async fn blocked_by(&self, person: &UserId, page: &PageRequest) -> Result<Page<Block>>;
 }
 
 #[cfg(test)]
@@ -185,10 +226,13 @@ mod tests {
             description: Description::default(),
             access: AccessType::Closed,
             collaborators: [person("friend")].into(),
+            invited: [person("invited")].into(),
         };
         assert!(collection.may_add(&person("author")).is_ok());
         assert!(collection.may_add(&person("friend")).is_ok());
-        assert!(collection.may_add(&person("stranger")).is_err());
+        for other in ["invited", "stranger"] {
+            assert!(collection.may_add(&person(other)).is_err(), "{other}");
+        }
         collection.access = AccessType::Open;
         assert!(collection.may_add(&person("stranger")).is_ok());
     }

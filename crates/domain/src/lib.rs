@@ -21,6 +21,7 @@ pub mod feed;
 pub mod ids;
 pub mod imports;
 pub mod library;
+pub mod membership;
 pub mod metadata;
 pub mod note;
 pub mod page;

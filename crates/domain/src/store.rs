@@ -10,6 +10,7 @@ use crate::changes::{Changes, IdempotencyKey};
 use crate::collection::Collection;
 use crate::error::Result;
 use crate::ids::{CardId, CollectionId, LinkId, UserId};
+use crate::membership::Invitee;
 use crate::quotas::Quota;
 
 /// A collection that was deleted. No card comes in any more.
@@ -49,6 +50,12 @@ pub trait Transaction: Send {
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>>;
     /// In the order of `ids`; unknown ones are left out.
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>>;
+    /// What bounds this author's invitations of these people, in any order.
+    async fn invitees(&mut self, people: &[UserId], author: &UserId) -> Result<Vec<Invitee>>;
+    /// The author's collections to which this person has an open invitation.
+    async fn invitations(&mut self, person: &UserId, author: &UserId) -> Result<Vec<Collection>>;
+    /// In how many collections this person collaborates.
+    async fn collaborations(&mut self, person: &UserId) -> Result<usize>;
     /// A deleted collection, with up to `limit` of the cards that still have to leave it. Nobody else gets the same one before the
     /// commit.
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>>;

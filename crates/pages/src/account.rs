@@ -1,12 +1,17 @@
 //! One's own page.
 
-use actix_web::web::ServiceConfig;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use cardwire_domain::membership::Block;
+use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::origin;
 use cardwire_http::problem::Problem;
+use cardwire_http::query::Params;
+use cardwire_http::state::AppState;
 
+use crate::shown::{next, part};
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -20,16 +25,28 @@ struct AccountPage {
     handle: String,
     id: String,
     bookmarklet: String,
+    blocked: Vec<Block>,
+    older: Option<String>,
 }
 
-async fn account(request: HttpRequest, visit: Visit) -> Result<HttpResponse, Problem> {
+async fn account(
+    state: Data<AppState>,
+    request: HttpRequest,
+    visit: Visit,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
     let user = visit.caller()?.0.user;
+    // Its ties are broken by DIDs.
+    let list = List::by_rank(&["blocks", user.id.as_str()]);
+    let blocked = state.collections.blocked_by(&user.id, &part(&mut params, &list)?).await?;
     let origin = origin::base(&request).unwrap_or_default();
     visit.page(&AccountPage {
         chrome: visit.chrome(Section::Account),
         handle: user.handle,
         id: user.id.to_string(),
         bookmarklet: bookmarklet(&origin),
+        older: next(&blocked, &list, "/account"),
+        blocked: blocked.items,
     })
 }
 

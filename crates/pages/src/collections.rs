@@ -19,6 +19,7 @@ use cardwire_http::state::AppState;
 use crate::fields::{Complaint, Fields};
 use crate::form::Posted;
 use crate::links::see_other;
+use crate::membership::{Invited, invitations};
 use crate::once;
 use crate::shown::{Link, When, next, part};
 use crate::visit::{Chrome, Section, Visit};
@@ -35,6 +36,7 @@ pub fn configure(config: &mut ServiceConfig) {
 #[template(path = "collections.html")]
 struct CollectionsPage {
     chrome: Chrome,
+    invitations: Vec<Invited>,
     collections: Vec<Shown>,
     older: Option<String>,
     fields: CollectionFields,
@@ -49,6 +51,7 @@ struct CollectionPage {
     collection: Shown,
     may_add: bool,
     is_author: bool,
+    is_collaborator: bool,
     cards: Vec<Collected>,
     older: Option<String>,
     fields: CollectionFields,
@@ -63,6 +66,8 @@ struct Shown {
     author_id: String,
     author: String,
     collaborators: Vec<User>,
+    /// Only for the author.
+    invited: Vec<User>,
     card_count: u64,
 }
 
@@ -79,6 +84,7 @@ impl Shown {
             author_id: view.author.id.to_string(),
             author: view.author.handle,
             collaborators: view.collaborators,
+            invited: view.invited.unwrap_or_default(),
             card_count: view.card_count,
         }
     }
@@ -137,10 +143,11 @@ async fn list(
     status: StatusCode,
 ) -> Result<HttpResponse, Problem> {
     let caller = visit.caller()?;
-    let list = List::by_time(&["collections", caller.id().as_str()]);
+    let list = List::by_rank(&["collections", caller.id().as_str()]);
     let page = state.collections.collections_of(caller.id(), &part(&mut params, &list)?).await?;
     let drawn = CollectionsPage {
         chrome: visit.chrome(Section::Collections),
+        invitations: invitations(state, &caller, state.operations.clock.now()).await?,
         older: next(&page, &list, "/collections"),
         collections: page.items.into_iter().map(Shown::of).collect(),
         fields,
@@ -188,12 +195,12 @@ async fn draw(
     let id: CollectionId = id.parse()?;
     let list = List::by_time(&["collection", &id.to_string()]);
     let request = part(&mut params, &list)?;
-    let collection = state.collections.collection(id).await?;
-    let page = state.collections.cards_in(id, &request).await?;
     let viewer: Option<&UserId> = visit.viewer().map(|viewer| &viewer.user.id);
+    let collection = state.collections.collection(id, viewer).await?;
+    let page = state.collections.cards_in(id, &request).await?;
     let is_author = viewer == Some(&collection.author.id);
-    let collaborates = collection.collaborators.iter().any(|person| viewer == Some(&person.id));
-    let may_add = viewer.is_some() && (is_author || collaborates || collection.access == AccessType::Open);
+    let is_collaborator = collection.collaborators.iter().any(|person| viewer == Some(&person.id));
+    let may_add = viewer.is_some() && (is_author || is_collaborator || collection.access == AccessType::Open);
     let fields = fields.unwrap_or_else(|| CollectionFields {
         name: collection.name.clone(),
         description: collection.description.clone(),
@@ -201,7 +208,12 @@ async fn draw(
         complaint: Complaint::default(),
     });
     let people = people.unwrap_or_else(|| People {
-        text: collection.collaborators.iter().map(|person| format!("{}\n", name(person))).collect(),
+        text: collection
+            .collaborators
+            .iter()
+            .chain(collection.invited.iter().flatten())
+            .map(|person| format!("{}\n", name(person)))
+            .collect(),
         complaint: Complaint::default(),
     });
     let now = state.operations.clock.now();
@@ -217,6 +229,7 @@ async fn draw(
         chrome: visit.chrome(Section::Collections),
         may_add,
         is_author,
+        is_collaborator,
         cards: cards.collect(),
         older,
         fields,
@@ -268,13 +281,14 @@ async fn collaborators(
     let caller = visit.caller()?;
     let text = fields.text("people");
     let outcome = match people(&state, text).await? {
-        Ok(user_ids) => {
+        Ok(people) => {
+            let user_ids = people.iter().map(|(id, _)| id.clone()).collect();
             let command = SetCollaborators { id: id.to_string(), user_ids };
             let set = async {
                 cardwire_http::people::require(&state, "people", &command.people()?).await?;
                 state.execute(&request, &caller, None, &command).await
             };
-            set.await.map_err(|problem| Complaint::of(problem, &["people"]))
+            set.await.map_err(|problem| Complaint::of(as_typed(problem, &people), &["people"]))
         }
         Err(complaint) => Err(Ok((StatusCode::UNPROCESSABLE_ENTITY, complaint))),
     };
@@ -288,8 +302,8 @@ async fn collaborators(
     }
 }
 
-/// Whom the lines name, or what is wrong with the first that names nobody.
-async fn people(state: &AppState, text: &str) -> Result<Result<Vec<String>, Complaint>, Problem> {
+/// Whom the lines name, each with its line, or what is wrong with the first that names nobody.
+async fn people<'a>(state: &AppState, text: &'a str) -> Result<Result<Vec<(String, &'a str)>, Complaint>, Problem> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.len() > cardwire_domain::Collection::MAX_COLLABORATORS {
         return Ok(Err(Complaint::about("people", "must name at most 100 people")));
@@ -297,7 +311,7 @@ async fn people(state: &AppState, text: &str) -> Result<Result<Vec<String>, Comp
     let mut ids = Vec::new();
     for line in lines {
         match state.accounts.person(line).await.map_err(Problem::from)? {
-            Some(id) => ids.push(id.to_string()),
+            Some(id) => ids.push((id.to_string(), line)),
             None => {
                 let named: String = line.chars().take(60).collect();
                 return Ok(Err(Complaint::about("people", format!("nobody here is called {named}"))));
@@ -305,6 +319,14 @@ async fn people(state: &AppState, text: &str) -> Result<Result<Vec<String>, Comp
         }
     }
     Ok(Ok(ids))
+}
+
+/// A rule that is broken by one of these people, about the form's field and with the name that was typed.
+fn as_typed(problem: Problem, people: &[(String, &str)]) -> Problem {
+    let Some(("userIds", rule)) = problem.broken_rule() else { return problem };
+    let named =
+        people.iter().find_map(|(id, line)| Some(format!("{line} {}", rule.strip_prefix(id)?.strip_prefix(' ')?)));
+    Problem::invalid("people", named.unwrap_or(rule))
 }
 
 async fn take_out(
@@ -334,7 +356,7 @@ async fn delete(
 ) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.caller()?;
     if !posted.is_sure() {
-        let name = state.collections.collection(id.parse()?).await?.name;
+        let name = state.collections.collection(id.parse()?, None).await?.name;
         let about = format!("Its cards stay in the libraries they are in: {name}");
         return posted.ask(&request, ("Delete this collection", &about), &format!("/collections/{id}"));
     }

@@ -32,6 +32,7 @@ mod highlight;
 mod import;
 mod library;
 mod links;
+mod membership;
 mod once;
 mod save;
 mod search;
@@ -55,6 +56,7 @@ pub fn configure(config: &mut ServiceConfig) {
     library::configure(config);
     card::configure(config);
     collections::configure(config);
+    membership::configure(config);
     search::configure(config);
     trends::configure(config);
     admin::configure(config);

@@ -55,7 +55,7 @@ impl SaveBox {
         // A collection of somebody else's that is open may be chosen, too; one that is not there is complained of when it is sent.
         let mut others = Vec::new();
         for id in chosen.iter().take(10).filter_map(|id| id.parse().ok()) {
-            if let Ok(collection) = state.collections.collection(id).await {
+            if let Ok(collection) = state.collections.collection(id, None).await {
                 others.push(cardwire_domain::feed::CollectionName { id, name: collection.name });
             }
         }

@@ -151,7 +151,8 @@ pub struct Choice {
     pub chosen: bool,
 }
 
-/// The newest of the collections the caller wrote or collaborates on, as many as one page of the API holds. `others` are offered, too.
+/// The caller's own collections, then those they collaborate in, the newest of each first; as many as one page of the API holds. `others`
+/// are offered, too.
 pub async fn choices(
     state: &AppState,
     caller: &Caller,

@@ -448,7 +448,7 @@ async fn collaborators_are_people_who_are_here() {
     assert_eq!(problem["field"], "userIds");
     assert!(problem["detail"].as_str().unwrap().contains("did:plc:zed"), "{problem}");
     let set = send(Method::PUT, &path, json!({ "userIds": [bob] })).await.expect(200);
-    assert_eq!(set["collaborators"], json!([{ "id": bob, "handle": "bob" }]));
+    assert_eq!((&set["collaborators"], &set["invited"]), (&json!([]), &json!([{ "id": bob, "handle": "bob" }])));
 }
 
 /// What is logged while a test runs on this thread.

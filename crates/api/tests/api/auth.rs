@@ -116,6 +116,8 @@ async fn nobody_reads_what_is_public_and_writes_nothing() {
         "/api/users/me",
         "/api/cards/my",
         "/api/collections",
+        "/api/users/me/invitations",
+        "/api/users/me/blocks",
         "/api/cards/library/status?url=https://a.example",
         "/api/search?q=a&mine=true",
     ] {
@@ -132,6 +134,10 @@ async fn nobody_reads_what_is_public_and_writes_nothing() {
         (Method::PUT, format!("/api/collections/{collection}"), json!({ "name": "n" })),
         (Method::DELETE, format!("/api/collections/{collection}"), json!(null)),
         (Method::PUT, format!("/api/collections/{collection}/collaborators"), json!({ "userIds": [] })),
+        (Method::POST, format!("/api/collections/{collection}/membership"), json!(null)),
+        (Method::DELETE, format!("/api/collections/{collection}/membership"), json!(null)),
+        (Method::PUT, "/api/users/me/blocks/did:plc:bob".into(), json!(null)),
+        (Method::DELETE, "/api/users/me/blocks/did:plc:bob".into(), json!(null)),
     ] {
         let request = TestRequest::default().method(method).uri(&path).set_json(body);
         api.send(request).await.expect_problem(401, "unauthenticated");

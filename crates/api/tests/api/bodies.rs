@@ -28,7 +28,12 @@ async fn answers_have_their_shape() {
     let people = json!({ "userIds": ["did:plc:bob", "did:plc:bob"] });
     let path = format!("/api/collections/{collection}/collaborators");
     let updated = api.ask("alice", Method::PUT, &path, Some(people)).await.expect(200);
-    assert_json_snapshot!("collection", redacted(updated));
+    assert_json_snapshot!("collection_shared", redacted(updated));
+    let invitations = api.ask("bob", Method::GET, "/api/users/me/invitations", None).await.expect(200);
+    assert_json_snapshot!("invitations", redacted(invitations));
+    let path = format!("/api/collections/{collection}/membership");
+    let accepted = api.ask("bob", Method::POST, &path, None).await.expect(200);
+    assert_json_snapshot!("collection", redacted(accepted));
     let path = format!("/api/collections/{collection}");
     assert_json_snapshot!("collection_with_cards", redacted(api.get(&path).await.expect(200)));
     let mine = api.ask("bob", Method::GET, "/api/collections", None).await.expect(200);

@@ -42,6 +42,11 @@ async fn the_document_lists_every_route_and_each_answers() {
         (Method::GET, "/api/collections/{collection}", "", none()),
         (Method::PUT, "/api/collections/{collection}", "", json!({ "name": "n", "accessType": "OPEN" })),
         (Method::PUT, "/api/collections/{collection}/collaborators", "", json!({ "userIds": ["did:plc:bob"] })),
+        (Method::POST, "/api/collections/{collection}/membership", "", none()),
+        (Method::GET, "/api/users/me/invitations", "", none()),
+        (Method::GET, "/api/users/me/blocks", "", none()),
+        (Method::PUT, "/api/users/me/blocks/{userId}", "", none()),
+        (Method::DELETE, "/api/users/me/blocks/{userId}", "", none()),
         (Method::GET, "/api/feeds/global", "?actorId=did:plc:alice", none()),
         (Method::GET, "/api/search", "?q=example", none()),
         (Method::GET, "/api/analytics/summary", "?days=366", none()),
@@ -49,6 +54,8 @@ async fn the_document_lists_every_route_and_each_answers() {
         (Method::GET, "/api/analytics/top-domains", "?days=1&limit=1", none()),
         (Method::DELETE, "/api/cards/{card}/collections", "", json!({ "collectionIds": [collection] })),
         (Method::DELETE, "/api/cards/{card}/library", "", none()),
+        // As somebody else: an author cannot leave.
+        (Method::DELETE, "/api/collections/{collection}/membership", "", none()),
         (Method::DELETE, "/api/collections/{collection}", "", none()),
         (Method::GET, "/api/admin/queues", "", none()),
         (Method::GET, "/api/admin/queues/{queue}/dead", "", none()),
@@ -72,7 +79,12 @@ async fn the_document_lists_every_route_and_each_answers() {
     ]);
     for (method, template, query, body) in calls {
         let path = template.replace("{card}", &card).replace("{collection}", &collection).replace("{queue}", "feeds");
-        let person = if template.starts_with("/api/admin") { "mock123" } else { "alice" };
+        let path = path.replace("{userId}", "did:plc:mallory");
+        let person = match template {
+            admin if admin.starts_with("/api/admin") => "mock123",
+            membership if membership.ends_with("/membership") => "bob",
+            _ => "alice",
+        };
         let body = (!body.is_null()).then_some(body);
         let answer = api.send(request(person, method.clone(), &format!("{path}{query}"), body)).await;
         assert!(answer.status.is_success(), "{method} {path}: {}", String::from_utf8_lossy(&answer.body));

@@ -11,6 +11,7 @@ mod browsers;
 mod documents;
 mod idempotency;
 mod limits;
+mod membership;
 mod operators;
 mod paging;
 mod quotas;

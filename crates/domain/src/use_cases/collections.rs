@@ -3,11 +3,11 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::named::load_collections;
+use super::named::own_collection;
 use super::use_case::UseCase;
 use crate::changes::{Change, Changes};
 use crate::collection::{AccessType, Collection, Description, Name};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::DomainEvent;
 use crate::ids::{CollectionId, UserId};
 use crate::store::{DeletedCollection, Store, Transaction};
@@ -35,26 +35,6 @@ pub struct DeleteCollection {
     pub id: String,
 }
 
-/// Replaces the list of collaborators. Author only.
-#[derive(Clone, Debug)]
-pub struct SetCollaborators {
-    pub id: String,
-    pub user_ids: Vec<String>,
-}
-
-impl SetCollaborators {
-    /// Whom it names. Whether they are here is for the caller to know.
-    pub fn people(&self) -> Result<BTreeSet<UserId>> {
-        if self.user_ids.len() > Collection::MAX_COLLABORATORS {
-            return Err(Error::invalid("userIds", "must name at most 100 people"));
-        }
-        let parse = |id: &String| {
-            UserId::parse(id).map_err(|_| Error::invalid("userIds", format!("{id:?} is no DID such as did:plc:alice")))
-        };
-        self.user_ids.iter().map(parse).collect()
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectionChanged {
     pub id: CollectionId,
@@ -72,6 +52,7 @@ impl UseCase for CreateCollection {
             description: Description::parse(self.description.as_deref().unwrap_or_default())?,
             access: self.access,
             collaborators: BTreeSet::new(),
+            invited: BTreeSet::new(),
         };
         let id = collection.id;
         changes.rows.push(Change::InsertCollection(collection));
@@ -95,19 +76,6 @@ impl UseCase for UpdateCollection {
             access: self.access,
             ..collection
         }));
-        Ok(CollectionChanged { id })
-    }
-}
-
-#[async_trait]
-impl UseCase for SetCollaborators {
-    type Answer = CollectionChanged;
-
-    async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<CollectionChanged> {
-        let collaborators = self.people()?;
-        let collection = own_collection(tx, &self.id, by).await?;
-        let id = collection.id;
-        changes.rows.push(Change::UpdateCollection(Collection { collaborators, ..collection }));
         Ok(CollectionChanged { id })
     }
 }
@@ -147,10 +115,4 @@ pub async fn let_cards_go(store: &dyn Store, limit: usize) -> Result<bool> {
     }
     tx.commit(changes).await?;
     Ok(true)
-}
-
-async fn own_collection(tx: &mut dyn Transaction, id: &str, by: &UserId) -> Result<Collection> {
-    let found = load_collections(tx, "id", &[id.to_owned()]).await?;
-    let collection = found.into_iter().next().ok_or_else(|| Error::not_found("collection", id))?;
-    collection.authored_by(by)
 }

@@ -2,7 +2,7 @@
 
 use crate::collection::Collection;
 use crate::error::{Error, Result};
-use crate::ids::CollectionId;
+use crate::ids::{CollectionId, UserId};
 use crate::store::Transaction;
 
 /// The most collections one command may name.
@@ -24,4 +24,14 @@ pub(super) async fn load_collections(tx: &mut dyn Transaction, field: &str, ids:
         Some(missing) => Err(Error::not_found("collection", missing)),
         None => Ok(found),
     }
+}
+
+pub(super) async fn load_collection(tx: &mut dyn Transaction, id: &str) -> Result<Collection> {
+    let found = tx.collections(&[id.parse()?]).await?;
+    found.into_iter().next().ok_or_else(|| Error::not_found("collection", id))
+}
+
+/// For what only its author may do.
+pub(super) async fn own_collection(tx: &mut dyn Transaction, id: &str, by: &UserId) -> Result<Collection> {
+    load_collection(tx, id).await?.authored_by(by)
 }

@@ -120,7 +120,7 @@ async fn keep(state: &AppState, caller: &Caller, sent: Sent) -> Result<ImportId,
         "" => None,
         id => {
             let id: CollectionId = id.parse()?;
-            state.collections.collection(id).await?;
+            state.collections.collection(id, None).await?;
             Some(id)
         }
     };

@@ -5,6 +5,7 @@
 mod forms;
 mod hostile;
 mod imports;
+mod membership;
 mod operators_pages;
 mod pages;
 mod unsent;

@@ -116,6 +116,9 @@ async fn collections_are_opened_shared_and_deleted() {
     assert_eq!(answer.status.as_u16(), 422);
     assert!(alice.text("#people-wrong").contains("nobody here has the id did:plc:nobody"));
     alice.submit(&people, &[("people", "@Bob\n")]).await;
+    bob.open("/collections").await;
+    bob.submit(&format!("{path}/accept"), &[]).await;
+    alice.open(&path).await;
     assert!(alice.text("main").contains("by alice, with bob"));
     assert_eq!(alice.text("textarea#people"), "bob");
 

@@ -11,6 +11,7 @@ use cardwire_apptest::harness::{Answer, Api};
 use cardwire_apptest::people::{PASSWORD, signed_up, with_accounts};
 use cardwire_domain::accounts::{Account, AccountRepository, Handle, SessionTokens, TokenHash};
 use cardwire_domain::changes::IdempotencyKey;
+use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::user::User;
@@ -299,6 +300,15 @@ impl Transaction for MuteTransaction {
     }
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
         self.0.collections(ids).await
+    }
+    async fn invitees(&mut self, people: &[UserId], author: &UserId) -> Result<Vec<Invitee>> {
+        self.0.invitees(people, author).await
+    }
+    async fn invitations(&mut self, person: &UserId, author: &UserId) -> Result<Vec<Collection>> {
+        self.0.invitations(person, author).await
+    }
+    async fn collaborations(&mut self, person: &UserId) -> Result<usize> {
+        self.0.collaborations(person).await
     }
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
         self.0.deleted_collection(limit).await

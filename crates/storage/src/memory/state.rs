@@ -22,6 +22,7 @@ pub(super) struct State {
     collected: HashMap<CollectionId, Timeline<CardId>>,
     /// Collections whose cards are still to leave them, and their authors.
     deleted: BTreeMap<CollectionId, UserId>,
+    blocks: HashMap<UserId, BTreeMap<UserId, Timestamp>>,
     answers: Answers,
     pub(super) accounts: Accounts,
     pub(super) ledger: Ledger,
@@ -54,6 +55,8 @@ impl StoredCard {
 #[derive(Clone)]
 pub(super) struct StoredCollection {
     pub(super) collection: Collection,
+    /// When each person who is invited was.
+    pub(super) invited_at: BTreeMap<UserId, Timestamp>,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
 }
@@ -89,6 +92,25 @@ impl State {
 
     pub(super) fn all_collections(&self) -> impl Iterator<Item = &StoredCollection> {
         self.collections.values()
+    }
+
+    /// Whom the person has blocked, and since when.
+    pub(super) fn blocked_by(&self, person: &UserId) -> impl Iterator<Item = (&UserId, &Timestamp)> {
+        self.blocks.get(person).into_iter().flatten()
+    }
+
+    pub(super) fn has_blocked(&self, by: &UserId, person: &UserId) -> bool {
+        self.blocks.get(by).is_some_and(|blocked| blocked.contains_key(person))
+    }
+
+    pub(super) fn block(&mut self, by: UserId, person: UserId, now: Timestamp) {
+        self.blocks.entry(by).or_default().entry(person).or_insert(now);
+    }
+
+    pub(super) fn unblock(&mut self, by: &UserId, person: &UserId) {
+        if let Some(blocked) = self.blocks.get_mut(by) {
+            blocked.remove(person);
+        }
     }
 
     /// The owner's cards by the time they came into the library.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::changes::IdempotencyKey;
+use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::url::CardUrl;
@@ -57,6 +58,30 @@ impl Transaction for InMemoryTransaction {
         Ok(found.map(|stored| stored.collection.clone()).collect())
     }
 
+    async fn invitees(&mut self, people: &[UserId], author: &UserId) -> Result<Vec<Invitee>> {
+        let state = &self.state;
+        let invitee = |person: &UserId| {
+            let open = || state.all_collections().filter(|stored| stored.collection.invited.contains(person));
+            Invitee {
+                person: person.clone(),
+                open: open().count(),
+                open_by_author: open().filter(|stored| stored.collection.author == *author).count(),
+                has_blocked_author: state.has_blocked(person, author),
+            }
+        };
+        Ok(people.iter().map(invitee).collect())
+    }
+
+    async fn invitations(&mut self, person: &UserId, author: &UserId) -> Result<Vec<Collection>> {
+        let collections = self.state.all_collections().map(|stored| &stored.collection);
+        let theirs = collections.filter(|one| one.author == *author && one.invited.contains(person));
+        Ok(theirs.cloned().collect())
+    }
+
+    async fn collaborations(&mut self, person: &UserId) -> Result<usize> {
+        Ok(self.state.all_collections().filter(|stored| stored.collection.collaborators.contains(person)).count())
+    }
+
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
         Ok(self.state.deleted_collection(limit))
     }
@@ -92,7 +117,7 @@ impl Transaction for InMemoryTransaction {
         for change in changes.rows {
             draft.apply(change)?;
         }
-        let (cards, collections, forgotten) = (draft.cards, draft.collections, draft.forgotten);
+        let Draft { cards, collections, forgotten, blocks, .. } = draft;
         // Nothing below can fail.
         for card in cards.into_values() {
             self.state.put_card(card);
@@ -105,6 +130,13 @@ impl Transaction for InMemoryTransaction {
         }
         for id in forgotten {
             self.state.forget_collection(id);
+        }
+        for (by, person, is_blocked) in blocks {
+            if is_blocked {
+                self.state.block(by, person, now);
+            } else {
+                self.state.unblock(&by, &person);
+            }
         }
         if let Some(remember) = changes.remember {
             self.state.remember(remember, now);
@@ -132,11 +164,14 @@ struct Draft<'a> {
     /// `None`: deleted.
     collections: HashMap<CollectionId, Option<StoredCollection>>,
     forgotten: Vec<CollectionId>,
+    /// Who blocks whom; false: not any more.
+    blocks: Vec<(UserId, UserId, bool)>,
 }
 
 impl<'a> Draft<'a> {
     fn new(state: &'a State, now: Timestamp, imported: bool) -> Self {
-        Self { state, now, imported, cards: HashMap::new(), collections: HashMap::new(), forgotten: Vec::new() }
+        let (cards, collections) = (HashMap::new(), HashMap::new());
+        Self { state, now, imported, cards, collections, forgotten: Vec::new(), blocks: Vec::new() }
     }
 
     /// [`Error::Stale`] where what the change builds on is not there, or is there already.
@@ -180,12 +215,16 @@ impl<'a> Draft<'a> {
             Change::InsertCollection(collection) => {
                 let id = collection.id;
                 holds(self.state.collection(id).is_none() && !self.collections.contains_key(&id))?;
-                self.collections.insert(id, Some(StoredCollection { collection, created_at: now, updated_at: now }));
+                let invited_at = collection.invited.iter().map(|person| (person.clone(), now)).collect();
+                let stored = StoredCollection { collection, invited_at, created_at: now, updated_at: now };
+                self.collections.insert(id, Some(stored));
                 Ok(())
             }
             Change::UpdateCollection(collection) => {
                 let stored = self.collection(collection.id)?;
                 let author = stored.collection.author.clone();
+                let since = |person: &UserId| stored.invited_at.get(person).copied().unwrap_or(now);
+                stored.invited_at = collection.invited.iter().map(|person| (person.clone(), since(person))).collect();
                 stored.collection = Collection { author, ..collection };
                 stored.updated_at = now;
                 Ok(())
@@ -196,6 +235,14 @@ impl<'a> Draft<'a> {
                 Ok(())
             }
             Change::ForgetCollection(id) => self.forget_collection(id),
+            Change::Block { by, person } => {
+                self.blocks.push((by, person, true));
+                Ok(())
+            }
+            Change::Unblock { by, person } => {
+                self.blocks.push((by, person, false));
+                Ok(())
+            }
         }
     }
 

@@ -1,8 +1,9 @@
-//! Reads about collections.
+//! Reads about collections and the people who share them.
 
 use async_trait::async_trait;
 use cardwire_domain::collection::{CollectedCard, CollectionRepository, CollectionView};
-use cardwire_domain::feed::CardView;
+use cardwire_domain::feed::{CardView, CollectionName};
+use cardwire_domain::membership::{Block, Invitation};
 use cardwire_domain::user::User;
 use cardwire_domain::{CollectionId, Error, Page, PageRequest, Position, Result, UserId};
 use sqlx::postgres::PgRow;
@@ -10,29 +11,54 @@ use sqlx::postgres::PgRow;
 use super::error::Failure;
 use super::store::PostgresStore;
 use super::transaction::read_access;
-use super::values::{behind, card_id, collection_id, get, get_count, get_time, get_user, user_id, uuid};
+use super::values::{behind, card_id, collection_id, get, get_count, get_time, get_user, key_time, user_id, uuid};
 
 macro_rules! select_collections {
     ($rest:literal) => {
         concat!(
             "SELECT c.id, c.name, c.description, c.access, c.author_id, u.handle, c.created_at, c.updated_at, \
-                    (SELECT count(*) FROM links WHERE collection_id = c.id) AS card_count, p.people, p.handles \
+                    (SELECT count(*) FROM links WHERE collection_id = c.id) AS card_count, p.people, p.handles, \
+                    i.people AS invited, i.handles AS invited_handles \
              FROM collections c LEFT JOIN users u ON u.id = c.author_id \
              CROSS JOIN LATERAL ( \
                  SELECT array_agg(x.user_id ORDER BY x.user_id) AS people, array_agg(h.handle ORDER BY x.user_id) AS handles \
                  FROM collaborators x LEFT JOIN users h ON h.id = x.user_id WHERE x.collection_id = c.id \
-             ) p ",
+             ) p \
+             CROSS JOIN LATERAL ( \
+                 SELECT array_agg(x.user_id ORDER BY x.user_id) AS people, array_agg(h.handle ORDER BY x.user_id) AS handles \
+                 FROM invitations x LEFT JOIN users h ON h.id = x.user_id WHERE x.collection_id = c.id \
+             ) i ",
             $rest
         )
     };
 }
 
 const COLLECTIONS_OF: &str = select_collections!(
-    "WHERE c.deleted_at IS NULL AND c.id IN (SELECT id FROM collections WHERE author_id = $2 \
-                    UNION SELECT collection_id FROM collaborators WHERE user_id = $2) \
-     AND ($3::timestamptz IS NULL OR (c.created_at, c.id) < ($3, $4)) \
-     ORDER BY c.created_at DESC, c.id DESC LIMIT $1"
+    "JOIN ( \
+         (SELECT id, false AS of_others FROM collections \
+          WHERE author_id = $2 AND deleted_at IS NULL \
+            AND NOT $5 AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4)) \
+          ORDER BY created_at DESC, id DESC LIMIT $1) \
+         UNION ALL \
+         (SELECT k.id, true FROM collaborators x JOIN collections k ON k.id = x.collection_id \
+          WHERE x.user_id = $2 AND k.author_id <> $2 AND k.deleted_at IS NULL \
+            AND (NOT $5 OR (k.created_at, k.id) < ($3, $4)) \
+          ORDER BY k.created_at DESC, k.id DESC LIMIT $1) \
+     ) AS listed ON listed.id = c.id \
+     ORDER BY listed.of_others, c.created_at DESC, c.id DESC LIMIT $1"
 );
+
+const INVITATIONS_OF: &str = "\
+SELECT c.id, c.name, c.author_id, u.handle, i.invited_at
+FROM invitations i JOIN collections c ON c.id = i.collection_id AND c.deleted_at IS NULL
+LEFT JOIN users u ON u.id = c.author_id
+WHERE i.user_id = $2 AND ($3::timestamptz IS NULL OR (i.invited_at, i.collection_id) < ($3, $4))
+ORDER BY i.invited_at DESC, i.collection_id DESC LIMIT $1";
+
+const BLOCKED_BY: &str = "\
+SELECT b.blocked_id, u.handle, b.blocked_at FROM blocks b LEFT JOIN users u ON u.id = b.blocked_id
+WHERE b.user_id = $2 AND ($3::timestamptz IS NULL OR (b.blocked_at, b.blocked_id) < ($3, $4))
+ORDER BY b.blocked_at DESC, b.blocked_id DESC LIMIT $1";
 
 const CARDS_IN: &str = "\
 SELECT c.id, c.url, g.title, c.owner_id, u.handle, l.added_at
@@ -44,11 +70,11 @@ ORDER BY l.added_at DESC, l.card_id DESC LIMIT $1";
 
 #[async_trait]
 impl CollectionRepository for PostgresStore {
-    async fn collection(&self, id: CollectionId) -> Result<CollectionView> {
+    async fn collection(&self, id: CollectionId, reader: Option<&UserId>) -> Result<CollectionView> {
         let query = sqlx::query(select_collections!("WHERE c.id = $1 AND c.deleted_at IS NULL")).bind(uuid(id.ulid()));
         let rows = self.session().await?.fetch_all(query).await?;
         let row = rows.first().ok_or_else(|| Error::not_found("collection", id))?;
-        Ok(read(row)?)
+        Ok(read(row, reader)?)
     }
 
     async fn cards_in(&self, id: CollectionId, page: &PageRequest) -> Result<Page<CollectedCard>> {
@@ -79,36 +105,79 @@ impl CollectionRepository for PostgresStore {
     }
 
     async fn collections_of(&self, person: &UserId, page: &PageRequest) -> Result<Page<CollectionView>> {
-        let (at, after) = behind(page.after.as_ref())?;
-        let query =
-            sqlx::query(COLLECTIONS_OF).bind(page.limit.get() as i64 + 1).bind(person.as_str()).bind(at).bind(after);
+        let place = page.after.as_ref().map(CollectionView::read_place);
+        let (at, after) = behind(place.as_ref().map(|(_, position)| position))?;
+        let query = sqlx::query(COLLECTIONS_OF).bind(page.limit.get() as i64 + 1).bind(person.as_str());
+        let query = query.bind(at).bind(after).bind(place.is_some_and(|(of_others, _)| of_others));
         let rows = self.session().await?.fetch_all(query).await?;
-        let collections = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
-        Ok(Page::cut(collections, page.limit, |collection| Position {
-            key: collection.created_at.as_microsecond(),
-            id: collection.id.to_string(),
+        let collections = rows.iter().map(|row| read(row, Some(person))).collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Page::cut(collections, page.limit, |collection| collection.place(person)))
+    }
+
+    async fn invitations_of(&self, person: &UserId, page: &PageRequest) -> Result<Page<Invitation>> {
+        let (at, after) = behind(page.after.as_ref())?;
+        let query = sqlx::query(INVITATIONS_OF).bind(page.limit.get() as i64 + 1).bind(person.as_str());
+        let rows = self.session().await?.fetch_all(query.bind(at).bind(after)).await?;
+        let invitation = |row| {
+            Ok(Invitation {
+                collection: CollectionName { id: collection_id(get(row, "id")?), name: get(row, "name")? },
+                author: get_user(row, "author_id", "handle")?,
+                invited_at: get_time(row, "invited_at")?,
+            })
+        };
+        let invitations = rows.iter().map(invitation).collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Page::cut(invitations, page.limit, |invitation| Position {
+            key: invitation.invited_at.as_microsecond(),
+            id: invitation.collection.id.to_string(),
+        }))
+    }
+
+    async fn blocked_by(&self, person: &UserId, page: &PageRequest) -> Result<Page<Block>> {
+        let (at, after) = match &page.after {
+            Some(Position { key, id }) => (Some(key_time(*key)?), Some(id)),
+            None => (None, None),
+        };
+        let query = sqlx::query(BLOCKED_BY).bind(page.limit.get() as i64 + 1).bind(person.as_str());
+        let rows = self.session().await?.fetch_all(query.bind(at).bind(after)).await?;
+        let block = |row| {
+            Ok(Block { person: get_user(row, "blocked_id", "handle")?, blocked_at: get_time(row, "blocked_at")? })
+        };
+        let blocks = rows.iter().map(block).collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Page::cut(blocks, page.limit, |block| Position {
+            key: block.blocked_at.as_microsecond(),
+            id: block.person.id.to_string(),
         }))
     }
 }
 
-fn read(row: &PgRow) -> Result<CollectionView, Failure> {
-    let people: Option<Vec<String>> = get(row, "people")?;
-    let handles: Option<Vec<Option<String>>> = get(row, "handles")?;
-    let collaborators = people.unwrap_or_default().into_iter().zip(handles.unwrap_or_default());
-    let collaborators = collaborators.map(|(id, handle)| {
+fn read_people(row: &PgRow, ids: &str, handles: &str) -> Result<Vec<User>, Failure> {
+    let ids: Option<Vec<String>> = get(row, ids)?;
+    let handles: Option<Vec<Option<String>>> = get(row, handles)?;
+    let people = ids.unwrap_or_default().into_iter().zip(handles.unwrap_or_default());
+    let user = |(id, handle): (String, Option<String>)| {
         let id = user_id(&id)?;
         Ok(match handle {
             Some(handle) => User { id, handle },
             None => User::unregistered(id),
         })
-    });
+    };
+    people.map(user).collect()
+}
+
+fn read(row: &PgRow, reader: Option<&UserId>) -> Result<CollectionView, Failure> {
+    let author = get_user(row, "author_id", "handle")?;
+    let invited = match reader {
+        Some(reader) if *reader == author.id => Some(read_people(row, "invited", "invited_handles")?),
+        _ => None,
+    };
     Ok(CollectionView {
         id: collection_id(get(row, "id")?),
         name: get(row, "name")?,
         description: get(row, "description")?,
         access: read_access(row)?,
-        author: get_user(row, "author_id", "handle")?,
-        collaborators: collaborators.collect::<Result<_, Failure>>()?,
+        author,
+        collaborators: read_people(row, "people", "handles")?,
+        invited,
         card_count: get_count(row, "card_count")?,
         created_at: get_time(row, "created_at")?,
         updated_at: get_time(row, "updated_at")?,

@@ -11,17 +11,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::collection::{AccessType, Description, Name};
+use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{DeletedCollection, Recall, Store, Transaction};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Result, UserId};
-use sqlx::postgres::PgRow;
+use sqlx::Postgres;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
 use sqlx::types::Uuid;
 
 use super::error::Failure;
 use super::pool::Session;
 use super::store::PostgresStore;
-use super::values::{card_id, collection_id, get, get_note, get_time, link_id, signed, url_digest, user_id, uuid};
+use super::values::{
+    card_id, collection_id, get, get_count, get_note, get_time, link_id, signed, url_digest, user_id, uuid,
+};
 use super::write;
 
 /// How long an answer is kept for its idempotency key.
@@ -66,7 +71,39 @@ macro_rules! select_cards {
     };
 }
 
+macro_rules! select_collections {
+    ($condition:literal) => {
+        concat!(
+            "SELECT c.id, c.author_id, c.name, c.description, c.access, c.version, \
+                    ARRAY(SELECT user_id FROM collaborators WHERE collection_id = c.id) AS collaborators, \
+                    ARRAY(SELECT user_id FROM invitations WHERE collection_id = c.id) AS invited \
+             FROM collections c WHERE c.deleted_at IS NULL AND ",
+            $condition
+        )
+    };
+}
+
+const INVITEES: &str = "\
+SELECT p AS person, count(c.id) AS open, count(c.id) FILTER (WHERE c.author_id = $2) AS open_by_author,
+       EXISTS (SELECT FROM blocks WHERE user_id = p AND blocked_id = $2) AS has_blocked_author
+FROM unnest($1::text[]) p LEFT JOIN invitations i ON i.user_id = p
+LEFT JOIN collections c ON c.id = i.collection_id AND c.deleted_at IS NULL
+GROUP BY p";
+
 impl PostgresTransaction {
+    async fn read_collections(
+        &mut self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<BTreeMap<CollectionId, Collection>, Failure> {
+        let mut found = BTreeMap::new();
+        for row in &self.session.fetch_all(query).await? {
+            let collection = read_collection(row)?;
+            self.versions.insert(collection.id, get(row, "version")?);
+            found.insert(collection.id, collection);
+        }
+        Ok(found)
+    }
+
     /// Locks first: what is read along with a lock that had to be waited for would be older than the lock.
     async fn lock_cards(&mut self, ids: &[Uuid]) -> Result<Vec<Card>, Failure> {
         self.session.begin().await?;
@@ -112,18 +149,41 @@ impl Transaction for PostgresTransaction {
     }
 
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
-        let sql = "SELECT c.id, c.author_id, c.name, c.description, c.access, c.version, \
-                          ARRAY(SELECT user_id FROM collaborators WHERE collection_id = c.id) AS collaborators \
-                   FROM collections c WHERE c.id = ANY($1) AND c.deleted_at IS NULL";
         let uuids: Vec<Uuid> = ids.iter().map(|id| uuid(id.ulid())).collect();
-        let rows = self.session.fetch_all(sqlx::query(sql).bind(uuids)).await?;
-        let mut found = BTreeMap::new();
-        for row in &rows {
-            let collection = read_collection(row)?;
-            self.versions.insert(collection.id, get(row, "version")?);
-            found.insert(collection.id, collection);
-        }
+        let query = sqlx::query(select_collections!("c.id = ANY($1)")).bind(uuids);
+        let mut found = self.read_collections(query).await?;
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+    }
+
+    async fn invitees(&mut self, people: &[UserId], author: &UserId) -> Result<Vec<Invitee>> {
+        let people: Vec<&str> = people.iter().map(UserId::as_str).collect();
+        let rows = self.session.fetch_all(sqlx::query(INVITEES).bind(people).bind(author.as_str())).await?;
+        let count = |row, column| Ok::<_, Failure>(usize::try_from(get_count(row, column)?).unwrap_or(usize::MAX));
+        let invitee = |row| {
+            Ok(Invitee {
+                person: user_id(get(row, "person")?)?,
+                open: count(row, "open")?,
+                open_by_author: count(row, "open_by_author")?,
+                has_blocked_author: get(row, "has_blocked_author")?,
+            })
+        };
+        Ok(rows.iter().map(invitee).collect::<Result<_, Failure>>()?)
+    }
+
+    async fn invitations(&mut self, person: &UserId, author: &UserId) -> Result<Vec<Collection>> {
+        const INVITATIONS: &str = select_collections!(
+            "c.author_id = $2 AND c.id IN (SELECT collection_id FROM invitations WHERE user_id = $1)"
+        );
+        let query = sqlx::query(INVITATIONS).bind(person.as_str()).bind(author.as_str());
+        Ok(self.read_collections(query).await?.into_values().collect())
+    }
+
+    async fn collaborations(&mut self, person: &UserId) -> Result<usize> {
+        let sql = "SELECT count(*) AS count FROM collaborators x JOIN collections c ON c.id = x.collection_id \
+                   WHERE x.user_id = $1 AND c.deleted_at IS NULL";
+        let rows = self.session.fetch_all(sqlx::query(sql).bind(person.as_str())).await?;
+        let count = rows.first().map_or(Ok(0), |row| get_count(row, "count"))?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
@@ -212,13 +272,14 @@ pub(super) fn read_access(row: &PgRow) -> Result<AccessType, Failure> {
 }
 
 fn read_collection(row: &PgRow) -> Result<Collection, Failure> {
-    let collaborators: Vec<String> = get(row, "collaborators")?;
+    let people = |column| get::<Vec<String>>(row, column)?.iter().map(|id| user_id(id)).collect::<Result<_, Failure>>();
     Ok(Collection {
         id: collection_id(get(row, "id")?),
         author: user_id(get(row, "author_id")?)?,
         name: Name::from_stored(get(row, "name")?),
         description: Description::from_stored(get(row, "description")?),
         access: read_access(row)?,
-        collaborators: collaborators.iter().map(|id| user_id(id)).collect::<Result<_, _>>()?,
+        collaborators: people("collaborators")?,
+        invited: people("invited")?,
     })
 }

@@ -86,15 +86,20 @@ pub(super) fn no_cursor() -> Error {
     Error::invalid("cursor", "must be the nextCursor of this list")
 }
 
+/// The time in a position.
+pub(super) fn key_time(key: i64) -> Result<jiff_sqlx::Timestamp> {
+    // PostgreSQL knows fewer years before Christ than jiff; none of ours are.
+    Timestamp::from_microsecond(key).ok().filter(|_| key >= 0).map(time).ok_or_else(no_cursor)
+}
+
 /// Where a list by (time, id) goes on.
 pub(super) fn behind(after: Option<&Position>) -> Result<(Option<jiff_sqlx::Timestamp>, Option<Uuid>)> {
     let Some(position) = after else {
         return Ok((None, None));
     };
-    // PostgreSQL knows fewer years before Christ than jiff; none of ours are.
-    let at = Timestamp::from_microsecond(position.key).ok().filter(|_| position.key >= 0).ok_or_else(no_cursor)?;
+    let at = key_time(position.key)?;
     let id = Ulid::from_string(&position.id).map_err(|_| no_cursor())?;
-    Ok((Some(time(at)), Some(uuid(id))))
+    Ok((Some(at), Some(uuid(id))))
 }
 
 /// Lower-case words, each once, of what somebody looks for.

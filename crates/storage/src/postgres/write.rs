@@ -1,10 +1,10 @@
 //! Writing a command: all its changes as columns of one statement, whatever their number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::{
-    Change, Changes, Collection, CollectionId, DomainEvent, Error, EventId, LinkId, RecordedEvent, Result,
+    Change, Changes, Collection, CollectionId, DomainEvent, Error, EventId, LinkId, RecordedEvent, Result, UserId,
 };
 use cardwire_events::{Envelope, routes};
 use jiff::Timestamp;
@@ -19,11 +19,13 @@ use super::values::{url_digest, uuid};
 /// The columns of the statement. Rows that name one card are in the order in which the command listed them.
 #[derive(Default)]
 pub(super) struct Batch {
-    inserted: Vec<(Collection, Vec<String>)>,
+    inserted: Vec<Collection>,
     /// With the version that was read; `None`: it was not.
     updated: Vec<(Collection, Option<i64>)>,
     deleted: Vec<(CollectionId, Option<i64>)>,
     forgotten: Vec<Uuid>,
+    /// Who blocks whom; false: not any more.
+    blocks: Vec<(UserId, UserId, bool)>,
     held: (Vec<Uuid>, Vec<i64>),
     cards: Cards,
     imported: bool,
@@ -54,16 +56,15 @@ impl Batch {
         let mut checked = versions.clone();
         for change in changes.rows {
             match change {
-                Change::InsertCollection(collection) => {
-                    let people = collection.collaborators.iter().map(ToString::to_string).collect();
-                    batch.inserted.push((collection, people));
-                }
+                Change::InsertCollection(collection) => batch.inserted.push(collection),
                 Change::UpdateCollection(collection) => {
                     let version = checked.remove(&collection.id);
                     batch.updated.push((collection, version));
                 }
                 Change::DeleteCollection(id) => batch.deleted.push((id, checked.remove(&id))),
                 Change::ForgetCollection(id) => batch.forgotten.push(uuid(id.ulid())),
+                Change::Block { by, person } => batch.blocks.push((by, person, true)),
+                Change::Unblock { by, person } => batch.blocks.push((by, person, false)),
                 change => batch.change_card(change)?,
             }
         }
@@ -108,7 +109,9 @@ impl Batch {
             Change::InsertCollection(_)
             | Change::UpdateCollection(_)
             | Change::DeleteCollection(_)
-            | Change::ForgetCollection(_) => {}
+            | Change::ForgetCollection(_)
+            | Change::Block { .. }
+            | Change::Unblock { .. } => {}
         }
         Ok(())
     }
@@ -194,11 +197,11 @@ SELECT expect_rows((SELECT count(*) FROM held JOIN unnest($1, $2) AS was(id, ver
 /// Does not commit; but where nothing was begun, all of it is one statement and so a transaction of its own.
 pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<(), Failure> {
     let collections_too = !(batch.inserted.is_empty() && batch.updated.is_empty());
-    if collections_too || !(batch.deleted.is_empty() && batch.forgotten.is_empty()) {
+    if collections_too || !(batch.deleted.is_empty() && batch.forgotten.is_empty() && batch.blocks.is_empty()) {
         session.begin().await?;
     }
-    for (collection, collaborators) in &batch.inserted {
-        insert_collection(session, collection, collaborators).await?;
+    for collection in &batch.inserted {
+        insert_collection(session, collection).await?;
     }
     for (collection, version) in &batch.updated {
         update_collection(session, collection, *version).await?;
@@ -266,22 +269,27 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<(), Fai
         let sql = "DELETE FROM collections WHERE id = $1 AND deleted_at IS NOT NULL";
         one(session.execute(sqlx::query(sql).bind(id)).await?)?;
     }
+    for (by, person, is_blocked) in &batch.blocks {
+        let sql = if *is_blocked {
+            "INSERT INTO blocks (user_id, blocked_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+        } else {
+            "DELETE FROM blocks WHERE user_id = $1 AND blocked_id = $2"
+        };
+        session.execute(sqlx::query(sql).bind(by.as_str()).bind(person.as_str())).await?;
+    }
     Ok(())
 }
 
-async fn insert_collection(session: &mut Session, new: &Collection, people: &[String]) -> Result<(), Failure> {
-    let sql = "WITH made AS (INSERT INTO collections (id, author_id, name, description, access) \
-                             VALUES ($1, $2, $3, $4, $5)) \
-               INSERT INTO collaborators (collection_id, user_id) SELECT $1, p FROM unnest($6::text[]) p";
+async fn insert_collection(session: &mut Session, new: &Collection) -> Result<(), Failure> {
+    let sql = "INSERT INTO collections (id, author_id, name, description, access) VALUES ($1, $2, $3, $4, $5)";
     let query = sqlx::query(sql)
         .bind(uuid(new.id.ulid()))
         .bind(new.author.as_str())
         .bind(new.name.as_str())
         .bind(new.description.as_str())
-        .bind(access_name(new.access))
-        .bind(people);
+        .bind(access_name(new.access));
     session.execute(query).await?;
-    Ok(())
+    if new.collaborators.is_empty() && new.invited.is_empty() { Ok(()) } else { replace_people(session, new).await }
 }
 
 async fn update_collection(session: &mut Session, to: &Collection, version: Option<i64>) -> Result<(), Failure> {
@@ -294,11 +302,20 @@ async fn update_collection(session: &mut Session, to: &Collection, version: Opti
         .bind(access_name(to.access))
         .bind(version);
     one(session.execute(query).await?)?;
-    let sql = "WITH gone AS (DELETE FROM collaborators WHERE collection_id = $1 AND user_id <> ALL($2)) \
+    replace_people(session, to).await
+}
+
+/// Those who stay are left as they are, with the time of their invitation.
+async fn replace_people(session: &mut Session, of: &Collection) -> Result<(), Failure> {
+    let sql = "WITH gone AS (DELETE FROM collaborators WHERE collection_id = $1 AND user_id <> ALL($2)), \
+                    withdrawn AS (DELETE FROM invitations WHERE collection_id = $1 AND user_id <> ALL($3)), \
+                    invited AS (INSERT INTO invitations (collection_id, user_id) SELECT $1, p FROM unnest($3::text[]) p \
+                                ON CONFLICT DO NOTHING) \
                INSERT INTO collaborators (collection_id, user_id) SELECT $1, p FROM unnest($2::text[]) p \
                ON CONFLICT DO NOTHING";
-    let people: Vec<String> = to.collaborators.iter().map(ToString::to_string).collect();
-    session.execute(sqlx::query(sql).bind(uuid(to.id.ulid())).bind(people)).await?;
+    let ids = |people: &BTreeSet<UserId>| people.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let query = sqlx::query(sql).bind(uuid(of.id.ulid())).bind(ids(&of.collaborators)).bind(ids(&of.invited));
+    session.execute(query).await?;
     Ok(())
 }
 

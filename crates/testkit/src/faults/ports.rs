@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
+use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::search::{Reindexed, SearchHit, SearchIndex, SearchRequest};
 use cardwire_domain::store::{DeletedCollection, Recall};
@@ -73,6 +74,18 @@ impl Transaction for FaultyTransaction {
 
     async fn collections(&mut self, ids: &[CollectionId]) -> DomainResult<Vec<Collection>> {
         self.seam.through(self.tx.collections(ids)).await
+    }
+
+    async fn invitees(&mut self, people: &[UserId], author: &UserId) -> DomainResult<Vec<Invitee>> {
+        self.seam.through(self.tx.invitees(people, author)).await
+    }
+
+    async fn invitations(&mut self, person: &UserId, author: &UserId) -> DomainResult<Vec<Collection>> {
+        self.seam.through(self.tx.invitations(person, author)).await
+    }
+
+    async fn collaborations(&mut self, person: &UserId) -> DomainResult<usize> {
+        self.seam.through(self.tx.collaborations(person)).await
     }
 
     async fn deleted_collection(&mut self, limit: usize) -> DomainResult<Option<DeletedCollection>> {

@@ -3,7 +3,7 @@
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::library::LibraryFilter;
 use cardwire_domain::use_cases::{
-    CreateCollection, DeleteCollection, SetCollaborators, UpdateCollection, UpdateUrlCardAssociations, let_cards_go,
+    CreateCollection, DeleteCollection, UpdateCollection, UpdateUrlCardAssociations, let_cards_go,
 };
 use cardwire_domain::{Card, CardId, CollectionId, DomainEvent, Error, LinkId, PageRequest, RecordedEvent, UserId};
 use cardwire_events::Queue;
@@ -32,22 +32,23 @@ pub async fn a_collection_shows_what_it_is_and_whose(stores: Stores) -> Tested {
         CreateCollection { name: " Plants ".into(), description: Some("green".into()), access: AccessType::Open };
     let id = stores.run(&alice, &command).await?.id;
     let card = stores.save_with(&person("bob"), URL, None, &[id]).await?.url_card_id;
-    let view = stores.collections.collection(id).await?;
+    let view = stores.collections.collection(id, None).await?;
     assert_eq!((view.name.as_str(), view.description.as_str(), view.access), ("Plants", "green", AccessType::Open));
     assert_eq!((view.author.id, view.author.handle.as_str()), (alice, "alice"));
     assert_eq!((view.collaborators.len(), view.card_count), (0, 1));
     let cards = stores.collections.cards_in(id, &PageRequest::default()).await?.items;
     assert_eq!(cards.len(), 1);
     assert_eq!((cards[0].card.id, cards[0].added_by.handle.as_str()), (card, "bob"));
-    refused(stores.collections.collection(CollectionId::generate()).await, is_missing)?;
+    refused(stores.collections.collection(CollectionId::generate(), None).await, is_missing)?;
     refused(stores.collections.cards_in(CollectionId::generate(), &PageRequest::default()).await, is_missing)
 }
 
 pub async fn an_update_replaces_all_but_the_author(stores: Stores) -> Tested {
     let (alice, bob) = (person("alice"), person("bob"));
     let id = stores.collection(&alice, "before", AccessType::Closed).await?;
-    let before = stores.collections.collection(id).await?;
-    stores.run(&alice, &SetCollaborators { id: id.to_string(), user_ids: vec![bob.to_string()] }).await?;
+    let before = stores.collections.collection(id, None).await?;
+    stores.invite(&alice, id, &[&bob]).await?;
+    stores.accept(&bob, id).await?;
     let update = UpdateCollection {
         id: id.to_string(),
         name: "after".into(),
@@ -55,7 +56,7 @@ pub async fn an_update_replaces_all_but_the_author(stores: Stores) -> Tested {
         access: AccessType::Open,
     };
     stores.run(&alice, &update).await?;
-    let after = stores.collections.collection(id).await?;
+    let after = stores.collections.collection(id, None).await?;
     assert_eq!((after.name.as_str(), after.description.as_str(), after.access), ("after", "new", AccessType::Open));
     assert_eq!((after.author, after.created_at), (before.author, before.created_at));
     assert_eq!(after.collaborators.iter().map(|user| &user.id).collect::<Vec<_>>(), [&bob]);
@@ -73,14 +74,15 @@ pub async fn collaborators_may_add_and_see_it_among_theirs(stores: Stores) -> Te
         Ok(())
     };
     refuse().await?;
-    stores.run(&alice, &SetCollaborators { id: id.to_string(), user_ids: vec![bob.to_string()] }).await?;
+    stores.invite(&alice, id, &[&bob]).await?;
+    stores.accept(&bob, id).await?;
     stores.collect(&bob, card, &[id]).await?;
     for (reader, expected) in [(&alice, &["shared"][..]), (&bob, &["shared"]), (&carol, &[])] {
         assert_eq!(names_of(&stores, reader).await?, expected, "{reader}");
     }
-    stores.run(&alice, &SetCollaborators { id: id.to_string(), user_ids: vec![] }).await?;
+    stores.invite(&alice, id, &[]).await?;
     assert_eq!(names_of(&stores, &bob).await?, Vec::<String>::new());
-    assert_eq!(stores.collections.collection(id).await?.card_count, 1, "what he added stays");
+    assert_eq!(stores.collections.collection(id, None).await?.card_count, 1, "what he added stays");
     stores.uncollect(&bob, card, &[id]).await?;
     refuse().await
 }
@@ -93,7 +95,7 @@ pub async fn a_deleted_collection_lets_its_cards_go(stores: Stores) -> Tested {
     let his = stores.save_with(&bob, URL, None, &[id]).await?.url_card_id;
     stores.deliver(Queue::Feeds).await?;
     stores.run(&alice, &DeleteCollection { id: id.to_string() }).await?;
-    refused(stores.collections.collection(id).await, is_missing)?;
+    refused(stores.collections.collection(id, None).await, is_missing)?;
     assert_eq!(names_of(&stores, &alice).await?, ["kept"]);
     for (owner, expected) in [(&alice, &["kept"][..]), (&bob, &[])] {
         let library = stores.library_of(owner).await?;
@@ -119,7 +121,7 @@ pub async fn cards_leave_collections_by_their_owner_or_the_author(stores: Stores
     assert!(is_forbidden(&error), "{error}");
     stores.uncollect(&bob, his, &[id]).await?;
     stores.uncollect(&alice, theirs, &[id]).await?;
-    assert_eq!(stores.collections.collection(id).await?.card_count, 0);
+    assert_eq!(stores.collections.collection(id, None).await?.card_count, 0);
     let before = stores.log.backlog().await?;
     stores.uncollect(&bob, his, &[id]).await?;
     assert_eq!(stores.log.backlog().await?, before, "what is not in it cannot leave it again");
@@ -219,7 +221,7 @@ pub async fn a_deleted_collection_is_gone_at_once_and_its_cards_leave_it_in_port
     let alice = person("alice");
     let (id, cards) = crowded(&stores, &alice, 23).await?;
     stores.run(&alice, &DeleteCollection { id: id.to_string() }).await?;
-    refused(stores.collections.collection(id).await, is_missing)?;
+    refused(stores.collections.collection(id, None).await, is_missing)?;
     refused(stores.collections.cards_in(id, &PageRequest::default()).await, is_missing)?;
     refused(stores.run(&alice, &DeleteCollection { id: id.to_string() }).await, is_missing)?;
     assert_eq!(names_of(&stores, &alice).await?, Vec::<String>::new());

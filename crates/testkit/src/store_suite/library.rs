@@ -92,7 +92,7 @@ pub async fn a_removed_card_is_gone_until_it_is_saved_again(stores: Stores) -> T
     let gone: fn(&Error) -> bool = |error| matches!(error, Error::NotFound { what: "card", .. });
     refused(stores.library.library_card(id, Some(&alice)).await, gone)?;
     assert_eq!(stores.library.library_card_by_url(&alice, &CardUrl::parse(url)?).await?, None);
-    assert_eq!(stores.collections.collection(collection).await?.card_count, 0);
+    assert_eq!(stores.collections.collection(collection, None).await?.card_count, 0);
     let error = stores.remove(&alice, id).await.expect_err("it is gone").downcast::<Error>()?;
     assert!(gone(&error), "{error}");
 

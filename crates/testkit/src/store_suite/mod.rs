@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod imports;
 pub mod ledger;
 pub mod library;
+pub mod membership;
 pub mod operating;
 pub mod pages;
 pub mod quotas;
@@ -166,6 +167,22 @@ macro_rules! store_suite {
             a_deleted_collection_is_gone_at_once_and_its_cards_leave_it_in_portions,
             portions_at_once_let_each_card_go_once,
             a_card_is_in_a_bounded_number_of_collections,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, membership: [
+            invited_people_may_do_no_more_than_others_until_they_accept,
+            an_invitation_is_declined_and_a_collaborator_leaves,
+            a_new_list_keeps_those_who_accepted_and_drops_those_left_out,
+            only_the_author_sees_who_is_invited,
+            a_deleted_collection_takes_its_invitations_along,
+            an_author_has_ten_open_invitations_to_a_person,
+            a_person_has_a_hundred_open_invitations,
+            a_person_collaborates_in_a_bounded_number_of_collections,
+            a_blocked_author_invites_no_more,
+            blocked_people_are_listed_newest_first_in_pages,
+            invitations_are_listed_newest_first_in_pages,
+            ones_own_collections_come_first_on_every_page,
+            parallel_acceptances_all_count,
+            an_invitation_is_accepted_or_withdrawn_never_both,
         ]);
         $crate::store_suite!(@cases $make, $runtime, ledger: [
             every_event_is_owed_to_the_queues_of_its_route,

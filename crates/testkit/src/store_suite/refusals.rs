@@ -40,7 +40,7 @@ pub async fn a_refused_command_stores_nothing(stores: Stores) -> Tested {
         refused(stores.run(&alice, &command).await, expected)?;
         assert_eq!(stores.library_of(&alice).await?, [], "{command:?}");
         assert_eq!(stores.log.backlog().await?, before, "{command:?}");
-        assert_eq!(stores.collections.collection(own).await?.card_count, 0, "{command:?}");
+        assert_eq!(stores.collections.collection(own, None).await?.card_count, 0, "{command:?}");
     }
     let saved = stores.save_with(&alice, URL, Some("fine"), &[own]).await?;
     assert!(saved.created, "nothing of the refused commands is in the way");
@@ -80,6 +80,7 @@ pub async fn a_second_card_for_a_url_is_stale_and_stores_nothing(stores: Stores)
         description: Description::default(),
         access: AccessType::Open,
         collaborators: Default::default(),
+        invited: Default::default(),
     };
     let mut changes = Changes::default();
     changes.rows.push(Change::InsertCollection(collection.clone()));
@@ -89,7 +90,7 @@ pub async fn a_second_card_for_a_url_is_stale_and_stores_nothing(stores: Stores)
     assert_eq!(stores.log.backlog().await?, before);
     let library = stores.library_of(&alice).await?;
     assert_eq!(library.iter().map(|card| card.card.id).collect::<Vec<_>>(), [saved.url_card_id]);
-    refused(stores.collections.collection(collection.id).await, |error| matches!(error, Error::NotFound { .. }))
+    refused(stores.collections.collection(collection.id, None).await, |error| matches!(error, Error::NotFound { .. }))
 }
 
 pub async fn a_deleted_collection_is_not_forgotten_while_a_card_is_in_it(stores: Stores) -> Tested {
@@ -138,7 +139,7 @@ pub async fn strangers_change_nothing(stores: Stores) -> Tested {
     let shown = stores.library.library_card(card, Some(&alice)).await?;
     assert_eq!(shown.note.map(|note| note.text.as_str().to_owned()).as_deref(), Some("hers"));
     assert_eq!(texts(&shown.collections.iter().map(|c| c.id).collect::<Vec<_>>()), texts(&[hers]));
-    assert_eq!(stores.collections.collection(hers).await?.name, "hers");
+    assert_eq!(stores.collections.collection(hers, None).await?.name, "hers");
     assert_eq!(stores.collections.cards_in(his, &PageRequest::default()).await?.items, []);
     Ok(())
 }

@@ -10,8 +10,8 @@ use cardwire_domain::feed::FeedItem;
 use cardwire_domain::library::{LibraryCard, LibraryFilter};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::use_cases::{
-    AddCardToCollections, AddUrlToLibrary, CreateCollection, RemoveCardFromCollections, RemoveCardFromLibrary, Request,
-    UrlAdded, UseCase, execute, let_cards_go,
+    AcceptInvitation, AddCardToCollections, AddUrlToLibrary, CreateCollection, RemoveCardFromCollections,
+    RemoveCardFromLibrary, Request, SetCollaborators, UrlAdded, UseCase, execute, let_cards_go,
 };
 use cardwire_domain::{
     Card, CardId, Change, Changes, CollectedWindow, CollectionId, Limit, Member, Page, PageRequest, Position,
@@ -150,6 +150,18 @@ impl Stores {
     pub async fn collection(&self, by: &UserId, name: &str, access: AccessType) -> anyhow::Result<CollectionId> {
         let command = CreateCollection { name: name.into(), description: None, access };
         Ok(self.run(by, &command).await?.id)
+    }
+
+    /// Makes these people the ones who are invited or have accepted.
+    pub async fn invite(&self, by: &UserId, id: CollectionId, people: &[&UserId]) -> cardwire_domain::Result<()> {
+        let user_ids = people.iter().map(ToString::to_string).collect();
+        self.run(by, &SetCollaborators { id: id.to_string(), user_ids }).await?;
+        Ok(())
+    }
+
+    pub async fn accept(&self, by: &UserId, id: CollectionId) -> cardwire_domain::Result<()> {
+        self.run(by, &AcceptInvitation { id: id.to_string() }).await?;
+        Ok(())
     }
 
     pub async fn collect(&self, by: &UserId, card: CardId, collections: &[CollectionId]) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_domain::changes::{Idempotency, IdempotencyKey, Remember};
 use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{DeletedCollection, Recall};
 use cardwire_domain::{
@@ -84,6 +85,18 @@ impl Transaction for Stumbling {
 
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
         self.inner.collections(ids).await
+    }
+
+    async fn invitees(&mut self, people: &[UserId], author: &UserId) -> Result<Vec<Invitee>> {
+        self.inner.invitees(people, author).await
+    }
+
+    async fn invitations(&mut self, person: &UserId, author: &UserId) -> Result<Vec<Collection>> {
+        self.inner.invitations(person, author).await
+    }
+
+    async fn collaborations(&mut self, person: &UserId) -> Result<usize> {
+        self.inner.collaborations(person).await
     }
 
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {

@@ -1,0 +1,204 @@
+//! Who works on a collection with its author, and by whom one does not want to be asked.
+
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use cardwire_domain::membership::{Block, Invitation};
+use cardwire_domain::use_cases::{
+    AcceptInvitation, BlockPerson, CollectionChanged, LeaveCollection, SetCollaborators, UnblockPerson,
+};
+use cardwire_http::body::JsonBody;
+use cardwire_http::caller::Caller;
+use cardwire_http::cursor::List;
+use cardwire_http::endpoint::Endpoint;
+use cardwire_http::people;
+use cardwire_http::problem::Problem;
+use cardwire_http::query::{NoParams, Params};
+use cardwire_http::state::AppState;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
+
+use crate::collections::{CollectionBody, changed};
+use crate::dto::{CollectionNameBody, PageBody, UserBody};
+use crate::resource::Resource;
+
+pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
+
+#[derive(OpenApi)]
+#[openapi(paths(set_collaborators, accept, leave, invitations, blocks, block, unblock))]
+struct Document;
+
+fn configure(config: &mut ServiceConfig) {
+    Endpoint::at("/api/collections/{id}/collaborators").put(set_collaborators).register(config);
+    Endpoint::at("/api/collections/{id}/membership").post(accept).delete(leave).register(config);
+    Endpoint::at("/api/users/me/invitations").get(invitations).register(config);
+    Endpoint::at("/api/users/me/blocks").get(blocks).register(config);
+    Endpoint::at("/api/users/me/blocks/{userId}").put(block).delete(unblock).register(config);
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Collaborators {
+    /// DIDs, at most 100.
+    #[schema(example = json!(["did:plc:bob"]))]
+    user_ids: Vec<String>,
+}
+
+/// Replaces the list of people who share the collection, each of whom must be somebody here. Those who have accepted stay; new ones are
+/// invited, and collaborate once they accept; those left out do neither. A person can have at most 10 open invitations from one author, 100 in
+/// all, and none from somebody they blocked. Author only.
+#[utoipa::path(
+    operation_id = "setCollaborators",
+    put, path = "/api/collections/{id}/collaborators", tag = "collections", security(("bearer" = [])),
+    params(("id" = String, Path)), request_body = Collaborators, responses((status = 200, body = CollectionBody))
+)]
+pub async fn set_collaborators(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    _: NoParams,
+    id: Path<String>,
+    body: JsonBody<Collaborators>,
+) -> Result<HttpResponse, Problem> {
+    let command = SetCollaborators { id: id.into_inner(), user_ids: body.value.user_ids };
+    people::require(&state, "userIds", &command.people()?).await?;
+    let CollectionChanged { id } = state.execute(&request, &caller, None, &command).await?;
+    changed(&state, &caller, id).await
+}
+
+/// Accepts the invitation to a collection; accepting again changes nothing. 404 if one is not invited, 409 if one collaborates in 1,000
+/// collections.
+#[utoipa::path(
+    operation_id = "acceptInvitation",
+    post, path = "/api/collections/{id}/membership", tag = "collections", security(("bearer" = [])),
+    params(("id" = String, Path)), responses((status = 200, body = CollectionBody))
+)]
+pub async fn accept(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    _: NoParams,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let command = AcceptInvitation { id: id.into_inner() };
+    let CollectionChanged { id } = state.execute(&request, &caller, None, &command).await?;
+    changed(&state, &caller, id).await
+}
+
+/// Leaves a collection, or declines the invitation to it. What one added stays in it. Its author cannot leave it, but delete it.
+#[utoipa::path(
+    operation_id = "leaveCollection",
+    delete, path = "/api/collections/{id}/membership", tag = "collections", security(("bearer" = [])),
+    params(("id" = String, Path)), responses((status = 204, description = "Left, declined, or neither was there"))
+)]
+pub async fn leave(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    _: NoParams,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.execute(&request, &caller, None, &LeaveCollection { id: id.into_inner() }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// An invitation that is not answered yet.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Invitation)]
+pub struct InvitationBody {
+    collection: CollectionNameBody,
+    author: UserBody,
+    #[schema(value_type = String, format = DateTime)]
+    invited_at: Timestamp,
+}
+
+impl From<Invitation> for InvitationBody {
+    fn from(invitation: Invitation) -> Self {
+        let Invitation { collection, author, invited_at } = invitation;
+        Self { collection: collection.into(), author: author.into(), invited_at }
+    }
+}
+
+/// One's open invitations, newest first.
+#[utoipa::path(
+    operation_id = "listMyInvitations",
+    get, path = "/api/users/me/invitations", tag = "users", security(("bearer" = [])),
+    params(("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = PageBody<InvitationBody>))
+)]
+pub async fn invitations(state: Data<AppState>, caller: Caller, params: Params) -> Result<HttpResponse, Problem> {
+    let list = List::by_time(&["invitations", caller.id().as_str()]);
+    let page = params.page(&list)?;
+    let page = state.collections.invitations_of(caller.id(), &page).await?;
+    Ok(HttpResponse::Ok().json(PageBody::<InvitationBody>::of(page, &list)))
+}
+
+/// A person who cannot invite one.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = BlockedUser)]
+pub struct BlockedBody {
+    #[serde(flatten)]
+    person: UserBody,
+    #[schema(value_type = String, format = DateTime)]
+    blocked_at: Timestamp,
+}
+
+impl From<Block> for BlockedBody {
+    fn from(block: Block) -> Self {
+        Self { person: block.person.into(), blocked_at: block.blocked_at }
+    }
+}
+
+/// Whom one has blocked, newest first.
+#[utoipa::path(
+    operation_id = "listBlockedPeople",
+    get, path = "/api/users/me/blocks", tag = "users", security(("bearer" = [])),
+    params(("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = PageBody<BlockedBody>))
+)]
+pub async fn blocks(state: Data<AppState>, caller: Caller, params: Params) -> Result<HttpResponse, Problem> {
+    // Its ties are broken by DIDs.
+    let list = List::by_rank(&["blocks", caller.id().as_str()]);
+    let page = params.page(&list)?;
+    let page = state.collections.blocked_by(caller.id(), &page).await?;
+    Ok(HttpResponse::Ok().json(PageBody::<BlockedBody>::of(page, &list)))
+}
+
+/// Blocks a person: their open invitations are withdrawn and they cannot invite one any more. Collections that both work on stay as they are.
+/// Blocking again changes nothing. 403 for oneself.
+#[utoipa::path(
+    operation_id = "blockPerson",
+    put, path = "/api/users/me/blocks/{userId}", tag = "users", security(("bearer" = [])),
+    params(("userId" = String, Path)), responses((status = 204, description = "Blocked"))
+)]
+pub async fn block(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    _: NoParams,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let person = people::find(&state, &id).await?;
+    state.execute(&request, &caller, None, &BlockPerson { person }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Lets a person invite one again.
+#[utoipa::path(
+    operation_id = "unblockPerson",
+    delete, path = "/api/users/me/blocks/{userId}", tag = "users", security(("bearer" = [])),
+    params(("userId" = String, Path)), responses((status = 204, description = "Not blocked any more"))
+)]
+pub async fn unblock(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    _: NoParams,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let person = people::named(&id)?;
+    state.execute(&request, &caller, None, &UnblockPerson { person }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
