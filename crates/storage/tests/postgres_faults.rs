@@ -73,8 +73,7 @@ where
 
 async fn save(store: &PostgresStore, by: &UserId, number: usize) -> anyhow::Result<bool> {
     let url = format!("https://example.com/{number}");
-    let idempotency =
-        Idempotency { key: IdempotencyKey::of_client(&number.to_string()).unwrap(), fingerprint: url.clone() };
+    let idempotency = Idempotency { key: IdempotencyKey::of_client(&number.to_string())?, fingerprint: url.clone() };
     let request = Request { idempotency: Some(idempotency), ..Request::by(by.clone()) };
     let command: AddUrlToLibrary = saving(&url, None, &[]);
     // The answer kept under the key says the same, should the first one have been lost with the connection.

@@ -185,14 +185,17 @@ async fn top(
 ) -> Result<Vec<Candidate>, Failure> {
     // The shortest running total that covers the days.
     let sql = match days {
-        ..=7 => candidates!("d7"),
-        ..=30 => candidates!("d30"),
-        ..=90 => candidates!("d90"),
-        _ => candidates!("d366"),
+        0..8 => candidates!("d7"),
+        8..31 => candidates!("d30"),
+        31..91 => candidates!("d90"),
+        91.. => candidates!("d366"),
     };
     let mut best: Vec<Candidate> = Vec::new();
     let mut after: Option<(i64, Vec<u8>)> = None;
-    while limit > 0 {
+    if limit == 0 {
+        return Ok(best);
+    }
+    loop {
         let query = sqlx::query(sql)
             .bind(subject)
             .bind(i32::from(days))
