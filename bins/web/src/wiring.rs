@@ -48,7 +48,7 @@ pub fn state(
         analytics: adapters.analytics.clone(),
         imports: adapters.imports.clone(),
         uploads: Uploads::default(),
-        exports: Places::new(2, 8),
+        exports: Places::new(1, 16),
         writes: Writes::per_second(NonZeroU32::new(settings.writes_per_second)),
         quotas: settings.quotas,
         reads: Reads::per_second(NonZeroU32::new(settings.anonymous_reads_per_second)),

@@ -1,4 +1,4 @@
-//! Who works on a collection with its author, and by whom one does not want to be asked.
+//! Who works on a collection with its author, and whose invitations a person does not want.
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -66,7 +66,7 @@ pub async fn set_collaborators(
     changed(&state, &caller, id).await
 }
 
-/// Accepts the invitation to a collection; accepting again changes nothing. 404 if one is not invited, 409 if one collaborates in 1,000
+/// Accepts the invitation to a collection; accepting again changes nothing. 404 if you are not invited, 409 if you collaborate in 1,000
 /// collections.
 #[utoipa::path(
     operation_id = "acceptInvitation",

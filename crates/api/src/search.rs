@@ -1,7 +1,7 @@
 //! Search over everybody's cards.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::CardId;
 use cardwire_domain::metadata::PageKind;
 use cardwire_domain::search::{SearchHit, SearchRequest};
@@ -65,12 +65,17 @@ impl From<SearchHit> for SearchHitBody {
     params(
         ("q" = String, Query, description = "1 to 200 characters", example = "rust"),
         ("type" = Option<String>, Query, description = "Only pages of this type", example = "article"),
-        ("mine" = Option<bool>, Query, description = "Only URLs in one's own library"),
+        ("mine" = Option<bool>, Query, description = "Only URLs in your own library"),
         ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),
     responses((status = 200, body = PageBody<SearchHitBody>))
 )]
-pub async fn search(state: Data<AppState>, reader: Reader, mut params: Params) -> Result<HttpResponse, Problem> {
+pub async fn search(
+    state: Data<AppState>,
+    request: HttpRequest,
+    reader: Reader,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
     let text = params.text("q").ok_or_else(|| Problem::parameter("q", "is required"))?;
     let text = words(&text)?;
     if text.is_empty() {
@@ -86,7 +91,7 @@ pub async fn search(state: Data<AppState>, reader: Reader, mut params: Params) -
     let whose = if mine { "mine" } else { "all" };
     let list = List::by_rank(&["search", scope, &text, kind.map_or("", PageKind::name), whose]);
     let page = params.page(&list)?;
-    let request = SearchRequest { text, reader: reader.id().cloned(), kind, mine };
-    let page = state.find(&request, &page).await?;
+    let asked = SearchRequest { text, reader: reader.id().cloned(), kind, mine };
+    let page = state.find(&request, &asked, &page).await?;
     Ok(HttpResponse::Ok().json(PageBody::<SearchHitBody>::of(page, &list)))
 }

@@ -145,7 +145,7 @@ impl Api {
             analytics: shared.clone(),
             imports: shared.clone(),
             uploads: Uploads::default(),
-            exports: Places::new(2, 8),
+            exports: Places::new(1, 16),
             writes: Writes::default(),
             quotas: Quotas::default(),
             reads: Reads::default(),

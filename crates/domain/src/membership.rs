@@ -47,15 +47,14 @@ impl Invitee {
     /// Whether there is room for one more invitation of this author.
     pub fn admit(&self) -> Result<()> {
         let person = &self.person;
-        let rule = if self.has_blocked_author {
-            format!("{person} does not accept invitations from you")
+        // Neither is for strangers to tell apart: that somebody blocked them, or how many others have asked.
+        let rule = if self.has_blocked_author || self.open >= MAX_OPEN_INVITATIONS {
+            format!("{person} cannot be invited now")
         } else if self.open_by_author >= MAX_OPEN_INVITATIONS_BY_AUTHOR {
             format!(
                 "{person} has {MAX_OPEN_INVITATIONS_BY_AUTHOR} open invitations from you, which is the limit: wait for an answer, or \
                  withdraw one"
             )
-        } else if self.open >= MAX_OPEN_INVITATIONS {
-            format!("{person} has {MAX_OPEN_INVITATIONS} open invitations, which is the limit: try again later")
         } else {
             return Ok(());
         };
@@ -82,8 +81,8 @@ mod tests {
             }
         };
         check(99, 9, false, None);
-        check(0, 0, true, Some("does not accept invitations from you"));
+        check(0, 0, true, Some("cannot be invited now"));
         check(10, 10, false, Some("10 open invitations from you"));
-        check(100, 0, false, Some("100 open invitations,"));
+        check(100, 0, false, Some("cannot be invited now"));
     }
 }

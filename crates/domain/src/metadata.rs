@@ -149,7 +149,7 @@ pub struct FetchJob {
     pub host: String,
     /// The registrable domain of the host.
     pub domain: String,
-    /// Whose place in line it had: of all who keep the page and asked while it waited, the one whose turn came first.
+    /// The person in whose place in line it was fetched: of those who keep the page, the one whose turn came first.
     pub asked_by: UserId,
     /// Names the lease: an outcome counts only while it is held.
     pub lease: Ulid,

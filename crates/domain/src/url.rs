@@ -1,10 +1,12 @@
 //! Which URLs may be saved, and when two of them are the same.
 
-use std::net::Ipv4Addr;
+use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::text::turns_direction;
 
 /// A URL as its saver gave it, with the form that decides identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,9 @@ impl CardUrl {
         }
         if given.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return refuse("must not contain control characters or white space");
+        }
+        if given.contains(turns_direction) {
+            return refuse("must not contain characters that change the direction of text");
         }
         let Ok(url) = Url::parse(given) else {
             return refuse("must be an absolute URL such as https://example.com/page");
@@ -74,11 +79,17 @@ impl CardUrl {
 }
 
 /// The part of a normalised URL's host that somebody registered, by the public suffix list: `example.co.uk` of `a.b.example.co.uk`. An
-/// address, or a name that is a public suffix itself, stands for itself.
-pub fn registrable_domain(host: &str) -> &str {
+/// address, or a name that is a public suffix itself, stands for itself, an IPv6 address for the /64 that one customer has.
+pub fn registrable_domain(host: &str) -> Cow<'_, str> {
     let host = host.strip_suffix('.').unwrap_or(host);
-    let is_address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
-    if is_address { host } else { psl::domain_str(host).unwrap_or(host) }
+    if let Some(Ok(address)) =
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::parse::<Ipv6Addr>)
+    {
+        let customer = Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX));
+        return format!("[{customer}]").into();
+    }
+    let is_address = host.parse::<Ipv4Addr>().is_ok();
+    if is_address { host.into() } else { psl::domain_str(host).unwrap_or(host).into() }
 }
 
 /// Lower-case host and no default port (both by the parser), no fragment, no parameters that only track.
@@ -140,6 +151,8 @@ mod tests {
             ("example.com.", "example.com"),
             ("ann.github.io", "ann.github.io"),
             ("github.io", "github.io"),
+            ("[2001:db8:1:2:3::4]", "[2001:db8:1:2::]"),
+            ("127.0.0.1", "127.0.0.1"),
             ("localhost", "localhost"),
             ("a.unheard-of", "a.unheard-of"),
             ("xn--bcher-kva.example", "xn--bcher-kva.example"),

@@ -8,19 +8,19 @@ use parking_lot::Mutex;
 
 /// Clones share the places.
 #[derive(Clone, Debug)]
-pub struct Places {
-    taken: Arc<Mutex<BTreeMap<UserId, usize>>>,
+pub struct Places<P: Ord + Clone = UserId> {
+    taken: Arc<Mutex<BTreeMap<P, usize>>>,
     for_each: usize,
     in_all: usize,
 }
 
-impl Places {
+impl<P: Ord + Clone> Places<P> {
     pub fn new(for_each: usize, in_all: usize) -> Self {
         Self { taken: Arc::default(), for_each, in_all }
     }
 
     /// `None`: the person has as many as they may, or nothing is left.
-    pub fn take(&self, person: &UserId) -> Option<Place> {
+    pub fn take(&self, person: &P) -> Option<Place<P>> {
         let mut taken = self.taken.lock();
         let own = taken.get(person).copied().unwrap_or_default();
         if own >= self.for_each || taken.values().sum::<usize>() >= self.in_all {
@@ -33,12 +33,12 @@ impl Places {
 
 /// Taken until it is dropped.
 #[derive(Debug)]
-pub struct Place {
-    places: Places,
-    person: UserId,
+pub struct Place<P: Ord + Clone = UserId> {
+    places: Places<P>,
+    person: P,
 }
 
-impl Drop for Place {
+impl<P: Ord + Clone> Drop for Place<P> {
     fn drop(&mut self) {
         let mut taken = self.places.taken.lock();
         match taken.get(&self.person).copied() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpRequest;
 use async_trait::async_trait;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
@@ -20,7 +21,7 @@ use crate::operations::Operations;
 use crate::origin::PublicUrl;
 use crate::places::Places;
 use crate::problem::Problem;
-use crate::searches::Searches;
+use crate::searches::{Searcher, Searches};
 use crate::uploads::Uploads;
 
 /// Whether this process can serve.
@@ -59,7 +60,13 @@ pub struct AppState {
 
 impl AppState {
     /// Searches, unless too many others do.
-    pub async fn find(&self, request: &SearchRequest, page: &PageRequest) -> Result<Page<SearchHit>, Problem> {
-        Ok(self.searches.run(self.search.search(request, page)).await??)
+    pub async fn find(
+        &self,
+        request: &HttpRequest,
+        asked: &SearchRequest,
+        page: &PageRequest,
+    ) -> Result<Page<SearchHit>, Problem> {
+        let searcher = Searcher::of(asked.reader.as_ref(), self.accounts.client_address(request));
+        Ok(self.searches.run(searcher, self.search.search(asked, page)).await??)
     }
 }

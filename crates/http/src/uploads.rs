@@ -72,7 +72,7 @@ impl Upload {
         Ok(())
     }
 
-    /// The rate at which the rest must arrive. While memory is short, who holds much of it must be quick to give it back.
+    /// The rate at which the rest must arrive. While memory is short, a sender who holds much of it must be quick to give it back.
     pub fn bytes_per_second(&self) -> usize {
         let is_short = self.uploads.memory.available_permits() < BYTES_IN_ALL / 2;
         if is_short { Pace::BYTES_PER_SECOND.max(self.bytes.len() / HELD_S) } else { Pace::BYTES_PER_SECOND }
@@ -90,8 +90,8 @@ impl Upload {
     }
 }
 
-/// How fast a file must arrive. Who was fast has not earned time to dawdle with what is here by then: a sender falls behind while
-/// nothing comes, and catches up with bytes.
+/// How fast a file must arrive. A sender who was fast at first gains no time to stall later: they fall behind while nothing comes, and
+/// catch up with bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     begun: Instant,

@@ -60,6 +60,7 @@ enum Step {
 
 /// How fast a download is read. The server asks for the next part when there is room for it; the time until then is the reader's.
 struct Pace {
+    begun: Instant,
     sent: u64,
     idle: Duration,
     asked: Instant,
@@ -67,16 +68,19 @@ struct Pace {
 
 impl Pace {
     const GRACE: Duration = Duration::from_secs(30);
-    const BYTES_PER_SECOND: u64 = 8 * 1024;
+    const BYTES_PER_SECOND: u64 = 32 * 1024;
+    const AT_MOST: Duration = Duration::from_secs(600);
 
     fn begin() -> Self {
-        Self { sent: 0, idle: Duration::ZERO, asked: Instant::now() }
+        let now = Instant::now();
+        Self { begun: now, sent: 0, idle: Duration::ZERO, asked: now }
     }
 
     /// Whether the next part may be made.
     fn resume(&mut self) -> bool {
         self.idle += self.asked.elapsed();
-        self.idle <= Self::GRACE + Duration::from_millis(self.sent * 1_000 / Self::BYTES_PER_SECOND)
+        let earned = Duration::from_millis(self.sent * 1_000 / Self::BYTES_PER_SECOND);
+        self.idle <= Self::GRACE + earned && self.begun.elapsed() <= Self::AT_MOST
     }
 
     fn pause(&mut self, part: &[u8]) {

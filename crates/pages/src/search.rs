@@ -1,8 +1,8 @@
 //! Search over everybody's cards.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use cardwire_domain::metadata::PageKind;
 use cardwire_domain::search::{SearchHit, SearchRequest};
@@ -71,7 +71,12 @@ impl Hit {
     }
 }
 
-async fn search(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
+async fn search(
+    state: Data<AppState>,
+    request: HttpRequest,
+    visit: Visit,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
     let typed = params.text("q").unwrap_or_default();
     // "any" is empty.
     let kind = params.text("type").filter(|kind| !kind.is_empty()).map(|kind| kind.parse::<PageKind>()).transpose();
@@ -105,9 +110,9 @@ async fn search(state: Data<AppState>, visit: Visit, mut params: Params) -> Resu
         let scope = reader.as_ref().map_or("", |id| id.as_str());
         let whose = if mine { "mine" } else { "all" };
         let list = List::by_rank(&["search", scope, &text, page.kind, whose]);
-        let request = part(&mut params, &list)?;
+        let portion = part(&mut params, &list)?;
         let asked = SearchRequest { text: text.clone(), reader, kind, mine };
-        let found = state.find(&asked, &request).await?;
+        let found = state.find(&request, &asked, &portion).await?;
         let mut path = with_parameter("/search", "q", &text);
         if kind.is_some() {
             path = with_parameter(&path, "type", page.kind);

@@ -153,7 +153,7 @@ impl Rounds {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::debug!(%error, "cards could not leave a deleted collection now; they will");
+                    tracing::warn!(%error, "cards could not leave a deleted collection; another round tries again");
                     return;
                 }
             }

@@ -87,12 +87,13 @@ CREATE INDEX trends_d30 ON trends (subject, (-d30), key) WHERE d30 > 0;
 CREATE INDEX trends_d90 ON trends (subject, (-d90), key) WHERE d90 > 0;
 CREATE INDEX trends_d366 ON trends (subject, (-d366), key) WHERE d366 > 0;
 CREATE INDEX trends_void ON trends (subject) WHERE total = 0;
--- Last, as saves wait from here on.
-CREATE INDEX cards_kept ON cards (url_digest, id) WHERE library_link IS NOT NULL;
 
--- What was named here is named no more, whoever keeps it. The build before still writes; it runs until the new one has taken over.
+-- These tables name what people no longer keep. The build before still writes to them; it runs until the new one has taken over.
 DELETE FROM daily_urls;
 DELETE FROM daily_domains;
 CREATE FUNCTION write_nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER write_nothing BEFORE INSERT ON daily_urls FOR EACH ROW EXECUTE FUNCTION write_nothing();
 CREATE TRIGGER write_nothing BEFORE INSERT ON daily_domains FOR EACH ROW EXECUTE FUNCTION write_nothing();
+
+-- Last, as saves wait from here on.
+CREATE INDEX cards_kept ON cards (url_digest, id) WHERE library_link IS NOT NULL;

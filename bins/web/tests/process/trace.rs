@@ -61,7 +61,7 @@ fn state(adapters: &Adapters) -> AppState {
         analytics: adapters.analytics.clone(),
         imports: adapters.imports.clone(),
         uploads: Uploads::default(),
-        exports: Places::new(2, 8),
+        exports: Places::new(1, 16),
         writes: Writes::default(),
         quotas: Quotas::default(),
         reads: Reads::default(),

@@ -21,7 +21,7 @@ impl Place {
 }
 
 /// Pages by their normalised URL. Each stands in the line of a person and in that of a registrable domain; the later place is its turn.
-/// Both lines go on from the turn that is next, so that who has nothing waiting comes next.
+/// Both lines go on from the turn that is next, so that somebody who has nothing waiting comes next.
 #[derive(Default)]
 pub(super) struct FetchLine {
     places: BTreeMap<String, Place>,

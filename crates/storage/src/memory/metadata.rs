@@ -26,7 +26,7 @@ impl Pages {
             lease: None,
         });
         if page.next_fetch_at <= now {
-            self.line.join(url.normalised(), keeper, registrable_domain(&page.host), page.next_fetch_at);
+            self.line.join(url.normalised(), keeper, &registrable_domain(&page.host), page.next_fetch_at);
         }
     }
 
@@ -57,7 +57,7 @@ impl Pages {
         }
         for (at, url, host) in due {
             if let Some(keeper) = keepers.get(url.as_str()) {
-                self.line.join(&url, keeper, registrable_domain(&host), at);
+                self.line.join(&url, keeper, &registrable_domain(&host), at);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The line in which due pages wait for their fetch.
 //!
 //! A page stands in the line of the person who asked for it and in that of its registrable domain; the later place is its turn. Both
-//! lines go on from the turn that is next, so that who has nothing waiting comes next, and each turn holds one page or so of each person and
+//! lines go on from the turn that is next, so that somebody who has nothing waiting comes next, and each turn holds one page or so of each person and
 //! of each domain. Two that line up at once may get the same place: they are then ordered by time.
 
 use cardwire_domain::url::registrable_domain;
@@ -67,7 +67,7 @@ impl Asked {
     pub(super) fn add(&mut self, digest: Vec<u8>, asked_by: String, host: &str) {
         self.digests.push(digest);
         self.people.push(asked_by);
-        self.domains.push(registrable_domain(host).to_owned());
+        self.domains.push(registrable_domain(host).into_owned());
     }
 }
 

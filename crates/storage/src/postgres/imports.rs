@@ -54,10 +54,10 @@ RETURNING id, owner_id, collection_id";
 const LEASED_ROWS: &str = "\
 SELECT number, url, note FROM import_rows WHERE import_id = $1 AND outcome IS NULL ORDER BY number LIMIT $2";
 
-/// Each row once: what was kept stays.
+/// Each row once: what was kept stays. Its note is the card's from now on, and goes with the card.
 const FINISH_ROWS: &str = "\
 WITH done AS (
-    UPDATE import_rows r SET outcome = o.outcome, card_id = o.card_id, reason = o.reason
+    UPDATE import_rows r SET outcome = o.outcome, card_id = o.card_id, reason = o.reason, note = NULL
     FROM unnest($2::integer[], $3::text[], $4::uuid[], $5::text[]) AS o (number, outcome, card_id, reason)
     WHERE r.import_id = $1 AND r.number = o.number AND r.outcome IS NULL
     RETURNING o.outcome

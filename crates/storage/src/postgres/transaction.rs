@@ -188,7 +188,8 @@ impl Transaction for PostgresTransaction {
 
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
         self.session.begin().await?;
-        let sql = "SELECT id, author_id FROM collections WHERE deleted_at IS NOT NULL ORDER BY id LIMIT 1 \
+        // Any of them, so that one that cannot be emptied holds up no other.
+        let sql = "SELECT id, author_id FROM collections WHERE deleted_at IS NOT NULL ORDER BY random() LIMIT 1 \
                    FOR UPDATE SKIP LOCKED";
         let rows = self.session.fetch_all(sqlx::query(sql)).await?;
         let Some(row) = rows.first() else { return Ok(None) };

@@ -88,7 +88,7 @@ macro_rules! roll {
     ($column:literal) => {
         concat!(
             "WITH moved AS ( \
-                 SELECT w.days, w.from_day AS before, (now() AT TIME ZONE 'UTC')::date - w.days AS after FROM trend_windows w \
+                 SELECT w.days, w.from_day AS before, least(w.from_day + 1, (now() AT TIME ZONE 'UTC')::date - w.days) AS after FROM trend_windows w \
                  WHERE w.days = $1 \
              ), gone AS ( \
                  SELECT d.subject, d.key, sum(d.saves) AS saves FROM moved JOIN trend_days d ON d.day > moved.before AND d.day <= moved.after \
@@ -105,7 +105,8 @@ macro_rules! roll {
 const BEHIND: &str =
     "SELECT days FROM trend_windows WHERE from_day < (now() AT TIME ZONE 'UTC')::date - days ORDER BY days";
 
-/// Takes the days that are over off the running totals, a transaction for each.
+/// Takes a day that is over off each of the running totals, a transaction for each. What is still behind waits for the next call: figures
+/// do not depend on it.
 pub(super) async fn roll(session: &mut Session) -> Result<(), Failure> {
     for row in session.fetch_all(sqlx::query(BEHIND)).await? {
         let days: i32 = get(&row, "days")?;
@@ -143,7 +144,10 @@ pub(super) async fn rebuild(session: &mut Session) -> Result<(), Failure> {
 }
 
 /// How many are looked at together.
-const LOOK_AT: usize = 200;
+const LOOK_AT: usize = 500;
+/// How often. Where the period is not one of the running totals', the first 2,000 of the next longer one are looked at and no more, lest
+/// a period without saves walk through everything.
+const LOOKS: usize = 4;
 
 macro_rules! candidates {
     ($column:literal) => {
@@ -192,10 +196,8 @@ async fn top(
     };
     let mut best: Vec<Candidate> = Vec::new();
     let mut after: Option<(i64, Vec<u8>)> = None;
-    if limit == 0 {
-        return Ok(best);
-    }
-    loop {
+    let looks = if limit == 0 { 0 } else { LOOKS };
+    for _look in 0..looks {
         let query = sqlx::query(sql)
             .bind(subject)
             .bind(i32::from(days))
