@@ -203,12 +203,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_download_is_cut_when_it_is_read_too_slowly() {
-        let part = [0; 80 * 1024];
+        let part = [0; 320 * 1024];
         let mut pace = Pace::begin();
-        for _ in 0..100 {
+        for _ in 0..50 {
             assert!(pace.resume());
             pace.pause(&part);
-            // 8 KiB/s.
+            // 32 KiB/s.
             tokio::time::advance(Duration::from_secs(10)).await;
         }
         tokio::time::advance(Duration::from_secs(29)).await;
@@ -216,5 +216,12 @@ mod tests {
         pace.pause(&[]);
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(!pace.resume());
+
+        let mut pace = Pace::begin();
+        pace.pause(&[0; 100 << 20]);
+        tokio::time::advance(Pace::AT_MOST).await;
+        assert!(pace.resume());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!pace.resume(), "however much was read");
     }
 }

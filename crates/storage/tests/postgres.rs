@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use cardwire_domain::collection::AccessType;
+use cardwire_domain::imports::{ImportRow, NewImport, RowOutcome};
 use cardwire_domain::metadata::{FetchPolicy, Metadata};
 use cardwire_domain::search::SearchRequest;
 use cardwire_domain::use_cases::UpdateUrlCardAssociations;
-use cardwire_domain::{EventId, PageRequest};
+use cardwire_domain::{CardId, EventId, ImportId, PageRequest};
 use cardwire_events::envelope::KNOWN_TYPES;
 use cardwire_events::{Queue, Wake};
 use cardwire_storage::PostgresStore;
@@ -264,5 +265,28 @@ async fn words_and_pages_go_with_the_last_card_that_has_them_and_a_rebuild_gives
     }
     stores.index_all().await?;
     assert_eq!(search_tables(&pool).await?, Vec::<String>::new(), "nobody keeps anything");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_note_that_was_imported_is_kept_by_its_card_alone() -> anyhow::Result<()> {
+    let (stores, pool) = stores_and_pool().await?;
+    let row = |url: &str| ImportRow { url: url.into(), note: Some("a private note".into()) };
+    let import = NewImport {
+        id: ImportId::generate(),
+        owner: person("alice"),
+        file_name: "cards.csv".into(),
+        collection: None,
+        rows: vec![row("https://example.com/"), row("no address")],
+    };
+    stores.imports.begin_import(&import).await?;
+    let notes = async || -> sqlx::Result<i64> {
+        sqlx::query_scalar("SELECT count(note) FROM import_rows").fetch_one(&pool).await
+    };
+    assert_eq!(notes().await?, 2i64);
+    let leased = stores.imports.lease_rows(10, Duration::from_secs(60)).await?.context("nothing to lease")?;
+    let outcomes = [(1, RowOutcome::Saved(CardId::generate())), (2, RowOutcome::Refused("url: is no address".into()))];
+    assert!(stores.imports.finish_rows(&leased, &outcomes).await?);
+    assert_eq!(notes().await?, 0i64);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The line of due pages at scale: how long it is does not matter.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cardwire_domain::UserId;
 use cardwire_domain::metadata::{FetchPolicy, FetchRoom, PageRepository};
@@ -61,7 +61,6 @@ async fn a_lease_reads_the_front_of_the_line_alone() -> anyhow::Result<()> {
     assert_eq!(scanned, scans, "the table was scanned for a lease");
     // The front, and what earlier leases took out of it.
     assert!((8 * 32..=8 * 800).contains(&(after - before)), "{} entries were read for 8 leases", after - before);
-    assert!(times[4] < Duration::from_millis(250), "{times:?}");
 
     let ann = Request::by(UserId::parse("did:plc:p7")?);
     for n in 0..8 {

@@ -322,11 +322,11 @@ async fn a_byte_now_and_then_does_not_keep_an_upload_alive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_person_downloads_their_library_twice_at_once_and_no_more() {
+async fn a_person_downloads_their_library_once_at_a_time() {
     let api = Api::new();
     let mut alice = Browser::of(&api, "alice");
     let owner = UserId::parse("did:plc:alice").unwrap();
-    let held = [(); 2].map(|()| api.state.exports.take(&owner).unwrap());
+    let held = api.state.exports.take(&owner).unwrap();
     let refused = alice.get("/export/cards.csv").await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "30"));
     assert_eq!(Browser::of(&api, "bob").get("/export/cards.csv").await.status.as_u16(), 200);
