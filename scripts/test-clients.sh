@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/servers.sh
 
 need npm npm
+need curl curl
 folder=crates/api/tests/clients
 (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --silent)
 node "$folder/contracts.mjs"
