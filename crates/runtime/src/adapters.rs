@@ -230,7 +230,7 @@ impl Adapters {
     }
 
     /// Brings the schema of the database up to date. A release must not fail because the database is being restarted, so a server that
-    /// cannot be reached is waited for, [`MIGRATE_PATIENCE`] long.
+    /// cannot be reached is waited for, 30 s long.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         let database = self.database.as_ref().context("there is no database to migrate: USE_MOCK_REPOS is true")?;
         let give_up = Instant::now() + MIGRATE_PATIENCE;
