@@ -40,7 +40,7 @@ pub struct CollectCard {
     collection_ids: Vec<String>,
 }
 
-/// Adds one's own card to collections.
+/// Adds your card to collections.
 #[utoipa::path(
     operation_id = "addCardToCollections",
     post, path = "/api/cards/collections", tag = "cards", security(("bearer" = [])), request_body = CollectCard,
@@ -87,7 +87,7 @@ pub struct Associated {
     collection_ids: Vec<CollectionId>,
 }
 
-/// Changes the note and the collections of one's own card in one step.
+/// Changes the note and the collections of your card in one step.
 #[utoipa::path(
     operation_id = "updateCardAssociations",
     put, path = "/api/cards/url/associations", tag = "cards", security(("bearer" = [])), request_body = Associate,
@@ -119,7 +119,7 @@ pub struct Uncollect {
     collection_ids: Vec<String>,
 }
 
-/// Takes a card out of collections: one's own card, or anybody's out of one's own collection.
+/// Takes a card out of collections: your own card, or anybody's out of your own collection.
 #[utoipa::path(
     operation_id = "removeCardFromCollections",
     delete, path = "/api/cards/{id}/collections", tag = "cards", security(("bearer" = [])),

@@ -132,7 +132,7 @@ pub struct CollectionWithCardsBody {
     cards: PageBody<CollectedCardBody>,
 }
 
-/// Makes a collection of one's own.
+/// Creates a collection of your own.
 #[utoipa::path(
     operation_id = "createCollection",
     post, path = "/api/collections", tag = "collections", security(("bearer" = [])), request_body = WriteCollection,
@@ -164,7 +164,7 @@ pub async fn create(
     Ok(HttpResponse::Created().insert_header((header::LOCATION, format!("/api/collections/{id}"))).json(created))
 }
 
-/// One's own collections, then those of others that one collaborates in; both newest first.
+/// Your own collections, then those you collaborate in; both newest first.
 #[utoipa::path(
     operation_id = "listMyCollections",
     get, path = "/api/collections", tag = "collections", security(("bearer" = [])),

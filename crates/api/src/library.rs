@@ -1,4 +1,4 @@
-//! What people keep: saving a URL, one's own cards, and whether a URL is among them.
+//! What people keep: saving a URL, their own cards, and whether a URL is among them.
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -124,7 +124,7 @@ impl From<LibraryCard> for LibraryCardBody {
     }
 }
 
-/// One's own cards, newest first.
+/// Your cards, newest first.
 #[utoipa::path(
     operation_id = "listMyCards",
     get, path = "/api/cards/my", tag = "library", security(("bearer" = [])),
@@ -175,7 +175,7 @@ pub struct UrlStatus {
     collections: Vec<CollectionNameBody>,
 }
 
-/// Whether a URL is in one's own library.
+/// Whether a URL is in your library.
 #[utoipa::path(
     operation_id = "getUrlStatus",
     get, path = "/api/cards/library/status", tag = "library", security(("bearer" = [])),
@@ -205,7 +205,7 @@ pub struct CardAnswer {
     pub card_id: CardId,
 }
 
-/// Takes one's own card out of the library and out of every collection.
+/// Takes your card out of the library and out of every collection.
 #[utoipa::path(
     operation_id = "removeCardFromLibrary",
     delete, path = "/api/cards/{id}/library", tag = "library", security(("bearer" = [])),

@@ -85,7 +85,7 @@ pub async fn accept(
     changed(&state, &caller, id).await
 }
 
-/// Leaves a collection, or declines the invitation to it. What one added stays in it. Its author cannot leave it, but delete it.
+/// Leaves a collection, or declines the invitation to it. The cards you added stay in it. The author cannot leave; they can delete the collection.
 #[utoipa::path(
     operation_id = "leaveCollection",
     delete, path = "/api/collections/{id}/membership", tag = "collections", security(("bearer" = [])),
@@ -120,7 +120,7 @@ impl From<Invitation> for InvitationBody {
     }
 }
 
-/// One's open invitations, newest first.
+/// Your open invitations, newest first.
 #[utoipa::path(
     operation_id = "listMyInvitations",
     get, path = "/api/users/me/invitations", tag = "users", security(("bearer" = [])),
@@ -134,7 +134,7 @@ pub async fn invitations(state: Data<AppState>, caller: Caller, params: Params) 
     Ok(HttpResponse::Ok().json(PageBody::<InvitationBody>::of(page, &list)))
 }
 
-/// A person who cannot invite one.
+/// A person you have blocked.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = BlockedUser)]
@@ -151,7 +151,7 @@ impl From<Block> for BlockedBody {
     }
 }
 
-/// Whom one has blocked, newest first.
+/// The people you have blocked, newest first.
 #[utoipa::path(
     operation_id = "listBlockedPeople",
     get, path = "/api/users/me/blocks", tag = "users", security(("bearer" = [])),
@@ -166,8 +166,8 @@ pub async fn blocks(state: Data<AppState>, caller: Caller, params: Params) -> Re
     Ok(HttpResponse::Ok().json(PageBody::<BlockedBody>::of(page, &list)))
 }
 
-/// Blocks a person: their open invitations are withdrawn and they cannot invite one any more. Collections that both work on stay as they are.
-/// Blocking again changes nothing. 403 for oneself.
+/// Blocks a person: their open invitations are withdrawn and they can no longer invite you. Collections you both work on stay as they are.
+/// Blocking again changes nothing. 403 if it is yourself.
 #[utoipa::path(
     operation_id = "blockPerson",
     put, path = "/api/users/me/blocks/{userId}", tag = "users", security(("bearer" = [])),
@@ -185,7 +185,7 @@ pub async fn block(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Lets a person invite one again.
+/// Lets a person invite you again.
 #[utoipa::path(
     operation_id = "unblockPerson",
     delete, path = "/api/users/me/blocks/{userId}", tag = "users", security(("bearer" = [])),

@@ -66,10 +66,10 @@ fn drop_unused(document: &mut Value) {
     }
 }
 
-/// A bearer token, or the cookie that the pages set: whatever takes the one takes the other.
+/// A bearer token or the cookie that the pages set. Every operation that accepts one accepts the other.
 fn security_schemes() -> Value {
-    let about = "Set by signing in on the pages. Whatever changes something with it must come with an `Origin` that names this \
-                 site. On localhost its name is `session`.";
+    let about = "Set by signing in on the pages. Requests that change something and use it need an `Origin` header that \
+                 names this site. On localhost the cookie is called `session`.";
     let cookie = json!({ "type": "apiKey", "in": "cookie", "name": Jar::Session.name(false), "description": about });
     json!({ "bearer": { "type": "http", "scheme": "bearer" }, "session": cookie })
 }
@@ -112,7 +112,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     for status in refusals {
         answers.entry(status.to_string()).or_insert_with(|| problem(format!("Problem{status}")));
     }
-    // Defects, and whatever is of the connection more than of the operation: 405, 406, 408, 421, 500.
+    // Defects, and errors of the connection rather than the operation: 405, 406, 408, 421, 500.
     answers.insert("default".to_owned(), problem("Problem".to_owned()));
 }
 

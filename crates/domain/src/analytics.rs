@@ -52,8 +52,8 @@ pub struct KindCount {
 /// Every period of `days` ends with today.
 #[async_trait]
 pub trait Analytics: Send + Sync {
-    /// Takes the events off the `analytics` ledger and counts those just taken, in one transaction. Returns how many. What is trending
-    /// follows from the current rows of their cards, whatever the order of events; totals count the saves themselves.
+    /// Takes the events off the `analytics` ledger and counts those just taken, in one transaction. Returns how many. Trends are
+    /// recounted from the current rows of their cards, so the order of events does not matter; totals count the saves themselves.
     async fn count(&self, events: &[RecordedEvent]) -> Result<usize>;
 
     /// One row for each of the last `days` UTC days up to `today`, oldest first, days without saves included.
@@ -75,10 +75,10 @@ pub trait Analytics: Send + Sync {
     /// The UTC days of which no event was pruned, oldest first: those that [`Self::rebuild`] may count anew.
     async fn whole_days(&self) -> Result<Vec<Date>>;
 
-    /// Counts the totals of one day anew from the event log, in one transaction: the events that are no longer owed to analytics.
-    /// Returns how many saves it has. Counting goes on before and after; while it runs it waits.
+    /// Recounts the totals of one day from the event log, in one transaction, leaving out events still owed to analytics. Returns how many
+    /// saves the day has. Live counting waits while it runs.
     async fn rebuild(&self, day: Date) -> Result<u64>;
 
-    /// Counts anew what is trending, from the cards that are kept, in one transaction. Counting waits meanwhile.
+    /// Recounts all trends from the cards that are kept, in one transaction. Live counting waits while it runs.
     async fn rebuild_trends(&self) -> Result<()>;
 }

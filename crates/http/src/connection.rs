@@ -9,8 +9,8 @@ use actix_web::rt::net::TcpStream;
 /// How long what was sent may wait to be acknowledged, and what is to be sent may wait for room at the other end.
 pub const UNREAD_FOR: Duration = Duration::from_secs(30);
 
-/// For `HttpServer::on_connect`. The server writes an answer only as fast as it is read, and waits for ever for a client that
-/// does not read; so the system is told to close such a connection.
+/// For `HttpServer::on_connect`. The server writes an answer only as fast as the client reads it, and would wait forever for one that
+/// stops reading. This tells the kernel to close such a connection.
 pub fn cut_when_unread(connection: &dyn Any, _: &mut Extensions) {
     cut_when_unread_for(connection, UNREAD_FOR);
 }

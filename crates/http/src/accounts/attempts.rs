@@ -60,8 +60,8 @@ struct State {
     begun: u32,
 }
 
-/// An attempt that is being checked. It counts as failed unless it is told otherwise: many at once are then no way past the limit, and nor
-/// is going away before the answer.
+/// An attempt that is being checked. It counts as a failure until the check says otherwise, so neither sending many at once nor hanging up
+/// early gets past the limit.
 #[must_use]
 pub(super) struct Attempt<'a> {
     attempts: &'a Attempts,
@@ -108,7 +108,7 @@ impl Attempts {
 }
 
 impl Attempt<'_> {
-    /// The owner is told from others by where this came from, from now on.
+    /// From now on, attempts from this network are taken to be the owner's.
     pub(super) fn succeeded(self) {
         let mut state = self.attempts.0.lock();
         self.failures.iter().for_each(|key| state.take_back(key));

@@ -164,7 +164,7 @@ impl Accounts {
         Ok(self.repository.account(&handle).await?.map(|account| account.user.id))
     }
 
-    /// Those of these people whom nobody here is.
+    /// The people among these who have no account here.
     pub async fn unknown(&self, people: &[UserId]) -> Result<Vec<UserId>, Error> {
         Ok(self.repository.without_account(people).await?)
     }
