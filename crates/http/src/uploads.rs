@@ -39,10 +39,13 @@ impl Default for Uploads {
 }
 
 impl Uploads {
-    pub fn begin(&self, person: &UserId) -> Result<Upload, Problem> {
+    /// A file of up to `max_bytes`.
+    pub fn begin(&self, person: &UserId, max_bytes: usize) -> Result<Upload, Problem> {
         let place =
             self.places.take(person).ok_or_else(|| busy("you are sending another file; wait until it is done"))?;
-        Ok(Upload { uploads: self.clone(), bytes: Vec::new(), memory: None, _place: place })
+        // Pages that nothing was written to take no memory; growing step by step would copy all of it each time.
+        let bytes = Vec::with_capacity(max_bytes);
+        Ok(Upload { uploads: self.clone(), bytes, memory: None, _place: place })
     }
 }
 
@@ -139,16 +142,17 @@ mod tests {
     fn files_together_take_so_much_memory_and_give_it_back() {
         let uploads = Uploads::default();
         let chunk = vec![0; 8 << 20];
-        let mut first: Vec<Upload> = (0..4).map(|n| uploads.begin(&person(&format!("person{n}"))).unwrap()).collect();
+        let mut first: Vec<Upload> =
+            (0..4).map(|n| uploads.begin(&person(&format!("person{n}")), 8 << 20).unwrap()).collect();
         for upload in &mut first {
             upload.add(&chunk).unwrap();
         }
-        let mut next = uploads.begin(&person("next")).unwrap();
+        let mut next = uploads.begin(&person("next"), 8 << 20).unwrap();
         assert!(next.add(b"x").is_err());
         first.pop();
         next.add(&chunk).unwrap();
         assert_eq!(next.bytes().len(), chunk.len());
-        assert!(uploads.begin(&person("next")).is_err(), "one file of each person");
+        assert!(uploads.begin(&person("next"), 8 << 20).is_err(), "one file of each person");
     }
 
     #[tokio::test(start_paused = true)]
@@ -175,7 +179,8 @@ mod tests {
     #[test]
     fn who_holds_much_memory_while_it_is_short_must_be_quick() {
         let uploads = Uploads::default();
-        let mut files: Vec<Upload> = (0..4).map(|n| uploads.begin(&person(&format!("person{n}"))).unwrap()).collect();
+        let mut files: Vec<Upload> =
+            (0..4).map(|n| uploads.begin(&person(&format!("person{n}")), 8 << 20).unwrap()).collect();
         files[0].add(&vec![0; 6 << 20]).unwrap();
         assert_eq!(files[0].bytes_per_second(), 16 << 10, "nobody else needs it");
         for file in &mut files[1..3] {
@@ -191,7 +196,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_file_is_read_at_once_and_others_wait_a_while() {
         let uploads = Uploads::default();
-        let [first, second] = ["first", "second"].map(|name| uploads.begin(&person(name)).unwrap());
+        let [first, second] = ["first", "second"].map(|name| uploads.begin(&person(name), 8 << 20).unwrap());
         let turn = first.turn().await.unwrap();
         assert!(second.turn().await.is_err());
         let (_, second) = tokio::join!(async { drop(turn) }, second.turn());

@@ -107,7 +107,7 @@ async fn begin(state: Data<AppState>, request: HttpRequest, payload: Payload) ->
     let visit = sender(&request).await?;
     let caller = visit.caller()?;
     let parts = Multipart::new(request.headers(), payload);
-    let sent = receive(parts, &visit, || state.uploads.begin(caller.id())).await?;
+    let sent = receive(parts, &visit, || state.uploads.begin(caller.id(), MAX_BYTES)).await?;
     match keep(&state, &caller, sent).await {
         Ok(id) => Ok(see_other(&format!("/imports/{id}"))),
         Err(problem) => draw(&state, &visit, Complaint::of(problem, &["file", "collection"])?).await,
