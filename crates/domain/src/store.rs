@@ -32,7 +32,7 @@ pub struct Recall {
 #[async_trait]
 pub trait Store: Send + Sync {
     async fn begin(&self) -> Result<Box<dyn Transaction>>;
-    /// Whether the store answers.
+    /// Whether the store takes writes.
     async fn ping(&self) -> Result<()>;
 }
 

@@ -329,3 +329,24 @@ async fn a_server_that_hangs_is_noticed_within_three_seconds_and_found_again() -
     assert_eq!(all.library_of(&person("alice")).await?.len(), 2);
     Ok(())
 }
+
+/// What sessions find whose server was the primary before a failover.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_server_takes_no_writes_any_more_is_thrown_away() -> anyhow::Result<()> {
+    let server = Postgres::start()?;
+    let database = server.database().await?;
+    let settings = PoolSettings { max_connections: 1, ..PoolSettings::default() };
+    let store = PostgresStore::connect(database.url(), settings, Wake::default())?;
+    let (alice, command) = (person("alice"), saving("https://example.com/", None, &[]));
+    let make_read_only = || sqlx::query("SET default_transaction_read_only = on").execute(store.pool());
+    make_read_only().await?;
+    let refused = execute(&store, &Request::by(alice.clone()), &command).await.unwrap_err();
+    assert!(matches!(&refused, Error::Unavailable(why) if why.contains("read-only")), "{refused}");
+    execute(&store, &Request::by(alice), &command).await?;
+
+    make_read_only().await?;
+    let told = store.ping().await.unwrap_err().to_string();
+    assert!(told.contains("read-only"), "what a process that is not ready says: {told}");
+    store.ping().await?;
+    Ok(())
+}

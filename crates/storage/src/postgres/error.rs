@@ -55,10 +55,13 @@ impl Failure {
         }
     }
 
-    /// Whether the connection is in a known state, so that it can be used again.
+    /// Whether the connection is in a known state, and to a server that can be worked with, so that it can be used again. After a failover
+    /// the server that used to take writes answers 25006: there is another one now.
     pub(super) fn leaves_connection_usable(&self) -> bool {
         match self {
-            Self::Sqlx(sqlx::Error::Database(error)) => !error.code().is_some_and(|code| code.starts_with("57P")),
+            Self::Sqlx(sqlx::Error::Database(error)) => {
+                !error.code().is_some_and(|code| code.starts_with("57P") || code == "25006")
+            }
             Self::Sqlx(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
             | Self::Nonsense(_)
             | Self::Changed => true,
