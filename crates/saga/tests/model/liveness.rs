@@ -1,6 +1,6 @@
 //! Whether everything can still end well, wherever things stand.
 //!
-//! The checker's own `eventually` is not fit for models that can go in circles, as a sweeper does. So this looks at the
+//! The checker's own `eventually` is not fit for models that can go in circles, as looking again and again does. So this looks at the
 //! whole graph: backwards from the states in which all is settled, along steps that are no faults, every state must be reached.
 
 use std::collections::HashMap;

@@ -3,17 +3,18 @@
 //!
 //! # What is modelled
 //!
-//! Two events of one card and person, two workers, and relays in any process. A step is what happens at once: one
+//! Two events of one card and person, two workers, and any process that holds what it is to publish. A step is what happens at once: one
 //! transaction of PostgreSQL or one script of Redis, by the script's own rules (`crates/events/src/redis/lua`,
 //! `crates/saga/src/redis/lua`). Between any two steps, any two faults may happen, of whatever kinds ([`Fault`]):
-//! - a worker dies and comes back with nothing in its memory, or a relay dies with what it holds;
+//! - a worker dies and comes back with nothing in its memory, or a process dies with what it is to publish;
 //! - Redis loses all it holds;
 //! - a call is carried out and its answer is lost, or it is never carried out;
-//! - a lease or lock runs out although its holder lives, who goes on as if nothing had happened; or the sweeper publishes
-//!   again what is still on its way.
+//! - a lease or lock runs out although its holder lives, who goes on as if nothing had happened; or an event is
+//!   found due that is still on its way.
 //!
 //! There are no clocks: what waits for a time may happen at any time. So a window may be flushed before its three seconds are
-//! over. What the dead held runs out, and what Redis lost is swept, as often as it takes; neither counts as a fault.
+//! over. What the dead held runs out, and what was never published or what Redis lost is found due, as often as it takes; neither counts as a
+//! fault.
 //!
 //! Both events and both workers are alike, so states that differ only in who is who are one. A list holds an event or does
 //! not: a second copy in the same list would be claimed together with the first, and be dropped by the worker.
@@ -26,7 +27,7 @@
 //!
 //! Then one part is taken out of the design at a time ([`Mutant`]), and exactly those properties must break that the part
 //! is there for. This also shows what it is *not* there for: without owner tokens, or with a commit that deletes more than was
-//! read, nothing is doubled, and nothing is lost as long as there is a sweeper.
+//! read, nothing is doubled, and nothing is lost as long as somebody looks again.
 //!
 //! # What is not modelled
 //!
@@ -53,10 +54,9 @@ use crate::properties::{DUE, EXCLUSIVE, KEPT, ONCE, OWNED, SAFETY, SETTLED, STAY
 use crate::step::{Fault, Faults, Mutant, Pipeline};
 
 const ANY: &[Fault] = &[Fault::Crash, Fault::Wipe, Fault::Call, Fault::Early];
-const ANY_BUT_WIPE: &[Fault] = &[Fault::Crash, Fault::Call, Fault::Early];
 
 fn design(at_most: u8, kinds: &'static [Fault]) -> Pipeline {
-    Pipeline { faults: Faults { at_most, kinds }, mutant: None, sweeper: true }
+    Pipeline { faults: Faults { at_most, kinds }, mutant: None, looks: true }
 }
 
 /// With at most one fault, of these kinds.
@@ -64,8 +64,9 @@ fn mutant(mutant: Mutant, kinds: &'static [Fault]) -> Pipeline {
     Pipeline { mutant: Some(mutant), ..design(1, kinds) }
 }
 
-fn without_sweeper(pipeline: Pipeline) -> Pipeline {
-    Pipeline { sweeper: false, ..pipeline }
+/// Who accepted an event publishes it from memory; a row says that it is owed, and nobody ever looks at it.
+fn without_looking(pipeline: Pipeline) -> Pipeline {
+    Pipeline { looks: false, ..pipeline }
 }
 
 /// Looks at every reachable state: these safety properties are broken and no others.
@@ -94,15 +95,20 @@ fn the_design_is_live_after_whatever_two_faults() {
 }
 
 #[test]
-fn without_a_sweeper_nothing_is_lost_unless_redis_loses_it() {
-    breaks_exactly(without_sweeper(design(1, ANY_BUT_WIPE)), &[]);
-    assert!(is_live(without_sweeper(design(1, ANY_BUT_WIPE))));
+fn when_nothing_dies_or_fails_nobody_needs_to_look() {
+    breaks_exactly(without_looking(design(0, &[])), &[]);
+    assert!(is_live(without_looking(design(0, &[]))));
+    breaks_exactly(without_looking(design(1, &[Fault::Early])), &[]);
+    assert!(is_live(without_looking(design(1, &[Fault::Early]))));
 }
 
+/// So the one loop that looks again is what keeps events, from the commit on.
 #[test]
-fn without_a_sweeper_an_event_that_redis_loses_is_lost() {
-    breaks_exactly(without_sweeper(design(1, &[Fault::Wipe])), &[KEPT, SETTLED]);
-    assert!(!is_live(without_sweeper(design(1, &[Fault::Wipe]))));
+fn without_looking_an_event_is_lost_with_its_process_with_a_call_or_with_redis() {
+    for kind in [&[Fault::Crash], &[Fault::Call], &[Fault::Wipe]] {
+        breaks_exactly(without_looking(design(1, kind)), &[KEPT, SETTLED]);
+        assert!(!is_live(without_looking(design(1, kind))));
+    }
 }
 
 #[test]
@@ -116,9 +122,9 @@ fn a_commit_that_deletes_the_whole_window_removes_what_was_merged_meanwhile() {
     // No fault is needed.
     let whole = Pipeline { mutant: Some(Mutant::NoVersionCheck), ..design(0, &[]) };
     breaks_exactly(whole, &[STAYS]);
-    assert!(is_live(whole), "the sweeper brings it back");
-    breaks_exactly(without_sweeper(whole), &[STAYS, KEPT, SETTLED]);
-    assert!(!is_live(without_sweeper(whole)));
+    assert!(is_live(whole), "whoever looks brings it back");
+    breaks_exactly(without_looking(whole), &[STAYS, KEPT, SETTLED]);
+    assert!(!is_live(without_looking(whole)));
 }
 
 #[test]
@@ -132,25 +138,13 @@ fn without_a_ledger_an_event_has_its_effect_twice() {
 fn deleted_before_the_commit_a_window_dies_with_its_worker() {
     let deleted = mutant(Mutant::DeletedBeforeCommit, &[Fault::Crash]);
     breaks_exactly(deleted, &[STAYS]);
-    assert!(is_live(deleted), "the sweeper brings it back");
-    breaks_exactly(without_sweeper(deleted), &[STAYS, KEPT, SETTLED]);
-    assert!(!is_live(without_sweeper(deleted)));
-}
-
-#[test]
-fn published_without_an_outbox_row_an_event_dies_with_its_process_or_with_redis() {
-    for kind in [&[Fault::Crash], &[Fault::Wipe]] {
-        let emitted = mutant(Mutant::NoOutboxRow, kind);
-        breaks_exactly(emitted, &[STAYS, KEPT, SETTLED]);
-        assert!(!is_live(emitted));
-    }
+    assert!(is_live(deleted), "whoever looks brings it back");
 }
 
 #[test]
 fn with_its_timer_in_a_worker_a_window_is_not_flushed_after_a_crash() {
     let timer = mutant(Mutant::TimerInMemory, &[Fault::Crash]);
     breaks_exactly(timer, &[DUE]);
-    // With a sweeper an event is merged again; but what had its effect before is owed no more, so it stays in the store.
+    // An event that is found due is merged again; but what had its effect before is owed no more, so it stays in the store.
     assert!(!is_live(timer));
-    breaks_exactly(without_sweeper(timer), &[DUE, SETTLED]);
 }

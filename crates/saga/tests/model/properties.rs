@@ -8,8 +8,8 @@ use crate::step::{Pipeline, Step, fault};
 pub const ONCE: &str = "no event has its effect twice";
 /// Wherever it is: in a log that somebody reads, in Redis, in a living process.
 pub const KEPT: &str = "an accepted event without effect is kept somewhere";
-/// So the sweeper restores what Redis lost, and is needed for nothing else.
-pub const STAYS: &str = "what is booked as published stays in Redis until its effect, unless Redis loses everything";
+/// So looking again restores what was never published and what Redis lost, and is needed for nothing else.
+pub const STAYS: &str = "what was published stays in Redis until its effect, unless Redis loses everything";
 pub const SETTLED: &str = "when nothing is left to do, every accepted event has had its effect";
 pub const OWNED: &str = "a lock is freed by its owner or by time";
 pub const EXCLUSIVE: &str = "two workers whose locks have not run out never flush the window at once";
@@ -63,18 +63,14 @@ pub fn settled(state: &State) -> bool {
 fn kept(model: &Pipeline, state: &State) -> bool {
     let held = state.queued().with(state.window).with(state.in_memory());
     Events::ALL.into_iter().filter(|event| state.lacks_effect(*event)).all(|event| {
-        let logged = match state.rows[event] {
-            Row::Unpublished | Row::Leased => true,
-            Row::Published => model.sweeps(),
-            Row::NotYet | Row::Taken => false,
-        };
-        logged || held.has(event)
+        (model.looks && state.rows[event] == Row::Owed) || held.has(event)
     })
 }
 
 fn stays(_: &Pipeline, state: &State) -> bool {
     let held = state.queued().with(state.window);
-    state.wiped || Events::ALL.into_iter().all(|event| state.rows[event] != Row::Published || held.has(event))
+    let owed = |event: &usize| state.rows[*event] == Row::Owed && state.published.has(*event);
+    state.wiped || Events::ALL.into_iter().filter(owed).all(|event| held.has(event))
 }
 
 fn settled_when_idle(model: &Pipeline, state: &State) -> bool {

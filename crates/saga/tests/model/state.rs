@@ -51,23 +51,10 @@ impl fmt::Debug for Events {
 pub enum Row {
     /// The event was not accepted yet.
     NotYet,
-    /// Owed, and nobody has published it.
-    Unpublished,
-    /// Owed, and some relay is to publish it.
-    Leased,
-    /// Owed, and booked as published.
-    Published,
+    /// There is a row. It says when somebody must look again, which in this model may be at any time.
+    Owed,
     /// Gone: the event had its effect.
     Taken,
-}
-
-/// What relays hold of one event: none, one, or two of them at different points.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Relays {
-    /// Leased; to be published.
-    pub leased: bool,
-    /// Published; to be booked.
-    pub pushed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,8 +138,8 @@ pub struct State {
     pub rows: [Row; 2],
     /// How often each event had its effect; two stands for more.
     pub effects: [u8; 2],
-    // Relays, in whatever process
-    pub relays: [Relays; 2],
+    /// To be published from the memory of a process: of the one that accepted the event, or that found it due.
+    pub held: Events,
     // Redis
     pub wait: Events,
     pub suspect: Events,
@@ -164,6 +151,8 @@ pub struct State {
     pub lock: Lock,
     // Workers
     pub workers: [Worker; 2],
+    /// Have been published at some time.
+    pub published: Events,
     /// Redis has lost everything at some time.
     pub wiped: bool,
     pub faults_left: u8,
@@ -186,17 +175,12 @@ impl State {
 
     /// In the memory of a process that may still bring about the effect.
     pub fn in_memory(&self) -> Events {
-        let mut held = Events::NONE;
+        let mut held = self.held;
         for worker in &self.workers {
             if let Hand::Claimed { events, .. } = worker.hand {
                 held = held.with(events);
             }
             held = held.with(worker.flush.unwritten());
-        }
-        for event in Events::ALL {
-            if self.relays[event].leased {
-                held = held.with(Events::one(event));
-            }
         }
         held
     }
@@ -205,12 +189,10 @@ impl State {
     fn code(&self) -> u64 {
         let mut code = Code(0);
         for event in Events::ALL {
-            code.add(3, self.rows[event] as u8);
+            code.add(2, self.rows[event] as u8);
             code.add(2, self.effects[event]);
-            code.add(1, u8::from(self.relays[event].leased));
-            code.add(1, u8::from(self.relays[event].pushed));
         }
-        for set in [self.wait, self.suspect, self.orphaned, self.window] {
+        for set in [self.held, self.published, self.wait, self.suspect, self.orphaned, self.window] {
             code.add(2, set.0);
         }
         code.add(1, u8::from(self.due));
@@ -250,11 +232,8 @@ impl State {
 
     /// One for all the states that differ only in the names of events and workers.
     ///
-    /// Booking what is taken and acknowledging what was reclaimed change nothing, so they are not waited for.
+    /// Acknowledging what was reclaimed changes nothing, so it is not waited for.
     pub fn canonical(mut self) -> Self {
-        for (row, relays) in self.rows.iter().zip(&mut self.relays) {
-            relays.pushed &= *row != Row::Taken;
-        }
         for worker in &mut self.workers {
             if worker.claim.is_empty() && worker.hand == Hand::Merged {
                 worker.hand = Hand::Idle;
@@ -275,8 +254,8 @@ impl State {
     fn with_events_swapped(mut self) -> Self {
         self.rows.swap(0, 1);
         self.effects.swap(0, 1);
-        self.relays.swap(0, 1);
-        for set in [&mut self.wait, &mut self.suspect, &mut self.orphaned, &mut self.window] {
+        let Self { held, published, wait, suspect, orphaned, window, .. } = &mut self;
+        for set in [held, published, wait, suspect, orphaned, window] {
             *set = set.swapped();
         }
         for worker in &mut self.workers {

@@ -3,18 +3,18 @@
 use stateright::{Model, Property};
 
 use crate::properties;
-use crate::state::{Events, Flush, Hand, Lock, Relays, Row, State, Worker};
+use crate::state::{Events, Flush, Hand, Lock, Row, State, Worker};
 
 /// What may go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A worker dies, or a relay with what it holds.
+    /// A worker dies, or a process with what it is to publish.
     Crash,
     /// Redis loses everything.
     Wipe,
     /// A call is carried out and its answer lost, or it is not carried out.
     Call,
-    /// A lease or lock of one that lives runs out, or an event is swept that is still on its way.
+    /// A lease or lock of one that lives runs out, or an event is found due that is still on its way.
     Early,
 }
 
@@ -36,9 +36,6 @@ pub enum Mutant {
     NoLedger,
     /// The flush removes what it read, and then writes it.
     DeletedBeforeCommit,
-    /// Who accepted an event publishes it after the commit, from its memory; nothing in the log says that it is still to be
-    /// published. (Consumers still see in the log whether it had its effect.)
-    NoOutboxRow,
     /// Who claims a window takes its due time along, instead of putting it off until the lock expires.
     TimerInMemory,
 }
@@ -47,7 +44,8 @@ pub enum Mutant {
 pub struct Pipeline {
     pub faults: Faults,
     pub mutant: Option<Mutant>,
-    pub sweeper: bool,
+    /// Whether anybody looks for what is due.
+    pub looks: bool,
 }
 
 /// What becomes of a call.
@@ -62,17 +60,14 @@ pub enum Reply {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// In one transaction with the row that says it is owed. Who accepts it is to publish it.
     Accept(usize),
-    /// A relay leases the event.
+    /// Somebody finds it due, puts its time off, and is to publish it.
     Lease(usize),
-    /// It publishes it.
-    Push(usize),
-    /// It books it as published.
-    Mark(usize),
-    /// It dies, or one of its calls fails, and forgets the event.
-    RelayFails(usize),
-    RelayLeaseExpires(usize),
-    Sweep(usize),
+    /// Who holds it publishes it, and holds it no more, whatever the answer.
+    Publish(usize, Reply),
+    /// Who holds it dies, or was told that the queue is full.
+    Forget(usize),
     /// A worker claims a batch.
     Claim(usize, Reply),
     /// A worker claims this suspect.
@@ -102,7 +97,8 @@ impl Model for Pipeline {
         vec![State {
             rows: [Row::NotYet; 2],
             effects: [0; 2],
-            relays: [Relays::default(); 2],
+            held: Events::NONE,
+            published: Events::NONE,
             wait: Events::NONE,
             suspect: Events::NONE,
             orphaned: Events::NONE,
@@ -154,28 +150,15 @@ impl Pipeline {
         self.mutant == Some(mutant)
     }
 
-    /// Whether there is a sweeper, and anything in the log to sweep.
-    pub fn sweeps(&self) -> bool {
-        self.sweeper && !self.is(Mutant::NoOutboxRow)
-    }
-
     fn log_steps(&self, state: &State, event: usize, steps: &mut Vec<Step>) {
-        let relays = state.relays[event];
         match state.rows[event] {
             Row::NotYet => steps.push(Step::Accept(event)),
-            Row::Unpublished => steps.push(Step::Lease(event)),
-            Row::Leased => steps.push(Step::RelayLeaseExpires(event)),
-            Row::Published if self.sweeps() => steps.push(Step::Sweep(event)),
-            Row::Published | Row::Taken => {}
+            Row::Owed if self.looks => steps.push(Step::Lease(event)),
+            Row::Owed | Row::Taken => {}
         }
-        if relays.leased {
-            steps.push(Step::Push(event));
-        }
-        if relays.pushed {
-            steps.push(Step::Mark(event));
-        }
-        if relays.leased || relays.pushed {
-            steps.push(Step::RelayFails(event));
+        if state.held.has(event) {
+            steps.extend([Reply::Came, Reply::Lost, Reply::Refused].map(|reply| Step::Publish(event, reply)));
+            steps.push(Step::Forget(event));
         }
     }
 
@@ -217,30 +200,20 @@ impl Pipeline {
 
     fn take(&self, state: &mut State, step: Step) {
         match step {
-            Step::Accept(event) if self.is(Mutant::NoOutboxRow) => {
-                state.rows[event] = Row::Published;
-                state.relays[event].leased = true;
+            Step::Accept(event) => {
+                state.rows[event] = Row::Owed;
+                state.held = state.held.with(Events::one(event));
             }
-            Step::Accept(event) => state.rows[event] = Row::Unpublished,
-            Step::Lease(event) => {
-                state.rows[event] = Row::Leased;
-                state.relays[event].leased = true;
-            }
-            Step::Push(event) => {
-                state.relays[event] = Relays { leased: false, pushed: true };
-                state.wait = state.wait.with(Events::one(event));
-            }
-            Step::Mark(event) => {
-                state.relays[event].pushed = false;
-                // Not what was taken, or published by somebody else, meanwhile.
-                if state.rows[event] == Row::Leased {
-                    state.rows[event] = Row::Published;
+            Step::Lease(event) => state.held = state.held.with(Events::one(event)),
+            Step::Publish(event, reply) => {
+                let event = Events::one(event);
+                state.held = state.held.without(event);
+                if reply != Reply::Refused {
+                    state.published = state.published.with(event);
+                    state.wait = state.wait.with(event);
                 }
             }
-            Step::RelayFails(event) => {
-                state.relays[event] = Relays::default();
-            }
-            Step::RelayLeaseExpires(event) | Step::Sweep(event) => state.rows[event] = Row::Unpublished,
+            Step::Forget(event) => state.held = state.held.without(Events::one(event)),
             Step::Claim(index, reply) => claim(state, index, None, reply),
             Step::ClaimSuspect(index, event, reply) => claim(state, index, Some(event), reply),
             Step::Merge(index, reply) => merge(state, index, reply),
@@ -354,20 +327,20 @@ impl Pipeline {
 /// What kind of fault the step is; `None`: it belongs to the way on which nothing goes wrong, or makes good what did.
 pub fn fault(state: &State, step: Step) -> Option<Fault> {
     let early = match step {
-        Step::RelayFails(_) | Step::Crash(_) => return Some(Fault::Crash),
+        Step::Forget(_) | Step::Crash(_) => return Some(Fault::Crash),
         Step::FlushAll => return Some(Fault::Wipe),
-        Step::Claim(_, reply)
+        Step::Publish(_, reply)
+        | Step::Claim(_, reply)
         | Step::ClaimSuspect(_, _, reply)
         | Step::Merge(_, reply)
         | Step::Acknowledge(_, reply)
         | Step::ClaimWindow(_, reply)
         | Step::Write(_, reply)
         | Step::Commit(_, reply) => return (reply != Reply::Came).then_some(Fault::Call),
-        Step::RelayLeaseExpires(event) => state.relays[event] != Relays::default(),
         Step::LeaseExpires(_) => true,
         Step::LockExpires => state.lock != Lock::Orphan,
-        Step::Sweep(event) => state.queued().has(event) || state.due && state.window.has(event),
-        Step::Accept(_) | Step::Lease(_) | Step::Push(_) | Step::Mark(_) | Step::Reclaim(_) => false,
+        Step::Lease(event) => state.held.with(state.queued()).has(event) || state.due && state.window.has(event),
+        Step::Accept(_) | Step::Reclaim(_) => false,
     };
     early.then_some(Fault::Early)
 }
