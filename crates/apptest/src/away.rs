@@ -7,7 +7,7 @@ use cardwire_domain::{EventId, UserId};
 use cardwire_events::operations::{DeadLetterWay, Gauges, NewEntry, Rebuild, RebuildId, RebuildLease, Sample};
 use cardwire_events::{
     Action, Attempt, AuditEntry, AuditId, Backlog, Claim, DeadFilter, DeadLetter, DeadSelection, Depth, Envelope,
-    Error, EventLog, EventSubscriber, Failure, Operator, Owed, Pause, Queue, QueueSettings, Rebuilds, Result,
+    Error, EventLog, EventSubscriber, Failure, Operator, Due, Pause, Queue, QueueSettings, Rebuilds, Result,
     WorkHistory, WorkerId, WorkerInfo, WorkerRegistry,
 };
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
@@ -72,16 +72,9 @@ impl WorkerRegistry for Away {
 
 #[async_trait]
 impl EventLog for Away {
-    async fn lease(&self, _: &[Queue], _: usize) -> Result<Vec<Owed>> {
+    async fn lease(&self, _: Queue, _: usize, _: Option<Timestamp>) -> Result<Due> {
         Away::fail(*self).await
-    }
-    async fn mark_published(&self, _: &[(Queue, EventId)]) -> Result<()> {
-        Away::fail(*self).await
-    }
-    async fn sweep(&self) -> Result<u64> {
-        Away::fail(*self).await
-    }
-    async fn look_up(&self, _: &[EventId]) -> Result<Vec<Envelope>> {
+    }    async fn look_up(&self, _: &[EventId]) -> Result<Vec<Envelope>> {
         Away::fail(*self).await
     }
     async fn settle(&self, _: Queue, _: &[EventId]) -> Result<u64> {

@@ -20,7 +20,7 @@ use cardwire_domain::quotas::Quotas;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent};
 use cardwire_events::memory::{InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry};
-use cardwire_events::{EventLog, Message, Queue, QueueSettings, Wake};
+use cardwire_events::{EventLog, Message, Queue, QueueSettings, Handover};
 use cardwire_http::origin::PublicUrl;
 use cardwire_http::{
     AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Places,
@@ -116,7 +116,7 @@ impl Api {
 
     pub fn with(live: LiveSettings) -> Self {
         let clock = Arc::new(TokioClock::new());
-        let store = InMemoryStore::new(clock.clone(), Wake::default());
+        let store = InMemoryStore::new(clock.clone(), Handover::default());
         let queues = InMemoryQueues::default();
         let operated = |queue| OperatedQueue {
             queue,
@@ -217,19 +217,25 @@ impl Api {
 
     /// Does at once what the workers do: everything that is owed takes effect.
     pub async fn deliver(&self) {
-        loop {
-            let owed = self.store.lease(&Queue::ALL, 100).await.unwrap();
-            if owed.is_empty() {
-                return;
-            }
-            for owed in owed {
-                let recorded = Message::parse(&owed.envelope.to_entry()).unwrap().decode().unwrap();
-                match owed.queue {
-                    Queue::Feeds => self.show(&recorded).await,
-                    Queue::Search => assert_eq!(self.store.index(&[recorded]).await.unwrap(), 1),
-                    Queue::Analytics => assert_eq!(self.store.count(&[recorded]).await.unwrap(), 1),
+        for queue in Queue::ALL {
+            loop {
+                let owed = self.store.lease(queue, 100, None).await.unwrap().events;
+                if owed.is_empty() {
+                    break;
+                }
+                for owed in owed {
+                    self.take_effect(queue, &Message::parse(&owed.envelope.to_entry()).unwrap().decode().unwrap()).await;
                 }
             }
+        }
+    }
+
+    async fn take_effect(&self, queue: Queue, recorded: &RecordedEvent) {
+        let one = std::slice::from_ref(recorded);
+        match queue {
+            Queue::Feeds => self.show(recorded).await,
+            Queue::Search => assert_eq!(self.store.index(one).await.unwrap(), 1),
+            Queue::Analytics => assert_eq!(self.store.count(one).await.unwrap(), 1),
         }
     }
 

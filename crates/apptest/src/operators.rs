@@ -21,7 +21,7 @@ pub async fn bury(api: &Api, queue: Queue, count: usize) -> Vec<String> {
     for index in 0..count {
         api.save("alice", &format!("https://example.com/{index}"), &[]).await;
     }
-    let owed = api.store.lease(&[queue], 100).await.unwrap();
+    let owed = api.store.lease(queue, 100, None).await.unwrap().events;
     let died: Vec<EventId> = owed.iter().map(|owed| owed.envelope.id).collect();
     assert_eq!(died.len(), count);
     let failure = |id: &EventId| Failure { event_id: *id, error: "it is poison".into(), verdict: Verdict::Reject };
@@ -39,7 +39,7 @@ pub async fn counts(api: &Api, queue: Queue) -> (u64, u64) {
 
 /// Opens a window for each card saved by alice, with all events owed to feeds in it. Tells their keys, in order.
 pub async fn open_windows(api: &Api) -> Vec<String> {
-    let owed = api.store.lease(&[Queue::Feeds], 100).await.unwrap();
+    let owed = api.store.lease(Queue::Feeds, 100, None).await.unwrap().events;
     let decode = |envelope: &Envelope| Message::parse(&envelope.to_entry()).unwrap().decode().unwrap();
     let events = owed.iter().filter_map(|owed| PendingEvent::from_recorded(&decode(&owed.envelope)));
     let events: Vec<PendingEvent> = events.collect();

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use cardwire_domain::{RecordedEvent, SystemClock};
 use cardwire_events::redis::{Connection, RedisEventSubscriber, RedisSettings};
 use cardwire_events::worker::LEASE;
-use cardwire_events::{EventHandler, EventWorker, Outcome, Queue, QueueSettings, Wake};
+use cardwire_events::{EventHandler, EventWorker, Outcome, Queue, QueueSettings, Handover};
 use cardwire_storage::InMemoryStore;
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
@@ -75,7 +75,7 @@ pub async fn run(redis_url: &str) -> anyhow::Result<()> {
     subscriber.agree().await?;
     let handler = Arc::new(Counting::default());
     // Only for what fails, which nothing here does.
-    let log = Arc::new(InMemoryStore::new(Arc::new(SystemClock), Wake::default()));
+    let log = Arc::new(InMemoryStore::new(Arc::new(SystemClock), Handover::default()));
     let settings = QueueSettings::of(Queue::Feeds);
     let worker = EventWorker::new(Queue::Feeds, settings, subscriber, handler.clone(), log);
     let stop = CancellationToken::new();

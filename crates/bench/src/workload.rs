@@ -65,7 +65,7 @@ impl Workload {
         Ok(())
     }
 
-    /// Cards, events, and a published delivery to feeds for each event, which no sweeper touches for the next hour.
+    /// Cards, events, and a published delivery to feeds for each event, which is not due for the next hour.
     pub async fn insert(&self, pool: &PgPool) -> anyhow::Result<()> {
         let mut progress = Progress::of("preparing rows");
         for (portion, events) in self.events.chunks(ROWS_AT_ONCE).enumerate() {
@@ -108,7 +108,7 @@ async fn insert(pool: &PgPool, events: &[RecordedEvent]) -> anyhow::Result<()> {
                ), logged AS ( \
                    INSERT INTO events (id, type, envelope, occurred_at) SELECT * FROM e \
                ) \
-               INSERT INTO deliveries (queue, event_id, occurred_at, published_at, resend_at) \
+               INSERT INTO deliveries (queue, event_id, occurred_at, published_at, due_at) \
                SELECT 'feeds', id, at, now(), now() + interval '1 hour' FROM e";
     let query = sqlx::query(sql).bind(ids).bind(kinds).bind::<Vec<Value>>(envelopes).bind(micros);
     query.execute(pool).await?;

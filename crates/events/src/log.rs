@@ -1,8 +1,11 @@
 //! The event log: what happened, and to which queue each event is still owed.
 //!
 //! A *delivery* is a row (queue, event). While it exists the queue is owed the event; who brings about the event's effect
-//! deletes it in the same transaction. It is outbox (not published yet), ledger (published, no effect yet) and dead letter at once.
-//! Deliveries are made only by the transaction that accepts the events.
+//! deletes it in the same transaction. It is outbox, ledger and dead letter at once. Deliveries are made only by the transaction that
+//! accepts the events.
+//!
+//! A delivery is *born published*: it says when somebody must look again, some seconds ahead, and whoever commits it publishes it from
+//! memory. So a healthy event costs one insert and one delete. Whatever goes wrong, the time comes, and a relay finds the delivery due.
 
 use std::time::Duration;
 
@@ -15,18 +18,31 @@ use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::queue::{Queue, QueueSettings};
 
-/// How long a relay may take to publish what it leased before another relay may take it over.
-pub const RELAY_LEASE: Duration = Duration::from_secs(10);
-/// A published event that has had no effect after this long is published again; the wait doubles each time.
-pub const SWEEP_AFTER: Duration = Duration::from_secs(30);
+/// How long after its commit a delivery that was born published is looked at. Longer than a healthy event takes, its window included.
+pub const FIRST_LOOK_AFTER: Duration = Duration::from_secs(10);
+/// How long after a relay found a delivery due and published it, it is looked at again; the wait doubles with each copy.
+pub const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// The wait stops doubling here.
-pub const SWEEP_AT_MOST: Duration = Duration::from_secs(3_600);
+pub const LOOK_AGAIN_AT_MOST: Duration = Duration::from_secs(3_600);
+/// How long an event may be worked on after it has left its queue, before it is taken for lost.
+pub const AT_WORK: Duration = Duration::from_secs(10);
 
 /// An event on its way to one queue.
 #[derive(Clone, Debug)]
 pub struct Owed {
     pub queue: Queue,
     pub envelope: Envelope,
+}
+
+/// What a look found.
+#[derive(Clone, Debug, Default)]
+pub struct Due {
+    /// To be published, oldest first.
+    pub events: Vec<Owed>,
+    /// Of those, published before.
+    pub again: usize,
+    /// Due as well, and put off: they must still be on their way.
+    pub put_off: usize,
 }
 
 /// How an attempt at an event ended.
@@ -75,7 +91,7 @@ pub struct Backlog {
     pub queue: Queue,
     /// All but dead letters.
     pub owed: u64,
-    /// Of those, not in the queue now.
+    /// Of those, known not to be in the queue.
     pub unpublished: u64,
     pub dead: u64,
     /// When the oldest owed event occurred.
@@ -86,16 +102,12 @@ pub struct Backlog {
 /// [history](crate::WorkHistory) and [`count_failures`] count.
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// Up to `limit` owed, unpublished events of these queues whose time has come, oldest first, leased for [`RELAY_LEASE`].
-    /// No two callers get the same one while its lease lasts.
-    async fn lease(&self, queues: &[Queue], limit: usize) -> Result<Vec<Owed>>;
-
-    /// Ends the leases: these are in their queues now.
-    async fn mark_published(&self, published: &[(Queue, EventId)]) -> Result<()>;
-
-    /// Makes events that were published too long ago unpublished, so that a relay publishes them again. Returns how many.
-    /// Passes over queues that are paused, or were until less than [`SWEEP_AFTER`] ago: their events had no chance.
-    async fn sweep(&self) -> Result<u64>;
+    /// Up to `limit` events that the queue is owed and whose time has come, those that are due longest first. Their time is put off by
+    /// [`LOOK_AGAIN_AFTER`], so no two callers get the same one; the caller publishes them.
+    ///
+    /// `waiting_since` is when the oldest entry occurred that still waits in the queue. What was published and is younger, or has had
+    /// less than [`AT_WORK`] since that entry, must still be on its way: it is put off until it has had as long as the others before it.
+    async fn lease(&self, queue: Queue, limit: usize, waiting_since: Option<Timestamp>) -> Result<Due>;
 
     /// The events of these ids as they were accepted, in no order; unknown ids are left out. A queue only carries copies, which may
     /// have been altered on the way.

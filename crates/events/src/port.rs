@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use cardwire_domain::RecordedEvent;
+use jiff::Timestamp;
 use ulid::Ulid;
 
 use crate::error::Result;
@@ -15,6 +16,9 @@ pub trait EventPublisher: Send + Sync {
 
     /// How many entries the queue holds that nobody works on.
     async fn depth(&self, queue: Queue) -> Result<usize>;
+
+    /// When the oldest entry occurred that waits in the queue, by its own account.
+    async fn waiting_since(&self, queue: Queue) -> Result<Option<Timestamp>>;
 }
 
 /// Entries claimed together under one lease.

@@ -1,51 +1,36 @@
 //! The relay: carries what the log owes into the queues.
 //!
-//! It leases owed events in a short transaction of the log, publishes them, then books them as published. Wherever it
-//! dies, the lease runs out and another relay publishes again. No transaction is open while it publishes. Every process runs one.
+//! What its process has committed it publishes from memory ([`Handover`]). Everything else is one look, again and again, at what is due:
+//! a process died before it published, the transport was away or lost an entry, a retry's wait is over, the queue was full or paused.
+//! A look puts the time of what it finds off before it publishes it; wherever it dies, that time comes again. No transaction is open while
+//! something is published. Every process runs one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
-use crate::log::EventLog;
+use crate::handover::Handover;
+use crate::log::{EventLog, Owed};
 use crate::operations::Pauses;
 use crate::port::EventPublisher;
 use crate::queue::Queue;
 use crate::trace::{Batch, Operation};
 
-/// Rung in process after a commit that owes something, so that the relay need not wait for its next look.
-#[derive(Clone, Debug, Default)]
-pub struct Wake(Arc<Notify>);
-
-impl Wake {
-    pub fn ring(&self) {
-        self.0.notify_one();
-    }
-
-    /// Returns after the next ring, or at once if it was rung since the last return. May be dropped at any time.
-    pub async fn rung(&self) {
-        self.0.notified().await;
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 pub struct RelaySettings {
     /// Publish to a queue only while it holds fewer entries than this; the rest waits in the log.
     pub max_depth: usize,
-    /// Events leased together.
+    /// Events published together.
     pub batch: usize,
-    /// How long to wait after being rung, so that what is committed meanwhile shares one round. Nothing in the feed is later for it:
-    /// windows are counted from when their events occurred.
+    /// How long to wait for what is committed meanwhile, so that it shares one round. Nothing in the feed is later for it: windows are
+    /// counted from when their events occurred.
     pub gather: Duration,
-    /// How often to look without being rung.
+    /// How often to look for what is due without being rung.
     pub every: Duration,
-    /// How often to look for published events without effect.
-    pub sweep_every: Duration,
     /// How long events are kept that are owed to nobody.
     pub keep: Duration,
 }
@@ -57,7 +42,6 @@ impl Default for RelaySettings {
             batch: 512,
             gather: Duration::from_millis(20),
             every: Duration::from_secs(1),
-            sweep_every: Duration::from_secs(5),
             keep: Duration::from_secs(30 * 24 * 3_600),
         }
     }
@@ -69,7 +53,7 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 pub struct Relay {
     log: Arc<dyn EventLog>,
     publisher: Arc<dyn EventPublisher>,
-    wake: Wake,
+    handover: Handover,
     settings: RelaySettings,
     pauses: Pauses,
 }
@@ -78,10 +62,10 @@ impl Relay {
     pub fn new(
         log: Arc<dyn EventLog>,
         publisher: Arc<dyn EventPublisher>,
-        wake: Wake,
+        handover: Handover,
         settings: RelaySettings,
     ) -> Self {
-        Self { log, publisher, wake, settings, pauses: Pauses::default() }
+        Self { log, publisher, handover, settings, pauses: Pauses::default() }
     }
 
     /// Publishes nothing to a queue while it is paused: what is owed to it waits in the log.
@@ -89,83 +73,120 @@ impl Relay {
         Self { pauses, ..self }
     }
 
-    /// Relays until `stop`. What is being published then is finished first.
+    /// Relays until `stop`. What is being published then, and what was given before, is published first.
     pub async fn run(&self, stop: CancellationToken) {
-        // Upkeep may wait for a slow log; what is owed must not wait for it.
-        tokio::join!(self.carry(&stop), self.keep_up(&stop));
+        // Each queue for itself: one that is full or cannot be reached holds up no other. Upkeep may wait for a slow log.
+        let carried = join_all(Queue::ALL.map(|queue| self.carry(queue, &stop)));
+        let looked = join_all(Queue::ALL.map(|queue| self.look_again(queue, &stop)));
+        tokio::join!(carried, looked, self.prune(&stop));
     }
 
-    async fn carry(&self, stop: &CancellationToken) {
+    /// Publishes what is given.
+    async fn carry(&self, queue: Queue, stop: &CancellationToken) {
+        let mut is_over = false;
+        while !is_over {
+            tokio::select! {
+                () = stop.cancelled() => {
+                    // What is committed from now on is born due, and found by somebody else.
+                    self.handover.close(queue);
+                    is_over = true;
+                }
+                () = self.handover.given(queue) => tokio::time::sleep(self.settings.gather).await,
+            }
+            if let Err(error) = self.publish_given(queue).await {
+                // The next look tells of it, and opens the way again.
+                tracing::debug!(%queue, %error, "what was given could not be published; it is due soon");
+                self.handover.close(queue);
+                self.handover.ring();
+            }
+        }
+    }
+
+    async fn publish_given(&self, queue: Queue) -> Result<()> {
+        let given = self.handover.take(queue);
+        for batch in given.chunks(self.settings.batch) {
+            if self.pauses.holds(queue) || self.room(queue).await?.0 < batch.len() {
+                self.handover.close(queue);
+                break;
+            }
+            self.publish(queue, batch).await?;
+        }
+        Ok(())
+    }
+
+    /// How many entries the queue takes, and how many it holds.
+    async fn room(&self, queue: Queue) -> Result<(usize, usize)> {
+        let depth = self.publisher.depth(queue).await?;
+        Ok((self.settings.max_depth.saturating_sub(depth), depth))
+    }
+
+    async fn look_again(&self, queue: Queue, stop: &CancellationToken) {
         let mut failing = false;
         while !stop.is_cancelled() {
-            let relayed = self.relay_all(stop).await;
-            self.note_health(&relayed, &mut failing);
+            let looked = self.look(queue, stop).await;
+            if looked.is_err() {
+                self.handover.close(queue);
+            }
+            note_health(queue, &looked, &mut failing);
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.rung(), if relayed.is_ok() => {}
+                () = self.rung(queue), if looked.is_ok() => {}
                 () = tokio::time::sleep(self.settings.every) => {}
             }
         }
     }
 
-    async fn rung(&self) {
-        self.wake.rung().await;
+    async fn rung(&self, queue: Queue) {
+        self.handover.rung(queue).await;
         tokio::time::sleep(self.settings.gather).await;
     }
 
-    async fn keep_up(&self, stop: &CancellationToken) {
-        let mut sweep = interval(self.settings.sweep_every);
-        let mut prune = interval(PRUNE_EVERY);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = sweep.tick() => self.sweep().await,
-                _ = prune.tick() => self.prune().await,
+    /// Publishes everything that is due and for which there is room. Returns how many events.
+    pub async fn look(&self, queue: Queue, stop: &CancellationToken) -> Result<usize> {
+        let mut published = 0;
+        while !stop.is_cancelled() {
+            if self.pauses.holds(queue) {
+                self.handover.close(queue);
+                break;
             }
-        }
-    }
-
-    /// Publishes everything that is owed and may be published now, each queue for itself: one that is full or cannot be reached
-    /// holds up no other. Returns how many events, or the first thing that went wrong.
-    pub async fn relay_all(&self, stop: &CancellationToken) -> Result<usize> {
-        let queues = join_all(Queue::ALL.map(|queue| self.relay_queue(queue, stop))).await;
-        queues.into_iter().sum()
-    }
-
-    async fn relay_queue(&self, queue: Queue, stop: &CancellationToken) -> Result<usize> {
-        let mut relayed = 0;
-        while !stop.is_cancelled() && !self.pauses.holds(queue) {
-            let room = self.settings.max_depth.saturating_sub(self.publisher.depth(queue).await?);
+            let (room, depth) = self.room(queue).await?;
             let limit = self.settings.batch.min(room);
             if limit == 0 {
+                self.handover.close(queue);
                 break;
             }
-            let count = self.relay_batch(queue, limit).await?;
-            relayed += count;
-            if count < limit {
+            let waiting_since = match depth {
+                0 => None,
+                _ => self.publisher.waiting_since(queue).await?,
+            };
+            let due = self.log.lease(queue, limit, waiting_since).await?;
+            if due.again > 0 {
+                metrics::counter!("cardwire_events_swept_total", "queue" => queue.name()).increment(due.again as u64);
+                tracing::info!(%queue, count = due.again, "published events without effect are published again");
+            }
+            self.publish(queue, &due.events).await?;
+            published += due.events.len();
+            if due.events.len() + due.put_off < limit {
+                self.handover.open(queue);
                 break;
             }
         }
-        Ok(relayed)
+        Ok(published)
     }
 
-    async fn relay_batch(&self, queue: Queue, limit: usize) -> Result<usize> {
-        let owed = self.log.lease(&[queue], limit).await?;
+    async fn publish(&self, queue: Queue, owed: &[Owed]) -> Result<()> {
         if owed.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         let started = Instant::now();
         let mut trace = Batch::begin(Operation::Publish, queue, owed.len());
         if trace.is_traced() {
-            for event in &owed {
+            for event in owed {
                 trace.event(event.envelope.id, event.envelope.traceparent.as_deref());
             }
         }
-        let booked: Vec<_> = owed.iter().map(|event| (event.queue, event.envelope.id)).collect();
         let entries: Vec<_> =
-            owed.into_iter().map(|event| (event.envelope.partitionkey.clone(), event.envelope.to_entry())).collect();
+            owed.iter().map(|event| (event.envelope.partitionkey.clone(), event.envelope.to_entry())).collect();
         let published = self.publisher.publish(queue, &entries).await;
         if published.is_err() {
             trace.all_failed();
@@ -173,40 +194,36 @@ impl Relay {
         drop(trace);
         published?;
         metrics::counter!("cardwire_events_published_total", "queue" => queue.name()).increment(entries.len() as u64);
-        self.log.mark_published(&booked).await?;
         metrics::histogram!("cardwire_relay_publish_seconds").record(started.elapsed().as_secs_f64());
-        Ok(booked.len())
+        Ok(())
     }
 
-    async fn sweep(&self) {
-        match self.log.sweep().await {
-            Ok(0) => {}
-            Ok(count) => {
-                metrics::counter!("cardwire_events_swept_total").increment(count);
-                tracing::info!(count, "published events without effect are published again");
+    async fn prune(&self, stop: &CancellationToken) {
+        let mut prune = interval(PRUNE_EVERY);
+        prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = prune.tick() => {}
             }
-            Err(error) => tracing::warn!(%error, "could not look for events without effect"),
-        }
-    }
-
-    async fn prune(&self) {
-        match self.log.prune(self.settings.keep).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "old events pruned"),
-            Err(error) => tracing::warn!(%error, "could not prune old events"),
-        }
-    }
-
-    /// Says once that the relay cannot work, and once that it can again.
-    fn note_health(&self, relayed: &Result<usize>, failing: &mut bool) {
-        match relayed {
-            Ok(_) if *failing => tracing::info!("the relay works again"),
-            Err(error @ Error::Misconfigured(..)) if !*failing => {
-                tracing::error!(%error, "the relay must not publish; events wait in the log");
+            match self.log.prune(self.settings.keep).await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "old events pruned"),
+                Err(error) => tracing::warn!(%error, "could not prune old events"),
             }
-            Err(error) if !*failing => tracing::warn!(%error, "the relay cannot publish; events wait in the log"),
-            _ => {}
         }
-        *failing = relayed.is_err();
     }
+}
+
+/// Says once that the relay cannot work, and once that it can again.
+fn note_health(queue: Queue, looked: &Result<usize>, failing: &mut bool) {
+    match looked {
+        Ok(_) if *failing => tracing::info!(%queue, "the relay works again"),
+        Err(error @ Error::Misconfigured(..)) if !*failing => {
+            tracing::error!(%queue, %error, "the relay must not publish; events wait in the log");
+        }
+        Err(error) if !*failing => tracing::warn!(%queue, %error, "the relay cannot publish; events wait in the log"),
+        _ => {}
+    }
+    *failing = looked.is_err();
 }

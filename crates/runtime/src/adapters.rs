@@ -25,7 +25,7 @@ use cardwire_events::relay::RelaySettings;
 use cardwire_events::worker::LEASE;
 use cardwire_events::{
     EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Operator, Pauses, Queue, Rebuilds, Relay,
-    Wake, WorkHistory, WorkerRegistry,
+    Handover, WorkHistory, WorkerRegistry,
 };
 use cardwire_saga::{
     CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore, Timing,
@@ -73,7 +73,7 @@ pub struct Adapters {
     pub saga_store: Arc<dyn SagaStateStore>,
     pub saga: Arc<CardCollectionSaga>,
     records: Option<Arc<dyn RecordPublisher>>,
-    wake: Wake,
+    handover: Handover,
     transport: Transport,
     database: Option<PostgresStore>,
 }
@@ -87,7 +87,7 @@ enum Transport {
 impl Adapters {
     /// Plugs everything together without waiting for any server. Call it on the runtime that is to drive the connections.
     pub fn plug(settings: &Settings) -> anyhow::Result<Self> {
-        let wake = Wake::default();
+        let handover = Handover::default();
         let transport = if settings.use_in_memory_events {
             Transport::Memory(InMemoryQueues::default())
         } else {
@@ -101,19 +101,19 @@ impl Adapters {
         };
         match &settings.database {
             None => {
-                let store = InMemoryStore::new(Arc::new(SystemClock), wake.clone());
-                Ok(Self::over(store, None, wake, transport, settings))
+                let store = InMemoryStore::new(Arc::new(SystemClock), handover.clone());
+                Ok(Self::over(store, None, handover, transport, settings))
             }
             Some(database) => {
                 let pool = PoolSettings { max_connections: database.max_connections, ..PoolSettings::default() };
-                let store = PostgresStore::connect(database.url.expose_secret(), pool, wake.clone())
+                let store = PostgresStore::connect(database.url.expose_secret(), pool, handover.clone())
                     .map_err(|error| SettingsError::value("DATABASE_URL", error.to_string()))?;
-                Ok(Self::over(store.clone(), Some(store), wake, transport, settings))
+                Ok(Self::over(store.clone(), Some(store), handover, transport, settings))
             }
         }
     }
 
-    fn over<S>(store: S, database: Option<PostgresStore>, wake: Wake, transport: Transport, settings: &Settings) -> Self
+    fn over<S>(store: S, database: Option<PostgresStore>, handover: Handover, transport: Transport, settings: &Settings) -> Self
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
         S: AccountRepository
@@ -166,7 +166,7 @@ impl Adapters {
             saga_store,
             saga: Arc::new(saga),
             records,
-            wake,
+            handover,
             transport,
             database,
         }
@@ -274,7 +274,7 @@ impl Adapters {
             keep: settings.keep_events,
             ..RelaySettings::default()
         };
-        Relay::new(self.log.clone(), self.publisher.clone(), self.wake.clone(), relay).pausable(self.pauses.clone())
+        Relay::new(self.log.clone(), self.publisher.clone(), self.handover.clone(), relay).pausable(self.pauses.clone())
     }
 
     pub fn subscriber(&self, queue: Queue) -> anyhow::Result<Arc<dyn EventSubscriber>> {

@@ -120,7 +120,7 @@ async fn told<T, E: std::fmt::Display>(source: &'static str, asked: impl Future<
 #[cfg(test)]
 mod tests {
     use cardwire_domain::SystemClock;
-    use cardwire_events::Wake;
+    use cardwire_events::Handover;
     use cardwire_events::memory::{
         InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry,
     };
@@ -155,7 +155,7 @@ mod tests {
         use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Arc::new(InMemoryStore::new(clock.clone(), Wake::default()));
+        let store = Arc::new(InMemoryStore::new(clock.clone(), Handover::default()));
         let save = AddUrlToLibrary { url: "https://example.com/".into(), ..AddUrlToLibrary::default() };
         execute(&*store, &Request::by(person()), &save).await.unwrap();
         let queues = InMemoryQueues::default();

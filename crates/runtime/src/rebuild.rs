@@ -95,7 +95,7 @@ mod tests {
     use cardwire_domain::search::{Reindexed, SearchHit, SearchRequest};
     use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
     use cardwire_domain::{CardId, Page, PageRequest, RecordedEvent, SystemClock, UserId};
-    use cardwire_events::Wake;
+    use cardwire_events::Handover;
     use cardwire_storage::memory::InMemoryStore;
     use tokio::time::timeout;
 
@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn scene() -> (Arc<InMemoryStore>, UserId) {
-        (Arc::new(InMemoryStore::new(Arc::new(SystemClock), Wake::default())), UserId::parse("did:plc:alice").unwrap())
+        (Arc::new(InMemoryStore::new(Arc::new(SystemClock), Handover::default())), UserId::parse("did:plc:alice").unwrap())
     }
 
     #[tokio::test(start_paused = true)]

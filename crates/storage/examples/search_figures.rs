@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use cardwire_domain::search::{SearchIndex, SearchRequest};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, Limit, PageRequest};
-use cardwire_events::Wake;
+use cardwire_events::Handover;
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::PoolSettings;
 use cardwire_testkit::postgres::Postgres;
@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     let cards: usize = std::env::args().nth(1).map_or(Ok(200_000), |text| text.parse())?;
     let server = Postgres::start()?;
     let database = server.database().await?;
-    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Wake::default())?;
+    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Handover::default())?;
     let mut draws = Draws::seeded(7);
     let pages = fill(&store, cards, &mut draws).await?;
 

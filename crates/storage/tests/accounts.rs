@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_events::Wake;
+use cardwire_events::Handover;
 use cardwire_testkit::account_suite::Accounts;
 use cardwire_testkit::store_suite::TimeMachine;
 
@@ -24,7 +24,7 @@ mod memory {
     }
 
     async fn accounts_in_memory() -> anyhow::Result<Accounts> {
-        let store = InMemoryStore::new(Arc::new(TokioClock::new()), Wake::default());
+        let store = InMemoryStore::new(Arc::new(TokioClock::new()), Handover::default());
         Ok(Accounts { repository: Arc::new(store), time: Arc::new(TokioTime), guard: Box::new(()) })
     }
 
@@ -55,7 +55,7 @@ mod postgres {
     async fn accounts_in_postgres() -> anyhow::Result<Accounts> {
         let server = Postgres::shared()?;
         let database = server.database().await?;
-        let store = PostgresStore::connect(database.url(), PoolSettings::default(), Wake::default())?;
+        let store = PostgresStore::connect(database.url(), PoolSettings::default(), Handover::default())?;
         let time = Arc::new(Ageing(store.pool().clone()));
         // Dropped in this order: the database before its server.
         Ok(Accounts { repository: Arc::new(store), time, guard: Box::new((database, server)) })

@@ -13,7 +13,7 @@ use cardwire_domain::search::SearchRequest;
 use cardwire_domain::use_cases::UpdateUrlCardAssociations;
 use cardwire_domain::{CardId, EventId, ImportId, PageRequest};
 use cardwire_events::envelope::KNOWN_TYPES;
-use cardwire_events::{Queue, Wake};
+use cardwire_events::{Queue, Handover};
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::{PoolSettings, SchemaError};
 use cardwire_testkit::postgres::{Database, Postgres};
@@ -40,10 +40,8 @@ impl TimeMachine for Aging {
             "UPDATE cards SET created_at = created_at - make_interval(secs => $1)",
             "UPDATE collections SET created_at = created_at - make_interval(secs => $1)",
             "UPDATE deliveries SET occurred_at = occurred_at - make_interval(secs => $1), \
-             claimed_until = claimed_until - make_interval(secs => $1), \
              published_at = published_at - make_interval(secs => $1), \
-             resend_at = resend_at - make_interval(secs => $1), \
-             not_before = not_before - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1)",
+             due_at = due_at - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1)",
             "UPDATE cards SET library_at = library_at - make_interval(secs => $1)",
             // By way of days that are far off, so that no row meets another on the way.
             "UPDATE trend_days SET day = day + 1000000 + 0 * $1::int",
@@ -82,7 +80,9 @@ async fn stores() -> anyhow::Result<Stores> {
 async fn stores_and_pool() -> anyhow::Result<(Stores, PgPool)> {
     let server = Postgres::shared()?;
     let database = server.database().await?;
-    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Wake::default())?;
+    // Time is moved under it.
+    let settings = PoolSettings { whole_look_ms: 0, ..PoolSettings::default() };
+    let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     let pool = store.pool().clone();
     let aging = Aging { pool: pool.clone(), _database: database, _server: server };
     Ok((Stores::of(Arc::new(store), Arc::new(aging)), pool))
@@ -94,7 +94,7 @@ cardwire_testkit::store_suite!(stores, (flavor = "multi_thread", worker_threads 
 async fn an_older_schema_is_refused_and_migrating_again_changes_nothing() -> anyhow::Result<()> {
     let server = Postgres::shared()?;
     let database = server.database().await?;
-    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Wake::default())?;
+    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Handover::default())?;
     store.check_schema().await?;
     tokio::try_join!(store.migrate(), store.migrate())?;
     store.check_schema().await?;
@@ -125,7 +125,7 @@ async fn a_server_that_cannot_be_reached_is_told_with_its_reason() -> anyhow::Re
         (format!("{base}/no_such_database"), "does not exist"),
         (format!("postgres://cardwire@127.0.0.1:{}/cardwire", cardwire_testkit::net::free_port()), "refused"),
     ] {
-        let store = PostgresStore::connect(&url, settings, Wake::default())?;
+        let store = PostgresStore::connect(&url, settings, Handover::default())?;
         let error = store.check_schema().await.unwrap_err();
         assert!(matches!(&error, SchemaError::Unavailable(why) if why.contains(reason)), "{url}: {error}");
         let error = cardwire_domain::Store::ping(&store).await.unwrap_err();

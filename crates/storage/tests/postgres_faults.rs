@@ -11,7 +11,7 @@ use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::library::{LibraryFilter, LibraryRepository};
 use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
 use cardwire_domain::{CollectedWindow, Error, PageRequest, Store, UserId};
-use cardwire_events::{EventLog, Queue, Wake};
+use cardwire_events::{EventLog, Queue, Handover};
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::PoolSettings;
 use cardwire_testkit::postgres::{Database, Postgres};
@@ -31,7 +31,7 @@ impl TimeMachine for NoTime {
 }
 
 fn connect(url: &str) -> PostgresStore {
-    PostgresStore::connect(url, PoolSettings::default(), Wake::default()).expect("the harness makes good URLs")
+    PostgresStore::connect(url, PoolSettings::default(), Handover::default()).expect("the harness makes good URLs")
 }
 
 fn stores(store: &PostgresStore) -> Stores {
@@ -82,7 +82,7 @@ async fn save(store: &PostgresStore, by: &UserId, number: usize) -> anyhow::Resu
 
 async fn flush_round(store: &PostgresStore) -> cardwire_domain::Result<usize> {
     let unavailable = |error: cardwire_events::Error| Error::Unavailable(error.to_string());
-    let owed = store.lease(&[Queue::Feeds], 200).await.map_err(unavailable)?;
+    let owed = store.lease(Queue::Feeds, 200, None).await.map_err(unavailable)?.events;
     let events: Vec<_> = owed.iter().map(|owed| decode(owed).expect("the store's own events can be decoded")).collect();
     store.add_activities(&windows(&events)).await
 }
@@ -132,8 +132,8 @@ async fn a_server_that_dies_under_load_loses_and_doubles_nothing() -> anyhow::Re
     for flusher in flushers {
         flusher.await??;
     }
-    // Leases of flushes that died end by themselves; here they are ended.
-    sqlx::query("UPDATE deliveries SET claimed_until = NULL").execute(store.pool()).await?;
+    // What flushes leased that died is due again by itself; here it is made so.
+    sqlx::query("UPDATE deliveries SET due_at = now()").execute(store.pool()).await?;
     while flush_round(&store).await? > 0 {}
     let all = (SAVERS * EACH) as i64;
     for sql in [
@@ -228,7 +228,7 @@ async fn a_flush_whose_commit_was_never_confirmed_is_not_repeated() -> anyhow::R
     let proxy = Proxy::start(port).await;
     let url = database.url().replace(&format!(":{port}/"), &format!(":{}/", proxy.port()));
     let settings = PoolSettings { batch_ms: 1_000, lock_ms: 20_000, ..PoolSettings::default() };
-    let far = PostgresStore::connect(&url, settings, Wake::default())?;
+    let far = PostgresStore::connect(&url, settings, Handover::default())?;
     let flush = {
         let (far, windows) = (far.clone(), windows.clone());
         tokio::spawn(async move { far.add_activities(&windows).await })
@@ -251,7 +251,7 @@ async fn flushes_whose_connections_die_anywhere_make_one_activity() -> anyhow::R
     let store = connect(database.url());
     // Its one connection is the only one that is spared.
     let settings = PoolSettings { max_connections: 1, ..PoolSettings::default() };
-    let killer = PostgresStore::connect(database.url(), settings, Wake::default())?;
+    let killer = PostgresStore::connect(database.url(), settings, Handover::default())?;
     let mut killed = 0;
     for round in 0..30 {
         let windows = one_window(&stores(&killer), &format!("p{round}")).await?;
@@ -336,7 +336,7 @@ async fn a_session_whose_server_takes_no_writes_any_more_is_thrown_away() -> any
     let server = Postgres::start()?;
     let database = server.database().await?;
     let settings = PoolSettings { max_connections: 1, ..PoolSettings::default() };
-    let store = PostgresStore::connect(database.url(), settings, Wake::default())?;
+    let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     let (alice, command) = (person("alice"), saving("https://example.com/", None, &[]));
     let make_read_only = || sqlx::query("SET default_transaction_read_only = on").execute(store.pool());
     make_read_only().await?;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::{PageRequest, Position, UserId};
-use cardwire_events::Wake;
+use cardwire_events::Handover;
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::PoolSettings;
 use cardwire_testkit::postgres::Postgres;
@@ -60,7 +60,7 @@ async fn a_deep_page_costs_what_the_first_one_costs() -> anyhow::Result<()> {
     let database = server.database().await?;
     // The server's own time-out on statements is for commands, not for making a million rows.
     let settings = PoolSettings { batch_ms: 120_000, ..PoolSettings::default() };
-    let store = PostgresStore::connect(database.url(), settings, Wake::default())?;
+    let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     let size = size();
     fill(store.pool(), size).await?;
     let (at, id): (i64, String) = sqlx::query_as(
@@ -98,7 +98,7 @@ async fn a_page_reads_no_more_entries_than_it_shows() -> anyhow::Result<()> {
     let database = server.database().await?;
     // One connection, whose statistics can be asked for.
     let settings = PoolSettings { batch_ms: 120_000, max_connections: 1, ..PoolSettings::default() };
-    let store = PostgresStore::connect(database.url(), settings, Wake::default())?;
+    let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     fill(store.pool(), 20_000).await?;
     let person = UserId::parse("did:plc:p7")?;
     for (actor, index) in [(None, "activities_feed"), (Some(&person), "activities_actor")] {

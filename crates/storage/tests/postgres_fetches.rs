@@ -6,7 +6,7 @@ use cardwire_domain::UserId;
 use cardwire_domain::metadata::{FetchPolicy, FetchRoom, PageRepository};
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
-use cardwire_events::Wake;
+use cardwire_events::Handover;
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::PoolSettings;
 use cardwire_testkit::postgres::Postgres;
@@ -43,7 +43,7 @@ async fn a_lease_reads_the_front_of_the_line_alone() -> anyhow::Result<()> {
     let database = server.database().await?;
     // One connection, whose statistics can be asked for.
     let settings = PoolSettings { batch_ms: 120_000, max_connections: 1, ..PoolSettings::default() };
-    let store = PostgresStore::connect(database.url(), settings, Wake::default())?;
+    let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     fill(store.pool()).await?;
 
     let (before, scans) = reads(store.pool()).await?;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use cardwire_domain::analytics::Analytics;
-use cardwire_events::Wake;
+use cardwire_events::Handover;
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::PoolSettings;
 use cardwire_testkit::postgres::Postgres;
@@ -42,7 +42,7 @@ async fn whatever_the_period_few_entries_are_read() -> anyhow::Result<()> {
     let database = server.database().await?;
     // One connection, whose statistics can be asked for.
     let settings = PoolSettings { batch_ms: 120_000, max_connections: 1, ..PoolSettings::default() };
-    let store = PostgresStore::connect(database.url(), settings, Wake::default())?;
+    let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     fill(store.pool()).await?;
     // A period in which nothing was saved, one that is a running total, and ones that are not.
     for (days, found) in [(1, 0), (7, 100), (8, 100), (30, 100), (45, 100), (366, 100)] {

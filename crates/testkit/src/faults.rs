@@ -23,11 +23,8 @@ use tokio::time::{Instant, sleep_until};
 pub enum FaultPoint {
     /// The commit of a command: rows, events and deliveries.
     Accept,
-    /// The relay leases owed events.
-    Lease,
+    /// What was committed, or was found due, goes to its queue.
     Publish(Queue),
-    /// The relay books events as published.
-    Mark,
     /// A worker claims a batch; only calls that find something count.
     Claim(Queue),
     Merge,
@@ -44,8 +41,8 @@ pub enum FaultPoint {
     Settle,
     /// A flushed window is removed from the saga's store.
     FlushCommit,
-    /// The sweeper's look for published events without effect.
-    Sweep,
+    /// A relay looks for what is due.
+    Look,
     Renew(Queue),
     /// Expired leases are looked for; only calls while something is claimed count.
     Reclaim(Queue),
@@ -60,13 +57,11 @@ pub enum FaultPoint {
 
 impl FaultPoint {
     /// The points that every run passes, faults or none.
-    pub const EVERYDAY: [Self; 20] = [
+    pub const EVERYDAY: [Self; 18] = [
         Self::Accept,
-        Self::Lease,
         Self::Publish(Queue::Feeds),
         Self::Publish(Queue::Search),
         Self::Publish(Queue::Analytics),
-        Self::Mark,
         Self::Claim(Queue::Feeds),
         Self::Claim(Queue::Search),
         Self::Claim(Queue::Analytics),
@@ -80,7 +75,7 @@ impl FaultPoint {
         Self::Count,
         Self::Settle,
         Self::FlushCommit,
-        Self::Sweep,
+        Self::Look,
     ];
 }
 

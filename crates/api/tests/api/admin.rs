@@ -77,11 +77,10 @@ async fn queues_show_what_is_where_and_who_works() {
     assert_eq!(nothing["queues"][1]["oldestAgeSeconds"], Value::Null);
 
     bury(&api, Queue::Search, 2).await;
-    let owed = api.store.lease(&[Queue::Feeds], 1).await.unwrap();
+    let owed = api.store.lease(Queue::Feeds, 1, None).await.unwrap().events;
     let publisher = InMemoryEventPublisher::new(api.queues.clone());
     let entries: Vec<(String, String)> = (0..4).map(|_| (String::new(), owed[0].envelope.to_entry())).collect();
     publisher.publish(Queue::Feeds, &entries).await.unwrap();
-    api.store.mark_published(&[(Queue::Feeds, owed[0].envelope.id)]).await.unwrap();
     let subscriber = InMemoryEventSubscriber::new(&api.queues, Queue::Feeds);
     subscriber.claim(1).await.unwrap();
     tokio::time::advance(Duration::from_secs(20)).await;
@@ -229,7 +228,7 @@ async fn some_or_all_dead_letters_are_redriven() {
     let body = json!({ "ids": [buried[1], buried[1], EventId::generate().to_string(), "nonsense", ""] });
     assert_eq!(api.post(ADMIN, &redrive, body.clone()).await.expect(200), json!({ "redriven": 1 }));
     assert_eq!(counts(&api, Queue::Search).await, (1, 3));
-    let owed = api.store.lease(&[Queue::Search], 10).await.unwrap();
+    let owed = api.store.lease(Queue::Search, 10, None).await.unwrap().events;
     assert_eq!(owed.iter().map(|owed| owed.envelope.id.to_string()).collect::<Vec<_>>(), [buried[1].clone()]);
     assert_eq!(api.post(ADMIN, &redrive, body).await.expect(200), json!({ "redriven": 0 }), "it is dead no more");
     assert_eq!(api.post(ADMIN, &redrive, json!({ "ids": [] })).await.expect(200), json!({ "redriven": 0 }));

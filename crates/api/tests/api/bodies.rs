@@ -85,7 +85,7 @@ async fn events_carry_the_trace_of_their_request() {
     let trace_id = "0af7651916cd43dd8448eb211c80319c";
     let save = save.insert_header(("traceparent", format!("00-{trace_id}-b7ad6b7169203331-01")));
     api.send(save).await.expect(201);
-    let owed = api.store.lease(&[Queue::Feeds], 10).await.unwrap();
+    let owed = api.store.lease(Queue::Feeds, 10, None).await.unwrap().events;
     assert!(owed[0].envelope.traceparent.as_deref().unwrap().starts_with(&format!("00-{trace_id}-")));
 }
 

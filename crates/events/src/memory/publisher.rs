@@ -1,6 +1,9 @@
 use async_trait::async_trait;
 
+use jiff::Timestamp;
+
 use super::state::InMemoryQueues;
+use crate::envelope::Message;
 use crate::error::Result;
 use crate::port::EventPublisher;
 use crate::queue::Queue;
@@ -28,5 +31,10 @@ impl EventPublisher for InMemoryEventPublisher {
     async fn depth(&self, queue: Queue) -> Result<usize> {
         let entries = self.queues.lane(queue).lock();
         Ok(entries.wait.len() + entries.suspect.len())
+    }
+
+    async fn waiting_since(&self, queue: Queue) -> Result<Option<Timestamp>> {
+        let entries = self.queues.lane(queue).lock();
+        Ok(entries.wait.front().and_then(|entry| Message::parse(entry).ok()).map(|message| message.occurred_at))
     }
 }

@@ -2,11 +2,13 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use fred::types::Value;
+use jiff::Timestamp;
 
 use super::connection::{Connection, Repeat};
 use super::keys;
 use super::scripts;
 use super::subscriber::agree;
+use crate::envelope::Message;
 use crate::error::Result;
 use crate::port::EventPublisher;
 use crate::queue::Queue;
@@ -51,5 +53,18 @@ impl EventPublisher for RedisEventPublisher {
             depth += sizes.iter().sum::<usize>();
         }
         Ok(depth)
+    }
+
+    async fn waiting_since(&self, queue: Queue) -> Result<Option<Timestamp>> {
+        let mut since = None;
+        for partition in 0..self.partitions {
+            let keys = vec![keys::wait(queue, partition).into()];
+            let oldest: Option<Vec<u8>> =
+                self.connection.script(&scripts::OLDEST, keys, Vec::new(), Repeat::Harmless).await?;
+            // What is no event tells no time.
+            let message = oldest.and_then(|entry| Message::parse(std::str::from_utf8(&entry).ok()?).ok());
+            since = since.into_iter().chain(message.map(|message| message.occurred_at)).min();
+        }
+        Ok(since)
     }
 }

@@ -11,5 +11,6 @@ pub static RECLAIM: Script = Script::new("reclaim", include_str!("lua/reclaim.lu
 pub static RING: Script = Script::new("ring", include_str!("lua/ring.lua"));
 pub static AGREE: Script = Script::new("agree", include_str!("lua/agree.lua"));
 pub static SIZES: Script = Script::new("sizes", include_str!("lua/sizes.lua"));
+pub static OLDEST: Script = Script::new("oldest", include_str!("lua/oldest.lua"));
 pub static BEAT: Script = Script::new("beat", include_str!("lua/beat.lua"));
 pub static WORKERS: Script = Script::new("workers", include_str!("lua/workers.lua"));

@@ -329,8 +329,10 @@ fn settings_times_and_keys_are_told_as_they_are() {
         "renew_every_ms": ms(worker::RENEW_EVERY),
         "handler_timeout_ms": ms(worker::HANDLER_TIMEOUT),
         "reclaim_every_ms": ms(worker::RECLAIM_EVERY),
-        "sweep_after_ms": ms(log::SWEEP_AFTER),
-        "sweep_at_most_ms": ms(log::SWEEP_AT_MOST),
+        "first_look_after_ms": ms(log::FIRST_LOOK_AFTER),
+        "look_again_after_ms": ms(log::LOOK_AGAIN_AFTER),
+        "look_again_at_most_ms": ms(log::LOOK_AGAIN_AT_MOST),
+        "at_work_ms": ms(log::AT_WORK),
         "max_depth": RelaySettings::default().max_depth,
     });
     assert_eq!(document["x-delivery"], delivery);

@@ -138,7 +138,7 @@ async fn script_in_anything_is_shown_as_text_on_every_page() {
 async fn script_in_what_died_and_what_was_done_is_shown_as_text_to_operators() {
     let api = Api::new();
     api.save("alice", "https://example.com/", &[]).await;
-    let owed = api.store.lease(&[Queue::Search], 1).await.unwrap().remove(0);
+    let owed = api.store.lease(Queue::Search, 1, None).await.unwrap().events.remove(0);
     let failure = Failure { event_id: owed.envelope.id, error: SCRIPT.into(), verdict: Verdict::Reject };
     api.store.fail(Queue::Search, &[failure], &QueueSettings::of(Queue::Search)).await.unwrap();
     api.post(ADMIN, &format!("{QUEUES}/search/pause"), json!({ "reason": SCRIPT })).await.expect(200);

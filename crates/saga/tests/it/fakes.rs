@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::{CollectedWindow, EventId, Page, PageRequest, UserId};
 use cardwire_events::{
-    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Owed, Queue, QueueSettings, Verdict,
+    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Due, Queue, QueueSettings, Verdict,
 };
 use cardwire_saga::Result as StoreResult;
 use cardwire_saga::{
@@ -119,15 +119,7 @@ impl EventLog for Database {
         Ok(dead)
     }
 
-    async fn lease(&self, _: &[Queue], _: usize) -> cardwire_events::Result<Vec<Owed>> {
-        panic!("the saga only books failures")
-    }
-
-    async fn mark_published(&self, _: &[(Queue, EventId)]) -> cardwire_events::Result<()> {
-        panic!("the saga only books failures")
-    }
-
-    async fn sweep(&self) -> cardwire_events::Result<u64> {
+    async fn lease(&self, _: Queue, _: usize, _: Option<Timestamp>) -> cardwire_events::Result<Due> {
         panic!("the saga only books failures")
     }
 

@@ -102,14 +102,13 @@ pub(super) struct Ledger {
 #[derive(Default)]
 pub(super) struct Deliveries {
     pub(super) rows: BTreeMap<EventId, Delivery>,
-    /// Those of `rows` that are neither published nor dead, so that a lease need not look at the others.
-    pub(super) unpublished: BTreeSet<EventId>,
+    /// Those of `rows` that are not dead, by when they are due.
+    pub(super) due: BTreeSet<(Timestamp, EventId)>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Delivery {
-    pub(super) claimed_until: Option<Timestamp>,
-    pub(super) not_before: Option<Timestamp>,
+    pub(super) due_at: Timestamp,
     pub(super) published_at: Option<Timestamp>,
     pub(super) sweeps: u32,
     pub(super) tries: u32,
@@ -139,7 +138,6 @@ pub(super) struct Desk {
     pub(super) audit: VecDeque<AuditEntry>,
     pub(super) last_entry: i64,
     pub(super) pauses: BTreeMap<Queue, Pause>,
-    pub(super) resumed: BTreeMap<Queue, Timestamp>,
     /// What was processed, and what failed.
     pub(super) totals: BTreeMap<Queue, (u64, u64)>,
     pub(super) turn: Option<Timestamp>,

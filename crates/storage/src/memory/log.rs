@@ -1,15 +1,17 @@
 //! The event log: events, and what is owed of them to each queue.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::{DomainEvent, EventId, RecordedEvent};
-use cardwire_events::log::{NO_ATTEMPT_LEFT, RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST, WORKER_LOST, count_failures};
+use cardwire_events::log::{
+    AT_WORK, FIRST_LOOK_AFTER, LOOK_AGAIN_AFTER, LOOK_AGAIN_AT_MOST, NO_ATTEMPT_LEFT, WORKER_LOST, count_failures,
+};
 use cardwire_events::operations::{DeadLetterWay, MAX_STEPS, Step, StepKind};
 use cardwire_events::{
-    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Owed, Queue, QueueSettings,
-    Result, Verdict, routes,
+    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Due, Envelope, EventLog, Failure, Handover, Owed, Queue,
+    QueueSettings, Result, Verdict, routes,
 };
 use jiff::Timestamp;
 use ulid::Ulid;
@@ -25,6 +27,10 @@ const REJECTED_KEPT: usize = 1_000;
 const REJECTED_CHARS: usize = 4_096;
 
 impl Delivery {
+    fn due_at(due_at: Timestamp) -> Self {
+        Self { due_at, published_at: None, sweeps: 0, tries: 0, dead: None, steps: VecDeque::new() }
+    }
+
     fn note(&mut self, at: Timestamp, kind: StepKind, detail: &str) {
         if self.steps.len() == MAX_STEPS {
             self.steps.pop_front();
@@ -41,13 +47,13 @@ impl Delivery {
         self.steps.iter().rev().find(|step| step.kind == StepKind::Failed).map(|step| step.detail.clone())
     }
 
-    fn due(&self, now: Timestamp) -> bool {
-        self.claimed_until.is_none_or(|until| until <= now) && self.not_before.is_none_or(|from| from <= now)
+    fn is_unpublished(&self) -> bool {
+        self.dead.is_none() && self.published_at.is_none()
     }
 
-    fn overdue(&self, now: Timestamp) -> bool {
-        let wait = SWEEP_AFTER.saturating_mul(1 << self.sweeps.min(16)).min(SWEEP_AT_MOST);
-        self.dead.is_none() && self.published_at.is_some_and(|at| now >= later(at, wait))
+    /// Published, and not yet due to have left the queue and been worked on, by the oldest that waits there.
+    fn on_its_way(&self, occurred_at: Timestamp, waiting_since: Option<Timestamp>) -> bool {
+        self.published_at.is_some() && waiting_since.is_some_and(|since| later(occurred_at, AT_WORK) > since)
     }
 
     fn selected(&self, id: EventId, envelope: Option<&Envelope>, which: &DeadSelection) -> bool {
@@ -68,16 +74,30 @@ impl Delivery {
 }
 
 impl Deliveries {
+    fn insert(&mut self, id: EventId, row: Delivery) {
+        self.due.insert((row.due_at, id));
+        self.rows.insert(id, row);
+    }
+
     fn take(&mut self, id: EventId) -> bool {
-        self.unpublished.remove(&id);
-        self.rows.remove(&id).is_some()
+        let Some(row) = self.rows.remove(&id) else { return false };
+        self.due.remove(&(row.due_at, id));
+        true
+    }
+
+    fn put_off(&mut self, id: EventId, due_at: Timestamp) {
+        if let Some(row) = self.rows.get_mut(&id) {
+            self.due.remove(&(row.due_at, id));
+            row.due_at = due_at;
+            self.due.insert((due_at, id));
+        }
     }
 
     fn bury(&mut self, id: EventId, now: Timestamp, error: String) {
         if let Some(row) = self.rows.get_mut(&id) {
             row.note(now, StepKind::Died, "");
             row.dead = Some((now, error));
-            self.unpublished.remove(&id);
+            self.due.remove(&(row.due_at, id));
         }
     }
 }
@@ -95,14 +115,20 @@ impl Ledger {
         EventId::from_ulid(next)
     }
 
-    /// Keeps the event and owes it to the queues of its route.
-    pub(super) fn accept(&mut self, event: &DomainEvent, envelope: Envelope) {
+    /// Keeps the event and owes it to the queues of its route. Returns what is born published.
+    pub(super) fn accept(&mut self, event: &DomainEvent, envelope: Envelope, handover: &Handover) -> Vec<Owed> {
+        let mut handed = Vec::new();
+        let now = envelope.time;
         for queue in routes(event) {
-            let deliveries = self.queues.entry(*queue).or_default();
-            deliveries.rows.insert(envelope.id, Delivery::default());
-            deliveries.unpublished.insert(envelope.id);
+            let mut row = Delivery::due_at(now);
+            if handover.is_open(*queue) {
+                row = Delivery { published_at: Some(now), ..Delivery::due_at(later(now, FIRST_LOOK_AFTER)) };
+                handed.push(Owed { queue: *queue, envelope: envelope.clone() });
+            }
+            self.deliveries(*queue).insert(envelope.id, row);
         }
         self.events.insert(envelope.id, envelope);
+        handed
     }
 
     /// Takes the event off the queue's ledger; true if it was owed.
@@ -147,10 +173,9 @@ impl Ledger {
         let deliveries = self.deliveries(queue);
         for id in &selected {
             let steps = deliveries.rows.remove(id).map(|row| row.steps).unwrap_or_default();
-            let mut row = Delivery { steps, ..Delivery::default() };
+            let mut row = Delivery { steps, ..Delivery::due_at(now) };
             row.note(now, StepKind::Redriven, "");
-            deliveries.rows.insert(*id, row);
-            deliveries.unpublished.insert(*id);
+            deliveries.insert(*id, row);
         }
         selected.len() as u64
     }
@@ -162,17 +187,16 @@ impl Ledger {
 
     /// Makes what is owed and not dead due and unpublished.
     pub(super) fn redeliver(&mut self, queue: Queue, now: Timestamp) -> u64 {
-        let mut again = 0;
-        let Deliveries { rows, unpublished } = self.deliveries(queue);
-        let waiting = |row: &Delivery| row.published_at.is_some() || row.not_before.is_some_and(|from| from > now);
-        for (id, row) in rows.iter_mut().filter(|(_, row)| row.dead.is_none() && waiting(row)) {
-            row.published_at = None;
-            row.claimed_until = None;
-            row.not_before = None;
-            unpublished.insert(*id);
-            again += 1;
+        let deliveries = self.deliveries(queue);
+        let waits = |row: &Delivery| row.dead.is_none() && (row.published_at.is_some() || row.due_at > now);
+        let waiting: Vec<_> = deliveries.rows.iter().filter(|(_, row)| waits(row)).map(|(id, _)| *id).collect();
+        for id in &waiting {
+            deliveries.put_off(*id, now);
+            if let Some(row) = deliveries.rows.get_mut(id) {
+                row.published_at = None;
+            }
         }
-        again
+        waiting.len() as u64
     }
 
     /// Dead letters that match, behind `after`.
@@ -209,66 +233,32 @@ impl Ledger {
 
 #[async_trait]
 impl EventLog for InMemoryStore {
-    async fn lease(&self, queues: &[Queue], limit: usize) -> Result<Vec<Owed>> {
+    async fn lease(&self, queue: Queue, limit: usize, waiting_since: Option<Timestamp>) -> Result<Due> {
         let mut state = self.lock().await;
         let now = self.now();
         let ledger = &mut state.ledger;
-        let mut due: Vec<(EventId, Queue)> = Vec::new();
-        for queue in queues {
-            if let Some(deliveries) = ledger.queues.get(queue) {
-                let ids = deliveries.unpublished.iter();
-                let ids = ids.filter(|id| deliveries.rows.get(id).is_some_and(|row| row.due(now)));
-                due.extend(ids.take(limit).map(|id| (*id, *queue)));
+        let deliveries = ledger.queues.entry(queue).or_default();
+        let ids: Vec<_> =
+            deliveries.due.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, id)| *id).collect();
+        let mut due = Due::default();
+        for id in ids {
+            let (Some(row), Some(envelope)) = (deliveries.rows.get_mut(&id), ledger.events.get(&id)) else { continue };
+            if row.on_its_way(envelope.time, waiting_since) {
+                let behind = waiting_since.map_or(Duration::ZERO, |since| passed(since, envelope.time));
+                deliveries.put_off(id, later(later(now, behind), AT_WORK));
+                due.put_off += 1;
+                continue;
             }
+            let again = row.published_at.is_some();
+            let wait = LOOK_AGAIN_AFTER.saturating_mul(1 << row.sweeps.min(16)).min(LOOK_AGAIN_AT_MOST);
+            row.published_at = Some(now);
+            row.sweeps += u32::from(again);
+            deliveries.put_off(id, later(now, wait));
+            due.again += usize::from(again);
+            due.events.push(Owed { queue, envelope: envelope.clone() });
         }
-        due.sort_unstable();
-        due.dedup();
-        due.truncate(limit);
-        let mut owed = Vec::with_capacity(due.len());
-        for (id, queue) in due {
-            if let Some(row) = ledger.deliveries(queue).rows.get_mut(&id) {
-                row.claimed_until = Some(later(now, RELAY_LEASE));
-            }
-            if let Some(envelope) = ledger.events.get(&id) {
-                owed.push(Owed { queue, envelope: envelope.clone() });
-            }
-        }
-        Ok(owed)
-    }
-
-    async fn mark_published(&self, published: &[(Queue, EventId)]) -> Result<()> {
-        let mut state = self.lock().await;
-        let now = self.now();
-        for (queue, id) in published {
-            let deliveries = state.ledger.deliveries(*queue);
-            // A lease that ended meanwhile (the event failed, or was redriven) books nothing.
-            let leased = |row: &&mut Delivery| row.dead.is_none() && row.claimed_until.is_some();
-            if let Some(row) = deliveries.rows.get_mut(id).filter(leased) {
-                row.published_at = Some(now);
-                row.claimed_until = None;
-                deliveries.unpublished.remove(id);
-            }
-        }
-        Ok(())
-    }
-
-    async fn sweep(&self) -> Result<u64> {
-        let mut state = self.lock().await;
-        let now = self.now();
-        let mut swept = 0;
-        let State { ledger, desk, .. } = &mut *state;
-        for (_, deliveries) in ledger.queues.iter_mut().filter(|(queue, _)| desk.sweeps(**queue, now)) {
-            for (id, row) in deliveries.rows.iter_mut().filter(|(_, row)| row.overdue(now)) {
-                row.published_at = None;
-                row.sweeps += 1;
-                deliveries.unpublished.insert(*id);
-                swept += 1;
-            }
-        }
-        if swept > 0 {
-            self.wake.ring();
-        }
-        Ok(swept)
+        due.events.sort_by_key(|owed| owed.envelope.id);
+        Ok(due)
     }
 
     async fn look_up(&self, ids: &[EventId]) -> Result<Vec<Envelope>> {
@@ -335,10 +325,9 @@ impl EventLog for InMemoryStore {
             match failure.verdict {
                 Verdict::Held => {}
                 Verdict::Retry if row.tries < settings.attempts => {
-                    row.not_before = Some(later(now, settings.backoff(row.tries, rand::random())));
                     row.published_at = None;
-                    row.claimed_until = None;
-                    deliveries.unpublished.insert(failure.event_id);
+                    let back = later(now, settings.backoff(row.tries, rand::random()));
+                    deliveries.put_off(failure.event_id, back);
                 }
                 Verdict::Retry | Verdict::Reject => {
                     deliveries.bury(failure.event_id, now, failure.error.clone());
@@ -349,7 +338,7 @@ impl EventLog for InMemoryStore {
         desk.add(queue, 0, failed as u64);
         count_failures(queue, failed, died.len());
         if !failures.is_empty() {
-            self.wake.ring();
+            self.handover.ring();
         }
         Ok(died)
     }
@@ -373,7 +362,7 @@ impl EventLog for InMemoryStore {
     async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
         let redriven = self.lock().await.ledger.redrive(queue, which, self.now());
         if redriven > 0 {
-            self.wake.ring();
+            self.handover.ring();
         }
         Ok(redriven)
     }
@@ -392,7 +381,7 @@ impl EventLog for InMemoryStore {
             Backlog {
                 queue,
                 owed: (deliveries.rows.len() - dead) as u64,
-                unpublished: deliveries.unpublished.len() as u64,
+                unpublished: deliveries.rows.values().filter(|row| row.is_unpublished()).count() as u64,
                 dead: dead as u64,
                 oldest: oldest.and_then(|(id, _)| ledger.events.get(id)).map(|envelope| envelope.time),
             }
@@ -446,6 +435,10 @@ impl InMemoryStore {
     pub async fn events(&self) -> Vec<Envelope> {
         self.lock().await.ledger.events.values().cloned().collect()
     }
+}
+
+fn passed(since: Timestamp, until: Timestamp) -> Duration {
+    until.duration_since(since).try_into().unwrap_or_default()
 }
 
 fn later(at: Timestamp, by: Duration) -> Timestamp {

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::log::SWEEP_AFTER;
 use cardwire_events::operations::{
     Action, AuditEntry, AuditId, DeadLetterWay, Gauges, KEEP_SAMPLES, NewEntry, Operator, Pause, REBUILD_LEASE,
     Rebuild, RebuildId, RebuildLease, Rebuilds, SAMPLE_EVERY, Sample, WorkHistory,
 };
 use cardwire_events::{DeadFilter, DeadLetter, Envelope, Queue, Result};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::kept::Desk;
@@ -21,12 +20,6 @@ use super::store::InMemoryStore;
 const ENTRIES_KEPT: usize = 10_000;
 
 impl Desk {
-    /// Whether events without effect are published again: not while the queue is paused, nor right after.
-    pub(super) fn sweeps(&self, queue: Queue, now: Timestamp) -> bool {
-        let just = |at: &Timestamp| now.duration_since(*at) < SignedDuration::try_from(SWEEP_AFTER).unwrap_or_default();
-        !self.pauses.contains_key(&queue) && !self.resumed.get(&queue).is_some_and(just)
-    }
-
     pub(super) fn add(&mut self, queue: Queue, processed: u64, failed: u64) {
         let totals = self.totals.entry(queue).or_default();
         *totals = (totals.0 + processed, totals.1 + failed);
@@ -55,7 +48,6 @@ impl Desk {
     }
 
     fn pause(&mut self, pause: Pause) -> u64 {
-        self.resumed.remove(&pause.queue);
         match self.pauses.contains_key(&pause.queue) {
             true => 0,
             false => {
@@ -65,10 +57,8 @@ impl Desk {
         }
     }
 
-    fn resume(&mut self, queue: Queue, now: Timestamp) -> u64 {
-        let Some(_) = self.pauses.remove(&queue) else { return 0 };
-        self.resumed.insert(queue, now);
-        1
+    fn resume(&mut self, queue: Queue) -> u64 {
+        u64::from(self.pauses.remove(&queue).is_some())
     }
 
     /// The rebuild, if this lease holds it.
@@ -111,12 +101,12 @@ impl Operator for InMemoryStore {
                 let pause = Pause { queue: *queue, since: now, by: by.clone(), reason: reason.clone() };
                 state.desk.pause(pause)
             }
-            Action::Resume { queue } => state.desk.resume(*queue, now),
+            Action::Resume { queue } => state.desk.resume(*queue),
             Action::Redeliver { queue } => state.ledger.redeliver(*queue, now),
         };
         state.desk.write(now, by, &action.entry(), affected, true);
         if affected > 0 {
-            self.wake.ring();
+            self.handover.ring();
         }
         Ok(affected)
     }

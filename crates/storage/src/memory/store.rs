@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cardwire_domain::Clock;
-use cardwire_events::Wake;
+use cardwire_events::Handover;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
@@ -14,14 +14,19 @@ use super::state::State;
 pub struct InMemoryStore {
     pub(super) state: Arc<Mutex<State>>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) wake: Wake,
+    pub(super) handover: Handover,
     pub(super) news: Arc<Notify>,
 }
 
 impl InMemoryStore {
-    /// Empty. Rings `wake` whenever there may be something to publish.
-    pub fn new(clock: Arc<dyn Clock>, wake: Wake) -> Self {
-        Self { state: Arc::default(), clock, wake, news: Arc::default() }
+    /// Empty. What is committed is given to `handover` while that is open, which else is rung.
+    pub fn new(clock: Arc<dyn Clock>, handover: Handover) -> Self {
+        Self { state: Arc::default(), clock, handover, news: Arc::default() }
+    }
+
+    /// The same store for another process, whose relay takes from another handover.
+    pub fn beside(&self, handover: Handover) -> Self {
+        Self { handover, ..self.clone() }
     }
 
     pub(super) async fn lock(&self) -> MutexGuard<'_, State> {

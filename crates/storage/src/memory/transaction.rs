@@ -15,7 +15,7 @@ use cardwire_domain::{
     Card, CardId, Change, Changes, Collection, CollectionId, CollectionLink, Error, RecordedEvent, Result, Store,
     Transaction, UserId,
 };
-use cardwire_events::Envelope;
+use cardwire_events::{Envelope, routes};
 use jiff::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 
@@ -141,15 +141,19 @@ impl Transaction for InMemoryTransaction {
         if let Some(remember) = changes.remember {
             self.state.remember(remember, now);
         }
-        let raised = !changes.events.is_empty();
+        let handover = &self.store.handover;
+        let (mut handed, mut owed) = (Vec::new(), 0);
         for event in changes.events {
             let recorded = RecordedEvent { id: self.state.ledger.next_id(now), occurred_at: now, event };
             let envelope = Envelope::wrap(&recorded, changes.traceparent.clone());
-            self.state.ledger.accept(&recorded.event, envelope);
+            owed += routes(&recorded.event).len();
+            handed.extend(self.state.ledger.accept(&recorded.event, envelope, handover));
         }
         drop(self.state);
-        if raised {
-            self.store.wake.ring();
+        let is_due = handed.len() < owed;
+        handover.give(handed);
+        if is_due {
+            handover.ring();
         }
         Ok(())
     }

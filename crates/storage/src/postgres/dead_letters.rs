@@ -54,8 +54,7 @@ macro_rules! selected {
 pub(super) const REDRIVE: &str = selected!(
     ", steps AS ( \
          INSERT INTO delivery_steps (queue, event_id, kind, detail) SELECT $1, event_id, 'redriven', '' FROM selected) \
-     UPDATE deliveries d SET dead_at = NULL, error = NULL, published_at = NULL, claimed_until = NULL, not_before = NULL, \
-                             tries = 0, sweeps = 0 \
+     UPDATE deliveries d SET dead_at = NULL, error = NULL, published_at = NULL, due_at = now(), tries = 0, sweeps = 0 \
      FROM selected s WHERE d.queue = $1 AND d.event_id = s.event_id"
 );
 pub(super) const DISCARD: &str =

@@ -1,4 +1,4 @@
-//! The event log: leasing, sweeping, settling and retrying what is owed.
+//! The event log: finding what is due, settling and retrying what is owed.
 //!
 //! Whoever locks several deliveries does so in the order of their ids, or skips those that are locked.
 
@@ -7,11 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_domain::{EventId, RecordedEvent};
 use cardwire_events::envelope::event_of;
-use cardwire_events::log::{NO_ATTEMPT_LEFT, RELAY_LEASE, SWEEP_AFTER, SWEEP_AT_MOST, WORKER_LOST, count_failures};
+use cardwire_events::log::{
+    AT_WORK, LOOK_AGAIN_AFTER, LOOK_AGAIN_AT_MOST, NO_ATTEMPT_LEFT, WORKER_LOST, count_failures,
+};
 use cardwire_events::{
-    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Envelope, EventLog, Failure as Failed, Owed, Queue,
+    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Due, Envelope, EventLog, Failure as Failed, Owed, Queue,
     QueueSettings, Result, Verdict,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
@@ -22,62 +25,44 @@ use super::pool::Session;
 use super::portions::{PORTION, in_portions};
 use super::store::PostgresStore;
 use super::transaction::KEEP_ANSWERS_HOURS;
-use super::values::{event_id, event_uuids, get, get_count, get_envelope, get_queue, get_time, signed, uuid};
+use super::values::{event_id, event_uuids, get, get_count, get_envelope, get_queue, get_time, signed, time, uuid};
 
 /// Of an entry that is no event, this many characters are kept.
 const REJECTED_CHARS: usize = 4_096;
 /// Of an error, likewise.
 const ERROR_CHARS: usize = 2_000;
 
-/// Each queue has its own index range, so that a queue that is not asked for costs nothing, however much waits for it.
+/// What is due from `$3` on. What was published and is younger than `$4` is put off until it has had as long as what waits now. A
+/// delivery that is locked is being worked off. One row is there even when nothing is due: it tells the time.
 const LEASE: &str = "\
 WITH due AS (
-    SELECT x.queue, x.event_id FROM unnest($1::text[]) AS q(queue)
-    CROSS JOIN LATERAL (
-        SELECT d.queue, d.event_id, d.occurred_at FROM deliveries d
-        WHERE d.queue = q.queue COLLATE \"C\" AND d.published_at IS NULL AND d.dead_at IS NULL
-          AND (d.claimed_until IS NULL OR d.claimed_until <= now()) AND (d.not_before IS NULL OR d.not_before <= now())
-        ORDER BY d.occurred_at, d.event_id LIMIT $2 FOR UPDATE SKIP LOCKED
-    ) x
-    ORDER BY x.occurred_at, x.event_id LIMIT $2
+    SELECT d.event_id, d.due_at, d.published_at IS NOT NULL AS again,
+           d.published_at IS NOT NULL AND coalesce(d.occurred_at > $4 - make_interval(secs => $5), false) AS on_its_way
+    FROM deliveries d
+    WHERE d.queue = $1 AND d.dead_at IS NULL AND d.due_at <= now() AND d.due_at >= coalesce($3, '-infinity')
+    ORDER BY d.due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ), leased AS (
-    UPDATE deliveries d SET claimed_until = now() + make_interval(secs => $3)
-    FROM due WHERE d.queue = due.queue AND d.event_id = due.event_id
-    RETURNING d.queue, d.event_id
+    UPDATE deliveries d SET
+        due_at = now() + CASE WHEN due.on_its_way
+            THEN greatest(d.occurred_at - $4 + make_interval(secs => $5), interval '1 second')
+            ELSE make_interval(secs => least($6 * 2 ^ least(d.sweeps, 16), $7)) END,
+        published_at = CASE WHEN due.on_its_way THEN d.published_at ELSE now() END,
+        sweeps = d.sweeps + CASE WHEN due.again AND NOT due.on_its_way THEN 1 ELSE 0 END
+    FROM due WHERE d.queue = $1 AND d.event_id = due.event_id
+    RETURNING d.event_id, due.due_at, due.again, due.on_its_way
 )
-SELECT l.queue, e.id, e.type, e.envelope, e.occurred_at FROM leased l JOIN events e ON e.id = l.event_id
+SELECT now() AS looked_at, l.due_at, l.again, l.on_its_way, e.id, e.type, e.envelope, e.occurred_at
+FROM (VALUES (1)) one LEFT JOIN leased l ON true LEFT JOIN events e ON e.id = l.event_id AND NOT l.on_its_way
 ORDER BY e.occurred_at, e.id";
-
-/// A delivery without a lease failed, or was taken over, since it was leased; one that is locked is being worked off.
-const MARK_PUBLISHED: &str = "\
-WITH sent AS (
-    SELECT d.queue, d.event_id FROM deliveries d
-    JOIN unnest($1::text[], $2::uuid[]) AS p(queue, event_id) ON d.queue = p.queue COLLATE \"C\" AND d.event_id = p.event_id
-    WHERE d.claimed_until IS NOT NULL AND d.dead_at IS NULL
-    FOR UPDATE OF d SKIP LOCKED
-)
-UPDATE deliveries d SET published_at = now(), claimed_until = NULL,
-       resend_at = now() + make_interval(secs => least($3 * 2 ^ least(d.sweeps, 16), $4))
-FROM sent WHERE d.queue = sent.queue AND d.event_id = sent.event_id";
-
-const SWEEP: &str = "\
-WITH lost AS (
-    SELECT queue, event_id FROM deliveries
-    WHERE published_at IS NOT NULL AND dead_at IS NULL AND resend_at <= now()
-      AND queue <> ALL (ARRAY(SELECT p.queue FROM queue_pauses p
-                              WHERE p.paused_at IS NOT NULL OR p.resumed_at > now() - make_interval(secs => $2)))
-    ORDER BY resend_at LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-UPDATE deliveries d SET published_at = NULL, claimed_until = NULL, sweeps = d.sweeps + 1
-FROM lost WHERE d.queue = lost.queue AND d.event_id = lost.event_id";
 
 const LOOK_UP: &str = "SELECT id, type, envelope, occurred_at FROM events WHERE id = ANY($1)";
 
 const RECORDED: &str = "SELECT id, type, envelope->'data' AS data, occurred_at FROM events WHERE id = ANY($1)";
 
+/// What somebody else has locked is left: a copy that is not taken proves nothing, and the delivery is still due.
 const TAKE: &str = "\
 WITH held AS (
-    SELECT event_id FROM deliveries WHERE queue = $1 AND event_id = ANY($2) ORDER BY event_id FOR UPDATE
+    SELECT event_id FROM deliveries WHERE queue = $1 AND event_id = ANY($2) FOR UPDATE SKIP LOCKED
 ), taken AS (
     DELETE FROM deliveries d USING held WHERE d.queue = $1 AND d.event_id = held.event_id RETURNING d.event_id
 )
@@ -161,9 +146,8 @@ const FAIL: &str = concat!(
      ), ",
     total!("failed"),
     "UPDATE deliveries d SET tries = f.tries, error = f.error, dead_at = CASE WHEN f.dead THEN now() END, \
-         claimed_until = CASE WHEN f.held THEN d.claimed_until END, \
          published_at = CASE WHEN f.held OR f.dead THEN d.published_at END, \
-         not_before = CASE WHEN f.held THEN d.not_before ELSE now() + random() \
+         due_at = CASE WHEN f.held THEN d.due_at ELSE now() + random() \
              * least($7 * 2 ^ least(greatest(f.tries - 1, 0), 16), 864e5) * interval '1 millisecond' END \
      FROM failed f WHERE d.queue = $1 AND d.event_id = f.event_id \
      RETURNING d.event_id, f.dead"
@@ -198,36 +182,21 @@ WHERE pruned_until < now() - make_interval(secs => $1)
 
 #[async_trait]
 impl EventLog for PostgresStore {
-    async fn lease(&self, queues: &[Queue], limit: usize) -> Result<Vec<Owed>> {
-        let mut queues: Vec<&str> = queues.iter().map(|queue| queue.name()).collect();
-        queues.sort_unstable();
-        queues.dedup();
-        let query = sqlx::query(LEASE).bind(queues).bind(signed(limit)).bind(RELAY_LEASE.as_secs_f64());
+    async fn lease(&self, queue: Queue, limit: usize, waiting_since: Option<Timestamp>) -> Result<Due> {
+        let from = self.looks.begin(queue, Duration::from_millis(self.settings.whole_look_ms));
+        let query = sqlx::query(LEASE)
+            .bind(queue.name())
+            .bind(signed(limit))
+            .bind(from.map(time))
+            .bind(waiting_since.map(time))
+            .bind(AT_WORK.as_secs_f64())
+            .bind(LOOK_AGAIN_AFTER.as_secs_f64())
+            .bind(LOOK_AGAIN_AT_MOST.as_secs_f64());
         let rows = self.batch_session().await?.fetch_all(query).await?;
-        let owed = |row| Ok(Owed { queue: get_queue(row)?, envelope: get_envelope(row)? });
-        Ok(rows.iter().map(owed).collect::<Result<_, Failure>>()?)
-    }
-
-    async fn mark_published(&self, published: &[(Queue, EventId)]) -> Result<()> {
-        let (queues, ids): (Vec<&str>, Vec<Uuid>) =
-            published.iter().map(|(queue, id)| (queue.name(), uuid(id.ulid()))).unzip();
-        let query = sqlx::query(MARK_PUBLISHED)
-            .bind(queues)
-            .bind(ids)
-            .bind(SWEEP_AFTER.as_secs_f64())
-            .bind(SWEEP_AT_MOST.as_secs_f64());
-        self.batch_session().await?.execute(query).await?;
-        Ok(())
-    }
-
-    async fn sweep(&self) -> Result<u64> {
-        let mut session = self.batch_session().await?;
-        let swept =
-            in_portions(&mut session, || sqlx::query(SWEEP).bind(PORTION).bind(SWEEP_AFTER.as_secs_f64())).await?;
-        if swept > 0 {
-            self.wake.ring();
-        }
-        Ok(swept)
+        let found = read_due(queue, &rows)?;
+        let may_be_more = found.leased == limit;
+        self.looks.end(queue, found.looked_at, found.up_to.filter(|_| may_be_more));
+        Ok(found.due)
     }
 
     async fn look_up(&self, ids: &[EventId]) -> Result<Vec<Envelope>> {
@@ -284,7 +253,7 @@ impl EventLog for PostgresStore {
         }
         died.sort_unstable();
         count_failures(queue, rows.len(), died.len());
-        self.wake.ring();
+        self.handover.ring();
         Ok(died)
     }
 
@@ -303,7 +272,7 @@ impl EventLog for PostgresStore {
     async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
         let redriven = self.change_dead(REDRIVE, queue, which).await?;
         if redriven > 0 {
-            self.wake.ring();
+            self.handover.ring();
         }
         Ok(redriven)
     }
@@ -379,6 +348,32 @@ pub(super) async fn recorded(session: &mut Session, ids: &[EventId]) -> Result<V
     }
     recorded.sort_unstable_by_key(|event| event.id);
     Ok(recorded)
+}
+
+struct Found {
+    due: Due,
+    leased: usize,
+    looked_at: Timestamp,
+    /// When what was leased last was due.
+    up_to: Option<Timestamp>,
+}
+
+fn read_due(queue: Queue, rows: &[PgRow]) -> Result<Found, Failure> {
+    let first = rows.first().ok_or_else(|| Failure::Nonsense("no answer to what is due".into()))?;
+    let mut found = Found { due: Due::default(), leased: 0, looked_at: get_time(first, "looked_at")?, up_to: None };
+    for row in rows {
+        let due_at: Option<jiff_sqlx::Timestamp> = get(row, "due_at")?;
+        let Some(due_at) = due_at else { continue };
+        found.leased += 1;
+        found.up_to = found.up_to.max(Some(due_at.to_jiff()));
+        if get(row, "on_its_way")? {
+            found.due.put_off += 1;
+        } else if get::<Option<Uuid>>(row, "id")?.is_some() {
+            found.due.again += usize::from(get::<bool>(row, "again")?);
+            found.due.events.push(Owed { queue, envelope: get_envelope(row)? });
+        }
+    }
+    Ok(found)
 }
 
 fn queue_names() -> Vec<&'static str> {

@@ -17,6 +17,7 @@ mod flush;
 mod imports;
 mod library;
 mod log;
+mod looks;
 mod metadata;
 mod news;
 mod operators;

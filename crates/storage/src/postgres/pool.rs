@@ -26,11 +26,20 @@ pub struct PoolSettings {
     pub batch_ms: u64,
     /// For a lock, of the server.
     pub lock_ms: u64,
+    /// How often a look for due deliveries begins at the oldest, instead of where the last one ended.
+    pub whole_look_ms: u64,
 }
 
 impl Default for PoolSettings {
     fn default() -> Self {
-        Self { max_connections: 16, acquire_ms: 2_000, answer_ms: 2_500, batch_ms: 20_000, lock_ms: 5_000 }
+        Self {
+            max_connections: 16,
+            acquire_ms: 2_000,
+            answer_ms: 2_500,
+            batch_ms: 20_000,
+            lock_ms: 5_000,
+            whole_look_ms: 60_000,
+        }
     }
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cardwire_domain::{Error, Result};
-use cardwire_events::Wake;
+use cardwire_events::Handover;
 use sqlx::postgres::PgPool;
 
 use super::error::Failure;
+use super::looks::Looks;
 use super::news::News;
 use super::pool::{PoolSettings, Session, read_url};
 
@@ -16,21 +17,22 @@ use super::pool::{PoolSettings, Session, read_url};
 pub struct PostgresStore {
     pub(super) pool: PgPool,
     pub(super) settings: PoolSettings,
-    pub(super) wake: Wake,
+    pub(super) handover: Handover,
+    pub(super) looks: Arc<Looks>,
     pub(super) news: Arc<News>,
 }
 
 impl PostgresStore {
     /// Does not connect yet. [`Error::Invalid`] when `url` is no PostgreSQL URL.
-    pub fn connect(url: &str, settings: PoolSettings, wake: Wake) -> Result<Self> {
+    pub fn connect(url: &str, settings: PoolSettings, handover: Handover) -> Result<Self> {
         let (options, _) = read_url(url).map_err(|rule| Error::invalid("DATABASE_URL", rule))?;
-        Ok(Self::new(settings.pool(options), settings, wake))
+        Ok(Self::new(settings.pool(options), settings, handover))
     }
 
-    /// Over a pool made by [`PoolSettings::pool`]. `wake` is rung after each commit that owes something.
-    pub fn new(pool: PgPool, settings: PoolSettings, wake: Wake) -> Self {
+    /// Over a pool made by [`PoolSettings::pool`]. What is committed is given to `handover` while that is open, which else is rung.
+    pub fn new(pool: PgPool, settings: PoolSettings, handover: Handover) -> Self {
         let news = Arc::new(News::new(&pool));
-        Self { pool, settings, wake, news }
+        Self { pool, settings, handover, looks: Arc::default(), news }
     }
 
     pub fn pool(&self) -> &PgPool {

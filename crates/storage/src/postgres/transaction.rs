@@ -217,12 +217,14 @@ impl Transaction for PostgresTransaction {
     }
 
     async fn commit(mut self: Box<Self>, changes: Changes) -> Result<()> {
-        let raised = !changes.events.is_empty();
-        let batch = write::Batch::of(changes, &self.versions)?;
-        write::write(&mut self.session, batch).await?;
+        let handover = &self.store.handover;
+        let batch = write::Batch::of(changes, &self.versions, handover)?;
+        let is_due = batch.is_due();
+        let handed = write::write(&mut self.session, batch).await?;
         self.session.commit().await?;
-        if raised {
-            self.store.wake.ring();
+        handover.give(handed);
+        if is_due {
+            handover.ring();
         }
         Ok(())
     }

@@ -6,7 +6,8 @@ use cardwire_domain::collection::AccessType;
 use cardwire_domain::{
     Change, Changes, Collection, CollectionId, DomainEvent, Error, EventId, LinkId, RecordedEvent, Result, UserId,
 };
-use cardwire_events::{Envelope, routes};
+use cardwire_events::log::FIRST_LOOK_AFTER;
+use cardwire_events::{Envelope, Handover, Owed, routes};
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::types::Uuid;
@@ -14,7 +15,7 @@ use ulid::Ulid;
 
 use super::error::Failure;
 use super::pool::Session;
-use super::values::{url_digest, uuid};
+use super::values::{get_time, url_digest, uuid};
 
 /// The columns of the statement. Rows that name one card are in the order in which the command listed them.
 #[derive(Default)]
@@ -34,7 +35,9 @@ pub(super) struct Batch {
     linked: (Vec<Uuid>, Vec<Uuid>, Vec<Uuid>),
     unlinked: Vec<Uuid>,
     events: (Vec<Uuid>, Vec<String>, Vec<Value>),
-    deliveries: (Vec<String>, Vec<Uuid>),
+    deliveries: (Vec<&'static str>, Vec<Uuid>, Vec<bool>),
+    /// Those of `deliveries` that are born published.
+    handed: Vec<Owed>,
     remember: Option<(String, String, String, Value)>,
 }
 
@@ -51,7 +54,11 @@ struct Cards {
 
 impl Batch {
     /// [`Error::Stale`] where one change contradicts another.
-    pub(super) fn of(changes: Changes, versions: &BTreeMap<CollectionId, i64>) -> Result<Self> {
+    pub(super) fn of(
+        changes: Changes,
+        versions: &BTreeMap<CollectionId, i64>,
+        handover: &Handover,
+    ) -> Result<Self> {
         let mut batch = Self { imported: changes.imported, ..Self::default() };
         let mut checked = versions.clone();
         for change in changes.rows {
@@ -69,7 +76,7 @@ impl Batch {
             }
         }
         batch.held = checked.into_iter().map(|(id, version)| (uuid(id.ulid()), version)).unzip();
-        batch.raise(changes.events, changes.traceparent);
+        batch.raise(changes.events, changes.traceparent, handover);
         batch.remember = changes.remember.map(|kept| {
             (
                 kept.person.to_string(),
@@ -79,6 +86,11 @@ impl Batch {
             )
         });
         Ok(batch)
+    }
+
+    /// Whether anything is born due.
+    pub(super) fn is_due(&self) -> bool {
+        self.deliveries.2.contains(&false)
     }
 
     fn change_card(&mut self, change: Change) -> Result<()> {
@@ -135,17 +147,22 @@ impl Batch {
         Ok(())
     }
 
-    fn raise(&mut self, events: Vec<DomainEvent>, traceparent: Option<String>) {
+    fn raise(&mut self, events: Vec<DomainEvent>, traceparent: Option<String>, handover: &Handover) {
         // Ids sort in the order in which the events were raised.
         let mut id = Ulid::generate();
         for event in events {
             // The server sets the time.
             let recorded = RecordedEvent { id: EventId::from_ulid(id), occurred_at: Timestamp::UNIX_EPOCH, event };
-            for queue in routes(&recorded.event) {
-                self.deliveries.0.push(queue.name().to_owned());
-                self.deliveries.1.push(uuid(id));
-            }
             let envelope = Envelope::wrap(&recorded, traceparent.clone());
+            for queue in routes(&recorded.event) {
+                let is_handed = handover.is_open(*queue);
+                self.deliveries.0.push(queue.name());
+                self.deliveries.1.push(uuid(id));
+                self.deliveries.2.push(is_handed);
+                if is_handed {
+                    self.handed.push(Owed { queue: *queue, envelope: envelope.clone() });
+                }
+            }
             self.events.0.push(uuid(id));
             self.events.1.push(envelope.kind.clone());
             // A derived serializer of strings and JSON cannot fail.
@@ -184,18 +201,21 @@ WITH held AS (
                to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')), now()
     FROM unnest($21::uuid[], $22::text[], $23::jsonb[]) AS e(id, type, envelope)
 ), owed AS (
-    INSERT INTO deliveries (queue, event_id, occurred_at)
-    SELECT d.queue, d.event_id, now() FROM unnest($24::text[], $25::uuid[]) AS d(queue, event_id)
+    INSERT INTO deliveries (queue, event_id, occurred_at, published_at, due_at)
+    SELECT d.queue, d.event_id, now(), CASE WHEN d.handed THEN now() END,
+           now() + CASE WHEN d.handed THEN make_interval(secs => $32) ELSE '0' END
+    FROM unnest($24::text[], $25::uuid[], $31::bool[]) AS d(queue, event_id, handed)
 ), kept AS (
     INSERT INTO idempotency_keys (user_id, key, fingerprint, answer)
     SELECT $26, $27, $28, $29 WHERE $27 IS NOT NULL
 )
 SELECT expect_rows((SELECT count(*) FROM held JOIN unnest($1, $2) AS was(id, version) USING (id, version)), cardinality($1))
    AND expect_rows((SELECT count(*) FROM moved), cardinality($10))
-   AND expect_rows((SELECT count(*) FROM unlinked), cardinality($17))";
+   AND expect_rows((SELECT count(*) FROM unlinked), cardinality($17)) AS held, now() AS at";
 
-/// Does not commit; but where nothing was begun, all of it is one statement and so a transaction of its own.
-pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<(), Failure> {
+/// Does not commit; but where nothing was begun, all of it is one statement and so a transaction of its own. Returns what is to be
+/// published once it is committed.
+pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owed>, Failure> {
     let collections_too = !(batch.inserted.is_empty() && batch.updated.is_empty());
     if collections_too || !(batch.deleted.is_empty() && batch.forgotten.is_empty() && batch.blocks.is_empty()) {
         session.begin().await?;
@@ -221,7 +241,7 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<(), Fai
     }
     let (links, link_cards, link_collections) = batch.linked;
     let (events, kinds, envelopes) = batch.events;
-    let (queues, owed) = batch.deliveries;
+    let (queues, owed, is_handed) = batch.deliveries;
     let (person, key, fingerprint, answer) = match batch.remember {
         Some((person, key, fingerprint, answer)) => (Some(person), Some(key), Some(fingerprint), Some(answer)),
         None => (None, None, None, None),
@@ -256,8 +276,13 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<(), Fai
         .bind(key)
         .bind(fingerprint)
         .bind(answer)
-        .bind(batch.imported);
-    session.fetch_all(query).await?;
+        .bind(batch.imported)
+        .bind(is_handed)
+        .bind(FIRST_LOOK_AFTER.as_secs_f64());
+    let rows = session.fetch_all(query).await?;
+    let at = rows.first().map_or(Err(Failure::Changed), |row| get_time(row, "at"))?;
+    let mut handed = batch.handed;
+    handed.iter_mut().for_each(|owed| owed.envelope.time = at);
     for (id, version) in &batch.deleted {
         let sql = "UPDATE collections SET deleted_at = now(), version = version + 1 \
                    WHERE id = $1 AND version = coalesce($2, version) AND deleted_at IS NULL";
@@ -277,7 +302,7 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<(), Fai
         };
         session.execute(sqlx::query(sql).bind(by.as_str()).bind(person.as_str())).await?;
     }
-    Ok(())
+    Ok(handed)
 }
 
 async fn insert_collection(session: &mut Session, new: &Collection) -> Result<(), Failure> {

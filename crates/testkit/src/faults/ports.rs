@@ -120,17 +120,8 @@ pub struct FaultyEventLog {
 
 #[async_trait]
 impl EventLog for FaultyEventLog {
-    async fn lease(&self, queues: &[Queue], limit: usize) -> EventsResult<Vec<Owed>> {
-        let something = self.inner.backlog().await?.iter().any(|queue| queue.unpublished > 0);
-        self.seam.at_if(FaultPoint::Lease, something, || self.inner.lease(queues, limit)).await
-    }
-
-    async fn mark_published(&self, published: &[(Queue, EventId)]) -> EventsResult<()> {
-        self.seam.at(FaultPoint::Mark, || self.inner.mark_published(published)).await
-    }
-
-    async fn sweep(&self) -> EventsResult<u64> {
-        self.seam.at(FaultPoint::Sweep, || self.inner.sweep()).await
+    async fn lease(&self, queue: Queue, limit: usize, since: Option<Timestamp>) -> EventsResult<Due> {
+        self.seam.at(FaultPoint::Look, || self.inner.lease(queue, limit, since)).await
     }
 
     async fn look_up(&self, ids: &[EventId]) -> EventsResult<Vec<Envelope>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::log::{SWEEP_AFTER, WORKER_LOST};
+use cardwire_events::log::{LOOK_AGAIN_AFTER, WORKER_LOST};
 use cardwire_events::operations::{
     Action, Gauges, KEEP_SAMPLES, NewEntry, REBUILD_LEASE, RebuildLease, SAMPLE_EVERY, StepKind,
 };
@@ -130,9 +130,8 @@ pub async fn dead_letters_are_found_by_type_text_and_error(stores: Stores) -> Te
 pub async fn the_way_of_a_dead_letter_is_told(stores: Stores) -> Tested {
     let id = owed(&stores, &["alice"]).await?[0];
     assert!(stores.operator.way(Queue::Feeds, id).await?.is_none(), "it is not dead");
-    stores.time.advance(SWEEP_AFTER).await;
-    assert_eq!(stores.log.sweep().await?, 1);
-    stores.deliver(Queue::Feeds).await?;
+    stores.time.advance(LOOK_AGAIN_AFTER).await;
+    assert_eq!(stores.log.lease(Queue::Feeds, PLENTY, None).await?.again, 1);
     assert!(!fail(&stores, id, "first", Verdict::Retry).await?);
     stores.deliver(Queue::Feeds).await?;
     assert_eq!(stores.log.begin_attempt(Queue::Feeds, id, &SETTINGS).await?, Attempt::Run);
@@ -199,21 +198,6 @@ pub async fn a_queue_is_paused_until_it_is_resumed(stores: Stores) -> Tested {
     Ok(())
 }
 
-pub async fn a_paused_queue_is_not_swept(stores: Stores) -> Tested {
-    let by = operator();
-    owed(&stores, &["alice"]).await?;
-    stores.deliver(Queue::Search).await?;
-    let (queue, reason) = (Queue::Feeds, None);
-    stores.operator.act(&by, &Action::Pause { queue, reason }).await?;
-    stores.time.advance(10 * SWEEP_AFTER).await;
-    assert_eq!(stores.log.sweep().await?, 1, "search alone");
-    stores.operator.act(&by, &Action::Resume { queue }).await?;
-    assert_eq!(stores.log.sweep().await?, 0, "its workers have only just begun again");
-    stores.time.advance(SWEEP_AFTER).await;
-    assert_eq!(stores.log.sweep().await?, 1);
-    Ok(())
-}
-
 pub async fn what_is_owed_is_delivered_again(stores: Stores) -> Tested {
     let by = operator();
     let ids = owed(&stores, &["alice", "bob", "carol", "dave"]).await?;
@@ -222,12 +206,12 @@ pub async fn what_is_owed_is_delivered_again(stores: Stores) -> Tested {
     let failure = Failure { event_id: ids[1], error: "bad".into(), verdict: Verdict::Retry };
     stores.log.fail(Queue::Feeds, &[failure], &slow).await?;
     assert_eq!(stores.log.settle(Queue::Feeds, &ids[3..]).await?, 1);
-    assert!(stores.log.lease(&[Queue::Feeds], PLENTY).await?.is_empty());
+    assert!(stores.log.lease(Queue::Feeds, PLENTY, None).await?.events.is_empty());
     let again = Action::Redeliver { queue: Queue::Feeds };
     assert_eq!(stores.operator.act(&by, &again).await?, 2, "not what is dead, nor what is owed no more");
     assert_eq!(last_entry(&stores).await?, ("queue.redeliver".to_owned(), Some(Queue::Feeds), json!({}), 2));
     let mut leased: Vec<_> =
-        stores.log.lease(&[Queue::Feeds], PLENTY).await?.into_iter().map(|owed| owed.envelope.id).collect();
+        stores.log.lease(Queue::Feeds, PLENTY, None).await?.events.into_iter().map(|owed| owed.envelope.id).collect();
     leased.sort_unstable();
     let mut expected = ids[1..3].to_vec();
     expected.sort_unstable();

@@ -8,7 +8,8 @@ use cardwire_domain::analytics::Analytics;
 use cardwire_domain::changes::{Idempotency, IdempotencyKey};
 use cardwire_domain::use_cases::{Request, UseCase, execute};
 use cardwire_domain::{Clock, Error, Store, UserId};
-use cardwire_events::{EventHandler, EventLog, EventSubscriber, EventWorker, Queue, QueueSettings, Relay, Wake};
+use cardwire_events::relay::RelaySettings;
+use cardwire_events::{EventHandler, EventLog, EventSubscriber, EventWorker, Queue, QueueSettings, Relay, Handover};
 use cardwire_saga::{CardCollectionSaga, FlushLoop, SagaSettings, SagaStateStore};
 use cardwire_storage::memory::InMemoryStore;
 use cardwire_testkit::TokioClock;
@@ -32,7 +33,7 @@ use crate::workload;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a process is away after a crash.
 const RESTART: Duration = Duration::from_secs(1);
-/// In the worst case what was lost is swept after 30 s, and the copy that is swept is lost to a second fault.
+/// In the worst case what was lost is due after 30 s, and the copy that is published then is lost to a second fault.
 const SETTLES_WITHIN: Duration = Duration::from_secs(180);
 const PROCESSES: usize = 2;
 
@@ -41,7 +42,6 @@ pub struct World {
     pub analytics: Arc<dyn Analytics>,
     pub transport: Transport,
     pub faults: Arc<Faults>,
-    wake: Wake,
     setup: Setup,
     processes: Mutex<Vec<Running>>,
 }
@@ -49,6 +49,8 @@ pub struct World {
 #[derive(Clone)]
 struct Running {
     process: Arc<Process>,
+    /// From its clients' commits to its relay; gone with it.
+    handover: Handover,
     /// What clients of this process reach.
     store: Arc<dyn Store>,
 }
@@ -57,13 +59,13 @@ struct Running {
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
     pub mutant: Mutant,
-    /// Whether relays look for published events without effect.
-    pub sweeps: bool,
+    /// Whether relays look for what is due.
+    pub looks: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { mutant: Mutant::Sound, sweeps: true }
+        Self { mutant: Mutant::Sound, looks: true }
     }
 }
 
@@ -103,31 +105,31 @@ pub fn run(plans: &[FaultPlan], setup: Setup) -> anyhow::Result<Passed> {
 impl World {
     fn new(plans: &[FaultPlan], setup: Setup) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
-        let wake = Wake::default();
-        let store = InMemoryStore::new(clock.clone(), wake.clone());
+        let store = InMemoryStore::new(clock.clone(), Handover::default());
         let transport = Transport::new(clock);
         let faults = Faults::plan(plans);
         let emptied = transport.clone();
         faults.on_flushall(move || emptied.flushall());
         let processes = Mutex::default();
         let analytics = mutants::analytics(setup.mutant, Arc::new(store.clone()));
-        let world = Self { store, analytics, transport, faults, wake, setup, processes };
+        let world = Self { store, analytics, transport, faults, setup, processes };
         let first = (0..PROCESSES).map(|_| world.process()).collect();
         *world.processes.lock() = first;
         world
     }
 
     fn process(&self) -> Running {
-        let process = Process::start();
+        let (process, handover) = (Process::start(), Handover::default());
         let seam = Seam::new(Arc::clone(&self.faults), Arc::clone(&process));
-        Running { process, store: Arc::new(FaultyStore { seam, inner: Arc::new(self.store.clone()) }) }
+        let inner = Arc::new(self.store.beside(handover.clone()));
+        Running { process, handover, store: Arc::new(FaultyStore { seam, inner }) }
     }
 
     /// Keeps a process running. Returns only when one of its tasks ended by itself.
     async fn supervise(&self, index: usize) -> anyhow::Result<()> {
         loop {
-            let process = Arc::clone(&self.processes.lock()[index].process);
-            let mut tasks = self.start(&process);
+            let Running { process, handover, .. } = self.processes.lock()[index].clone();
+            let mut tasks = self.start(&process, handover);
             tokio::select! {
                 () = process.died() => {}
                 ended = tasks.join_next() => anyhow::bail!("{ended:?}"),
@@ -140,10 +142,11 @@ impl World {
     }
 
     /// Relay, flush loop and the workers of all queues.
-    fn start(&self, process: &Arc<Process>) -> JoinSet<()> {
+    fn start(&self, process: &Arc<Process>, handover: Handover) -> JoinSet<()> {
         let seam = Seam::new(Arc::clone(&self.faults), Arc::clone(process));
-        let inner = Arc::new(self.store.clone());
+        let inner = Arc::new(self.store.beside(handover.clone()));
         let log: Arc<dyn EventLog> = Arc::new(FaultyEventLog { seam: seam.clone(), inner: inner.clone() });
+        let looked_at = mutants::looks(self.setup.looks, &log);
         let feed = Arc::new(FaultyFeed { seam: seam.clone(), inner: inner.clone() });
         let index = Arc::new(FaultySearch { seam: seam.clone(), inner });
         let analytics = Arc::new(FaultyAnalytics { seam: seam.clone(), inner: Arc::clone(&self.analytics) });
@@ -155,8 +158,7 @@ impl World {
 
         let mut tasks = JoinSet::new();
         let stop = CancellationToken::new();
-        let settings = mutants::relay(self.setup.sweeps);
-        let relay = Relay::new(Arc::clone(&log), publisher, self.wake.clone(), settings);
+        let relay = Relay::new(looked_at, publisher, handover, RelaySettings::default());
         let stopped = stop.clone();
         tasks.spawn(async move { relay.run(stopped).await });
         let flush = FlushLoop::new(Arc::clone(&saga));

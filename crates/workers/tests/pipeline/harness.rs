@@ -12,7 +12,7 @@ use cardwire_domain::{AccessType, PageRequest, RecordedEvent, Result, UserId};
 use cardwire_events::memory::{InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues};
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::{
-    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Outcome, Queue, QueueSettings, Relay, Wake,
+    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Outcome, Queue, QueueSettings, Relay, Handover,
 };
 
 use cardwire_saga::{CardCollectionSaga, FlushLoop, InMemorySagaStateStore, SagaSettings, Timing};
@@ -53,8 +53,8 @@ impl Pipeline {
     /// `wrap` goes around the handler of the feeds queue.
     pub fn start_with(wrap: Wrap) -> Self {
         let clock = Arc::new(TokioClock::new());
-        let wake = Wake::default();
-        let store = InMemoryStore::new(clock.clone(), wake.clone());
+        let handover = Handover::default();
+        let store = InMemoryStore::new(clock.clone(), handover.clone());
         let queues = InMemoryQueues::default();
         let log: Arc<dyn EventLog> = Arc::new(store.clone());
         let feed: Arc<dyn FeedRepository> = Arc::new(store.clone());
@@ -63,7 +63,7 @@ impl Pipeline {
         let stop = CancellationToken::new();
 
         let publisher = Arc::new(InMemoryEventPublisher::new(queues.clone()));
-        let relay = Relay::new(Arc::clone(&log), publisher, wake, RelaySettings::default());
+        let relay = Relay::new(Arc::clone(&log), publisher, handover, RelaySettings::default());
         let stopped = stop.clone();
         tokio::spawn(async move { relay.run(stopped).await });
         let flush = FlushLoop::new(Arc::clone(&saga));

@@ -15,7 +15,7 @@ use cardwire_domain::{
     Card, CardId, Changes, Collection, CollectionId, Error, ImportId, Page, PageRequest, Result, Store, Transaction,
     UserId,
 };
-use cardwire_events::{EventLog, Queue, Wake};
+use cardwire_events::{EventLog, Queue, Handover};
 use cardwire_storage::memory::InMemoryStore;
 use cardwire_testkit::TokioClock;
 use cardwire_workers::ImportLoop;
@@ -169,7 +169,7 @@ async fn run_poisoned(
     poisoned: &[(u32, u32)],
     losing: impl FnOnce(InMemoryStore) -> Losing,
 ) -> (ImportView, InMemoryStore, Duration) {
-    let store = InMemoryStore::new(Arc::new(TokioClock::new()), Wake::default());
+    let store = InMemoryStore::new(Arc::new(TokioClock::new()), Handover::default());
     let losing = Arc::new(losing(store.clone()));
     let alice = person("alice");
     let id = ImportId::generate();

@@ -30,10 +30,10 @@ WHERE queue = $1 AND paused_at IS NOT NULL";
 const REDELIVER: &str = "\
 WITH owed AS (
     SELECT event_id FROM deliveries
-    WHERE queue = $1 AND dead_at IS NULL AND (published_at <= $2 OR (published_at IS NULL AND not_before > now()))
+    WHERE queue = $1 AND dead_at IS NULL AND (published_at <= $2 OR (published_at IS NULL AND due_at > now()))
     ORDER BY event_id LIMIT $3 FOR UPDATE SKIP LOCKED
 )
-UPDATE deliveries d SET published_at = NULL, claimed_until = NULL, not_before = NULL
+UPDATE deliveries d SET published_at = NULL, due_at = now()
 FROM owed WHERE d.queue = $1 AND d.event_id = owed.event_id";
 
 #[async_trait]
@@ -61,7 +61,7 @@ impl Operator for PostgresStore {
             }
         };
         if affected > 0 {
-            self.wake.ring();
+            self.handover.ring();
         }
         Ok(affected)
     }
