@@ -74,7 +74,10 @@ impl WorkerRegistry for Away {
 impl EventLog for Away {
     async fn lease(&self, _: Queue, _: usize, _: Option<Timestamp>) -> Result<Due> {
         Away::fail(*self).await
-    }    async fn look_up(&self, _: &[EventId]) -> Result<Vec<Envelope>> {
+    }    async fn give_back(&self, _: Queue, _: &[EventId]) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn look_up(&self, _: &[EventId]) -> Result<Vec<Envelope>> {
         Away::fail(*self).await
     }
     async fn settle(&self, _: Queue, _: &[EventId]) -> Result<u64> {

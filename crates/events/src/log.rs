@@ -109,6 +109,9 @@ pub trait EventLog: Send + Sync {
     /// less than [`AT_WORK`] since that entry, must still be on its way: it is put off until it has had as long as the others before it.
     async fn lease(&self, queue: Queue, limit: usize, waiting_since: Option<Timestamp>) -> Result<Due>;
 
+    /// These could not be published: they are due again, at once.
+    async fn give_back(&self, queue: Queue, ids: &[EventId]) -> Result<()>;
+
     /// The events of these ids as they were accepted, in no order; unknown ids are left out. A queue only carries copies, which may
     /// have been altered on the way.
     async fn look_up(&self, ids: &[EventId]) -> Result<Vec<Envelope>>;

@@ -104,14 +104,34 @@ impl Relay {
 
     async fn publish_given(&self, queue: Queue) -> Result<()> {
         let given = self.handover.take(queue);
-        for batch in given.chunks(self.settings.batch) {
+        let mut rest = &given[..];
+        let published = self.publish_while_there_is_room(queue, &mut rest).await;
+        self.give_back(queue, rest).await;
+        published
+    }
+
+    async fn publish_while_there_is_room(&self, queue: Queue, rest: &mut &[Owed]) -> Result<()> {
+        while !rest.is_empty() {
+            let (batch, others) = rest.split_at(self.settings.batch.min(rest.len()));
             if self.pauses.holds(queue) || self.room(queue).await?.0 < batch.len() {
                 self.handover.close(queue);
                 break;
             }
             self.publish(queue, batch).await?;
+            *rest = others;
         }
         Ok(())
+    }
+
+    /// These are not in the queue. If the log is away as well, they are due when their time comes.
+    async fn give_back(&self, queue: Queue, owed: &[Owed]) {
+        let ids: Vec<_> = owed.iter().map(|event| event.envelope.id).collect();
+        if ids.is_empty() {
+            return;
+        }
+        if let Err(error) = self.log.give_back(queue, &ids).await {
+            tracing::debug!(%queue, %error, "what could not be published could not be given back");
+        }
     }
 
     /// How many entries the queue takes, and how many it holds.
@@ -164,7 +184,10 @@ impl Relay {
                 metrics::counter!("cardwire_events_swept_total", "queue" => queue.name()).increment(due.again as u64);
                 tracing::info!(%queue, count = due.again, "published events without effect are published again");
             }
-            self.publish(queue, &due.events).await?;
+            if let Err(error) = self.publish(queue, &due.events).await {
+                self.give_back(queue, &due.events).await;
+                return Err(error);
+            }
             published += due.events.len();
             if due.events.len() + due.put_off < limit {
                 self.handover.open(queue);

@@ -43,6 +43,8 @@ pub enum FaultPoint {
     FlushCommit,
     /// A relay looks for what is due.
     Look,
+    /// What could not be published is due again.
+    GiveBack,
     Renew(Queue),
     /// Expired leases are looked for; only calls while something is claimed count.
     Reclaim(Queue),

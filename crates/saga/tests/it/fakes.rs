@@ -15,6 +15,7 @@ use cardwire_saga::{
     ClaimedWindow, Error, InMemorySagaStateStore, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey,
     SagaStateStore,
 };
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 /// Says what goes wrong with a write; `None`: nothing.
@@ -120,6 +121,10 @@ impl EventLog for Database {
     }
 
     async fn lease(&self, _: Queue, _: usize, _: Option<Timestamp>) -> cardwire_events::Result<Due> {
+        panic!("the saga only books failures")
+    }
+
+    async fn give_back(&self, _: Queue, _: &[EventId]) -> cardwire_events::Result<()> {
         panic!("the saga only books failures")
     }
 

@@ -85,8 +85,16 @@ impl Deliveries {
         true
     }
 
+    /// It is known not to be in the queue.
+    fn unpublish(&mut self, id: EventId, due_at: Timestamp) {
+        self.put_off(id, due_at);
+        if let Some(row) = self.rows.get_mut(&id).filter(|row| row.dead.is_none()) {
+            row.published_at = None;
+        }
+    }
+
     fn put_off(&mut self, id: EventId, due_at: Timestamp) {
-        if let Some(row) = self.rows.get_mut(&id) {
+        if let Some(row) = self.rows.get_mut(&id).filter(|row| row.dead.is_none()) {
             self.due.remove(&(row.due_at, id));
             row.due_at = due_at;
             self.due.insert((due_at, id));
@@ -191,10 +199,7 @@ impl Ledger {
         let waits = |row: &Delivery| row.dead.is_none() && (row.published_at.is_some() || row.due_at > now);
         let waiting: Vec<_> = deliveries.rows.iter().filter(|(_, row)| waits(row)).map(|(id, _)| *id).collect();
         for id in &waiting {
-            deliveries.put_off(*id, now);
-            if let Some(row) = deliveries.rows.get_mut(id) {
-                row.published_at = None;
-            }
+            deliveries.unpublish(*id, now);
         }
         waiting.len() as u64
     }
@@ -261,6 +266,16 @@ impl EventLog for InMemoryStore {
         Ok(due)
     }
 
+    async fn give_back(&self, queue: Queue, ids: &[EventId]) -> Result<()> {
+        let mut state = self.lock().await;
+        let now = self.now();
+        let deliveries = state.ledger.deliveries(queue);
+        for id in ids {
+            deliveries.unpublish(*id, now);
+        }
+        Ok(())
+    }
+
     async fn look_up(&self, ids: &[EventId]) -> Result<Vec<Envelope>> {
         let state = self.lock().await;
         Ok(ids.iter().filter_map(|id| state.ledger.events.get(id).cloned()).collect())
@@ -325,9 +340,8 @@ impl EventLog for InMemoryStore {
             match failure.verdict {
                 Verdict::Held => {}
                 Verdict::Retry if row.tries < settings.attempts => {
-                    row.published_at = None;
                     let back = later(now, settings.backoff(row.tries, rand::random()));
-                    deliveries.put_off(failure.event_id, back);
+                    deliveries.unpublish(failure.event_id, back);
                 }
                 Verdict::Retry | Verdict::Reject => {
                     deliveries.bury(failure.event_id, now, failure.error.clone());

@@ -55,6 +55,12 @@ SELECT now() AS looked_at, l.due_at, l.again, l.on_its_way, e.id, e.type, e.enve
 FROM (VALUES (1)) one LEFT JOIN leased l ON true LEFT JOIN events e ON e.id = l.event_id AND NOT l.on_its_way
 ORDER BY e.occurred_at, e.id";
 
+const GIVE_BACK: &str = "\
+WITH held AS (
+    SELECT event_id FROM deliveries WHERE queue = $1 AND event_id = ANY($2) AND dead_at IS NULL FOR UPDATE SKIP LOCKED
+)
+UPDATE deliveries d SET published_at = NULL, due_at = now() FROM held WHERE d.queue = $1 AND d.event_id = held.event_id";
+
 const LOOK_UP: &str = "SELECT id, type, envelope, occurred_at FROM events WHERE id = ANY($1)";
 
 const RECORDED: &str = "SELECT id, type, envelope->'data' AS data, occurred_at FROM events WHERE id = ANY($1)";
@@ -197,6 +203,12 @@ impl EventLog for PostgresStore {
         let may_be_more = found.leased == limit;
         self.looks.end(queue, found.looked_at, found.up_to.filter(|_| may_be_more));
         Ok(found.due)
+    }
+
+    async fn give_back(&self, queue: Queue, ids: &[EventId]) -> Result<()> {
+        let query = sqlx::query(GIVE_BACK).bind(queue.name()).bind(event_uuids(ids));
+        self.batch_session().await?.execute(query).await?;
+        Ok(())
     }
 
     async fn look_up(&self, ids: &[EventId]) -> Result<Vec<Envelope>> {

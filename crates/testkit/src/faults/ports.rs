@@ -17,10 +17,11 @@ use cardwire_domain::{
     Transaction, UserId,
 };
 use cardwire_events::{
-    Attempt, Backlog, Claim, DeadLetter, DeadSelection, Depth, Envelope, EventLog, EventPublisher, EventSubscriber,
-    Failure, Owed, Queue, QueueSettings,
+    Attempt, Backlog, Claim, DeadLetter, DeadSelection, Depth, Due, Envelope, EventLog, EventPublisher,
+    EventSubscriber, Failure, Queue, QueueSettings,
 };
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use parking_lot::Mutex;
 
@@ -124,6 +125,10 @@ impl EventLog for FaultyEventLog {
         self.seam.at(FaultPoint::Look, || self.inner.lease(queue, limit, since)).await
     }
 
+    async fn give_back(&self, queue: Queue, ids: &[EventId]) -> EventsResult<()> {
+        self.seam.at(FaultPoint::GiveBack, || self.inner.give_back(queue, ids)).await
+    }
+
     async fn look_up(&self, ids: &[EventId]) -> EventsResult<Vec<Envelope>> {
         self.seam.through(self.inner.look_up(ids)).await
     }
@@ -192,6 +197,10 @@ impl EventPublisher for FaultyPublisher {
 
     async fn depth(&self, queue: Queue) -> EventsResult<usize> {
         self.seam.through(self.inner.get().depth(queue)).await
+    }
+
+    async fn waiting_since(&self, queue: Queue) -> EventsResult<Option<Timestamp>> {
+        self.seam.through(self.inner.get().waiting_since(queue)).await
     }
 }
 

@@ -230,6 +230,10 @@ impl EventLog for NeverDue {
         Ok(Due::default())
     }
 
+    async fn give_back(&self, queue: Queue, ids: &[EventId]) -> cardwire_events::Result<()> {
+        self.0.give_back(queue, ids).await
+    }
+
     async fn look_up(&self, ids: &[EventId]) -> cardwire_events::Result<Vec<Envelope>> {
         self.0.look_up(ids).await
     }

@@ -55,6 +55,19 @@ struct Running {
     store: Arc<dyn Store>,
 }
 
+impl Running {
+    /// Whether its relay publishes what it is given.
+    fn relays(&self) -> bool {
+        Queue::ALL.iter().all(|queue| self.handover.is_open(*queue))
+    }
+
+    async fn up(&self) {
+        while !self.relays() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
 /// What is not as it should be, besides the planned faults.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
@@ -89,6 +102,9 @@ pub fn run(plans: &[FaultPlan], setup: Setup) -> anyhow::Result<Passed> {
         for index in 0..PROCESSES {
             let world = Arc::clone(&world);
             supervisors.spawn(async move { world.supervise(index).await });
+        }
+        while !world.processes.lock().iter().all(Running::relays) {
+            sleep(Duration::from_millis(10)).await;
         }
         let expected = workload::run(&world).await?;
         let settled_after = tokio::select! {
@@ -127,22 +143,25 @@ impl World {
 
     /// Keeps a process running. Returns only when one of its tasks ended by itself.
     async fn supervise(&self, index: usize) -> anyhow::Result<()> {
+        let mut running = self.processes.lock()[index].clone();
         loop {
-            let Running { process, handover, .. } = self.processes.lock()[index].clone();
-            let mut tasks = self.start(&process, handover);
+            let mut tasks = self.start(&running);
             tokio::select! {
-                () = process.died() => {}
+                () = running.up() => self.processes.lock()[index] = running.clone(),
+                () = running.process.died() => {}
+            }
+            tokio::select! {
+                () = running.process.died() => {}
                 ended = tasks.join_next() => anyhow::bail!("{ended:?}"),
             }
             tasks.shutdown().await;
             sleep(RESTART).await;
-            let next = self.process();
-            self.processes.lock()[index] = next;
+            running = self.process();
         }
     }
 
     /// Relay, flush loop and the workers of all queues.
-    fn start(&self, process: &Arc<Process>, handover: Handover) -> JoinSet<()> {
+    fn start(&self, Running { process, handover, .. }: &Running) -> JoinSet<()> {
         let seam = Seam::new(Arc::clone(&self.faults), Arc::clone(process));
         let inner = Arc::new(self.store.beside(handover.clone()));
         let log: Arc<dyn EventLog> = Arc::new(FaultyEventLog { seam: seam.clone(), inner: inner.clone() });
@@ -158,7 +177,7 @@ impl World {
 
         let mut tasks = JoinSet::new();
         let stop = CancellationToken::new();
-        let relay = Relay::new(looked_at, publisher, handover, RelaySettings::default());
+        let relay = Relay::new(looked_at, publisher, handover.clone(), RelaySettings::default());
         let stopped = stop.clone();
         tasks.spawn(async move { relay.run(stopped).await });
         let flush = FlushLoop::new(Arc::clone(&saga));
@@ -187,7 +206,7 @@ impl World {
             let key = IdempotencyKey::of_client(&mutants::key(self.setup.mutant, key, attempt))?;
             let idempotency = Some(Idempotency { key, fingerprint: "the same".into() });
             let request = Request { idempotency, ..Request::by(by.clone()) };
-            let Running { process, store } = self.processes.lock()[attempt % PROCESSES].clone();
+            let Running { process, store, .. } = self.processes.lock()[attempt % PROCESSES].clone();
             let answer = tokio::select! {
                 answer = timeout(PATIENCE, execute(&*store, &request, &command)) => answer,
                 () = process.died() => {
