@@ -40,8 +40,7 @@ pub struct FeedItem {
 
 /// Where a reader of the live feed stands. Written `{epoch}-{id}`, opaque to readers.
 ///
-/// `epoch` orders activities by the transactions that made them known, so that one that commits late still comes behind what
-/// was shown before.
+/// `epoch` rises in the order in which activities were committed, so that none can come later before what was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamCursor {
     pub epoch: u64,

@@ -187,11 +187,13 @@ macro_rules! from_members {
     };
 }
 
+/// Last of all, since the position in the live feed is taken under a lock that everybody waits for who flushes.
 async fn insert(session: &mut Session, activities: &[Activity]) -> Result<(), Failure> {
     let sql = from_members!(
-        "INSERT INTO activities (id, card_id, actor_id, created_at, window_start, \
+        "INSERT INTO activities (id, card_id, actor_id, created_at, window_start, epoch, \
                                        event_ids, occurred_ats, link_ids, collection_ids) \
-               SELECT a.id, a.card_id, a.actor_id, a.created_at, m.start, m.events, m.times, m.links, m.collections \
+               SELECT a.id, a.card_id, a.actor_id, a.created_at, m.start, (SELECT next_position()), \
+                      m.events, m.times, m.links, m.collections \
                FROM unnest($6::uuid[], $7::uuid[], $8::text[], $9::timestamptz[]) AS a(id, card_id, actor_id, created_at) \
                JOIN m ON m.activity = a.id"
     );

@@ -1,7 +1,6 @@
-//! The live feed: activities in the order of the transactions that made them known.
+//! The live feed: activities in the order in which they were committed, by their position (`epoch`; see the migration of that name).
 //!
-//! A reader gets only what lies below the oldest transaction still running, so that nothing can appear later before what it was
-//! shown. Notifications are hints: one is sent after a flush, outside of its transaction, since `NOTIFY` makes commits take turns.
+//! So nothing can appear later before what a reader was shown. Notifications are hints: one is sent after a flush, outside of its transaction, since `NOTIFY` makes commits take turns.
 
 use cardwire_domain::feed::{FeedItem, StreamCursor};
 use cardwire_domain::{ActivityId, Result};
@@ -13,17 +12,17 @@ use super::store::PostgresStore;
 use super::values::{get, signed, uuid};
 
 const STREAM: &str = select_items!(
-    "AND (a.epoch, a.id) > ($2::text::xid8, $3) AND a.epoch < pg_snapshot_xmin(pg_current_snapshot()) \
+    "AND (a.epoch, a.id) > ($2::text::xid8, $3) \
      ORDER BY a.epoch, a.id LIMIT $1"
 );
 
 impl PostgresStore {
     pub(super) async fn end_of_stream(&self) -> Result<StreamCursor> {
-        let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS epoch";
+        let sql = "SELECT epoch::text AS epoch FROM activities ORDER BY epoch DESC LIMIT 1";
         let rows = self.session().await?.fetch_all(sqlx::query(sql)).await?;
-        let row = rows.first().ok_or_else(|| Failure::Nonsense("no snapshot".into()))?;
-        // Everything below this transaction was there to be seen; it, or a later one, may still be running.
-        Ok(StreamCursor { epoch: epoch(get(row, "epoch")?)?, id: ActivityId::from_ulid(Ulid::nil()) })
+        let last = rows.first().map_or(Ok(0), |row| epoch(get(row, "epoch")?))?;
+        // In front of the next position, which somebody may have taken already.
+        Ok(StreamCursor { epoch: last + 1, id: ActivityId::from_ulid(Ulid::nil()) })
     }
 
     pub(super) async fn stream_behind(

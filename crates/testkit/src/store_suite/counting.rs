@@ -293,7 +293,8 @@ pub async fn domains_types_and_weeks_are_counted(stores: Stores) -> Tested {
     stores.index_all().await?;
     let film = Metadata { kind: Some(PageKind::Video), ..titled("Film") };
     stores.fetched("https://film.example/a", film).await?;
-    let late = stores.deliver(Queue::Analytics).await?;
+    let mut late = stores.deliver(Queue::Analytics).await?;
+    late.retain(|event| events.iter().all(|other| other.id != event.id));
     let week_before = late[0].occurred_at - SignedDuration::from_hours(24 * 8);
     events[0] = stores.at(&events[0], week_before).await;
     events.extend(late);
@@ -348,7 +349,8 @@ pub async fn rebuilding_a_day_ends_in_the_same_counts(stores: Stores) -> Tested 
     let first = stores.deliver(Queue::Analytics).await?;
     stores.time.advance(Duration::from_secs(2 * 86_400)).await;
     stores.save_at_once(&saves[15..]).await?;
-    let second = stores.deliver(Queue::Analytics).await?;
+    let mut second = stores.deliver(Queue::Analytics).await?;
+    second.retain(|event| first.iter().all(|other| other.id != event.id));
     // Three times each, some still owed.
     let copies: Vec<_> = first.iter().chain(&second[..9]).cloned().collect();
     for _ in 0..3 {
