@@ -1,0 +1,97 @@
+//! What earlier releases wrote, and what their processes go on writing until they are replaced.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use cardwire_domain::EventId;
+use cardwire_events::{EventLog, Handover, Queue};
+use cardwire_storage::PostgresStore;
+use cardwire_storage::postgres::PoolSettings;
+use cardwire_testkit::postgres::{Database, Postgres};
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgPoolOptions;
+use ulid::Ulid;
+
+/// A database with the migrations up to this one.
+async fn migrated(server: &Arc<Postgres>, version: i64) -> anyhow::Result<(Database, PgPool)> {
+    let database = server.database().await?;
+    let pool = PgPoolOptions::new().max_connections(2).connect(database.url()).await?;
+    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(&pool).await?;
+    let mut migrator = Migrator::new(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))).await?;
+    migrator.migrations.to_mut().retain(|migration| migration.version <= version);
+    migrator.run(&pool).await?;
+    Ok((database, pool))
+}
+
+/// Before deliveries were born published.
+const OLD_LEDGER: i64 = 13;
+
+/// How a relay of that time leased.
+const OLD_LEASE: &str = "\
+WITH due AS (
+    SELECT d.queue, d.event_id FROM deliveries d
+    WHERE d.queue = 'feeds' AND d.published_at IS NULL AND d.dead_at IS NULL
+      AND (d.claimed_until IS NULL OR d.claimed_until <= now()) AND (d.not_before IS NULL OR d.not_before <= now())
+    ORDER BY d.occurred_at, d.event_id FOR UPDATE SKIP LOCKED
+)
+UPDATE deliveries d SET claimed_until = now() + interval '10 seconds'
+FROM due WHERE d.queue = due.queue AND d.event_id = due.event_id RETURNING d.event_id";
+
+/// Of an event and its delivery, with these columns besides.
+async fn owe(pool: &PgPool, columns: &str, values: &str) -> anyhow::Result<EventId> {
+    let id = Ulid::generate();
+    let hex = format!("{:032x}", id.0);
+    let sql = format!(
+        "INSERT INTO events (id, type, envelope, occurred_at) VALUES ('{hex}', 'CardNoteChanged.v1', '{{}}', now()); \
+         INSERT INTO deliveries (queue, event_id, occurred_at {columns}) VALUES ('feeds', '{hex}', now() {values})"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(pool).await?;
+    Ok(EventId::from_ulid(id))
+}
+
+async fn found(store: &PostgresStore) -> anyhow::Result<BTreeSet<EventId>> {
+    let due = store.lease(Queue::Feeds, 100, None).await?;
+    Ok(due.events.into_iter().map(|owed| owed.envelope.id).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_ledger_is_carried_over_while_old_processes_go_on() -> anyhow::Result<()> {
+    let server = Arc::new(Postgres::start()?);
+    let (database, pool) = migrated(&server, OLD_LEDGER).await?;
+    let due = [
+        owe(&pool, "", "").await?,
+        owe(&pool, ", claimed_until", ", now() - interval '1 s'").await?,
+        owe(&pool, ", published_at, resend_at", ", now() - interval '31 s', now() - interval '1 s'").await?,
+        owe(&pool, ", not_before, tries", ", now() - interval '1 s', 1").await?,
+    ];
+    let later = [
+        owe(&pool, ", claimed_until", ", now() + interval '10 s'").await?,
+        owe(&pool, ", published_at, resend_at", ", now(), now() + interval '30 s'").await?,
+        owe(&pool, ", not_before, tries", ", now() + interval '1 h', 1").await?,
+    ];
+    owe(&pool, ", dead_at, error", ", now(), 'poison'").await?;
+
+    let settings = PoolSettings { whole_look_ms: 0, ..PoolSettings::default() };
+    let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
+    store.migrate().await?;
+    assert_eq!(found(&store).await?, BTreeSet::from(due), "what was due is due");
+    sqlx::query("UPDATE deliveries SET due_at = due_at - interval '1 h'").execute(&pool).await?;
+    assert_eq!(found(&store).await?, due.into_iter().chain(later).collect(), "all that is not dead is due some time");
+    sqlx::query("DELETE FROM deliveries WHERE dead_at IS NULL").execute(&pool).await?;
+
+    // An old process accepts one, and publishes it itself.
+    let old = owe(&pool, "", "").await?;
+    assert!(found(&store).await?.is_empty(), "its own relay has some seconds");
+    assert_eq!(sqlx::query(OLD_LEASE).fetch_all(&pool).await?.len(), 1);
+    // If it dies first, others find it.
+    sqlx::query("UPDATE deliveries SET due_at = due_at - interval '11 s'").execute(&pool).await?;
+    assert_eq!(found(&store).await?, BTreeSet::from([old]));
+    sqlx::query("DELETE FROM deliveries WHERE dead_at IS NULL").execute(&pool).await?;
+
+    // What a new process published is left alone by old ones.
+    owe(&pool, ", published_at, due_at", ", now(), now() + interval '10 s'").await?;
+    assert!(sqlx::query(OLD_LEASE).fetch_all(&pool).await?.is_empty());
+    Ok(())
+}
