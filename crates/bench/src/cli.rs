@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::conditions::Conditions;
+
 /// Measures Cardwire: throughput, latency, memory and processor time per event, on this machine
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cardwire-bench", version)]
@@ -76,6 +78,18 @@ pub enum What {
         /// Connections that save
         #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
         concurrency: u16,
+        /// Look for the highest rate at which 99 of 100 activities take less than half a second, from --rate on
+        #[arg(long)]
+        find_rate: bool,
+        /// Print what each statement of PostgreSQL costs for each save
+        #[arg(long)]
+        explain: bool,
+        /// Hold a snapshot meanwhile, as a report or a back-up does
+        #[arg(long)]
+        held_snapshot: bool,
+        /// Write into another database of the server meanwhile, in transactions of 20 s
+        #[arg(long)]
+        foreign_writer: bool,
     },
     /// Pages of a feed of 100,000 activities over HTTP
     FeedRead {
@@ -109,8 +123,26 @@ pub enum Case {
     Queue { workers: usize },
     Saga { keys: Keys, workers: usize, delay: Duration },
     Save { concurrency: usize },
-    E2e { workers: usize, rate: u32, concurrency: usize },
+    E2e(E2e),
     FeedRead { concurrency: usize },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct E2e {
+    pub workers: usize,
+    /// With `find_rate`, where the search begins.
+    pub rate: u32,
+    pub concurrency: usize,
+    pub find_rate: bool,
+    pub explain: bool,
+    pub conditions: Conditions,
+}
+
+impl Default for E2e {
+    fn default() -> Self {
+        let conditions = Conditions::default();
+        Self { workers: 1, rate: 200, concurrency: 32, find_rate: false, explain: false, conditions }
+    }
 }
 
 impl What {
@@ -124,8 +156,10 @@ impl What {
                 one(Case::Saga { keys, workers: workers.into(), delay: Duration::from_millis(delay_postgres_ms) })
             }
             Self::Save { concurrency } => one(Case::Save { concurrency: concurrency.into() }),
-            Self::E2e { workers, rate, concurrency } => {
-                one(Case::E2e { workers: workers.into(), rate, concurrency: concurrency.into() })
+            Self::E2e { workers, rate, concurrency, find_rate, explain, held_snapshot, foreign_writer } => {
+                let conditions = Conditions { held_snapshot, foreign_writer };
+                let (workers, concurrency) = (workers.into(), concurrency.into());
+                one(Case::E2e(E2e { workers, rate, concurrency, find_rate, explain, conditions }))
             }
             Self::FeedRead { concurrency } => one(Case::FeedRead { concurrency: concurrency.into() }),
             Self::Worker => Vec::new(),
@@ -141,7 +175,7 @@ fn all() -> Vec<Case> {
     let delay = Duration::from_millis(5);
     cases.extend([1, 3].map(|workers| Case::Saga { keys: Keys::Distinct, workers, delay }));
     cases.push(Case::Save { concurrency: 16 });
-    cases.push(Case::E2e { workers: 1, rate: 200, concurrency: 32 });
+    cases.push(Case::E2e(E2e::default()));
     cases.push(Case::FeedRead { concurrency: 16 });
     cases
 }
@@ -156,7 +190,10 @@ impl Case {
                 format!("saga {} x{workers}, PostgreSQL {} ms away", keys.name(), delay.as_millis())
             }
             Self::Save { concurrency } => format!("save, {concurrency} at once"),
-            Self::E2e { rate, workers, .. } => format!("e2e x{workers}, {rate}/s"),
+            Self::E2e(E2e { workers, rate, find_rate, conditions, .. }) => {
+                let rate = if *find_rate { "highest rate".to_owned() } else { format!("{rate}/s") };
+                format!("e2e x{workers}, {rate}{}", conditions.name())
+            }
             Self::FeedRead { concurrency } => format!("feed-read, {concurrency} at once"),
         }
     }
@@ -167,7 +204,7 @@ impl Case {
             Self::Queue { .. } => 200_000,
             Self::Saga { keys: Keys::Distinct, .. } => 60_000,
             Self::Saga { keys: Keys::Same, .. } | Self::Save { .. } | Self::FeedRead { .. } => 20_000,
-            Self::E2e { rate, .. } => *rate as usize * 15,
+            Self::E2e(E2e { rate, .. }) => *rate as usize * 15,
         }
     }
 }

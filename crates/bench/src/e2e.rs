@@ -11,13 +11,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout};
 
-use crate::accounting;
+use crate::cli::E2e;
 use crate::drain::usage;
 use crate::http::Client;
 use crate::processes::{environment, run_on};
 use crate::report::{CpuSplit, Figures, Latency, Progress, per_s};
 use crate::save::{Saved, save};
-use crate::servers::Ground;
+use crate::servers::{Ground, Servers};
+use crate::{accounting, explain};
 
 /// How long a window is kept open, which is not counted.
 const WINDOW: Duration = Duration::from_secs(3);
@@ -27,13 +28,52 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// When a card was first seen in the live feed.
 type Sightings = mpsc::UnboundedReceiver<anyhow::Result<(String, Instant)>>;
 
-pub async fn run(
-    ground: &Ground,
-    count: usize,
-    workers: usize,
-    rate: u32,
-    concurrency: usize,
-) -> anyhow::Result<Figures> {
+/// What the search for the highest rate asks of a rate.
+const FAST_MS: f64 = 500.0;
+/// It ends when the next rate would be as close as this.
+const CLOSE: f64 = 1.05;
+const SEARCHED_FOR_S: usize = 15;
+
+/// The highest rate that holds: doubled until one does not, then halved in between.
+pub async fn find_rate(servers: &Servers, case: E2e) -> anyhow::Result<Figures> {
+    let (mut holds, mut fails) = (None, None);
+    let mut rate = case.rate;
+    loop {
+        let ground = servers.ground().await?;
+        let figures = run(servers, &ground, rate as usize * SEARCHED_FOR_S, E2e { rate, ..case }).await;
+        match figures {
+            Ok(figures) if figures.latency_ms.is_some_and(|latency| latency.p99 < FAST_MS) => {
+                eprintln!("  {rate}/s holds");
+                holds = Some((rate, figures));
+            }
+            Ok(figures) => {
+                eprintln!("  {rate}/s is too much: p99 {:.0} ms", figures.latency_ms.map_or(f64::NAN, |l| l.p99));
+                fails = Some(rate);
+            }
+            Err(error) => {
+                eprintln!("  {rate}/s is too much: {error:#}");
+                fails = Some(rate);
+            }
+        }
+        ground.clear().await?;
+        rate = match (&holds, fails) {
+            (Some((holds, _)), None) => holds * 2,
+            (Some((holds, _)), Some(fails)) => (f64::from(*holds) * f64::from(fails)).sqrt() as u32,
+            (None, Some(fails)) => fails / 2,
+            (None, None) => rate,
+        };
+        match (&holds, fails) {
+            (Some((held, figures)), Some(fails)) if f64::from(fails) < f64::from(*held) * CLOSE * CLOSE => {
+                return Ok(figures.clone());
+            }
+            (None, Some(_)) if rate == 0 => bail!("no rate holds"),
+            _ => {}
+        }
+    }
+}
+
+pub async fn run(servers: &Servers, ground: &Ground, count: usize, case: E2e) -> anyhow::Result<Figures> {
+    let E2e { workers, rate, concurrency, explain, conditions, .. } = case;
     let environment = environment(ground.database.url(), &ground.redis.url);
     let mut web = Process::start("web", &environment);
     let names = std::iter::repeat_n("feed-worker", workers).chain(["search-worker", "analytics-worker"]);
@@ -43,6 +83,11 @@ pub async fn run(
         process.ready().await;
     }
     let (mut sightings, _reader) = watch(&web).await?;
+    let _held = conditions.hold(servers, ground).await?;
+    if explain {
+        explain::begin(&ground.pool).await?;
+    }
+    let wal = ground.wal().await?;
     let before = (ground.cpu(), accounting::cpu(web.id()), usage(&processes).0);
     let started = Instant::now();
     let saved = load(&web, count, rate, concurrency).await?;
@@ -51,6 +96,10 @@ pub async fn run(
     let after = (ground.cpu(), accounting::cpu(web.id()), usage(&processes).0);
     let rss_mib = usage(&processes).1;
     settled(ground).await?;
+    let wal_bytes_per_event = Some((ground.wal().await? - wal) / count as f64);
+    if explain {
+        eprintln!("{}", explain::table(&ground.pool, count).await?);
+    }
     eprintln!("  checking that everything had its effect once …");
     let mut history = History::default();
     saved.iter().for_each(|saved| history.accept(&saved.person, &saved.url, &saved.answer));
@@ -66,6 +115,7 @@ pub async fn run(
         activities: Some(checked.activities),
         latency_ms: Latency::of(saved.iter().filter_map(latency).collect()),
         rss_mib,
+        wal_bytes_per_event,
         cpu_us_per_event: CpuSplit::over(
             count,
             (before.0, after.0),

@@ -10,8 +10,10 @@
 
 mod accounting;
 mod cli;
+mod conditions;
 mod drain;
 mod e2e;
+mod explain;
 mod feed_read;
 mod http;
 mod noop;
@@ -96,7 +98,8 @@ async fn run(case: &Case, options: &Options, servers: &Servers) -> anyhow::Resul
         Case::Queue { workers } => drain::queue(&ground, events, workers).await?,
         Case::Saga { keys, workers, delay } => drain::saga(&ground, keys, events, workers, delay).await?,
         Case::Save { concurrency } => save::run(servers, &ground, events, concurrency).await?,
-        Case::E2e { workers, rate, concurrency } => e2e::run(&ground, events, workers, rate, concurrency).await?,
+        Case::E2e(case) if case.find_rate => e2e::find_rate(servers, case).await?,
+        Case::E2e(case) => e2e::run(servers, &ground, events, case).await?,
         Case::FeedRead { concurrency } => feed_read::run(&ground, events, concurrency).await?,
     };
     ground.clear().await?;

@@ -25,6 +25,8 @@ pub struct Figures {
     /// The most that any one worker had.
     pub rss_mib: Option<f64>,
     pub redis_bytes_per_queued_event: Option<f64>,
+    /// Written by PostgreSQL, all effects included.
+    pub wal_bytes_per_event: Option<f64>,
     pub cpu_us_per_event: CpuSplit,
     /// How many events of this kind one Redis core could carry, where the queue is filled and drained at full speed.
     pub redis_ceiling_per_s: Option<f64>,
@@ -71,6 +73,12 @@ impl CpuSplit {
     }
 }
 
+impl CpuSplit {
+    pub const fn all(&self) -> f64 {
+        self.web + self.worker + self.redis + self.postgres
+    }
+}
+
 impl Figures {
     /// With what every scenario measures.
     pub fn finish(mut self) -> Self {
@@ -92,7 +100,7 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "scenario",
     "events",
     "workers",
@@ -105,6 +113,7 @@ const COLUMNS: [&str; 14] = [
     "p99.9 ms",
     "rss MiB",
     "B/queued",
+    "WAL B/event",
     "cpu us/event web+worker+redis+pg",
     "pgbench/s",
 ];
@@ -129,6 +138,7 @@ pub fn table(all: &[Figures]) -> String {
             fine(f.latency_ms.map(|l| l.p999)),
             f.rss_mib.map_or("-".into(), |mib| format!("{mib:.1}")),
             whole(f.redis_bytes_per_queued_event),
+            whole(f.wal_bytes_per_event),
             format!("{:.1} + {:.1} + {:.1} + {:.1}", cpu.web, cpu.worker, cpu.redis, cpu.postgres),
             match f.of_pgbench {
                 Some(share) => format!("{} ({:.0} %)", whole(f.pgbench_per_s), share * 100.0),

@@ -11,6 +11,9 @@ use sqlx::postgres::PgPoolOptions;
 
 use crate::accounting;
 
+/// For --explain.
+const PRELOADED: [&str; 2] = ["shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on"];
+
 /// Where the servers of a run come from.
 pub struct Servers {
     postgres: Postgres,
@@ -47,7 +50,7 @@ impl Servers {
     pub fn start(redis_url: Option<String>, database_url: Option<&str>, redis_aof: bool) -> anyhow::Result<Self> {
         let postgres = match database_url {
             Some(url) => Postgres::at(url),
-            None => Postgres::start_durable()?,
+            None => Postgres::start_durable(&PRELOADED)?,
         };
         Ok(Self { postgres, redis_url, redis_aof })
     }
@@ -89,6 +92,12 @@ impl Ground {
             redis: self.redis.pid.map(accounting::cpu).unwrap_or_default(),
             postgres: self.postgres_pid.map(accounting::cpu_of_family).unwrap_or_default(),
         }
+    }
+
+    /// How many bytes of WAL the server has written, all its databases together.
+    pub async fn wal(&self) -> anyhow::Result<f64> {
+        let sql = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8";
+        Ok(sqlx::query_scalar(sql).fetch_one(&self.pool).await?)
     }
 
     /// What was prepared is no longer on its way to the disk, and is known to the planner.

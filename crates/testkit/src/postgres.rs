@@ -34,13 +34,15 @@ pub struct Postgres {
     url: String,
 }
 
+/// fsync guards against power cuts, which no test makes.
+const HASTY: [&str; 4] = ["fsync=off", "full_page_writes=off", "max_wal_size=4GB", "checkpoint_timeout=30min"];
+
 struct Server {
     bin: PathBuf,
     /// Holds the data; removed at the end.
     folder: TempDir,
     port: u16,
-    /// As it comes: what it committed survives a power cut.
-    durable: bool,
+    settings: &'static [&'static str],
     process: Option<Child>,
 }
 
@@ -68,12 +70,12 @@ impl Database {
 impl Postgres {
     /// A server of the test's own. Takes about a second. Call it in the test's own thread: the server ends with the thread.
     pub fn start() -> anyhow::Result<Self> {
-        Self::start_as(false)
+        Self::start_as(&HASTY)
     }
 
-    /// As [`Self::start`], as durable as PostgreSQL is by default. For measurements.
-    pub fn start_durable() -> anyhow::Result<Self> {
-        Self::start_as(true)
+    /// As [`Self::start`], as durable as PostgreSQL is by default, with these settings besides. For measurements.
+    pub fn start_durable(settings: &'static [&'static str]) -> anyhow::Result<Self> {
+        Self::start_as(settings)
     }
 
     /// Somebody else's server, by the URL of a database from which others can be created.
@@ -81,7 +83,7 @@ impl Postgres {
         Self { server: None, url: url.to_owned() }
     }
 
-    fn start_as(durable: bool) -> anyhow::Result<Self> {
+    fn start_as(settings: &'static [&'static str]) -> anyhow::Result<Self> {
         let bin = binaries()?;
         let folder = tempfile::Builder::new().prefix("cardwire-pg-").tempdir()?;
         if let Some(user) = owner()? {
@@ -97,7 +99,7 @@ impl Postgres {
             .context("initdb does not run")?;
         ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
         let port = free_port();
-        let mut server = Server { bin, folder, port, durable, process: None };
+        let mut server = Server { bin, folder, port, settings, process: None };
         server.run()?;
         Ok(Self { server: Some(server), url: format!("postgres://postgres@127.0.0.1:{port}/postgres") })
     }
@@ -167,15 +169,12 @@ impl Server {
     fn run(&mut self) -> anyhow::Result<()> {
         ensure!(self.process.is_none(), "the server runs already");
         let log = fs::File::options().create(true).append(true).open(self.log())?;
-        // fsync guards against power cuts, which no test makes.
-        let hasty = ["fsync=off", "full_page_writes=off", "max_wal_size=4GB", "checkpoint_timeout=30min"];
-        let hasty: &[&str] = if self.durable { &[] } else { &hasty };
         let child = as_owner(&self.bin.join("postgres"))?
             .arg("-D")
             .arg(self.folder.path().join("data"))
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
             .args(["-c", "max_connections=200", "-c", "shared_buffers=128MB"])
-            .args(hasty.iter().flat_map(|setting| ["-c", setting]))
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .arg("-p")
             .arg(self.port.to_string())
             .current_dir(self.folder.path())
