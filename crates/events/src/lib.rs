@@ -1,7 +1,7 @@
 //! How events travel: from the log that accepted them, through queues, to the workers that bring about their effect.
 //!
 //! Guarantees: an accepted event stays in the [`EventLog`] until its effect is committed, so whatever a queue loses is
-//! published again by the sweeper. Each published copy is in exactly one place of its queue. An event that fails, hangs
+//! found due and published again. Each published copy is in exactly one place of its queue. An event that fails, hangs
 //! or kills its worker costs only itself its attempts, and ends as a dead letter.
 //!
 //! Not guaranteed: that an event is delivered once, or in order. Handlers take events off the ledger in the transaction of their

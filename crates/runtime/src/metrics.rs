@@ -31,7 +31,7 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
         Gauge,
         "Events without effect yet, dead letters aside, by queue; web measures it every 15 s",
     ),
-    ("cardwire_unpublished_events", Gauge, "Of the owed events, those not in the queue now, by queue; measured by web"),
+    ("cardwire_unpublished_events", Gauge, "Of the owed events, those known not to be in the queue, by queue; measured by web"),
     (
         "cardwire_oldest_owed_seconds",
         Gauge,
@@ -57,7 +57,7 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ("cardwire_trace_exports_total", Counter, "Batches of spans sent to the collector, by outcome: sent, failed"),
     ("cardwire_events_published_total", Counter, "Events that the relay put into queues, copies included, by queue"),
     ("cardwire_events_swept_total", Counter, "Published events that had no effect in time and are published again"),
-    ("cardwire_relay_publish_seconds", Histogram, "One round of the relay: lease, publish, mark"),
+    ("cardwire_relay_publish_seconds", Histogram, "One publish of the relay"),
     (
         "cardwire_event_age_seconds",
         Histogram,

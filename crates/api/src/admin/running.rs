@@ -113,7 +113,7 @@ pub struct Redelivered {
     redelivered: u64,
 }
 
-/// Publishes what is owed to the queue again, without waiting for the sweeper or a backoff. Dead letters stay dead.
+/// Publishes what is owed to the queue again, without waiting until it is due or a backoff is over. Dead letters stay dead.
 #[utoipa::path(
     operation_id = "redeliverQueue",
     post, path = "/api/admin/queues/{queue}/redeliver", tag = "admin", security(("bearer" = [])),

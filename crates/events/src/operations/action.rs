@@ -29,7 +29,7 @@ pub enum Action {
     Resume {
         queue: Queue,
     },
-    /// Makes what is owed and not dead unpublished and due, so that a relay publishes it again at once.
+    /// Makes what is owed and not dead due, so that a relay publishes it again at once.
     Redeliver {
         queue: Queue,
     },

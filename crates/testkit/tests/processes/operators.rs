@@ -58,7 +58,7 @@ async fn a_pause_outlives_the_workers_and_nothing_is_lost() {
         owed(stack.pool(), "feeds").await + owed(stack.pool(), "analytics").await == 0
     })
     .await;
-    // The new worker has been ready all that time, and the sweeper's wait is not over; ask for more than it.
+    // The new worker has been ready all that time, and nothing is due yet; ask for more.
     act(&client, "/api/admin/queues/search/redeliver", &Value::Null).await;
     eventually("the new worker knows", async || tells_paused(&stack).await).await;
     assert_eq!(owed(stack.pool(), "search").await, 20, "nothing was worked off");

@@ -5,8 +5,8 @@ use cardwire_testkit::stack::{Plan, Stack};
 use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep};
 
-/// What Redis lost is published again 30 s after it was published first; the sweeper looks each 5 s.
-const SWEEP: Duration = Duration::from_secs(90);
+/// What Redis lost is due 10 s after it was accepted, or 30 s after it was published again.
+const DUE: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flushall_under_load_loses_and_doubles_nothing() {
@@ -16,7 +16,7 @@ async fn flushall_under_load_loses_and_doubles_nothing() {
     sleep(Duration::from_secs(2)).await;
     stack.redis.flushall();
     let history = load.await.unwrap();
-    let took = stack.settled(SWEEP).await;
+    let took = stack.settled(DUE).await;
     println!("settled {took:?} after the load: {:?}", stack.check(&history).await);
 }
 
@@ -33,7 +33,7 @@ async fn while_redis_is_away_web_accepts_and_all_is_delivered_after() {
     }
     assert_eq!(readyz(stack.web.metrics_port).await, Some(200), "web needs no Redis");
     stack.redis.restart();
-    let took = stack.settled(SWEEP).await;
+    let took = stack.settled(DUE).await;
     let ready = Instant::now() + Duration::from_secs(10);
     while readyz(stack.workers[0].process.metrics_port).await != Some(200) {
         assert!(Instant::now() < ready, "the worker is not ready again");
@@ -55,7 +55,7 @@ async fn redis_frozen_for_ten_seconds_is_recovered_without_help() {
     sleep(Duration::from_secs(10)).await;
     stack.redis.signal(Signal::SIGCONT);
     let history = load.await.unwrap();
-    let took = stack.settled(SWEEP).await;
+    let took = stack.settled(DUE).await;
     println!("settled {took:?} after the load: {:?}", stack.check(&history).await);
     for worker in &mut stack.workers {
         assert!(worker.process.is_running(), "nothing was restarted");
@@ -70,7 +70,7 @@ async fn postgresql_restarted_at_once_under_load_loses_and_doubles_nothing() {
     sleep(Duration::from_secs(2)).await;
     stack.postgres.restart_immediate().unwrap();
     let history = load.await.unwrap();
-    let took = stack.settled(SWEEP).await;
+    let took = stack.settled(DUE).await;
     println!("settled {took:?} after the load: {:?}", stack.check(&history).await);
     assert!(stack.web.is_running(), "web survives");
     for worker in &mut stack.workers {
@@ -86,7 +86,7 @@ async fn garbage_in_a_queue_is_kept_for_people_and_stops_nothing() {
         stack.redis.command(&["LPUSH", "{feeds:0}:wait", entry]);
     }
     let history = stack.client().load(2, 5, Duration::ZERO).await;
-    stack.settled(SWEEP).await;
+    stack.settled(DUE).await;
     stack.check(&history).await;
     let rejected: i64 = sqlx::query_scalar("SELECT count(*) FROM rejected_entries WHERE queue = 'feeds'")
         .fetch_one(stack.pool())
