@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
 use cardwire_events::operations::{DeadLetterWay, Gauges, NewEntry, Rebuild, RebuildId, RebuildLease, Sample};
 use cardwire_events::{
-    Action, Attempt, AuditEntry, AuditId, Backlog, Claim, DeadFilter, DeadLetter, DeadSelection, Depth, Envelope,
-    Error, EventLog, EventSubscriber, Failure, Operator, Due, Pause, Queue, QueueSettings, Rebuilds, Result,
-    WorkHistory, WorkerId, WorkerInfo, WorkerRegistry,
+    Action, Attempt, AuditEntry, AuditId, Backlog, Claim, DeadFilter, DeadLetter, DeadSelection, Depth, Due, Envelope,
+    Error, EventLog, EventSubscriber, Failure, Operator, Pause, Queue, QueueSettings, Rebuilds, Result, WorkHistory,
+    WorkerId, WorkerInfo, WorkerRegistry,
 };
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
 use jiff::Timestamp;
@@ -74,7 +74,8 @@ impl WorkerRegistry for Away {
 impl EventLog for Away {
     async fn lease(&self, _: Queue, _: usize, _: Option<Timestamp>) -> Result<Due> {
         Away::fail(*self).await
-    }    async fn give_back(&self, _: Queue, _: &[EventId]) -> Result<()> {
+    }
+    async fn give_back(&self, _: Queue, _: &[EventId]) -> Result<()> {
         Away::fail(*self).await
     }
     async fn look_up(&self, _: &[EventId]) -> Result<Vec<Envelope>> {

@@ -20,7 +20,7 @@ use cardwire_domain::quotas::Quotas;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent};
 use cardwire_events::memory::{InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry};
-use cardwire_events::{EventLog, Message, Queue, QueueSettings, Handover};
+use cardwire_events::{EventLog, Handover, Message, Queue, QueueSettings};
 use cardwire_http::origin::PublicUrl;
 use cardwire_http::{
     AccountSettings, Accounts, AppState, Live, LiveSettings, MockAuthenticator, OperatedQueue, Operations, Places,
@@ -224,7 +224,8 @@ impl Api {
                     break;
                 }
                 for owed in owed {
-                    self.take_effect(queue, &Message::parse(&owed.envelope.to_entry()).unwrap().decode().unwrap()).await;
+                    self.take_effect(queue, &Message::parse(&owed.envelope.to_entry()).unwrap().decode().unwrap())
+                        .await;
                 }
             }
         }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use cardwire_domain::{RecordedEvent, SystemClock};
 use cardwire_events::redis::{Connection, RedisEventSubscriber, RedisSettings};
 use cardwire_events::worker::LEASE;
-use cardwire_events::{EventHandler, EventWorker, Outcome, Queue, QueueSettings, Handover};
+use cardwire_events::{EventHandler, EventWorker, Handover, Outcome, Queue, QueueSettings};
 use cardwire_storage::InMemoryStore;
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};

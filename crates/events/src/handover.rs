@@ -35,7 +35,7 @@ impl Handover {
         self.lane(queue).is_open.load(Ordering::Relaxed)
     }
 
-    /// What was committed just now as published.
+    /// Takes what was just committed as published.
     pub fn give(&self, owed: impl IntoIterator<Item = Owed>) {
         for owed in owed {
             let lane = self.lane(owed.queue);
@@ -49,11 +49,9 @@ impl Handover {
         }
     }
 
-    /// Something in the log may be due now.
-    pub fn ring(&self) {
-        for lane in self.0.iter() {
-            lane.due.notify_one();
-        }
+    /// Something that the log owes to this queue may be due now.
+    pub fn ring(&self, queue: Queue) {
+        self.lane(queue).due.notify_one();
     }
 
     /// Returns after the next ring, or at once if it was rung since the last return. May be dropped at any time.

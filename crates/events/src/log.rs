@@ -27,6 +27,11 @@ pub const LOOK_AGAIN_AT_MOST: Duration = Duration::from_secs(3_600);
 /// How long an event may be worked on after it has left its queue, before it is taken for lost.
 pub const AT_WORK: Duration = Duration::from_secs(10);
 
+/// A delivery that must still be on its way is put off by this at most, whatever the queue says of itself.
+pub const PUT_OFF_AT_MOST: Duration = Duration::from_secs(60);
+/// How long what could not be published waits. A queue may have taken part of it.
+pub const GIVEN_BACK_FOR: Duration = Duration::from_secs(2);
+
 /// An event on its way to one queue.
 #[derive(Clone, Debug)]
 pub struct Owed {
@@ -43,6 +48,8 @@ pub struct Due {
     pub again: usize,
     /// Due as well, and put off: they must still be on their way.
     pub put_off: usize,
+    /// All that was due.
+    pub found: usize,
 }
 
 /// How an attempt at an event ended.
@@ -105,11 +112,11 @@ pub trait EventLog: Send + Sync {
     /// Up to `limit` events that the queue is owed and whose time has come, those that are due longest first. Their time is put off by
     /// [`LOOK_AGAIN_AFTER`], so no two callers get the same one; the caller publishes them.
     ///
-    /// `waiting_since` is when the oldest entry occurred that still waits in the queue. What was published and is younger, or has had
-    /// less than [`AT_WORK`] since that entry, must still be on its way: it is put off until it has had as long as the others before it.
+    /// `waiting_since` is when the oldest entry occurred that still waits in the queue. What was published since, or less than
+    /// [`AT_WORK`] before, must still be on its way: it is put off until it has had as long, and by [`PUT_OFF_AT_MOST`].
     async fn lease(&self, queue: Queue, limit: usize, waiting_since: Option<Timestamp>) -> Result<Due>;
 
-    /// These could not be published: they are due again, at once.
+    /// These could not be published: they are due again after [`GIVEN_BACK_FOR`].
     async fn give_back(&self, queue: Queue, ids: &[EventId]) -> Result<()>;
 
     /// The events of these ids as they were accepted, in no order; unknown ids are left out. A queue only carries copies, which may

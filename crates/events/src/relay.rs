@@ -2,7 +2,7 @@
 //!
 //! What its process has committed it publishes from memory ([`Handover`]). Everything else is one look, again and again, at what is due:
 //! a process died before it published, the transport was away or lost an entry, a retry's wait is over, the queue was full or paused.
-//! A look puts the time of what it finds off before it publishes it; wherever it dies, that time comes again. No transaction is open while
+//! A look postpones a delivery before publishing it; wherever it dies, the time comes again. No transaction is open while
 //! something is published. Every process runs one.
 
 use std::sync::Arc;
@@ -79,26 +79,30 @@ impl Relay {
         let carried = join_all(Queue::ALL.map(|queue| self.carry(queue, &stop)));
         let looked = join_all(Queue::ALL.map(|queue| self.look_again(queue, &stop)));
         tokio::join!(carried, looked, self.prune(&stop));
+        // What was committed meanwhile; a look may have opened the way once more.
+        for queue in Queue::ALL {
+            self.handover.close(queue);
+            self.carry_given(queue).await;
+        }
     }
 
     /// Publishes what is given.
     async fn carry(&self, queue: Queue, stop: &CancellationToken) {
-        let mut is_over = false;
-        while !is_over {
+        loop {
             tokio::select! {
-                () = stop.cancelled() => {
-                    // What is committed from now on is born due, and found by somebody else.
-                    self.handover.close(queue);
-                    is_over = true;
-                }
+                () = stop.cancelled() => return,
                 () = self.handover.given(queue) => tokio::time::sleep(self.settings.gather).await,
             }
-            if let Err(error) = self.publish_given(queue).await {
-                // The next look tells of it, and opens the way again.
-                tracing::debug!(%queue, %error, "what was given could not be published; it is due soon");
-                self.handover.close(queue);
-                self.handover.ring();
-            }
+            self.carry_given(queue).await;
+        }
+    }
+
+    async fn carry_given(&self, queue: Queue) {
+        if let Err(error) = self.publish_given(queue).await {
+            // The next look tells of it, and opens the way again.
+            tracing::debug!(%queue, %error, "what was given could not be published; it is due soon");
+            self.handover.close(queue);
+            self.handover.ring(queue);
         }
     }
 
@@ -164,6 +168,8 @@ impl Relay {
     /// Publishes everything that is due and for which there is room. Returns how many events.
     pub async fn look(&self, queue: Queue, stop: &CancellationToken) -> Result<usize> {
         let mut published = 0;
+        // Asked once, before this look itself puts the oldest entry there.
+        let mut oldest = None;
         while !stop.is_cancelled() {
             if self.pauses.holds(queue) {
                 self.handover.close(queue);
@@ -175,10 +181,12 @@ impl Relay {
                 self.handover.close(queue);
                 break;
             }
-            let waiting_since = match depth {
-                0 => None,
-                _ => self.publisher.waiting_since(queue).await?,
+            let waiting_since = match oldest {
+                Some(waiting_since) => waiting_since,
+                None if depth == 0 => None,
+                None => self.publisher.waiting_since(queue).await?,
             };
+            oldest = Some(waiting_since);
             let due = self.log.lease(queue, limit, waiting_since).await?;
             if due.again > 0 {
                 metrics::counter!("cardwire_events_swept_total", "queue" => queue.name()).increment(due.again as u64);
@@ -189,7 +197,7 @@ impl Relay {
                 return Err(error);
             }
             published += due.events.len();
-            if due.events.len() + due.put_off < limit {
+            if due.found < limit {
                 self.handover.open(queue);
                 break;
             }

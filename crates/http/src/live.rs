@@ -27,10 +27,6 @@ const KEEP: usize = 1_000;
 const KEEP_FOR: Duration = Duration::from_secs(60);
 /// How long one look into the store may take.
 const LOOK: Duration = Duration::from_secs(10);
-/// What a hint was about may be hidden for a moment, behind a transaction that began before it: look again so soon, then
-/// after twice the time, this many times.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
-const LOOKS_AFTER_HINT: u32 = 8;
 
 #[derive(Clone, Copy, Debug)]
 pub struct LiveSettings {
@@ -208,7 +204,6 @@ impl Tail {
     async fn follow(&self) -> Result<(), Failure> {
         let mut after = self.feed.stream_end().await?;
         self.recent.send_modify(|recent| *recent = Recent { from: Some(after), ..Recent::default() });
-        let mut looks = LOOKS_AFTER_HINT;
         while self.recent.receiver_count() > 0 {
             // Listening starts before looking, so that what comes in between is not missed.
             let mut hint = self.feed.stream_hint();
@@ -219,19 +214,16 @@ impl Tail {
                 self.recent.send_modify(|recent| recent.tell(found));
                 continue;
             }
-            if hinted {
-                looks = 0;
-            }
             // Nobody is told of that: no reader waits for it.
             self.recent.send_if_modified(|recent| {
                 recent.forget();
                 false
             });
-            let pause = if looks < LOOKS_AFTER_HINT { LOOK_AGAIN * 2_u32.pow(looks) } else { self.poll };
-            looks = (looks + 1).min(LOOKS_AFTER_HINT);
-            tokio::select! {
-                () = hint, if !hinted => looks = 0,
-                () = sleep(pause.min(self.poll)) => {}
+            if !hinted {
+                tokio::select! {
+                    () = hint => {}
+                    () = sleep(self.poll) => {}
+                }
             }
         }
         Ok(())

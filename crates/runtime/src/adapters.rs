@@ -24,8 +24,8 @@ use cardwire_events::redis::{
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::worker::LEASE;
 use cardwire_events::{
-    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Operator, Pauses, Queue, Rebuilds, Relay,
-    Handover, WorkHistory, WorkerRegistry,
+    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Handover, Operator, Pauses, Queue, Rebuilds,
+    Relay, WorkHistory, WorkerRegistry,
 };
 use cardwire_saga::{
     CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore, Timing,
@@ -113,7 +113,13 @@ impl Adapters {
         }
     }
 
-    fn over<S>(store: S, database: Option<PostgresStore>, handover: Handover, transport: Transport, settings: &Settings) -> Self
+    fn over<S>(
+        store: S,
+        database: Option<PostgresStore>,
+        handover: Handover,
+        transport: Transport,
+        settings: &Settings,
+    ) -> Self
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
         S: AccountRepository

@@ -31,7 +31,11 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
         Gauge,
         "Events without effect yet, dead letters aside, by queue; web measures it every 15 s",
     ),
-    ("cardwire_unpublished_events", Gauge, "Of the owed events, those known not to be in the queue, by queue; measured by web"),
+    (
+        "cardwire_unpublished_events",
+        Gauge,
+        "Of the owed events, those known not to be in the queue, by queue; measured by web",
+    ),
     (
         "cardwire_oldest_owed_seconds",
         Gauge,

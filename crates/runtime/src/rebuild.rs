@@ -158,7 +158,10 @@ mod tests {
     }
 
     fn scene() -> (Arc<InMemoryStore>, UserId) {
-        (Arc::new(InMemoryStore::new(Arc::new(SystemClock), Handover::default())), UserId::parse("did:plc:alice").unwrap())
+        (
+            Arc::new(InMemoryStore::new(Arc::new(SystemClock), Handover::default())),
+            UserId::parse("did:plc:alice").unwrap(),
+        )
     }
 
     #[tokio::test(start_paused = true)]

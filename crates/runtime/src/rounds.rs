@@ -262,7 +262,7 @@ mod tests {
         save(&adapters, "https://example.com/1").await;
         eventually("analytics goes on", async || owed(&adapters, Queue::Analytics).await.0 == 0).await;
         eventually("it is known", async || adapters.pauses.paused() == [Queue::Search]).await;
-        // Ten minutes of relaying and sweeping.
+        // Ten minutes of looks.
         sleep(Duration::from_secs(600)).await;
         assert_eq!(owed(&adapters, Queue::Search).await, (1, 1), "neither published nor worked off");
         let depth = adapters.subscriber(Queue::Search).unwrap().depth().await.unwrap();

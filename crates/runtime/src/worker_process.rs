@@ -122,7 +122,7 @@ async fn watch_progress(
 mod tests {
     use cardwire_domain::SystemClock;
     use cardwire_events::memory::{InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues};
-    use cardwire_events::{EventPublisher as _, Pauses, Handover};
+    use cardwire_events::{EventPublisher as _, Handover, Pauses};
     use cardwire_storage::memory::InMemoryStore;
     use tokio::time::{sleep, timeout};
 

@@ -2,7 +2,8 @@
 -- so positions rise in the order of the commits, and a transaction that stays open in some database stops nobody's feed.
 --
 -- Positions begin far above every transaction id that a process of an older release may yet give out as a cursor: who comes back with
--- such a cursor gets everything since. Live readers of those processes hear nothing new until they connect to another one.
+-- such a cursor gets everything since. Live readers of those processes hear nothing new until they connect to another one; who goes back
+-- and forth between old and new processes may be told an activity twice.
 DO $$
 BEGIN
     EXECUTE format($create$

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::{DeadSelection, EventLog, Failure, Queue, QueueSettings, Verdict, Handover};
+use cardwire_events::{DeadSelection, EventLog, Failure, Handover, Queue, QueueSettings, Verdict};
 use cardwire_storage::InMemoryStore;
 use cardwire_testkit::TokioClock;
 use cardwire_testkit::store_suite::{Stores, Tested, TimeMachine};
@@ -67,7 +67,7 @@ async fn whatever_is_to_be_published_rings_the_relay() -> Tested {
 
     let failure = Failure { event_id: id, error: "bad".into(), verdict: Verdict::Reject };
     store.fail(Queue::Feeds, &[failure], &QueueSettings::of(Queue::Feeds)).await?;
-    assert!(rung(&handover).await, "a failure");
+    assert!(!rung(&handover).await, "a failure, which waits for its next attempt or is dead");
     assert_eq!(store.redrive(Queue::Search, &DeadSelection::All).await?, 0);
     assert!(!rung(&handover).await, "nothing was redriven");
     assert_eq!(store.redrive(Queue::Feeds, &DeadSelection::All).await?, 1);

@@ -13,7 +13,7 @@ use cardwire_domain::search::SearchRequest;
 use cardwire_domain::use_cases::UpdateUrlCardAssociations;
 use cardwire_domain::{CardId, EventId, ImportId, PageRequest};
 use cardwire_events::envelope::KNOWN_TYPES;
-use cardwire_events::{Queue, Handover};
+use cardwire_events::{Handover, Queue};
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::{PoolSettings, SchemaError};
 use cardwire_testkit::postgres::{Database, Postgres};

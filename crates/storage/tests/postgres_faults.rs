@@ -11,7 +11,7 @@ use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::library::{LibraryFilter, LibraryRepository};
 use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
 use cardwire_domain::{CollectedWindow, Error, PageRequest, Store, UserId};
-use cardwire_events::{EventLog, Queue, Handover};
+use cardwire_events::{EventLog, Handover, Queue};
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::PoolSettings;
 use cardwire_testkit::postgres::{Database, Postgres};

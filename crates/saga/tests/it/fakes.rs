@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::{CollectedWindow, EventId, Page, PageRequest, UserId};
 use cardwire_events::{
-    Attempt, Backlog, DeadLetter, DeadSelection, Envelope, EventLog, Failure, Due, Queue, QueueSettings, Verdict,
+    Attempt, Backlog, DeadLetter, DeadSelection, Due, Envelope, EventLog, Failure, Queue, QueueSettings, Verdict,
 };
 use cardwire_saga::Result as StoreResult;
 use cardwire_saga::{

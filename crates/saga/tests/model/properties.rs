@@ -62,9 +62,10 @@ pub fn settled(state: &State) -> bool {
 
 fn kept(model: &Pipeline, state: &State) -> bool {
     let held = state.queued().with(state.window).with(state.in_memory());
-    Events::ALL.into_iter().filter(|event| state.lacks_effect(*event)).all(|event| {
-        (model.looks && state.rows[event] == Row::Owed) || held.has(event)
-    })
+    Events::ALL
+        .into_iter()
+        .filter(|event| state.lacks_effect(*event))
+        .all(|event| (model.looks && state.rows[event] == Row::Owed) || held.has(event))
 }
 
 fn stays(_: &Pipeline, state: &State) -> bool {

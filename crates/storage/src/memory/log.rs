@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_domain::{DomainEvent, EventId, RecordedEvent};
 use cardwire_events::log::{
-    AT_WORK, FIRST_LOOK_AFTER, LOOK_AGAIN_AFTER, LOOK_AGAIN_AT_MOST, NO_ATTEMPT_LEFT, WORKER_LOST, count_failures,
+    AT_WORK, FIRST_LOOK_AFTER, GIVEN_BACK_FOR, LOOK_AGAIN_AFTER, LOOK_AGAIN_AT_MOST, NO_ATTEMPT_LEFT, PUT_OFF_AT_MOST,
+    WORKER_LOST, count_failures,
 };
 use cardwire_events::operations::{DeadLetterWay, MAX_STEPS, Step, StepKind};
 use cardwire_events::{
@@ -51,9 +52,11 @@ impl Delivery {
         self.dead.is_none() && self.published_at.is_none()
     }
 
-    /// Published, and not yet due to have left the queue and been worked on, by the oldest that waits there.
-    fn on_its_way(&self, occurred_at: Timestamp, waiting_since: Option<Timestamp>) -> bool {
-        self.published_at.is_some() && waiting_since.is_some_and(|since| later(occurred_at, AT_WORK) > since)
+    /// How long to put it off, if it must still be in the queue, or worked on, by the oldest that waits there.
+    fn on_its_way(&self, waiting_since: Option<Timestamp>) -> Option<Duration> {
+        let (published_at, since) = (self.published_at?, waiting_since?);
+        let rest = passed(since, later(published_at, AT_WORK));
+        (!rest.is_zero()).then(|| (rest + Duration::from_secs(1)).min(PUT_OFF_AT_MOST))
     }
 
     fn selected(&self, id: EventId, envelope: Option<&Envelope>, which: &DeadSelection) -> bool {
@@ -245,12 +248,11 @@ impl EventLog for InMemoryStore {
         let deliveries = ledger.queues.entry(queue).or_default();
         let ids: Vec<_> =
             deliveries.due.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, id)| *id).collect();
-        let mut due = Due::default();
+        let mut due = Due { found: ids.len(), ..Due::default() };
         for id in ids {
             let (Some(row), Some(envelope)) = (deliveries.rows.get_mut(&id), ledger.events.get(&id)) else { continue };
-            if row.on_its_way(envelope.time, waiting_since) {
-                let behind = waiting_since.map_or(Duration::ZERO, |since| passed(since, envelope.time));
-                deliveries.put_off(id, later(later(now, behind), AT_WORK));
+            if let Some(rest) = row.on_its_way(waiting_since) {
+                deliveries.put_off(id, later(now, rest));
                 due.put_off += 1;
                 continue;
             }
@@ -271,7 +273,7 @@ impl EventLog for InMemoryStore {
         let now = self.now();
         let deliveries = state.ledger.deliveries(queue);
         for id in ids {
-            deliveries.unpublish(*id, now);
+            deliveries.unpublish(*id, later(now, GIVEN_BACK_FOR));
         }
         Ok(())
     }
@@ -351,9 +353,6 @@ impl EventLog for InMemoryStore {
         }
         desk.add(queue, 0, failed as u64);
         count_failures(queue, failed, died.len());
-        if !failures.is_empty() {
-            self.handover.ring();
-        }
         Ok(died)
     }
 
@@ -376,7 +375,7 @@ impl EventLog for InMemoryStore {
     async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
         let redriven = self.lock().await.ledger.redrive(queue, which, self.now());
         if redriven > 0 {
-            self.handover.ring();
+            self.handover.ring(queue);
         }
         Ok(redriven)
     }
@@ -429,6 +428,13 @@ impl InMemoryStore {
     /// The entries that were no events, oldest first: the last 1,000.
     pub async fn rejected_entries(&self) -> Vec<RejectedEntry> {
         self.lock().await.ledger.rejected.iter().cloned().collect()
+    }
+
+    /// Whether a look would find something, for tests that break just those.
+    pub async fn is_due(&self, queue: Queue) -> bool {
+        let now = self.now();
+        let mut state = self.lock().await;
+        state.ledger.deliveries(queue).due.first().is_some_and(|(at, _)| *at <= now)
     }
 
     /// Tells another time of an event, for tests: the times of events decide what makes one activity.

@@ -106,7 +106,7 @@ impl Operator for InMemoryStore {
         };
         state.desk.write(now, by, &action.entry(), affected, true);
         if affected > 0 {
-            self.handover.ring();
+            action.entry().queue.into_iter().for_each(|queue| self.handover.ring(queue));
         }
         Ok(affected)
     }

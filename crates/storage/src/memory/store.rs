@@ -19,7 +19,7 @@ pub struct InMemoryStore {
 }
 
 impl InMemoryStore {
-    /// Empty. What is committed is given to `handover` while that is open, which else is rung.
+    /// Empty. Commits are handed to `handover` while it is open; otherwise it is rung.
     pub fn new(clock: Arc<dyn Clock>, handover: Handover) -> Self {
         Self { state: Arc::default(), clock, handover, news: Arc::default() }
     }

@@ -1,7 +1,7 @@
 //! Commands: what they read stays as it is until they commit, since they hold the lock.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use cardwire_domain::{
     Card, CardId, Change, Changes, Collection, CollectionId, CollectionLink, Error, RecordedEvent, Result, Store,
     Transaction, UserId,
 };
-use cardwire_events::{Envelope, routes};
+use cardwire_events::{Envelope, Queue, routes};
 use jiff::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 
@@ -142,19 +142,16 @@ impl Transaction for InMemoryTransaction {
             self.state.remember(remember, now);
         }
         let handover = &self.store.handover;
-        let (mut handed, mut owed) = (Vec::new(), 0);
+        let (mut handed, mut due) = (Vec::new(), BTreeSet::<Queue>::new());
         for event in changes.events {
             let recorded = RecordedEvent { id: self.state.ledger.next_id(now), occurred_at: now, event };
             let envelope = Envelope::wrap(&recorded, changes.traceparent.clone());
-            owed += routes(&recorded.event).len();
+            due.extend(routes(&recorded.event).iter().copied().filter(|queue| !handover.is_open(*queue)));
             handed.extend(self.state.ledger.accept(&recorded.event, envelope, handover));
         }
         drop(self.state);
-        let is_due = handed.len() < owed;
         handover.give(handed);
-        if is_due {
-            handover.ring();
-        }
+        due.into_iter().for_each(|queue| handover.ring(queue));
         Ok(())
     }
 }

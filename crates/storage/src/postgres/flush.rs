@@ -187,7 +187,7 @@ macro_rules! from_members {
     };
 }
 
-/// Last of all, since the position in the live feed is taken under a lock that everybody waits for who flushes.
+/// Last, because every flush waits for the lock under which a position in the live feed is taken.
 async fn insert(session: &mut Session, activities: &[Activity]) -> Result<(), Failure> {
     let sql = from_members!(
         "INSERT INTO activities (id, card_id, actor_id, created_at, window_start, epoch, \

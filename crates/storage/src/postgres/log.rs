@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use cardwire_domain::{EventId, RecordedEvent};
 use cardwire_events::envelope::event_of;
 use cardwire_events::log::{
-    AT_WORK, LOOK_AGAIN_AFTER, LOOK_AGAIN_AT_MOST, NO_ATTEMPT_LEFT, WORKER_LOST, count_failures,
+    AT_WORK, GIVEN_BACK_FOR, LOOK_AGAIN_AFTER, LOOK_AGAIN_AT_MOST, NO_ATTEMPT_LEFT, PUT_OFF_AT_MOST, WORKER_LOST,
+    count_failures,
 };
 use cardwire_events::{
     Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Due, Envelope, EventLog, Failure as Failed, Owed, Queue,
@@ -32,19 +33,19 @@ const REJECTED_CHARS: usize = 4_096;
 /// Of an error, likewise.
 const ERROR_CHARS: usize = 2_000;
 
-/// What is due from `$3` on. What was published and is younger than `$4` is put off until it has had as long as what waits now. A
-/// delivery that is locked is being worked off. One row is there even when nothing is due: it tells the time.
+/// What is due from `$3` on. What was published since `$4` is put off until it has had as long as what waits now. A delivery that is
+/// locked is being worked off. There is always one row, for the server's time.
 const LEASE: &str = "\
 WITH due AS (
     SELECT d.event_id, d.due_at, d.published_at IS NOT NULL AS again,
-           d.published_at IS NOT NULL AND coalesce(d.occurred_at > $4 - make_interval(secs => $5), false) AS on_its_way
+           coalesce(d.published_at > $4 - make_interval(secs => $5), false) AS on_its_way
     FROM deliveries d
     WHERE d.queue = $1 AND d.dead_at IS NULL AND d.due_at <= now() AND d.due_at >= coalesce($3, '-infinity')
     ORDER BY d.due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ), leased AS (
     UPDATE deliveries d SET
         due_at = now() + CASE WHEN due.on_its_way
-            THEN greatest(d.occurred_at - $4 + make_interval(secs => $5), interval '1 second')
+            THEN least(d.published_at - $4 + make_interval(secs => $5 + 1), make_interval(secs => $8))
             ELSE make_interval(secs => least($6 * 2 ^ least(d.sweeps, 16), $7)) END,
         published_at = CASE WHEN due.on_its_way THEN d.published_at ELSE now() END,
         sweeps = d.sweeps + CASE WHEN due.again AND NOT due.on_its_way THEN 1 ELSE 0 END
@@ -59,7 +60,8 @@ const GIVE_BACK: &str = "\
 WITH held AS (
     SELECT event_id FROM deliveries WHERE queue = $1 AND event_id = ANY($2) AND dead_at IS NULL FOR UPDATE SKIP LOCKED
 )
-UPDATE deliveries d SET published_at = NULL, due_at = now() FROM held WHERE d.queue = $1 AND d.event_id = held.event_id";
+UPDATE deliveries SET published_at = NULL, due_at = now() + make_interval(secs => $3)
+WHERE queue = $1 AND event_id = ANY(ARRAY(SELECT event_id FROM held))";
 
 const LOOK_UP: &str = "SELECT id, type, envelope, occurred_at FROM events WHERE id = ANY($1)";
 
@@ -70,7 +72,7 @@ const TAKE: &str = "\
 WITH held AS (
     SELECT event_id FROM deliveries WHERE queue = $1 AND event_id = ANY($2) FOR UPDATE SKIP LOCKED
 ), taken AS (
-    DELETE FROM deliveries d USING held WHERE d.queue = $1 AND d.event_id = held.event_id RETURNING d.event_id
+    DELETE FROM deliveries WHERE queue = $1 AND event_id = ANY(ARRAY(SELECT event_id FROM held)) RETURNING event_id
 )
 SELECT coalesce(array_agg(event_id), '{}') AS ids FROM taken";
 
@@ -153,8 +155,9 @@ const FAIL: &str = concat!(
     total!("failed"),
     "UPDATE deliveries d SET tries = f.tries, error = f.error, dead_at = CASE WHEN f.dead THEN now() END, \
          published_at = CASE WHEN f.held OR f.dead THEN d.published_at END, \
-         due_at = CASE WHEN f.held THEN d.due_at ELSE now() + random() \
-             * least($7 * 2 ^ least(greatest(f.tries - 1, 0), 16), 864e5) * interval '1 millisecond' END \
+         claimed_until = NULL, \
+         (due_at, not_before) = (SELECT w.at, w.at FROM (SELECT CASE WHEN f.held THEN d.due_at ELSE now() + random() \
+             * least($7 * 2 ^ least(greatest(f.tries - 1, 0), 16), 864e5) * interval '1 millisecond' END AS at) w) \
      FROM failed f WHERE d.queue = $1 AND d.event_id = f.event_id \
      RETURNING d.event_id, f.dead"
 );
@@ -194,19 +197,23 @@ impl EventLog for PostgresStore {
             .bind(queue.name())
             .bind(signed(limit))
             .bind(from.map(time))
-            .bind(waiting_since.map(time))
+            // Whatever somebody wrote into the queue, it is a time that the server knows.
+            .bind(waiting_since.map(|since| time(since.max(Timestamp::UNIX_EPOCH))))
             .bind(AT_WORK.as_secs_f64())
             .bind(LOOK_AGAIN_AFTER.as_secs_f64())
-            .bind(LOOK_AGAIN_AT_MOST.as_secs_f64());
+            .bind(LOOK_AGAIN_AT_MOST.as_secs_f64())
+            .bind(PUT_OFF_AT_MOST.as_secs_f64())
+            // Planned each time, for the ledger as long as it is now: a plan made while it was empty reads all of it for each row.
+            .persistent(false);
         let rows = self.batch_session().await?.fetch_all(query).await?;
         let found = read_due(queue, &rows)?;
-        let may_be_more = found.leased == limit;
+        let may_be_more = found.due.found == limit;
         self.looks.end(queue, found.looked_at, found.up_to.filter(|_| may_be_more));
         Ok(found.due)
     }
 
     async fn give_back(&self, queue: Queue, ids: &[EventId]) -> Result<()> {
-        let query = sqlx::query(GIVE_BACK).bind(queue.name()).bind(event_uuids(ids));
+        let query = sqlx::query(GIVE_BACK).bind(queue.name()).bind(event_uuids(ids)).bind(GIVEN_BACK_FOR.as_secs_f64());
         self.batch_session().await?.execute(query).await?;
         Ok(())
     }
@@ -265,7 +272,6 @@ impl EventLog for PostgresStore {
         }
         died.sort_unstable();
         count_failures(queue, rows.len(), died.len());
-        self.handover.ring();
         Ok(died)
     }
 
@@ -284,7 +290,7 @@ impl EventLog for PostgresStore {
     async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
         let redriven = self.change_dead(REDRIVE, queue, which).await?;
         if redriven > 0 {
-            self.handover.ring();
+            self.handover.ring(queue);
         }
         Ok(redriven)
     }
@@ -364,7 +370,6 @@ pub(super) async fn recorded(session: &mut Session, ids: &[EventId]) -> Result<V
 
 struct Found {
     due: Due,
-    leased: usize,
     looked_at: Timestamp,
     /// When what was leased last was due.
     up_to: Option<Timestamp>,
@@ -372,11 +377,11 @@ struct Found {
 
 fn read_due(queue: Queue, rows: &[PgRow]) -> Result<Found, Failure> {
     let first = rows.first().ok_or_else(|| Failure::Nonsense("no answer to what is due".into()))?;
-    let mut found = Found { due: Due::default(), leased: 0, looked_at: get_time(first, "looked_at")?, up_to: None };
+    let mut found = Found { due: Due::default(), looked_at: get_time(first, "looked_at")?, up_to: None };
     for row in rows {
         let due_at: Option<jiff_sqlx::Timestamp> = get(row, "due_at")?;
         let Some(due_at) = due_at else { continue };
-        found.leased += 1;
+        found.due.found += 1;
         found.up_to = found.up_to.max(Some(due_at.to_jiff()));
         if get(row, "on_its_way")? {
             found.due.put_off += 1;

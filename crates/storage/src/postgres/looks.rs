@@ -18,7 +18,7 @@ pub(super) struct Looks([Mutex<Look>; Queue::ALL.len()]);
 #[derive(Default)]
 struct Look {
     from: Option<Timestamp>,
-    /// When one began at the oldest.
+    /// When a look last began at the oldest.
     whole_at: Option<Instant>,
 }
 
@@ -32,10 +32,10 @@ impl Looks {
         look.from
     }
 
-    /// `up_to`: when the last was due that was found, where there may be more.
+    /// `up_to`: the latest `due_at` found, if there may be more.
     pub(super) fn end(&self, queue: Queue, looked_at: Timestamp, up_to: Option<Timestamp>) {
-        let from = up_to.unwrap_or_else(|| looked_at.checked_sub(COMMITTED_WITHIN).unwrap_or(Timestamp::MIN));
-        self.0[queue as usize].lock().from = Some(from);
+        let committed = looked_at.checked_sub(COMMITTED_WITHIN).unwrap_or(Timestamp::MIN);
+        self.0[queue as usize].lock().from = Some(up_to.map_or(committed, |up_to| up_to.min(committed)));
     }
 }
 
@@ -51,6 +51,8 @@ mod tests {
         assert_eq!(looks.begin(queue, hour), None, "nothing was seen yet");
         looks.end(queue, at(1_000), Some(at(500)));
         assert_eq!(looks.begin(queue, hour), Some(at(500)), "there may be more of the same time");
+        looks.end(queue, at(1_000), Some(at(999)));
+        assert_eq!(looks.begin(queue, hour), Some(at(970)), "what commits late is seen");
         looks.end(queue, at(1_000), None);
         assert_eq!(looks.begin(queue, hour), Some(at(970)), "what commits late is seen");
         assert_eq!(looks.begin(Queue::Feeds, hour), None, "each queue for itself");

@@ -102,7 +102,8 @@ impl PoolSettings {
         let options = options.application_name("cardwire").options([
             ("statement_timeout", self.batch_ms.to_string()),
             ("lock_timeout", self.lock_ms.to_string()),
-            ("idle_in_transaction_session_timeout", "10000".to_owned()),
+            // Less than others wait for a lock: who stands still in a transaction must not fail them.
+            ("idle_in_transaction_session_timeout", "4000".to_owned()),
             ("client_connection_check_interval", "1000".to_owned()),
             ("enable_seqscan", "off".to_owned()),
             ("enable_hashjoin", "off".to_owned()),

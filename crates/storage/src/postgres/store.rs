@@ -29,7 +29,7 @@ impl PostgresStore {
         Ok(Self::new(settings.pool(options), settings, handover))
     }
 
-    /// Over a pool made by [`PoolSettings::pool`]. What is committed is given to `handover` while that is open, which else is rung.
+    /// Over a pool made by [`PoolSettings::pool`]. Commits are handed to `handover` while it is open; otherwise it is rung.
     pub fn new(pool: PgPool, settings: PoolSettings, handover: Handover) -> Self {
         let news = Arc::new(News::new(&pool));
         Self { pool, settings, handover, looks: Arc::default(), news }

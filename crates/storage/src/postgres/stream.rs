@@ -41,5 +41,5 @@ impl PostgresStore {
 }
 
 fn epoch(text: &str) -> Result<u64, Failure> {
-    text.parse().map_err(|_| Failure::Nonsense(format!("{text:?} is no transaction id")))
+    text.parse().map_err(|_| Failure::Nonsense(format!("{text:?} is no position")))
 }

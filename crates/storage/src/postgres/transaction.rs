@@ -219,13 +219,11 @@ impl Transaction for PostgresTransaction {
     async fn commit(mut self: Box<Self>, changes: Changes) -> Result<()> {
         let handover = &self.store.handover;
         let batch = write::Batch::of(changes, &self.versions, handover)?;
-        let is_due = batch.is_due();
+        let due = batch.due();
         let handed = write::write(&mut self.session, batch).await?;
         self.session.commit().await?;
         handover.give(handed);
-        if is_due {
-            handover.ring();
-        }
+        due.into_iter().for_each(|queue| handover.ring(queue));
         Ok(())
     }
 }

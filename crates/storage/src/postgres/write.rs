@@ -7,7 +7,7 @@ use cardwire_domain::{
     Change, Changes, Collection, CollectionId, DomainEvent, Error, EventId, LinkId, RecordedEvent, Result, UserId,
 };
 use cardwire_events::log::FIRST_LOOK_AFTER;
-use cardwire_events::{Envelope, Handover, Owed, routes};
+use cardwire_events::{Envelope, Handover, Owed, Queue, routes};
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::types::Uuid;
@@ -36,8 +36,9 @@ pub(super) struct Batch {
     unlinked: Vec<Uuid>,
     events: (Vec<Uuid>, Vec<String>, Vec<Value>),
     deliveries: (Vec<&'static str>, Vec<Uuid>, Vec<bool>),
-    /// Those of `deliveries` that are born published.
+    /// Those of `deliveries` that are born published, and the queues of the others.
     handed: Vec<Owed>,
+    due: BTreeSet<Queue>,
     remember: Option<(String, String, String, Value)>,
 }
 
@@ -54,11 +55,7 @@ struct Cards {
 
 impl Batch {
     /// [`Error::Stale`] where one change contradicts another.
-    pub(super) fn of(
-        changes: Changes,
-        versions: &BTreeMap<CollectionId, i64>,
-        handover: &Handover,
-    ) -> Result<Self> {
+    pub(super) fn of(changes: Changes, versions: &BTreeMap<CollectionId, i64>, handover: &Handover) -> Result<Self> {
         let mut batch = Self { imported: changes.imported, ..Self::default() };
         let mut checked = versions.clone();
         for change in changes.rows {
@@ -88,9 +85,9 @@ impl Batch {
         Ok(batch)
     }
 
-    /// Whether anything is born due.
-    pub(super) fn is_due(&self) -> bool {
-        self.deliveries.2.contains(&false)
+    /// The queues to which something is born due.
+    pub(super) fn due(&self) -> BTreeSet<Queue> {
+        self.due.clone()
     }
 
     fn change_card(&mut self, change: Change) -> Result<()> {
@@ -161,6 +158,8 @@ impl Batch {
                 self.deliveries.2.push(is_handed);
                 if is_handed {
                     self.handed.push(Owed { queue: *queue, envelope: envelope.clone() });
+                } else {
+                    self.due.insert(*queue);
                 }
             }
             self.events.0.push(uuid(id));
@@ -201,9 +200,10 @@ WITH held AS (
                to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')), now()
     FROM unnest($21::uuid[], $22::text[], $23::jsonb[]) AS e(id, type, envelope)
 ), owed AS (
-    INSERT INTO deliveries (queue, event_id, occurred_at, published_at, due_at)
+    INSERT INTO deliveries (queue, event_id, occurred_at, published_at, due_at, resend_at)
     SELECT d.queue, d.event_id, now(), CASE WHEN d.handed THEN now() END,
-           now() + CASE WHEN d.handed THEN make_interval(secs => $32) ELSE '0' END
+           now() + CASE WHEN d.handed THEN make_interval(secs => $32) ELSE '0' END,
+           CASE WHEN d.handed THEN now() + make_interval(secs => $32) END
     FROM unnest($24::text[], $25::uuid[], $31::bool[]) AS d(queue, event_id, handed)
 ), kept AS (
     INSERT INTO idempotency_keys (user_id, key, fingerprint, answer)

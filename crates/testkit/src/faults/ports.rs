@@ -21,6 +21,7 @@ use cardwire_events::{
     EventSubscriber, Failure, Queue, QueueSettings,
 };
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
+use cardwire_storage::memory::InMemoryStore;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use parking_lot::Mutex;
@@ -116,13 +117,14 @@ impl Transaction for FaultyTransaction {
 
 pub struct FaultyEventLog {
     pub seam: Seam,
-    pub inner: Arc<dyn EventLog>,
+    pub inner: Arc<InMemoryStore>,
 }
 
 #[async_trait]
 impl EventLog for FaultyEventLog {
     async fn lease(&self, queue: Queue, limit: usize, since: Option<Timestamp>) -> EventsResult<Due> {
-        self.seam.at(FaultPoint::Look, || self.inner.lease(queue, limit, since)).await
+        let something = self.inner.is_due(queue).await;
+        self.seam.at_if(FaultPoint::Look, something, || self.inner.lease(queue, limit, since)).await
     }
 
     async fn give_back(&self, queue: Queue, ids: &[EventId]) -> EventsResult<()> {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::use_cases::{Request, execute};
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::log::{AT_WORK, LOOK_AGAIN_AFTER};
+use cardwire_events::log::{AT_WORK, LOOK_AGAIN_AFTER, PUT_OFF_AT_MOST};
 use cardwire_events::{Backlog, DeadSelection, Failure, Queue, QueueSettings, Verdict, routes};
+
+use jiff::Timestamp;
 
 use super::scene::{PLENTY, at_once, decode, person, saving, sorted};
 use super::{Stores, Tested};
@@ -147,10 +149,25 @@ pub async fn what_must_still_be_on_its_way_is_put_off(stores: Stores) -> Tested 
     assert_eq!(look(occurred_at().await? - SECOND).await?, (0, 1), "older ones still wait");
     stores.time.advance(AT_WORK).await;
     assert_eq!(look(occurred_at().await? - SECOND).await?, (0, 0), "it has as long as they, and time to be worked on");
-    stores.time.advance(2 * SECOND).await;
+    stores.time.advance(4 * SECOND).await;
     assert_eq!(look(occurred_at().await? - SECOND).await?, (0, 1), "and again, as long as older ones wait");
-    stores.time.advance(AT_WORK + 2 * SECOND).await;
+    stores.time.advance(AT_WORK + 4 * SECOND).await;
     assert_eq!(look(occurred_at().await? + AT_WORK + SECOND).await?, (1, 0), "those before it are gone");
+    Ok(())
+}
+
+/// A dead letter of last month that was redriven, or what somebody wrote into the queue.
+pub async fn whatever_waits_in_the_queue_puts_nothing_off_for_long(stores: Stores) -> Tested {
+    stores.save(&person("alice"), URL).await?;
+    assert_eq!(stores.lease_all(&[Queue::Feeds]).await?.len(), 1);
+    stores.time.advance(LOOK_AGAIN_AFTER + SECOND).await;
+    for oldest in [Timestamp::MIN, Timestamp::UNIX_EPOCH] {
+        let due = stores.log.lease(Queue::Feeds, PLENTY, Some(oldest)).await?;
+        assert_eq!((due.found, due.put_off), (1, 1), "{oldest}");
+        stores.time.advance(PUT_OFF_AT_MOST + SECOND).await;
+    }
+    let due = stores.log.lease(Queue::Feeds, PLENTY, Some(Timestamp::MAX)).await?;
+    assert_eq!((due.found, due.events.len()), (1, 1));
     Ok(())
 }
 

@@ -191,6 +191,7 @@ macro_rules! store_suite {
             parallel_relays_never_lease_the_same_event,
             what_was_leased_is_due_again_and_waits_longer_each_time,
             what_must_still_be_on_its_way_is_put_off,
+            whatever_waits_in_the_queue_puts_nothing_off_for_long,
             settled_events_are_owed_no_more,
             events_are_looked_up_as_they_were_accepted,
             the_backlog_counts_what_is_owed,

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::{EventId, RecordedEvent};
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
+use cardwire_domain::{EventId, RecordedEvent};
 use cardwire_events::{
-    Attempt, Backlog, Claim, DeadLetter, DeadSelection, Depth, Due, Envelope, EventHandler, EventLog, EventSubscriber, Failure,
-    Outcome, Queue, QueueSettings,
+    Attempt, Backlog, Claim, DeadLetter, DeadSelection, Depth, Due, Envelope, EventHandler, EventLog, EventSubscriber,
+    Failure, Outcome, Queue, QueueSettings,
 };
 use cardwire_saga::Result as SagaResult;
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
@@ -242,7 +242,12 @@ impl EventLog for NeverDue {
         self.0.settle(queue, ids).await
     }
 
-    async fn begin_attempt(&self, queue: Queue, id: EventId, settings: &QueueSettings) -> cardwire_events::Result<Attempt> {
+    async fn begin_attempt(
+        &self,
+        queue: Queue,
+        id: EventId,
+        settings: &QueueSettings,
+    ) -> cardwire_events::Result<Attempt> {
         self.0.begin_attempt(queue, id, settings).await
     }
 
@@ -250,7 +255,12 @@ impl EventLog for NeverDue {
         self.0.undo_attempt(queue, id).await
     }
 
-    async fn fail(&self, queue: Queue, failures: &[Failure], settings: &QueueSettings) -> cardwire_events::Result<Vec<EventId>> {
+    async fn fail(
+        &self,
+        queue: Queue,
+        failures: &[Failure],
+        settings: &QueueSettings,
+    ) -> cardwire_events::Result<Vec<EventId>> {
         self.0.fail(queue, failures, settings).await
     }
 
@@ -258,7 +268,12 @@ impl EventLog for NeverDue {
         self.0.reject_entry(queue, raw, reason).await
     }
 
-    async fn dead_letters(&self, queue: Queue, after: Option<EventId>, limit: usize) -> cardwire_events::Result<Vec<DeadLetter>> {
+    async fn dead_letters(
+        &self,
+        queue: Queue,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> cardwire_events::Result<Vec<DeadLetter>> {
         self.0.dead_letters(queue, after, limit).await
     }
 

@@ -9,7 +9,7 @@ use cardwire_domain::changes::{Idempotency, IdempotencyKey};
 use cardwire_domain::use_cases::{Request, UseCase, execute};
 use cardwire_domain::{Clock, Error, Store, UserId};
 use cardwire_events::relay::RelaySettings;
-use cardwire_events::{EventHandler, EventLog, EventSubscriber, EventWorker, Queue, QueueSettings, Relay, Handover};
+use cardwire_events::{EventHandler, EventLog, EventSubscriber, EventWorker, Handover, Queue, QueueSettings, Relay};
 use cardwire_saga::{CardCollectionSaga, FlushLoop, SagaSettings, SagaStateStore};
 use cardwire_storage::memory::InMemoryStore;
 use cardwire_testkit::TokioClock;

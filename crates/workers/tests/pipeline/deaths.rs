@@ -12,8 +12,8 @@ use cardwire_domain::{
 use cardwire_events::log::WORKER_LOST;
 use cardwire_events::operations::Gauges;
 use cardwire_events::{
-    Claim, DeadSelection, Depth, Envelope, EventHandler, EventSubscriber, EventWorker, Outcome, Queue, QueueSettings,
-    Result, Handover,
+    Claim, DeadSelection, Depth, Envelope, EventHandler, EventSubscriber, EventWorker, Handover, Outcome, Queue,
+    QueueSettings, Result,
 };
 use cardwire_saga::{CardCollectionSaga, InMemorySagaStateStore, SagaSettings, Timing};
 use cardwire_storage::memory::InMemoryStore;

@@ -12,7 +12,8 @@ use cardwire_domain::{AccessType, PageRequest, RecordedEvent, Result, UserId};
 use cardwire_events::memory::{InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues};
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::{
-    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Outcome, Queue, QueueSettings, Relay, Handover,
+    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Handover, Outcome, Queue, QueueSettings,
+    Relay,
 };
 
 use cardwire_saga::{CardCollectionSaga, FlushLoop, InMemorySagaStateStore, SagaSettings, Timing};

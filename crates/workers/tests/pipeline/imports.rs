@@ -15,7 +15,7 @@ use cardwire_domain::{
     Card, CardId, Changes, Collection, CollectionId, Error, ImportId, Page, PageRequest, Result, Store, Transaction,
     UserId,
 };
-use cardwire_events::{EventLog, Queue, Handover};
+use cardwire_events::{EventLog, Handover, Queue};
 use cardwire_storage::memory::InMemoryStore;
 use cardwire_testkit::TokioClock;
 use cardwire_workers::ImportLoop;

@@ -61,7 +61,7 @@ impl Operator for PostgresStore {
             }
         };
         if affected > 0 {
-            self.handover.ring();
+            entry.queue.into_iter().for_each(|queue| self.handover.ring(queue));
         }
         Ok(affected)
     }
