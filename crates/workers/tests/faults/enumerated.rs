@@ -155,15 +155,18 @@ fn a_second_fault_while_the_first_is_mended() {
     check(&cases, Setup::default(), Duration::from_secs(60));
 }
 
-/// Those that find what the transport lost.
+/// Those that find what was never published, or what the transport lost.
 #[test]
 fn a_look_that_recovers_events_may_fail_too() {
     let mut cases = Vec::new();
-    for occurrence in [1, 2] {
-        for action in ACTIONS {
-            let look = FaultPlan { point: Look, action, occurrence };
-            cases.push(vec![first(Claim(Queue::Feeds), FlushallBefore), look]);
-        }
+    let losses = [
+        first(Accept, CrashAfter),
+        first(Publish(Queue::Feeds), CrashBefore),
+        first(Claim(Queue::Feeds), FlushallBefore),
+        first(Merge, FlushallAfter),
+    ];
+    for loss in losses {
+        cases.extend(ACTIONS.map(|action| vec![loss, first(Look, action)]));
     }
     check(&cases, Setup::default(), Duration::from_secs(120));
 }
