@@ -6,6 +6,7 @@ source scripts/servers.sh
 
 need postgres postgresql
 need redis-server redis-server
+need pgbouncer pgbouncer
 need libfaketime libfaketime
 need openssl openssl
 if ! cargo nextest --version >/dev/null 2>&1; then

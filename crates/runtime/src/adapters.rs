@@ -250,7 +250,7 @@ impl Adapters {
                     said = true;
                     sleep(LOOK_AGAIN).await;
                 }
-                migrated => break migrated?,
+                migrated => break migrated.map_err(told)?,
             }
         };
         tracing::info!(version, "the schema is up to date");
@@ -358,8 +358,16 @@ async fn available<T, F: Future<Output = Result<T, SchemaError>>>(ask: impl Fn()
                 said = true;
                 sleep(LOOK_AGAIN).await;
             }
-            answer => return Ok(answer?),
+            answer => return answer.map_err(told),
         }
+    }
+}
+
+/// A pooler is a matter of settings.
+fn told(error: SchemaError) -> anyhow::Error {
+    match error {
+        SchemaError::Pooler(_) => SettingsError::value("DATABASE_URL", error.to_string()).into(),
+        error => error.into(),
     }
 }
 

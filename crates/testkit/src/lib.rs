@@ -8,6 +8,7 @@ pub mod deployment;
 pub mod faults;
 pub mod history;
 pub mod net;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

@@ -332,7 +332,7 @@ fn binaries() -> anyhow::Result<PathBuf> {
 }
 
 /// Whom the server runs as, when we are root: it refuses to run as root.
-fn owner() -> anyhow::Result<Option<User>> {
+pub(crate) fn owner() -> anyhow::Result<Option<User>> {
     if !Uid::effective().is_root() {
         return Ok(None);
     }
@@ -340,7 +340,7 @@ fn owner() -> anyhow::Result<Option<User>> {
 }
 
 /// Ends with the calling thread, where `setpriv` is there to see to it.
-fn as_owner(program: &Path) -> anyhow::Result<Command> {
+pub(crate) fn as_owner(program: &Path) -> anyhow::Result<Command> {
     let mut command = Command::new("setpriv");
     if owner()?.is_some() {
         command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);

@@ -23,6 +23,7 @@ mod news;
 mod operators;
 mod page_rows;
 mod pool;
+mod pooler;
 mod portions;
 mod schema;
 mod search;

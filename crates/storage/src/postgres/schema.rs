@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio::time::timeout;
 
 use super::error::Failure;
+use super::pooler::{self, refuses_settings};
 use super::store::PostgresStore;
 use super::values::get;
 
@@ -24,6 +25,11 @@ pub enum SchemaError {
     Migrate(#[from] MigrateError),
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    #[error(
+        "leads to a pooler, such as PgBouncer, that {0}; connect to PostgreSQL itself, or to a pooler in session mode whose role has the \
+         settings of docs/DEPLOY.md"
+    )]
+    Pooler(&'static str),
 }
 
 /// The version that this build migrates to.
@@ -43,6 +49,7 @@ impl PostgresStore {
     /// Brings the schema up to date and tells its version. Several may run it at once; they take turns. If the future is dropped, each
     /// migration was done whole or not at all, and it may be run again.
     pub async fn migrate(&self) -> Result<i64, SchemaError> {
+        self.check_connections().await?;
         // Building an index may take longer than any statement of ours.
         let options =
             (*self.pool.connect_options()).clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
@@ -55,15 +62,19 @@ impl PostgresStore {
     }
 
     /// Beside the pool.
-    async fn connect_alone(&self, options: &PgConnectOptions) -> Result<PgConnection, SchemaError> {
+    pub(super) async fn connect_alone(&self, options: &PgConnectOptions) -> Result<PgConnection, SchemaError> {
         match timeout(Duration::from_millis(self.settings.acquire_ms), options.connect()).await {
-            Ok(connection) => connection.map_err(|error| SchemaError::Unavailable(error.to_string())),
+            Ok(connection) => connection.map_err(|error| match refuses_settings(&error) {
+                true => pooler::refused(),
+                false => SchemaError::Unavailable(error.to_string()),
+            }),
             Err(_) => Err(SchemaError::Unavailable("no answer".into())),
         }
     }
 
     /// [`SchemaError::Older`] unless every migration of this build was done. A newer schema is fine.
     pub async fn check_schema(&self) -> Result<(), SchemaError> {
+        self.check_connections().await?;
         let needed = needed_version();
         let found = match self.schema_version().await {
             Ok(found) => found,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cardwire_testkit::pgbouncer::PgBouncer;
 use cardwire_testkit::postgres::Postgres;
 use cardwire_testkit::process::{PATIENCE, Process};
 use cardwire_testkit::redis::RedisServer;
@@ -87,6 +88,19 @@ async fn a_deployment_that_lost_its_redis_to_another_stops_working_off_and_loses
     assert!(stack.web.log().contains("the relay must not publish"), "{}", stack.web.log());
     more.merge(history);
     stack.check(&more).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_breaks_connections_is_refused_with_a_line_that_names_it() {
+    let postgres = Postgres::start().unwrap();
+    let database = postgres.database().await.unwrap();
+    let pooler = PgBouncer::start(postgres.port().unwrap(), "pool_mode = transaction").unwrap();
+    let environment = [("DATABASE_URL".to_owned(), pooler.url(database.url()).unwrap())].into();
+    for arguments in [&[][..], &["migrate"]] {
+        let mut web = Process::start_with("web", arguments, &environment);
+        assert_eq!(web.ended().await.code(), Some(78), "{}", web.log());
+        assert!(web.log().contains("DATABASE_URL") && web.log().contains("PgBouncer"), "{}", web.log());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
