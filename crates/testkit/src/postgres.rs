@@ -83,13 +83,43 @@ impl Postgres {
         Self { server: None, url: url.to_owned() }
     }
 
+    /// Another server that copies this one, which from now on commits nothing before the other has it.
+    pub async fn synchronous_standby(&self) -> anyhow::Result<Self> {
+        let primary = self.server.as_ref().context("this server is not the test's own")?;
+        let folder = owned_folder()?;
+        let made = as_owner(&primary.bin.join("pg_basebackup"))?
+            .args(["--host=127.0.0.1", "--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .arg(format!("--port={}", primary.port))
+            .arg(format!("--pgdata={}", folder.path().join("data").display()))
+            .current_dir(folder.path())
+            .output()
+            .context("pg_basebackup does not run")?;
+        ensure!(made.status.success(), "pg_basebackup failed: {}", String::from_utf8_lossy(&made.stderr));
+        let (bin, port) = (primary.bin.clone(), free_port());
+        let mut server = Server { bin, folder, port, settings: primary.settings, process: None };
+        server.run()?;
+        let mut admin = self.admin().await?;
+        run(&mut admin, "ALTER SYSTEM SET synchronous_standby_names = '*'".to_owned()).await?;
+        run(&mut admin, "SELECT pg_reload_conf()".to_owned()).await?;
+        let deadline = Instant::now() + START_PATIENCE;
+        let sql = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut admin).await? == 0 {
+            ensure!(Instant::now() < deadline, "the standby does not follow");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(Self { server: Some(server), url: format!("postgres://postgres@127.0.0.1:{port}/postgres") })
+    }
+
+    /// Makes a standby a primary; returns when it takes writes.
+    pub async fn promote(&self) -> anyhow::Result<()> {
+        let promoted: bool = sqlx::query_scalar("SELECT pg_promote()").fetch_one(&mut self.admin().await?).await?;
+        ensure!(promoted, "the standby was not promoted in time");
+        Ok(())
+    }
+
     fn start_as(settings: &'static [&'static str]) -> anyhow::Result<Self> {
         let bin = binaries()?;
-        let folder = tempfile::Builder::new().prefix("cardwire-pg-").tempdir()?;
-        if let Some(user) = owner()? {
-            std::os::unix::fs::chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
-        }
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
+        let folder = owned_folder()?;
         let data = folder.path().join("data");
         let made = as_owner(&bin.join("initdb"))?
             .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
@@ -206,7 +236,7 @@ impl Server {
         }
         // The last line of postmaster.pid says what the server is about.
         let pid = fs::read_to_string(self.folder.path().join("data/postmaster.pid")).unwrap_or_default();
-        Ok(pid.lines().last().is_some_and(|state| state.trim() == "ready"))
+        Ok(pid.lines().last().is_some_and(|state| ["ready", "standby"].contains(&state.trim())))
     }
 
     fn log(&self) -> PathBuf {
@@ -337,6 +367,15 @@ pub(crate) fn owner() -> anyhow::Result<Option<User>> {
         return Ok(None);
     }
     Ok(Some(User::from_name("postgres")?.context("there is no user postgres")?))
+}
+
+fn owned_folder() -> anyhow::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("cardwire-pg-").tempdir()?;
+    if let Some(user) = owner()? {
+        std::os::unix::fs::chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
+    }
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
+    Ok(folder)
 }
 
 /// Ends with the calling thread, where `setpriv` is there to see to it.

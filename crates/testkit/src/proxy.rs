@@ -32,6 +32,7 @@ pub struct Proxy {
     generation: watch::Sender<u64>,
     hung: watch::Sender<usize>,
     accepted: Arc<AtomicUsize>,
+    upstream: watch::Sender<u16>,
     task: JoinHandle<()>,
 }
 
@@ -46,17 +47,18 @@ impl Proxy {
         let (hung, hangs) = watch::channel(0);
         let accepted = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&accepted);
-        let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, upstream_port));
+        let (upstream, upstreams) = watch::channel(upstream_port);
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 let number = counter.fetch_add(1, Ordering::Relaxed);
                 let weather = Weather { number, faults: faults.clone(), hangs: hangs.clone() };
+                let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, *upstreams.borrow()));
                 connections.spawn(forward(client, upstream, weather, generations.clone()));
                 while connections.try_join_next().is_some() {}
             }
         });
-        Self { port, fault, generation, hung, accepted, task }
+        Self { port, fault, generation, hung, accepted, upstream, task }
     }
 
     pub fn port(&self) -> u16 {
@@ -71,6 +73,12 @@ impl Proxy {
     /// Resets every open connection; new ones are welcome.
     pub fn reset(&self) {
         self.generation.send_modify(|generation| *generation += 1);
+    }
+
+    /// New connections lead to another port, as after a failover; open ones are reset.
+    pub fn lead_to(&self, upstream_port: u16) {
+        self.upstream.send_replace(upstream_port);
+        self.reset();
     }
 
     /// Every connection open now hangs for ever, as after a router lost its state; new ones are fine.

@@ -53,12 +53,23 @@ impl Stack {
     /// When something does not start.
     pub async fn start(plan: &Plan) -> Self {
         let postgres = Postgres::start().expect("PostgreSQL starts");
+        let port = postgres.port().expect("a server of our own");
+        Self::start_on(plan, postgres, port).await
+    }
+
+    /// On this server, which everybody reaches by this port.
+    ///
+    /// # Panics
+    /// When something does not start.
+    pub async fn start_on(plan: &Plan, postgres: Postgres, port: u16) -> Self {
         let database = postgres.database().await.expect("a database is made");
+        let own = postgres.port().expect("a server of our own");
+        let database_url = database.url().replace(&format!(":{own}/"), &format!(":{port}/"));
         let redis = RedisServer::start();
         let mut environment: BTreeMap<String, String> = [
             ("APP_ENV", "development".to_owned()),
             ("USE_MOCK_AUTH", "true".to_owned()),
-            ("DATABASE_URL", database.url().to_owned()),
+            ("DATABASE_URL", database_url.clone()),
             ("REDIS_URL", redis.url()),
             ("RUST_LOG", "info,actix_server=warn,cardwire_http=warn".to_owned()),
         ]
@@ -71,7 +82,7 @@ impl Stack {
             .chain(["search-worker", "analytics-worker"])
             .map(|name| Worker { name, process: Process::start(name, &environment) })
             .collect();
-        let pool = PgPoolOptions::new().max_connections(2).connect_lazy(database.url()).expect("the URL is good");
+        let pool = PgPoolOptions::new().max_connections(2).connect_lazy(&database_url).expect("the URL is good");
         let mut stack = Self { web, workers, environment, pool, database, redis, postgres };
         stack.web.ready().await;
         for worker in &mut stack.workers {

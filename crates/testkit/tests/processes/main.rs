@@ -5,6 +5,7 @@
 
 mod clients;
 mod counts;
+mod failover;
 mod kills;
 mod operators;
 mod outages;
