@@ -40,7 +40,7 @@ impl Default for RelaySettings {
         Self {
             max_depth: 50_000,
             batch: 512,
-            gather: Duration::from_millis(20),
+            gather: Duration::from_millis(100),
             every: Duration::from_secs(1),
             keep: Duration::from_secs(30 * 24 * 3_600),
         }
