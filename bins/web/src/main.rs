@@ -10,9 +10,14 @@ use cardwire_http::connection::cut_when_unread;
 use cardwire_runtime::adapters::Adapters;
 use cardwire_runtime::{CliSettings, InMemoryEventWorkerProcess, Process, Role, Rounds, launch};
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use tokio::task::JoinSet;
 
 mod wiring;
+
+/// Gives memory back that is not needed any more: glibc keeps for its many arenas what some large files once took.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Accepts what people save and shows what became of it
 #[derive(Clone, Debug, Parser)]

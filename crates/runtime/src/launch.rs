@@ -7,7 +7,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{CommandFactory, FromArgMatches};
 use metrics_exporter_prometheus::PrometheusHandle;
-use mimalloc::MiMalloc;
 
 use crate::cli::CliSettings;
 use crate::exit::Exit;
@@ -17,10 +16,6 @@ use crate::settings::{AppEnv, Environment, Role, Settings, names};
 use crate::shutdown::Shutdown;
 use crate::traces::Traces;
 use crate::{adapters, healthcheck, telemetry};
-
-/// Gives memory back that is not needed any more: glibc keeps for its many arenas what one large file once took.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What a binary's own part is given.
 #[derive(Clone)]
