@@ -106,6 +106,8 @@ fn values() -> Vec<String> {
         null("text"),
         null("jsonb"),
         "false".to_owned(),
+        "ARRAY[true, true, true]".to_owned(),
+        "10::float8".to_owned(),
     ]
 }
 
