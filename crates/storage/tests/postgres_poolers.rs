@@ -44,12 +44,18 @@ async fn poolers_that_break_connections_are_refused_and_others_work() -> anyhow:
         Ok(())
     };
     refused("pool_mode = transaction", "drops the settings").await?;
-    refused("pool_mode = transaction\nignore_startup_parameters = options,extra_float_digits", "drops the settings").await?;
-    refused("pool_mode = session\nignore_startup_parameters = options,extra_float_digits", "drops the settings").await?;
+    refused("pool_mode = transaction\nignore_startup_parameters = options,extra_float_digits", "drops the settings")
+        .await?;
+    refused("pool_mode = session\nignore_startup_parameters = options,extra_float_digits", "drops the settings")
+        .await?;
     for sql in ROLE {
         database.run(sql).await?;
     }
-    refused("pool_mode = transaction\nignore_startup_parameters = options,extra_float_digits", "gives each transaction").await?;
+    refused(
+        "pool_mode = transaction\nignore_startup_parameters = options,extra_float_digits",
+        "gives each transaction",
+    )
+    .await?;
 
     let pooler = PgBouncer::start(port, "pool_mode = session\nignore_startup_parameters = options,extra_float_digits")?;
     let (store, checked) = checked(&pooler.url(database.url())?).await?;

@@ -87,8 +87,16 @@ impl Postgres {
     pub async fn synchronous_standby(&self) -> anyhow::Result<Self> {
         let primary = self.server.as_ref().context("this server is not the test's own")?;
         let folder = owned_folder()?;
-        let made = as_owner(&primary.bin.join("pg_basebackup"))?
-            .args(["--host=127.0.0.1", "--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+        // Only some of the programs may be linked into a folder of PATH.
+        let initdb = primary.bin.join("initdb").canonicalize()?;
+        let made = as_owner(&initdb.with_file_name("pg_basebackup"))?
+            .args([
+                "--host=127.0.0.1",
+                "--username=postgres",
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+            ])
             .arg(format!("--port={}", primary.port))
             .arg(format!("--pgdata={}", folder.path().join("data").display()))
             .current_dir(folder.path())

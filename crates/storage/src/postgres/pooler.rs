@@ -3,37 +3,16 @@
 //! A connection has settings of its own (the planner's, time-outs) and statements that it has prepared. A pooler that drops the ones, or
 //! gives each transaction another connection of the server, which lacks the others, makes slow plans and failing statements of it.
 
-use std::time::Duration;
-
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
-use tokio::time::timeout;
 
 use super::error::Failure;
-use super::schema::SchemaError;
-use super::store::PostgresStore;
 
-const DROPS_SETTINGS: &str = "drops the settings of a connection";
+pub(super) const DROPS_SETTINGS: &str = "drops the settings of a connection";
 const SHARES_CONNECTIONS: &str = "gives each transaction another connection of the server";
 
-impl PostgresStore {
-    /// [`SchemaError::Pooler`] when connections are not what they have to be.
-    pub(super) async fn check_connections(&self) -> Result<(), SchemaError> {
-        let options = self.pool.connect_options();
-        let mut one = self.connect_alone(&options).await?;
-        let mut other = self.connect_alone(&options).await?;
-        let patience = Duration::from_millis(self.settings.answer_ms);
-        let looked = timeout(patience, look(&mut one, &mut other)).await;
-        let looked = looked.map_err(|_| Failure::NoAnswer(patience)).flatten();
-        match looked.map_err(|failure| SchemaError::Unavailable(failure.to_string()))? {
-            Some(why) => Err(SchemaError::Pooler(why)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// In plain statements, which need nothing of a connection.
-async fn look(one: &mut PgConnection, other: &mut PgConnection) -> Result<Option<&'static str>, Failure> {
+/// Why these two connections cannot be worked with. Asked in plain statements, which need nothing of a connection.
+pub(super) async fn flaw(one: &mut PgConnection, other: &mut PgConnection) -> Result<Option<&'static str>, Failure> {
     if ask(one, "SHOW enable_seqscan").await? != "off" {
         return Ok(Some(DROPS_SETTINGS));
     }
@@ -53,8 +32,4 @@ async fn ask(connection: &mut PgConnection, sql: &'static str) -> Result<String,
 /// Whether a server refuses to be given settings, as poolers do unless they are told to ignore them.
 pub(super) fn refuses_settings(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.message().contains("unsupported startup parameter"))
-}
-
-pub(super) const fn refused() -> SchemaError {
-    SchemaError::Pooler(DROPS_SETTINGS)
 }

@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio::time::timeout;
 
 use super::error::Failure;
-use super::pooler::{self, refuses_settings};
+use super::pooler::{DROPS_SETTINGS, flaw, refuses_settings};
 use super::store::PostgresStore;
 use super::values::get;
 
@@ -61,11 +61,25 @@ impl PostgresStore {
         Ok(needed_version())
     }
 
+    /// [`SchemaError::Pooler`] when connections are not what they have to be.
+    async fn check_connections(&self) -> Result<(), SchemaError> {
+        let options = self.pool.connect_options();
+        let mut one = self.connect_alone(&options).await?;
+        let mut other = self.connect_alone(&options).await?;
+        let patience = Duration::from_millis(self.settings.answer_ms);
+        let found =
+            timeout(patience, flaw(&mut one, &mut other)).await.map_err(|_| Failure::NoAnswer(patience)).flatten();
+        match found.map_err(|failure| SchemaError::Unavailable(failure.to_string()))? {
+            Some(flaw) => Err(SchemaError::Pooler(flaw)),
+            None => Ok(()),
+        }
+    }
+
     /// Beside the pool.
-    pub(super) async fn connect_alone(&self, options: &PgConnectOptions) -> Result<PgConnection, SchemaError> {
+    async fn connect_alone(&self, options: &PgConnectOptions) -> Result<PgConnection, SchemaError> {
         match timeout(Duration::from_millis(self.settings.acquire_ms), options.connect()).await {
             Ok(connection) => connection.map_err(|error| match refuses_settings(&error) {
-                true => pooler::refused(),
+                true => SchemaError::Pooler(DROPS_SETTINGS),
                 false => SchemaError::Unavailable(error.to_string()),
             }),
             Err(_) => Err(SchemaError::Unavailable("no answer".into())),

@@ -177,7 +177,9 @@ impl World {
 
         let mut tasks = JoinSet::new();
         let stop = CancellationToken::new();
-        let relay = Relay::new(looked_at, publisher, handover.clone(), RelaySettings::default());
+        // Little waits to be published in a process that dies of something else: without looks it would be lost.
+        let settings = RelaySettings { gather: Duration::from_millis(20), ..RelaySettings::default() };
+        let relay = Relay::new(looked_at, publisher, handover.clone(), settings);
         let stopped = stop.clone();
         tasks.spawn(async move { relay.run(stopped).await });
         let flush = FlushLoop::new(Arc::clone(&saga));
