@@ -46,6 +46,8 @@ impl Failure {
                 sqlx::Error::Database(error) => error.code().map_or(Meaning::Corrupt, |code| meaning(&code)),
                 sqlx::Error::Io(_)
                 | sqlx::Error::Tls(_)
+                // A server, or a proxy before it, that ended in the middle of what it said.
+                | sqlx::Error::Protocol(_)
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed
                 | sqlx::Error::WorkerCrashed
@@ -112,6 +114,13 @@ impl From<Failure> for cardwire_events::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_breaks_off_is_away() {
+        let broken = Failure::Sqlx(sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".into()));
+        assert_eq!(broken.meaning(), Meaning::Unavailable);
+        assert!(!broken.leaves_connection_usable());
+    }
 
     #[test]
     fn callers_learn_whether_to_run_it_again_or_to_wait() {
