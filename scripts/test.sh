@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/servers.sh
+# Where Debian puts pgbouncer.
+export PATH="$PATH:/usr/sbin"
 
 need postgres postgresql
 need redis-server redis-server
