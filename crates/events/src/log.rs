@@ -4,8 +4,9 @@
 //! deletes it in the same transaction. It is outbox, ledger and dead letter at once. Deliveries are made only by the transaction that
 //! accepts the events.
 //!
-//! A delivery is *born published*: it says when somebody must look again, some seconds ahead, and whoever commits it publishes it from
-//! memory. So a healthy event costs one insert and one delete. Whatever goes wrong, the time comes, and a relay finds the delivery due.
+//! A delivery is *born published*: the process that commits an event publishes it from memory, and the delivery has a time, some seconds
+//! ahead, at which a relay checks on it. So a healthy event costs one insert and one delete. Whatever goes wrong, a relay finds the delivery
+//! once it is due.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub const LOOK_AGAIN_AT_MOST: Duration = Duration::from_secs(3_600);
 /// How long an event may be worked on after it has left its queue, before it is taken for lost.
 pub const AT_WORK: Duration = Duration::from_secs(10);
 
-/// A delivery that must still be on its way is put off by this at most, whatever the queue says of itself.
+/// The longest that a delivery is postponed because its event seems to be in the queue still. What the queue says may be wrong.
 pub const PUT_OFF_AT_MOST: Duration = Duration::from_secs(60);
 /// How long what could not be published waits. A queue may have taken part of it.
 pub const GIVEN_BACK_FOR: Duration = Duration::from_secs(2);
@@ -46,7 +47,7 @@ pub struct Due {
     pub events: Vec<Owed>,
     /// Of those, published before.
     pub again: usize,
-    /// Due as well, and put off: they must still be on their way.
+    /// Also due, but postponed, since these events should still be in the queue or with a worker.
     pub put_off: usize,
     /// All that was due.
     pub found: usize,

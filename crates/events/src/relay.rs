@@ -79,7 +79,7 @@ impl Relay {
         let carried = join_all(Queue::ALL.map(|queue| self.carry(queue, &stop)));
         let looked = join_all(Queue::ALL.map(|queue| self.look_again(queue, &stop)));
         tokio::join!(carried, looked, self.prune(&stop));
-        // What was committed meanwhile; a look may have opened the way once more.
+        // Requests may have committed events since then, and a look may have opened the handover again.
         for queue in Queue::ALL {
             self.handover.close(queue);
             self.carry_given(queue).await;
@@ -99,7 +99,7 @@ impl Relay {
 
     async fn carry_given(&self, queue: Queue) {
         if let Err(error) = self.publish_given(queue).await {
-            // The next look tells of it, and opens the way again.
+            // The next look logs it, and opens the handover again once it succeeds.
             tracing::debug!(%queue, %error, "what was given could not be published; it is due soon");
             self.handover.close(queue);
             self.handover.ring(queue);

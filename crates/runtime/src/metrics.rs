@@ -60,7 +60,11 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ),
     ("cardwire_trace_exports_total", Counter, "Batches of spans sent to the collector, by outcome: sent, failed"),
     ("cardwire_events_published_total", Counter, "Events that the relay put into queues, copies included, by queue"),
-    ("cardwire_events_swept_total", Counter, "Published events that had no effect in time and are published again"),
+    (
+        "cardwire_events_swept_total",
+        Counter,
+        "Published events that had no effect in time and are published again, by queue",
+    ),
     ("cardwire_relay_publish_seconds", Histogram, "One publish of the relay"),
     (
         "cardwire_event_age_seconds",

@@ -1,5 +1,5 @@
--- The order of the live feed no longer follows the ids of transactions. Whoever takes a position holds a lock until the transaction ends,
--- so positions rise in the order of the commits, and a transaction that stays open in some database stops nobody's feed.
+-- The live feed is no longer ordered by transaction ids. A flush takes its position under a lock that it keeps until it has committed. So
+-- positions rise in the order of the commits, and a transaction left open, in whatever database, does not hold the feed up.
 --
 -- Positions begin far above every transaction id that a process of an older release may yet give out as a cursor: who comes back with
 -- such a cursor gets everything since. Live readers of those processes hear nothing new until they connect to another one; who goes back

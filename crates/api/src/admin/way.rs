@@ -34,7 +34,7 @@ pub struct WayBody {
     letter: DeadLetterBody,
     #[schema(value_type = String, format = DateTime)]
     accepted_at: Timestamp,
-    /// When it was last put into the queue. Null: not since it was last owed anew, or since its last failure.
+    /// When it was last published. Null: it has not been since it last failed or was redriven.
     #[schema(value_type = Option<String>, format = DateTime)]
     published_at: Option<Timestamp>,
     /// How often it was published again because it had no effect in time, since it was last owed anew.

@@ -24,7 +24,7 @@ use crate::queue::Queue;
 pub struct DeadLetterWay {
     pub letter: DeadLetter,
     pub accepted_at: Timestamp,
-    /// When it was last put into the queue. `None`: it was not since it was last owed anew, or since its last failure.
+    /// When it was last published. `None`: it has not been since it last failed or was redriven.
     pub published_at: Option<Timestamp>,
     /// How often it was published again because it had no effect in time, since it was last owed anew.
     pub sweeps: u32,

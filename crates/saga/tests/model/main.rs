@@ -122,7 +122,7 @@ fn a_commit_that_deletes_the_whole_window_removes_what_was_merged_meanwhile() {
     // No fault is needed.
     let whole = Pipeline { mutant: Some(Mutant::NoVersionCheck), ..design(0, &[]) };
     breaks_exactly(whole, &[STAYS]);
-    assert!(is_live(whole), "whoever looks brings it back");
+    assert!(is_live(whole), "the next look finds it due");
     breaks_exactly(without_looking(whole), &[STAYS, KEPT, SETTLED]);
     assert!(!is_live(without_looking(whole)));
 }
@@ -138,7 +138,7 @@ fn without_a_ledger_an_event_has_its_effect_twice() {
 fn deleted_before_the_commit_a_window_dies_with_its_worker() {
     let deleted = mutant(Mutant::DeletedBeforeCommit, &[Fault::Crash]);
     breaks_exactly(deleted, &[STAYS]);
-    assert!(is_live(deleted), "whoever looks brings it back");
+    assert!(is_live(deleted), "the next look finds it due");
 }
 
 #[test]
