@@ -1,5 +1,6 @@
 //! The web process: accepts what people save, shows what became of it. With events in memory it runs the workers, too.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,11 +9,12 @@ use anyhow::Context as _;
 use cardwire_http::AppState;
 use cardwire_http::connection::cut_when_unread;
 use cardwire_runtime::adapters::Adapters;
-use cardwire_runtime::{CliSettings, InMemoryEventWorkerProcess, Process, Role, Rounds, launch};
+use cardwire_runtime::{CliSettings, InMemoryEventWorkerProcess, Process, Role, Rounds, launch, one_file};
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
 use tokio::task::JoinSet;
 
+mod commands;
 mod wiring;
 
 /// Gives memory back that is not needed any more: glibc keeps for its many arenas what some large files once took.
@@ -29,10 +31,21 @@ struct Cli {
     command: Option<Command>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Command {
     /// Bring the database's schema up to date, and exit
     Migrate,
+    /// Copy the file of DATABASE_URL=sqlite:PATH, which may be in use, and exit
+    Backup {
+        /// Where to; nothing may be there yet
+        path: PathBuf,
+    },
+    /// Move everything from the file of DATABASE_URL=sqlite:PATH into PostgreSQL, and exit
+    Move {
+        /// An empty database
+        #[arg(long, value_name = "postgres://…")]
+        to: String,
+    },
 }
 
 impl AsRef<CliSettings> for Cli {
@@ -45,6 +58,8 @@ fn main() -> ExitCode {
     launch(Role::Web, |cli: Cli, process| async move {
         match cli.command {
             Some(Command::Migrate) => Adapters::plug(&process.settings)?.migrate().await,
+            Some(Command::Backup { path }) => one_file::back_up(&process.settings, path).await,
+            Some(Command::Move { to }) => commands::move_up(&process.settings, &to).await,
             None => serve(process).await,
         }
     })

@@ -27,7 +27,7 @@ use cardwire_http::{
     Readiness, Reads, Searches, TokenAuthenticator, Uploads, Writes, app,
 };
 use cardwire_saga::{InMemorySagaStateStore, Timing};
-use cardwire_storage::InMemoryStore;
+use cardwire_storage::SqliteStore;
 use cardwire_testkit::TokioClock;
 use futures_util::Stream;
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ pub fn resources(config: &mut ServiceConfig) {
 
 pub struct Api {
     pub state: AppState,
-    pub store: InMemoryStore,
+    pub store: SqliteStore,
     pub queues: InMemoryQueues,
     pub shutdown: CancellationToken,
 }
@@ -116,7 +116,7 @@ impl Api {
 
     pub fn with(live: LiveSettings) -> Self {
         let clock = Arc::new(TokioClock::new());
-        let store = InMemoryStore::new(clock.clone(), Handover::default());
+        let store = SqliteStore::in_memory(clock.clone(), Handover::default()).expect("SQLite is built in");
         let queues = InMemoryQueues::default();
         let operated = |queue| OperatedQueue {
             queue,

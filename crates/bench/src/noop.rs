@@ -8,7 +8,7 @@ use cardwire_domain::{RecordedEvent, SystemClock};
 use cardwire_events::redis::{Connection, RedisEventSubscriber, RedisSettings};
 use cardwire_events::worker::LEASE;
 use cardwire_events::{EventHandler, EventWorker, Handover, Outcome, Queue, QueueSettings};
-use cardwire_storage::InMemoryStore;
+use cardwire_storage::SqliteStore;
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -75,7 +75,7 @@ pub async fn run(redis_url: &str) -> anyhow::Result<()> {
     subscriber.agree().await?;
     let handler = Arc::new(Counting::default());
     // Only for what fails, which nothing here does.
-    let log = Arc::new(InMemoryStore::new(Arc::new(SystemClock), Handover::default()));
+    let log = Arc::new(SqliteStore::in_memory(Arc::new(SystemClock), Handover::default()).expect("SQLite is built in"));
     let settings = QueueSettings::of(Queue::Feeds);
     let worker = EventWorker::new(Queue::Feeds, settings, subscriber, handler.clone(), log);
     let stop = CancellationToken::new();

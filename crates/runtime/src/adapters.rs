@@ -30,8 +30,8 @@ use cardwire_events::{
 use cardwire_saga::{
     CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore, Timing,
 };
-use cardwire_storage::memory::InMemoryStore;
 use cardwire_storage::postgres::{PoolSettings, PostgresStore, SchemaError};
+use cardwire_storage::sqlite::{self, SqliteStore};
 use cardwire_workers::import::ImportSettings;
 use cardwire_workers::metadata::{AddressPolicy, FetchLimits, MetadataSettings, PageFetcher, system_lookup};
 use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, SearchHandler};
@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::measure::Measurements;
 use crate::readiness::Readiness;
-use crate::settings::{Address, RedisSettings, RedisTopology, Settings, SettingsError};
+use crate::settings::{Address, RedisSettings, RedisTopology, Settings, SettingsError, StoreSettings};
 
 /// How long a worker is listed after it last said that it is alive.
 const REMEMBER_WORKERS: Duration = Duration::from_secs(30);
@@ -99,12 +99,17 @@ impl Adapters {
             let connection = Connection::open(redis).context("connecting to Redis")?;
             Transport::Redis { connection, deployment, partitions: settings.redis.partitions }
         };
-        match &settings.database {
-            None => {
-                let store = InMemoryStore::new(Arc::new(SystemClock), handover.clone());
-                Ok(Self::over(store, None, handover, transport, settings))
+        let file = |place| -> anyhow::Result<SqliteStore> {
+            SqliteStore::open(place, Arc::new(SystemClock), handover.clone()).map_err(unfit)
+        };
+        match &settings.store {
+            StoreSettings::Memory => {
+                Ok(Self::over(file(sqlite::Place::Memory)?, None, handover.clone(), transport, settings))
             }
-            Some(database) => {
+            StoreSettings::File(path) => {
+                Ok(Self::over(file(sqlite::Place::File(path.clone()))?, None, handover.clone(), transport, settings))
+            }
+            StoreSettings::Postgres(database) => {
                 let pool = PoolSettings { max_connections: database.max_connections, ..PoolSettings::default() };
                 let store = PostgresStore::connect(database.url.expose_secret(), pool, handover.clone())
                     .map_err(|error| SettingsError::value("DATABASE_URL", error.to_string()))?;
@@ -238,7 +243,8 @@ impl Adapters {
     /// Brings the schema of the database up to date. A release must not fail because the database is being restarted, so a server that
     /// cannot be reached is waited for, 30 s long.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        let database = self.database.as_ref().context("there is no database to migrate: USE_MOCK_REPOS is true")?;
+        // A file is brought up to date whenever it is opened.
+        let Some(database) = &self.database else { return Ok(()) };
         let give_up = Instant::now() + MIGRATE_PATIENCE;
         let mut said = false;
         let version = loop {
@@ -360,6 +366,14 @@ async fn available<T, F: Future<Output = Result<T, SchemaError>>>(ask: impl Fn()
             }
             answer => return answer.map_err(told),
         }
+    }
+}
+
+/// A file that somebody has to do something about is a matter of settings.
+fn unfit(error: sqlite::OpenError) -> anyhow::Error {
+    match error {
+        sqlite::OpenError::Unfit { .. } => SettingsError::value("DATABASE_URL", error.to_string()).into(),
+        sqlite::OpenError::Unavailable { .. } => error.into(),
     }
 }
 

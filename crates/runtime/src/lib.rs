@@ -32,6 +32,7 @@ pub mod metrics;
 pub mod readiness;
 mod rebuild;
 pub mod rounds;
+pub mod one_file;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;

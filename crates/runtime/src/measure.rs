@@ -127,7 +127,7 @@ mod tests {
     use cardwire_events::registry::{WorkerId, WorkerInfo};
     use cardwire_events::{EventPublisher as _, WorkerRegistry};
     use cardwire_saga::{InMemorySagaStateStore, PendingEvent, Timing};
-    use cardwire_storage::memory::InMemoryStore;
+    use cardwire_storage::SqliteStore;
 
     use super::*;
 
@@ -155,7 +155,7 @@ mod tests {
         use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Arc::new(InMemoryStore::new(clock.clone(), Handover::default()));
+        let store = Arc::new(SqliteStore::in_memory(clock.clone(), Handover::default()).expect("SQLite is built in"));
         let save = AddUrlToLibrary { url: "https://example.com/".into(), ..AddUrlToLibrary::default() };
         execute(&*store, &Request::by(person()), &save).await.unwrap();
         let queues = InMemoryQueues::default();

@@ -96,13 +96,13 @@ mod tests {
     use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
     use cardwire_domain::{CardId, Page, PageRequest, RecordedEvent, SystemClock, UserId};
     use cardwire_events::Handover;
-    use cardwire_storage::memory::InMemoryStore;
+    use cardwire_storage::SqliteStore;
     use tokio::time::timeout;
 
     use super::*;
 
     /// Each card is a portion, and the first cannot be indexed.
-    struct Picky(Arc<InMemoryStore>);
+    struct Picky(Arc<SqliteStore>);
 
     #[async_trait]
     impl SearchIndex for Picky {
@@ -131,12 +131,12 @@ mod tests {
         }
     }
 
-    async fn keep(store: &InMemoryStore, by: &UserId, url: &str) -> String {
+    async fn keep(store: &SqliteStore, by: &UserId, url: &str) -> String {
         let command = AddUrlToLibrary { url: url.into(), ..AddUrlToLibrary::default() };
         execute(store, &Request::by(by.clone()), &command).await.unwrap().url_card_id.to_string()
     }
 
-    async fn rebuilt(store: &Arc<InMemoryStore>, search: Arc<dyn SearchIndex>, by: &UserId) -> Rebuild {
+    async fn rebuilt(store: &Arc<SqliteStore>, search: Arc<dyn SearchIndex>, by: &UserId) -> Rebuild {
         let stop = CancellationToken::new();
         let running = tokio::spawn(run(store.clone(), search, stop.clone()));
         let (asked, new) = store.request(by).await.unwrap();
@@ -157,9 +157,9 @@ mod tests {
         done
     }
 
-    fn scene() -> (Arc<InMemoryStore>, UserId) {
+    fn scene() -> (Arc<SqliteStore>, UserId) {
         (
-            Arc::new(InMemoryStore::new(Arc::new(SystemClock), Handover::default())),
+            Arc::new(SqliteStore::in_memory(Arc::new(SystemClock), Handover::default()).expect("SQLite is built in")),
             UserId::parse("did:plc:alice").unwrap(),
         )
     }

@@ -123,7 +123,7 @@ mod tests {
     use cardwire_domain::SystemClock;
     use cardwire_events::memory::{InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues};
     use cardwire_events::{EventPublisher as _, Handover, Pauses};
-    use cardwire_storage::memory::InMemoryStore;
+    use cardwire_storage::SqliteStore;
     use tokio::time::{sleep, timeout};
 
     use super::*;
@@ -132,7 +132,7 @@ mod tests {
     async fn a_worker_that_does_not_move_for_a_minute_with_work_to_do_ends() {
         let queues = InMemoryQueues::default();
         let subscriber = InMemoryEventSubscriber::new(&queues, Queue::Feeds);
-        let store = InMemoryStore::new(Arc::new(SystemClock), Handover::default());
+        let store = SqliteStore::in_memory(Arc::new(SystemClock), Handover::default()).expect("SQLite is built in");
         let progress = Arc::new(Progress::default());
         let pauses = Pauses::default();
         let watch = async |within_s| {

@@ -1,7 +1,7 @@
-//! Where everything is kept: the repositories and the event log, in PostgreSQL and in memory.
+//! Where everything is kept: the repositories and the event log, in PostgreSQL, or in one SQLite file.
 //!
 //! Guarantees, of both adapters, shown by one contract suite (`cardwire_testkit::store_suite`) that runs over each of
-//! them (`tests/memory.rs`, `tests/postgres.rs`):
+//! them (`tests/sqlite.rs`, `tests/postgres.rs`):
 //!
 //! - A command's rows, events, deliveries and kept answer are stored together or not at all (`refusals`, `saving`).
 //! - Of commands under one idempotency key one takes effect and all get its answer (`idempotency`).
@@ -11,10 +11,11 @@
 //!   (`ledger`, `attempts`, `dead_letters`).
 //! - Pages neither skip nor repeat, whatever ties there are; a reader of the stream gets each activity once (`stream`).
 //!
-//! Not guaranteed: that [`memory::InMemoryStore`] survives its process. It is for tests and for trying things out.
+//! Not guaranteed: that a store opened as [`sqlite::Place::Memory`] survives its process. It is for tests and for trying things out.
 
-pub mod memory;
+pub mod moving;
 pub mod postgres;
+pub mod sqlite;
 
-pub use memory::InMemoryStore;
 pub use postgres::PostgresStore;
+pub use sqlite::SqliteStore;

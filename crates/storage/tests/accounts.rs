@@ -1,4 +1,4 @@
-//! The contract of accounts and sessions, over memory and PostgreSQL.
+//! The contract of accounts and sessions, over SQLite and PostgreSQL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use cardwire_events::Handover;
 use cardwire_testkit::account_suite::Accounts;
 use cardwire_testkit::store_suite::TimeMachine;
 
-mod memory {
-    use cardwire_storage::InMemoryStore;
+mod sqlite {
+    use cardwire_storage::SqliteStore;
     use cardwire_testkit::TokioClock;
 
     use super::*;
@@ -23,12 +23,12 @@ mod memory {
         }
     }
 
-    async fn accounts_in_memory() -> anyhow::Result<Accounts> {
-        let store = InMemoryStore::new(Arc::new(TokioClock::new()), Handover::default());
+    async fn accounts_in_sqlite() -> anyhow::Result<Accounts> {
+        let store = SqliteStore::in_memory(Arc::new(TokioClock::new()), Handover::default())?;
         Ok(Accounts { repository: Arc::new(store), time: Arc::new(TokioTime), guard: Box::new(()) })
     }
 
-    cardwire_testkit::account_suite!(accounts_in_memory, (start_paused = true));
+    cardwire_testkit::account_suite!(accounts_in_sqlite, (start_paused = true));
 }
 
 mod postgres {

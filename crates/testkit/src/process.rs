@@ -63,13 +63,14 @@ pub fn faketime(offset: &str) -> BTreeMap<String, String> {
 }
 
 impl Process {
-    /// Starts a binary with this environment and no other setting, on free ports.
+    /// Starts a binary with this environment and no other setting, on free ports unless it names them.
     pub fn start(name: &str, environment: &BTreeMap<String, String>) -> Self {
         Self::start_with(name, &[], environment)
     }
 
     pub fn start_with(name: &str, arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
-        let (port, metrics_port) = (free_port(), free_port());
+        let port = |name: &str| environment.get(name).and_then(|port| port.parse().ok()).unwrap_or_else(free_port);
+        let (port, metrics_port) = (port("PORT"), port("METRICS_PORT"));
         let mut command = Command::new(binary(name));
         command
             .args(arguments)

@@ -140,7 +140,7 @@ impl Stack {
 
     /// A client of the web process as it runs now: one that is started again listens elsewhere.
     pub fn client(&self) -> Client {
-        Client { http: crate::net::http_client(), base: self.web.url("") }
+        Client::of(&self.web)
     }
 
     /// Waits until nothing is owed to any queue but dead letters.
@@ -185,6 +185,11 @@ pub struct Client {
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Client {
+    /// Of this web process, and of those that are started again on its port.
+    pub fn of(web: &Process) -> Self {
+        Self { http: crate::net::http_client(), base: web.url("") }
+    }
+
     /// The status and the body; `None` when there was no answer.
     pub async fn post(&self, person: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
         let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(person).json(body);

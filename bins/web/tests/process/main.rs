@@ -6,6 +6,7 @@
 mod import;
 mod memory;
 mod metrics;
+mod one_file;
 mod otlp;
 mod pages;
 mod proxies;

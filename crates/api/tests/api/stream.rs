@@ -12,7 +12,7 @@ use cardwire_apptest::harness::Api;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::{CollectedWindow, Error, Page, PageRequest, Result, UserId};
 use cardwire_http::{Live, LiveSettings};
-use cardwire_storage::InMemoryStore;
+use cardwire_storage::SqliteStore;
 use tokio::time::Instant;
 
 const STREAM: &str = "/api/feeds/global/stream";
@@ -158,7 +158,7 @@ async fn an_id_that_is_none_is_refused() {
 
 /// A store that can go away while somebody reads.
 struct Flaky {
-    store: InMemoryStore,
+    store: SqliteStore,
     away: AtomicBool,
 }
 

@@ -25,7 +25,7 @@ impl Settings {
             ("USE_MOCK_REPOS", flag(self.use_mock_repos)),
             ("USE_FAKE_PUBLISHERS", flag(self.use_fake_publishers)),
             ("USE_MOCK_AUTH", flag(self.use_mock_auth)),
-            ("DATABASE_URL", self.database.as_ref().map(|database| database.shown.redacted()).unwrap_or_default()),
+            ("DATABASE_URL", self.store.shown()),
             ("REDIS_URL", self.redis.url.clone().unwrap_or_default()),
             ("REDIS_PASSWORD", secret(self.redis.password.as_ref())),
             ("HOST", self.host.to_string()),

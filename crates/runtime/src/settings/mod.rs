@@ -17,6 +17,7 @@ mod traces;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
@@ -152,6 +153,32 @@ pub struct DatabaseSettings {
     pub max_connections: u32,
 }
 
+/// Where everything is kept.
+#[derive(Clone, Debug)]
+pub enum StoreSettings {
+    /// Gone with the process.
+    Memory,
+    /// All of Cardwire is this one process.
+    File(PathBuf),
+    Postgres(DatabaseSettings),
+}
+
+impl StoreSettings {
+    /// Whether other processes can work on what is kept there.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// `DATABASE_URL`, without secrets.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Memory => String::new(),
+            Self::File(path) => format!("{FILE_SCHEME}{}", path.display()),
+            Self::Postgres(database) => database.shown.redacted(),
+        }
+    }
+}
+
 impl DatabaseSettings {
     fn address(&self) -> String {
         let place = self.shown.place();
@@ -168,8 +195,8 @@ pub struct Settings {
     pub use_mock_repos: bool,
     pub use_fake_publishers: bool,
     pub use_mock_auth: bool,
-    /// There unless the repositories are mocks; what `DATABASE_URL` says then is not used.
-    pub database: Option<DatabaseSettings>,
+    /// What `DATABASE_URL` says, unless the repositories are mocks.
+    pub store: StoreSettings,
     /// Not used with events in memory.
     pub redis: RedisSettings,
     pub host: Host,
@@ -238,9 +265,10 @@ impl Settings {
 
     /// What carries events and what keeps data, without credentials.
     pub fn topology(&self) -> String {
-        let store = match &self.database {
-            Some(database) => format!("PostgreSQL at {}", database.address()),
-            None => "repositories in memory".to_owned(),
+        let store = match &self.store {
+            StoreSettings::Memory => "repositories in memory".to_owned(),
+            StoreSettings::File(path) => format!("everything in the file {}", path.display()),
+            StoreSettings::Postgres(database) => format!("PostgreSQL at {}", database.address()),
         };
         if self.use_in_memory_events {
             format!("events in memory; {store}")
@@ -277,17 +305,23 @@ impl Settings {
             None => Host::EVERY,
         };
         let max_connections = layers.number("APP__DATABASE__MAX_CONNECTIONS", &(1..=1_000))?;
-        let database = layers.text("DATABASE_URL").map(|text| database(text, max_connections)).transpose()?;
+        // Read although mocks take its place: what is wrong is said.
+        let store = layers.text("DATABASE_URL").map(|text| store(text, max_connections)).transpose()?;
+        let store = store.filter(|_| !use_mock_repos).unwrap_or(StoreSettings::Memory);
         let seconds = layers.number("APP__SHUTDOWN__DEADLINE_S", &(1..=3_600))?;
         let days: u64 = layers.number("APP__EVENTS__KEEP_DAYS", &(1..=36_500))?;
         Ok(Self {
             role,
             app_env,
-            use_in_memory_events: layers.flag("USE_IN_MEMORY_EVENTS")?,
+            use_in_memory_events: match (&store, layers.text("USE_IN_MEMORY_EVENTS")) {
+                // One process, so its events are in memory.
+                (StoreSettings::File(_), None) => true,
+                _ => layers.flag("USE_IN_MEMORY_EVENTS")?,
+            },
             use_mock_repos,
             use_fake_publishers: layers.flag("USE_FAKE_PUBLISHERS")?,
             use_mock_auth,
-            database: database.filter(|_| !use_mock_repos),
+            store,
             redis: RedisSettings::read(layers)?,
             host,
             port: layers.number("PORT", &(1..=u16::MAX))?,
@@ -320,6 +354,26 @@ impl Settings {
     /// Values that are right one by one and wrong together.
     fn check(&self, layers: &Layers) -> Result<()> {
         let refuse = |line: String| Err(SettingsError::Contradiction(line));
+        if let StoreSettings::File(path) = &self.store {
+            let file = path.display();
+            if self.role != Role::Web {
+                let role = self.role;
+                return refuse(format!("DATABASE_URL: the file {file} is for one process, which runs all workers; start web, not a {role}"));
+            }
+            if !self.use_in_memory_events {
+                return refuse(format!(
+                    "USE_IN_MEMORY_EVENTS: must not be false with the file {file}, which is for one process; leave it out, or use PostgreSQL"
+                ));
+            }
+            let redis = ["REDIS_URL", "REDIS_HOST", "REDIS_CLUSTER_NODES", "REDIS_SENTINEL_1_HOST"];
+            if let Some(name) = redis.iter().find(|name| layers.text(name).is_some())
+                && layers.text("USE_IN_MEMORY_EVENTS").is_none()
+            {
+                return refuse(format!(
+                    "{name}: events do not go through Redis with the file {file}, which is for one process; leave it out, or use PostgreSQL"
+                ));
+            }
+        }
         if self.role != Role::Web {
             for (name, set) in
                 [("USE_IN_MEMORY_EVENTS", self.use_in_memory_events), ("USE_MOCK_REPOS", self.use_mock_repos)]
@@ -340,7 +394,7 @@ impl Settings {
             );
         }
         if !self.use_mock_repos && layers.text("DATABASE_URL").is_none() {
-            return refuse("DATABASE_URL: is missing; only USE_MOCK_REPOS=true does without".to_owned());
+            return refuse("DATABASE_URL: is missing; it is postgres://… or, for one process, sqlite:PATH".to_owned());
         }
         if self.use_mock_auth && self.app_env == AppEnv::Production {
             return refuse(
@@ -430,9 +484,27 @@ fn admins(list: &str, use_mock_auth: bool) -> Result<BTreeSet<UserId>> {
         .collect()
 }
 
-fn database(text: &str, max_connections: u32) -> Result<DatabaseSettings> {
-    let (_, shown) = read_url(text).map_err(|rule| SettingsError::value("DATABASE_URL", rule))?;
-    Ok(DatabaseSettings { url: SecretString::from(text), shown, max_connections })
+/// What the URL of a file begins with.
+const FILE_SCHEME: &str = "sqlite:";
+
+fn store(text: &str, max_connections: u32) -> Result<StoreSettings> {
+    let refuse = |rule: String| SettingsError::value("DATABASE_URL", rule);
+    if let Some(path) = text.strip_prefix(FILE_SCHEME) {
+        // As other programs write it, too: sqlite:///absolute/path.
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return match path {
+            "" => Err(refuse(format!("must name a file: {FILE_SCHEME}PATH"))),
+            ":memory:" => Err(refuse("must name a file; USE_MOCK_REPOS=true keeps everything in memory".into())),
+            _ if path.contains('?') => Err(refuse("must name a file, without parameters".into())),
+            _ if path.ends_with('/') => Err(refuse(format!("must name a file, not the folder {path}"))),
+            _ => Ok(StoreSettings::File(PathBuf::from(path))),
+        };
+    }
+    if !["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
+        return Err(refuse(format!("must start with postgres://, postgresql:// or {FILE_SCHEME}")));
+    }
+    let (_, shown) = read_url(text).map_err(refuse)?;
+    Ok(StoreSettings::Postgres(DatabaseSettings { url: SecretString::from(text), shown, max_connections }))
 }
 
 fn address_header(text: &str) -> Result<String> {

@@ -136,6 +136,17 @@ fn settings_do_what_they_say() {
 }
 
 #[test]
+fn a_file_is_for_one_process_whose_events_are_in_memory() {
+    for (url, path) in [("sqlite:data/x.db", "data/x.db"), ("sqlite:/srv/x.db", "/srv/x.db"), ("sqlite:///srv/x.db", "/srv/x.db")] {
+        let settings = load(&format!("DATABASE_URL={url}")).unwrap();
+        assert!(settings.use_in_memory_events && !settings.store.is_shared());
+        assert!(matches!(&settings.store, StoreSettings::File(file) if file.to_str() == Some(path)), "{url}");
+        assert_eq!(shown(&settings, "DATABASE_URL"), format!("sqlite:{path}"));
+        assert_eq!(settings.topology(), format!("events in memory; everything in the file {path}"));
+    }
+}
+
+#[test]
 fn a_terminal_gets_pretty_logs() {
     let mut environment = environment(&format!("DATABASE_URL={DATABASE}"));
     environment.terminal = true;
@@ -198,8 +209,12 @@ fn values_that_break_their_rule_are_refused() {
     check("REDIS_URL=redis://cache?timeout=5", "REDIS_URL: must have no parameters");
     check("REDIS_CLUSTER_NODES=a:1,", &format!("REDIS_CLUSTER_NODES: {node}"));
     check("REDIS_SENTINEL_2_HOST=a:x", &format!("REDIS_SENTINEL_2_HOST: {node}"));
-    check("DATABASE_URL=mysql://x", "DATABASE_URL: must start with postgres:// or postgresql://");
-    check("DATABASE_URL=x", "DATABASE_URL: must start with postgres:// or postgresql://");
+    check("DATABASE_URL=mysql://x", "DATABASE_URL: must start with postgres://, postgresql:// or sqlite:");
+    check("DATABASE_URL=x", "DATABASE_URL: must start with postgres://, postgresql:// or sqlite:");
+    check("DATABASE_URL=sqlite:", "DATABASE_URL: must name a file: sqlite:PATH");
+    check("DATABASE_URL=sqlite:///", "DATABASE_URL: must name a file, not the folder /");
+    check("DATABASE_URL=sqlite::memory:", "DATABASE_URL: must name a file; USE_MOCK_REPOS=true keeps everything in memory");
+    check("DATABASE_URL=sqlite:x?mode=ro", "DATABASE_URL: must name a file, without parameters");
     check("DATABASE_URL=postgres://db/x/y", "DATABASE_URL: must end in the name of a database");
     check(
         "DATABASE_URL=postgres://db/x?sslmode=often",
@@ -255,6 +270,14 @@ fn contradictions_are_refused() {
     check(Role::Web, "USE_MOCK_REPOS=true", Some("USE_MOCK_REPOS: mock repositories cannot work with Redis events"));
     check(Role::Web, "USE_MOCK_REPOS=true USE_IN_MEMORY_EVENTS=true", None);
     check(Role::Web, "USE_IN_MEMORY_EVENTS=true", Some("DATABASE_URL: is missing"));
+    let file = "DATABASE_URL=sqlite:data/cardwire.db";
+    check(Role::Web, file, None);
+    check(Role::Web, &format!("{file} USE_IN_MEMORY_EVENTS=true REDIS_URL=redis://cache"), None);
+    check(Role::Web, &format!("{file} USE_IN_MEMORY_EVENTS=false"), Some("USE_IN_MEMORY_EVENTS: must not be false"));
+    check(Role::Web, &format!("{file} REDIS_URL=redis://cache"), Some("REDIS_URL: events do not go through Redis"));
+    for role in workers {
+        check(role, file, Some("DATABASE_URL: the file data/cardwire.db is for one process"));
+    }
     check(Role::Web, &format!("USE_IN_MEMORY_EVENTS=true DATABASE_URL={DATABASE}"), None);
     for role in workers {
         check(role, &format!("USE_IN_MEMORY_EVENTS=true DATABASE_URL={DATABASE}"), Some("USE_IN_MEMORY_EVENTS: "));

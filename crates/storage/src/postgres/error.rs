@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Why a statement has no result.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     #[error(transparent)]
     Sqlx(#[from] sqlx::Error),
     #[error("no answer within {0:?}")]

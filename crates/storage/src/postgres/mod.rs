@@ -19,6 +19,7 @@ mod library;
 mod log;
 mod looks;
 mod metadata;
+mod moving;
 mod news;
 mod operators;
 mod page_rows;
@@ -34,6 +35,7 @@ mod trends;
 mod values;
 mod write;
 
+pub(crate) use moving::MoveIn;
 pub use pool::{PoolSettings, read_url};
 pub use schema::SchemaError;
 pub use store::PostgresStore;

@@ -21,7 +21,7 @@ use cardwire_events::{
     EventSubscriber, Failure, Queue, QueueSettings,
 };
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
-use cardwire_storage::memory::InMemoryStore;
+use cardwire_storage::SqliteStore;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use parking_lot::Mutex;
@@ -117,13 +117,13 @@ impl Transaction for FaultyTransaction {
 
 pub struct FaultyEventLog {
     pub seam: Seam,
-    pub inner: Arc<InMemoryStore>,
+    pub inner: Arc<SqliteStore>,
 }
 
 #[async_trait]
 impl EventLog for FaultyEventLog {
     async fn lease(&self, queue: Queue, limit: usize, since: Option<Timestamp>) -> EventsResult<Due> {
-        let something = self.inner.is_due(queue).await;
+        let something = self.inner.is_due(queue).await?;
         self.seam.at_if(FaultPoint::Look, something, || self.inner.lease(queue, limit, since)).await
     }
 

@@ -19,23 +19,23 @@ enum Disaster {
 }
 
 /// A number from the environment, so that the same tests can be run longer.
-fn told(name: &str, default: u64) -> u64 {
+pub(crate) fn told(name: &str, default: u64) -> u64 {
     std::env::var(name)
         .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text}")))
 }
 
 /// A small linear congruential generator: the same seed is the same run, as far as processes can be.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % bound
     }
 }
 
 /// Each person saves each of their URLs with three collections, over and over in time: four events for each of the keys.
-async fn save_all(client: &Client, people: usize, urls: usize, pause: Duration) -> History {
+pub(crate) async fn save_all(client: &Client, people: usize, urls: usize, pause: Duration) -> History {
     let mut savers = JoinSet::new();
     for n in 0..people {
         let client = client.clone();

@@ -31,7 +31,7 @@ pub async fn check(world: &World, expected: &Expected) -> anyhow::Result<usize> 
 
 /// Each command was accepted once, however often its client asked.
 async fn check_accepted(world: &World, expected: &Expected) -> anyhow::Result<Vec<RecordedEvent>> {
-    let envelopes = world.store.events().await;
+    let envelopes = world.store.events().await?;
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for envelope in &envelopes {
         *kinds.entry(&envelope.kind).or_default() += 1;
@@ -48,7 +48,7 @@ async fn check_ledger(world: &World, events: &[RecordedEvent]) -> anyhow::Result
         let taken = world.faults.taken(backlog.queue);
         ensure!(taken == owed, "{} was owed {owed} events, and {taken} took effect", backlog.queue);
     }
-    let rejected = world.store.rejected_entries().await;
+    let rejected = world.store.rejected_entries().await?;
     ensure!(rejected.is_empty(), "rejected: {rejected:?}");
     ensure!(world.transport.is_empty().await, "something is left in the transport");
     Ok(())
@@ -68,7 +68,7 @@ async fn check_activities(world: &World, events: &[RecordedEvent]) -> anyhow::Re
         }
         sets
     };
-    let activities = world.store.activities().await;
+    let activities = world.store.activities().await?;
     let at_once: Vec<Activity> = members
         .iter()
         .flat_map(|((card, actor), members)| regroup(*card, actor, Vec::new(), members.clone()).inserted)

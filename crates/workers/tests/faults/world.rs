@@ -11,7 +11,7 @@ use cardwire_domain::{Clock, Error, Store, UserId};
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::{EventHandler, EventLog, EventSubscriber, EventWorker, Handover, Queue, QueueSettings, Relay};
 use cardwire_saga::{CardCollectionSaga, FlushLoop, SagaSettings, SagaStateStore};
-use cardwire_storage::memory::InMemoryStore;
+use cardwire_storage::SqliteStore;
 use cardwire_testkit::TokioClock;
 use cardwire_testkit::faults::ports::{
     FaultyAnalytics, FaultyEventLog, FaultyFeed, FaultyPublisher, FaultySagaStore, FaultySearch, FaultyStore,
@@ -38,7 +38,7 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(180);
 const PROCESSES: usize = 2;
 
 pub struct World {
-    pub store: InMemoryStore,
+    pub store: SqliteStore,
     pub analytics: Arc<dyn Analytics>,
     pub transport: Transport,
     pub faults: Arc<Faults>,
@@ -121,7 +121,7 @@ pub fn run(plans: &[FaultPlan], setup: Setup) -> anyhow::Result<Passed> {
 impl World {
     fn new(plans: &[FaultPlan], setup: Setup) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
-        let store = InMemoryStore::new(clock.clone(), Handover::default());
+        let store = SqliteStore::in_memory(clock.clone(), Handover::default()).expect("SQLite is built in");
         let transport = Transport::new(clock);
         let faults = Faults::plan(plans);
         let emptied = transport.clone();

@@ -16,7 +16,7 @@ use cardwire_events::{
     QueueSettings, Result,
 };
 use cardwire_saga::{CardCollectionSaga, InMemorySagaStateStore, SagaSettings, Timing};
-use cardwire_storage::memory::InMemoryStore;
+use cardwire_storage::SqliteStore;
 use cardwire_storage::postgres::{PoolSettings, PostgresStore};
 use cardwire_testkit::postgres::{Database, Postgres};
 use cardwire_testkit::store_suite::{Stores, TimeMachine};
@@ -321,7 +321,7 @@ async fn check(stores: Stores) {
 
 /// Changes what the log says of an event; time passes by itself here.
 enum Log {
-    InMemory(InMemoryStore),
+    InMemory(SqliteStore),
     Postgres(Database),
 }
 
@@ -344,7 +344,7 @@ impl TimeMachine for Log {
 
 #[tokio::test]
 async fn whatever_an_event_dies_of_is_told_alike_everywhere_in_memory() {
-    let store = InMemoryStore::new(Arc::new(SystemClock), Handover::default());
+    let store = SqliteStore::in_memory(Arc::new(SystemClock), Handover::default()).expect("SQLite is built in");
     check(Stores::of(Arc::new(store.clone()), Arc::new(Log::InMemory(store)))).await;
 }
 

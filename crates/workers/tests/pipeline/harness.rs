@@ -17,7 +17,7 @@ use cardwire_events::{
 };
 
 use cardwire_saga::{CardCollectionSaga, FlushLoop, InMemorySagaStateStore, SagaSettings, Timing};
-use cardwire_storage::memory::InMemoryStore;
+use cardwire_storage::SqliteStore;
 use cardwire_testkit::TokioClock;
 use cardwire_workers::{AnalyticsHandler, FeedHandler, SearchHandler};
 use tokio::time::{Instant, sleep};
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 pub type Wrap = fn(Arc<dyn EventHandler>) -> Arc<dyn EventHandler>;
 
 pub struct Pipeline {
-    pub store: InMemoryStore,
+    pub store: SqliteStore,
     pub queues: InMemoryQueues,
     stop: CancellationToken,
 }
@@ -55,7 +55,7 @@ impl Pipeline {
     pub fn start_with(wrap: Wrap) -> Self {
         let clock = Arc::new(TokioClock::new());
         let handover = Handover::default();
-        let store = InMemoryStore::new(clock.clone(), handover.clone());
+        let store = SqliteStore::in_memory(clock.clone(), handover.clone()).expect("SQLite is built in");
         let queues = InMemoryQueues::default();
         let log: Arc<dyn EventLog> = Arc::new(store.clone());
         let feed: Arc<dyn FeedRepository> = Arc::new(store.clone());

@@ -16,7 +16,7 @@ use cardwire_domain::{
     UserId,
 };
 use cardwire_events::{EventLog, Handover, Queue};
-use cardwire_storage::memory::InMemoryStore;
+use cardwire_storage::SqliteStore;
 use cardwire_testkit::TokioClock;
 use cardwire_workers::ImportLoop;
 use cardwire_workers::import::ImportSettings;
@@ -28,7 +28,7 @@ use crate::harness::person;
 /// Loses what it is told of rows as often as it is asked to, as if whoever told it were killed just before; refuses some transactions,
 /// takes its time for the others.
 struct Losing {
-    store: InMemoryStore,
+    store: SqliteStore,
     lose: AtomicUsize,
     away: AtomicUsize,
     slow: Duration,
@@ -152,14 +152,14 @@ fn links(count: usize) -> Vec<ImportRow> {
     (0..count).map(|n| ImportRow::new(&format!("https://example.com/{n}"), None)).collect()
 }
 
-async fn run(rows: Vec<ImportRow>, lose: usize, away: usize, slow: Duration) -> (ImportView, InMemoryStore, Duration) {
+async fn run(rows: Vec<ImportRow>, lose: usize, away: usize, slow: Duration) -> (ImportView, SqliteStore, Duration) {
     run_with(rows, |store| Losing { store, lose: lose.into(), away: away.into(), slow, patience: usize::MAX }).await
 }
 
 async fn run_with(
     rows: Vec<ImportRow>,
-    losing: impl FnOnce(InMemoryStore) -> Losing,
-) -> (ImportView, InMemoryStore, Duration) {
+    losing: impl FnOnce(SqliteStore) -> Losing,
+) -> (ImportView, SqliteStore, Duration) {
     run_poisoned(rows, &[], losing).await
 }
 
@@ -167,9 +167,9 @@ async fn run_with(
 async fn run_poisoned(
     rows: Vec<ImportRow>,
     poisoned: &[(u32, u32)],
-    losing: impl FnOnce(InMemoryStore) -> Losing,
-) -> (ImportView, InMemoryStore, Duration) {
-    let store = InMemoryStore::new(Arc::new(TokioClock::new()), Handover::default());
+    losing: impl FnOnce(SqliteStore) -> Losing,
+) -> (ImportView, SqliteStore, Duration) {
+    let store = SqliteStore::in_memory(Arc::new(TokioClock::new()), Handover::default()).expect("SQLite is built in");
     let losing = Arc::new(losing(store.clone()));
     let alice = person("alice");
     let id = ImportId::generate();

@@ -77,7 +77,7 @@ struct Kept {
 }
 
 /// In the session's transaction. `cards` are sorted.
-pub(super) async fn index_cards(session: &mut Session, cards: &[Uuid]) -> Result<(), Failure> {
+pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid]) -> Result<(), Failure> {
     if cards.is_empty() {
         return Ok(());
     }

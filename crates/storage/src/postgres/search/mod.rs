@@ -20,8 +20,7 @@ use super::page_rows::get_kind;
 use super::pool::Session;
 use super::store::PostgresStore;
 use super::values::{card_id, get, get_count, no_cursor, signed, uuid};
-use index::index_cards;
-pub(super) use index::index_page;
+pub(super) use index::{index_cards, index_page};
 use vector::{Near, ts_query};
 
 /// Words of the page: all found whole before found at the beginning of longer ones, then by where and how near to each other they are,

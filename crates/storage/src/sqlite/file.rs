@@ -1,0 +1,190 @@
+//! The file: who may open it, what it must be like, and how its connections are set up.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::Failure;
+use super::functions;
+use super::schema::{self, SchemaError};
+use super::writer::Writer;
+
+/// How long a statement waits for another process, which can only be one that makes a copy.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The log is written back into the file once it has this many pages of 4 KiB, and cut down to this many bytes.
+const LOG_PAGES: i64 = 4_000;
+const LOG_BYTES: i64 = 64 * 1024 * 1024;
+/// Prepared statements that each connection keeps.
+const STATEMENTS: usize = 256;
+/// Readers that are kept open.
+const READERS: usize = 8;
+
+/// Where everything is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Gone with the process.
+    Memory,
+    File(PathBuf),
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Somebody has to change something.
+    #[error("{}: {why}", path.display())]
+    Unfit { path: PathBuf, why: String },
+    #[error("{}: {why}", path.display())]
+    Unavailable { path: PathBuf, why: String },
+}
+
+/// The open file. One process has it.
+pub(super) struct Data {
+    place: Place,
+    pub(super) writer: Arc<Writer>,
+    readers: Mutex<Vec<Connection>>,
+    /// Held as long as the process has the file.
+    _lock: Option<File>,
+}
+
+impl Data {
+    /// Opens it, makes it where there is none, checks that it is whole, and brings its schema up to date.
+    pub(super) fn open(place: Place, now_us: i64) -> Result<Self, OpenError> {
+        let lock = match &place {
+            Place::Memory => None,
+            Place::File(path) => Some(lock(path)?),
+        };
+        let mut connection = connect(&place, false).map_err(|error| told(&place, &error))?;
+        prepare(&mut connection, &place)?;
+        schema::begin_again(&connection, now_us).map_err(|error| unfit(&place, error))?;
+        Ok(Self { place, writer: Arc::new(Writer::new(connection)), readers: Mutex::default(), _lock: lock })
+    }
+
+    /// Reads one state of the data, beside whoever writes.
+    pub(super) fn read<T>(&self, job: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+        if self.place == Place::Memory {
+            return self.writer.alone(|connection| job(connection));
+        }
+        let kept = self.readers.lock().pop();
+        let reader = match kept {
+            Some(reader) => reader,
+            None => connect(&self.place, true)?,
+        };
+        reader.execute_batch("BEGIN")?;
+        let result = job(&reader);
+        // It only read: whether it ends well is no matter.
+        if reader.execute_batch("COMMIT").is_ok() {
+            let mut readers = self.readers.lock();
+            if readers.len() < READERS {
+                readers.push(reader);
+            }
+        }
+        result
+    }
+}
+
+impl Data {
+    /// One more reader.
+    pub(super) fn reader(&self) -> Result<Connection, OpenError> {
+        connect(&self.place, true).map_err(|error| told(&self.place, &error))
+    }
+}
+
+/// Writes a copy that is whole, as of one moment, to a file that is not there yet.
+pub(super) fn copy(from: &Connection, path: &Path) -> Result<(), Failure> {
+    let name = path.to_str().ok_or_else(|| Failure::Nonsense(format!("{} is no text", path.display())))?;
+    from.execute("VACUUM INTO ?1", [name])?;
+    Ok(())
+}
+
+/// Held by the process that has the file. The system frees it, whatever the process dies of.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let beside = PathBuf::from(beside);
+    let unfit = |why: String| OpenError::Unfit { path: path.to_owned(), why };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| unfit(format!("its folder cannot be made: {error}")))?;
+    }
+    let file = File::options().create(true).truncate(false).write(true).open(&beside);
+    let file = file.map_err(|error| unfit(format!("{} cannot be written: {error}", beside.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(unfit("another process of Cardwire has this file open".into())),
+        Err(TryLockError::Error(error)) => Err(unfit(format!("it cannot be locked: {error}"))),
+    }
+}
+
+/// For another process than the one that has the file.
+pub(super) fn connect_reader(path: &Path) -> Result<Connection, OpenError> {
+    let place = Place::File(path.to_owned());
+    connect(&place, true).map_err(|error| told(&place, &error))
+}
+
+fn connect(place: &Place, reads_only: bool) -> rusqlite::Result<Connection> {
+    let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags |= match reads_only {
+        true => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        false => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    };
+    let connection = match place {
+        Place::Memory => Connection::open_in_memory_with_flags(flags)?,
+        Place::File(path) => Connection::open_with_flags(path, flags)?,
+    };
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    // KiB, of each connection.
+    connection.pragma_update(None, "cache_size", -4_096)?;
+    functions::define(&connection)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &mut Connection, place: &Place) -> Result<(), OpenError> {
+    let failed = |error: rusqlite::Error| told(place, &error);
+    if *place != Place::Memory {
+        schema::is_ours(connection).map_err(|error| unfit(place, error))?;
+        let mode: String =
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(failed)?;
+        if mode != "wal" {
+            return Err(unfit(place, SchemaError::Damaged(format!("its journal cannot be a WAL, only {mode}"))));
+        }
+        // A 2xx survives that the power fails.
+        connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).map_err(failed)?;
+        connection.pragma_update(None, "journal_size_limit", LOG_BYTES).map_err(failed)?;
+        schema::check(connection).map_err(|error| unfit(place, error))?;
+    }
+    schema::migrate(connection).map_err(|error| unfit(place, error))?;
+    Ok(())
+}
+
+fn unfit(place: &Place, error: SchemaError) -> OpenError {
+    match error {
+        SchemaError::Sqlite(error) => told(place, &error),
+        error => OpenError::Unfit { path: path(place), why: error.to_string() },
+    }
+}
+
+fn told(place: &Place, error: &rusqlite::Error) -> OpenError {
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase, PermissionDenied, ReadOnly};
+    let why = match error.sqlite_error_code() {
+        Some(NotADatabase) => "it is no SQLite database".to_owned(),
+        Some(DatabaseCorrupt) => format!("it is damaged ({error}); restore it from a copy"),
+        Some(ReadOnly) => "it cannot be written; look who owns it, and how its disk is mounted".to_owned(),
+        Some(CannotOpen | PermissionDenied) => format!("it cannot be opened: {error}"),
+        _ => return OpenError::Unavailable { path: path(place), why: error.to_string() },
+    };
+    OpenError::Unfit { path: path(place), why }
+}
+
+fn path(place: &Place) -> PathBuf {
+    match place {
+        Place::Memory => PathBuf::from(":memory:"),
+        Place::File(path) => path.clone(),
+    }
+}

@@ -1,0 +1,18 @@
+//! What SQL may call beside SQLite's own functions.
+
+use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
+
+pub(super) const DAY_US: i64 = 86_400_000_000;
+
+pub(super) fn define(connection: &Connection) -> rusqlite::Result<()> {
+    let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    // The UTC day of a time: SQLite's division would count days before 1970 twice.
+    connection.create_scalar_function("utc_day", 1, pure, |call| {
+        Ok(call.get::<Option<i64>>(0)?.map(|us| us.div_euclid(DAY_US)))
+    })?;
+    // SQLite's own knows ASCII alone.
+    connection.create_scalar_function("lower_case", 1, pure, |call| {
+        Ok(call.get::<Option<String>>(0)?.map(|text| text.to_lowercase()))
+    })
+}

@@ -1,0 +1,112 @@
+//! Reads about libraries.
+
+use async_trait::async_trait;
+use cardwire_domain::feed::{CardView, CollectionName};
+use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
+use cardwire_domain::url::CardUrl;
+use cardwire_domain::{CardId, Error, Page, PageRequest, Position, Result, UserId};
+use rusqlite::{Connection, Row, params};
+
+use super::error::Failure;
+use super::page_rows::get_page;
+use super::store::SqliteStore;
+use super::values::{
+    NEWEST, behind, blob, card_id, collection_id, first, get, get_note, get_time, get_user, rows, url_digest, words,
+};
+
+macro_rules! select_cards {
+    ($rest:literal) => {
+        concat!(
+            "SELECT c.id, c.url, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
+                    g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.site_name, g.author, \
+                    g.kind, g.language \
+             FROM cards c LEFT JOIN pages g ON g.url_digest = c.url_digest LEFT JOIN users u ON u.id = c.owner_id \
+             LEFT JOIN notes n ON n.card_id = c.id \
+             WHERE c.library_link IS NOT NULL ",
+            $rest
+        )
+    };
+}
+
+/// Without a limit: it is read until a page is full.
+pub(super) const LIBRARY: &str = select_cards!(
+    "AND c.owner_id = ?1 AND (c.library_at, c.id) < (?2, ?3) \
+     AND NOT (?4 AND EXISTS ( \
+         SELECT 1 FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL WHERE l.card_id = c.id \
+     )) \
+     ORDER BY c.library_at DESC, c.id DESC"
+);
+
+const COLLECTIONS: &str = "\
+SELECT k.id, k.name FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL
+WHERE l.card_id = ?1 ORDER BY l.added_at, l.id";
+
+#[async_trait]
+impl LibraryRepository for SqliteStore {
+    async fn library(&self, owner: &UserId, filter: &LibraryFilter, page: &PageRequest) -> Result<Page<LibraryCard>> {
+        let (at, id) = behind(page.after.as_ref())?.unwrap_or(NEWEST);
+        let words = words(filter.text.as_deref().unwrap_or_default());
+        let (owner, uncollected, most) = (owner.clone(), filter.uncollected, page.limit.get() + 1);
+        let list = move |connection: &Connection, _| {
+            let mut statement = connection.prepare_cached(LIBRARY)?;
+            let mut found = statement.query(params![owner.as_str(), at, id, uncollected])?;
+            let mut cards = Vec::new();
+            while cards.len() < most
+                && let Some(row) = found.next()?
+            {
+                if all_occur(&words, row)? {
+                    cards.push(read(connection, row, Some(&owner))?);
+                }
+            }
+            Ok(cards)
+        };
+        let cards = self.read(list).await?;
+        Ok(Page::cut(cards, page.limit, |card| Position {
+            key: card.added_at.as_microsecond(),
+            id: card.card.id.to_string(),
+        }))
+    }
+
+    async fn library_card(&self, id: CardId, reader: Option<&UserId>) -> Result<LibraryCard> {
+        let (key, reader) = (blob(id.ulid()), reader.cloned());
+        let find = move |connection: &Connection, _| {
+            first(connection, select_cards!("AND c.id = ?1"), &[&key], |row| read(connection, row, reader.as_ref()))
+        };
+        self.read(find).await?.ok_or_else(|| Error::not_found("card", id))
+    }
+
+    async fn library_card_by_url(&self, owner: &UserId, url: &CardUrl) -> Result<Option<LibraryCard>> {
+        let (owner, digest) = (owner.clone(), url_digest(url.normalised()));
+        let find = move |connection: &Connection, _| {
+            let sql = select_cards!("AND c.owner_id = ?1 AND c.url_digest = ?2");
+            first(connection, sql, &[&owner.as_str(), &digest], |row| read(connection, row, Some(&owner)))
+        };
+        Ok(self.read(find).await?)
+    }
+}
+
+/// Words are found anywhere, as the owner would find them by reading.
+fn all_occur(words: &[String], row: &Row<'_>) -> Result<bool, Failure> {
+    if words.is_empty() {
+        return Ok(true);
+    }
+    let text = |column| Ok::<_, Failure>(get::<Option<String>>(row, column)?.unwrap_or_default().to_lowercase());
+    let texts = [text("url")?, text("title")?, text("note_text")?];
+    Ok(words.iter().all(|word| texts.iter().any(|text| text.contains(word))))
+}
+
+fn read(connection: &Connection, row: &Row<'_>, reader: Option<&UserId>) -> Result<LibraryCard, Failure> {
+    let owner = get_user(row, "owner_id", "handle")?;
+    let id: [u8; 16] = get(row, "id")?;
+    let page = get_page(row)?;
+    Ok(LibraryCard {
+        card: CardView { id: card_id(id), url: get(row, "url")?, title: page.metadata.title.clone() },
+        note: if reader == Some(&owner.id) { get_note(row)? } else { None },
+        owner,
+        collections: rows(connection, COLLECTIONS, &[&id], |row| {
+            Ok(CollectionName { id: collection_id(get(row, "id")?), name: get(row, "name")? })
+        })?,
+        page,
+        added_at: get_time(row, "library_at")?,
+    })
+}

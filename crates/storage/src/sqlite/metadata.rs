@@ -1,0 +1,190 @@
+//! Pages: jobs leased by `next_fetch_at`, and what their fetches came to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::Result;
+use cardwire_domain::metadata::{
+    FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
+};
+use cardwire_domain::url::CardUrl;
+use jiff::Timestamp;
+use rusqlite::Connection;
+use ulid::Ulid;
+
+use super::error::Failure;
+use super::fetch_line;
+use super::page_rows::get_page;
+use super::search::index_page;
+use super::store::SqliteStore;
+use super::trends;
+use super::values::{blob, first, get, rows, run, url_digest, us, user_id};
+
+/// Of the line, this many pages are looked at. Only pages of people, domains and hosts that have all their places can stand in the way of
+/// others, and of each of those there is one page or so in a turn.
+const LOOK_AT: i64 = 500;
+/// Of a reason, this many characters are kept.
+const REASON_CHARS: usize = 300;
+
+const FRONT: &str = "\
+SELECT number, url, host, domain, asked_by, tries FROM pages
+WHERE turn IS NOT NULL AND next_fetch_at <= ?1 ORDER BY turn, next_fetch_at LIMIT ?2";
+
+const LEASE: &str = "\
+UPDATE pages SET lease = ?2, next_fetch_at = ?3, tries = ?4,
+    turn = NULL, asked_by = NULL, domain = NULL, by_person = NULL, by_domain = NULL
+WHERE number = ?1";
+
+const SUCCEED: &str = "\
+UPDATE pages SET state = 'ready', reason = NULL, retryable = 1, tries = 0, lease = NULL, fetched_at = ?3, next_fetch_at = ?4,
+    title = ?5, description = ?6, image = ?7, site_name = ?8, author = ?9, kind = ?10, language = ?11
+WHERE url_digest = ?1 AND lease = ?2";
+
+const FAIL: &str = "\
+UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'failed' END, reason = ?3, retryable = ?4, lease = NULL,
+    tries = CASE WHEN ?5 THEN 0 ELSE tries END, next_fetch_at = ?6
+WHERE url_digest = ?1 AND lease = ?2";
+
+const PAGE: &str = "\
+SELECT state, reason, retryable, fetched_at, title, description, image, site_name, author, kind, language
+FROM pages WHERE url_digest = ?1";
+
+#[async_trait]
+impl PageRepository for SqliteStore {
+    async fn lease_fetches(&self, room: &FetchRoom, policy: &FetchPolicy) -> Result<Vec<FetchJob>> {
+        let (room, policy) = (room.clone(), *policy);
+        Ok(self.write(move |connection, now| lease(connection, now, &room, &policy)).await?)
+    }
+
+    async fn finish_fetch(
+        &self,
+        job: &FetchJob,
+        outcome: &std::result::Result<Metadata, FetchFailure>,
+        policy: &FetchPolicy,
+    ) -> Result<bool> {
+        let (job, outcome, policy) = (job.clone(), outcome.clone(), *policy);
+        let finish = move |connection: &Connection, now| match &outcome {
+            Ok(metadata) => succeed(connection, now, &job, metadata, &policy),
+            Err(failure) => fail(connection, now, &job, failure, &policy),
+        };
+        Ok(self.write(finish).await?)
+    }
+
+    async fn page(&self, url: &CardUrl) -> Result<PageInfo> {
+        let digest = url_digest(url.normalised());
+        Ok(self.read(move |connection, _| first(connection, PAGE, &[&digest], get_page)).await?.unwrap_or_default())
+    }
+}
+
+fn lease(
+    connection: &Connection,
+    now: Timestamp,
+    room: &FetchRoom,
+    policy: &FetchPolicy,
+) -> Result<Vec<FetchJob>, Failure> {
+    fetch_line::join_again(connection, now)?;
+    let lease = Ulid::generate();
+    let front = rows(connection, FRONT, &[&us(now), &LOOK_AT], |row| {
+        let tries: u32 = get(row, "tries")?;
+        let job = FetchJob {
+            url: get(row, "url")?,
+            host: get(row, "host")?,
+            domain: get(row, "domain")?,
+            asked_by: user_id(&get::<String>(row, "asked_by")?)?,
+            lease,
+            tries: tries.saturating_add(1),
+        };
+        Ok((get::<i64>(row, "number")?, job))
+    })?;
+    let mut taken = Taken::default();
+    room.running.iter().for_each(|job| taken.add(job));
+    let mut jobs = Vec::new();
+    for (page, job) in front {
+        if jobs.len() < room.free && taken.leaves_room(room, &job) {
+            taken.add(&job);
+            run(connection, LEASE, &[&page, &blob(lease), &after(now, policy.lease), &job.tries])?;
+            jobs.push(job);
+        }
+    }
+    Ok(jobs)
+}
+
+/// How many places each host, domain and person has.
+#[derive(Default)]
+struct Taken {
+    hosts: BTreeMap<String, usize>,
+    domains: BTreeMap<String, usize>,
+    people: BTreeMap<String, usize>,
+}
+
+impl Taken {
+    fn add(&mut self, job: &FetchJob) {
+        let Self { hosts, domains, people } = self;
+        for (places, of) in [(hosts, &*job.host), (domains, &*job.domain), (people, job.asked_by.as_str())] {
+            *places.entry(of.to_owned()).or_default() += 1;
+        }
+    }
+
+    fn leaves_room(&self, room: &FetchRoom, job: &FetchJob) -> bool {
+        let has = |places: &BTreeMap<String, usize>, of: &str| places.get(of).copied().unwrap_or_default();
+        has(&self.hosts, &job.host) < room.per_host
+            && has(&self.domains, &job.domain) < room.share
+            && has(&self.people, job.asked_by.as_str()) < room.share
+    }
+}
+
+fn succeed(
+    connection: &Connection,
+    now: Timestamp,
+    job: &FetchJob,
+    metadata: &Metadata,
+    policy: &FetchPolicy,
+) -> Result<bool, Failure> {
+    let digest = url_digest(&job.url);
+    let held = run(
+        connection,
+        SUCCEED,
+        &[
+            &digest,
+            &blob(job.lease),
+            &us(now),
+            &after(now, policy.refresh),
+            &metadata.title,
+            &metadata.description,
+            &metadata.image,
+            &metadata.site_name,
+            &metadata.author,
+            &metadata.kind.map(PageKind::name),
+            &metadata.language,
+        ],
+    )? == 1;
+    if held {
+        trends::refresh(connection, now, &[digest])?;
+        index_page(connection, &digest)?;
+    }
+    Ok(held)
+}
+
+fn fail(
+    connection: &Connection,
+    now: Timestamp,
+    job: &FetchJob,
+    failure: &FetchFailure,
+    policy: &FetchPolicy,
+) -> Result<bool, Failure> {
+    // A later refresh has all its attempts again.
+    let given_up = !failure.retryable || job.tries >= policy.attempts;
+    let wait = if failure.retryable { policy.wait(job.tries, rand::random()) } else { policy.refresh };
+    let reason: String = failure.reason.chars().take(REASON_CHARS).collect();
+    let held = run(
+        connection,
+        FAIL,
+        &[&url_digest(&job.url), &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait)],
+    )?;
+    Ok(held == 1)
+}
+
+fn after(now: Timestamp, wait: Duration) -> i64 {
+    us(now.checked_add(wait).unwrap_or(Timestamp::MAX))
+}

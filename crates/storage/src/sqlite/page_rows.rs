@@ -1,0 +1,38 @@
+//! Reading what is known of a page from a row.
+
+use cardwire_domain::metadata::{FetchState, Metadata, PageInfo, PageKind};
+use rusqlite::Row;
+
+use super::error::Failure;
+use super::values::{get, time};
+
+/// From `kind`; one that a newer build has stored is not known here.
+pub(super) fn get_kind(row: &Row<'_>) -> Result<Option<PageKind>, Failure> {
+    Ok(get::<Option<String>>(row, "kind")?.and_then(|kind| kind.parse().ok()))
+}
+
+pub(super) fn get_metadata(row: &Row<'_>) -> Result<Metadata, Failure> {
+    Ok(Metadata {
+        title: get(row, "title")?,
+        description: get(row, "description")?,
+        image: get(row, "image")?,
+        site_name: get(row, "site_name")?,
+        author: get(row, "author")?,
+        kind: get_kind(row)?,
+        language: get(row, "language")?,
+    })
+}
+
+/// Of a row in which all of it may be missing.
+pub(super) fn get_page(row: &Row<'_>) -> Result<PageInfo, Failure> {
+    let state = match get::<Option<String>>(row, "state")?.as_deref() {
+        Some("ready") => FetchState::Ready,
+        Some("failed") => {
+            let reason: Option<String> = get(row, "reason")?;
+            FetchState::Failed { reason: reason.unwrap_or_default(), retryable: get(row, "retryable")? }
+        }
+        _ => FetchState::Pending,
+    };
+    let fetched_at: Option<i64> = get(row, "fetched_at")?;
+    Ok(PageInfo { state, metadata: get_metadata(row)?, fetched_at: fetched_at.map(time).transpose()? })
+}

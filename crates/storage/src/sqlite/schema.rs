@@ -1,0 +1,68 @@
+//! The schema, and what tells a file of ours from others.
+
+use rusqlite::Connection;
+
+/// In the file's header: "Crdw".
+const APPLICATION_ID: i32 = 0x4372_6477;
+
+/// Numbered as those of PostgreSQL: the same number, the same data.
+const MIGRATIONS: [(i32, &str); 1] = [(17, include_str!("../../migrations/sqlite/0017_one_file.sql"))];
+const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SchemaError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("it is a database of another program")]
+    NotOurs,
+    #[error("a newer release wrote it (schema {found}, this one knows {NEWEST}); use that release, or a copy from before")]
+    TooNew { found: i32 },
+    #[error("it is damaged ({0}); restore it from a copy")]
+    Damaged(String),
+}
+
+/// Asked before anything is changed.
+pub(super) fn is_ours(connection: &Connection) -> Result<(), SchemaError> {
+    let found = version(connection)?;
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application, tables) {
+        (APPLICATION_ID, _) if found > NEWEST => Err(SchemaError::TooNew { found }),
+        (APPLICATION_ID, _) | (0, 0) => Ok(()),
+        _ => Err(SchemaError::NotOurs),
+    }
+}
+
+/// Whether the file is whole.
+pub(super) fn check(connection: &Connection) -> Result<(), SchemaError> {
+    let found: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(SchemaError::Damaged(found)) }
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Each in one transaction, with the number it leads to.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
+    let found = version(connection)?;
+    for (number, sql) in MIGRATIONS {
+        if number > found {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(sql)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", number)?;
+            transaction.commit()?;
+        }
+    }
+    Ok(())
+}
+
+/// Queues live in the process: whatever was in them when the last one ended is due now.
+pub(super) fn begin_again(connection: &Connection, now_us: i64) -> Result<(), SchemaError> {
+    connection.execute(
+        "UPDATE deliveries SET due_at = min(due_at, ?1), published_at = NULL WHERE published_at IS NOT NULL AND dead_at IS NULL",
+        [now_us],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! Search over pages and, for their author, notes.
+
+mod index;
+mod rank;
+mod text;
+mod words;
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use cardwire_domain::search::{MAX_HIT_CARDS, Reindexed, SearchHit, SearchIndex, SearchQuery, SearchRequest};
+use cardwire_domain::{CardId, EventId, Page, PageRequest, Position, RecordedEvent, Result, UserId};
+use cardwire_events::Queue;
+use jiff::Timestamp;
+use rusqlite::{Connection, Row};
+
+use super::error::Failure;
+use super::log::{recorded, take};
+use super::page_rows::get_kind;
+use super::store::SqliteStore;
+use super::values::{blob, card_id, first, get, no_cursor, rows, signed};
+use rank::Fields;
+use text::Near;
+
+pub(super) use index::{index_page, reindex};
+
+/// Of a portion, so many cards may be left out of the index. When more cannot be indexed, it is hardly the cards' fault.
+const MAX_UNFIT: usize = 20;
+/// How many pages are ranked; a word that frequent says little by itself.
+const MAX_RANKED: usize = 1_000;
+/// Of somebody who keeps no more than this, all pages are looked at.
+const FEW: usize = 2_000;
+/// What the score is a multiple of, so that how many people keep a page decides only between equal ones.
+const RANK_UNIT: i64 = 1_000;
+/// Marks the cursor of a search for similar words.
+const SIMILAR: char = '~';
+
+/// What most people keep comes first.
+const IN_PAGES: &str = "\
+SELECT t.title, t.names, t.description, t.url, p.number, p.cards
+FROM search_pages t CROSS JOIN pages p ON p.number = t.rowid & ?2
+WHERE t.search_pages MATCH ?1
+  AND (?3 IS NULL OR EXISTS (SELECT 1 FROM search_documents d WHERE d.owner_id = ?3 AND d.page = p.number))
+ORDER BY t.rowid LIMIT ?4";
+
+const IN_FEW_PAGES: &str = "\
+SELECT t.title, t.names, t.description, t.url, p.number, p.cards
+FROM search_documents d CROSS JOIN pages p ON p.number = d.page CROSS JOIN search_pages t ON t.rowid = p.place
+WHERE d.owner_id = ?1 AND (?2 IS NULL OR p.kind = ?2)";
+
+const IN_NOTES: &str = "\
+SELECT t.title, t.names, t.description, t.url, t.note, p.number, p.cards
+FROM search_notes t CROSS JOIN search_documents d ON d.number = t.rowid CROSS JOIN pages p ON p.number = d.page
+WHERE t.search_notes MATCH ?1 AND d.owner_id = ?2
+ORDER BY t.rowid DESC LIMIT ?3";
+
+const HOW_MANY: &str = "SELECT count(*) AS n FROM (SELECT 1 FROM search_documents WHERE owner_id = ?1 LIMIT ?2)";
+
+const SHOWN: &str = "SELECT title, description, kind FROM pages WHERE number = ?1";
+const CARDS: &str = "SELECT card_id FROM search_documents WHERE page = ?1 ORDER BY card_id LIMIT ?2";
+const CARD_OF: &str = "SELECT card_id FROM search_documents WHERE owner_id = ?1 AND page = ?2";
+const URL: &str = "SELECT url FROM cards WHERE id = ?1";
+
+const NEXT_CARDS: &str = "SELECT id FROM cards WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+#[async_trait]
+impl SearchIndex for SqliteStore {
+    async fn index(&self, events: &[RecordedEvent]) -> Result<usize> {
+        let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+        self.write(move |connection, now| index(connection, now, &ids)).await.map_err(Failure::of_effect)
+    }
+
+    async fn reindex(&self, after: Option<CardId>, limit: usize) -> Result<Option<Reindexed>> {
+        let after = after.map(|card| blob(card.ulid()).to_vec()).unwrap_or_default();
+        let next = move |connection: &Connection, _| {
+            rows(connection, NEXT_CARDS, &[&after, &signed(limit)], |row| Ok(card_id(get(row, "id")?)))
+        };
+        let cards = self.read(next).await?;
+        let Some(last) = cards.last().copied() else {
+            self.in_portions(|connection, _, after| words::drop_strays(connection, after)).await?;
+            return Ok(None);
+        };
+        Ok(Some(Reindexed { last, failed: self.index_all(cards).await? }))
+    }
+
+    async fn card_count(&self) -> Result<u64> {
+        let count = |connection: &Connection, _| {
+            let count = first(connection, "SELECT count(*) AS n FROM cards", &[], |row| get::<i64>(row, "n"))?;
+            Ok(count.unwrap_or_default().unsigned_abs())
+        };
+        Ok(self.read(count).await?)
+    }
+
+    async fn search(&self, request: &SearchRequest, page: &PageRequest) -> Result<Page<SearchHit>> {
+        let Some(query) = SearchQuery::parse(&request.text) else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        let (request, page) = (request.clone(), page.clone());
+        Ok(self.read(move |connection, _| search(connection, &query, &request, &page)).await?)
+    }
+}
+
+impl SqliteStore {
+    /// Those that cannot be indexed are returned, and why.
+    async fn index_all(&self, cards: Vec<CardId>) -> Result<Vec<(CardId, String)>, Failure> {
+        let all = cards.clone();
+        match self.write(move |connection, now| reindex(connection, now, &all)).await {
+            Err(failure) if failure.is_about_data() => {}
+            result => return result.map(|()| Vec::new()),
+        }
+        let mut failed = Vec::new();
+        for card in cards {
+            match self.write(move |connection, now| reindex(connection, now, &[card])).await {
+                Err(failure) if failure.is_about_data() => failed.push((card, failure.to_string())),
+                result => result?,
+            }
+            if let [(first, why), _, ..] = failed.as_slice()
+                && failed.len() > MAX_UNFIT
+            {
+                let why = format!("more than {MAX_UNFIT} cards cannot be indexed, the first is {first}: {why}");
+                return Err(Failure::Nonsense(why));
+            }
+        }
+        Ok(failed)
+    }
+}
+
+fn index(connection: &Connection, now: Timestamp, events: &[EventId]) -> Result<usize, Failure> {
+    let known = recorded(connection, events)?;
+    let ids: Vec<EventId> = known.iter().map(|event| event.id).collect();
+    let taken: BTreeSet<EventId> = take(connection, Queue::Search, &ids)?.into_iter().collect();
+    let ours = known.iter().filter(|event| taken.contains(&event.id));
+    let mut cards: Vec<CardId> = ours.filter_map(|event| event.event.card_id()).collect();
+    cards.sort_unstable();
+    cards.dedup();
+    reindex(connection, now, &cards)?;
+    Ok(taken.len())
+}
+
+fn search(
+    connection: &Connection,
+    query: &SearchQuery,
+    request: &SearchRequest,
+    page: &PageRequest,
+) -> Result<Page<SearchHit>, Failure> {
+    let similar = page.after.as_ref().is_some_and(|after| after.id.starts_with(SIMILAR));
+    if !similar {
+        let found = find(connection, query, &Near::new(), request, page)?;
+        if !found.items.is_empty() || page.after.is_some() {
+            return Ok(found);
+        }
+    }
+    match words::near(connection, query, request.reader.as_ref())? {
+        near if near.is_empty() => Ok(Page { items: Vec::new(), next: None }),
+        near => find(connection, query, &near, request, page),
+    }
+}
+
+struct Found {
+    page: i64,
+    score: i64,
+}
+
+/// From `number` and `cards`.
+fn found(row: &Row<'_>, rank: i64) -> Result<Found, Failure> {
+    let cards: i64 = get(row, "cards")?;
+    Ok(Found { page: get(row, "number")?, score: rank * RANK_UNIT + cards.min(RANK_UNIT - 1) })
+}
+
+fn find(
+    connection: &Connection,
+    query: &SearchQuery,
+    near: &Near,
+    request: &SearchRequest,
+    page: &PageRequest,
+) -> Result<Page<SearchHit>, Failure> {
+    let mark = if near.is_empty() { String::new() } else { SIMILAR.to_string() };
+    let mut hits = in_pages(connection, query, near, request)?;
+    hits.extend(in_notes(connection, query, near, request)?);
+    if let Some(after) = &page.after {
+        let number = after.id.strip_prefix(&mark).and_then(|number| number.parse().ok());
+        let last = (Reverse(after.key), number.ok_or_else(|| Failure::Refused(no_cursor()))?);
+        hits.retain(|hit| (Reverse(hit.score), hit.page) > last);
+    }
+    hits.sort_unstable_by_key(|hit| (Reverse(hit.score), hit.page));
+    hits.truncate(page.limit.get() + 1);
+    let position = |hit: &Found| Position { key: hit.score, id: format!("{mark}{}", hit.page) };
+    let cut = Page::cut(hits, page.limit, position);
+    let items = cut.items.iter().map(|hit| shown(connection, request, hit)).collect::<Result<_, Failure>>()?;
+    Ok(Page { items, next: cut.next })
+}
+
+fn in_pages(
+    connection: &Connection,
+    query: &SearchQuery,
+    near: &Near,
+    request: &SearchRequest,
+) -> Result<Vec<Found>, Failure> {
+    let reader = request.reader.as_ref().map(UserId::as_str);
+    let read = |row: &Row<'_>| {
+        let columns = [text_at(row, 0)?, text_at(row, 1)?, text_at(row, 2)?, text_at(row, 3)?];
+        rank::of_page(query, near, &Fields::of(&columns)).map(|rank| found(row, rank)).transpose()
+    };
+    let hits = match (request.mine, reader) {
+        (true, None) => Vec::new(),
+        (true, Some(reader)) if keeps_few(connection, reader)? => {
+            rows(connection, IN_FEW_PAGES, &[&reader, &request.kind.map(|kind| kind.name())], read)?
+        }
+        (mine, reader) => {
+            let asked = text::in_pages(query, near, request.kind);
+            let keeper = reader.filter(|_| mine);
+            rows(connection, IN_PAGES, &[&asked, &index::NUMBER, &keeper, &signed(MAX_RANKED)], read)?
+        }
+    };
+    Ok(hits.into_iter().flatten().collect())
+}
+
+fn keeps_few(connection: &Connection, reader: &str) -> Result<bool, Failure> {
+    let count: Option<i64> = first(connection, HOW_MANY, &[&reader, &signed(FEW + 1)], |row| get(row, "n"))?;
+    Ok(count.unwrap_or_default() <= signed(FEW))
+}
+
+/// What the reader's own notes complete.
+fn in_notes(
+    connection: &Connection,
+    query: &SearchQuery,
+    near: &Near,
+    request: &SearchRequest,
+) -> Result<Vec<Found>, Failure> {
+    let Some(reader) = &request.reader else { return Ok(Vec::new()) };
+    let read = |row: &Row<'_>| {
+        let columns = [text_at(row, 0)?, text_at(row, 1)?, text_at(row, 2)?, text_at(row, 3)?, text_at(row, 4)?];
+        rank::of_note(query, near, &Fields::of(&columns)).map(|rank| found(row, rank)).transpose()
+    };
+    let asked = text::in_notes(query, near, request.kind, reader);
+    let hits = rows(connection, IN_NOTES, &[&asked, &reader.as_str(), &signed(MAX_RANKED)], read)?;
+    Ok(hits.into_iter().flatten().collect())
+}
+
+fn text_at<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, Failure> {
+    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
+}
+
+fn shown(connection: &Connection, request: &SearchRequest, hit: &Found) -> Result<SearchHit, Failure> {
+    let card = |row: &Row<'_>| Ok(card_id(get(row, "card_id")?));
+    let cards: Vec<CardId> = match request.reader.as_ref().filter(|_| request.mine) {
+        Some(reader) => rows(connection, CARD_OF, &[&reader.as_str(), &hit.page], card)?,
+        None => rows(connection, CARDS, &[&hit.page, &signed(MAX_HIT_CARDS)], card)?,
+    };
+    let url = match cards.first() {
+        Some(card) => first(connection, URL, &[&blob(card.ulid())], |row| get(row, "url"))?,
+        None => None,
+    };
+    let read = |row: &Row<'_>| Ok((get(row, "title")?, get(row, "description")?, get_kind(row)?));
+    let (title, description, kind) = first(connection, SHOWN, &[&hit.page], read)?.unwrap_or_default();
+    let rank = hit.score as f32 / 1e9;
+    Ok(SearchHit { url: url.unwrap_or_default(), title, description, kind, card_ids: cards, rank })
+}

@@ -1,0 +1,336 @@
+//! Commands: each read sees one state of the data, and one job writes all of the command.
+//!
+//! The commit checks that cards and collections are still as they were read. Commands on a card that exists take turns besides, so that
+//! none has to run again for that. Nobody has a turn at a card that does not exist yet: its unique constraint decides, and the loser
+//! runs again.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::changes::IdempotencyKey;
+use cardwire_domain::collection::{AccessType, Description, Name};
+use cardwire_domain::membership::Invitee;
+use cardwire_domain::quotas::Quota;
+use cardwire_domain::store::{DeletedCollection, Recall, Store, Transaction};
+use cardwire_domain::url::CardUrl;
+use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Result, UserId};
+use rusqlite::{Connection, Row, ToSql};
+
+use super::error::Failure;
+use super::store::SqliteStore;
+use super::turns::Turn;
+use super::values::{
+    blob, card_id, collection_id, earlier, first, get, get_count, get_note, get_time, link_id, rows, run, signed,
+    url_digest, user_id,
+};
+use super::write::write;
+
+/// How long an answer is kept for its idempotency key.
+pub(super) const KEEP_ANSWERS: Duration = Duration::from_secs(24 * 3_600);
+
+/// Of the deleted collections, this many are looked at for one that nobody else empties.
+const DELETED_AT_ONCE: i64 = 100;
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn begin(&self) -> Result<Box<dyn Transaction>> {
+        Ok(Box::new(SqliteTransaction { store: self.clone(), versions: Versions::default(), turns: Vec::new() }))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        // Nothing is different afterwards, but pages are written: a disk that is full or cannot be written refuses them.
+        let write = |connection: &Connection, _| {
+            run(connection, "INSERT INTO idempotency_keys VALUES ('', '', '', '', 0)", &[])?;
+            run(connection, "DELETE FROM idempotency_keys WHERE user_id = ''", &[])
+        };
+        self.write(write).await?;
+        Ok(())
+    }
+}
+
+struct SqliteTransaction {
+    store: SqliteStore,
+    versions: Versions,
+    turns: Vec<Turn>,
+}
+
+/// Of what was read first, where something was read twice.
+#[derive(Default)]
+struct Versions {
+    cards: BTreeMap<CardId, i64>,
+    collections: BTreeMap<CollectionId, i64>,
+}
+
+const CARD: &str = "\
+SELECT c.owner_id, c.url, c.normalised_url, c.via, c.library_link, c.created_at, c.version, n.id AS note_id, n.text AS note_text
+FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ?1";
+
+const LINKS: &str = "\
+SELECT l.id, l.collection_id FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL
+WHERE l.card_id = ?1 ORDER BY l.added_at, l.id";
+
+const COLLECTION: &str = "\
+SELECT author_id, name, description, access, version FROM collections WHERE id = ?1 AND deleted_at IS NULL";
+
+const INVITEE: &str = "\
+SELECT count(*) AS open, count(*) FILTER (WHERE c.author_id = ?2) AS open_by_author,
+       EXISTS (SELECT 1 FROM blocks WHERE user_id = ?1 AND blocked_id = ?2) AS has_blocked_author
+FROM invitations i JOIN collections c ON c.id = i.collection_id AND c.deleted_at IS NULL WHERE i.user_id = ?1";
+
+/// A person has few invitations, and an author may have many collections: CROSS says where to begin.
+const INVITATIONS: &str = "\
+SELECT c.id FROM invitations i CROSS JOIN collections c ON c.id = i.collection_id WHERE i.user_id = ?1 AND c.author_id = ?2";
+
+impl Versions {
+    fn check(&self, connection: &Connection) -> Result<(), Failure> {
+        let cards = self.cards.iter().map(|(id, version)| (blob(id.ulid()), version));
+        let collections = self.collections.iter().map(|(id, version)| (blob(id.ulid()), version));
+        let check = |sql, id: [u8; 16], version: &i64| {
+            first(connection, sql, &[&id, version], |_| Ok(()))?.ok_or(Failure::Changed)
+        };
+        for (id, version) in cards {
+            check("SELECT 1 FROM cards WHERE id = ?1 AND version = ?2", id, version)?;
+        }
+        for (id, version) in collections {
+            check("SELECT 1 FROM collections WHERE id = ?1 AND version = ?2 AND deleted_at IS NULL", id, version)?;
+        }
+        Ok(())
+    }
+}
+
+impl SqliteTransaction {
+    /// Who has a turn waits for no other: else they might wait for one another. Versions tell if it goes wrong.
+    async fn take_turn(&mut self, card: CardId) {
+        let turns = &self.store.turns;
+        let turn = if self.turns.is_empty() { Some(turns.wait(card.ulid()).await) } else { turns.ask(card.ulid()) };
+        self.turns.extend(turn);
+    }
+
+    fn read_before(&mut self, found: Vec<(Collection, i64)>) -> Vec<Collection> {
+        let note = |(collection, version): (Collection, i64)| {
+            self.versions.collections.entry(collection.id).or_insert(version);
+            collection
+        };
+        found.into_iter().map(note).collect()
+    }
+}
+
+#[async_trait]
+impl Transaction for SqliteTransaction {
+    async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> Result<Option<Recall>> {
+        let (person, key) = (person.clone(), key.clone());
+        let recall = move |connection: &Connection, now| {
+            let sql =
+                "SELECT fingerprint, answer FROM idempotency_keys WHERE user_id = ?1 AND key = ?2 AND created_at > ?3";
+            let expired = earlier(now, KEEP_ANSWERS);
+            first(connection, sql, &[&person.as_str(), &key.as_str(), &expired], read_recall)
+        };
+        Ok(self.store.read(recall).await?)
+    }
+
+    async fn card(&mut self, id: CardId) -> Result<Option<Card>> {
+        // What is read before a turn that had to be waited for would be older than the turn.
+        self.take_turn(id).await;
+        let Some((card, version)) = self.store.read(move |connection, _| read_card(connection, id)).await? else {
+            return Ok(None);
+        };
+        self.versions.cards.entry(id).or_insert(version);
+        Ok(Some(card))
+    }
+
+    async fn card_exists(&mut self, id: CardId) -> Result<bool> {
+        // Cards are never deleted, so this needs no turn at somebody else's card.
+        let id = blob(id.ulid());
+        let find = move |connection: &Connection, _| {
+            first(connection, "SELECT 1 FROM cards WHERE id = ?1", &[&id], |_| Ok(()))
+        };
+        Ok(self.store.read(find).await?.is_some())
+    }
+
+    async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>> {
+        let (owner, digest) = (owner.clone(), url_digest(normalised_url));
+        let find = move |connection: &Connection, _| {
+            let sql = "SELECT id FROM cards WHERE owner_id = ?1 AND url_digest = ?2";
+            first(connection, sql, &[&owner.as_str(), &digest], |row| Ok(card_id(get(row, "id")?)))
+        };
+        match self.store.read(find).await? {
+            Some(id) => self.card(id).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
+        let ids = ids.to_vec();
+        let read = move |connection: &Connection, _| read_collections(connection, ids);
+        let found = self.store.read(read).await?;
+        Ok(self.read_before(found))
+    }
+
+    async fn invitees(&mut self, people: &[UserId], author: &UserId) -> Result<Vec<Invitee>> {
+        let (people, author) = (people.to_vec(), author.clone());
+        let read = move |connection: &Connection, _| {
+            let invitee = |person: UserId| {
+                let counted = first(connection, INVITEE, &[&person.as_str(), &author.as_str()], |row| {
+                    Ok((count(row, "open")?, count(row, "open_by_author")?, get(row, "has_blocked_author")?))
+                })?;
+                let (open, open_by_author, has_blocked_author) = counted.unwrap_or_default();
+                Ok(Invitee { person, open, open_by_author, has_blocked_author })
+            };
+            people.into_iter().map(invitee).collect::<Result<_, Failure>>()
+        };
+        Ok(self.store.read(read).await?)
+    }
+
+    async fn invitations(&mut self, person: &UserId, author: &UserId) -> Result<Vec<Collection>> {
+        let (person, author) = (person.clone(), author.clone());
+        let read = move |connection: &Connection, _| {
+            let id = |row: &Row<'_>| Ok(collection_id(get(row, "id")?));
+            let ids = rows(connection, INVITATIONS, &[&person.as_str(), &author.as_str()], id)?;
+            read_collections(connection, ids)
+        };
+        let found = self.store.read(read).await?;
+        Ok(self.read_before(found))
+    }
+
+    async fn collaborations(&mut self, person: &UserId) -> Result<usize> {
+        let person = person.clone();
+        let read = move |connection: &Connection, _| {
+            let sql = "SELECT count(*) AS count FROM collaborators x JOIN collections c ON c.id = x.collection_id \
+                       WHERE x.user_id = ?1 AND c.deleted_at IS NULL";
+            first(connection, sql, &[&person.as_str()], |row| count(row, "count"))
+        };
+        Ok(self.store.read(read).await?.unwrap_or_default())
+    }
+
+    async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
+        let list = |connection: &Connection, _| {
+            // Any of them, so that one that cannot be emptied holds up no other.
+            let sql = "SELECT id FROM collections WHERE deleted_at IS NOT NULL ORDER BY random() LIMIT ?1";
+            rows(connection, sql, &[&DELETED_AT_ONCE], |row| Ok(collection_id(get(row, "id")?)))
+        };
+        for id in self.store.read(list).await? {
+            let Some(turn) = self.store.turns.ask(id.ulid()) else { continue };
+            // Whoever had the turn before may have forgotten it.
+            let deleted = self.store.read(move |connection, _| read_deleted(connection, id, limit)).await?;
+            if deleted.is_some() {
+                self.turns.push(turn);
+                return Ok(deleted);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
+        let person = person.clone();
+        let read = move |connection: &Connection, now| {
+            let since = earlier(now, Quota::PERIOD);
+            let before: [&dyn ToSql; 3] = [&person.as_str(), &since, &(i64::from(most.get()) - 1)];
+            let oldest = first(connection, used_up(quota), &before, |row| Ok(row.get::<_, i64>(0)?))?;
+            Ok(oldest.map(|at| Duration::from_micros(at.abs_diff(since))))
+        };
+        Ok(self.store.read(read).await?)
+    }
+
+    async fn commit(self: Box<Self>, changes: Changes) -> Result<()> {
+        let Self { store, versions, turns } = *self;
+        let handover = store.handover.clone();
+        let write = move |connection: &Connection, now| {
+            versions.check(connection)?;
+            write(connection, now, changes, &handover)
+        };
+        let accepted = store.write(write).await?;
+        drop(turns);
+        store.handover.give(accepted.handed);
+        accepted.due.into_iter().for_each(|queue| store.handover.ring(queue));
+        Ok(())
+    }
+}
+
+/// Looks at as many entries of an index as somebody added within the period, and at no more than their quota.
+const fn used_up(quota: Quota) -> &'static str {
+    match quota {
+        Quota::Cards => {
+            "SELECT created_at FROM cards WHERE owner_id = ?1 AND imported = 0 AND created_at > ?2 \
+             ORDER BY created_at DESC LIMIT 1 OFFSET ?3"
+        }
+        Quota::Collections => {
+            "SELECT created_at FROM collections WHERE author_id = ?1 AND deleted_at IS NULL AND created_at > ?2 \
+             ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET ?3"
+        }
+        Quota::Imports => {
+            "SELECT begun_at FROM imports WHERE owner_id = ?1 AND begun_at > ?2 ORDER BY begun_at DESC, id DESC LIMIT 1 OFFSET ?3"
+        }
+    }
+}
+
+fn count(row: &Row<'_>, column: &str) -> Result<usize, Failure> {
+    Ok(usize::try_from(get_count(row, column)?).unwrap_or(usize::MAX))
+}
+
+fn read_recall(row: &Row<'_>) -> Result<Recall, Failure> {
+    let answer = serde_json::from_str(&get::<String>(row, "answer")?);
+    let answer = answer.map_err(|error| Failure::Nonsense(format!("an answer is no JSON: {error}")))?;
+    Ok(Recall { fingerprint: get(row, "fingerprint")?, answer })
+}
+
+/// With its version.
+fn read_card(connection: &Connection, id: CardId) -> Result<Option<(Card, i64)>, Failure> {
+    let key = blob(id.ulid());
+    let link = |row: &Row<'_>| {
+        Ok(CollectionLink { id: link_id(get(row, "id")?), collection_id: collection_id(get(row, "collection_id")?) })
+    };
+    first(connection, CARD, &[&key], |row| {
+        let card = Card {
+            id,
+            owner: user_id(&get::<String>(row, "owner_id")?)?,
+            url: CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?),
+            via: get::<Option<[u8; 16]>>(row, "via")?.map(card_id),
+            note: get_note(row)?,
+            library_link: get::<Option<[u8; 16]>>(row, "library_link")?.map(link_id),
+            collection_links: rows(connection, LINKS, &[&key], link)?,
+            created_at: Some(get_time(row, "created_at")?),
+        };
+        Ok((card, get(row, "version")?))
+    })
+}
+
+pub(super) fn read_access(row: &Row<'_>) -> Result<AccessType, Failure> {
+    Ok(if get::<String>(row, "access")? == "OPEN" { AccessType::Open } else { AccessType::Closed })
+}
+
+/// In the order of `ids`, each with its version.
+fn read_collections(connection: &Connection, ids: Vec<CollectionId>) -> Result<Vec<(Collection, i64)>, Failure> {
+    let mut found = Vec::new();
+    for id in ids {
+        let key = blob(id.ulid());
+        let people = |sql| rows(connection, sql, &[&key], |row| user_id(&get::<String>(row, "user_id")?));
+        let collection = first(connection, COLLECTION, &[&key], |row| {
+            let collection = Collection {
+                id,
+                author: user_id(&get::<String>(row, "author_id")?)?,
+                name: Name::from_stored(get(row, "name")?),
+                description: Description::from_stored(get(row, "description")?),
+                access: read_access(row)?,
+                collaborators: people("SELECT user_id FROM collaborators WHERE collection_id = ?1")?
+                    .into_iter()
+                    .collect(),
+                invited: people("SELECT user_id FROM invitations WHERE collection_id = ?1")?.into_iter().collect(),
+            };
+            Ok((collection, get(row, "version")?))
+        })?;
+        found.extend(collection);
+    }
+    Ok(found)
+}
+
+fn read_deleted(connection: &Connection, id: CollectionId, limit: usize) -> Result<Option<DeletedCollection>, Failure> {
+    let key = blob(id.ulid());
+    let sql = "SELECT author_id FROM collections WHERE id = ?1 AND deleted_at IS NOT NULL";
+    let author = first(connection, sql, &[&key], |row| user_id(&get::<String>(row, "author_id")?))?;
+    let Some(author) = author else { return Ok(None) };
+    let sql = "SELECT card_id, id FROM links WHERE collection_id = ?1 ORDER BY added_at DESC, card_id DESC LIMIT ?2";
+    let link = |row: &Row<'_>| Ok((card_id(get(row, "card_id")?), link_id(get(row, "id")?)));
+    Ok(Some(DeletedCollection { id, author, links: rows(connection, sql, &[&key, &signed(limit)], link)? }))
+}

@@ -1,0 +1,82 @@
+//! Commands on one card take turns, and so do those who empty one deleted collection.
+//!
+//! Versions alone keep what is stored right: whoever read what is old by now runs again. But of many who change one card at once only one
+//! would get on each time, and the last would run out of tries.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
+use ulid::Ulid;
+
+/// Those who have a turn and those who wait for it, by what they want to change. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Turns(Arc<Mutex<HashMap<Ulid, Arc<Lock<()>>>>>);
+
+/// Ends when it is dropped.
+pub(super) struct Turn {
+    at: Ulid,
+    turns: Turns,
+    held: Option<OwnedMutexGuard<()>>,
+}
+
+impl Turns {
+    /// Waits for it, in the order in which it was asked for. May be dropped at any time.
+    pub(super) async fn wait(&self, at: Ulid) -> Turn {
+        let (mut turn, lock) = self.line_up(at);
+        turn.held = Some(lock.lock_owned().await);
+        turn
+    }
+
+    /// `None`: somebody has it.
+    pub(super) fn ask(&self, at: Ulid) -> Option<Turn> {
+        let (mut turn, lock) = self.line_up(at);
+        turn.held = Some(lock.try_lock_owned().ok()?);
+        Some(turn)
+    }
+
+    fn line_up(&self, at: Ulid) -> (Turn, Arc<Lock<()>>) {
+        let lock = Arc::clone(self.0.lock().entry(at).or_default());
+        (Turn { at, turns: self.clone(), held: None }, lock)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut turns = self.turns.0.lock();
+        self.held = None;
+        let is_last = turns.get(&self.at).is_some_and(|lock| Arc::strong_count(lock) == 1);
+        if is_last {
+            turns.remove(&self.at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_are_taken_in_order_and_leave_nothing_behind() {
+        let (turns, at) = (Turns::default(), Ulid::generate());
+        let first = turns.wait(at).await;
+        assert!(turns.ask(at).is_none() && turns.ask(Ulid::generate()).is_some());
+        let second = tokio::spawn({
+            let turns = turns.clone();
+            async move { turns.wait(at).await }
+        });
+        let gone = tokio::spawn({
+            let turns = turns.clone();
+            async move { turns.wait(at).await }
+        });
+        tokio::task::yield_now().await;
+        gone.abort();
+        assert!(gone.await.is_err());
+        drop(first);
+        let second = second.await.unwrap();
+        assert!(turns.ask(at).is_none());
+        drop(second);
+        assert!(turns.0.lock().is_empty());
+    }
+}

@@ -1,0 +1,234 @@
+//! Writing a command, within one job.
+
+use std::collections::BTreeSet;
+
+use cardwire_domain::changes::Remember;
+use cardwire_domain::collection::AccessType;
+use cardwire_domain::{CardId, Change, Changes, Collection, DomainEvent, EventId, RecordedEvent, UserId};
+use cardwire_events::log::FIRST_LOOK_AFTER;
+use cardwire_events::{Envelope, Handover, Owed, Queue, routes};
+use jiff::Timestamp;
+use rusqlite::Connection;
+use serde_json::Value;
+use ulid::Ulid;
+
+use super::error::Failure;
+use super::transaction::KEEP_ANSWERS;
+use super::values::{blob, earlier, first, later, run, ulid, url_digest, us};
+
+/// What is left to do once it is committed.
+#[derive(Default)]
+pub(super) struct Accepted {
+    /// Born published: to be published now.
+    pub(super) handed: Vec<Owed>,
+    /// The queues to which something is born due.
+    pub(super) due: BTreeSet<Queue>,
+}
+
+/// [`Failure::Changed`] where what a change builds on is not there, or is there already.
+pub(super) fn write(
+    connection: &Connection,
+    now: Timestamp,
+    changes: Changes,
+    handover: &Handover,
+) -> Result<Accepted, Failure> {
+    let mut rows = Rows { connection, now: us(now), imported: changes.imported, touched: BTreeSet::new() };
+    for change in changes.rows {
+        rows.apply(change)?;
+    }
+    for card in rows.touched {
+        run(connection, "UPDATE cards SET version = version + 1 WHERE id = ?1", &[&blob(card.ulid())])?;
+    }
+    if let Some(remember) = changes.remember {
+        keep_answer(connection, now, &remember)?;
+    }
+    raise(connection, now, changes.events, changes.traceparent.as_deref(), handover)
+}
+
+struct Rows<'a> {
+    connection: &'a Connection,
+    now: i64,
+    imported: bool,
+    /// Cards whose note or links changed.
+    touched: BTreeSet<CardId>,
+}
+
+impl Rows<'_> {
+    fn apply(&mut self, change: Change) -> Result<(), Failure> {
+        let Self { connection, now, .. } = *self;
+        match change {
+            Change::InsertCard { card_id, owner, url, via } => {
+                let sql = "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, imported, created_at) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                let (id, digest) = (blob(card_id.ulid()), url_digest(url.normalised()));
+                let via = via.map(|via| blob(via.ulid()));
+                let (owner, given, normalised) = (owner.as_str(), url.given(), url.normalised());
+                run(connection, sql, &[&id, &owner, &given, &normalised, &digest, &via, &self.imported, &now])?;
+                Ok(())
+            }
+            Change::SetNote { card_id, note } => {
+                self.touched.insert(card_id);
+                let card = blob(card_id.ulid());
+                let Some(note) = note else {
+                    run(connection, "DELETE FROM notes WHERE card_id = ?1", &[&card])?;
+                    return Ok(());
+                };
+                let sql = "INSERT INTO notes (card_id, id, text) VALUES (?1, ?2, ?3) \
+                           ON CONFLICT (card_id) DO UPDATE SET id = excluded.id, text = excluded.text";
+                run(connection, sql, &[&card, &blob(note.id.ulid()), &note.text.as_str()])?;
+                Ok(())
+            }
+            Change::AddToLibrary { card_id, link_id } => {
+                let sql = "UPDATE cards SET library_link = ?2, library_at = ?3, version = version + 1 \
+                           WHERE id = ?1 AND library_link IS NULL";
+                one(run(connection, sql, &[&blob(card_id.ulid()), &blob(link_id.ulid()), &now])?)
+            }
+            Change::RemoveFromLibrary { card_id, link_id } => {
+                let sql = "UPDATE cards SET library_link = NULL, library_at = NULL, version = version + 1 \
+                           WHERE id = ?1 AND library_link = ?2";
+                one(run(connection, sql, &[&blob(card_id.ulid()), &blob(link_id.ulid())])?)
+            }
+            Change::AddToCollection { card_id, link_id, collection_id } => {
+                self.touched.insert(card_id);
+                let sql = "INSERT INTO links (id, card_id, collection_id, added_at) VALUES (?1, ?2, ?3, ?4)";
+                let (id, card, collection) = (blob(link_id.ulid()), blob(card_id.ulid()), blob(collection_id.ulid()));
+                run(connection, sql, &[&id, &card, &collection, &now])?;
+                Ok(())
+            }
+            Change::RemoveFromCollection { card_id, link_id } => {
+                self.touched.insert(card_id);
+                let sql = "DELETE FROM links WHERE id = ?1 AND card_id = ?2";
+                one(run(connection, sql, &[&blob(link_id.ulid()), &blob(card_id.ulid())])?)
+            }
+            Change::InsertCollection(collection) => insert_collection(connection, now, &collection),
+            Change::UpdateCollection(collection) => update_collection(connection, now, &collection),
+            Change::DeleteCollection(id) => {
+                let sql = "UPDATE collections SET deleted_at = ?2, version = version + 1 WHERE id = ?1 AND deleted_at IS NULL";
+                one(run(connection, sql, &[&blob(id.ulid()), &now])?)
+            }
+            Change::ForgetCollection(id) => {
+                // The links' reference sees to it that no card is left in it.
+                let sql = "DELETE FROM collections WHERE id = ?1 AND deleted_at IS NOT NULL";
+                one(run(connection, sql, &[&blob(id.ulid())])?)
+            }
+            Change::Block { by, person } => {
+                let sql =
+                    "INSERT INTO blocks (user_id, blocked_id, blocked_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+                run(connection, sql, &[&by.as_str(), &person.as_str(), &now])?;
+                Ok(())
+            }
+            Change::Unblock { by, person } => {
+                let sql = "DELETE FROM blocks WHERE user_id = ?1 AND blocked_id = ?2";
+                run(connection, sql, &[&by.as_str(), &person.as_str()])?;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn insert_collection(connection: &Connection, now: i64, new: &Collection) -> Result<(), Failure> {
+    let sql = "INSERT INTO collections (id, author_id, name, description, access, created_at, updated_at) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
+    let (id, author, access) = (blob(new.id.ulid()), new.author.as_str(), access_name(new.access));
+    run(connection, sql, &[&id, &author, &new.name.as_str(), &new.description.as_str(), &access, &now])?;
+    if new.collaborators.is_empty() && new.invited.is_empty() { Ok(()) } else { replace_people(connection, now, new) }
+}
+
+fn update_collection(connection: &Connection, now: i64, to: &Collection) -> Result<(), Failure> {
+    let sql = "UPDATE collections SET name = ?2, description = ?3, access = ?4, version = version + 1, updated_at = ?5 \
+               WHERE id = ?1 AND deleted_at IS NULL";
+    let (id, access) = (blob(to.id.ulid()), access_name(to.access));
+    one(run(connection, sql, &[&id, &to.name.as_str(), &to.description.as_str(), &access, &now])?)?;
+    replace_people(connection, now, to)
+}
+
+/// Those who stay are left as they are, with the time of their invitation.
+fn replace_people(connection: &Connection, now: i64, of: &Collection) -> Result<(), Failure> {
+    let list = |people: &BTreeSet<UserId>| people.iter().map(UserId::as_str).collect::<Value>().to_string();
+    let (id, collaborators, invited) = (blob(of.id.ulid()), list(&of.collaborators), list(&of.invited));
+    let gone =
+        "DELETE FROM collaborators WHERE collection_id = ?1 AND user_id NOT IN (SELECT value FROM json_each(?2))";
+    run(connection, gone, &[&id, &collaborators])?;
+    let withdrawn =
+        "DELETE FROM invitations WHERE collection_id = ?1 AND user_id NOT IN (SELECT value FROM json_each(?2))";
+    run(connection, withdrawn, &[&id, &invited])?;
+    // WHERE tells the conflict's ON from that of a join.
+    let come = "INSERT INTO collaborators (collection_id, user_id) SELECT ?1, value FROM json_each(?2) WHERE true \
+                ON CONFLICT DO NOTHING";
+    run(connection, come, &[&id, &collaborators])?;
+    let asked = "INSERT INTO invitations (collection_id, user_id, invited_at) SELECT ?1, value, ?3 FROM json_each(?2) WHERE true \
+                 ON CONFLICT DO NOTHING";
+    run(connection, asked, &[&id, &invited, &now])?;
+    Ok(())
+}
+
+/// In the place of one that is too old. Where there is a younger one the command has been answered already.
+fn keep_answer(connection: &Connection, now: Timestamp, kept: &Remember) -> Result<(), Failure> {
+    let sql = "INSERT INTO idempotency_keys (user_id, key, fingerprint, answer, created_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+               ON CONFLICT (user_id, key) DO UPDATE SET \
+                   fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at \
+               WHERE created_at <= ?6";
+    let (person, key, fingerprint) =
+        (kept.person.as_str(), kept.idempotency.key.as_str(), &kept.idempotency.fingerprint);
+    let (answer, expired) = (kept.answer.to_string(), earlier(now, KEEP_ANSWERS));
+    one(run(connection, sql, &[&person, &key, fingerprint, &answer, &us(now), &expired])?)
+}
+
+/// Keeps the events, and owes each to the queues of its route.
+fn raise(
+    connection: &Connection,
+    now: Timestamp,
+    events: Vec<DomainEvent>,
+    traceparent: Option<&str>,
+    handover: &Handover,
+) -> Result<Accepted, Failure> {
+    let mut accepted = Accepted::default();
+    if events.is_empty() {
+        return Ok(accepted);
+    }
+    let mut id = next_id(connection, now)?;
+    for event in events {
+        let recorded = RecordedEvent { id: EventId::from_ulid(id), occurred_at: now, event };
+        let envelope = Envelope::wrap(&recorded, traceparent.map(str::to_owned));
+        let text = serde_json::to_string(&envelope).map_err(|error| Failure::Nonsense(error.to_string()))?;
+        let sql = "INSERT INTO events (id, type, envelope, occurred_at) VALUES (?1, ?2, ?3, ?4)";
+        run(connection, sql, &[&blob(id), &envelope.kind, &text, &us(now)])?;
+        for queue in routes(&recorded.event) {
+            let (published_at, due_at) = if handover.is_open(*queue) {
+                accepted.handed.push(Owed { queue: *queue, envelope: envelope.clone() });
+                (Some(us(now)), later(now, FIRST_LOOK_AFTER))
+            } else {
+                accepted.due.insert(*queue);
+                (None, us(now))
+            };
+            let sql = "INSERT INTO deliveries (event_id, queue, occurred_at, due_at, published_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+            run(connection, sql, &[&blob(id), &queue.name(), &us(now), &due_at, &published_at])?;
+        }
+        id = after(id);
+    }
+    Ok(accepted)
+}
+
+/// Ids sort in the order in which events were accepted, even if the clock is turned back.
+fn next_id(connection: &Connection, now: Timestamp) -> Result<Ulid, Failure> {
+    let ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    let fresh = Ulid::from_parts(ms, rand::random());
+    let last = first(connection, "SELECT max(id) FROM events", &[], |row| Ok(row.get::<_, Option<[u8; 16]>>(0)?))?;
+    Ok(last.flatten().map_or(fresh, |last| fresh.max(after(ulid(last)))))
+}
+
+fn after(id: Ulid) -> Ulid {
+    Ulid(id.0.saturating_add(1))
+}
+
+/// The row is as it was read.
+fn one(changed: usize) -> Result<(), Failure> {
+    if changed == 1 { Ok(()) } else { Err(Failure::Changed) }
+}
+
+fn access_name(access: AccessType) -> &'static str {
+    match access {
+        AccessType::Open => "OPEN",
+        AccessType::Closed => "CLOSED",
+    }
+}

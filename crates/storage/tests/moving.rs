@@ -1,0 +1,146 @@
+//! Moving up from a file to PostgreSQL.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cardwire_domain::collection::AccessType;
+use cardwire_domain::library::LibraryFilter;
+use cardwire_domain::search::SearchRequest;
+use cardwire_domain::{SystemClock, UserId};
+use cardwire_events::{Handover, Queue};
+use cardwire_storage::moving::{MoveError, Progress, move_to_postgres};
+use cardwire_storage::postgres::PoolSettings;
+use cardwire_storage::sqlite::Place;
+use cardwire_storage::{PostgresStore, SqliteStore};
+use cardwire_testkit::postgres::{Database, Postgres};
+use cardwire_testkit::store_suite::scene::{all_pages, page, person};
+use cardwire_testkit::store_suite::{Stores, Tested, TimeMachine};
+
+/// These tests leave the time alone.
+struct Unturned;
+
+#[async_trait]
+impl TimeMachine for Unturned {
+    async fn advance(&self, _: Duration) {}
+}
+
+#[derive(Default)]
+struct Seen(AtomicU64, AtomicU64);
+
+impl Progress for Seen {
+    fn at(&self, done: u64, all: u64) {
+        assert!(done <= all, "{done} of {all}");
+        let before = self.0.swap(done, Ordering::Relaxed);
+        assert!(before <= done, "{done} after {before}");
+        self.1.store(all, Ordering::Relaxed);
+    }
+}
+
+fn file(path: &Path) -> anyhow::Result<SqliteStore> {
+    Ok(SqliteStore::open(Place::File(path.to_owned()), Arc::new(SystemClock), Handover::default())?)
+}
+
+/// What people see of it, and what is owed.
+async fn seen(stores: &Stores) -> anyhow::Result<Vec<String>> {
+    let alice = person("alice");
+    let mut seen = Vec::new();
+    seen.push(format!("{:?}", stores.feed.feed(None, &page(100, None)).await?));
+    seen.push(format!("{:?}", stores.library.library(&alice, &LibraryFilter::default(), &page(100, None)).await?));
+    for text in ["page", "7", "worth", "\"worth reading\"", "pge"] {
+        let request = SearchRequest { text: text.into(), reader: Some(alice.clone()), ..SearchRequest::default() };
+        let mut urls = all_pages(100, |page| {
+            let request = request.clone();
+            async move { stores.search.search(&request, &page).await }
+        })
+        .await?;
+        // Each store ranks in numbers of its own.
+        urls.sort_unstable_by(|a, b| a.url.cmp(&b.url));
+        let urls: Vec<_> = urls.iter().map(|hit| (&hit.url, &hit.card_ids)).collect();
+        seen.push(format!("{text}: {urls:?}"));
+    }
+    seen.push(format!("{:?}", stores.analytics.summary(7).await?));
+    seen.push(format!("{:?}", stores.analytics.top_urls(30, 10).await?));
+    seen.push(format!("{:?}", stores.analytics.top_domains(30, 10).await?));
+    for queue in Queue::ALL {
+        seen.push(format!("{queue}: {}", stores.owed(queue).await?));
+    }
+    Ok(seen)
+}
+
+/// Cards of two people, some collected, some with notes, most worked off, some still owed.
+async fn filled(path: &Path, cards: usize) -> anyhow::Result<Vec<String>> {
+    let stores = Stores::of(Arc::new(file(path)?), Arc::new(Unturned));
+    let (alice, bob) = (person("alice"), person("bob"));
+    let collection = stores.collection(&alice, "to read", AccessType::Open).await?;
+    stores.invite(&alice, collection, &[&bob]).await?;
+    let saves = |who: &UserId, from: usize| (from..from + cards).map(|n| (who.clone(), format!("https://example{}.com/page/{n}", n % 7)));
+    stores.save_at_once(&saves(&alice, 0).chain(saves(&bob, cards / 2)).collect::<Vec<_>>()).await?;
+    for n in 0..10 {
+        stores.save_with(&alice, &format!("https://example.com/note/{n}"), Some("worth reading twice: ü, 日本"), &[collection]).await?;
+    }
+    while stores.index_all().await? > 0 {}
+    while stores.flush_feed().await? > 0 {}
+    let counted = stores.deliver(Queue::Analytics).await?;
+    stores.analytics.count(&counted).await?;
+    stores.save(&bob, "https://example.com/owed").await?;
+    seen(&stores).await
+}
+
+async fn empty() -> anyhow::Result<(PostgresStore, Database, Postgres)> {
+    let server = Postgres::shared()?;
+    let database = server.database().await?;
+    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Handover::default())?;
+    Ok((store, database, server))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_arrives_and_is_seen_as_before() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("cardwire.db");
+    let before = filled(&path, 300).await?;
+    let (store, _database, _server) = empty().await?;
+    let progress = Seen::default();
+    let moved = move_to_postgres(&path, &store, &progress).await?;
+    let rows = |name: &str| moved.rows.iter().find(|(table, _)| *table == name).map(|(_, rows)| *rows);
+    assert_eq!((rows("cards"), rows("notes"), rows("links")), (Some(611), Some(10), Some(10)), "{moved:?}");
+    assert_eq!(progress.0.load(Ordering::Relaxed), progress.1.load(Ordering::Relaxed));
+    assert_eq!(seen(&Stores::of(Arc::new(store.clone()), Arc::new(Unturned))).await?, before);
+
+    // It goes on there: what was owed has its effect, and new activities come behind the old ones.
+    let there = Stores::of(Arc::new(store.clone()), Arc::new(Unturned));
+    assert_eq!(there.flush_feed().await?, 1);
+    assert_eq!(there.flush_feed().await?, 0);
+
+    let again = move_to_postgres(&path, &store, &Seen::default()).await;
+    assert!(matches!(again, Err(MoveError::NotEmpty { table: "cards" })), "{again:?}");
+    // The file is as it was.
+    assert_eq!(seen(&Stores::of(Arc::new(file(&path)?), Arc::new(Unturned))).await?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_fails_leaves_nothing_behind() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("cardwire.db");
+    filled(&path, 20).await?;
+    let (store, _database, _server) = empty().await?;
+    // PostgreSQL's text holds no such character: one row near the end does not arrive.
+    rusqlite::Connection::open(&path)?
+        .execute("INSERT INTO audit_log (at, person, action, parameters) VALUES (0, 'did:plc:alice', 'x' || char(0), '{}')", [])?;
+    let moved = move_to_postgres(&path, &store, &Seen::default()).await;
+    assert!(matches!(moved, Err(MoveError::Postgres(_))), "{moved:?}");
+    let there = Stores::of(Arc::new(store), Arc::new(Unturned));
+    assert!(there.feed_items(None).await?.is_empty() && there.library_of(&person("alice")).await?.is_empty());
+
+    let open = file(&path)?;
+    let (store, _database, _server) = empty().await?;
+    let moved = move_to_postgres(&path, &store, &Seen::default()).await;
+    assert!(matches!(&moved, Err(MoveError::File(why)) if why.contains("has this file open")), "{moved:?}");
+    drop(open);
+    let moved = move_to_postgres(&folder.path().join("nowhere.db"), &store, &Seen::default()).await;
+    assert!(matches!(&moved, Err(MoveError::File(why)) if why.contains("no such file")), "{moved:?}");
+    Ok(())
+}
