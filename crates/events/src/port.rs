@@ -21,6 +21,13 @@ pub trait EventPublisher: Send + Sync {
     async fn waiting_since(&self, queue: Queue) -> Result<Option<Timestamp>>;
 }
 
+/// Where events wait between their queue and their effect.
+#[async_trait]
+pub trait WaitingRoom: Send + Sync {
+    /// About when the oldest event occurred that waits here.
+    async fn waiting_since(&self) -> Result<Option<Timestamp>>;
+}
+
 /// Entries claimed together under one lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::handover::Handover;
 use crate::log::{EventLog, Owed};
 use crate::operations::Pauses;
-use crate::port::EventPublisher;
+use crate::port::{EventPublisher, WaitingRoom};
 use crate::queue::Queue;
 use crate::trace::{Batch, Operation};
 
@@ -26,8 +27,8 @@ pub struct RelaySettings {
     pub max_depth: usize,
     /// Events published together.
     pub batch: usize,
-    /// How long to wait for what is committed meanwhile, so that it shares one round. Nothing in the feed is later for it: windows are
-    /// counted from when their events occurred.
+    /// How long to wait for what is committed meanwhile, so that it shares one round; times [`Queue::patience`]. Nothing in the feed is
+    /// later for it: windows are counted from when their events occurred.
     pub gather: Duration,
     /// How often to look for what is due without being rung.
     pub every: Duration,
@@ -56,6 +57,7 @@ pub struct Relay {
     handover: Handover,
     settings: RelaySettings,
     pauses: Pauses,
+    rooms: Vec<(Queue, Arc<dyn WaitingRoom>)>,
 }
 
 impl Relay {
@@ -65,12 +67,18 @@ impl Relay {
         handover: Handover,
         settings: RelaySettings,
     ) -> Self {
-        Self { log, publisher, handover, settings, pauses: Pauses::default() }
+        Self { log, publisher, handover, settings, pauses: Pauses::default(), rooms: Vec::new() }
     }
 
     /// Publishes nothing to a queue while it is paused: what is owed to it waits in the log.
     pub fn pausable(self, pauses: Pauses) -> Self {
         Self { pauses, ..self }
+    }
+
+    /// Events that left this queue may wait here; they are not lost.
+    pub fn followed_by(mut self, queue: Queue, room: Arc<dyn WaitingRoom>) -> Self {
+        self.rooms.push((queue, room));
+        self
     }
 
     /// Relays until `stop`. What is being published then, and what was given before, is published first.
@@ -91,7 +99,7 @@ impl Relay {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.handover.given(queue) => tokio::time::sleep(self.settings.gather).await,
+                () = self.handover.given(queue) => tokio::time::sleep(self.gather(queue)).await,
             }
             self.carry_given(queue).await;
         }
@@ -162,7 +170,11 @@ impl Relay {
 
     async fn rung(&self, queue: Queue) {
         self.handover.rung(queue).await;
-        tokio::time::sleep(self.settings.gather).await;
+        tokio::time::sleep(self.gather(queue)).await;
+    }
+
+    fn gather(&self, queue: Queue) -> Duration {
+        self.settings.gather * queue.patience()
     }
 
     /// Publishes everything that is due and for which there is room. Returns how many events.
@@ -183,8 +195,7 @@ impl Relay {
             }
             let waiting_since = match oldest {
                 Some(waiting_since) => waiting_since,
-                None if depth == 0 => None,
-                None => self.publisher.waiting_since(queue).await?,
+                None => self.waiting_since(queue, depth).await?,
             };
             oldest = Some(waiting_since);
             let due = self.log.lease(queue, limit, waiting_since).await?;
@@ -203,6 +214,21 @@ impl Relay {
             }
         }
         Ok(published)
+    }
+
+    /// When the oldest event occurred that waits in the queue, or behind it.
+    async fn waiting_since(&self, queue: Queue, depth: usize) -> Result<Option<Timestamp>> {
+        let mut since = if depth > 0 { self.publisher.waiting_since(queue).await? } else { None };
+        for (_, room) in self.rooms.iter().filter(|(before, _)| *before == queue) {
+            match room.waiting_since().await {
+                Ok(waits) => since = since.into_iter().chain(waits).min(),
+                // A copy too many does no harm, and a relay that publishes nothing does.
+                Err(error) => {
+                    tracing::debug!(%queue, %error, "how long events have waited behind a queue is not known")
+                }
+            }
+        }
+        Ok(since)
     }
 
     async fn publish(&self, queue: Queue, owed: &[Owed]) -> Result<()> {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::{CollectedWindow, EventId, Member, RecordedEvent};
 use cardwire_events::trace::{Batch, Operation};
-use cardwire_events::{EventLog, Failure, Outcome, Queue, QueueSettings, Verdict};
+use cardwire_events::{EventLog, Failure, Outcome, Queue, QueueSettings, Verdict, WaitingRoom};
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
@@ -315,5 +317,14 @@ impl CardCollectionSaga {
             }
             Err(error) => Err(cardwire_domain::Error::Unavailable(error.to_string())),
         }
+    }
+}
+
+#[async_trait]
+impl WaitingRoom for CardCollectionSaga {
+    /// By the window that is due first: events are merged about in the order in which they occurred.
+    async fn waiting_since(&self) -> cardwire_events::Result<Option<Timestamp>> {
+        let first = self.store.open(None, 1).await?;
+        Ok(first.first().and_then(|window| window.pending.timestamp()))
     }
 }
