@@ -113,8 +113,8 @@ pub trait EventLog: Send + Sync {
     /// Up to `limit` events that the queue is owed and whose time has come, those that are due longest first. Their time is put off by
     /// [`LOOK_AGAIN_AFTER`], so no two callers get the same one; the caller publishes them.
     ///
-    /// `waiting_since` is when the oldest event occurred that still waits in the queue, or behind it. What was published since, or less
-    /// than [`AT_WORK`] before, must still be on its way: it is put off until it has had as long, and by [`PUT_OFF_AT_MOST`].
+    /// `waiting_since` is when the oldest entry occurred that still waits in the queue. What was published since, or less than
+    /// [`AT_WORK`] before, must still be on its way: it is put off until it has had as long, and by [`PUT_OFF_AT_MOST`].
     async fn lease(&self, queue: Queue, limit: usize, waiting_since: Option<Timestamp>) -> Result<Due>;
 
     /// These could not be published: they are due again after [`GIVEN_BACK_FOR`].

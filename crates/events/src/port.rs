@@ -1,7 +1,9 @@
 //! The ports between who has events and who works on them.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
-use cardwire_domain::RecordedEvent;
+use cardwire_domain::{EventId, RecordedEvent};
 use jiff::Timestamp;
 use ulid::Ulid;
 
@@ -24,8 +26,8 @@ pub trait EventPublisher: Send + Sync {
 /// Where events wait between their queue and their effect.
 #[async_trait]
 pub trait WaitingRoom: Send + Sync {
-    /// About when the oldest event occurred that waits here.
-    async fn waiting_since(&self) -> Result<Option<Timestamp>>;
+    /// Which of these events wait here.
+    async fn hold(&self, events: &[RecordedEvent]) -> Result<HashSet<EventId>>;
 }
 
 /// Entries claimed together under one lease.

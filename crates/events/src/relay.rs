@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::handover::Handover;
-use crate::log::{EventLog, Owed};
+use crate::log::{Due, EventLog, Owed};
 use crate::operations::Pauses;
 use crate::port::{EventPublisher, WaitingRoom};
 use crate::queue::Queue;
@@ -195,10 +194,12 @@ impl Relay {
             }
             let waiting_since = match oldest {
                 Some(waiting_since) => waiting_since,
-                None => self.waiting_since(queue, depth).await?,
+                None if depth == 0 => None,
+                None => self.publisher.waiting_since(queue).await?,
             };
             oldest = Some(waiting_since);
-            let due = self.log.lease(queue, limit, waiting_since).await?;
+            let mut due = self.log.lease(queue, limit, waiting_since).await?;
+            self.leave_held(queue, &mut due).await;
             if due.again > 0 {
                 metrics::counter!("cardwire_events_swept_total", "queue" => queue.name()).increment(due.again as u64);
                 tracing::info!(%queue, count = due.again, "published events without effect are published again");
@@ -216,19 +217,22 @@ impl Relay {
         Ok(published)
     }
 
-    /// When the oldest event occurred that waits in the queue, or behind it.
-    async fn waiting_since(&self, queue: Queue, depth: usize) -> Result<Option<Timestamp>> {
-        let mut since = if depth > 0 { self.publisher.waiting_since(queue).await? } else { None };
+    /// Those that wait behind the queue are not lost. Their time is put off already.
+    async fn leave_held(&self, queue: Queue, due: &mut Due) {
+        if due.again == 0 {
+            return;
+        }
         for (_, room) in self.rooms.iter().filter(|(before, _)| *before == queue) {
-            match room.waiting_since().await {
-                Ok(waits) => since = since.into_iter().chain(waits).min(),
-                // A copy too many does no harm, and a relay that publishes nothing does.
-                Err(error) => {
-                    tracing::debug!(%queue, %error, "how long events have waited behind a queue is not known")
+            let events: Vec<_> = due.events.iter().filter_map(|owed| owed.envelope.decode().ok()).collect();
+            match room.hold(&events).await {
+                Ok(held) => {
+                    due.events.retain(|owed| !held.contains(&owed.envelope.id));
+                    due.again = due.again.saturating_sub(held.len());
                 }
+                // A copy too many does no harm, and a relay that publishes nothing does.
+                Err(error) => tracing::debug!(%queue, %error, "what waits behind a queue is not known"),
             }
         }
-        Ok(since)
     }
 
     async fn publish(&self, queue: Queue, owed: &[Owed]) -> Result<()> {

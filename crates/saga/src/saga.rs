@@ -1,5 +1,6 @@
 //! Gathers events into windows and writes windows into the feed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::{CollectedWindow, EventId, Member, RecordedEvent};
 use cardwire_events::trace::{Batch, Operation};
 use cardwire_events::{EventLog, Failure, Outcome, Queue, QueueSettings, Verdict, WaitingRoom};
-use jiff::Timestamp;
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
@@ -322,9 +322,9 @@ impl CardCollectionSaga {
 
 #[async_trait]
 impl WaitingRoom for CardCollectionSaga {
-    /// By the window that is due first: events are merged about in the order in which they occurred.
-    async fn waiting_since(&self) -> cardwire_events::Result<Option<Timestamp>> {
-        let first = self.store.open(None, 1).await?;
-        Ok(first.first().and_then(|window| window.pending.timestamp()))
+    async fn hold(&self, events: &[RecordedEvent]) -> cardwire_events::Result<HashSet<EventId>> {
+        let events: Vec<PendingEvent> = events.iter().filter_map(PendingEvent::from_recorded).collect();
+        let held = self.store.hold(&events).await?;
+        Ok(events.iter().zip(held).filter(|(_, held)| *held).map(|(event, _)| event.member.event_id).collect())
     }
 }
