@@ -136,6 +136,9 @@ impl SagaStateStore for Away {
     async fn open(&self, _: Option<&Place>, _: usize) -> cardwire_saga::Result<Vec<OpenWindow>> {
         Away::fail_saga(*self).await
     }
+    async fn hold(&self, _: &[PendingEvent]) -> cardwire_saga::Result<Vec<bool>> {
+        Away::fail_saga(*self).await
+    }
     async fn flush_now(&self, _: &SagaKey) -> cardwire_saga::Result<bool> {
         Away::fail_saga(*self).await
     }

@@ -1,7 +1,9 @@
 //! The ports between who has events and who works on them.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
-use cardwire_domain::RecordedEvent;
+use cardwire_domain::{EventId, RecordedEvent};
 use jiff::Timestamp;
 use ulid::Ulid;
 
@@ -19,6 +21,13 @@ pub trait EventPublisher: Send + Sync {
 
     /// When the oldest entry occurred that waits in the queue, by its own account.
     async fn waiting_since(&self, queue: Queue) -> Result<Option<Timestamp>>;
+}
+
+/// Where events wait between their queue and their effect.
+#[async_trait]
+pub trait WaitingRoom: Send + Sync {
+    /// Which of these events wait here.
+    async fn hold(&self, events: &[RecordedEvent]) -> Result<HashSet<EventId>>;
 }
 
 /// Entries claimed together under one lease.

@@ -26,6 +26,15 @@ impl Queue {
             Self::Analytics => "analytics",
         }
     }
+
+    /// How many times as long as the others it gathers what one round publishes. Nobody waits for a count, and each round of counts writes
+    /// to rows that all of them share.
+    pub const fn patience(self) -> u32 {
+        match self {
+            Self::Feeds | Self::Search => 1,
+            Self::Analytics => 10,
+        }
+    }
 }
 
 impl fmt::Display for Queue {

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::handover::Handover;
-use crate::log::{EventLog, Owed};
+use crate::log::{Due, EventLog, Owed};
 use crate::operations::Pauses;
-use crate::port::EventPublisher;
+use crate::port::{EventPublisher, WaitingRoom};
 use crate::queue::Queue;
 use crate::trace::{Batch, Operation};
 
@@ -26,8 +26,8 @@ pub struct RelaySettings {
     pub max_depth: usize,
     /// Events published together.
     pub batch: usize,
-    /// How long to wait for what is committed meanwhile, so that it shares one round. Nothing in the feed is later for it: windows are
-    /// counted from when their events occurred.
+    /// How long to wait for what is committed meanwhile, so that it shares one round; times [`Queue::patience`]. Nothing in the feed is
+    /// later for it: windows are counted from when their events occurred.
     pub gather: Duration,
     /// How often to look for what is due without being rung.
     pub every: Duration,
@@ -56,6 +56,7 @@ pub struct Relay {
     handover: Handover,
     settings: RelaySettings,
     pauses: Pauses,
+    rooms: Vec<(Queue, Arc<dyn WaitingRoom>)>,
 }
 
 impl Relay {
@@ -65,12 +66,18 @@ impl Relay {
         handover: Handover,
         settings: RelaySettings,
     ) -> Self {
-        Self { log, publisher, handover, settings, pauses: Pauses::default() }
+        Self { log, publisher, handover, settings, pauses: Pauses::default(), rooms: Vec::new() }
     }
 
     /// Publishes nothing to a queue while it is paused: what is owed to it waits in the log.
     pub fn pausable(self, pauses: Pauses) -> Self {
         Self { pauses, ..self }
+    }
+
+    /// Events that left this queue may wait here; they are not lost.
+    pub fn followed_by(mut self, queue: Queue, room: Arc<dyn WaitingRoom>) -> Self {
+        self.rooms.push((queue, room));
+        self
     }
 
     /// Relays until `stop`. What is being published then, and what was given before, is published first.
@@ -91,7 +98,7 @@ impl Relay {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.handover.given(queue) => tokio::time::sleep(self.settings.gather).await,
+                () = self.handover.given(queue) => tokio::time::sleep(self.gather(queue)).await,
             }
             self.carry_given(queue).await;
         }
@@ -162,7 +169,11 @@ impl Relay {
 
     async fn rung(&self, queue: Queue) {
         self.handover.rung(queue).await;
-        tokio::time::sleep(self.settings.gather).await;
+        tokio::time::sleep(self.gather(queue)).await;
+    }
+
+    fn gather(&self, queue: Queue) -> Duration {
+        self.settings.gather * queue.patience()
     }
 
     /// Publishes everything that is due and for which there is room. Returns how many events.
@@ -187,7 +198,8 @@ impl Relay {
                 None => self.publisher.waiting_since(queue).await?,
             };
             oldest = Some(waiting_since);
-            let due = self.log.lease(queue, limit, waiting_since).await?;
+            let mut due = self.log.lease(queue, limit, waiting_since).await?;
+            self.leave_held(queue, &mut due).await;
             if due.again > 0 {
                 metrics::counter!("cardwire_events_swept_total", "queue" => queue.name()).increment(due.again as u64);
                 tracing::info!(%queue, count = due.again, "published events without effect are published again");
@@ -203,6 +215,24 @@ impl Relay {
             }
         }
         Ok(published)
+    }
+
+    /// Those that wait behind the queue are not lost. Their time is put off already.
+    async fn leave_held(&self, queue: Queue, due: &mut Due) {
+        if due.again == 0 {
+            return;
+        }
+        for (_, room) in self.rooms.iter().filter(|(before, _)| *before == queue) {
+            let events: Vec<_> = due.events.iter().filter_map(|owed| owed.envelope.decode().ok()).collect();
+            match room.hold(&events).await {
+                Ok(held) => {
+                    due.events.retain(|owed| !held.contains(&owed.envelope.id));
+                    due.again = due.again.saturating_sub(held.len());
+                }
+                // A copy too many does no harm, and a relay that publishes nothing does.
+                Err(error) => tracing::debug!(%queue, %error, "what waits behind a queue is not known"),
+            }
+        }
     }
 
     async fn publish(&self, queue: Queue, owed: &[Owed]) -> Result<()> {

@@ -286,7 +286,9 @@ impl Adapters {
             keep: settings.keep_events,
             ..RelaySettings::default()
         };
-        Relay::new(self.log.clone(), self.publisher.clone(), self.handover.clone(), relay).pausable(self.pauses.clone())
+        Relay::new(self.log.clone(), self.publisher.clone(), self.handover.clone(), relay)
+            .followed_by(Queue::Feeds, self.saga.clone())
+            .pausable(self.pauses.clone())
     }
 
     pub fn subscriber(&self, queue: Queue) -> anyhow::Result<Arc<dyn EventSubscriber>> {

@@ -14,3 +14,13 @@ pub enum Error {
     #[error("the saga store answered what it must not: {0}")]
     Corrupt(String),
 }
+
+impl From<Error> for cardwire_events::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Full => Self::Full("the saga store"),
+            Error::Unavailable(why) => Self::Unavailable("the saga store", why),
+            Error::Corrupt(why) => Self::Corrupt("the saga store", why),
+        }
+    }
+}

@@ -1,12 +1,14 @@
 //! Gathers events into windows and writes windows into the feed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::{CollectedWindow, EventId, Member, RecordedEvent};
 use cardwire_events::trace::{Batch, Operation};
-use cardwire_events::{EventLog, Failure, Outcome, Queue, QueueSettings, Verdict};
+use cardwire_events::{EventLog, Failure, Outcome, Queue, QueueSettings, Verdict, WaitingRoom};
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
@@ -315,5 +317,14 @@ impl CardCollectionSaga {
             }
             Err(error) => Err(cardwire_domain::Error::Unavailable(error.to_string())),
         }
+    }
+}
+
+#[async_trait]
+impl WaitingRoom for CardCollectionSaga {
+    async fn hold(&self, events: &[RecordedEvent]) -> cardwire_events::Result<HashSet<EventId>> {
+        let events: Vec<PendingEvent> = events.iter().filter_map(PendingEvent::from_recorded).collect();
+        let held = self.store.hold(&events).await?;
+        Ok(events.iter().zip(held).filter(|(_, held)| *held).map(|(event, _)| event.member.event_id).collect())
     }
 }

@@ -115,6 +115,9 @@ pub trait SagaStateStore: Send + Sync {
     /// Each portion of 128 events of one partition is merged whole or not at all. Dropped: any of the portions may be merged.
     async fn merge(&self, events: &[PendingEvent]) -> Result<bool>;
 
+    /// Which of these events wait in a window that will be due, in their order.
+    async fn hold(&self, events: &[PendingEvent]) -> Result<Vec<bool>>;
+
     /// Up to `limit` due windows, longest due first, each locked by the same new token. They are due again when the lock
     /// expires, so if the caller dies or drops this future, another takes them then.
     async fn claim_due(&self, limit: usize) -> Result<Vec<ClaimedWindow>>;

@@ -293,6 +293,20 @@ pub async fn a_window_can_be_made_due_now(subject: Subject) {
     assert!(subject.store.claim_due(10).await.unwrap().is_empty());
 }
 
+pub async fn what_waits_is_held_until_it_is_committed(subject: Subject) {
+    let (first, second, other) = (event(&key("alice"), 0), event(&key("alice"), 1), event(&key("bob"), 2));
+    let asked = [first.clone(), second.clone(), other.clone()];
+    let held = async || subject.store.hold(&asked).await.unwrap();
+    assert_eq!(held().await, [false, false, false]);
+    subject.merge(&[first, other]).await;
+    assert_eq!(held().await, [true, false, true]);
+    subject.merge(&[second]).await;
+    let claimed = subject.store.claim_all(10).await.unwrap();
+    assert_eq!(held().await, [true, true, true], "while it is flushed, too");
+    subject.store.commit(&claimed).await.unwrap();
+    assert_eq!(held().await, [false, false, false]);
+}
+
 pub async fn a_held_lock_keeps_a_window_from_being_claimed(subject: Subject) {
     let alice = key("alice");
     let token = subject.lock.acquire(&alice).await.unwrap().expect("it is free");
@@ -411,6 +425,7 @@ macro_rules! saga_suite {
             a_full_window_is_due_at_once
             a_huge_window_is_claimed_whole_in_the_end
             a_window_can_be_made_due_now
+            what_waits_is_held_until_it_is_committed
             a_held_lock_keeps_a_window_from_being_claimed
             a_lock_expires_and_its_late_owner_frees_nothing
             a_window_behind_a_lock_does_not_hold_up_the_others

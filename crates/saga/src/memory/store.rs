@@ -143,6 +143,15 @@ impl SagaStateStore for InMemorySagaStateStore {
         Ok(due_at_once)
     }
 
+    async fn hold(&self, events: &[PendingEvent]) -> Result<Vec<bool>> {
+        let state = self.state.lock();
+        let held = |event: &PendingEvent| {
+            let window = state.windows.get(&event.key());
+            window.is_some_and(|window| window.pending.members.contains_key(&event.member.event_id))
+        };
+        Ok(events.iter().map(held).collect())
+    }
+
     async fn claim_due(&self, limit: usize) -> Result<Vec<ClaimedWindow>> {
         Ok(self.claim(limit, true))
     }

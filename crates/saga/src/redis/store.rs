@@ -273,6 +273,34 @@ impl SagaStateStore for RedisSagaStateStore {
         Ok(due_at_once)
     }
 
+    async fn hold(&self, events: &[PendingEvent]) -> Result<Vec<bool>> {
+        let mut partitions: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+        for (place, event) in events.iter().enumerate() {
+            partitions.entry(self.keys.partition(&event.key())).or_default().push(place);
+        }
+        let mut held = vec![false; events.len()];
+        for (partition, places) in partitions {
+            for portion in places.chunks(MERGED_AT_ONCE) {
+                let mut keys = vec![Value::from(self.keys.due(partition))];
+                let mut args = vec![self.pending_prefix_len(partition)];
+                let mut numbers = BTreeMap::new();
+                for event in portion.iter().map(|place| &events[*place]) {
+                    let number = *numbers.entry(event.key()).or_insert_with_key(|key| {
+                        keys.push(self.keys.pending(key).into());
+                        keys.len() - 1
+                    });
+                    args.push(number.to_string().into());
+                    args.push(event.member.event_id.to_string().into());
+                }
+                let answers: Vec<i64> = self.connection.script(&scripts::HOLD, keys, args, Repeat::Harmless).await?;
+                for (place, answer) in portion.iter().zip(answers) {
+                    held[*place] = answer == 1;
+                }
+            }
+        }
+        Ok(held)
+    }
+
     async fn claim_due(&self, limit: usize) -> Result<Vec<ClaimedWindow>> {
         self.claim(limit, "due").await
     }

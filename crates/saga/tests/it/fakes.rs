@@ -224,6 +224,10 @@ impl SagaStateStore for FaultyStore {
         self.inner.open(after, limit).await
     }
 
+    async fn hold(&self, events: &[PendingEvent]) -> StoreResult<Vec<bool>> {
+        self.inner.hold(events).await
+    }
+
     async fn flush_now(&self, key: &SagaKey) -> StoreResult<bool> {
         self.inner.flush_now(key).await
     }

@@ -5,10 +5,11 @@
 //! of each domain. Two that line up at once may get the same place: they are then ordered by time.
 
 use cardwire_domain::url::registrable_domain;
+use jiff::Timestamp;
 
 use super::error::Failure;
 use super::pool::Session;
-use super::values::get;
+use super::values::{get, get_time, signed, time};
 
 /// How many pages that are due again line up at once.
 const AGAIN: i64 = 500;
@@ -41,14 +42,18 @@ FROM (
 ) n
 WHERE p.url_digest = n.url_digest AND (p.turn IS NULL OR n.turn <= p.turn)";
 
-/// Tried or refreshed again, or leased by somebody who was lost: for whoever of their keepers has them longest.
+/// Tried or refreshed again, or leased by somebody who was lost: for whoever of their keepers has them longest. Due from `$2` on. There is
+/// always one row, for the server's time.
 const DUE_AGAIN: &str = "\
-SELECT p.url_digest, p.host, k.owner_id FROM pages p
-CROSS JOIN LATERAL (
-    SELECT d.owner_id FROM search_documents d WHERE d.url_digest = p.url_digest ORDER BY d.card_id LIMIT 1
-) k
-WHERE p.turn IS NULL AND p.next_fetch_at <= now()
-ORDER BY p.next_fetch_at LIMIT $1 FOR UPDATE OF p SKIP LOCKED";
+WITH due AS (
+    SELECT p.url_digest, p.host, k.owner_id, p.next_fetch_at FROM pages p
+    CROSS JOIN LATERAL (
+        SELECT d.owner_id FROM search_documents d WHERE d.url_digest = p.url_digest ORDER BY d.card_id LIMIT 1
+    ) k
+    WHERE p.turn IS NULL AND p.next_fetch_at <= now() AND p.next_fetch_at >= coalesce($2, '-infinity')
+    ORDER BY p.next_fetch_at LIMIT $1 FOR UPDATE OF p SKIP LOCKED
+)
+SELECT now() AS looked_at, due.* FROM (VALUES (1)) one LEFT JOIN due ON true";
 
 const LEAVE: &str = "\
 UPDATE pages p SET turn = NULL, asked_by = NULL, domain = NULL, by_person = NULL, by_domain = NULL
@@ -86,11 +91,24 @@ pub(super) async fn leave(session: &mut Session, digests: &[Vec<u8>], people: &[
     Ok(())
 }
 
-/// Pages that are due again line up, some at a time. In the session's transaction.
-pub(super) async fn join_again(session: &mut Session) -> Result<(), Failure> {
+/// What a look for pages that are due again saw, to be told to [`Look`](super::looks::Look) once it is committed.
+pub(super) struct Seen {
+    pub(super) looked_at: Timestamp,
+    /// When the last one was due, if there may be more.
+    pub(super) up_to: Option<Timestamp>,
+}
+
+/// Pages that are due again, from `from` on, line up, some at a time. In the session's transaction.
+pub(super) async fn join_again(session: &mut Session, from: Option<Timestamp>) -> Result<Seen, Failure> {
+    let rows = session.fetch_all(sqlx::query(DUE_AGAIN).bind(AGAIN).bind(from.map(time))).await?;
+    let first = rows.first().ok_or_else(|| Failure::Nonsense("no answer to what is due again".into()))?;
+    let mut seen = Seen { looked_at: get_time(first, "looked_at")?, up_to: None };
     let mut asked = Asked::default();
-    for row in session.fetch_all(sqlx::query(DUE_AGAIN).bind(AGAIN)).await? {
-        asked.add(get(&row, "url_digest")?, get(&row, "owner_id")?, get(&row, "host")?);
+    for row in &rows {
+        let Some(digest) = get::<Option<Vec<u8>>>(row, "url_digest")? else { continue };
+        asked.add(digest, get(row, "owner_id")?, get(row, "host")?);
+        seen.up_to = Some(get_time(row, "next_fetch_at")?).filter(|_| signed(rows.len()) == AGAIN);
     }
-    join(session, asked).await
+    join(session, asked).await?;
+    Ok(seen)
 }

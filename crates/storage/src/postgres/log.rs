@@ -163,14 +163,14 @@ const FAIL: &str = concat!(
 );
 
 const BACKLOG: &str = "\
-SELECT q.queue, c.owed, c.unpublished, c.dead, c.oldest FROM unnest($1::text[]) AS q(queue)
-CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE dead_at IS NULL) AS owed,
+SELECT q.queue, coalesce(c.owed, 0) AS owed, coalesce(c.unpublished, 0) AS unpublished, coalesce(c.dead, 0) AS dead, c.oldest
+FROM unnest($1::text[]) AS q(queue) LEFT JOIN (
+    SELECT queue, count(*) FILTER (WHERE dead_at IS NULL) AS owed,
            count(*) FILTER (WHERE dead_at IS NULL AND published_at IS NULL) AS unpublished,
            count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead,
            min(occurred_at) FILTER (WHERE dead_at IS NULL) AS oldest
-    FROM deliveries WHERE queue = q.queue COLLATE \"C\"
-) c";
+    FROM deliveries GROUP BY queue
+) c ON c.queue = q.queue";
 
 const TRACEPARENTS: &str = "\
 SELECT DISTINCT envelope->>'traceparent' AS traceparent FROM events
@@ -180,7 +180,7 @@ const PRUNE: &str = "\
 DELETE FROM events WHERE id IN (
     SELECT e.id FROM events e
     WHERE e.occurred_at < now() - make_interval(secs => $1)
-      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.queue = ANY($3) AND d.event_id = e.id)
+      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.id)
     LIMIT $2
 )";
 
@@ -192,7 +192,8 @@ WHERE pruned_until < now() - make_interval(secs => $1)
 #[async_trait]
 impl EventLog for PostgresStore {
     async fn lease(&self, queue: Queue, limit: usize, waiting_since: Option<Timestamp>) -> Result<Due> {
-        let from = self.looks.begin(queue, Duration::from_millis(self.settings.whole_look_ms));
+        let looks = self.looks.deliveries(queue);
+        let from = looks.begin(Duration::from_millis(self.settings.whole_look_ms));
         let query = sqlx::query(LEASE)
             .bind(queue.name())
             .bind(signed(limit))
@@ -208,7 +209,7 @@ impl EventLog for PostgresStore {
         let rows = self.batch_session().await?.fetch_all(query).await?;
         let found = read_due(queue, &rows)?;
         let may_be_more = found.due.found == limit;
-        self.looks.end(queue, found.looked_at, found.up_to.filter(|_| may_be_more));
+        looks.end(found.looked_at, found.up_to.filter(|_| may_be_more));
         Ok(found.due)
     }
 
@@ -326,8 +327,7 @@ impl EventLog for PostgresStore {
         let keep_s = keep.as_secs_f64();
         // Before the first is gone, so that nobody takes a day for whole that is not.
         session.execute(sqlx::query(MOVE_HORIZON).bind(keep_s)).await?;
-        let pruned =
-            in_portions(&mut session, || sqlx::query(PRUNE).bind(keep_s).bind(PORTION).bind(queue_names())).await?;
+        let pruned = in_portions(&mut session, || sqlx::query(PRUNE).bind(keep_s).bind(PORTION)).await?;
         let answers = "DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY( \
                        SELECT ctid FROM idempotency_keys WHERE created_at <= now() - make_interval(hours => $1) LIMIT $2))";
         in_portions(&mut session, || sqlx::query(answers).bind(KEEP_ANSWERS_HOURS).bind(PORTION)).await?;

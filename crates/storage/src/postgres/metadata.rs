@@ -1,5 +1,7 @@
 //! Pages: jobs leased by `next_fetch_at`, and what their fetches came to.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use cardwire_domain::Result;
 use cardwire_domain::metadata::{
@@ -76,9 +78,11 @@ impl PageRepository for PostgresStore {
             .bind(signed(room.free));
         let mut session = self.batch_session().await?;
         session.begin().await?;
-        fetch_line::join_again(&mut session).await?;
+        let from = self.looks.pages.begin(Duration::from_millis(self.settings.whole_look_ms));
+        let seen = fetch_line::join_again(&mut session, from).await?;
         let rows = session.fetch_all(query).await?;
         session.commit().await?;
+        self.looks.pages.end(seen.looked_at, seen.up_to);
         let job = |row| {
             let tries: i32 = get(row, "tries")?;
             Ok(FetchJob {

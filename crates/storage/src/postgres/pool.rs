@@ -26,7 +26,7 @@ pub struct PoolSettings {
     pub batch_ms: u64,
     /// For a lock, of the server.
     pub lock_ms: u64,
-    /// How often a look for due deliveries begins at the oldest, instead of where the last one ended.
+    /// How often a look for what is due begins at the oldest, instead of where the last one ended.
     pub whole_look_ms: u64,
 }
 

@@ -287,6 +287,10 @@ impl SagaStateStore for FaultySagaStore {
         self.seam.through(self.inner.get().open(after, limit)).await
     }
 
+    async fn hold(&self, events: &[PendingEvent]) -> SagaResult<Vec<bool>> {
+        self.seam.through(self.inner.get().hold(events)).await
+    }
+
     async fn flush_now(&self, key: &SagaKey) -> SagaResult<bool> {
         self.seam.through(self.inner.get().flush_now(key)).await
     }

@@ -193,6 +193,10 @@ impl SagaStateStore for ForgetFirst {
         self.0.open(after, limit).await
     }
 
+    async fn hold(&self, events: &[PendingEvent]) -> SagaResult<Vec<bool>> {
+        self.0.hold(events).await
+    }
+
     async fn flush_now(&self, key: &SagaKey) -> SagaResult<bool> {
         self.0.flush_now(key).await
     }

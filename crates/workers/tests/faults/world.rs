@@ -179,7 +179,8 @@ impl World {
         let stop = CancellationToken::new();
         // Little waits to be published in a process that dies of something else: without looks it would be lost.
         let settings = RelaySettings { gather: Duration::from_millis(20), ..RelaySettings::default() };
-        let relay = Relay::new(looked_at, publisher, handover.clone(), settings);
+        let relay = Relay::new(looked_at, publisher, handover.clone(), settings)
+            .followed_by(Queue::Feeds, Arc::clone(&saga) as _);
         let stopped = stop.clone();
         tasks.spawn(async move { relay.run(stopped).await });
         let flush = FlushLoop::new(Arc::clone(&saga));

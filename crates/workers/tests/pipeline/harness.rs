@@ -64,7 +64,8 @@ impl Pipeline {
         let stop = CancellationToken::new();
 
         let publisher = Arc::new(InMemoryEventPublisher::new(queues.clone()));
-        let relay = Relay::new(Arc::clone(&log), publisher, handover, RelaySettings::default());
+        let relay = Relay::new(Arc::clone(&log), publisher, handover, RelaySettings::default())
+            .followed_by(Queue::Feeds, Arc::clone(&saga) as _);
         let stopped = stop.clone();
         tokio::spawn(async move { relay.run(stopped).await });
         let flush = FlushLoop::new(Arc::clone(&saga));
