@@ -8,7 +8,7 @@ use cardwire_events::memory::{InMemoryEventPublisher, InMemoryEventSubscriber, I
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::{EventSubscriber, EventWorker, Handover, Queue, QueueSettings, Relay};
 use cardwire_saga::{CardCollectionSaga, InMemorySagaStateStore, SagaSettings, Timing};
-use cardwire_storage::memory::InMemoryStore;
+use cardwire_storage::SqliteStore;
 use cardwire_testkit::TokioClock;
 use cardwire_workers::FeedHandler;
 use tokio::time::sleep;
@@ -24,7 +24,7 @@ async fn what_waits_in_a_window_is_not_published_again() {
 
 async fn copies_after_a_minute_in_a_window(asks: bool) -> usize {
     let (clock, handover) = (Arc::new(TokioClock::new()), Handover::default());
-    let store = InMemoryStore::new(clock.clone(), handover.clone());
+    let store = SqliteStore::in_memory(clock.clone(), handover.clone()).unwrap();
     let (log, queues) = (Arc::new(store.clone()), InMemoryQueues::default());
     let never_due = Timing { window: Duration::from_secs(3_600), ..Timing::default() };
     let windows = Arc::new(InMemorySagaStateStore::new(clock, never_due));
