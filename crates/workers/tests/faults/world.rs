@@ -177,8 +177,8 @@ impl World {
 
         let mut tasks = JoinSet::new();
         let stop = CancellationToken::new();
-        // Little waits to be published in a process that dies of something else: without looks it would be lost.
-        let settings = RelaySettings { gather: Duration::from_millis(20), ..RelaySettings::default() };
+        // Nothing waits to be published in a process that dies of something else: without looks it would be lost.
+        let settings = RelaySettings { gather: Duration::ZERO, ..RelaySettings::default() };
         let relay = Relay::new(looked_at, publisher, handover.clone(), settings)
             .followed_by(Queue::Feeds, Arc::clone(&saga) as _);
         let stopped = stop.clone();
