@@ -26,6 +26,9 @@ pub async fn move_up(settings: &Settings, to: &str) -> anyhow::Result<()> {
     for (table, rows) in moved?.rows {
         writeln!(out, "{rows:>10}  {table}")?;
     }
-    writeln!(out, "Everything arrived as it was. Start Cardwire with DATABASE_URL=postgres://… from here on; the file is as it was.")?;
+    writeln!(
+        out,
+        "Everything arrived as it was. Start Cardwire with DATABASE_URL=postgres://… from here on; the file is as it was."
+    )?;
     Ok(())
 }

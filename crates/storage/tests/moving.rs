@@ -76,10 +76,19 @@ async fn filled(path: &Path, cards: usize) -> anyhow::Result<Vec<String>> {
     let (alice, bob) = (person("alice"), person("bob"));
     let collection = stores.collection(&alice, "to read", AccessType::Open).await?;
     stores.invite(&alice, collection, &[&bob]).await?;
-    let saves = |who: &UserId, from: usize| (from..from + cards).map(|n| (who.clone(), format!("https://example{}.com/page/{n}", n % 7)));
-    stores.save_at_once(&saves(&alice, 0).chain(saves(&bob, cards / 2)).collect::<Vec<_>>()).await?;
+    let saves = |who: UserId, from: usize| {
+        (from..from + cards).map(move |n| (who.clone(), format!("https://example{}.com/page/{n}", n % 7)))
+    };
+    stores.save_at_once(&saves(alice.clone(), 0).chain(saves(bob.clone(), cards / 2)).collect::<Vec<_>>()).await?;
     for n in 0..10 {
-        stores.save_with(&alice, &format!("https://example.com/note/{n}"), Some("worth reading twice: ü, 日本"), &[collection]).await?;
+        stores
+            .save_with(
+                &alice,
+                &format!("https://example.com/note/{n}"),
+                Some("worth reading twice: ü, 日本"),
+                &[collection],
+            )
+            .await?;
     }
     while stores.index_all().await? > 0 {}
     while stores.flush_feed().await? > 0 {}
@@ -128,8 +137,10 @@ async fn a_move_that_fails_leaves_nothing_behind() -> Tested {
     filled(&path, 20).await?;
     let (store, _database, _server) = empty().await?;
     // PostgreSQL's text holds no such character: one row near the end does not arrive.
-    rusqlite::Connection::open(&path)?
-        .execute("INSERT INTO audit_log (at, person, action, parameters) VALUES (0, 'did:plc:alice', 'x' || char(0), '{}')", [])?;
+    rusqlite::Connection::open(&path)?.execute(
+        "INSERT INTO audit_log (at, person, action, parameters) VALUES (0, 'did:plc:alice', 'x' || char(0), '{}')",
+        [],
+    )?;
     let moved = move_to_postgres(&path, &store, &Seen::default()).await;
     assert!(matches!(moved, Err(MoveError::Postgres(_))), "{moved:?}");
     let there = Stores::of(Arc::new(store), Arc::new(Unturned));

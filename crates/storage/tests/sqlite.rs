@@ -14,7 +14,10 @@ use cardwire_testkit::store_suite::{Stores, Tested, TimeMachine};
 use jiff::Timestamp;
 
 /// Keeps the store's folder, if it has one, until the case ends.
-struct TokioTime(SqliteStore, #[expect(dead_code, reason = "the folder lasts as long as this")] Option<tempfile::TempDir>);
+struct TokioTime(
+    SqliteStore,
+    #[expect(dead_code, reason = "the folder lasts as long as this")] Option<tempfile::TempDir>,
+);
 
 #[async_trait]
 impl TimeMachine for TokioTime {

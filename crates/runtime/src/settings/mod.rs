@@ -358,7 +358,9 @@ impl Settings {
             let file = path.display();
             if self.role != Role::Web {
                 let role = self.role;
-                return refuse(format!("DATABASE_URL: the file {file} is for one process, which runs all workers; start web, not a {role}"));
+                return refuse(format!(
+                    "DATABASE_URL: the file {file} is for one process, which runs all workers; start web, not a {role}"
+                ));
             }
             if !self.use_in_memory_events {
                 return refuse(format!(

@@ -31,7 +31,11 @@ pub const NAMES: &[Name] = &[
     plain("USE_MOCK_REPOS", Some("false"), "repositories and event log in memory; needs USE_IN_MEMORY_EVENTS"),
     plain("USE_FAKE_PUBLISHERS", Some("false"), "keep published records in memory; false publishes nothing outside"),
     plain("USE_MOCK_AUTH", Some("false"), "the bearer token is the user's DID; development on a loopback HOST only"),
-    plain("DATABASE_URL", None, "postgres://…, or sqlite:PATH for one process that keeps everything in a file; required unless USE_MOCK_REPOS"),
+    plain(
+        "DATABASE_URL",
+        None,
+        "postgres://…, or sqlite:PATH for one process that keeps everything in a file; required unless USE_MOCK_REPOS",
+    ),
     plain("REDIS_URL", None, "redis:// or rediss://; wins over REDIS_HOST, REDIS_PORT and REDIS_PASSWORD"),
     plain("REDIS_HOST", Some("localhost"), "where Redis is, without REDIS_URL"),
     plain("REDIS_PORT", Some("6379"), "its port, without REDIS_URL"),

@@ -137,7 +137,9 @@ fn settings_do_what_they_say() {
 
 #[test]
 fn a_file_is_for_one_process_whose_events_are_in_memory() {
-    for (url, path) in [("sqlite:data/x.db", "data/x.db"), ("sqlite:/srv/x.db", "/srv/x.db"), ("sqlite:///srv/x.db", "/srv/x.db")] {
+    for (url, path) in
+        [("sqlite:data/x.db", "data/x.db"), ("sqlite:/srv/x.db", "/srv/x.db"), ("sqlite:///srv/x.db", "/srv/x.db")]
+    {
         let settings = load(&format!("DATABASE_URL={url}")).unwrap();
         assert!(settings.use_in_memory_events && !settings.store.is_shared());
         assert!(matches!(&settings.store, StoreSettings::File(file) if file.to_str() == Some(path)), "{url}");
@@ -213,7 +215,10 @@ fn values_that_break_their_rule_are_refused() {
     check("DATABASE_URL=x", "DATABASE_URL: must start with postgres://, postgresql:// or sqlite:");
     check("DATABASE_URL=sqlite:", "DATABASE_URL: must name a file: sqlite:PATH");
     check("DATABASE_URL=sqlite:///", "DATABASE_URL: must name a file, not the folder /");
-    check("DATABASE_URL=sqlite::memory:", "DATABASE_URL: must name a file; USE_MOCK_REPOS=true keeps everything in memory");
+    check(
+        "DATABASE_URL=sqlite::memory:",
+        "DATABASE_URL: must name a file; USE_MOCK_REPOS=true keeps everything in memory",
+    );
     check("DATABASE_URL=sqlite:x?mode=ro", "DATABASE_URL: must name a file, without parameters");
     check("DATABASE_URL=postgres://db/x/y", "DATABASE_URL: must end in the name of a database");
     check(

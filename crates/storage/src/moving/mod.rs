@@ -70,7 +70,8 @@ pub async fn move_to_postgres(from: &Path, to: &PostgresStore, progress: &dyn Pr
             return Err(MoveError::NotEmpty { table: table.name });
         }
     }
-    let counts = TABLES.iter().map(|table| file.count(table.name)).collect::<Result<Vec<_>, _>>().map_err(MoveError::File)?;
+    let counts =
+        TABLES.iter().map(|table| file.count(table.name)).collect::<Result<Vec<_>, _>>().map_err(MoveError::File)?;
     let all = counts.iter().sum::<u64>() + file.count("cards").map_err(MoveError::File)?;
     let (mut done, mut moved) = (0, Moved::default());
     for (table, count) in TABLES.iter().zip(counts) {

@@ -26,9 +26,11 @@ impl MoveIn {
     pub(crate) async fn begin(store: &PostgresStore) -> Result<Self, Failure> {
         let mut session = Session::open(store.pool(), PATIENCE).await?;
         session.begin().await?;
-        for sql in
-            ["SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0", "SET LOCAL idle_in_transaction_session_timeout = 0"]
-        {
+        for sql in [
+            "SET LOCAL statement_timeout = 0",
+            "SET LOCAL lock_timeout = 0",
+            "SET LOCAL idle_in_transaction_session_timeout = 0",
+        ] {
             session.execute(sqlx::query(sql)).await?;
         }
         Ok(Self { session })

@@ -83,13 +83,8 @@ fn is_about_keys(error: &rusqlite::Error) -> bool {
         SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE,
     };
     error.sqlite_error().is_some_and(|error| {
-        [
-            SQLITE_CONSTRAINT_FOREIGNKEY,
-            SQLITE_CONSTRAINT_PRIMARYKEY,
-            SQLITE_CONSTRAINT_ROWID,
-            SQLITE_CONSTRAINT_UNIQUE,
-        ]
-        .contains(&error.extended_code)
+        [SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE]
+            .contains(&error.extended_code)
     })
 }
 

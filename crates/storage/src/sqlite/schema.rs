@@ -15,7 +15,9 @@ pub(super) enum SchemaError {
     Sqlite(#[from] rusqlite::Error),
     #[error("it is a database of another program")]
     NotOurs,
-    #[error("a newer release wrote it (schema {found}, this one knows {NEWEST}); use that release, or a copy from before")]
+    #[error(
+        "a newer release wrote it (schema {found}, this one knows {NEWEST}); use that release, or a copy from before"
+    )]
     TooNew { found: i32 },
     #[error("it is damaged ({0}); restore it from a copy")]
     Damaged(String),

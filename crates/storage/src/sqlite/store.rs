@@ -54,8 +54,8 @@ impl SqliteStore {
     /// # Errors
     /// When it cannot be read, or the copy cannot be written. There is no copy then.
     pub fn copy(from: &Path, to: &Path) -> Result<(), cardwire_domain::Error> {
-        let connection = file::connect_reader(from)
-            .map_err(|error| cardwire_domain::Error::Unavailable(error.to_string()))?;
+        let connection =
+            file::connect_reader(from).map_err(|error| cardwire_domain::Error::Unavailable(error.to_string()))?;
         Ok(file::copy(&connection, to)?)
     }
 

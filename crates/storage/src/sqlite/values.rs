@@ -17,7 +17,6 @@ use ulid::Ulid;
 use super::error::Failure;
 use super::functions::DAY_US;
 
-
 /// An id, as it is stored.
 pub(super) fn blob(ulid: Ulid) -> [u8; 16] {
     ulid.0.to_be_bytes()
@@ -82,7 +81,9 @@ pub(super) fn day_number(day: Date) -> i64 {
 
 pub(super) fn day(number: i64) -> Result<Date, Failure> {
     let nonsense = || Failure::Nonsense(format!("{number} is stored as a day"));
-    Date::constant(1970, 1, 1).checked_add(jiff::Span::new().try_days(number).map_err(|_| nonsense())?).map_err(|_| nonsense())
+    Date::constant(1970, 1, 1)
+        .checked_add(jiff::Span::new().try_days(number).map_err(|_| nonsense())?)
+        .map_err(|_| nonsense())
 }
 
 /// A column of a row.

@@ -16,6 +16,9 @@ use super::error::Failure;
 /// Jobs of one transaction. More of them would make the first ones wait for the last.
 const TOGETHER: usize = 256;
 
+/// SQLite undoes a whole transaction when the disk refuses a part of it.
+const UNDONE: &str = "the disk refused what was to be written with it, and all of that was undone";
+
 /// Told whether the transaction was committed.
 type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 /// Given why there is no transaction, if there is none.
@@ -96,11 +99,14 @@ fn write_together(connection: &Connection, jobs: Vec<Job>) {
     let run = |job: Job| match &begun {
         Err(why) => job(Err(why)),
         // An error of the disk undoes all of it.
-        Ok(()) if connection.is_autocommit() => job(Err("the transaction was undone")),
+        Ok(()) if connection.is_autocommit() => job(Err(UNDONE)),
         Ok(()) => job(Ok(connection)),
     };
     let answers: Vec<Answer> = jobs.into_iter().map(run).collect();
-    let committed = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(|error| error.to_string()));
+    let committed = begun.and_then(|()| match connection.is_autocommit() {
+        true => Err(UNDONE.to_owned()),
+        false => connection.execute_batch("COMMIT").map_err(|error| error.to_string()),
+    });
     if let Err(why) = &committed {
         tracing::warn!(%why, "nothing was committed");
         if !connection.is_autocommit()
@@ -112,10 +118,7 @@ fn write_together(connection: &Connection, jobs: Vec<Job>) {
     answers.into_iter().for_each(|answer| answer(committed.clone()));
 }
 
-fn in_savepoint<T>(
-    connection: &Connection,
-    job: impl FnOnce(&Connection) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
     connection.execute_batch("SAVEPOINT job")?;
     let result = catch_unwind(AssertUnwindSafe(|| job(connection)))
         .unwrap_or_else(|_| Err(Failure::Nonsense("writing it panicked".into())));
@@ -125,7 +128,10 @@ fn in_savepoint<T>(
             Ok(value)
         }
         Err(failure) => {
-            connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
+            // Undone with all of the transaction, it has no savepoint left.
+            if !connection.is_autocommit() {
+                connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
+            }
             Err(failure)
         }
     }

@@ -187,7 +187,8 @@ async fn bodies_redirects_and_time_are_bounded() {
 #[tokio::test]
 async fn bad_pages_fail_clearly_and_delay_no_other() {
     let site = Site::start().await;
-    let store = Arc::new(SqliteStore::in_memory(Arc::new(SystemClock), Handover::default()).expect("SQLite is built in"));
+    let store =
+        Arc::new(SqliteStore::in_memory(Arc::new(SystemClock), Handover::default()).expect("SQLite is built in"));
     let bad = [
         "/to/http://169.254.169.254/",
         "/to/http://[::ffff:127.0.0.1]/",
@@ -247,7 +248,8 @@ async fn bad_pages_fail_clearly_and_delay_no_other() {
 #[tokio::test]
 async fn one_persons_slow_hosts_and_one_domain_leave_places_for_others() {
     let site = Site::start().await;
-    let store = Arc::new(SqliteStore::in_memory(Arc::new(SystemClock), Handover::default()).expect("SQLite is built in"));
+    let store =
+        Arc::new(SqliteStore::in_memory(Arc::new(SystemClock), Handover::default()).expect("SQLite is built in"));
     // Every name leads to the one server.
     let lookup: Lookup = Arc::new(|_| Box::pin(async { Ok(vec![IpAddr::from([127, 0, 0, 1])]) }));
     let policy = AddressPolicy { allow_private: true, ..AddressPolicy::default() };
