@@ -125,7 +125,6 @@ async fn a_full_disk_refuses_saves_and_loses_none() -> Tested {
         }
     }
     assert!(saved > 1 && refused > 0, "{saved} saved, {refused} refused");
-    assert!(matches!(store.ping().await, Err(Error::Unavailable(_))), "/readyz says it");
     assert_eq!(urls(&store).await?, saved);
     store.leave_room_for(100_000).await?;
     store.ping().await?;
