@@ -333,7 +333,7 @@ impl TimeMachine for Log {
 
     async fn retype(&self, event: EventId, kind: &str) {
         match self {
-            Self::InMemory(store) => store.retype(event, kind).await,
+            Self::InMemory(store) => store.retype(event, kind).await.unwrap(),
             Self::Postgres(database) => {
                 let id = event.ulid().0;
                 database.run(&format!("UPDATE events SET type = '{kind}' WHERE id = '{id:032x}'")).await.unwrap();

@@ -74,7 +74,7 @@ async fn an_unknown_version_is_a_dead_letter_with_its_reason_and_its_neighbours_
     let mut leased = pipeline.store.lease(Queue::Feeds, 10, None).await.unwrap().events;
     assert_eq!(leased.len(), 2);
     leased[0].envelope.kind = "CardAddedToLibrary.v9".into();
-    pipeline.store.retype(leased[0].envelope.id, &leased[0].envelope.kind).await;
+    pipeline.store.retype(leased[0].envelope.id, &leased[0].envelope.kind).await.unwrap();
     let entries: Vec<String> = leased.iter().map(|owed| owed.envelope.to_entry()).collect();
     pipeline.publish(Queue::Feeds, &entries).await;
     pipeline.settled().await;
