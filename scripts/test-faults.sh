@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The long fault runs: 3 feed-workers, 20,000 events over 5,000 keys, a random worker killed every 500 ms for 60 s; alone, and
-# with Redis flushed, Redis restarted, PostgreSQL restarted once. SEEDS="1 2 3" and FAULT_SECONDS, FAULT_KEYS change that.
+# with Redis flushed, Redis restarted, PostgreSQL restarted once; and one process over one file, killed every second or so. SEEDS="1 2 3" and FAULT_SECONDS, FAULT_KEYS change that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export FAULT_SECONDS="${FAULT_SECONDS:-60}" FAULT_KEYS="${FAULT_KEYS:-5000}"
