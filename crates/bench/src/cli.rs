@@ -67,6 +67,9 @@ pub enum What {
         /// Connections that save at once
         #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=90))]
         concurrency: u16,
+        /// Where everything is kept; in a file, web runs the workers, too
+        #[arg(long, value_enum, default_value_t = Store::Postgres)]
+        store: Store,
     },
     /// From a save over HTTP to its activity in the live feed, at a given rate
     E2e {
@@ -90,6 +93,9 @@ pub enum What {
         /// Write into another database of the server meanwhile, in transactions of 20 s
         #[arg(long)]
         foreign_writer: bool,
+        /// Where everything is kept; in a file, everything is one process
+        #[arg(long, value_enum, default_value_t = Store::Postgres, conflicts_with_all = ["explain", "held_snapshot", "foreign_writer", "workers"])]
+        store: Store,
     },
     /// Pages of a feed of 100,000 activities over HTTP
     FeedRead {
@@ -100,6 +106,22 @@ pub enum What {
     /// A worker of the queue scenario, which starts it itself
     #[command(hide = true)]
     Worker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Store {
+    Postgres,
+    Sqlite,
+}
+
+impl Store {
+    /// In the name of a case.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "",
+            Self::Sqlite => ", one file",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -122,7 +144,7 @@ impl Keys {
 pub enum Case {
     Queue { workers: usize },
     Saga { keys: Keys, workers: usize, delay: Duration },
-    Save { concurrency: usize },
+    Save { concurrency: usize, store: Store },
     E2e(E2e),
     FeedRead { concurrency: usize },
 }
@@ -136,12 +158,14 @@ pub struct E2e {
     pub find_rate: bool,
     pub explain: bool,
     pub conditions: Conditions,
+    pub store: Store,
 }
 
 impl Default for E2e {
     fn default() -> Self {
         let conditions = Conditions::default();
-        Self { workers: 1, rate: 200, concurrency: 32, find_rate: false, explain: false, conditions }
+        let store = Store::Postgres;
+        Self { workers: 1, rate: 200, concurrency: 32, find_rate: false, explain: false, conditions, store }
     }
 }
 
@@ -155,11 +179,11 @@ impl What {
             Self::Saga { workers, keys, delay_postgres_ms } => {
                 one(Case::Saga { keys, workers: workers.into(), delay: Duration::from_millis(delay_postgres_ms) })
             }
-            Self::Save { concurrency } => one(Case::Save { concurrency: concurrency.into() }),
-            Self::E2e { workers, rate, concurrency, find_rate, explain, held_snapshot, foreign_writer } => {
+            Self::Save { concurrency, store } => one(Case::Save { concurrency: concurrency.into(), store }),
+            Self::E2e { workers, rate, concurrency, find_rate, explain, held_snapshot, foreign_writer, store } => {
                 let conditions = Conditions { held_snapshot, foreign_writer };
                 let (workers, concurrency) = (workers.into(), concurrency.into());
-                one(Case::E2e(E2e { workers, rate, concurrency, find_rate, explain, conditions }))
+                one(Case::E2e(E2e { workers, rate, concurrency, find_rate, explain, conditions, store }))
             }
             Self::FeedRead { concurrency } => one(Case::FeedRead { concurrency: concurrency.into() }),
             Self::Worker => Vec::new(),
@@ -174,7 +198,7 @@ fn all() -> Vec<Case> {
     }
     let delay = Duration::from_millis(5);
     cases.extend([1, 3].map(|workers| Case::Saga { keys: Keys::Distinct, workers, delay }));
-    cases.push(Case::Save { concurrency: 16 });
+    cases.push(Case::Save { concurrency: 16, store: Store::Postgres });
     cases.push(Case::E2e(E2e::default()));
     cases.push(Case::FeedRead { concurrency: 16 });
     cases
@@ -189,10 +213,10 @@ impl Case {
             Self::Saga { keys, workers, delay } => {
                 format!("saga {} x{workers}, PostgreSQL {} ms away", keys.name(), delay.as_millis())
             }
-            Self::Save { concurrency } => format!("save, {concurrency} at once"),
-            Self::E2e(E2e { workers, rate, find_rate, conditions, .. }) => {
+            Self::Save { concurrency, store } => format!("save, {concurrency} at once{}", store.name()),
+            Self::E2e(E2e { workers, rate, find_rate, conditions, store, .. }) => {
                 let rate = if *find_rate { "highest rate".to_owned() } else { format!("{rate}/s") };
-                format!("e2e x{workers}, {rate}{}", conditions.name())
+                format!("e2e x{workers}, {rate}{}{}", conditions.name(), store.name())
             }
             Self::FeedRead { concurrency } => format!("feed-read, {concurrency} at once"),
         }

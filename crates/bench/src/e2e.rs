@@ -11,14 +11,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout};
 
-use crate::cli::E2e;
+use crate::cli::{E2e, Store};
 use crate::drain::usage;
 use crate::http::Client;
 use crate::processes::{environment, run_on};
 use crate::report::{CpuSplit, Figures, Latency, Progress, per_s};
 use crate::save::{Saved, save};
 use crate::servers::{Ground, Servers};
-use crate::{accounting, explain};
+use crate::{accounting, explain, one_file};
 
 /// How long a window is kept open, which is not counted.
 const WINDOW: Duration = Duration::from_secs(3);
@@ -26,7 +26,7 @@ const WINDOW: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// When a card was first seen in the live feed.
-type Sightings = mpsc::UnboundedReceiver<anyhow::Result<(String, Instant)>>;
+pub type Sightings = mpsc::UnboundedReceiver<anyhow::Result<(String, Instant)>>;
 
 /// What the search for the highest rate asks of a rate.
 const FAST_MS: f64 = 500.0;
@@ -40,7 +40,11 @@ pub async fn find_rate(servers: &Servers, case: E2e) -> anyhow::Result<Figures> 
     let mut rate = case.rate;
     loop {
         let ground = servers.ground().await?;
-        let figures = run(servers, &ground, rate as usize * SEARCHED_FOR_S, E2e { rate, ..case }).await;
+        let (count, case) = (rate as usize * SEARCHED_FOR_S, E2e { rate, ..case });
+        let figures = match case.store {
+            Store::Postgres => run(servers, &ground, count, case).await,
+            Store::Sqlite => one_file::e2e(&ground, count, case).await,
+        };
         match figures {
             Ok(figures) if figures.latency_ms.is_some_and(|latency| latency.p99 < FAST_MS) => {
                 eprintln!("  {rate}/s holds");
@@ -104,16 +108,12 @@ pub async fn run(servers: &Servers, ground: &Ground, count: usize, case: E2e) ->
     let mut history = History::default();
     saved.iter().for_each(|saved| history.accept(&saved.person, &saved.url, &saved.answer));
     let checked = history.check(&ground.pool).await?;
-    let latency = |saved: &Saved| {
-        let seen = seen.get(saved.answer["urlCardId"].as_str()?)?;
-        Some(seen.saturating_duration_since(saved.due).saturating_sub(WINDOW))
-    };
     Ok(Figures {
         events: count,
         workers,
         drain_per_s: Some(per_s(count, saving)),
         activities: Some(checked.activities),
-        latency_ms: Latency::of(saved.iter().filter_map(latency).collect()),
+        latency_ms: Latency::of(saved.iter().filter_map(|saved| latency(saved, &seen)).collect()),
         rss_mib,
         wal_bytes_per_event,
         cpu_us_per_event: CpuSplit::over(
@@ -126,8 +126,14 @@ pub async fn run(servers: &Servers, ground: &Ground, count: usize, case: E2e) ->
     })
 }
 
+/// How long after its window an activity was seen.
+pub fn latency(saved: &Saved, seen: &HashMap<String, Instant>) -> Option<Duration> {
+    let seen = seen.get(saved.answer["urlCardId"].as_str()?)?;
+    Some(seen.saturating_duration_since(saved.due).saturating_sub(WINDOW))
+}
+
 /// Save `n` is due at `n / rate`, whatever became of those before, as long as a connection is free.
-async fn load(web: &Process, count: usize, rate: u32, concurrency: usize) -> anyhow::Result<Vec<Saved>> {
+pub async fn load(web: &Process, count: usize, rate: u32, concurrency: usize) -> anyhow::Result<Vec<Saved>> {
     let mut clients = Vec::new();
     for _ in 0..concurrency {
         clients.push(Client::connect(web.port).await?);
@@ -163,7 +169,7 @@ async fn load(web: &Process, count: usize, rate: u32, concurrency: usize) -> any
 }
 
 /// Reads the live feed until dropped.
-async fn watch(web: &Process) -> anyhow::Result<(Sightings, JoinSet<()>)> {
+pub async fn watch(web: &Process) -> anyhow::Result<(Sightings, JoinSet<()>)> {
     let mut answer = cardwire_testkit::net::http_client()
         .get(web.url("/api/feeds/global/stream"))
         .send()
@@ -209,7 +215,7 @@ fn cards_in(rest: &mut Vec<u8>) -> Vec<anyhow::Result<String>> {
 }
 
 /// Fails when an activity comes twice, or one is missing for too long.
-async fn all_seen(
+pub async fn all_seen(
     sightings: &mut Sightings,
     processes: &mut [Process],
     saved: &[Saved],

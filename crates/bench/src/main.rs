@@ -17,6 +17,7 @@ mod explain;
 mod feed_read;
 mod http;
 mod noop;
+mod one_file;
 mod peer;
 mod pgbench;
 mod processes;
@@ -29,7 +30,7 @@ use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use cli::{Case, Cli, Options, What};
+use cli::{Case, Cli, Options, Store, What};
 use peer::Peer;
 use report::Figures;
 use servers::Servers;
@@ -97,8 +98,10 @@ async fn run(case: &Case, options: &Options, servers: &Servers) -> anyhow::Resul
     let figures = match *case {
         Case::Queue { workers } => drain::queue(&ground, events, workers).await?,
         Case::Saga { keys, workers, delay } => drain::saga(&ground, keys, events, workers, delay).await?,
-        Case::Save { concurrency } => save::run(servers, &ground, events, concurrency).await?,
+        Case::Save { concurrency, store: Store::Postgres } => save::run(servers, &ground, events, concurrency).await?,
+        Case::Save { concurrency, store: Store::Sqlite } => one_file::save(&ground, events, concurrency).await?,
         Case::E2e(case) if case.find_rate => e2e::find_rate(servers, case).await?,
+        Case::E2e(case) if case.store == Store::Sqlite => one_file::e2e(&ground, events, case).await?,
         Case::E2e(case) => e2e::run(servers, &ground, events, case).await?,
         Case::FeedRead { concurrency } => feed_read::run(&ground, events, concurrency).await?,
     };

@@ -61,14 +61,14 @@ pub async fn run(servers: &Servers, ground: &Ground, count: usize, concurrency: 
 }
 
 /// Until connections and statements are known on both sides.
-async fn warm_up(client: &mut Client) -> anyhow::Result<()> {
+pub async fn warm_up(client: &mut Client) -> anyhow::Result<()> {
     for n in 0..200 {
         save(client, n, usize::MAX, Instant::now()).await?;
     }
     Ok(())
 }
 
-async fn load(web: &Process, count: usize, concurrency: usize) -> anyhow::Result<(Vec<Saved>, Duration)> {
+pub async fn load(web: &Process, count: usize, concurrency: usize) -> anyhow::Result<(Vec<Saved>, Duration)> {
     let mut clients = Vec::new();
     for _ in 0..concurrency {
         clients.push(Client::connect(web.port).await?);

@@ -396,7 +396,8 @@ CREATE INDEX import_rows_refused ON import_rows (import_id, number) WHERE outcom
 -- Search. What is found by words: a URL that somebody keeps, and for its author a note. There are rows only of what somebody keeps.
 
 CREATE TABLE search_documents (
-    number   INTEGER PRIMARY KEY,
+    -- Never given twice, so that one that goes and one that comes are not taken for each other.
+    number   INTEGER PRIMARY KEY AUTOINCREMENT,
     card_id  BLOB    NOT NULL UNIQUE,
     owner_id TEXT    NOT NULL,
     -- pages.number

@@ -2,7 +2,7 @@
 
 use cardwire_domain::search::{SearchQuery, Term};
 
-use super::text::{Near, words};
+use super::text::Near;
 
 /// By where a word is: title, names, description, URL, note. A whole word counts twice a beginning.
 const WEIGHTS: [i64; 5] = [1_000, 500, 300, 100, 50];
@@ -11,12 +11,12 @@ const WHOLE: i64 = 1_000_000;
 /// What many words in titles may come to.
 const MOST: i64 = WHOLE - 1;
 
-/// The words of a page's columns, without the scope, and of the note if there is one.
+/// The words, and marks, of a page's columns without the scope, and of the note if there is one.
 pub(super) struct Fields<'a>(Vec<Vec<&'a str>>);
 
 impl<'a> Fields<'a> {
     pub(super) fn of(columns: &[&'a str]) -> Self {
-        Self(columns.iter().map(|column| words(column).collect()).collect())
+        Self(columns.iter().map(|column| column.split(' ').collect()).collect())
     }
 }
 
