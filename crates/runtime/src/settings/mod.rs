@@ -316,6 +316,7 @@ impl Settings {
             use_in_memory_events: match (&store, layers.text("USE_IN_MEMORY_EVENTS")) {
                 // One process, so its events are in memory.
                 (StoreSettings::File(_), None) => true,
+                (_, None) => false,
                 _ => layers.flag("USE_IN_MEMORY_EVENTS")?,
             },
             use_mock_repos,
@@ -367,7 +368,7 @@ impl Settings {
                     "USE_IN_MEMORY_EVENTS: must not be false with the file {file}, which is for one process; leave it out, or use PostgreSQL"
                 ));
             }
-            let redis = ["REDIS_URL", "REDIS_HOST", "REDIS_CLUSTER_NODES", "REDIS_SENTINEL_1_HOST"];
+            let redis = ["REDIS_URL", "REDIS_CLUSTER_NODES", "REDIS_SENTINEL_1_HOST"];
             if let Some(name) = redis.iter().find(|name| layers.text(name).is_some())
                 && layers.text("USE_IN_MEMORY_EVENTS").is_none()
             {

@@ -25,8 +25,8 @@ pub const NAMES: &[Name] = &[
     plain("APP_ENV", Some("production"), "production or development; only development reads .env"),
     plain(
         "USE_IN_MEMORY_EVENTS",
-        Some("false"),
-        "queues and sagas in memory: one web process that also runs the workers",
+        None,
+        "queues and sagas in memory: one web process that also runs the workers; false, with a file true",
     ),
     plain("USE_MOCK_REPOS", Some("false"), "repositories and event log in memory; needs USE_IN_MEMORY_EVENTS"),
     plain("USE_FAKE_PUBLISHERS", Some("false"), "keep published records in memory; false publishes nothing outside"),
