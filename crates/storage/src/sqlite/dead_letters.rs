@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
 use super::error::Failure;
-use super::log::note;
 use super::portions::{PORTION, Portion};
+use super::steps::note;
 use super::values::{blob, event_id, first, get, get_count, get_envelope, get_queue, get_time, rows, run, signed, us};
 
 /// Deliveries of `?1` that are dead and, where they are not NULL, of the type `?2`, with `?3` in a text value and `?4` in the error.

@@ -22,6 +22,7 @@ use super::dead_letters;
 use super::error::Failure;
 use super::operators::add_work;
 use super::prune;
+use super::steps::{note, open_attempt};
 use super::store::SqliteStore;
 use super::values::{
     blob, event_id, first, get, get_count, get_envelope, get_time, later, micros, rows, run, signed, time, us,
@@ -65,11 +66,6 @@ const FAIL: &str = "\
 UPDATE deliveries SET tries = ?3, error = ?4, dead_at = ?5, published_at = CASE WHEN ?6 THEN published_at END,
     due_at = coalesce(?7, due_at)
 WHERE queue = ?1 AND event_id = ?2";
-
-const NOTE: &str = "INSERT INTO delivery_steps (queue, event_id, at, kind, detail) VALUES (?1, ?2, ?3, ?4, ?5)";
-
-const LAST_STEP: &str =
-    "SELECT id, kind FROM delivery_steps WHERE queue = ?1 AND event_id = ?2 ORDER BY id DESC LIMIT 1";
 
 const BACKLOG: &str = "\
 SELECT count(*) FILTER (WHERE dead_at IS NULL) AS owed,
@@ -261,26 +257,6 @@ fn held(connection: &Connection, queue: Queue, id: EventId) -> Result<Option<Hel
     first(connection, OWED, &[&queue.name(), &blob(id.ulid())], |row| {
         Ok(Held { tries: get(row, "tries")?, error: get(row, "error")?, is_dead: get(row, "is_dead")? })
     })
-}
-
-/// The step of an attempt that was counted before it was made and has not ended.
-fn open_attempt(connection: &Connection, queue: Queue, id: EventId) -> Result<Option<i64>, Failure> {
-    let last = first(connection, LAST_STEP, &[&queue.name(), &blob(id.ulid())], |row| {
-        Ok((get::<i64>(row, "id")?, get::<String>(row, "kind")?))
-    })?;
-    Ok(last.filter(|(_, kind)| kind == StepKind::RunAfterLoss.name()).map(|(step, _)| step))
-}
-
-pub(super) fn note(
-    connection: &Connection,
-    at: Timestamp,
-    queue: Queue,
-    id: EventId,
-    kind: StepKind,
-    detail: &str,
-) -> Result<(), Failure> {
-    run(connection, NOTE, &[&queue.name(), &blob(id.ulid()), &us(at), &kind.name(), &detail])?;
-    Ok(())
 }
 
 struct Begun {

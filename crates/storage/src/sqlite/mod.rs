@@ -27,6 +27,7 @@ mod portions;
 mod prune;
 mod schema;
 mod search;
+mod steps;
 mod store;
 mod stream;
 mod test_access;

@@ -8,8 +8,8 @@ use rusqlite::Connection;
 use super::error::Failure;
 use super::portions::{PORTION, Portion};
 use super::store::SqliteStore;
-use super::transaction::KEEP_ANSWERS;
 use super::values::{earlier, get, rows, run, signed};
+use super::write::KEEP_ANSWERS;
 
 /// Events of before `?1`, behind the last one that was looked at.
 const EVENTS: Old = Old {

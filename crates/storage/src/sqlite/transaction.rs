@@ -25,10 +25,7 @@ use super::values::{
     blob, card_id, collection_id, earlier, first, get, get_count, get_note, get_time, link_id, rows, run, signed,
     url_digest, user_id,
 };
-use super::write::write;
-
-/// How long an answer is kept for its idempotency key.
-pub(super) const KEEP_ANSWERS: Duration = Duration::from_secs(24 * 3_600);
+use super::write::{KEEP_ANSWERS, write};
 
 /// Of the deleted collections, this many are looked at for one that nobody else empties.
 const DELETED_AT_ONCE: i64 = 100;

@@ -1,6 +1,7 @@
 //! Writing a command, within one job.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use cardwire_domain::changes::Remember;
 use cardwire_domain::collection::AccessType;
@@ -13,8 +14,10 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use super::error::Failure;
-use super::transaction::KEEP_ANSWERS;
 use super::values::{blob, earlier, first, later, run, ulid, url_digest, us};
+
+/// How long an answer is kept for its idempotency key.
+pub(super) const KEEP_ANSWERS: Duration = Duration::from_secs(24 * 3_600);
 
 /// What is left to do once it is committed.
 #[derive(Default)]
