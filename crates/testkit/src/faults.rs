@@ -296,6 +296,27 @@ impl Seam {
         Self { faults, process }
     }
 
+    /// An effect of a queue, which goes on although whoever asked for it dies: the store commits it, or not, on a thread of its own. So it
+    /// is counted where it ends.
+    async fn effect<T, E>(
+        &self,
+        queue: Queue,
+        effect: impl Future<Output = Result<T, E>> + Send + 'static,
+        taken: fn(&T) -> usize,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let faults = Arc::clone(&self.faults);
+        let counted = tokio::spawn(async move {
+            let result = effect.await;
+            faults.took(queue, result.as_ref().map_or(0, taken));
+            result
+        });
+        counted.await.expect("effects do not panic")
+    }
+
     /// A call at which no fault is planned.
     async fn through<T>(&self, call: impl Future<Output = T> + Send) -> T {
         self.process.alive().await;

@@ -136,10 +136,10 @@ impl EventLog for FaultyEventLog {
     }
 
     async fn settle(&self, queue: Queue, ids: &[EventId]) -> EventsResult<u64> {
-        let settle = || async {
-            let taken = self.inner.settle(queue, ids).await?;
-            self.seam.faults.took(queue, usize::try_from(taken).unwrap_or(usize::MAX));
-            Ok(taken)
+        let settle = || {
+            let (inner, ids) = (self.inner.clone(), ids.to_vec());
+            let taken = async move { inner.settle(queue, &ids).await };
+            self.seam.effect(queue, taken, |taken| usize::try_from(*taken).unwrap_or(usize::MAX))
         };
         self.seam.at(FaultPoint::Settle, settle).await
     }
@@ -312,10 +312,9 @@ pub struct FaultyFeed {
 #[async_trait]
 impl FeedRepository for FaultyFeed {
     async fn add_activities(&self, windows: &[CollectedWindow]) -> DomainResult<usize> {
-        let add = || async {
-            let taken = self.inner.add_activities(windows).await?;
-            self.seam.faults.took(Queue::Feeds, taken);
-            Ok(taken)
+        let add = || {
+            let (inner, windows) = (self.inner.clone(), windows.to_vec());
+            self.seam.effect(Queue::Feeds, async move { inner.add_activities(&windows).await }, |taken| *taken)
         };
         self.seam.at(FaultPoint::AddActivities, add).await
     }
@@ -345,10 +344,9 @@ pub struct FaultySearch {
 #[async_trait]
 impl SearchIndex for FaultySearch {
     async fn index(&self, events: &[RecordedEvent]) -> DomainResult<usize> {
-        let index = || async {
-            let taken = self.inner.index(events).await?;
-            self.seam.faults.took(Queue::Search, taken);
-            Ok(taken)
+        let index = || {
+            let (inner, events) = (self.inner.clone(), events.to_vec());
+            self.seam.effect(Queue::Search, async move { inner.index(&events).await }, |taken| *taken)
         };
         self.seam.at(FaultPoint::Index, index).await
     }
@@ -374,10 +372,9 @@ pub struct FaultyAnalytics {
 #[async_trait]
 impl Analytics for FaultyAnalytics {
     async fn count(&self, events: &[RecordedEvent]) -> DomainResult<usize> {
-        let count = || async {
-            let taken = self.inner.count(events).await?;
-            self.seam.faults.took(Queue::Analytics, taken);
-            Ok(taken)
+        let count = || {
+            let (inner, events) = (self.inner.clone(), events.to_vec());
+            self.seam.effect(Queue::Analytics, async move { inner.count(&events).await }, |taken| *taken)
         };
         self.seam.at(FaultPoint::Count, count).await
     }
