@@ -524,8 +524,11 @@ async fn passwords_are_checked_beside_each_other_but_no_more_than_there_are_core
     assert_eq!(scheme.most.load(Ordering::SeqCst), 2);
 }
 
-/// Takes until it is told to end.
-struct Hanging(Mutex<std::sync::mpsc::Receiver<()>>);
+/// Says when it begins, and takes until it is told to end.
+struct Hanging {
+    begun: std::sync::mpsc::Sender<()>,
+    ended: Mutex<std::sync::mpsc::Receiver<()>>,
+}
 
 impl PasswordScheme for Hanging {
     fn hash(&self, _: &str) -> Result<String, SchemeError> {
@@ -533,22 +536,31 @@ impl PasswordScheme for Hanging {
     }
 
     fn matches(&self, _: &str, _: &str) -> Result<bool, SchemeError> {
-        self.0.lock().recv().map_err(|error| SchemeError(error.to_string()))?;
+        self.begun.send(()).map_err(|error| SchemeError(error.to_string()))?;
+        self.ended.lock().recv().map_err(|error| SchemeError(error.to_string()))?;
         Ok(false)
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_too_long_for_a_core_is_told_to_come_again() {
-    let (end, ended) = std::sync::mpsc::channel();
+    let ((begin, begun), (end, ended)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
     let settings = AccountSettings { hashing: 1, ..AccountSettings::default() };
-    let api = api_with(settings, Arc::new(Hanging(Mutex::new(ended))));
+    let api = api_with(settings, Arc::new(Hanging { begun: begin, ended: Mutex::new(ended) }));
     let accounts = api.state.accounts.clone();
     let first = tokio::spawn(async move { accounts.log_in("alice", PASSWORD.into(), None).await.is_err() });
-    tokio::task::yield_now().await;
-    let (second, ()) = tokio::join!(biased; try_log_in(&api, "bob", PASSWORD), async {
-        tokio::time::advance(Duration::from_secs(6)).await;
-    });
+    while begun.try_recv().is_err() {
+        tokio::task::yield_now().await;
+    }
+    // The clock stands still while the first one works, so somebody has to turn it.
+    let second = tokio::select! {
+        second = try_log_in(&api, "bob", PASSWORD) => second,
+        () = async {
+            loop {
+                tokio::time::advance(Duration::from_millis(100)).await;
+            }
+        } => unreachable!(),
+    };
     assert_eq!(second.header("retry-after"), "1");
     second.expect_problem(503, "unavailable");
     end.send(()).unwrap();

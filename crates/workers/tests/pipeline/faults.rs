@@ -68,7 +68,7 @@ async fn a_payload_that_panics_costs_its_neighbours_no_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unknown_version_is_a_dead_letter_with_its_reason_and_its_neighbours_succeed() {
-    let pipeline = Pipeline::start();
+    let pipeline = Pipeline::start_without_relay(|handler| handler);
     pipeline.save("alice", "https://example.com/1").await;
     pipeline.save("bob", "https://example.com/2").await;
     let mut leased = pipeline.store.lease(Queue::Feeds, 10, None).await.unwrap().events;
@@ -77,6 +77,7 @@ async fn an_unknown_version_is_a_dead_letter_with_its_reason_and_its_neighbours_
     pipeline.store.retype(leased[0].envelope.id, &leased[0].envelope.kind).await.unwrap();
     let entries: Vec<String> = leased.iter().map(|owed| owed.envelope.to_entry()).collect();
     pipeline.publish(Queue::Feeds, &entries).await;
+    pipeline.start_relay();
     pipeline.settled().await;
     assert_eq!(pipeline.feed().await.len(), 1);
     let dead = pipeline.store.dead_letters(Queue::Feeds, None, 10).await.unwrap();
@@ -87,12 +88,13 @@ async fn an_unknown_version_is_a_dead_letter_with_its_reason_and_its_neighbours_
 
 #[tokio::test(start_paused = true)]
 async fn what_a_queue_loses_is_found_due_and_published_again() {
-    let pipeline = Pipeline::start();
+    let pipeline = Pipeline::start_without_relay(|handler| handler);
     pipeline.save("alice", "https://example.com/").await;
     // Another relay took them, but they are nowhere.
     for queue in Queue::ALL {
         assert_eq!(pipeline.store.lease(queue, 10, None).await.unwrap().events.len(), 1);
     }
+    pipeline.start_relay();
     sleep(Duration::from_secs(25)).await;
     assert!(pipeline.feed().await.is_empty());
     sleep(Duration::from_secs(15)).await;

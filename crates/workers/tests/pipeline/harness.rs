@@ -29,6 +29,7 @@ pub type Wrap = fn(Arc<dyn EventHandler>) -> Arc<dyn EventHandler>;
 pub struct Pipeline {
     pub store: SqliteStore,
     pub queues: InMemoryQueues,
+    relay_goes: CancellationToken,
     stop: CancellationToken,
 }
 
@@ -53,6 +54,13 @@ impl Pipeline {
 
     /// `wrap` goes around the handler of the feeds queue.
     pub fn start_with(wrap: Wrap) -> Self {
+        let pipeline = Self::start_without_relay(wrap);
+        pipeline.start_relay();
+        pipeline
+    }
+
+    /// What is owed stays in the log until [`Self::start_relay`].
+    pub fn start_without_relay(wrap: Wrap) -> Self {
         let clock = Arc::new(TokioClock::new());
         let handover = Handover::default();
         let store = SqliteStore::in_memory(clock.clone(), handover.clone()).expect("SQLite is built in");
@@ -66,8 +74,12 @@ impl Pipeline {
         let publisher = Arc::new(InMemoryEventPublisher::new(queues.clone()));
         let relay = Relay::new(Arc::clone(&log), publisher, handover, RelaySettings::default())
             .followed_by(Queue::Feeds, Arc::clone(&saga) as _);
-        let stopped = stop.clone();
-        tokio::spawn(async move { relay.run(stopped).await });
+        let relay_goes = CancellationToken::new();
+        let (goes, stopped) = (relay_goes.clone(), stop.clone());
+        tokio::spawn(async move {
+            goes.cancelled().await;
+            relay.run(stopped).await;
+        });
         let flush = FlushLoop::new(Arc::clone(&saga));
         let stopped = stop.clone();
         tokio::spawn(async move { flush.run(stopped).await });
@@ -83,7 +95,11 @@ impl Pipeline {
             let stopped = stop.clone();
             tokio::spawn(async move { worker.run(stopped).await });
         }
-        Self { store, queues, stop }
+        Self { store, queues, relay_goes, stop }
+    }
+
+    pub fn start_relay(&self) {
+        self.relay_goes.cancel();
     }
 
     pub async fn run<C: UseCase>(&self, by: &str, command: C) -> Result<C::Answer> {

@@ -186,14 +186,7 @@ async fn every_event_of_a_window_has_its_own_id() {
     let pipeline = Pipeline::start();
     let collection = pipeline.collection("alice", "one").await;
     pipeline.run("alice", AddUrlToLibrary { collection_ids: vec![collection], ..save(URL) }).await.unwrap();
-    let ids: std::collections::BTreeSet<EventId> = pipeline
-        .store
-        .lease(Queue::Feeds, 100, None)
-        .await
-        .unwrap()
-        .events
-        .into_iter()
-        .map(|owed| owed.envelope.id)
-        .collect();
+    let events = pipeline.store.events().await.unwrap();
+    let ids: std::collections::BTreeSet<EventId> = events.iter().map(|event| event.id).collect();
     assert_eq!(ids.len(), 3, "a collection created, a card added to the library and to the collection");
 }
