@@ -16,21 +16,29 @@ fi
 export HOST="${HOST:-127.0.0.1}" PORT="${PORT:-8080}" METRICS_PORT="${METRICS_PORT:-9091}"
 export CARDWIRE_DATA="${CARDWIRE_DATA:-data}"
 export DATABASE_URL="sqlite:$CARDWIRE_DATA/cardwire.db"
-unset USE_MOCK_REPOS USE_IN_MEMORY_EVENTS USE_MOCK_AUTH REDIS_URL REDIS_HOST REDIS_CLUSTER_NODES
+unset USE_MOCK_REPOS USE_IN_MEMORY_EVENTS USE_MOCK_AUTH REDIS_URL REDIS_CLUSTER_NODES REDIS_SENTINEL_1_HOST
 
 web="${CARGO_TARGET_DIR:-target}/quick/web"
 [ -x "$web" ] || echo "Building Cardwire. The first time takes a few minutes."
 cargo build --profile quick --locked --bin web
 
 mkdir -p "$CARDWIRE_DATA"
+# In a process group of its own, so that Ctrl-C reaches it once, through this script.
+set -m
 "$web" "$@" &
 server=$!
+set +m
 # Whatever ends this script ends the server, which finishes what it has begun.
-trap 'kill "$server" 2>/dev/null || true' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+stop() {
+    trap '' INT TERM
+    trap - EXIT
+    kill "$server" 2>/dev/null || true
+    wait "$server"
+}
+trap stop EXIT
+trap 'stop; exit' INT TERM
 
-for _ in $(seq 300); do
+for n in $(seq 3000); do
     kill -0 "$server" 2>/dev/null || break
     if "$web" healthcheck 2>/dev/null; then
         cat <<EOF
@@ -41,6 +49,7 @@ Everything is in $CARDWIRE_DATA/cardwire.db. Ctrl-C stops it; start it again, an
 EOF
         break
     fi
+    [ "$n" != 100 ] || echo "Still opening $CARDWIRE_DATA/cardwire.db, all of which is checked."
     sleep 0.1
 done
 wait "$server"

@@ -28,7 +28,7 @@ pub async fn move_up(settings: &Settings, to: &str) -> anyhow::Result<()> {
     }
     writeln!(
         out,
-        "Everything arrived as it was. Start Cardwire with DATABASE_URL=postgres://… from here on; the file is as it was."
+        "Everything arrived as it was. Start Cardwire with DATABASE_URL=postgres://… from here on. What is in the file stays."
     )?;
     Ok(())
 }

@@ -137,6 +137,7 @@ async fn serve(process: Process) -> anyhow::Result<()> {
     while let Some(part) = parts.join_next().await {
         part??;
     }
+    adapters.close().await?;
     health.stop().await.context("stopping the health server")
 }
 

@@ -15,6 +15,7 @@ mod drain;
 mod e2e;
 mod explain;
 mod feed_read;
+mod find_rate;
 mod http;
 mod noop;
 mod one_file;
@@ -100,7 +101,7 @@ async fn run(case: &Case, options: &Options, servers: &Servers) -> anyhow::Resul
         Case::Saga { keys, workers, delay } => drain::saga(&ground, keys, events, workers, delay).await?,
         Case::Save { concurrency, store: Store::Postgres } => save::run(servers, &ground, events, concurrency).await?,
         Case::Save { concurrency, store: Store::Sqlite } => one_file::save(&ground, events, concurrency).await?,
-        Case::E2e(case) if case.find_rate => e2e::find_rate(servers, case).await?,
+        Case::E2e(case) if case.find_rate => find_rate::find_rate(servers, case).await?,
         Case::E2e(case) if case.store == Store::Sqlite => one_file::e2e(&ground, events, case).await?,
         Case::E2e(case) => e2e::run(servers, &ground, events, case).await?,
         Case::FeedRead { concurrency } => feed_read::run(&ground, events, concurrency).await?,

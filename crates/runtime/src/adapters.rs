@@ -76,6 +76,7 @@ pub struct Adapters {
     handover: Handover,
     transport: Transport,
     database: Option<PostgresStore>,
+    file: Option<SqliteStore>,
 }
 
 #[derive(Clone)]
@@ -99,16 +100,16 @@ impl Adapters {
             let connection = Connection::open(redis).context("connecting to Redis")?;
             Transport::Redis { connection, deployment, partitions: settings.redis.partitions }
         };
-        let file = |place| -> anyhow::Result<SqliteStore> {
-            SqliteStore::open(place, Arc::new(SystemClock), handover.clone()).map_err(unfit)
+        let in_file = |place| -> anyhow::Result<Self> {
+            let store = SqliteStore::open(place, Arc::new(SystemClock), handover.clone()).map_err(unfit)?;
+            Ok(Self {
+                file: Some(store.clone()),
+                ..Self::over(store, None, handover.clone(), transport.clone(), settings)
+            })
         };
         match &settings.store {
-            StoreSettings::Memory => {
-                Ok(Self::over(file(sqlite::Place::Memory)?, None, handover.clone(), transport, settings))
-            }
-            StoreSettings::File(path) => {
-                Ok(Self::over(file(sqlite::Place::File(path.clone()))?, None, handover.clone(), transport, settings))
-            }
+            StoreSettings::Memory => in_file(sqlite::Place::Memory),
+            StoreSettings::File(path) => in_file(sqlite::Place::File(path.clone())),
             StoreSettings::Postgres(database) => {
                 let pool = PoolSettings { max_connections: database.max_connections, ..PoolSettings::default() };
                 let store = PostgresStore::connect(database.url.expose_secret(), pool, handover.clone())
@@ -180,6 +181,7 @@ impl Adapters {
             handover,
             transport,
             database,
+            file: None,
         }
     }
 
@@ -261,6 +263,14 @@ impl Adapters {
         };
         tracing::info!(version, "the schema is up to date");
         Ok(())
+    }
+
+    /// Leaves the file as one that can be copied, if there is a file. For a process that ends.
+    pub async fn close(&self) -> anyhow::Result<()> {
+        match &self.file {
+            Some(file) => file.close().await.context("closing the file"),
+            None => Ok(()),
+        }
     }
 
     /// Adds the checks that tell whether this process can do its work. `web` accepts without Redis: the event log holds.

@@ -26,8 +26,9 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     if to.exists() {
         anyhow::bail!("{} is there already; a copy overwrites nothing", to.display());
     }
+    // A name of this run's own: another one may be at work, or have died.
     let mut beside = to.as_os_str().to_owned();
-    beside.push(".part");
+    beside.push(format!(".{}.part", std::process::id()));
     let beside = PathBuf::from(beside);
     let copied = SqliteStore::copy(from, &beside).map_err(anyhow::Error::from).and_then(|()| {
         std::fs::File::open(&beside)?.sync_all()?;

@@ -1,7 +1,7 @@
 //! From a file to PostgreSQL, whole or not at all.
 //!
 //! Every row is copied as it is, in one transaction, and read back there before the commit: counts and digests must be the same on both
-//! sides. What PostgreSQL finds by is made anew from the cards, in the same transaction. The file is left as it was, and nobody else has it
+//! sides. What PostgreSQL finds by is made anew from the cards, in the same transaction. What is in the file stays, and nobody else has it
 //! open meanwhile.
 
 mod tables;
@@ -28,7 +28,7 @@ pub enum MoveError {
     Postgres(String),
     #[error("the database is not empty: {table} holds rows already; give an empty one")]
     NotEmpty { table: &'static str },
-    #[error("{table} differs after the copy ({there} of {here} rows, or other contents); nothing was moved")]
+    #[error("{table} arrived changed: {here} rows were sent, {there} arrived; nothing was moved")]
     Differs { table: &'static str, here: u64, there: u64 },
 }
 

@@ -3,25 +3,22 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
+use tokio::runtime::Handle;
 
 use super::error::Failure;
 use super::functions;
 use super::schema::{self, SchemaError};
-use super::writer::Writer;
+use super::writer::{LOG_BYTES, PATIENCE, Writer};
 
-/// How long a statement waits for another process, which can only be one that makes a copy.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The log is written back into the file once it has this many pages of 4 KiB, and cut down to this many bytes.
+/// The log is written back into the file once it has this many pages of 4 KiB.
 const LOG_PAGES: i64 = 4_000;
-const LOG_BYTES: i64 = 64 * 1024 * 1024;
 /// Prepared statements that each connection keeps.
 const STATEMENTS: usize = 256;
 /// Readers that are kept open.
-const READERS: usize = 8;
+pub(super) const READERS: usize = 16;
 
 /// Where everything is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +41,9 @@ pub enum OpenError {
 /// The open file. One process has it.
 pub(super) struct Data {
     place: Place,
-    pub(super) writer: Arc<Writer>,
     readers: Mutex<Vec<Connection>>,
+    /// Closed after the readers: the last one to close writes the log back.
+    pub(super) writer: Arc<Writer>,
     /// Held as long as the process has the file.
     _lock: Option<File>,
 }
@@ -53,14 +51,23 @@ pub(super) struct Data {
 impl Data {
     /// Opens it, makes it where there is none, checks that it is whole, and brings its schema up to date.
     pub(super) fn open(place: Place, now_us: i64) -> Result<Self, OpenError> {
-        let lock = match &place {
-            Place::Memory => None,
-            Place::File(path) => Some(lock(path)?),
+        let (place, lock) = match place {
+            Place::Memory => (place, None),
+            Place::File(path) => {
+                let path = followed(&path)?;
+                let lock = lock(&path)?;
+                (Place::File(path), Some(lock))
+            }
         };
         let mut connection = connect(&place, false).map_err(|error| told(&place, &error))?;
         prepare(&mut connection, &place)?;
         schema::begin_again(&connection, now_us).map_err(|error| unfit(&place, error))?;
-        Ok(Self { place, writer: Arc::new(Writer::new(connection)), readers: Mutex::default(), _lock: lock })
+        let log = match &place {
+            Place::Memory => None,
+            Place::File(path) => Some(beside(path, "-wal")),
+        };
+        let writer = Arc::new(Writer::new(connection, log, Handle::current()));
+        Ok(Self { place, readers: Mutex::default(), writer, _lock: lock })
     }
 
     /// Reads one state of the data, beside whoever writes.
@@ -84,9 +91,7 @@ impl Data {
         }
         result
     }
-}
 
-impl Data {
     /// One more reader.
     pub(super) fn reader(&self) -> Result<Connection, OpenError> {
         connect(&self.place, true).map_err(|error| told(&self.place, &error))
@@ -95,20 +100,34 @@ impl Data {
 
 /// Writes a copy that is whole, as of one moment, to a file that is not there yet.
 pub(super) fn copy(from: &Connection, path: &Path) -> Result<(), Failure> {
-    let name = path.to_str().ok_or_else(|| Failure::Nonsense(format!("{} is no text", path.display())))?;
+    let name = path.to_str().ok_or_else(|| Failure::Nonsense(format!("the path {} is not UTF-8", path.display())))?;
     from.execute("VACUUM INTO ?1", [name])?;
     Ok(())
 }
 
+/// Where it is, whichever way it was named: two processes must not meet by two names. Its folder is made.
+fn followed(path: &Path) -> Result<PathBuf, OpenError> {
+    let unfit = |why: String| OpenError::Unfit { path: path.to_owned(), why };
+    if let Ok(found) = path.canonicalize() {
+        return Ok(found);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|error| unfit(format!("its folder cannot be made: {error}")))?;
+    let folder = folder.canonicalize().map_err(|error| unfit(format!("its folder cannot be found: {error}")))?;
+    let name = path.file_name().ok_or_else(|| unfit("it names no file".into()))?;
+    Ok(folder.join(name))
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
 /// Held by the process that has the file. The system frees it, whatever the process dies of.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let beside = PathBuf::from(beside);
+    let beside = beside(path, ".lock");
     let unfit = |why: String| OpenError::Unfit { path: path.to_owned(), why };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|error| unfit(format!("its folder cannot be made: {error}")))?;
-    }
     let file = File::options().create(true).truncate(false).write(true).open(&beside);
     let file = file.map_err(|error| unfit(format!("{} cannot be written: {error}", beside.display())))?;
     match file.try_lock() {
@@ -156,7 +175,9 @@ fn prepare(connection: &mut Connection, place: &Place) -> Result<(), OpenError> 
         // A 2xx survives that the power fails.
         connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).map_err(failed)?;
-        connection.pragma_update(None, "journal_size_limit", LOG_BYTES).map_err(failed)?;
+        connection
+            .pragma_update(None, "journal_size_limit", i64::try_from(LOG_BYTES).unwrap_or(i64::MAX))
+            .map_err(failed)?;
         schema::check(connection).map_err(|error| unfit(place, error))?;
     }
     schema::migrate(connection).map_err(|error| unfit(place, error))?;

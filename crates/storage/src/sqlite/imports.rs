@@ -11,8 +11,8 @@ use ulid::Ulid;
 use super::error::Failure;
 use super::store::SqliteStore;
 use super::values::{
-    blob, card_id, collection_id, earlier, first, get, get_time, later, no_cursor, rows, run, signed, time, ulid, us,
-    user_id,
+    blob, card_id, collection_id, cut, earlier, first, get, get_time, later, no_cursor, rows, run, signed, time, ulid,
+    us, user_id,
 };
 
 /// Of a reason, this many characters are kept.
@@ -153,9 +153,7 @@ impl ImportRepository for SqliteStore {
                 let (counted, card, reason) = match outcome {
                     RowOutcome::Saved(card) => (&mut saved, Some(blob(card.ulid())), None),
                     RowOutcome::Known(card) => (&mut known, Some(blob(card.ulid())), None),
-                    RowOutcome::Refused(why) => {
-                        (&mut refused, None, Some(why.chars().take(REASON_CHARS).collect::<String>()))
-                    }
+                    RowOutcome::Refused(why) => (&mut refused, None, Some(cut(why, REASON_CHARS))),
                 };
                 *counted += run(connection, FINISH_ROW, &[&id, number, &outcome.name(), &card, &reason])?;
             }

@@ -25,7 +25,8 @@ use super::prune;
 use super::steps::{note, open_attempt};
 use super::store::SqliteStore;
 use super::values::{
-    blob, event_id, first, get, get_count, get_envelope, get_time, later, micros, rows, run, signed, time, us,
+    blob, cut, event_id, first, get, get_count, get_envelope, get_queue, get_time, later, micros, rows, run, signed,
+    time, us,
 };
 
 /// How many entries that are no events are kept; the oldest go first.
@@ -68,11 +69,11 @@ UPDATE deliveries SET tries = ?3, error = ?4, dead_at = ?5, published_at = CASE 
 WHERE queue = ?1 AND event_id = ?2";
 
 const BACKLOG: &str = "\
-SELECT count(*) FILTER (WHERE dead_at IS NULL) AS owed,
+SELECT queue, count(*) FILTER (WHERE dead_at IS NULL) AS owed,
        count(*) FILTER (WHERE dead_at IS NULL AND published_at IS NULL) AS unpublished,
        count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead,
        min(occurred_at) FILTER (WHERE dead_at IS NULL) AS oldest
-FROM deliveries WHERE queue = ?1";
+FROM deliveries GROUP BY queue";
 
 #[async_trait]
 impl EventLog for SqliteStore {
@@ -159,9 +160,7 @@ impl EventLog for SqliteStore {
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>> {
-        let backlog =
-            |connection: &Connection, _| Queue::ALL.into_iter().map(|queue| backlog(connection, queue)).collect();
-        Ok(self.read(backlog).await?)
+        Ok(self.read(|connection, _| backlog(connection)).await?)
     }
 
     async fn traceparents(&self, ids: &[EventId]) -> Result<Vec<String>> {
@@ -347,19 +346,17 @@ fn fail(
     Ok((failed, died))
 }
 
-fn backlog(connection: &Connection, queue: Queue) -> Result<Backlog, Failure> {
-    let found = first(connection, BACKLOG, &[&queue.name()], |row| {
+fn backlog(connection: &Connection) -> Result<Vec<Backlog>, Failure> {
+    let found = rows(connection, BACKLOG, &[], |row| {
         Ok(Backlog {
-            queue,
+            queue: get_queue(row)?,
             owed: get_count(row, "owed")?,
             unpublished: get_count(row, "unpublished")?,
             dead: get_count(row, "dead")?,
             oldest: get::<Option<i64>>(row, "oldest")?.map(time).transpose()?,
         })
     })?;
-    found.ok_or_else(|| Failure::Nonsense("there is no count of deliveries".into()))
-}
-
-fn cut(text: &str, chars: usize) -> String {
-    text.chars().take(chars).collect()
+    let of = |queue| found.iter().copied().find(|backlog| backlog.queue == queue);
+    let empty = |queue| Backlog { queue, owed: 0, unpublished: 0, dead: 0, oldest: None };
+    Ok(Queue::ALL.into_iter().map(|queue| of(queue).unwrap_or(empty(queue))).collect())
 }

@@ -19,7 +19,7 @@ use super::page_rows::get_page;
 use super::search::index_page;
 use super::store::SqliteStore;
 use super::trends;
-use super::values::{blob, first, get, rows, run, url_digest, us, user_id};
+use super::values::{blob, cut, first, get, rows, run, url_digest, us, user_id};
 
 /// Of the line, this many pages are looked at. Only pages of people, domains and hosts that have all their places can stand in the way of
 /// others, and of each of those there is one page or so in a turn.
@@ -176,7 +176,7 @@ fn fail(
     // A later refresh has all its attempts again.
     let given_up = !failure.retryable || job.tries >= policy.attempts;
     let wait = if failure.retryable { policy.wait(job.tries, rand::random()) } else { policy.refresh };
-    let reason: String = failure.reason.chars().take(REASON_CHARS).collect();
+    let reason = cut(&failure.reason, REASON_CHARS);
     let held = run(
         connection,
         FAIL,

@@ -2,23 +2,30 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cardwire_domain::Clock;
 use cardwire_events::Handover;
 use jiff::Timestamp;
 use rusqlite::Connection;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::error::Failure;
-use super::file::{self, Data, OpenError, Place};
+use super::file::{self, Data, OpenError, Place, READERS};
 use super::turns::Turns;
+
+/// How long a read waits for its turn.
+const READ_PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// Every port over one file. Clones share it.
 #[derive(Clone)]
 pub struct SqliteStore {
     data: Arc<Data>,
     clock: Arc<dyn Clock>,
+    /// Of those who read at once.
+    places: Arc<Semaphore>,
     pub(super) handover: Handover,
     pub(super) turns: Turns,
     /// Told after each flush.
@@ -30,10 +37,13 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When the file is not ours, too new, damaged, or another process has it.
+    ///
+    /// # Panics
+    /// Outside of a runtime, whose threads do the work.
     pub fn open(place: Place, clock: Arc<dyn Clock>, handover: Handover) -> Result<Self, OpenError> {
         let data = Data::open(place, clock.now().as_microsecond())?;
         let (turns, news) = (Turns::default(), Arc::new(watch::Sender::new(())));
-        Ok(Self { data: Arc::new(data), clock, handover, turns, news })
+        Ok(Self { data: Arc::new(data), clock, places: Arc::new(Semaphore::new(READERS)), handover, turns, news })
     }
 
     /// What is gone with the process.
@@ -47,6 +57,19 @@ impl SqliteStore {
     /// The same store for another process of a test, whose relay takes from another handover.
     pub fn beside(&self, handover: Handover) -> Self {
         Self { handover, ..self.clone() }
+    }
+
+    /// Writes the log back into the file, so that all of it is in one place. For a process that ends.
+    ///
+    /// # Errors
+    /// When the disk refuses. It is written back when the file is opened again, then.
+    pub async fn close(&self) -> cardwire_domain::Result<()> {
+        let data = Arc::clone(&self.data);
+        let closed = spawn_blocking(move || {
+            data.writer.alone(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
+        });
+        let closed = closed.await.map_err(|error| Failure::NotCommitted(error.to_string()))?;
+        Ok(closed.map_err(Failure::from)?)
     }
 
     /// Copies a file, whichever process has it, to a place where there is none yet.
@@ -76,7 +99,17 @@ impl SqliteStore {
         F: FnOnce(&Connection, Timestamp) -> Result<T, Failure> + Send + 'static,
     {
         let (data, clock) = (Arc::clone(&self.data), Arc::clone(&self.clock));
-        let read = spawn_blocking(move || data.read(|connection| job(connection, clock.now())));
-        read.await.unwrap_or_else(|error| Err(Failure::Nonsense(format!("reading it panicked: {error}"))))
+        let place = timeout(READ_PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        let Ok(Ok(place)) = place else {
+            return Err(Failure::NotCommitted(format!("too many read at once for {READ_PATIENCE:?}")));
+        };
+        let read = spawn_blocking(move || {
+            let _place = place;
+            data.read(|connection| job(connection, clock.now()))
+        });
+        read.await.unwrap_or_else(|error| match error.is_panic() {
+            true => Err(Failure::Nonsense(format!("reading it panicked: {error}"))),
+            false => Err(Failure::NotCommitted("the process is ending".into())),
+        })
     }
 }

@@ -208,3 +208,8 @@ pub(super) fn first<T>(
 pub(super) fn run(connection: &rusqlite::Connection, sql: &str, values: &[&dyn ToSql]) -> Result<usize, Failure> {
     Ok(connection.prepare_cached(sql)?.execute(values)?)
 }
+
+/// As PostgreSQL would keep it, whose text holds no NUL: somebody may move there.
+pub(super) fn cut(text: &str, chars: usize) -> String {
+    text.chars().take(chars).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}

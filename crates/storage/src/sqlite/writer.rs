@@ -4,14 +4,25 @@
 //! runs within a savepoint of its own, so one that fails takes nobody else's rows along. No job is answered before the commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 
 use super::error::Failure;
+
+/// How long a statement waits for another process, which can only be one that makes a copy.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long all writers wait for readers to let go of the log.
+const LOG_PATIENCE: Duration = Duration::from_millis(200);
+/// The log is begun anew when it is longer.
+pub(super) const LOG_BYTES: u64 = 64 * 1024 * 1024;
+/// Transactions between two looks at its length.
+const LOOK_EVERY: u32 = 64;
 
 /// Jobs of one transaction. More of them would make the first ones wait for the last.
 const TOGETHER: usize = 256;
@@ -25,8 +36,17 @@ type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 type Job = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
 
 pub(super) struct Writer {
-    connection: Mutex<Connection>,
+    held: Mutex<Held>,
     line: Mutex<Line>,
+    /// Jobs run on the threads of the runtime that opened the store, not on those of whoever asks: these may be busy, or end.
+    runtime: Handle,
+}
+
+struct Held {
+    connection: Connection,
+    /// Where SQLite writes before it writes into the file; `None`: there is no file.
+    log: Option<PathBuf>,
+    since_looked: u32,
 }
 
 #[derive(Default)]
@@ -36,8 +56,8 @@ struct Line {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection: Mutex::new(connection), line: Mutex::default() }
+    pub(super) fn new(connection: Connection, log: Option<PathBuf>, runtime: Handle) -> Self {
+        Self { held: Mutex::new(Held { connection, log, since_looked: 0 }), line: Mutex::default(), runtime }
     }
 
     /// The result of the job once it is committed. A failure means that nothing of it is stored. Dropped: it may be stored or not.
@@ -62,8 +82,8 @@ impl Writer {
     }
 
     /// Between two transactions.
-    pub(super) fn alone<T>(&self, job: impl FnOnce(&mut Connection) -> T) -> T {
-        job(&mut self.connection.lock())
+    pub(super) fn alone<T>(&self, job: impl FnOnce(&Connection) -> T) -> T {
+        job(&self.held.lock().connection)
     }
 
     fn line_up(self: &Arc<Self>, job: Job) {
@@ -73,13 +93,13 @@ impl Writer {
             line.is_written = true;
             let writer = Arc::clone(self);
             // A blocking task, so that a clock that is turned by a test stands still meanwhile.
-            spawn_blocking(move || writer.write_all());
+            self.runtime.spawn_blocking(move || writer.write_all());
         }
     }
 
     fn write_all(&self) {
-        let connection = self.connection.lock();
         loop {
+            let mut held = self.held.lock();
             let jobs: Vec<Job> = {
                 let mut line = self.line.lock();
                 if line.jobs.is_empty() {
@@ -89,9 +109,37 @@ impl Writer {
                 let together = line.jobs.len().min(TOGETHER);
                 line.jobs.drain(..together).collect()
             };
-            write_together(&connection, jobs);
+            write_together(&held.connection, jobs);
+            held.bound_log();
+            // Whoever waits to have it alone comes first.
+            MutexGuard::unlock_fair(held);
         }
     }
+}
+
+impl Held {
+    /// SQLite writes its log back by itself, but while there is always a reader, it never begins it anew.
+    fn bound_log(&mut self) {
+        self.since_looked += 1;
+        if self.since_looked < LOOK_EVERY {
+            return;
+        }
+        self.since_looked = 0;
+        let Some(log) = &self.log else { return };
+        if std::fs::metadata(log).is_ok_and(|log| log.len() > LOG_BYTES)
+            && let Err(error) = begin_log_anew(&self.connection)
+        {
+            tracing::debug!(%error, "the log could not be begun anew");
+        }
+    }
+}
+
+/// Waits for readers, but not for long.
+fn begin_log_anew(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(LOG_PATIENCE)?;
+    let begun = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    connection.busy_timeout(PATIENCE)?;
+    begun
 }
 
 fn write_together(connection: &Connection, jobs: Vec<Job>) {
@@ -119,20 +167,32 @@ fn write_together(connection: &Connection, jobs: Vec<Job>) {
 }
 
 fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
-    connection.execute_batch("SAVEPOINT job")?;
+    savepoint(connection, "SAVEPOINT job")?;
     let result = catch_unwind(AssertUnwindSafe(|| job(connection)))
         .unwrap_or_else(|_| Err(Failure::Nonsense("writing it panicked".into())));
     match result {
         Ok(value) => {
-            connection.execute_batch("RELEASE job")?;
+            savepoint(connection, "RELEASE job")?;
             Ok(value)
         }
         Err(failure) => {
             // Undone with all of the transaction, it has no savepoint left.
             if !connection.is_autocommit() {
-                connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
+                savepoint(connection, "ROLLBACK TO job; RELEASE job")?;
             }
             Err(failure)
         }
     }
+}
+
+/// Where this fails, nobody knows what of the job is in the transaction: all of it is undone.
+fn savepoint(connection: &Connection, sql: &str) -> Result<(), Failure> {
+    let done = connection.execute_batch(sql);
+    if done.is_err()
+        && !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "a transaction cannot be undone");
+    }
+    Ok(done?)
 }
