@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cardwire_domain::library::{LibraryFilter, LibraryRepository};
+use cardwire_domain::search::SearchIndex;
 use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
 use cardwire_domain::{Error, Limit, PageRequest, Store, SystemClock, UserId};
-use cardwire_events::Handover;
+use cardwire_events::{EventLog, Handover, Queue};
 use cardwire_storage::SqliteStore;
 use cardwire_storage::sqlite::{OpenError, Place};
 use cardwire_testkit::store_suite::Tested;
@@ -159,5 +160,34 @@ async fn a_copy_is_whole_while_others_write() -> Tested {
     assert!((20..=400).contains(&copied), "{copied} cards are in the copy");
     assert_eq!(urls(&store).await?, 400);
     assert!(SqliteStore::copy(&path, &copy).is_err(), "nothing is overwritten");
+    Ok(())
+}
+
+/// FTS5 writes some of it only as the savepoint ends.
+#[tokio::test]
+async fn what_search_cannot_take_in_stays_owed() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let path = written(folder.path()).await?;
+    let index = async |store: &SqliteStore| -> anyhow::Result<bool> {
+        let due = store.lease(Queue::Search, 10, None).await?;
+        let events: Vec<_> = due.events.iter().filter_map(|owed| owed.envelope.decode().ok()).collect();
+        assert_eq!(events.len(), 1);
+        Ok(store.index(&events).await.is_ok())
+    };
+    assert!(index(&open(&path)?).await?);
+    // Its record of what there is: no row of a table is damaged.
+    let damage = "UPDATE search_pages_data SET block = x'00000000ff' WHERE id = 10";
+    let changed = loop {
+        match Connection::open(&path)?.execute(damage, []) {
+            Ok(changed) => break changed,
+            Err(_) => sleep(Duration::from_millis(10)).await,
+        }
+    };
+    assert_eq!(changed, 1);
+    let store = open(&path)?;
+    save(&store, "https://example.com/second").await?;
+    assert!(!index(&store).await?, "it was indexed all the same");
+    let owed: Vec<_> = store.backlog().await?.into_iter().map(|backlog| (backlog.queue, backlog.owed)).collect();
+    assert!(owed.contains(&(Queue::Search, 1)), "{owed:?}");
     Ok(())
 }

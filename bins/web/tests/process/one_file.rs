@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use cardwire_testkit::process::Process;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -114,4 +115,23 @@ async fn a_backup_is_made_while_it_runs_and_starts_as_it_was() {
     let mut restored = Process::start("web", &self::environment(&copy));
     restored.ready().await;
     shows(&restored, &cards).await;
+}
+
+#[tokio::test]
+async fn once_it_has_ended_everything_is_in_the_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cardwire.db");
+    let mut web = Process::start("web", &environment(&file));
+    web.ready().await;
+    let client = cardwire_testkit::net::http_client();
+    let saved = save(&client, &web, "https://example.com/").await;
+    // Readers are open, too.
+    cards_in_feed(&web).await;
+    web.signal(Signal::SIGTERM);
+    assert_eq!(web.ended().await.code(), Some(0), "{}", web.log());
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(&file, &copy).unwrap();
+    let mut restored = Process::start("web", &environment(&copy));
+    restored.ready().await;
+    shows(&restored, &[saved["urlCardId"].as_str().unwrap().to_owned()]).await;
 }
