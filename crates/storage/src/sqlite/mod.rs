@@ -1,10 +1,10 @@
 //! The store in one SQLite file, or in memory.
 //!
-//! - One writer, whose transactions carry many commands at once ([`writer`]); readers beside it, each on one state of the data.
+//! - One writer, whose transactions carry many commands at once (`writer`); readers beside it, each on one state of the data.
 //! - A command reads first and writes afterwards, in one job: rows carry versions, and a commit that finds another one than was read is
 //!   stale, and run again.
 //! - The process that has the file is the only one. So what is leased is leased to somebody in this process, and commands on one card take
-//!   turns there ([`turns`]).
+//!   turns there (`turns`).
 
 mod accounts;
 mod analytics;
