@@ -137,7 +137,9 @@ async fn serve(process: Process) -> anyhow::Result<()> {
     while let Some(part) = parts.join_next().await {
         part??;
     }
-    adapters.close().await?;
+    if let Err(error) = adapters.close().await {
+        tracing::warn!(error = format!("{error:#}"), "what was saved last is in the file's -wal, not in the file");
+    }
     health.stop().await.context("stopping the health server")
 }
 

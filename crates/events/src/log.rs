@@ -5,7 +5,7 @@
 //! accepts the events.
 //!
 //! A delivery is *born published*: the process that commits an event publishes it from memory, and the delivery has a time, some seconds
-//! ahead, at which a relay checks on it. So a healthy event costs one insert and one delete. Whatever goes wrong, a relay finds the delivery
+//! ahead, at which a relay checks on it. So a healthy event costs one insert and one delete. If anything goes wrong, a relay finds the delivery
 //! once it is due.
 
 use std::time::Duration;

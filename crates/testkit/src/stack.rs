@@ -203,8 +203,14 @@ impl Client {
         let mut ids = Vec::new();
         for n in 0..count {
             let body = json!({ "name": format!("collection {n}"), "accessType": "CLOSED" });
-            let (status, answer) = self.post(person, "/api/collections", &body).await.expect("web answers");
-            assert_eq!(status, 201, "{answer}");
+            // Without an answer it is tried again, as a save is.
+            let answer = loop {
+                match self.post(person, "/api/collections", &body).await {
+                    Some((201, answer)) => break answer,
+                    Some((503, _)) | None => sleep(Duration::from_millis(100)).await,
+                    Some((status, answer)) => panic!("a collection was answered {status}: {answer}"),
+                }
+            };
             ids.push(answer["id"].as_str().expect("a collection has an id").to_owned());
         }
         ids

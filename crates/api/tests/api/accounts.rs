@@ -524,7 +524,7 @@ async fn passwords_are_checked_beside_each_other_but_no_more_than_there_are_core
     assert_eq!(scheme.most.load(Ordering::SeqCst), 2);
 }
 
-/// Says when it begins, and takes until it is told to end.
+/// Tells the test when it has begun, and hangs until the test lets it go.
 struct Hanging {
     begun: std::sync::mpsc::Sender<()>,
     ended: Mutex<std::sync::mpsc::Receiver<()>>,

@@ -64,7 +64,7 @@ pub enum Step {
     Accept(usize),
     /// Somebody finds it due, puts its time off, and is to publish it.
     Lease(usize),
-    /// The process that holds it publishes it, and forgets it whatever the answer is.
+    /// The process publishes what it holds, and then forgets it, even if publishing failed.
     Publish(usize, Reply),
     /// Who holds it dies, or was told that the queue is full.
     Forget(usize),

@@ -22,7 +22,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_user ON sessions (user_id);
 CREATE INDEX sessions_expiry ON sessions (refresh_expires_at);
 
--- Refresh tokens that were replaced: whoever shows one again ends the session.
+-- Refresh tokens that were replaced. Using one again ends the session.
 CREATE TABLE spent_refresh (
     hash       BLOB PRIMARY KEY,
     session_id BLOB NOT NULL REFERENCES sessions ON DELETE CASCADE
@@ -43,7 +43,7 @@ CREATE TABLE cards (
     library_link   BLOB,
     library_at     INTEGER,
     imported       INTEGER NOT NULL DEFAULT 0,
-    -- Rises with every change to the card, its note and its links, so that who read an older one learns it at the commit.
+    -- Raised by every change to the card, its note and its links. A commit that read an older version fails.
     version        INTEGER NOT NULL DEFAULT 1,
     created_at     INTEGER NOT NULL,
     UNIQUE (owner_id, url_digest),
@@ -298,7 +298,7 @@ CREATE TABLE audit_log (
     target       TEXT,
     parameters   TEXT    NOT NULL,
     affected     INTEGER NOT NULL DEFAULT 0,
-    -- NULL: it goes on, or whoever carried it out was lost.
+    -- NULL: still running, or its process died.
     completed_at INTEGER
 ) STRICT;
 
@@ -319,7 +319,7 @@ CREATE TABLE queue_totals (
     failed    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The stretch of time of the last sample: whoever moves it on takes the next.
+-- When the last sample was taken. The process that moves this on takes the next one.
 CREATE TABLE sample_turn (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     at       INTEGER NOT NULL
@@ -358,7 +358,7 @@ CREATE TABLE search_rebuilds (
 ) STRICT;
 CREATE UNIQUE INDEX one_rebuild_at_a_time ON search_rebuilds ((1)) WHERE finished_at IS NULL;
 
--- Links that people bring along from elsewhere. Whoever works on an import leases it as a whole.
+-- Links that people import from other programs. An import is leased as a whole.
 CREATE TABLE imports (
     id            BLOB PRIMARY KEY,
     owner_id      TEXT    NOT NULL,

@@ -1,8 +1,8 @@
 //! From a file to PostgreSQL, whole or not at all.
 //!
-//! Every row is copied as it is, in one transaction, and read back there before the commit: counts and digests must be the same on both
-//! sides. What PostgreSQL finds by is made anew from the cards, in the same transaction. What is in the file stays, and nobody else has it
-//! open meanwhile.
+//! Every row is copied as it is, in one transaction, and read back before the commit: counts and digests must be the same on both
+//! sides. The search index is built again from the cards, in the same transaction. The file keeps its contents, and no other process
+//! has it open meanwhile.
 
 mod tables;
 

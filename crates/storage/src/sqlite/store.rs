@@ -62,14 +62,19 @@ impl SqliteStore {
     /// Writes the log back into the file, so that all of it is in one place. For a process that ends.
     ///
     /// # Errors
-    /// When the disk refuses. It is written back when the file is opened again, then.
+    /// When the disk refuses, or somebody is reading the file. Nothing is lost: the log is written back when the file is opened again.
     pub async fn close(&self) -> cardwire_domain::Result<()> {
         let data = Arc::clone(&self.data);
         let closed = spawn_blocking(move || {
-            data.writer.alone(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
+            data.writer.alone(|connection| {
+                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+            })
         });
         let closed = closed.await.map_err(|error| Failure::NotCommitted(error.to_string()))?;
-        Ok(closed.map_err(Failure::from)?)
+        match closed.map_err(Failure::from)? {
+            0 => Ok(()),
+            _ => Err(Failure::NotCommitted("somebody else is reading it, such as a backup".into()).into()),
+        }
     }
 
     /// Copies a file, whichever process has it, to a place where there is none yet.

@@ -66,8 +66,6 @@ async fn random_kills_of_one_process_over_one_file() {
     let (people, urls) = (20, keys / 20);
     let pause = Duration::from_millis(seconds * 500 / urls as u64);
     let load = tokio::spawn(async move { save_all(&client, people, urls, pause).await });
-    // By then everybody has made their collections.
-    sleep(Duration::from_secs(2)).await;
     let (started, mut kills) = (Instant::now(), 0);
     while started.elapsed() < Duration::from_secs(seconds) {
         sleep(Duration::from_millis(500 + random.below(1_500) as u64)).await;
