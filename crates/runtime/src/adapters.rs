@@ -47,6 +47,8 @@ use crate::settings::{Address, RedisSettings, RedisTopology, Settings, SettingsE
 const REMEMBER_WORKERS: Duration = Duration::from_secs(30);
 /// How often to look for a server that could not be reached at the start.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A round that does not leave the process costs little, so there is less to gain from waiting for company.
+const GATHER_IN_MEMORY: Duration = Duration::from_millis(10);
 /// How long a migration waits for a database that is away.
 const MIGRATE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -291,11 +293,14 @@ impl Adapters {
     }
 
     pub fn relay(&self, settings: &Settings) -> Relay {
-        let relay = RelaySettings {
+        let mut relay = RelaySettings {
             max_depth: settings.relay_max_depth,
             keep: settings.keep_events,
             ..RelaySettings::default()
         };
+        if let Transport::Memory(_) = self.transport {
+            relay.gather = GATHER_IN_MEMORY;
+        }
         Relay::new(self.log.clone(), self.publisher.clone(), self.handover.clone(), relay)
             .followed_by(Queue::Feeds, self.saga.clone())
             .pausable(self.pauses.clone())

@@ -151,9 +151,10 @@ async fn count(session: &mut Session, events: &[RecordedEvent]) -> Result<usize,
     session.begin().await?;
     let taken: BTreeSet<EventId> = take(session, Queue::Analytics, &ids).await?.into_iter().collect();
     let ours: Vec<&RecordedEvent> = known.iter().filter(|event| taken.contains(&event.id)).collect();
-    add(session, &ours).await?;
     let urls = urls(session, &ours).await?;
     trends::refresh(session, &urls).await?;
+    // Last, since all who count a day wait for its one row.
+    add(session, &ours).await?;
     session.commit().await?;
     Ok(taken.len())
 }

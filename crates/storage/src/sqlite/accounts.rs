@@ -94,7 +94,7 @@ impl AccountRepository for SqliteStore {
 
     async fn session_user(&self, access: &TokenHash) -> Result<Option<User>> {
         let access = access.0;
-        Ok(self.read(move |connection, now| first(connection, SESSION_USER, &[&access, &us(now)], read_user)).await?)
+        Ok(self.look(|connection, now| first(connection, SESSION_USER, &[&access, &us(now)], read_user))?)
     }
 
     async fn refresh_session(&self, refresh: &TokenHash, tokens: &SessionTokens) -> Result<Option<UserId>> {

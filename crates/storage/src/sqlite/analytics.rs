@@ -62,11 +62,11 @@ impl Analytics for SqliteStore {
     }
 
     async fn rebuild(&self, day: Date) -> Result<u64> {
-        Ok(self.write(move |connection, _| rebuild(connection, day_number(day))).await?)
+        Ok(self.recount(move |connection, _| rebuild(connection, day_number(day))).await?)
     }
 
     async fn rebuild_trends(&self) -> Result<()> {
-        Ok(self.write(trends::rebuild).await?)
+        Ok(self.recount(trends::rebuild).await?)
     }
 }
 

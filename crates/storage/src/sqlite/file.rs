@@ -73,6 +73,20 @@ impl Data {
     /// Reads one state of the data, beside whoever writes.
     pub(super) fn read<T>(&self, job: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
         if self.place == Place::Memory {
+            return self.look(job);
+        }
+        self.look(|reader| {
+            reader.execute_batch("BEGIN")?;
+            let result = job(reader);
+            // It only read: nothing is lost if it cannot end well, and the reader is not used again.
+            reader.execute_batch("COMMIT")?;
+            result
+        })
+    }
+
+    /// Reads, each statement for itself.
+    pub(super) fn look<T>(&self, job: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+        if self.place == Place::Memory {
             return self.writer.alone(|connection| job(connection));
         }
         let kept = self.readers.lock().pop();
@@ -80,10 +94,8 @@ impl Data {
             Some(reader) => reader,
             None => connect(&self.place, true)?,
         };
-        reader.execute_batch("BEGIN")?;
         let result = job(&reader);
-        // It only read: whether it ends well is no matter.
-        if reader.execute_batch("COMMIT").is_ok() {
+        if reader.is_autocommit() {
             let mut readers = self.readers.lock();
             if readers.len() < READERS {
                 readers.push(reader);

@@ -18,6 +18,10 @@ use super::turns::Turns;
 
 /// How long a read waits for its turn.
 const READ_PATIENCE: Duration = Duration::from_millis(2_500);
+/// How long a write may take, with its wait in line and for the disk.
+const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+/// The same for a recount of everything.
+const RECOUNT_PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// Every port over one file. Clones share it.
 #[derive(Clone)]
@@ -93,8 +97,32 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection, Timestamp) -> Result<T, Failure> + Send + 'static,
     {
+        self.write_within(WRITE_PATIENCE, job).await
+    }
+
+    /// For a job that goes through all there is. Others wait meanwhile.
+    pub(super) async fn recount<T, F>(&self, job: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, Timestamp) -> Result<T, Failure> + Send + 'static,
+    {
+        self.write_within(RECOUNT_PATIENCE, job).await
+    }
+
+    async fn write_within<T, F>(&self, patience: Duration, job: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, Timestamp) -> Result<T, Failure> + Send + 'static,
+    {
         let clock = Arc::clone(&self.clock);
-        self.data.writer.write(move |connection| job(connection, clock.now())).await
+        self.data.writer.write(patience, move |connection| job(connection, clock.now())).await
+    }
+
+    /// Runs the job at once, on the caller's thread: for a few rows by their keys, which takes less than handing it to another thread. Each
+    /// of its statements may see a later state of the data.
+    pub(super) fn look<T>(&self, job: impl FnOnce(&Connection, Timestamp) -> Result<T, Failure>) -> Result<T, Failure> {
+        let now = self.clock.now();
+        self.data.look(|connection| job(connection, now))
     }
 
     /// Runs the job on one state of the data, beside whoever writes.

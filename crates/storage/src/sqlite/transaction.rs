@@ -15,7 +15,7 @@ use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{DeletedCollection, Recall, Store, Transaction};
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Result, UserId};
+use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Error, Result, UserId};
 use rusqlite::{Connection, Row, ToSql};
 
 use super::error::Failure;
@@ -99,10 +99,16 @@ impl Versions {
 
 impl SqliteTransaction {
     /// Who has a turn waits for no other: else they might wait for one another. Versions tell if it goes wrong.
-    async fn take_turn(&mut self, card: CardId) {
+    async fn take_turn(&mut self, card: CardId) -> Result<()> {
         let turns = &self.store.turns;
-        let turn = if self.turns.is_empty() { Some(turns.wait(card.ulid()).await) } else { turns.ask(card.ulid()) };
-        self.turns.extend(turn);
+        if !self.turns.is_empty() {
+            self.turns.extend(turns.ask(card.ulid()));
+            return Ok(());
+        }
+        let turn = turns.wait(card.ulid()).await;
+        let turn = turn.ok_or_else(|| Error::Unavailable("too many people are changing the same thing".into()))?;
+        self.turns.push(turn);
+        Ok(())
     }
 
     fn read_before(&mut self, found: Vec<(Collection, i64)>) -> Vec<Collection> {
@@ -124,13 +130,13 @@ impl Transaction for SqliteTransaction {
             let expired = earlier(now, KEEP_ANSWERS);
             first(connection, sql, &[&person.as_str(), &key.as_str(), &expired], read_recall)
         };
-        Ok(self.store.read(recall).await?)
+        Ok(self.store.look(recall)?)
     }
 
     async fn card(&mut self, id: CardId) -> Result<Option<Card>> {
         // What is read before a turn that had to be waited for would be older than the turn.
-        self.take_turn(id).await;
-        let Some((card, version)) = self.store.read(move |connection, _| read_card(connection, id)).await? else {
+        self.take_turn(id).await?;
+        let Some((card, version)) = self.store.look(|connection, _| read_card(connection, id))? else {
             return Ok(None);
         };
         self.versions.cards.entry(id).or_insert(version);
@@ -143,7 +149,7 @@ impl Transaction for SqliteTransaction {
         let find = move |connection: &Connection, _| {
             first(connection, "SELECT 1 FROM cards WHERE id = ?1", &[&id], |_| Ok(()))
         };
-        Ok(self.store.read(find).await?.is_some())
+        Ok(self.store.look(find)?.is_some())
     }
 
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>> {
@@ -152,7 +158,7 @@ impl Transaction for SqliteTransaction {
             let sql = "SELECT id FROM cards WHERE owner_id = ?1 AND url_digest = ?2";
             first(connection, sql, &[&owner.as_str(), &digest], |row| Ok(card_id(get(row, "id")?)))
         };
-        match self.store.read(find).await? {
+        match self.store.look(find)? {
             Some(id) => self.card(id).await,
             None => Ok(None),
         }
@@ -161,7 +167,7 @@ impl Transaction for SqliteTransaction {
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
         let ids = ids.to_vec();
         let read = move |connection: &Connection, _| read_collections(connection, ids);
-        let found = self.store.read(read).await?;
+        let found = self.store.look(read)?;
         Ok(self.read_before(found))
     }
 
@@ -227,7 +233,7 @@ impl Transaction for SqliteTransaction {
             let oldest = first(connection, used_up(quota), &before, |row| Ok(row.get::<_, i64>(0)?))?;
             Ok(oldest.map(|at| Duration::from_micros(at.abs_diff(since))))
         };
-        Ok(self.store.read(read).await?)
+        Ok(self.store.look(read)?)
     }
 
     async fn commit(self: Box<Self>, changes: Changes) -> Result<()> {

@@ -5,10 +5,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
+use tokio::time::timeout;
 use ulid::Ulid;
+
+/// How long a command waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Those who have a turn and those who wait for it, by what they want to change. Clones share it.
 #[derive(Clone, Default)]
@@ -22,11 +27,11 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// Waits for it, in the order in which it was asked for. May be dropped at any time.
-    pub(super) async fn wait(&self, at: Ulid) -> Turn {
+    /// Waits for it, in the order in which it was asked for; `None`: too long. May be dropped at any time.
+    pub(super) async fn wait(&self, at: Ulid) -> Option<Turn> {
         let (mut turn, lock) = self.line_up(at);
-        turn.held = Some(lock.lock_owned().await);
-        turn
+        turn.held = Some(timeout(PATIENCE, lock.lock_owned()).await.ok()?);
+        Some(turn)
     }
 
     /// `None`: somebody has it.
@@ -60,7 +65,7 @@ mod tests {
     #[tokio::test]
     async fn turns_are_taken_in_order_and_leave_nothing_behind() {
         let (turns, at) = (Turns::default(), Ulid::generate());
-        let first = turns.wait(at).await;
+        let first = turns.wait(at).await.unwrap();
         assert!(turns.ask(at).is_none() && turns.ask(Ulid::generate()).is_some());
         let second = tokio::spawn({
             let turns = turns.clone();
@@ -74,7 +79,7 @@ mod tests {
         gone.abort();
         assert!(gone.await.is_err());
         drop(first);
-        let second = second.await.unwrap();
+        let second = second.await.unwrap().unwrap();
         assert!(turns.ask(at).is_none());
         drop(second);
         assert!(turns.0.lock().is_empty());

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::error::Failure;
 
@@ -23,6 +24,9 @@ const LOG_PATIENCE: Duration = Duration::from_millis(200);
 pub(super) const LOG_BYTES: u64 = 64 * 1024 * 1024;
 /// Transactions between two looks at its length.
 const LOOK_EVERY: u32 = 64;
+
+/// Jobs in line. While the disk hangs, more would only fill the memory.
+const LINE: usize = 4_096;
 
 /// Jobs of one transaction. More of them would make the first ones wait for the last.
 const TOGETHER: usize = 256;
@@ -60,14 +64,18 @@ impl Writer {
         Self { held: Mutex::new(Held { connection, log, since_looked: 0 }), line: Mutex::default(), runtime }
     }
 
-    /// The result of the job once it is committed. A failure means that nothing of it is stored. Dropped: it may be stored or not.
-    pub(super) async fn write<T, F>(self: &Arc<Self>, job: F) -> Result<T, Failure>
+    /// The result of the job once it is committed. A failure means that nothing of it is stored, except after `patience`: then, as when it is
+    /// dropped, it may still be stored. A job that nobody waits for any more when its turn comes is not run.
+    pub(super) async fn write<T, F>(self: &Arc<Self>, patience: Duration, job: F) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     {
         let (tell, told) = oneshot::channel();
-        self.line_up(Box::new(move |transaction| {
+        let has_room = self.line_up(Box::new(move |transaction| {
+            if tell.is_closed() {
+                return Box::new(|_| ());
+            }
             let result = match transaction {
                 Ok(connection) => in_savepoint(connection, job),
                 Err(why) => Err(Failure::NotCommitted(why.to_owned())),
@@ -78,7 +86,13 @@ impl Writer {
                 let _ = tell.send(result);
             })
         }));
-        told.await.unwrap_or_else(|_| Err(Failure::NotCommitted("the process is ending".into())))
+        if !has_room {
+            return Err(Failure::NotCommitted(format!("{LINE} others wait to write")));
+        }
+        match timeout(patience, told).await {
+            Ok(answered) => answered.unwrap_or_else(|_| Err(Failure::NotCommitted("the process is ending".into()))),
+            Err(_) => Err(Failure::NotCommitted(format!("the disk did not take it within {patience:?}"))),
+        }
     }
 
     /// Between two transactions.
@@ -86,8 +100,12 @@ impl Writer {
         job(&self.held.lock().connection)
     }
 
-    fn line_up(self: &Arc<Self>, job: Job) {
+    /// False: the line is full, and the job is not in it.
+    fn line_up(self: &Arc<Self>, job: Job) -> bool {
         let mut line = self.line.lock();
+        if line.jobs.len() >= LINE {
+            return false;
+        }
         line.jobs.push(job);
         if !line.is_written {
             line.is_written = true;
@@ -95,6 +113,7 @@ impl Writer {
             // A blocking task, so that a clock that is turned by a test stands still meanwhile.
             self.runtime.spawn_blocking(move || writer.write_all());
         }
+        true
     }
 
     fn write_all(&self) {
@@ -195,4 +214,72 @@ fn savepoint(connection: &Connection, sql: &str) -> Result<(), Failure> {
         tracing::error!(%error, "a transaction cannot be undone");
     }
     Ok(done?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn count(connection: &Connection) -> Result<i64, Failure> {
+        Ok(connection.query_row("SELECT count(*) FROM written", [], |row| row.get(0))?)
+    }
+
+    fn insert(connection: &Connection) -> Result<(), Failure> {
+        connection.execute("INSERT INTO written VALUES (1)", [])?;
+        Ok(())
+    }
+
+    /// While the disk hangs: its thread waits until the sender is dropped.
+    fn hanging(writer: &Arc<Writer>) -> mpsc::Sender<()> {
+        let (end, ended) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
+        let writer = Arc::clone(writer);
+        std::thread::spawn(move || {
+            writer.alone(|_| {
+                let _ = begin.send(());
+                let _ = ended.recv();
+            });
+        });
+        begun.recv().expect("the thread holds the connection");
+        end
+    }
+
+    #[tokio::test]
+    async fn writes_fail_in_time_while_the_disk_hangs_and_are_not_made_up_for() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE written (n INTEGER)").unwrap();
+        let writer = Arc::new(Writer::new(connection, None, Handle::current()));
+        let end = hanging(&writer);
+        let late = writer.write(Duration::from_millis(20), insert).await;
+        assert!(matches!(&late, Err(Failure::NotCommitted(why)) if why.contains("20ms")), "{late:?}");
+        drop(end);
+        writer.write(LONG, insert).await.unwrap();
+        assert_eq!(writer.alone(count).unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_line_is_bounded() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE written (n INTEGER)").unwrap();
+        let writer = Arc::new(Writer::new(connection, None, Handle::current()));
+        let end = hanging(&writer);
+        let mut waiting = JoinSet::new();
+        for _ in 0..LINE {
+            let writer = Arc::clone(&writer);
+            waiting.spawn(async move { writer.write(LONG, insert).await });
+        }
+        // All of them get in line.
+        tokio::task::yield_now().await;
+        let refused = writer.write(LONG, insert).await;
+        assert!(matches!(&refused, Err(Failure::NotCommitted(why)) if why.contains("wait to write")), "{refused:?}");
+        drop(end);
+        assert!(waiting.join_all().await.iter().all(Result::is_ok));
+        assert_eq!(writer.alone(count).unwrap(), i64::try_from(LINE).unwrap());
+    }
 }
