@@ -23,7 +23,8 @@ const HOLD_URLS: &str = "\
 INSERT INTO trends AS t (subject, key) SELECT 'url', u.key FROM unnest($1::bytea[]) AS u(key) ORDER BY u.key
 ON CONFLICT (subject, key) DO UPDATE SET total = t.total WHERE false";
 
-/// `OFFSET 0` keeps the days of a URL a look-up by their whole key: while statistics say that the table is small, a join would read all of it.
+/// `OFFSET 0` makes what was counted before a look-up by whole keys, URL by URL: a join reads all URLs there are while the statistics say that
+/// these are few.
 const REFRESH: &str = "\
 WITH asked AS (SELECT u.key FROM unnest($1::bytea[]) AS u(key)), now AS MATERIALIZED (
     SELECT k.key, d.day, d.saves, d.domain, g.kind
@@ -34,10 +35,11 @@ WITH asked AS (SELECT u.key FROM unnest($1::bytea[]) AS u(key)), now AS MATERIAL
     ) d
     LEFT JOIN pages g ON g.url_digest = k.key
 ), before AS (
-    SELECT t.key, d.day, d.saves, t.domain, t.kind
-    FROM asked k
-    JOIN trends t ON t.subject = 'url' AND t.key = k.key
-    CROSS JOIN LATERAL (SELECT day, saves FROM trend_days WHERE subject = 'url' AND key = k.key OFFSET 0) d
+    SELECT k.key, b.day, b.saves, b.domain, b.kind
+    FROM asked k CROSS JOIN LATERAL (
+        SELECT d.day, d.saves, t.domain, t.kind FROM trends t JOIN trend_days d ON d.subject = 'url' AND d.key = k.key
+        WHERE t.subject = 'url' AND t.key = k.key OFFSET 0
+    ) b
 ), change AS MATERIALIZED (
     SELECT s.subject, s.key, x.day, sum(x.saves)::bigint AS saves
     FROM (SELECT * FROM now UNION ALL SELECT key, day, -saves, domain, kind FROM before) x

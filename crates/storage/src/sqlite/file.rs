@@ -14,7 +14,7 @@ use super::schema::{self, SchemaError};
 use super::writer::{LOG_BYTES, PATIENCE, Writer};
 
 /// The log is written back into the file once it has this many pages of 4 KiB.
-const LOG_PAGES: i64 = 4_000;
+const LOG_PAGES: i64 = 8_000;
 /// Prepared statements that each connection keeps.
 const STATEMENTS: usize = 256;
 /// Readers that are kept open.
