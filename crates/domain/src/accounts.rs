@@ -1,14 +1,14 @@
-//! Accounts and sessions: who may speak as whom.
+//! Accounts: who is here, and who may come in.
 //!
-//! Passwords and tokens never reach the store: it sees hashes. Tokens are opaque and random; a session has a short access token
-//! and a longer refresh token, which is replaced each time it is used.
+//! Passwords and tokens never reach the store: it sees hashes.
 
-use std::time::Duration;
+use std::str::FromStr;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::error::{Error, Result};
-use crate::ids::UserId;
+use crate::ids::{SessionId, UserId};
 use crate::user::User;
 
 /// A person's public name: 3 to 30 of `a-z`, `0-9`, `-`, `_` and `.`, starting with a letter or digit. Case does not matter;
@@ -111,6 +111,10 @@ const RESERVED: &[&str] = &[
     "everyone",
 ];
 
+/// SHA-256 of a token, a code or what else a store must not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
 #[derive(Clone, Debug)]
 pub struct Account {
     pub user: User,
@@ -118,42 +122,103 @@ pub struct Account {
     pub password_hash: String,
 }
 
-/// SHA-256 of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TokenHash(pub [u8; 32]);
-
-/// How often one session is refreshed before its person signs in again. Every refresh token that was replaced is kept to
-/// recognise its reuse; this bounds them without forgetting any.
-pub const MAX_REFRESHES: usize = 1_000;
-
-/// How long after signing in a session ends, however often it is refreshed.
-pub const SESSION_ENDS_AFTER: Duration = Duration::from_secs(90 * 86_400);
-
-/// The tokens of a session, and how long they are good from now.
-#[derive(Clone, Debug)]
-pub struct SessionTokens {
-    pub access: TokenHash,
-    pub access_for: Duration,
-    pub refresh: TokenHash,
-    pub refresh_for: Duration,
+/// Who may sign up. The first account of all is made whatever this says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Registration {
+    Open,
+    /// Whoever has an invite.
+    #[default]
+    Invite,
+    Closed,
 }
 
+impl Registration {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Invite => "invite",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl FromStr for Registration {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "open" => Ok(Self::Open),
+            "invite" => Ok(Self::Invite),
+            "closed" => Ok(Self::Closed),
+            _ => Err(Error::invalid("registration", "must be open, invite or closed")),
+        }
+    }
+}
+
+/// What a sign-up shows to be let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Nothing, as everybody is let in.
+    Open,
+    /// The hash of an invite's code. It is used up with the account that it lets in.
+    Invited(TokenHash),
+    /// Nothing that counts: only the first account is made.
+    FirstOnly,
+}
+
+/// What became of a sign-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedUp {
+    /// The first account of all, which is an administrator's. No invite was used up.
+    First,
+    Member,
+    /// It was not let in.
+    Refused,
+    /// The handle is taken. No invite was used up.
+    Taken,
+}
+
+/// Somebody with an account, as administrators see them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    pub user: User,
+    pub is_admin: bool,
+    pub created_at: Timestamp,
+    pub suspended_at: Option<Timestamp>,
+}
+
+/// What whoever acts for an account that is being deleted is told.
+pub fn is_leaving() -> Error {
+    Error::Forbidden("this account is being deleted".into())
+}
+
+/// Accounts alone; what belongs to them has ports of its own. An account that is being deleted is none, but for its handle.
 #[async_trait]
 pub trait AccountRepository: Send + Sync {
-    /// [`Error::Conflict`] when the handle is taken.
-    async fn create_account(&self, account: &Account) -> Result<()>;
+    /// Whether nobody has an account yet.
+    async fn is_fresh(&self) -> Result<bool>;
+    /// Of several at once, one is the first.
+    async fn create_account(&self, account: &Account, admission: &Admission) -> Result<SignedUp>;
     async fn account(&self, handle: &Handle) -> Result<Option<Account>>;
+    async fn account_of(&self, person: &UserId) -> Result<Option<Account>>;
     /// Those of these people who have no account here.
     async fn without_account(&self, people: &[UserId]) -> Result<Vec<UserId>>;
-    async fn open_session(&self, user: &UserId, tokens: &SessionTokens) -> Result<()>;
-    /// Whose live session this access token belongs to.
-    async fn session_user(&self, access: &TokenHash) -> Result<Option<User>>;
-    /// Replaces both tokens of the session with this live refresh token. `None`: there is none. A refresh token that was
-    /// replaced before was stolen or replayed: the whole session ends. So does one after [`MAX_REFRESHES`].
-    /// No token outlives [`SESSION_ENDS_AFTER`] the sign-in.
-    async fn refresh_session(&self, refresh: &TokenHash, tokens: &SessionTokens) -> Result<Option<UserId>>;
-    /// Ends the session of this access token, even of one that has expired; false: there was none.
-    async fn close_session(&self, access: &TokenHash) -> Result<bool>;
+    /// Those with an account, in the order of their handles, behind `after`.
+    async fn people(&self, after: Option<&Handle>, limit: usize) -> Result<Vec<Person>>;
+    /// Replaces the password of `account`, unless it is another one by now. All API tokens end, and all sessions but `except`. False: it
+    /// is another one, or the account is gone.
+    async fn change_password(&self, account: &Account, password_hash: &str, except: Option<SessionId>) -> Result<bool>;
+    /// The account is on its way out: nobody signs in there or finds it by its handle, which stays taken. All sessions, tokens, invites and
+    /// links to set a password go, and a running import ends. It is written down as `user.delete`. The rest is done by
+    /// [`crate::use_cases::let_person_go`]. False: the password is another one by now, or the account is gone or on its way out already.
+    async fn delete_account(&self, account: &Account) -> Result<bool>;
+    /// From now on nobody signs in there. All sessions and tokens end, and so do a running import and unused invites. Returns whether it was not suspended before;
+    /// [`Error::NotFound`] without an account.
+    async fn suspend(&self, person: &UserId) -> Result<bool>;
+    /// Returns whether it was suspended; [`Error::NotFound`] without an account.
+    async fn restore(&self, person: &UserId) -> Result<bool>;
+    /// Returns whether it was none before; [`Error::NotFound`] without an account.
+    async fn make_admin(&self, person: &UserId) -> Result<bool>;
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::event::{DomainEvent, RecordedEvent};
 use crate::ids::{ActivityId, CardId, CollectionId, EventId, LinkId, UserId};
+use crate::visibility::Visibility;
 
 /// An event this long after the window's first, or less, belongs to the window.
 pub const WINDOW: SignedDuration = SignedDuration::from_secs(3);
@@ -23,11 +24,13 @@ pub struct Member {
 }
 
 impl Member {
-    /// `None`: an event that makes no activity.
+    /// `None`: an event that makes no activity, such as an addition that only the card's owner sees.
     pub fn of(recorded: &RecordedEvent) -> Option<Self> {
         let (link_id, collection_id) = match recorded.event {
-            DomainEvent::CardAddedToLibrary { link_id, .. } => (link_id, None),
-            DomainEvent::CardAddedToCollection { link_id, collection_id, .. } => (link_id, Some(collection_id)),
+            DomainEvent::CardAddedToLibrary { link_id, visibility: Visibility::Public, .. } => (link_id, None),
+            DomainEvent::CardAddedToCollection { link_id, collection_id, visibility: Visibility::Public, .. } => {
+                (link_id, Some(collection_id))
+            }
             _ => return None,
         };
         Some(Self { occurred_at: recorded.occurred_at, event_id: recorded.id, link_id, collection_id })

@@ -10,7 +10,7 @@ use crate::metadata::PageKind;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DayCounts {
     pub day: Date,
-    /// Cards added to libraries.
+    /// Cards added to libraries that others see.
     pub saves: u64,
     /// Different people who saved.
     pub active_curators: u64,
@@ -53,7 +53,8 @@ pub struct KindCount {
 #[async_trait]
 pub trait Analytics: Send + Sync {
     /// Takes the events off the `analytics` ledger and counts those just taken, in one transaction. Returns how many. Trends are
-    /// recounted from the current rows of their cards, so the order of events does not matter; totals count the saves themselves.
+    /// recounted from the current rows of their cards, so the order of events does not matter; totals count the saves themselves. What
+    /// others do not see counts in neither. Somebody whose account is gone is nobody's active curator any more; the saves stay counted.
     async fn count(&self, events: &[RecordedEvent]) -> Result<usize>;
 
     /// One row for each of the last `days` UTC days up to `today`, oldest first, days without saves included.

@@ -3,9 +3,11 @@
 use crate::collection::Collection;
 use crate::error::{Error, Result};
 use crate::event::DomainEvent;
-use crate::ids::{CardId, CollectionId, ImportId, LinkId, UserId};
+use crate::ids::{CardId, CollectionId, EventId, ImportId, LinkId, UserId};
+use crate::leaving::Stage;
 use crate::note::Note;
 use crate::url::CardUrl;
+use crate::visibility::Visibility;
 
 /// One row to write. A use case lists them in an order in which they can be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,15 @@ pub enum Change {
     AddToLibrary {
         card_id: CardId,
         link_id: LinkId,
+        visibility: Visibility,
+    },
+    /// Who sees the card changes. It stays in the library, with its date; `after` is `before` where others see no difference.
+    RenewStay {
+        card_id: CardId,
+        before: LinkId,
+        after: LinkId,
+        visibility: Visibility,
+        is_hidden: bool,
     },
     RemoveFromLibrary {
         card_id: CardId,
@@ -33,13 +44,23 @@ pub enum Change {
         card_id: CardId,
         link_id: LinkId,
         collection_id: CollectionId,
+        /// What others see of the card.
+        visibility: Visibility,
+    },
+    /// The same stay under another id, with its date.
+    RenewLink {
+        card_id: CardId,
+        before: LinkId,
+        after: LinkId,
+        /// What others see of the card from now on.
+        visibility: Visibility,
     },
     RemoveFromCollection {
         card_id: CardId,
         link_id: LinkId,
     },
     InsertCollection(Collection),
-    /// Name, description, access, collaborators and invited people; the author never changes.
+    /// Name, description, access, visibility, collaborators and invited people; the author never changes.
     UpdateCollection(Collection),
     /// It is gone for everybody. Its cards leave it afterwards: see [`crate::use_cases::let_cards_go`].
     DeleteCollection(CollectionId),
@@ -54,6 +75,21 @@ pub enum Change {
         by: UserId,
         person: UserId,
     },
+    /// Somebody collaborates nowhere any more; their invitations and blocks go, those of others to or against them included.
+    CutTies(UserId),
+    /// Deleting somebody's account has come this far: see [`crate::use_cases::let_person_go`].
+    Leave {
+        person: UserId,
+        before: Stage,
+        after: Stage,
+        /// What is behind this event is still to be looked through.
+        behind: Option<EventId>,
+    },
+    /// Deletes up to about `limit` rows of what is left of somebody, in the end their account.
+    Forget {
+        person: UserId,
+        limit: usize,
+    },
 }
 
 /// Everything a command changes: committed whole or not at all.
@@ -64,9 +100,25 @@ pub struct Changes {
     pub events: Vec<DomainEvent>,
     /// They come of an import, so its cards do not count towards [`crate::quotas::Quota::Cards`].
     pub imported: bool,
+    /// They are part of leaving. Otherwise whatever somebody does whose account is being deleted is [`Error::Forbidden`].
+    pub is_parting: bool,
     pub remember: Option<Remember>,
     /// W3C trace context of the request, carried along by the events.
     pub traceparent: Option<String>,
+}
+
+impl Changes {
+    /// Those who do it, as far as the changes tell: whose cards, collections and events they are, and whose answer is kept.
+    pub fn people(&self) -> impl Iterator<Item = &UserId> {
+        let rows = self.rows.iter().filter_map(|row| match row {
+            Change::InsertCard { owner, .. } => Some(owner),
+            Change::InsertCollection(collection) => Some(&collection.author),
+            Change::Block { by, .. } | Change::Unblock { by, .. } => Some(by),
+            _ => None,
+        });
+        let kept = self.remember.iter().map(|kept| &kept.person);
+        rows.chain(self.events.iter().map(DomainEvent::actor_id)).chain(kept)
+    }
 }
 
 /// What an answer is kept under, for one person. Clients choose theirs freely; ours hold a space, which theirs cannot.

@@ -11,8 +11,9 @@ use crate::feed::CardView;
 use crate::ids::{CollectionId, UserId};
 use crate::membership::{Block, Invitation};
 use crate::page::{Page, PageRequest, Position};
-use crate::text::{is_visible, turns_direction};
+use crate::text::{checked, is_visible, turns_direction};
 use crate::user::User;
+use crate::visibility::Visibility;
 
 /// Who may add cards. CLOSED: the author and the collaborators.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub struct Collection {
     pub name: Name,
     pub description: Description,
     pub access: AccessType,
+    /// A private one exists for its author and collaborators only.
+    pub visibility: Visibility,
     /// They have accepted.
     pub collaborators: BTreeSet<UserId>,
     /// They have not answered yet, and may do no more than anybody.
@@ -39,6 +42,11 @@ pub struct Collection {
 impl Collection {
     /// Those who have accepted and those who are invited.
     pub const MAX_COLLABORATORS: usize = 100;
+
+    /// Invited people see nothing but their invitation until they accept.
+    pub fn is_seen_by(&self, person: &UserId) -> bool {
+        !self.visibility.is_private() || self.author == *person || self.collaborators.contains(person)
+    }
 
     pub fn may_add(&self, person: &UserId) -> Result<()> {
         if self.access == AccessType::Open || self.author == *person || self.collaborators.contains(person) {
@@ -79,20 +87,7 @@ impl Name {
     pub const MAX_CHARS: usize = 100;
 
     pub fn parse(text: &str) -> Result<Self> {
-        let text = text.trim();
-        if text.contains('\0') {
-            return Err(Error::invalid("name", "must not contain a NUL character"));
-        }
-        if !(1..=Self::MAX_CHARS).contains(&text.chars().count()) {
-            return Err(Error::invalid("name", "must be from 1 to 100 characters"));
-        }
-        if !is_visible(text) {
-            return Err(Error::invalid("name", "must contain a visible character"));
-        }
-        if text.contains(turns_direction) {
-            return Err(Error::invalid("name", "must not contain characters that change the direction of text"));
-        }
-        Ok(Self(text.to_owned()))
+        Ok(Self(checked("name", text, Self::MAX_CHARS)?))
     }
 
     pub fn from_stored(text: String) -> Self {
@@ -144,10 +139,13 @@ pub struct CollectionView {
     pub name: String,
     pub description: String,
     pub access: AccessType,
+    pub visibility: Visibility,
     pub author: User,
     pub collaborators: Vec<User>,
     /// Only for the author.
     pub invited: Option<Vec<User>>,
+    /// How many of its cards the reader sees. Stores count all of them in an index and look only at those that are not shown to
+    /// everybody.
     pub card_count: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -178,12 +176,18 @@ pub struct CollectedCard {
     pub added_at: Timestamp,
 }
 
-/// Reads about collections and the people who share them.
+/// Reads about collections and the people who share them. A private collection is [`Error::NotFound`] unless the reader is its author or
+/// has accepted to collaborate.
 #[async_trait]
 pub trait CollectionRepository: Send + Sync {
     async fn collection(&self, id: CollectionId, reader: Option<&UserId>) -> Result<CollectionView>;
-    /// Newest first, by (added_at, card id).
-    async fn cards_in(&self, id: CollectionId, page: &PageRequest) -> Result<Page<CollectedCard>>;
+    /// Newest first, by (added_at, card id). Other people's cards that are private or hidden are left out.
+    async fn cards_in(
+        &self,
+        id: CollectionId,
+        reader: Option<&UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<CollectedCard>>;
     /// First the person's own collections, then those of others in which they collaborate; both newest first by (created_at, id). Its
     /// positions are those of [`CollectionView::place`].
     async fn collections_of(&self, person: &UserId, page: &PageRequest) -> Result<Page<CollectionView>>;
@@ -225,6 +229,7 @@ mod tests {
             name: Name::parse("n").unwrap(),
             description: Description::default(),
             access: AccessType::Closed,
+            visibility: Visibility::Public,
             collaborators: [person("friend")].into(),
             invited: [person("invited")].into(),
         };
@@ -235,5 +240,8 @@ mod tests {
         }
         collection.access = AccessType::Open;
         assert!(collection.may_add(&person("stranger")).is_ok());
+        collection.visibility = Visibility::Private;
+        let seen_by = ["author", "friend", "invited", "stranger"].map(|name| collection.is_seen_by(&person(name)));
+        assert_eq!(seen_by, [true, true, false, false]);
     }
 }

@@ -8,16 +8,28 @@ use jiff::Timestamp;
 
 use crate::activity::CollectedWindow;
 use crate::error::{Error, Result};
-use crate::ids::{ActivityId, CardId, CollectionId, UserId};
+use crate::ids::{ActivityId, CardId, CollectionId, EventId, UserId};
 use crate::page::{Page, PageRequest};
 use crate::user::User;
+use crate::visibility::Visibility;
 
-/// A card as others see it.
+/// A card as it is shown. To others it always is public and not hidden, for else they do not see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CardView {
     pub id: CardId,
     pub url: String,
     pub title: Option<String>,
+    /// As its owner wants it.
+    pub visibility: Visibility,
+    /// By an administrator, from everybody but its owner.
+    pub is_hidden: bool,
+}
+
+impl CardView {
+    /// As everybody sees it.
+    pub const fn public(id: CardId, url: String, title: Option<String>) -> Self {
+        Self { id, url, title, visibility: Visibility::Public, is_hidden: false }
+    }
 }
 
 /// A collection by name.
@@ -25,9 +37,10 @@ pub struct CardView {
 pub struct CollectionName {
     pub id: CollectionId,
     pub name: String,
+    pub visibility: Visibility,
 }
 
-/// An activity as it is shown: only links that still exist.
+/// An activity as it is shown, to everybody alike: only links that still exist, and no private collections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedItem {
     pub id: ActivityId,
@@ -75,14 +88,18 @@ pub trait FeedRepository: Send + Sync {
     /// All windows or none. Returns how many events took effect now.
     async fn add_activities(&self, windows: &[CollectedWindow]) -> Result<usize>;
 
-    /// Newest first by (created_at, id); activities of which no link is left are not shown.
+    /// Takes these events off the `feeds` ledger and, with each that says so, deletes every activity of somebody whose account is gone. As
+    /// with [`Self::add_activities`] the log decides what an event is. Returns how many events took effect now.
+    async fn forget_people(&self, events: &[EventId]) -> Result<usize>;
+
+    /// Newest first by (created_at, id); activities of which no link is left that everybody may see are not shown.
     async fn feed(&self, actor: Option<&UserId>, page: &PageRequest) -> Result<Page<FeedItem>>;
 
     /// Where a reader stands who has seen everything up to now.
     async fn stream_end(&self) -> Result<StreamCursor>;
 
     /// Up to `limit` activities that became known behind `after`, oldest first, each once and none ever skipped, whatever the
-    /// order in which their transactions commit. Activities of which no link is left are not shown.
+    /// order in which their transactions commit. Activities of which no link is left that everybody may see are not shown.
     async fn stream(&self, after: StreamCursor, limit: usize) -> Result<Vec<(StreamCursor, FeedItem)>>;
 
     /// Returns when there may be something new in the stream: only a hint, so also look now and then. May be dropped

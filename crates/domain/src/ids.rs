@@ -61,6 +61,14 @@ ulid_id!(
 ulid_id!(EventId, "event");
 ulid_id!(ActivityId, "activity");
 ulid_id!(ImportId, "import");
+ulid_id!(
+    /// Of a sign-in, until it ends.
+    SessionId, "session"
+);
+ulid_id!(
+    /// Of an API token. It is not the token itself, which only its owner knows.
+    TokenId, "token"
+);
 
 /// A person's DID, such as `did:plc:alice`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -1,5 +1,6 @@
 //! Links that somebody brings along from elsewhere: kept as rows, saved a few at a time, and told row by row what became of them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +11,8 @@ use ulid::Ulid;
 use crate::error::Result;
 use crate::ids::{CardId, CollectionId, ImportId, UserId};
 use crate::page::{Page, PageRequest};
+use crate::url::CardUrl;
+use crate::visibility::Visibility;
 
 /// The most rows of one import.
 pub const MAX_ROWS: usize = 50_000;
@@ -21,15 +24,39 @@ pub const MAX_CELL_CHARS: usize = 10_001;
 pub struct ImportRow {
     pub url: String,
     pub note: Option<String>,
+    /// Of a card that is new to the library. One that is there already keeps its own.
+    pub visibility: Visibility,
 }
 
 impl ImportRow {
-    /// Cut, and without NUL, which no store keeps: in a URL a character takes its place that is refused as well.
+    /// Public. Cut, and without NUL, which no store keeps: in a URL a character takes its place that is refused as well.
     pub fn new(url: &str, note: Option<&str>) -> Self {
         let cell = |text: &str, nul: char| -> String {
             text.trim().chars().take(MAX_CELL_CHARS).map(|c| if c == '\0' { nul } else { c }).collect()
         };
-        Self { url: cell(url, '\u{1}'), note: note.map(|note| cell(note, ' ')).filter(|note| !note.is_empty()) }
+        Self {
+            url: cell(url, '\u{1}'),
+            note: note.map(|note| cell(note, ' ')).filter(|note| !note.is_empty()),
+            visibility: Visibility::Public,
+        }
+    }
+
+    /// For its owner only.
+    pub fn private(self) -> Self {
+        Self { visibility: Visibility::Private, ..self }
+    }
+}
+
+/// Files list a link once for each of its folders. If one of them is private, all are.
+pub fn keep_private(rows: &mut [ImportRow]) {
+    let key = |row: &ImportRow| CardUrl::parse(&row.url).ok().map(|url| url.normalised().to_owned());
+    let private = |row: &&ImportRow| row.visibility.is_private();
+    let links: HashSet<String> = rows.iter().filter(private).filter_map(key).collect();
+    if links.is_empty() {
+        return;
+    }
+    for row in rows.iter_mut().filter(|row| key(row).is_some_and(|link| links.contains(&link))) {
+        row.visibility = Visibility::Private;
     }
 }
 
@@ -142,5 +169,17 @@ mod tests {
         assert_eq!(row.url, "https://example.com/\u{1}");
         assert_eq!(row.note.map(|note| note.len()), Some(MAX_CELL_CHARS));
         assert_eq!(ImportRow::new("x", Some("  ")).note, None);
+    }
+
+    #[test]
+    fn a_link_that_is_private_once_is_private_everywhere_in_the_file() {
+        let mut rows = vec![
+            ImportRow::new("https://example.com/a", None),
+            ImportRow::new("https://EXAMPLE.com/a", None).private(),
+            ImportRow::new("https://example.com/b", None),
+            ImportRow::new("no URL", None).private(),
+        ];
+        keep_private(&mut rows);
+        assert_eq!(rows.iter().map(|row| row.visibility.is_private()).collect::<Vec<_>>(), [true, true, false, true]);
     }
 }

@@ -8,6 +8,7 @@
 //! activities of one card and one person do not depend on the order in which their events arrive
 //! (`activity::tests::any_order_any_cut_ends_in_the_same_activities`).
 
+pub mod account_store;
 pub mod accounts;
 pub mod activity;
 pub mod analytics;
@@ -20,20 +21,27 @@ pub mod event;
 pub mod feed;
 pub mod ids;
 pub mod imports;
+pub mod invites;
+pub mod leaving;
 pub mod library;
 pub mod membership;
 pub mod metadata;
 pub mod note;
 pub mod page;
 pub mod password;
+pub mod profile;
 pub mod quotas;
 pub mod records;
+pub mod resets;
 pub mod search;
+pub mod sessions;
 pub mod store;
 pub mod text;
+pub mod tokens;
 pub mod url;
 pub mod use_cases;
 pub mod user;
+pub mod visibility;
 
 pub use activity::{Activity, CollectedWindow, Member, WINDOW};
 pub use card::{Card, CollectionLink};
@@ -42,6 +50,7 @@ pub use clock::{Clock, SystemClock};
 pub use collection::{AccessType, Collection};
 pub use error::{Error, Result};
 pub use event::{DomainEvent, RecordedEvent};
-pub use ids::{ActivityId, CardId, CollectionId, EventId, ImportId, LinkId, UserId};
+pub use ids::{ActivityId, CardId, CollectionId, EventId, ImportId, LinkId, SessionId, TokenId, UserId};
 pub use page::{Limit, Page, PageRequest, Position};
 pub use store::{Recall, Store, Transaction};
+pub use visibility::Visibility;

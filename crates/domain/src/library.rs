@@ -19,6 +19,7 @@ pub struct LibraryCard {
     pub owner: User,
     /// Only for the owner.
     pub note: Option<Note>,
+    /// Those that the reader sees.
     pub collections: Vec<CollectionName>,
     /// What is known of the page behind the URL.
     pub page: PageInfo,
@@ -30,16 +31,17 @@ pub struct LibraryCard {
 pub struct LibraryFilter {
     /// Every word occurs in the URL, title or note, in any case.
     pub text: Option<String>,
-    /// Only cards in no collection.
+    /// Only cards in no collection that their owner sees.
     pub uncollected: bool,
 }
 
 /// Reads about libraries. Cards that are in no library do not exist here.
 #[async_trait]
 pub trait LibraryRepository: Send + Sync {
-    /// Newest first by (added_at, id).
+    /// Newest first by (added_at, id). As its owner sees it, with what is private and hidden.
     async fn library(&self, owner: &UserId, filter: &LibraryFilter, page: &PageRequest) -> Result<Page<LibraryCard>>;
-    /// The note is there only for `reader`'s own card.
+    /// [`crate::Error::NotFound`] for somebody else's card that is private or hidden. The note is there only for `reader`'s own card.
     async fn library_card(&self, id: CardId, reader: Option<&UserId>) -> Result<LibraryCard>;
+    /// As its owner sees it.
     async fn library_card_by_url(&self, owner: &UserId, url: &CardUrl) -> Result<Option<LibraryCard>>;
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::event::DomainEvent;
+use crate::visibility::Visibility;
 
 /// Writes and deletes records. Every record has a URI that follows from the event, so writing it twice is writing it once.
 #[async_trait]
@@ -12,9 +13,12 @@ pub trait RecordPublisher: Send + Sync {
 }
 
 /// Where the record of an addition or removal is: `at://{actor}/cardwire.card/{card}` for a library,
-/// `at://{actor}/cardwire.link/{link}` for a collection; `None` for events that have no record.
+/// `at://{actor}/cardwire.link/{link}` for a collection; `None` for events that have no record, such as an addition that only the card's
+/// owner sees.
 pub fn record_uri(event: &DomainEvent) -> Option<String> {
     match event {
+        DomainEvent::CardAddedToLibrary { visibility: Visibility::Private, .. }
+        | DomainEvent::CardAddedToCollection { visibility: Visibility::Private, .. } => None,
         DomainEvent::CardAddedToLibrary { card_id, actor_id, .. }
         | DomainEvent::CardRemovedFromLibrary { card_id, actor_id, .. } => {
             Some(format!("at://{actor_id}/cardwire.card/{card_id}"))
@@ -23,6 +27,8 @@ pub fn record_uri(event: &DomainEvent) -> Option<String> {
         | DomainEvent::CardRemovedFromCollection { actor_id, link_id, .. } => {
             Some(format!("at://{actor_id}/cardwire.link/{link_id}"))
         }
-        DomainEvent::CardNoteChanged { .. } | DomainEvent::CollectionCreated { .. } => None,
+        DomainEvent::CardNoteChanged { .. }
+        | DomainEvent::CollectionCreated { .. }
+        | DomainEvent::AccountDeleted { .. } => None,
     }
 }

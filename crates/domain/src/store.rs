@@ -9,7 +9,8 @@ use crate::card::Card;
 use crate::changes::{Changes, IdempotencyKey};
 use crate::collection::Collection;
 use crate::error::Result;
-use crate::ids::{CardId, CollectionId, LinkId, UserId};
+use crate::ids::{CardId, CollectionId, EventId, LinkId, UserId};
+use crate::leaving::Stage;
 use crate::membership::Invitee;
 use crate::quotas::Quota;
 
@@ -20,6 +21,31 @@ pub struct DeletedCollection {
     pub author: UserId,
     /// The cards that are still in it, and their stays.
     pub links: Vec<(CardId, LinkId)>,
+}
+
+/// Somebody whose account is being deleted.
+#[derive(Clone, Debug)]
+pub struct Leaver {
+    pub person: UserId,
+    pub stage: Stage,
+    pub left: Left,
+}
+
+/// What is left of somebody, in the order in which it goes.
+#[derive(Clone, Debug)]
+pub enum Left {
+    /// Some of their cards in the library, whatever the stage.
+    Cards(Vec<Card>),
+    /// Some of their collections that are not deleted, whatever the stage.
+    Collections(Vec<CollectionId>),
+    /// Collections that are deleted and still hold cards.
+    Emptying,
+    /// An event of theirs that a queue is owed.
+    Owed { event: EventId, is_dead: bool },
+    /// Up to this event no queue is owed one of theirs; the rest has not been looked through.
+    Unknown { behind: EventId },
+    /// Nothing that this stage waits for.
+    Nothing,
 }
 
 /// An answer that was kept.
@@ -43,9 +69,10 @@ pub trait Transaction: Send {
     /// The answer kept under this key. Of several transactions with one key, one commits first and the others recall.
     async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> Result<Option<Recall>>;
     async fn card(&mut self, id: CardId) -> Result<Option<Card>>;
-    /// Whether there is or was such a card. Unlike [`Self::card`] it does not have to hold on to somebody else's card.
-    async fn card_exists(&mut self, id: CardId) -> Result<bool> {
-        Ok(self.card(id).await?.is_some())
+    /// Whether there is or was such a card that this person may see. Unlike [`Self::card`] it does not have to hold on to somebody else's
+    /// card.
+    async fn card_exists(&mut self, id: CardId, person: &UserId) -> Result<bool> {
+        Ok(self.card(id).await?.is_some_and(|card| card.is_seen_by(person)))
     }
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>>;
     /// In the order of `ids`; unknown ones are left out.
@@ -59,6 +86,8 @@ pub trait Transaction: Send {
     /// A deleted collection, with up to `limit` of the cards that still have to leave it. Nobody else gets the same one before the
     /// commit.
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>>;
+    /// Somebody whose account is being deleted, with up to `limit` of what comes next. Nobody else gets the same one before the commit.
+    async fn leaver(&mut self, limit: usize) -> Result<Option<Leaver>>;
     /// Whether this person added `most` of it or more within [`Quota::PERIOD`], and then how long until one of them stops counting.
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>>;
     /// Rows, events, deliveries and the kept answer, in one commit.

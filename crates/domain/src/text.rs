@@ -1,5 +1,26 @@
 //! Characters that make a text look like another, or like none.
 
+use crate::error::{Error, Result};
+
+/// Checks a short text that people are shown: trimmed, 1 to `max_chars` characters, some of them visible, without NUL and without characters
+/// that turn the direction of text. `field` is its name on the wire.
+pub fn checked(field: &str, text: &str, max_chars: usize) -> Result<String> {
+    let text = text.trim();
+    if text.contains('\0') {
+        return Err(Error::invalid(field, "must not contain a NUL character"));
+    }
+    if !(1..=max_chars).contains(&text.chars().count()) {
+        return Err(Error::invalid(field, format!("must be from 1 to {max_chars} characters")));
+    }
+    if !is_visible(text) {
+        return Err(Error::invalid(field, "must contain a visible character"));
+    }
+    if text.contains(turns_direction) {
+        return Err(Error::invalid(field, "must not contain characters that change the direction of text"));
+    }
+    Ok(text.to_owned())
+}
+
 /// Whether anything of it is to be seen: a name of nothing but spaces and characters without a picture cannot be clicked or told apart.
 pub fn is_visible(text: &str) -> bool {
     !text.chars().all(is_invisible)

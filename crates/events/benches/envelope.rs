@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use cardwire_domain::{CardId, CollectionId, DomainEvent, EventId, LinkId, RecordedEvent, UserId};
+use cardwire_domain::{CardId, CollectionId, DomainEvent, EventId, LinkId, RecordedEvent, UserId, Visibility};
 use cardwire_events::{Envelope, Message, routes};
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
@@ -14,11 +14,10 @@ fn recorded(event: DomainEvent) -> RecordedEvent {
 fn events() -> [(&'static str, RecordedEvent); 2] {
     let actor_id = UserId::parse("did:plc:ewvi7nxzyoun6zhxrhs64oiz").expect("it is a DID");
     let (card_id, link_id) = (CardId::generate(), LinkId::generate());
-    let collection_id = CollectionId::generate();
-    [
-        ("library", recorded(DomainEvent::CardAddedToLibrary { card_id, actor_id: actor_id.clone(), link_id })),
-        ("collection", recorded(DomainEvent::CardAddedToCollection { card_id, actor_id, collection_id, link_id })),
-    ]
+    let (collection_id, visibility) = (CollectionId::generate(), Visibility::Public);
+    let saved = DomainEvent::CardAddedToLibrary { card_id, actor_id: actor_id.clone(), link_id, visibility };
+    let collected = DomainEvent::CardAddedToCollection { card_id, actor_id, collection_id, link_id, visibility };
+    [("library", recorded(saved)), ("collection", recorded(collected))]
 }
 
 fn traceparent() -> Option<String> {

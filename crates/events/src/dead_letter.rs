@@ -28,7 +28,7 @@ pub enum DeadSelection {
 /// What must be true of a dead letter; what is `None` matters not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadFilter {
-    /// Its type, whole: `CardAddedToLibrary.v1`.
+    /// Its type, whole: `CardAddedToLibrary.v2`.
     pub kind: Option<String>,
     /// Occurs in a text value of the event, whatever the case: an id, a person, a type.
     pub text: Option<String>,

@@ -3,10 +3,10 @@
 //! Decoding takes two steps. An envelope that cannot be read at all is nobody's event; data of an unknown type or version, or
 //! data that does not fit its type, is an event that nobody here understands, and becomes a dead letter with that reason.
 
-use cardwire_domain::{DomainEvent, EventId, RecordedEvent};
+use cardwire_domain::{DomainEvent, EventId, RecordedEvent, Visibility};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A CloudEvents 1.0 structured JSON envelope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,17 +14,17 @@ pub struct Envelope {
     pub specversion: String,
     pub id: EventId,
     pub source: String,
-    /// Name and version, such as `CardAddedToLibrary.v1`.
+    /// Name and version, such as `CardAddedToLibrary.v2`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The id of the card, or of the collection where there is no card.
+    /// The id of the card; where there is no card, of the collection; where there is neither, of the person.
     pub subject: String,
     pub time: Timestamp,
     pub datacontenttype: String,
     pub data: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// `{cardId}-{actorId}`: events with the same key concern the same activity.
+    /// `{subject}-{actorId}`: events with the same key concern the same activity.
     pub partitionkey: String,
 }
 
@@ -120,20 +120,32 @@ impl Message {
 }
 
 /// Every type this build understands, newest versions only.
-pub const KNOWN_TYPES: [&str; 6] = [
-    "CardAddedToLibrary.v1",
-    "CardAddedToCollection.v1",
+pub const KNOWN_TYPES: [&str; 7] = [
+    "CardAddedToLibrary.v2",
+    "CardAddedToCollection.v2",
     "CardRemovedFromLibrary.v1",
     "CardRemovedFromCollection.v1",
     "CardNoteChanged.v1",
     "CollectionCreated.v1",
+    "AccountDeleted.v1",
 ];
 
 /// Turns data of one type and version into that of another: `(from, to, how)`.
 type Upcast = (&'static str, &'static str, fn(Value) -> Value);
 
-/// Old versions still in logs and queues. All types are in their first version.
-const UPCASTS: &[Upcast] = &[];
+/// Old versions still in logs and queues.
+const UPCASTS: &[Upcast] = &[
+    ("CardAddedToLibrary.v1", "CardAddedToLibrary.v2", seen_by_all),
+    ("CardAddedToCollection.v1", "CardAddedToCollection.v2", seen_by_all),
+];
+
+/// As everything was before it could be private.
+fn seen_by_all(mut data: Value) -> Value {
+    if let Some(members) = data.as_object_mut() {
+        members.insert("visibility".into(), json!(Visibility::Public));
+    }
+    data
+}
 
 /// Every type and version that can be read: the current ones and those that are upcast.
 pub fn understood() -> impl Iterator<Item = &'static str> {
@@ -164,7 +176,7 @@ fn understand(kind: &str, mut data: Value, upcasts: &[Upcast]) -> Result<DomainE
             false => Incomprehensible::Type(kind.to_owned()),
         });
     }
-    serde_json::from_value(serde_json::json!({ "type": current, "data": data }))
+    serde_json::from_value(json!({ "type": current, "data": data }))
         .map_err(|error| Incomprehensible::Data { kind: kind.into(), reason: error.to_string() })
 }
 
@@ -183,6 +195,7 @@ mod tests {
                 card_id: CardId::from_ulid(Ulid::from(2u128 << 100)),
                 actor_id: UserId::parse("did:plc:a|b".replace('|', "-").as_str()).unwrap(),
                 link_id: LinkId::from_ulid(Ulid::from(3u128 << 100)),
+                visibility: Visibility::Private,
             },
         }
     }
@@ -220,20 +233,41 @@ mod tests {
     #[test]
     fn old_versions_are_upcast_step_by_step() {
         const STEPS: &[Upcast] = &[
-            (
-                "CardNoteChanged.v-1",
-                "CardNoteChanged.v0",
-                |data| serde_json::json!({ "card": data["c"], "actor": data["a"] }),
-            ),
+            ("CardNoteChanged.v-1", "CardNoteChanged.v0", |data| json!({ "card": data["c"], "actor": data["a"] })),
             (
                 "CardNoteChanged.v0",
                 "CardNoteChanged.v1",
-                |data| serde_json::json!({ "cardId": data["card"], "actorId": data["actor"] }),
+                |data| json!({ "cardId": data["card"], "actorId": data["actor"] }),
             ),
         ];
         let oldest = r#"{"c":"01ARZ3NDEKTSV4RRFFQ69G5FAV","a":"did:plc:a"}"#;
         let event = decode("CardNoteChanged.v-1", oldest, STEPS).unwrap();
         assert_eq!(event.subject(), "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    }
+
+    #[test]
+    fn what_was_added_before_it_could_be_private_is_public() {
+        let ids =
+            r#""cardId":"01ARZ3NDEKTSV4RRFFQ69G5FAV","actorId":"did:plc:a","linkId":"01ARZ3NDEKTSV4RRFFQ69G5FAV""#;
+        let collected = format!(r#"{ids},"collectionId":"01ARZ3NDEKTSV4RRFFQ69G5FAV""#);
+        for (name, members) in [("CardAddedToLibrary", ids), ("CardAddedToCollection", collected.as_str())] {
+            let visibility_of = |version: &str, more: &str| {
+                let event = decode(&format!("{name}.{version}"), &format!("{{{members}{more}}}"), UPCASTS);
+                event.map(|event| match event {
+                    DomainEvent::CardAddedToLibrary { visibility, .. }
+                    | DomainEvent::CardAddedToCollection { visibility, .. } => visibility,
+                    other => panic!("{other:?}"),
+                })
+            };
+            assert_eq!(visibility_of("v1", ""), Ok(Visibility::Public));
+            assert_eq!(
+                visibility_of("v1", r#","visibility":"PRIVATE""#),
+                Ok(Visibility::Public),
+                "v1 has no such member"
+            );
+            assert_eq!(visibility_of("v2", r#","visibility":"PRIVATE""#), Ok(Visibility::Private));
+            assert!(visibility_of("v2", "").is_err(), "v2 must say it");
+        }
     }
 
     /// One golden file per type and version: what is in logs and queues stays readable.

@@ -59,6 +59,7 @@ pub const fn routes(event: &DomainEvent) -> &'static [Queue] {
     match event {
         DomainEvent::CardAddedToLibrary { .. } => &[Queue::Feeds, Queue::Search, Queue::Analytics],
         DomainEvent::CardRemovedFromLibrary { .. } => &[Queue::Feeds, Queue::Search, Queue::Analytics],
+        DomainEvent::AccountDeleted { .. } => &[Queue::Feeds, Queue::Search, Queue::Analytics],
         DomainEvent::CardNoteChanged { .. } => &[Queue::Search],
         _ => &[Queue::Feeds],
     }
@@ -94,7 +95,7 @@ impl QueueSettings {
 
 #[cfg(test)]
 mod tests {
-    use cardwire_domain::{CardId, CollectionId, LinkId, UserId};
+    use cardwire_domain::{CardId, CollectionId, LinkId, UserId, Visibility};
 
     use super::*;
 
@@ -104,14 +105,18 @@ mod tests {
         let (card_id, collection_id, link_id) = (CardId::generate(), CollectionId::generate(), LinkId::generate());
         let check = |event: DomainEvent, expected: &[Queue]| assert_eq!(routes(&event), expected, "{event:?}");
         use Queue::{Analytics, Feeds, Search};
-        check(
-            DomainEvent::CardAddedToLibrary { card_id, actor_id: actor_id.clone(), link_id },
-            &[Feeds, Search, Analytics],
-        );
-        check(
-            DomainEvent::CardAddedToCollection { card_id, actor_id: actor_id.clone(), collection_id, link_id },
-            &[Feeds],
-        );
+        // Also what others do not see: it may be news to them that they see it no more.
+        for visibility in [Visibility::Public, Visibility::Private] {
+            let actor_id = actor_id.clone();
+            check(
+                DomainEvent::CardAddedToLibrary { card_id, actor_id: actor_id.clone(), link_id, visibility },
+                &[Feeds, Search, Analytics],
+            );
+            check(
+                DomainEvent::CardAddedToCollection { card_id, actor_id, collection_id, link_id, visibility },
+                &[Feeds],
+            );
+        }
         check(
             DomainEvent::CardRemovedFromLibrary { card_id, actor_id: actor_id.clone(), link_id },
             &[Feeds, Search, Analytics],
@@ -121,7 +126,8 @@ mod tests {
             &[Feeds],
         );
         check(DomainEvent::CardNoteChanged { card_id, actor_id: actor_id.clone() }, &[Search]);
-        check(DomainEvent::CollectionCreated { collection_id, actor_id }, &[Feeds]);
+        check(DomainEvent::CollectionCreated { collection_id, actor_id: actor_id.clone() }, &[Feeds]);
+        check(DomainEvent::AccountDeleted { actor_id }, &[Feeds, Search, Analytics]);
     }
 
     #[test]

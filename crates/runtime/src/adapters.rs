@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cardwire_domain::accounts::AccountRepository;
+use cardwire_domain::account_store::AccountStore;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
@@ -62,7 +62,7 @@ pub struct Adapters {
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
     pub pages: Arc<dyn PageRepository>,
-    pub accounts: Arc<dyn AccountRepository>,
+    pub accounts: Arc<dyn AccountStore>,
     pub imports: Arc<dyn ImportRepository>,
     pub log: Arc<dyn EventLog>,
     pub operator: Arc<dyn Operator>,
@@ -130,14 +130,7 @@ impl Adapters {
     ) -> Self
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
-        S: AccountRepository
-            + EventLog
-            + PageRepository
-            + ImportRepository
-            + Operator
-            + WorkHistory
-            + Rebuilds
-            + 'static,
+        S: AccountStore + EventLog + PageRepository + ImportRepository + Operator + WorkHistory + Rebuilds + 'static,
     {
         let store = Arc::new(store);
         let (publisher, registry, saga_store): (
@@ -354,9 +347,32 @@ impl Adapters {
 
     pub fn handler(&self, queue: Queue) -> Arc<dyn EventHandler> {
         match queue {
-            Queue::Feeds => Arc::new(FeedHandler::new(self.saga.clone(), self.log.clone(), self.records.clone())),
+            Queue::Feeds => {
+                let (feed, records) = (self.feed.clone(), self.records.clone());
+                Arc::new(FeedHandler::new(self.saga.clone(), feed, self.log.clone(), records))
+            }
             Queue::Search => Arc::new(SearchHandler::new(self.search.clone())),
             Queue::Analytics => Arc::new(AnalyticsHandler::new(self.analytics.clone())),
+        }
+    }
+}
+
+/// What is kept of accounts alone, for a command that ends at once. With a file, a process may have it.
+///
+/// # Errors
+/// When nothing is kept, or the store is not fit.
+pub async fn accounts(settings: &Settings) -> anyhow::Result<Arc<dyn AccountStore>> {
+    match &settings.store {
+        StoreSettings::Memory => {
+            Err(SettingsError::contradiction("USE_MOCK_REPOS: what a process holds in memory it alone can see").into())
+        }
+        StoreSettings::File(path) => Ok(Arc::new(SqliteStore::join(path, Arc::new(SystemClock)).map_err(unfit)?)),
+        StoreSettings::Postgres(database) => {
+            let store =
+                PostgresStore::connect(database.url.expose_secret(), PoolSettings::default(), Handover::default())
+                    .map_err(|error| SettingsError::value("DATABASE_URL", error.to_string()))?;
+            store.check_schema().await.map_err(told)?;
+            Ok(Arc::new(store))
         }
     }
 }

@@ -169,6 +169,7 @@ mod tests {
                 card_id: cardwire_domain::CardId::generate(),
                 actor_id: person(),
                 link_id: cardwire_domain::LinkId::generate(),
+                visibility: cardwire_domain::Visibility::Public,
             },
         };
         saga.merge(&[PendingEvent::from_recorded(&recorded).unwrap()]).await.unwrap();

@@ -1,13 +1,13 @@
-//! What every process does beside its work: learns which queues are paused, says how its workers do, takes its turn at measuring, and
-//! empties collections that were deleted.
+//! What every process does beside its work: learns which queues are paused, says how its workers do, takes its turn at measuring,
+//! empties collections that were deleted, and takes the deletion of accounts further.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cardwire_domain::use_cases::let_cards_go;
-use cardwire_domain::{Clock as _, SystemClock};
+use cardwire_domain::use_cases::{Parting, let_cards_go, let_person_go};
+use cardwire_domain::{Clock as _, Error, EventId, SystemClock};
 use cardwire_events::operations::{Gauges, Pauses, SAMPLE_EVERY};
 use cardwire_events::registry::{WorkerId, WorkerInfo};
 use cardwire_events::worker::Progress;
@@ -27,6 +27,8 @@ const BEAT_EVERY: Duration = Duration::from_secs(5);
 const LET_GO_EVERY: Duration = Duration::from_secs(2);
 /// Cards that leave a deleted collection in one transaction.
 const LET_GO: usize = 500;
+/// Cards, or rows of another kind, of somebody whose account is being deleted that go in one transaction.
+const PART_WITH: usize = 100;
 /// How long one part of the transport may take to be measured; the sample does without it then.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -37,6 +39,8 @@ pub struct Rounds {
     queues: Vec<(Queue, Arc<dyn EventSubscriber>)>,
     hands: Vec<Hand>,
     said_unknown: AtomicBool,
+    /// Dead letters of which it was said that the deletion of an account waits for them.
+    said_dead: Mutex<BTreeSet<EventId>>,
 }
 
 /// A worker of this process.
@@ -54,7 +58,8 @@ impl Rounds {
         for queue in Queue::ALL {
             queues.push((queue, adapters.subscriber(queue)?));
         }
-        Ok(Self { adapters: adapters.clone(), queues, hands: Vec::new(), said_unknown: AtomicBool::new(false) })
+        let (said_unknown, said_dead) = (AtomicBool::new(false), Mutex::default());
+        Ok(Self { adapters: adapters.clone(), queues, hands: Vec::new(), said_unknown, said_dead })
     }
 
     /// Speaks for a worker, too.
@@ -82,6 +87,7 @@ impl Rounds {
             every(BEAT_EVERY, || self.beat()),
             every(SAMPLE_EVERY, || self.measure()),
             every(LET_GO_EVERY, || self.empty_collections()),
+            every(LET_GO_EVERY, || self.delete_accounts()),
         );
     }
 
@@ -160,6 +166,32 @@ impl Rounds {
         }
     }
 
+    /// What is not done now, another round does, of this process or of another.
+    async fn delete_accounts(&self) {
+        loop {
+            match let_person_go(&*self.adapters.store, PART_WITH).await {
+                Ok(Parting::Further) => {}
+                Ok(Parting::Nobody | Parting::Waits) => return,
+                Ok(Parting::WaitsForDead { person, event }) => {
+                    if self.said_dead.lock().insert(event) {
+                        tracing::warn!(
+                            %person,
+                            %event,
+                            "an account is deleted once its last dead letter is retried or discarded"
+                        );
+                    }
+                    return;
+                }
+                // Somebody else was quicker at a part of it.
+                Err(Error::Stale) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "an account could not be deleted any further; another round tries again");
+                    return;
+                }
+            }
+        }
+    }
+
     async fn measure(&self) {
         if let Err(error) = self.take_sample().await {
             tracing::debug!(%error, "no sample was taken");
@@ -214,8 +246,10 @@ fn host_name() -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use cardwire_domain::UserId;
+    use cardwire_domain::accounts::{Account, Admission, SignedUp};
     use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
+    use cardwire_domain::user::User;
+    use cardwire_domain::{UserId, Visibility};
     use cardwire_events::operations::Action;
     use tokio::time::{Instant, sleep};
 
@@ -300,5 +334,31 @@ mod tests {
         adapters.history.keep(SystemClock.now(), &[gauges]).await.unwrap();
         let last = *samples().await.last().unwrap();
         assert_eq!((last.processed, last.failed), (1, 0), "what was processed is added, at the latest at the end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deleted_account_is_gone_after_some_rounds() {
+        let settings = settings();
+        let adapters = Adapters::plug(&settings).unwrap();
+        let workers = InMemoryEventWorkerProcess::start(&adapters, &settings).unwrap();
+        let user = User { id: UserId::parse("did:plc:alice").unwrap(), handle: "alice".into() };
+        let account = Account { user, password_hash: "$argon2id$".into() };
+        adapters.accounts.create_account(&account, &Admission::Open).await.unwrap();
+        // The windows of what others see would not close: the store's clock stands almost still here.
+        let command = AddUrlToLibrary {
+            url: "https://example.com/1".into(),
+            visibility: Some(Visibility::Private),
+            ..AddUrlToLibrary::default()
+        };
+        execute(&*adapters.store, &Request::by(account.user.id.clone()), &command).await.unwrap();
+        assert!(adapters.accounts.delete_account(&account).await.unwrap());
+        let is_free = async || {
+            let user = User { id: UserId::generate(), handle: "alice".into() };
+            let again = Account { user, ..account.clone() };
+            adapters.accounts.create_account(&again, &Admission::Open).await.unwrap() != SignedUp::Taken
+        };
+        eventually("the handle can be had again", is_free).await;
+        assert_eq!(adapters.search.card_count().await.unwrap(), 0, "the card is gone");
+        workers.drain(Duration::from_secs(20)).await.unwrap();
     }
 }

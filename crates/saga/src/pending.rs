@@ -120,7 +120,7 @@ pub fn gather(events: &[PendingEvent]) -> Vec<PendingActivity> {
 
 #[cfg(test)]
 mod tests {
-    use cardwire_domain::{DomainEvent, LinkId};
+    use cardwire_domain::{DomainEvent, LinkId, Visibility};
     use proptest::prelude::*;
     use ulid::Ulid;
 
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_additions_are_collected() {
+    fn only_additions_that_others_see_are_collected() {
         let (card_id, actor_id) = (key().card_id, key().actor_id);
         let (collection_id, link_id) = (CollectionId::generate(), LinkId::generate());
         let check = |event: DomainEvent, expected: Option<Option<CollectionId>>| {
@@ -164,15 +164,20 @@ mod tests {
             }
         };
         let actor = || actor_id.clone();
-        check(DomainEvent::CardAddedToLibrary { card_id, actor_id: actor(), link_id }, Some(None));
-        check(
-            DomainEvent::CardAddedToCollection { card_id, actor_id: actor(), collection_id, link_id },
-            Some(Some(collection_id)),
-        );
+        for visibility in [Visibility::Public, Visibility::Private] {
+            let seen = !visibility.is_private();
+            let saved = DomainEvent::CardAddedToLibrary { card_id, actor_id: actor(), link_id, visibility };
+            check(saved, seen.then_some(None));
+            check(
+                DomainEvent::CardAddedToCollection { card_id, actor_id: actor(), collection_id, link_id, visibility },
+                seen.then_some(Some(collection_id)),
+            );
+        }
         check(DomainEvent::CardRemovedFromLibrary { card_id, actor_id: actor(), link_id }, None);
         check(DomainEvent::CardRemovedFromCollection { card_id, actor_id: actor(), collection_id, link_id }, None);
         check(DomainEvent::CardNoteChanged { card_id, actor_id: actor() }, None);
         check(DomainEvent::CollectionCreated { collection_id, actor_id: actor() }, None);
+        check(DomainEvent::AccountDeleted { actor_id: actor() }, None);
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod sqlite {
 
     async fn accounts_in_sqlite() -> anyhow::Result<Accounts> {
         let store = SqliteStore::in_memory(Arc::new(TokioClock::new()), Handover::default())?;
-        Ok(Accounts { repository: Arc::new(store), time: Arc::new(TokioTime), guard: Box::new(()) })
+        Ok(Accounts { store: Arc::new(store), time: Arc::new(TokioTime), guard: Box::new(()) })
     }
 
     cardwire_testkit::account_suite!(accounts_in_sqlite, (start_paused = true));
@@ -39,16 +39,25 @@ mod postgres {
 
     use super::*;
 
-    /// Makes every session older.
+    /// Makes all that is kept of accounts older.
     struct Ageing(PgPool);
+
+    const TIMES: [(&str, &[&str]); 4] = [
+        ("sessions", &["access_expires_at", "refresh_expires_at", "last_seen_at", "created_at"]),
+        ("api_tokens", &["expires_at", "last_used_at", "created_at"]),
+        ("invites", &["expires_at", "created_at"]),
+        ("password_resets", &["expires_at"]),
+    ];
 
     #[async_trait]
     impl TimeMachine for Ageing {
         async fn advance(&self, by: Duration) {
-            let older = "UPDATE sessions SET access_expires_at = access_expires_at - make_interval(secs => $1), \
-                         refresh_expires_at = refresh_expires_at - make_interval(secs => $1), \
-                         created_at = created_at - make_interval(secs => $1)";
-            sqlx::query(older).bind(by.as_secs_f64()).execute(&self.0).await.expect("PostgreSQL is there");
+            for (table, columns) in TIMES {
+                let older = columns.iter().map(|column| format!("{column} = {column} - make_interval(secs => $1)"));
+                let sql = format!("UPDATE {table} SET {}", older.collect::<Vec<_>>().join(", "));
+                let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(by.as_secs_f64());
+                query.execute(&self.0).await.expect("PostgreSQL is there");
+            }
         }
     }
 
@@ -58,7 +67,7 @@ mod postgres {
         let store = PostgresStore::connect(database.url(), PoolSettings::default(), Handover::default())?;
         let time = Arc::new(Ageing(store.pool().clone()));
         // Dropped in this order: the database before its server.
-        Ok(Accounts { repository: Arc::new(store), time, guard: Box::new((database, server)) })
+        Ok(Accounts { store: Arc::new(store), time, guard: Box::new((database, server)) })
     }
 
     cardwire_testkit::account_suite!(accounts_in_postgres, ());

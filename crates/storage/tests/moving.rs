@@ -6,10 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cardwire_domain::account_store::AccountStore;
+use cardwire_domain::accounts::{Account, AccountRepository as _, Admission, TokenHash};
 use cardwire_domain::collection::AccessType;
+use cardwire_domain::invites::InviteRepository as _;
 use cardwire_domain::library::LibraryFilter;
+use cardwire_domain::profile::{Bio, Edit, ProfileChange, ProfileRepository as _};
+use cardwire_domain::resets::ResetRepository as _;
 use cardwire_domain::search::SearchRequest;
-use cardwire_domain::{SystemClock, UserId};
+use cardwire_domain::sessions::{NewSession, SessionRepository as _, SessionTokens};
+use cardwire_domain::tokens::{NewToken, Scope, TokenName, TokenRepository as _};
+use cardwire_domain::user::User;
+use cardwire_domain::{SessionId, SystemClock, TokenId, UserId, Visibility};
 use cardwire_events::{Handover, Queue};
 use cardwire_storage::moving::{MoveError, Progress, move_to_postgres};
 use cardwire_storage::postgres::PoolSettings;
@@ -49,8 +57,9 @@ async fn seen(stores: &Stores) -> anyhow::Result<Vec<String>> {
     let mut seen = Vec::new();
     seen.push(format!("{:?}", stores.feed.feed(None, &page(100, None)).await?));
     seen.push(format!("{:?}", stores.library.library(&alice, &LibraryFilter::default(), &page(100, None)).await?));
-    for text in ["page", "7", "worth", "\"worth reading\"", "pge"] {
-        let request = SearchRequest { text: text.into(), reader: Some(alice.clone()), ..SearchRequest::default() };
+    let texts = ["page", "7", "worth", "\"worth reading\"", "pge"];
+    for (text, reader) in texts.into_iter().flat_map(|text| ["alice", "bob"].map(|name| (text, person(name)))) {
+        let request = SearchRequest { text: text.into(), reader: Some(reader), ..SearchRequest::default() };
         let mut urls = all_pages(100, |page| {
             let request = request.clone();
             async move { stores.search.search(&request, &page).await }
@@ -89,6 +98,10 @@ async fn filled(path: &Path, cards: usize) -> anyhow::Result<Vec<String>> {
                 &[collection],
             )
             .await?;
+    }
+    // Some of what was collected, and some that was not.
+    for kept in stores.library_of(&alice).await?.iter().take(20).skip(5) {
+        stores.let_see(&alice, kept.card.id, Visibility::Private).await?;
     }
     while stores.index_all().await? > 0 {}
     while stores.flush_feed().await? > 0 {}
@@ -153,5 +166,63 @@ async fn a_move_that_fails_leaves_nothing_behind() -> Tested {
     drop(open);
     let moved = move_to_postgres(&folder.path().join("nowhere.db"), &store, &Seen::default()).await;
     assert!(matches!(&moved, Err(MoveError::File(why)) if why.contains("no such file")), "{moved:?}");
+    Ok(())
+}
+
+const fn hash(of: u8) -> TokenHash {
+    TokenHash([of; 32])
+}
+
+/// What is kept of this account, and what the tokens of [`accounts_arrive_with_all_that_belongs_to_them`] are good for.
+async fn accounts_seen(store: &dyn AccountStore, person: &UserId) -> anyhow::Result<Vec<String>> {
+    Ok(vec![
+        format!("{:?}", store.people(None, 10).await?),
+        format!("{:?}", store.account_of(person).await?),
+        format!("{:?}", store.profile(person).await?),
+        format!("{:?}", store.sessions_of(person).await?),
+        format!("{:?}", store.live_session(&hash(1)).await?),
+        format!("{:?}", store.tokens_of(person).await?),
+        format!("{:?}", store.live_token(&hash(3)).await?),
+        format!("{:?} {:?}", store.is_invited(&hash(4)).await?, store.is_invited(&hash(5)).await?),
+        format!("{:?}", store.reset_works(&hash(6)).await?),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_arrive_with_all_that_belongs_to_them() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("cardwire.db");
+    let here = file(&path)?;
+    let account_of = |handle: &str| Account {
+        user: User { id: UserId::generate(), handle: handle.to_owned() },
+        password_hash: "$argon2id$".to_owned(),
+    };
+    let (alice, bob) = (account_of("alice"), account_of("bob"));
+    let id = &alice.user.id;
+    here.create_account(&alice, &Admission::FirstOnly).await?;
+    here.create_invite(id, &hash(4)).await?;
+    here.create_invite(id, &hash(5)).await?;
+    here.create_account(&bob, &Admission::Invited(hash(5))).await?;
+    here.suspend(&bob.user.id).await?;
+    let day = Duration::from_secs(86_400);
+    let tokens = SessionTokens { access: hash(1), access_for: day, refresh: hash(2), refresh_for: day };
+    let session = NewSession { id: SessionId::generate(), tokens, client: "Firefox on Linux".into() };
+    here.open_session(&alice, &session).await?;
+    let name = TokenName::parse("backup")?;
+    let (token_id, good_for) = (TokenId::generate(), Some(day));
+    let token = NewToken { id: token_id, name, scope: Scope::Read, hash: hash(3), good_for, asked_in: None };
+    here.create_token(id, &token).await?;
+    here.note_token(token.id).await?;
+    here.create_reset(id, &hash(6)).await?;
+    let bio = Edit::Set(Bio::parse("Reads.")?);
+    let default_visibility = Some(Visibility::Private);
+    here.change_profile(id, &ProfileChange { bio, default_visibility, ..ProfileChange::default() }).await?;
+    let before = accounts_seen(&here, id).await?;
+    assert!(before.iter().all(|seen| seen != "None" && seen != "[]"), "{before:?}");
+    drop(here);
+
+    let (there, _database, _server) = empty().await?;
+    move_to_postgres(&path, &there, &Seen::default()).await?;
+    assert_eq!(accounts_seen(&there, id).await?, before);
     Ok(())
 }

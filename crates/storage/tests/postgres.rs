@@ -11,7 +11,7 @@ use cardwire_domain::imports::{ImportRow, NewImport, RowOutcome};
 use cardwire_domain::metadata::{FetchPolicy, Metadata};
 use cardwire_domain::search::SearchRequest;
 use cardwire_domain::use_cases::UpdateUrlCardAssociations;
-use cardwire_domain::{CardId, EventId, ImportId, PageRequest};
+use cardwire_domain::{CardId, Changes, DomainEvent, EventId, ImportId, PageRequest, Visibility};
 use cardwire_events::envelope::KNOWN_TYPES;
 use cardwire_events::{Handover, Queue};
 use cardwire_storage::PostgresStore;
@@ -70,6 +70,31 @@ impl TimeMachine for Aging {
             .execute(&self.pool)
             .await
             .expect("the database of the case answers");
+    }
+
+    async fn holding(&self, text: &str) -> Vec<String> {
+        let columns: Vec<(String, String)> = sqlx::query_as(
+            "SELECT c.table_name::text, c.column_name::text FROM information_schema.columns c \
+             JOIN information_schema.tables t USING (table_schema, table_name) \
+             WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE' ORDER BY 1, 2",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .expect("the database of the case answers");
+        assert!(columns.len() > 100, "{columns:?}");
+        let mut holding = Vec::new();
+        for (table, column) in columns {
+            // Bytes are written in hexadecimal digits.
+            let sql = format!(
+                "SELECT EXISTS (SELECT FROM {table} WHERE strpos({column}::text, $1) > 0 \
+                 OR strpos({column}::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0)"
+            );
+            let query = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(text);
+            if query.fetch_one(&self.pool).await.expect("the database of the case answers") {
+                holding.push(format!("{table}.{column}"));
+            }
+        }
+        holding
     }
 }
 
@@ -146,6 +171,9 @@ async fn events_stand_in_the_log_as_their_schemas_say() -> anyhow::Result<()> {
         UpdateUrlCardAssociations { note: Some("Read it".into()), card_id: card.to_string(), ..Default::default() };
     stores.run(&ann, &noted).await?;
     stores.remove(&ann, card).await?;
+    let mut changes = Changes::default();
+    changes.events.push(DomainEvent::AccountDeleted { actor_id: ann });
+    stores.store.begin().await?.commit(changes).await?;
 
     let schemas = EventSchemas::load()?;
     let rows: Vec<(String, Value)> = sqlx::query_as("SELECT type, envelope FROM events").fetch_all(&pool).await?;
@@ -223,6 +251,7 @@ async fn words_and_pages_go_with_the_last_card_that_has_them_and_a_rebuild_gives
         let url = format!("https://h{}.example/{}", draws.below(2), words[draws.below(5)]);
         let note = (draws.below(2) == 0).then(|| format!("{} {}", words[draws.below(5)], words[draws.below(5)]));
         let card = stores.save_with(&by, &url, Some(note.as_deref().unwrap_or_default()), &[]).await?.url_card_id;
+        stores.let_see(&by, card, Visibility::of(draws.below(2) == 0)).await?;
         changes.push((by.clone(), card));
         if draws.below(3) > 0 {
             let (by, card) = changes[draws.below(changes.len())].clone();
@@ -271,7 +300,7 @@ async fn words_and_pages_go_with_the_last_card_that_has_them_and_a_rebuild_gives
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_note_that_was_imported_is_kept_by_its_card_alone() -> anyhow::Result<()> {
     let (stores, pool) = stores_and_pool().await?;
-    let row = |url: &str| ImportRow { url: url.into(), note: Some("a private note".into()) };
+    let row = |url: &str| ImportRow::new(url, Some("a private note"));
     let import = NewImport {
         id: ImportId::generate(),
         owner: person("alice"),

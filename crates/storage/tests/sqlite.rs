@@ -28,6 +28,14 @@ impl TimeMachine for TokioTime {
     async fn redate(&self, event: EventId, occurred_at: Timestamp) {
         self.0.redate(event, occurred_at).await.expect("the store answers");
     }
+
+    async fn holding(&self, text: &str) -> Vec<String> {
+        let mut found = self.0.columns_holding(text).await.expect("the store answers");
+        // As the index of notes marks whose they are.
+        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        found.extend(self.0.columns_holding(&hex).await.expect("the store answers"));
+        found
+    }
 }
 
 fn store(handover: &Handover) -> SqliteStore {

@@ -71,6 +71,24 @@ async fn a_file_is_had_by_one_process_and_free_again_afterwards() -> Tested {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_release_is_brought_up_to_date() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("cardwire.db");
+    let first = Connection::open(&path)?;
+    first.execute_batch(include_str!("../migrations/sqlite/0017_one_file.sql"))?;
+    first.execute_batch(
+        "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at, created_at)
+         VALUES (randomblob(16), 'did:plc:alice', 'https://example.com/', 'https://example.com/', randomblob(32), randomblob(16), 1, 1);
+         PRAGMA application_id = 0x43726477; PRAGMA user_version = 17",
+    )?;
+    drop(first);
+    let store = open(&path)?;
+    save(&store, "https://example.com/new").await?;
+    assert_eq!(urls(&store).await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_not_ours_is_left_alone() -> Tested {
     let folder = tempfile::tempdir()?;
     let text = folder.path().join("letter.txt");

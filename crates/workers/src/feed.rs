@@ -2,16 +2,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::records::RecordPublisher;
-use cardwire_domain::{Member, RecordedEvent};
+use cardwire_domain::{DomainEvent, EventId, Member, RecordedEvent};
 use cardwire_events::port::{all, from_store};
 use cardwire_events::{Error, EventHandler, EventLog, Outcome, Queue};
 use cardwire_saga::CardCollectionSaga;
 
-/// Hands additions to the saga, which holds them until their window closes. What else comes to this queue changes no
-/// activity (reads show only links that still exist), so it is only taken off the ledger.
+/// Hands additions to the saga, which holds them until their window closes. A deleted account takes its activities along at once: it is
+/// told when nothing else of that person is owed, so no window waits for it. What else comes to this queue changes no activity (reads
+/// show only links that still exist), so it is only taken off the ledger.
 pub struct FeedHandler {
     saga: Arc<CardCollectionSaga>,
+    feed: Arc<dyn FeedRepository>,
     log: Arc<dyn EventLog>,
     records: Option<Arc<dyn RecordPublisher>>,
 }
@@ -20,10 +23,11 @@ impl FeedHandler {
     /// `records`: where saved cards are also written outside of Cardwire; `None`: nowhere.
     pub fn new(
         saga: Arc<CardCollectionSaga>,
+        feed: Arc<dyn FeedRepository>,
         log: Arc<dyn EventLog>,
         records: Option<Arc<dyn RecordPublisher>>,
     ) -> Self {
-        Self { saga, log, records }
+        Self { saga, feed, log, records }
     }
 
     /// The events as the log has them. What came through the queue may have been altered there: an addition that claims to be
@@ -50,6 +54,14 @@ impl FeedHandler {
         }
         let ids: Vec<_> = events.iter().map(|event| event.id).collect();
         self.log.settle(Queue::Feeds, &ids).await.map_or_else(failed, |_| Outcome::Done)
+    }
+
+    async fn forget(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
+        if events.is_empty() {
+            return Vec::new();
+        }
+        let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+        from_store(events, self.feed.forget_people(&ids).await.map(drop))
     }
 }
 
@@ -80,10 +92,14 @@ impl EventHandler for FeedHandler {
             return from_store(events, Err(error));
         }
         let (added, others): (Vec<_>, Vec<_>) = known.into_iter().partition(adds);
+        let (gone, others): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|event| matches!(event.event, DomainEvent::AccountDeleted { .. }));
+        let forgotten = self.forget(&gone).await;
         let settled = self.settle(&others).await;
         let merged = self.saga.collect(&added).await;
         let settled = others.iter().map(|event| (event.id, settled.clone()));
         let mut outcomes: BTreeMap<_, _> = added.iter().map(|event| event.id).zip(merged).chain(settled).collect();
+        outcomes.extend(gone.iter().map(|event| event.id).zip(forgotten));
         // What the log does not have is owed to nobody.
         events.iter().map(|event| outcomes.remove(&event.id).unwrap_or(Outcome::Done)).collect()
     }

@@ -42,7 +42,7 @@ impl RecordPublisher for FakeRecordPublisher {
 
 #[cfg(test)]
 mod tests {
-    use cardwire_domain::{CardId, LinkId, UserId};
+    use cardwire_domain::{CardId, LinkId, UserId, Visibility};
 
     use super::*;
 
@@ -51,10 +51,14 @@ mod tests {
         let publisher = FakeRecordPublisher::default();
         let (card_id, link_id) = (CardId::generate(), LinkId::generate());
         let actor_id = UserId::parse("did:plc:alice").unwrap();
-        let added = DomainEvent::CardAddedToLibrary { card_id, actor_id: actor_id.clone(), link_id };
-        publisher.publish(&added).await.unwrap();
-        publisher.publish(&added).await.unwrap();
+        let added =
+            |visibility| DomainEvent::CardAddedToLibrary { card_id, actor_id: actor_id.clone(), link_id, visibility };
         let uri = format!("at://did:plc:alice/cardwire.card/{card_id}");
+        publisher.publish(&added(Visibility::Private)).await.unwrap();
+        assert_eq!(publisher.record(&uri), None, "what is private is written nowhere else");
+        let added = added(Visibility::Public);
+        publisher.publish(&added).await.unwrap();
+        publisher.publish(&added).await.unwrap();
         assert_eq!(publisher.record(&uri), Some(added));
         publisher.publish(&DomainEvent::CardRemovedFromLibrary { card_id, actor_id, link_id }).await.unwrap();
         assert_eq!(publisher.record(&uri), None);

@@ -10,6 +10,7 @@ use crate::event::RecordedEvent;
 use crate::ids::{CardId, UserId};
 use crate::metadata::PageKind;
 use crate::page::{Page, PageRequest};
+use crate::visibility::Visibility;
 
 pub use query::{SearchQuery, Term};
 pub use words::{is_near, tokens};
@@ -21,8 +22,10 @@ pub struct SearchHit {
     pub title: Option<String>,
     pub description: Option<String>,
     pub kind: Option<PageKind>,
-    /// The oldest, up to [`MAX_HIT_CARDS`].
+    /// The oldest that the reader sees, up to [`MAX_HIT_CARDS`].
     pub card_ids: Vec<CardId>,
+    /// Private if the reader keeps the URL and their own card is private.
+    pub visibility: Visibility,
     /// Higher is better.
     pub rank: f32,
 }
@@ -40,7 +43,7 @@ pub const MAX_MISSPELT: usize = 3;
 pub struct SearchRequest {
     /// See [`SearchQuery::parse`].
     pub text: String,
-    /// Notes are searched only for their author.
+    /// Notes, and cards that are private or hidden, are searched only for their owner.
     pub reader: Option<UserId>,
     pub kind: Option<PageKind>,
     /// Only URLs that the reader keeps; of a hit's cards, only theirs.
@@ -59,8 +62,8 @@ pub struct Reindexed {
 #[async_trait]
 pub trait SearchIndex: Send + Sync {
     /// Takes the events off the `search` ledger and, in the same transaction, indexes the current row of every card
-    /// whose event was just taken (or drops it, when it is in no library). A URL that is new becomes a page to fetch. Returns how
-    /// many were taken.
+    /// whose event was just taken (or drops it, when it is in no library), and of every card that is still indexed of somebody whose
+    /// account is gone. A URL that is new becomes a page to fetch. Returns how many were taken.
     async fn index(&self, events: &[RecordedEvent]) -> Result<usize>;
 
     /// Indexes the current rows of up to `limit` cards behind `after`, in the order of their ids, as [`Self::index`] does. `None`:
@@ -71,7 +74,8 @@ pub trait SearchIndex: Send + Sync {
     /// How many cards there are to reindex.
     async fn card_count(&self) -> Result<u64>;
 
-    /// URLs in which every word occurs: best first, of equal ones the one that more people keep.
+    /// URLs in which every word occurs: best first, of equal ones the one that more people keep. Only what the reader may see now, however
+    /// far behind the index is; what nobody else sees is counted, and taken for similar words, for its owner alone.
     ///
     /// An index may rank only the 1,000 URLs that most people keep of those that match.
     ///

@@ -8,12 +8,14 @@ use crate::error::{Error, Result};
 use crate::ids::{CardId, CollectionId, UserId};
 use crate::note::NoteText;
 use crate::store::Transaction;
+use crate::visibility::Visibility;
 
-/// Changes a card's note and collections in one step. A note that is not given stays; an empty one is dropped.
+/// Changes who sees a card, its note and its collections in one step. What is not given stays; an empty note is dropped.
 #[derive(Clone, Debug, Default)]
 pub struct UpdateUrlCardAssociations {
     pub card_id: String,
     pub note: Option<String>,
+    pub visibility: Option<Visibility>,
     pub add_to_collections: Vec<String>,
     pub remove_from_collections: Vec<String>,
 }
@@ -22,7 +24,7 @@ pub struct UpdateUrlCardAssociations {
 pub struct AssociationsUpdated {
     pub card_id: CardId,
     pub note_card_id: Option<CardId>,
-    /// Where the card is now.
+    /// Where the card is now, as far as the person sees it.
     pub collection_ids: Vec<CollectionId>,
 }
 
@@ -39,23 +41,28 @@ impl UseCase for UpdateUrlCardAssociations {
                 format!("names collection {both}, as addToCollections does"),
             ));
         }
-        let added = load_collections(tx, "addToCollections", &self.add_to_collections).await?;
-        let removed = load_collections(tx, "removeFromCollections", &self.remove_from_collections).await?;
+        let added = load_collections(tx, "addToCollections", &self.add_to_collections, by).await?;
+        let removed = load_collections(tx, "removeFromCollections", &self.remove_from_collections, by).await?;
         let card = tx.card(card_id).await?.ok_or_else(|| Error::not_found("card", card_id))?;
         let mut card = card.in_library()?.owned_by(by)?;
         if let Some(text) = note {
             card.set_note(text, true, changes);
         }
-        for collection in &added {
-            card.add_to_collection(collection, changes)?;
-        }
+        // In this order, nothing is told of stays that would end at once.
         for collection in &removed {
             card.remove_from_collection(by, collection, changes)?;
         }
+        if let Some(visibility) = self.visibility {
+            card.set_visibility(visibility, changes);
+        }
+        for collection in &added {
+            card.add_to_collection(collection, changes)?;
+        }
+        let seen = card.collection_links.iter().filter(|link| link.is_seen);
         Ok(AssociationsUpdated {
             card_id,
-            note_card_id: card.note.map(|note| note.id),
-            collection_ids: card.collection_links.iter().map(|link| link.collection_id).collect(),
+            note_card_id: card.note.as_ref().map(|note| note.id),
+            collection_ids: seen.map(|link| link.collection_id).collect(),
         })
     }
 }

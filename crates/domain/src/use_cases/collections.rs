@@ -11,21 +11,25 @@ use crate::error::Result;
 use crate::event::DomainEvent;
 use crate::ids::{CollectionId, UserId};
 use crate::store::{DeletedCollection, Store, Transaction};
+use crate::visibility::Visibility;
 
 #[derive(Clone, Debug)]
 pub struct CreateCollection {
     pub name: String,
     pub description: Option<String>,
     pub access: AccessType,
+    pub visibility: Visibility,
 }
 
-/// Replaces name, description and access. Author only.
+/// Replaces name, description and access, and the visibility if one is given. Author only.
 #[derive(Clone, Debug)]
 pub struct UpdateCollection {
     pub id: String,
     pub name: String,
     pub description: Option<String>,
     pub access: AccessType,
+    /// `None` leaves it as it is, so that clients that do not know of it publish nothing.
+    pub visibility: Option<Visibility>,
 }
 
 /// Deletes the collection, however many cards are in it; they stay in their libraries. Author only. It is gone for everybody at once;
@@ -51,6 +55,7 @@ impl UseCase for CreateCollection {
             name: Name::parse(&self.name)?,
             description: Description::parse(self.description.as_deref().unwrap_or_default())?,
             access: self.access,
+            visibility: self.visibility,
             collaborators: BTreeSet::new(),
             invited: BTreeSet::new(),
         };
@@ -74,6 +79,7 @@ impl UseCase for UpdateCollection {
             name,
             description,
             access: self.access,
+            visibility: self.visibility.unwrap_or(collection.visibility),
             ..collection
         }));
         Ok(CollectionChanged { id })
@@ -99,7 +105,8 @@ pub async fn let_cards_go(store: &dyn Store, limit: usize) -> Result<bool> {
     let Some(DeletedCollection { id, author, links }) = tx.deleted_collection(limit).await? else {
         return Ok(false);
     };
-    let mut changes = Changes::default();
+    // Its author may have left.
+    let mut changes = Changes { is_parting: true, ..Changes::default() };
     let last = links.len() < limit;
     for (card_id, link_id) in links {
         changes.rows.push(Change::RemoveFromCollection { card_id, link_id });

@@ -16,7 +16,7 @@ use crate::store::Transaction;
 use crate::url::CardUrl;
 
 /// Saves links that were brought along, all in one commit. One that breaks a rule is refused without hindering the others. One that is
-/// in the library already keeps its note; it only joins the collection.
+/// in the library already keeps its note and its visibility; it only joins the collection.
 #[derive(Clone, Debug, Default)]
 pub struct ImportUrls {
     pub rows: Vec<ImportRow>,
@@ -32,7 +32,7 @@ impl UseCase for ImportUrls {
     type Answer = UrlsImported;
 
     async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<UrlsImported> {
-        let collections = match load_collections(tx, "collectionIds", self.collection_id.as_slice()).await {
+        let collections = match load_collections(tx, "collectionIds", self.collection_id.as_slice(), by).await {
             Ok(collections) => Ok(collections),
             Err(error) => Err(rule(error)?),
         };
@@ -83,7 +83,7 @@ async fn import(
         Some(card) => card,
         None => Card::create(by.clone(), url, None, &mut own),
     };
-    let created = card.add_to_library(&mut own);
+    let created = card.add_to_library(row.visibility, &mut own);
     if created && note.is_some() {
         card.set_note(note, false, &mut own);
     }

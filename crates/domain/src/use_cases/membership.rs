@@ -80,7 +80,7 @@ impl UseCase for AcceptInvitation {
     type Answer = CollectionChanged;
 
     async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<CollectionChanged> {
-        let mut collection = load_collection(tx, &self.id).await?;
+        let mut collection = load_collection(tx, &self.id, by).await?;
         let id = collection.id;
         if collection.author == *by || collection.collaborators.contains(by) {
             return Ok(CollectionChanged { id });
@@ -104,7 +104,7 @@ impl UseCase for LeaveCollection {
     type Answer = CollectionChanged;
 
     async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<CollectionChanged> {
-        let mut collection = load_collection(tx, &self.id).await?;
+        let mut collection = load_collection(tx, &self.id, by).await?;
         let id = collection.id;
         if collection.author == *by {
             return Err(Error::Forbidden(format!(

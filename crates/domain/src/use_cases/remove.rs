@@ -47,9 +47,9 @@ impl UseCase for RemoveCardFromCollections {
             return Err(Error::invalid("collectionIds", "must name at least one collection"));
         }
         let card_id: CardId = self.card_id.parse()?;
-        let collections = load_collections(tx, "collectionIds", &self.collection_ids).await?;
+        let collections = load_collections(tx, "collectionIds", &self.collection_ids, by).await?;
         let card = tx.card(card_id).await?.ok_or_else(|| Error::not_found("card", card_id))?;
-        let mut card = card.in_library()?;
+        let mut card = card.in_library()?.seen_by(by)?;
         for collection in &collections {
             card.remove_from_collection(by, collection, changes)?;
         }

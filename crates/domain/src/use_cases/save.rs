@@ -10,15 +10,19 @@ use crate::ids::{CardId, UserId};
 use crate::note::NoteText;
 use crate::store::Transaction;
 use crate::url::CardUrl;
+use crate::visibility::Visibility;
 
 /// Saves a URL to the library, with a note and to collections. Saving it again returns the same card, replaces the
-/// note if one is given (an empty one drops it), and adds the collections.
+/// note if one is given (an empty one drops it), changes who sees it if that is given, and adds the collections.
 #[derive(Clone, Debug, Default)]
 pub struct AddUrlToLibrary {
     pub url: String,
     pub note: Option<String>,
     pub collection_ids: Vec<String>,
     pub via_card_id: Option<String>,
+    pub visibility: Option<Visibility>,
+    /// Of a card that comes into the library, if no visibility is given: what its owner usually wants.
+    pub default_visibility: Visibility,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,17 +42,20 @@ impl UseCase for AddUrlToLibrary {
         let note = self.note.as_deref().map(NoteText::parse).transpose()?;
         let via = self.via_card_id.as_deref().map(str::parse::<CardId>).transpose()?;
         if let Some(via) = via
-            && !tx.card_exists(via).await?
+            && !tx.card_exists(via, by).await?
         {
             return Err(Error::not_found("card", via));
         }
-        let collections = load_collections(tx, "collectionIds", &self.collection_ids).await?;
+        let collections = load_collections(tx, "collectionIds", &self.collection_ids, by).await?;
 
         let mut card = match tx.card_by_url(by, url.normalised()).await? {
             Some(card) => card,
             None => Card::create(by.clone(), url, via, changes),
         };
-        let created = card.add_to_library(changes);
+        let created = card.add_to_library(self.visibility.unwrap_or(self.default_visibility), changes);
+        if let Some(visibility) = self.visibility {
+            card.set_visibility(visibility, changes);
+        }
         if let Some(text) = note {
             card.set_note(text, !created, changes);
         }

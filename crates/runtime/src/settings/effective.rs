@@ -50,6 +50,7 @@ impl Settings {
                 self.redis.ca_file.as_ref().map(|file| file.display().to_string()).unwrap_or_default(),
             ),
             ("APP__REDIS__PARTITIONS", self.redis.partitions.to_string()),
+            ("APP__REGISTRATION", self.registration.name().to_owned()),
             ("APP__RELAY__MAX_DEPTH", self.relay_max_depth.to_string()),
             ("APP__SHUTDOWN__DEADLINE_S", self.shutdown_deadline.as_secs().to_string()),
             ("APP__WEB__ADDRESS_HEADER", self.address_header.clone().unwrap_or_default()),

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
 use cardwire_domain::UserId;
+use cardwire_domain::accounts::Registration;
 use cardwire_domain::quotas::Quotas;
 use cardwire_events::{Queue, QueueSettings, ServerUrl};
 use cardwire_storage::postgres::read_url;
@@ -209,6 +210,7 @@ pub struct Settings {
     pub metadata_allow_private_hosts: bool,
     /// The mock user among them under mock authentication.
     pub admins: BTreeSet<UserId>,
+    pub registration: Registration,
     /// Set by a proxy that clients cannot bypass; without one the peer's address counts.
     pub address_header: Option<String>,
     /// Of one person; 0: any number.
@@ -342,6 +344,7 @@ impl Settings {
             anonymous_reads_per_second: layers.number("APP__WEB__ANONYMOUS_READS_PER_SECOND", &(0..=1_000_000))?,
             public: PublicSettings::read(layers)?,
             admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,
+            registration: layers.text("APP__REGISTRATION").map(registration).transpose()?.unwrap_or_default(),
             feeds: queue_settings(layers, Queue::Feeds)?,
             search: queue_settings(layers, Queue::Search)?,
             analytics: queue_settings(layers, Queue::Analytics)?,
@@ -485,6 +488,11 @@ fn admins(list: &str, use_mock_auth: bool) -> Result<BTreeSet<UserId>> {
         .chain(use_mock_auth.then_some(MOCK_USER))
         .map(|text| UserId::parse(text).map_err(|_| SettingsError::value("APP__ADMINS", format!("{text:?} is no DID"))))
         .collect()
+}
+
+fn registration(text: &str) -> Result<Registration> {
+    text.parse()
+        .map_err(|_| SettingsError::value("APP__REGISTRATION", format!("must be open, invite or closed, not {text:?}")))
 }
 
 /// What the URL of a file begins with.

@@ -56,7 +56,7 @@ pub const NAMES: &[Name] = &[
     secret("OTEL_EXPORTER_OTLP_HEADERS", "headers for the collector: name=value, comma separated"),
     plain("OTEL_TRACES_SAMPLER_ARG", Some("1"), "share of the traces begun here that are kept, 0 to 1"),
     plain("METADATA_ALLOW_PRIVATE_HOSTS", Some("false"), "fetch page metadata from private addresses too"),
-    plain("APP__ADMINS", None, "user ids of the admins, comma separated"),
+    plain("APP__ADMINS", None, "user ids of administrators, comma separated, besides those whose account says so"),
     plain("APP__DATABASE__MAX_CONNECTIONS", Some("10"), "PostgreSQL connections of this process"),
     plain("APP__EVENTS__KEEP_DAYS", Some("30"), "how long events stay that are owed to nobody"),
     plain(
@@ -91,6 +91,11 @@ pub const NAMES: &[Name] = &[
     plain("APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY", Some("false"), "start although Redis may evict what it holds"),
     plain("APP__REDIS__CA_FILE", None, "PEM file: trust these certificates alone with rediss://; else the system's"),
     plain("APP__REDIS__PARTITIONS", None, "partitions of each queue, alike in all processes; 1, in Cluster 8"),
+    plain(
+        "APP__REGISTRATION",
+        Some("invite"),
+        "who may sign up: open, invite or closed; the first account is made all the same, and is an administrator's",
+    ),
     plain("APP__RELAY__MAX_DEPTH", Some("50000"), "entries in a queue above which the rest waits in PostgreSQL"),
     plain("APP__SHUTDOWN__DEADLINE_S", Some("25"), "how long work in flight may take after SIGTERM"),
     plain("APP__WEB__ADDRESS_HEADER", None, "header in which a trusted proxy tells the client's address"),

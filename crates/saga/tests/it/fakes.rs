@@ -76,6 +76,10 @@ impl FeedRepository for Database {
         Ok(taken)
     }
 
+    async fn forget_people(&self, _: &[EventId]) -> cardwire_domain::Result<usize> {
+        panic!("the saga forgets nobody")
+    }
+
     async fn feed(&self, _: Option<&UserId>, _: &PageRequest) -> cardwire_domain::Result<Page<FeedItem>> {
         panic!("the saga does not read the feed")
     }

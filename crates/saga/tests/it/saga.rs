@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::fakes::{Database, FaultyStore};
 use cardwire_domain::{
     CardId, Clock as _, CollectionId, DomainEvent, Error as DomainError, EventId, LinkId, RecordedEvent, UserId,
+    Visibility,
 };
 use cardwire_events::Outcome;
 use cardwire_saga::{
@@ -43,6 +44,7 @@ impl World {
                 actor_id: UserId::parse(&format!("did:plc:{actor}")).unwrap(),
                 collection_id: CollectionId::generate(),
                 link_id: LinkId::generate(),
+                visibility: Visibility::Public,
             },
         };
         self.database.ledger.lock().owed.insert(event.id);

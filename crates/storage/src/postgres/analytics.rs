@@ -1,11 +1,12 @@
-//! Totals by day, counted in the transaction that takes the event off the ledger. They name nothing, and stay when a card is removed.
+//! Totals by day, counted in the transaction that takes the event off the ledger. They name nothing, and stay when a card is removed. What
+//! others do not see is not counted.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
-use cardwire_domain::{DomainEvent, EventId, RecordedEvent, Result};
+use cardwire_domain::{DomainEvent, EventId, RecordedEvent, Result, Visibility};
 use cardwire_events::envelope::Incomprehensible;
 use cardwire_events::{Message, Queue};
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use jiff_sqlx::ToSqlx;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
+use super::departed::{delete_curators, people};
 use super::error::Failure;
 use super::log::{recorded, take};
 use super::pool::Session;
@@ -155,21 +157,24 @@ async fn count(session: &mut Session, events: &[RecordedEvent]) -> Result<usize,
     trends::refresh(session, &urls).await?;
     // Last, since all who count a day wait for its one row.
     add(session, &ours).await?;
+    delete_curators(session, &people(ours.iter().copied())).await?;
     session.commit().await?;
     Ok(taken.len())
 }
 
-async fn add(session: &mut Session, events: &[&RecordedEvent]) -> Result<(), Failure> {
+/// Returns how many saves were counted.
+async fn add(session: &mut Session, events: &[&RecordedEvent]) -> Result<u64, Failure> {
     let (mut times, mut people, mut cards) = (Vec::new(), Vec::new(), Vec::new());
     for event in events {
-        if let DomainEvent::CardAddedToLibrary { card_id, actor_id, .. } = &event.event {
+        if let DomainEvent::CardAddedToLibrary { card_id, actor_id, visibility: Visibility::Public, .. } = &event.event
+        {
             times.push(time(event.occurred_at));
             people.push(actor_id.as_str());
             cards.push(uuid(card_id.ulid()));
         }
     }
     if times.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let (mut days, mut curators) = (Vec::new(), Vec::new());
     for row in session.fetch_all(sqlx::query(CURATORS).bind(&times).bind(&people)).await? {
@@ -177,7 +182,7 @@ async fn add(session: &mut Session, events: &[&RecordedEvent]) -> Result<(), Fai
         curators.push(get::<i64>(&row, "curators")?);
     }
     session.execute(sqlx::query(TOTALS).bind(&times).bind(days).bind(curators).bind(&cards)).await?;
-    Ok(())
+    Ok(times.len() as u64)
 }
 
 /// The digests of the URLs that the events are about.
@@ -217,8 +222,7 @@ async fn rebuild(session: &mut Session, day: Date) -> Result<u64, Failure> {
         for row in &rows {
             events.extend(saved(row)?);
         }
-        add(session, &events.iter().collect::<Vec<_>>()).await?;
-        saves += events.len() as u64;
+        saves += add(session, &events.iter().collect::<Vec<_>>()).await?;
     }
     session.commit().await?;
     Ok(saves)

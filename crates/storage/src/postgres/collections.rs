@@ -11,14 +11,20 @@ use sqlx::postgres::PgRow;
 use super::error::Failure;
 use super::store::PostgresStore;
 use super::transaction::read_access;
-use super::values::{behind, card_id, collection_id, get, get_count, get_time, get_user, key_time, user_id, uuid};
+use super::values::{
+    behind, card_id, collection_id, get, get_count, get_time, get_user, get_visibility, key_time, user_id, uuid,
+};
+use crate::seen::{sees_card, sees_collection};
 
+/// `$2` is the reader. Cards are counted in an index; of those that not everybody sees, the rows are looked at.
 macro_rules! select_collections {
-    ($rest:literal) => {
+    ($($rest:tt)+) => {
         concat!(
-            "SELECT c.id, c.name, c.description, c.access, c.author_id, u.handle, c.created_at, c.updated_at, \
-                    (SELECT count(*) FROM links WHERE collection_id = c.id) AS card_count, p.people, p.handles, \
-                    i.people AS invited, i.handles AS invited_handles \
+            "SELECT c.id, c.name, c.description, c.access, c.private, c.author_id, u.handle, c.created_at, c.updated_at, \
+                    (SELECT count(*) FROM links WHERE collection_id = c.id) - ( \
+                        SELECT count(*) FROM links l JOIN cards k ON k.id = l.card_id \
+                        WHERE l.collection_id = c.id AND l.private AND k.owner_id IS DISTINCT FROM $2 \
+                    ) AS card_count, p.people, p.handles, i.people AS invited, i.handles AS invited_handles \
              FROM collections c LEFT JOIN users u ON u.id = c.author_id \
              CROSS JOIN LATERAL ( \
                  SELECT array_agg(x.user_id ORDER BY x.user_id) AS people, array_agg(h.handle ORDER BY x.user_id) AS handles \
@@ -28,7 +34,7 @@ macro_rules! select_collections {
                  SELECT array_agg(x.user_id ORDER BY x.user_id) AS people, array_agg(h.handle ORDER BY x.user_id) AS handles \
                  FROM invitations x LEFT JOIN users h ON h.id = x.user_id WHERE x.collection_id = c.id \
              ) i ",
-            $rest
+            $($rest)+
         )
     };
 }
@@ -49,7 +55,7 @@ const COLLECTIONS_OF: &str = select_collections!(
 );
 
 const INVITATIONS_OF: &str = "\
-SELECT c.id, c.name, c.author_id, u.handle, i.invited_at
+SELECT c.id, c.name, c.private, c.author_id, u.handle, i.invited_at
 FROM invitations i JOIN collections c ON c.id = i.collection_id AND c.deleted_at IS NULL
 LEFT JOIN users u ON u.id = c.author_id
 WHERE i.user_id = $2 AND ($3::timestamptz IS NULL OR (i.invited_at, i.collection_id) < ($3, $4))
@@ -60,31 +66,44 @@ SELECT b.blocked_id, u.handle, b.blocked_at FROM blocks b LEFT JOIN users u ON u
 WHERE b.user_id = $2 AND ($3::timestamptz IS NULL OR (b.blocked_at, b.blocked_id) < ($3, $4))
 ORDER BY b.blocked_at DESC, b.blocked_id DESC LIMIT $1";
 
-const CARDS_IN: &str = "\
-SELECT c.id, c.url, g.title, c.owner_id, u.handle, l.added_at
-FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL
-JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id
-LEFT JOIN pages g ON g.url_digest = c.url_digest
-WHERE l.collection_id = $2 AND ($3::timestamptz IS NULL OR (l.added_at, l.card_id) < ($3, $4))
-ORDER BY l.added_at DESC, l.card_id DESC LIMIT $1";
+const CARDS_IN: &str = concat!(
+    "SELECT c.id, c.url, c.private, c.hidden, g.title, c.owner_id, u.handle, l.added_at \
+     FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL \
+     JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id \
+     LEFT JOIN pages g ON g.url_digest = c.url_digest \
+     WHERE l.collection_id = $2 AND ($3::timestamptz IS NULL OR (l.added_at, l.card_id) < ($3, $4)) AND ",
+    sees_collection!("k", "$5"),
+    " AND ",
+    sees_card!("c", "$5"),
+    " ORDER BY l.added_at DESC, l.card_id DESC LIMIT $1"
+);
+
+const IS_SEEN: &str =
+    concat!("SELECT 1 FROM collections k WHERE k.id = $1 AND k.deleted_at IS NULL AND ", sees_collection!("k", "$2"));
 
 #[async_trait]
 impl CollectionRepository for PostgresStore {
     async fn collection(&self, id: CollectionId, reader: Option<&UserId>) -> Result<CollectionView> {
-        let query = sqlx::query(select_collections!("WHERE c.id = $1 AND c.deleted_at IS NULL")).bind(uuid(id.ulid()));
+        let sql = select_collections!("WHERE c.id = $1 AND c.deleted_at IS NULL AND ", sees_collection!("c", "$2"));
+        let query = sqlx::query(sql).bind(uuid(id.ulid())).bind(reader.map(UserId::as_str));
         let rows = self.session().await?.fetch_all(query).await?;
         let row = rows.first().ok_or_else(|| Error::not_found("collection", id))?;
         Ok(read(row, reader)?)
     }
 
-    async fn cards_in(&self, id: CollectionId, page: &PageRequest) -> Result<Page<CollectedCard>> {
+    async fn cards_in(
+        &self,
+        id: CollectionId,
+        reader: Option<&UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<CollectedCard>> {
         let (at, after) = behind(page.after.as_ref())?;
+        let reader = reader.map(UserId::as_str);
         let mut session = self.session().await?;
         let query = sqlx::query(CARDS_IN).bind(page.limit.get() as i64 + 1).bind(uuid(id.ulid())).bind(at).bind(after);
-        let rows = session.fetch_all(query).await?;
+        let rows = session.fetch_all(query.bind(reader)).await?;
         if rows.is_empty() {
-            let there =
-                sqlx::query("SELECT 1 FROM collections WHERE id = $1 AND deleted_at IS NULL").bind(uuid(id.ulid()));
+            let there = sqlx::query(IS_SEEN).bind(uuid(id.ulid())).bind(reader);
             if session.fetch_all(there).await?.is_empty() {
                 return Err(Error::not_found("collection", id));
             }
@@ -92,7 +111,13 @@ impl CollectionRepository for PostgresStore {
         // Only its owner adds a card to a collection.
         let card = |row: &PgRow| {
             Ok(CollectedCard {
-                card: CardView { id: card_id(get(row, "id")?), url: get(row, "url")?, title: get(row, "title")? },
+                card: CardView {
+                    id: card_id(get(row, "id")?),
+                    url: get(row, "url")?,
+                    title: get(row, "title")?,
+                    visibility: get_visibility(row)?,
+                    is_hidden: get(row, "hidden")?,
+                },
                 added_by: get_user(row, "owner_id", "handle")?,
                 added_at: get_time(row, "added_at")?,
             })
@@ -120,7 +145,11 @@ impl CollectionRepository for PostgresStore {
         let rows = self.session().await?.fetch_all(query.bind(at).bind(after)).await?;
         let invitation = |row| {
             Ok(Invitation {
-                collection: CollectionName { id: collection_id(get(row, "id")?), name: get(row, "name")? },
+                collection: CollectionName {
+                    id: collection_id(get(row, "id")?),
+                    name: get(row, "name")?,
+                    visibility: get_visibility(row)?,
+                },
                 author: get_user(row, "author_id", "handle")?,
                 invited_at: get_time(row, "invited_at")?,
             })
@@ -175,6 +204,7 @@ fn read(row: &PgRow, reader: Option<&UserId>) -> Result<CollectionView, Failure>
         name: get(row, "name")?,
         description: get(row, "description")?,
         access: read_access(row)?,
+        visibility: get_visibility(row)?,
         author,
         collaborators: read_people(row, "people", "handles")?,
         invited,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use cardwire_domain::accounts::is_leaving;
+
 /// Why a statement has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -92,8 +94,16 @@ impl Failure {
     }
 }
 
+/// Raised by a statement of somebody whose account is being deleted.
+const LEAVES: &str = "LEAVE";
+
 impl From<Failure> for cardwire_domain::Error {
     fn from(failure: Failure) -> Self {
+        if let Failure::Sqlx(sqlx::Error::Database(error)) = &failure
+            && error.code().is_some_and(|code| code == LEAVES)
+        {
+            return is_leaving();
+        }
         match failure.meaning() {
             Meaning::Stale => Self::Stale,
             Meaning::Unavailable => Self::Unavailable(failure.to_string()),

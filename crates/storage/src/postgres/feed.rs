@@ -2,16 +2,17 @@
 
 use async_trait::async_trait;
 use cardwire_domain::feed::{CardView, CollectionName, FeedItem, FeedRepository, StreamCursor};
-use cardwire_domain::{ActivityId, CollectedWindow, Page, PageRequest, Position, Result, UserId};
+use cardwire_domain::{ActivityId, CollectedWindow, EventId, Page, PageRequest, Position, Result, UserId, Visibility};
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
+use super::departed::forget_people;
 use super::error::Failure;
 use super::flush::flush;
 use super::store::PostgresStore;
 use super::values::{behind, card_id, collection_id, get, get_time, get_user, ulid};
 
-/// Activities with what is left of them. A lateral look-up of a few links by their ids for each row that is shown, so that the index
+/// Activities with what is left of them that everybody may see. A lateral look-up of a few links by their ids for each row that is shown, so that the index
 /// that orders the list decides how much is read.
 macro_rules! select_items {
     ($rest:literal) => {
@@ -26,9 +27,9 @@ macro_rules! select_items {
                  SELECT array_agg(k.id ORDER BY m.n) AS collections, array_agg(k.name ORDER BY m.n) AS names \
                  FROM unnest(a.link_ids) WITH ORDINALITY AS m(link_id, n) \
                  JOIN links ON links.id = m.link_id \
-                 JOIN collections k ON k.id = links.collection_id AND k.deleted_at IS NULL \
+                 JOIN collections k ON k.id = links.collection_id AND k.deleted_at IS NULL AND NOT k.private \
              ) l \
-             WHERE (l.collections IS NOT NULL OR c.library_link = ANY(a.link_ids)) ",
+             WHERE (l.collections IS NOT NULL OR c.library_link = ANY(a.link_ids)) AND NOT (c.private OR c.hidden) ",
             $rest
         )
     };
@@ -55,6 +56,11 @@ impl FeedRepository for PostgresStore {
             }
         }
         Ok(flushed.taken)
+    }
+
+    async fn forget_people(&self, events: &[EventId]) -> Result<usize> {
+        let mut session = self.batch_session().await.map_err(Failure::of_effect)?;
+        forget_people(&mut session, events).await.map_err(Failure::of_effect)
     }
 
     async fn feed(&self, actor: Option<&UserId>, page: &PageRequest) -> Result<Page<FeedItem>> {
@@ -93,13 +99,21 @@ pub(super) fn read_item(row: &PgRow) -> Result<FeedItem, Failure> {
     Ok(FeedItem {
         id: ActivityId::from_ulid(ulid(get(row, "id")?)),
         actor: get_user(row, "actor_id", "handle")?,
-        card: CardView { id: card_id(get(row, "card_id")?), url: get(row, "url")?, title: get(row, "title")? },
-        collections: collection_names(ids, names),
+        card: CardView::public(card_id(get(row, "card_id")?), get(row, "url")?, get(row, "title")?),
+        collections: collection_names(ids, names, None),
         created_at: get_time(row, "created_at")?,
     })
 }
 
-pub(super) fn collection_names(ids: Option<Vec<Uuid>>, names: Option<Vec<String>>) -> Vec<CollectionName> {
-    let pairs = ids.unwrap_or_default().into_iter().zip(names.unwrap_or_default());
-    pairs.map(|(id, name)| CollectionName { id: collection_id(id), name }).collect()
+/// `private`: whether each is; `None`: none of them.
+pub(super) fn collection_names(
+    ids: Option<Vec<Uuid>>,
+    names: Option<Vec<String>>,
+    private: Option<Vec<bool>>,
+) -> Vec<CollectionName> {
+    let private = private.unwrap_or_default().into_iter().chain(std::iter::repeat(false));
+    let named = ids.unwrap_or_default().into_iter().zip(names.unwrap_or_default()).zip(private);
+    let name =
+        |((id, name), private)| CollectionName { id: collection_id(id), name, visibility: Visibility::of(private) };
+    named.map(name).collect()
 }

@@ -11,7 +11,7 @@ use ulid::Ulid;
 
 use super::error::Failure;
 use super::store::PostgresStore;
-use super::values::{card_id, collection_id, get, get_time, no_cursor, signed, ulid, user_id, uuid};
+use super::values::{card_id, collection_id, get, get_time, get_visibility, no_cursor, signed, ulid, user_id, uuid};
 
 /// Rows written by one statement, so that none takes long.
 const PORTION: usize = 5_000;
@@ -25,12 +25,14 @@ DELETE FROM imports WHERE id IN (
 )";
 
 const BEGIN: &str = "\
-INSERT INTO imports (id, owner_id, file_name, collection_id, total) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO imports (id, owner_id, file_name, collection_id, total) SELECT $1, $2, $3, $4, $5
+WHERE NOT EXISTS (SELECT FROM leaving WHERE user_id = $2)
 ON CONFLICT (owner_id) WHERE finished_at IS NULL DO NOTHING";
 
 const ADD_ROWS: &str = "\
-INSERT INTO import_rows (import_id, number, url, note)
-SELECT $1, number, url, note FROM unnest($2::integer[], $3::text[], $4::text[]) AS row (number, url, note)";
+INSERT INTO import_rows (import_id, number, url, note, private)
+SELECT $1, number, url, note, private
+FROM unnest($2::integer[], $3::text[], $4::text[], $5::bool[]) AS row (number, url, note, private)";
 
 macro_rules! select_imports {
     ($rest:literal) => {
@@ -52,7 +54,7 @@ WHERE id = (SELECT id FROM imports WHERE next_at <= now() ORDER BY next_at, id L
 RETURNING id, owner_id, collection_id";
 
 const LEASED_ROWS: &str = "\
-SELECT number, url, note FROM import_rows WHERE import_id = $1 AND outcome IS NULL ORDER BY number LIMIT $2";
+SELECT number, url, note, private FROM import_rows WHERE import_id = $1 AND outcome IS NULL ORDER BY number LIMIT $2";
 
 /// Each row once: what was kept stays. Its note is the card's from now on, and goes with the card.
 const FINISH_ROWS: &str = "\
@@ -92,7 +94,9 @@ impl ImportRepository for PostgresStore {
             let numbers = (1..=rows.len()).map(|n| number(portion * PORTION + n)).collect::<Result<Vec<i32>>>()?;
             let (urls, notes): (Vec<&str>, Vec<Option<&str>>) =
                 rows.iter().map(|row| (row.url.as_str(), row.note.as_deref())).unzip();
-            session.execute(sqlx::query(ADD_ROWS).bind(id).bind(numbers).bind(urls).bind(notes)).await?;
+            let private: Vec<bool> = rows.iter().map(|row| row.visibility.is_private()).collect();
+            let add = sqlx::query(ADD_ROWS).bind(id).bind(numbers).bind(urls).bind(notes).bind(private);
+            session.execute(add).await?;
         }
         session.commit().await?;
         Ok(())
@@ -216,5 +220,6 @@ fn read_row(row: &PgRow) -> Result<ReportRow, Failure> {
 }
 
 fn read_leased(row: &PgRow) -> Result<(u32, ImportRow), Failure> {
-    Ok((count(row, "number")?, ImportRow { url: get(row, "url")?, note: get(row, "note")? }))
+    let row_of_file = ImportRow { url: get(row, "url")?, note: get(row, "note")?, visibility: get_visibility(row)? };
+    Ok((count(row, "number")?, row_of_file))
 }

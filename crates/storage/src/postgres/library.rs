@@ -12,28 +12,33 @@ use super::error::Failure;
 use super::feed::collection_names;
 use super::page_rows::get_page;
 use super::store::PostgresStore;
-use super::values::{behind, card_id, get, get_note, get_time, get_user, url_digest, uuid, words};
+use super::values::{behind, card_id, get, get_note, get_time, get_user, get_visibility, url_digest, uuid, words};
+use crate::seen::{sees_card, sees_collection};
 
+/// With the collections that the reader sees.
 macro_rules! select_cards {
-    ($rest:literal) => {
+    ($reader:literal, $($rest:tt)+) => {
         concat!(
-            "SELECT c.id, c.url, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
-                    l.collections, l.names, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, \
+            "SELECT c.id, c.url, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
+                    l.collections, l.names, l.are_private, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, \
                     g.site_name, g.author, g.kind, g.language \
              FROM cards c LEFT JOIN pages g ON g.url_digest = c.url_digest LEFT JOIN users u ON u.id = c.owner_id LEFT JOIN notes n ON n.card_id = c.id \
              CROSS JOIN LATERAL ( \
                  SELECT array_agg(k.id ORDER BY links.added_at, links.id) AS collections, \
-                        array_agg(k.name ORDER BY links.added_at, links.id) AS names \
+                        array_agg(k.name ORDER BY links.added_at, links.id) AS names, \
+                        array_agg(k.private ORDER BY links.added_at, links.id) AS are_private \
                  FROM links JOIN collections k ON k.id = links.collection_id AND k.deleted_at IS NULL \
-                 WHERE links.card_id = c.id \
-             ) l \
+                 WHERE links.card_id = c.id AND ",
+            sees_collection!("k", $reader),
+            ") l \
              WHERE c.library_link IS NOT NULL ",
-            $rest
+            $($rest)+
         )
     };
 }
 
 const LIBRARY: &str = select_cards!(
+    "c.owner_id",
     "AND c.owner_id = $2 AND (NOT $3 OR l.collections IS NULL) \
      AND ($4::timestamptz IS NULL OR (c.library_at, c.id) < ($4, $5)) \
      ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
@@ -42,6 +47,7 @@ const LIBRARY: &str = select_cards!(
 /// Words are found anywhere, as the owner would find them by reading. Those that are frequent in this library fill a page from its
 /// newest cards.
 const FILTERED_NEWEST: &str = select_cards!(
+    "c.owner_id",
     "AND c.id IN ( \
          SELECT id FROM cards WHERE owner_id = $2 AND library_link IS NOT NULL \
          AND ($4::timestamptz IS NULL OR (library_at, id) < ($4, $5)) ORDER BY library_at DESC, id DESC LIMIT 300 \
@@ -53,6 +59,7 @@ const FILTERED_NEWEST: &str = select_cards!(
 
 /// The others are found by the trigrams of the longest word.
 const FILTERED: &str = select_cards!(
+    "c.owner_id",
     "AND c.owner_id = $2 AND (NOT $3 OR l.collections IS NULL) \
      AND ($4::timestamptz IS NULL OR (c.library_at, c.id) < ($4, $5)) \
      AND c.id IN ( \
@@ -99,14 +106,15 @@ impl LibraryRepository for PostgresStore {
     }
 
     async fn library_card(&self, id: CardId, reader: Option<&UserId>) -> Result<LibraryCard> {
-        let query = sqlx::query(select_cards!("AND c.id = $1")).bind(uuid(id.ulid()));
+        let sql = select_cards!("$2", "AND c.id = $1 AND ", sees_card!("c", "$2"));
+        let query = sqlx::query(sql).bind(uuid(id.ulid())).bind(reader.map(UserId::as_str));
         let rows = self.session().await?.fetch_all(query).await?;
         let row = rows.first().ok_or_else(|| Error::not_found("card", id))?;
         Ok(read(row, reader)?)
     }
 
     async fn library_card_by_url(&self, owner: &UserId, url: &CardUrl) -> Result<Option<LibraryCard>> {
-        let query = sqlx::query(select_cards!("AND c.owner_id = $1 AND c.url_digest = $2"))
+        let query = sqlx::query(select_cards!("c.owner_id", "AND c.owner_id = $1 AND c.url_digest = $2"))
             .bind(owner.as_str())
             .bind(url_digest(url.normalised()));
         let rows = self.session().await?.fetch_all(query).await?;
@@ -133,10 +141,16 @@ fn read(row: &PgRow, reader: Option<&UserId>) -> Result<LibraryCard, Failure> {
     let names: Option<Vec<String>> = get(row, "names")?;
     let page = get_page(row)?;
     Ok(LibraryCard {
-        card: CardView { id: card_id(get(row, "id")?), url: get(row, "url")?, title: page.metadata.title.clone() },
+        card: CardView {
+            id: card_id(get(row, "id")?),
+            url: get(row, "url")?,
+            title: page.metadata.title.clone(),
+            visibility: get_visibility(row)?,
+            is_hidden: get(row, "hidden")?,
+        },
         note: if reader == Some(&owner.id) { get_note(row)? } else { None },
         owner,
-        collections: collection_names(ids, names),
+        collections: collection_names(ids, names, get(row, "are_private")?),
         page,
         added_at: get_time(row, "library_at")?,
     })

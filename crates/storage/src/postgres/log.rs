@@ -25,8 +25,8 @@ use super::error::Failure;
 use super::pool::Session;
 use super::portions::{PORTION, in_portions};
 use super::store::PostgresStore;
-use super::transaction::KEEP_ANSWERS_HOURS;
 use super::values::{event_id, event_uuids, get, get_count, get_envelope, get_queue, get_time, signed, time, uuid};
+use crate::answers::KEEP_ANSWERS_HOURS;
 
 /// Of an entry that is no event, this many characters are kept.
 const REJECTED_CHARS: usize = 4_096;

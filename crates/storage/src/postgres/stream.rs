@@ -18,7 +18,7 @@ const STREAM: &str = select_items!(
 
 impl PostgresStore {
     pub(super) async fn end_of_stream(&self) -> Result<StreamCursor> {
-        let sql = "SELECT epoch::text AS epoch FROM activities ORDER BY epoch DESC LIMIT 1";
+        let sql = "SELECT a.epoch::text AS epoch FROM activities a ORDER BY a.epoch DESC LIMIT 1";
         let rows = self.session().await?.fetch_all(sqlx::query(sql)).await?;
         let last = rows.first().map_or(Ok(0), |row| epoch(get(row, "epoch")?))?;
         // In front of the next position, which somebody may have taken already.

@@ -13,7 +13,7 @@ use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::collection::{AccessType, Description, Name};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::store::{DeletedCollection, Recall, Store, Transaction};
+use cardwire_domain::store::{DeletedCollection, Leaver, Left, Recall, Store, Transaction};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Result, UserId};
 use sqlx::Postgres;
@@ -22,15 +22,16 @@ use sqlx::query::Query;
 use sqlx::types::Uuid;
 
 use super::error::Failure;
+use super::leaving;
 use super::pool::Session;
 use super::store::PostgresStore;
 use super::values::{
-    card_id, collection_id, get, get_count, get_note, get_time, link_id, signed, url_digest, user_id, uuid,
+    card_id, collection_id, get, get_count, get_note, get_time, get_visibility, link_id, signed, url_digest, user_id,
+    uuid,
 };
 use super::write;
-
-/// How long an answer is kept for its idempotency key.
-pub(super) const KEEP_ANSWERS_HOURS: i32 = 24;
+use crate::answers::KEEP_ANSWERS_HOURS;
+use crate::seen::{sees_card, sees_collection};
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -60,11 +61,14 @@ struct PostgresTransaction {
 macro_rules! select_cards {
     ($rest:literal) => {
         concat!(
-            "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.via, c.library_link, c.created_at, \
-                    n.id AS note_id, n.text AS note_text, l.ids AS links, l.collections \
+            "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.via, c.private, c.hidden, c.library_link, c.created_at, \
+                    n.id AS note_id, n.text AS note_text, l.ids AS links, l.collections, l.seen \
              FROM cards c LEFT JOIN notes n ON n.card_id = c.id \
              LEFT JOIN LATERAL (SELECT array_agg(links.id ORDER BY added_at, links.id) AS ids, \
-                                       array_agg(collection_id ORDER BY added_at, links.id) AS collections \
+                                       array_agg(collection_id ORDER BY added_at, links.id) AS collections, \
+                                       array_agg(",
+            sees_collection!("k", "c.owner_id"),
+            " ORDER BY added_at, links.id) AS seen \
                                 FROM links JOIN collections k ON k.id = links.collection_id AND k.deleted_at IS NULL \
                                 WHERE links.card_id = c.id) l ON true ",
             $rest
@@ -75,7 +79,7 @@ macro_rules! select_cards {
 macro_rules! select_collections {
     ($condition:literal) => {
         concat!(
-            "SELECT c.id, c.author_id, c.name, c.description, c.access, c.version, \
+            "SELECT c.id, c.author_id, c.name, c.description, c.access, c.private, c.version, \
                     ARRAY(SELECT user_id FROM collaborators WHERE collection_id = c.id) AS collaborators, \
                     ARRAY(SELECT user_id FROM invitations WHERE collection_id = c.id) AS invited \
              FROM collections c WHERE c.deleted_at IS NULL AND ",
@@ -135,9 +139,10 @@ impl Transaction for PostgresTransaction {
         Ok(self.lock_cards(&[uuid(id.ulid())]).await?.pop())
     }
 
-    async fn card_exists(&mut self, id: CardId) -> Result<bool> {
-        // Cards are never deleted, so this needs no lock on somebody else's card.
-        let query = sqlx::query("SELECT 1 FROM cards WHERE id = $1").bind(uuid(id.ulid()));
+    async fn card_exists(&mut self, id: CardId, person: &UserId) -> Result<bool> {
+        // Cards are deleted only with their owner's account, so this needs no lock on somebody else's card.
+        let sql = concat!("SELECT 1 FROM cards c WHERE c.id = $1 AND ", sees_card!("c", "$2"));
+        let query = sqlx::query(sql).bind(uuid(id.ulid())).bind(person.as_str());
         Ok(!self.session.fetch_all(query).await?.is_empty())
     }
 
@@ -206,6 +211,16 @@ impl Transaction for PostgresTransaction {
         }))
     }
 
+    async fn leaver(&mut self, limit: usize) -> Result<Option<Leaver>> {
+        let Some(held) = leaving::hold(&mut self.session).await? else { return Ok(None) };
+        let kept = leaving::kept(&mut self.session, &held.person, limit).await?;
+        let left = match kept.is_empty() {
+            true => leaving::left(&mut self.session, &held, limit).await?,
+            false => Left::Cards(self.lock_cards(&kept).await?),
+        };
+        Ok(Some(Leaver { person: held.person, stage: held.stage, left }))
+    }
+
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
         let query = sqlx::query(used_up(quota))
             .bind(person.as_str())
@@ -252,7 +267,13 @@ const fn used_up(quota: Quota) -> &'static str {
 fn read_card(row: &PgRow) -> Result<Card, Failure> {
     let ids: Option<Vec<Uuid>> = get(row, "links")?;
     let collections: Option<Vec<Uuid>> = get(row, "collections")?;
-    let links = ids.unwrap_or_default().into_iter().zip(collections.unwrap_or_default());
+    let seen: Option<Vec<bool>> = get(row, "seen")?;
+    let links = ids.unwrap_or_default().into_iter().zip(collections.unwrap_or_default()).zip(seen.unwrap_or_default());
+    let link = |((id, collection), is_seen)| CollectionLink {
+        id: link_id(id),
+        collection_id: collection_id(collection),
+        is_seen,
+    };
     let via: Option<Uuid> = get(row, "via")?;
     let library_link: Option<Uuid> = get(row, "library_link")?;
     Ok(Card {
@@ -261,10 +282,10 @@ fn read_card(row: &PgRow) -> Result<Card, Failure> {
         url: CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?),
         via: via.map(card_id),
         note: get_note(row)?,
+        visibility: get_visibility(row)?,
+        is_hidden: get(row, "hidden")?,
         library_link: library_link.map(link_id),
-        collection_links: links
-            .map(|(id, collection)| CollectionLink { id: link_id(id), collection_id: collection_id(collection) })
-            .collect(),
+        collection_links: links.map(link).collect(),
         created_at: Some(get_time(row, "created_at")?),
     })
 }
@@ -281,6 +302,7 @@ fn read_collection(row: &PgRow) -> Result<Collection, Failure> {
         name: Name::from_stored(get(row, "name")?),
         description: Description::from_stored(get(row, "description")?),
         access: read_access(row)?,
+        visibility: get_visibility(row)?,
         collaborators: people("collaborators")?,
         invited: people("invited")?,
     })

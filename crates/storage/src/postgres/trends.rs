@@ -1,4 +1,4 @@
-//! What is trending: which URLs, domains and types of pages people keep that they saved lately.
+//! What is trending: which URLs, domains and types of pages people keep, for everybody to see, that they saved lately.
 //!
 //! The cards decide, not the events: whoever hears of a card counts its URL anew, so the order of events does not matter, nor how often
 //! they come. Of two that count the same URL at once, the second waits for the first and sees more.
@@ -31,7 +31,8 @@ WITH asked AS (SELECT u.key FROM unnest($1::bytea[]) AS u(key)), now AS MATERIAL
     FROM asked k
     CROSS JOIN LATERAL (
         SELECT (c.library_at AT TIME ZONE 'UTC')::date AS day, count(*) AS saves, min(url_domain(c.normalised_url)) AS domain
-        FROM cards c WHERE c.url_digest = k.key AND c.library_link IS NOT NULL GROUP BY 1
+        FROM cards c
+        WHERE c.url_digest = k.key AND c.library_link IS NOT NULL AND NOT c.private AND NOT c.hidden GROUP BY 1
     ) d
     LEFT JOIN pages g ON g.url_digest = k.key
 ), before AS (
@@ -168,8 +169,8 @@ macro_rules! candidates {
                    AND d.day BETWEEN (now() AT TIME ZONE 'UTC')::date - ($2::int - 1) AND (now() AT TIME ZONE 'UTC')::date \
              ) s \
              LEFT JOIN LATERAL ( \
-                 SELECT c.url FROM cards c WHERE t.subject = 'url' AND c.url_digest = t.key AND c.library_link IS NOT NULL \
-                 ORDER BY c.id LIMIT 1 \
+                 SELECT c.url FROM cards c WHERE t.subject = 'url' AND c.url_digest = t.key \
+                 AND c.library_link IS NOT NULL AND NOT c.private AND NOT c.hidden ORDER BY c.id LIMIT 1 \
              ) u ON true \
              LEFT JOIN pages g ON t.subject = 'url' AND g.url_digest = t.key \
              ORDER BY -t.bound, t.key"
@@ -236,7 +237,7 @@ async fn top(
     Ok(best)
 }
 
-/// A URL is told as the oldest card spells it that is kept now.
+/// A URL is told as the oldest card spells it that everybody sees now.
 pub(super) async fn top_urls(session: &mut Session, days: u16, limit: usize) -> Result<Vec<TopUrl>, Failure> {
     let top = top(session, "url", days, limit, |candidate| candidate.url.is_some()).await?;
     let told = |Candidate { saves, url, title, .. }| Some(TopUrl { url: url?, title, saves });

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cardwire_domain::changes::Changes;
 use cardwire_domain::collection::AccessType;
+use cardwire_domain::leaving::Stage;
 use cardwire_domain::{
-    Change, Changes, Collection, CollectionId, DomainEvent, Error, EventId, LinkId, RecordedEvent, Result, UserId,
+    Change, Collection, CollectionId, DomainEvent, Error, EventId, LinkId, RecordedEvent, Result, UserId, Visibility,
 };
 use cardwire_events::log::FIRST_LOOK_AFTER;
 use cardwire_events::{Envelope, Handover, Owed, Queue, routes};
@@ -14,6 +16,8 @@ use sqlx::types::Uuid;
 use ulid::Ulid;
 
 use super::error::Failure;
+use super::forgetting::forget;
+use super::leaving::{cut_ties, leave};
 use super::pool::Session;
 use super::values::{get_time, url_digest, uuid};
 
@@ -27,12 +31,18 @@ pub(super) struct Batch {
     forgotten: Vec<Uuid>,
     /// Who blocks whom; false: not any more.
     blocks: Vec<(UserId, UserId, bool)>,
+    leaving: Vec<Leaving>,
+    /// Those who do it, as far as it tells: nothing is written if one of them is leaving.
+    people: BTreeSet<String>,
     held: (Vec<Uuid>, Vec<i64>),
     cards: Cards,
     imported: bool,
-    library: BTreeMap<Uuid, (Option<Uuid>, Option<Uuid>)>,
+    /// Of cards that are there: one change for each, since a statement changes a row once.
+    library: BTreeMap<Uuid, Stay>,
     notes: BTreeMap<Uuid, Option<(Uuid, String)>>,
-    linked: (Vec<Uuid>, Vec<Uuid>, Vec<Uuid>),
+    linked: Vec<Link>,
+    /// The same for links that are there, by their ids.
+    relinked: BTreeMap<Uuid, (Uuid, bool)>,
     unlinked: Vec<Uuid>,
     events: (Vec<Uuid>, Vec<String>, Vec<Value>),
     deliveries: (Vec<&'static str>, Vec<Uuid>, Vec<bool>),
@@ -40,6 +50,32 @@ pub(super) struct Batch {
     handed: Vec<Owed>,
     due: BTreeSet<Queue>,
     remember: Option<(String, String, String, Value)>,
+}
+
+/// What is done for somebody who is leaving.
+enum Leaving {
+    CutTies(UserId),
+    Leave { person: UserId, before: Stage, after: Stage, behind: Option<EventId> },
+    Forget { person: UserId, limit: usize },
+}
+
+/// What changes for a card.
+struct Stay {
+    before: Option<Uuid>,
+    after: Option<Uuid>,
+    /// It begins now.
+    is_new: bool,
+    /// `None`: as it was.
+    private: Option<bool>,
+    hidden: Option<bool>,
+}
+
+/// A card comes into a collection.
+struct Link {
+    id: Uuid,
+    card: Uuid,
+    collection: Uuid,
+    private: bool,
 }
 
 #[derive(Default)]
@@ -51,12 +87,15 @@ struct Cards {
     digests: Vec<Vec<u8>>,
     vias: Vec<Option<Uuid>>,
     library_links: Vec<Option<Uuid>>,
+    private: Vec<bool>,
 }
 
 impl Batch {
     /// [`Error::Stale`] where one change contradicts another.
     pub(super) fn of(changes: Changes, versions: &BTreeMap<CollectionId, i64>, handover: &Handover) -> Result<Self> {
-        let mut batch = Self { imported: changes.imported, ..Self::default() };
+        let people =
+            if changes.is_parting { BTreeSet::new() } else { changes.people().map(ToString::to_string).collect() };
+        let mut batch = Self { imported: changes.imported, people, ..Self::default() };
         let mut checked = versions.clone();
         for change in changes.rows {
             match change {
@@ -69,6 +108,11 @@ impl Batch {
                 Change::ForgetCollection(id) => batch.forgotten.push(uuid(id.ulid())),
                 Change::Block { by, person } => batch.blocks.push((by, person, true)),
                 Change::Unblock { by, person } => batch.blocks.push((by, person, false)),
+                Change::CutTies(person) => batch.leaving.push(Leaving::CutTies(person)),
+                Change::Leave { person, before, after, behind } => {
+                    batch.leaving.push(Leaving::Leave { person, before, after, behind });
+                }
+                Change::Forget { person, limit } => batch.leaving.push(Leaving::Forget { person, limit }),
                 change => batch.change_card(change)?,
             }
         }
@@ -100,48 +144,99 @@ impl Batch {
                 self.cards.digests.push(url_digest(url.normalised()));
                 self.cards.vias.push(via.map(|via| uuid(via.ulid())));
                 self.cards.library_links.push(None);
+                self.cards.private.push(false);
             }
             Change::SetNote { card_id, note } => {
                 let note = note.map(|note| (uuid(note.id.ulid()), note.text.as_str().to_owned()));
                 self.notes.insert(uuid(card_id.ulid()), note);
             }
-            Change::AddToLibrary { card_id, link_id } => self.move_card(uuid(card_id.ulid()), None, Some(link_id))?,
+            Change::AddToLibrary { card_id, link_id, visibility } => {
+                if let Some(stay) = self.move_card(uuid(card_id.ulid()), None, Some(link_id), Some(visibility))? {
+                    stay.is_new = true;
+                }
+            }
+            Change::RenewStay { card_id, before, after, visibility, is_hidden } => {
+                let card = uuid(card_id.ulid());
+                if let Some(stay) = self.move_card(card, Some(before), Some(after), Some(visibility))? {
+                    stay.hidden = Some(is_hidden);
+                }
+            }
             Change::RemoveFromLibrary { card_id, link_id } => {
-                self.move_card(uuid(card_id.ulid()), Some(link_id), None)?;
+                self.move_card(uuid(card_id.ulid()), Some(link_id), None, None)?;
             }
-            Change::AddToCollection { card_id, link_id, collection_id } => {
-                self.linked.0.push(uuid(link_id.ulid()));
-                self.linked.1.push(uuid(card_id.ulid()));
-                self.linked.2.push(uuid(collection_id.ulid()));
+            Change::AddToCollection { card_id, link_id, collection_id, visibility } => self.linked.push(Link {
+                id: uuid(link_id.ulid()),
+                card: uuid(card_id.ulid()),
+                collection: uuid(collection_id.ulid()),
+                private: visibility.is_private(),
+            }),
+            Change::RenewLink { before, after, visibility, .. } => {
+                self.renew_link(uuid(before.ulid()), uuid(after.ulid()), visibility.is_private());
             }
-            Change::RemoveFromCollection { link_id, .. } => self.unlinked.push(uuid(link_id.ulid())),
+            Change::RemoveFromCollection { link_id, .. } => self.unlink(uuid(link_id.ulid())),
             Change::InsertCollection(_)
             | Change::UpdateCollection(_)
             | Change::DeleteCollection(_)
             | Change::ForgetCollection(_)
             | Change::Block { .. }
-            | Change::Unblock { .. } => {}
+            | Change::Unblock { .. }
+            | Change::CutTies(_)
+            | Change::Leave { .. }
+            | Change::Forget { .. } => {}
         }
         Ok(())
     }
 
-    /// Into the library, or out of it.
-    fn move_card(&mut self, card: Uuid, before: Option<LinkId>, after: Option<LinkId>) -> Result<()> {
+    /// Into the library, out of it, or from one stay to the next. `None`: the card is new.
+    fn move_card(
+        &mut self,
+        card: Uuid,
+        before: Option<LinkId>,
+        after: Option<LinkId>,
+        visibility: Option<Visibility>,
+    ) -> Result<Option<&mut Stay>> {
         let (before, after) = (before.map(|link| uuid(link.ulid())), after.map(|link| uuid(link.ulid())));
+        let private = visibility.map(Visibility::is_private);
         if let Some(index) = self.cards.ids.iter().position(|id| *id == card) {
             let link = &mut self.cards.library_links[index];
             if *link != before {
                 return Err(Error::Stale);
             }
             *link = after;
-            return Ok(());
+            self.cards.private[index] = private.unwrap_or(self.cards.private[index]);
+            return Ok(None);
         }
-        let (_, link) = self.library.entry(card).or_insert((before, before));
-        if *link != before {
+        let unchanged = Stay { before, after: before, is_new: false, private: None, hidden: None };
+        let stay = self.library.entry(card).or_insert(unchanged);
+        if stay.after != before {
             return Err(Error::Stale);
         }
-        *link = after;
-        Ok(())
+        stay.after = after;
+        stay.private = private.or(stay.private);
+        Ok(Some(stay))
+    }
+
+    /// The same stay in a collection under another id.
+    fn renew_link(&mut self, before: Uuid, after: Uuid, private: bool) {
+        if let Some(link) = self.linked.iter_mut().find(|link| link.id == before) {
+            (link.id, link.private) = (after, private);
+        } else if let Some(renewed) = self.relinked.values_mut().find(|(id, _)| *id == before) {
+            *renewed = (after, private);
+        } else {
+            self.relinked.insert(before, (after, private));
+        }
+    }
+
+    fn unlink(&mut self, link: Uuid) {
+        if let Some(index) = self.linked.iter().position(|linked| linked.id == link) {
+            self.linked.swap_remove(index);
+            return;
+        }
+        let stored = self.relinked.iter().find(|(_, (after, _))| *after == link).map(|(before, _)| *before);
+        if let Some(before) = stored {
+            self.relinked.remove(&before);
+        }
+        self.unlinked.push(stored.unwrap_or(link));
     }
 
     fn raise(&mut self, events: Vec<DomainEvent>, traceparent: Option<String>, handover: &Handover) {
@@ -176,13 +271,16 @@ pub const WRITE: &str = "\
 WITH held AS (
     SELECT k.id, k.version FROM collections k WHERE k.id = ANY($1) ORDER BY k.id FOR SHARE
 ), new_cards AS (
-    INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, library_link, library_at, imported)
+    INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, library_link, private, library_at, imported)
     SELECT n.*, CASE WHEN n.library_link IS NOT NULL THEN now() END, $30
-    FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[])
-        AS n(id, owner_id, url, normalised_url, url_digest, via, library_link)
+    FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[], $33::bool[])
+        AS n(id, owner_id, url, normalised_url, url_digest, via, library_link, private)
 ), moved AS (
-    UPDATE cards c SET library_link = m.after, library_at = CASE WHEN m.after IS NOT NULL THEN now() END
-    FROM unnest($10::uuid[], $11::uuid[], $12::uuid[]) AS m(id, before, after)
+    UPDATE cards c SET library_link = m.after,
+        library_at = CASE WHEN m.after IS NULL THEN NULL WHEN m.is_new THEN now() ELSE c.library_at END,
+        private = coalesce(m.private, c.private), hidden = coalesce(m.hidden, c.hidden)
+    FROM unnest($10::uuid[], $11::uuid[], $12::uuid[], $34::bool[], $35::bool[], $36::bool[])
+        AS m(id, before, after, is_new, private, hidden)
     WHERE c.id = m.id AND c.library_link IS NOT DISTINCT FROM m.before
     RETURNING 1
 ), noted AS (
@@ -192,8 +290,13 @@ WITH held AS (
     DELETE FROM notes WHERE card_id = ANY($16)
 ), unlinked AS (
     DELETE FROM links WHERE id = ANY($17) RETURNING 1
+), relinked AS (
+    UPDATE links l SET id = r.after, private = r.private
+    FROM unnest($38::uuid[], $39::uuid[], $40::bool[]) AS r(before, after, private)
+    WHERE l.id = r.before RETURNING 1
 ), linked AS (
-    INSERT INTO links (id, card_id, collection_id) SELECT * FROM unnest($18::uuid[], $19::uuid[], $20::uuid[])
+    INSERT INTO links (id, card_id, collection_id, private)
+    SELECT * FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $37::bool[])
 ), raised AS (
     INSERT INTO events (id, type, envelope, occurred_at)
     SELECT e.id, e.type, e.envelope || jsonb_build_object('time',
@@ -211,13 +314,16 @@ WITH held AS (
 )
 SELECT expect_rows((SELECT count(*) FROM held JOIN unnest($1, $2) AS was(id, version) USING (id, version)), cardinality($1))
    AND expect_rows((SELECT count(*) FROM moved), cardinality($10))
-   AND expect_rows((SELECT count(*) FROM unlinked), cardinality($17)) AS held, now() AS at";
+   AND expect_rows((SELECT count(*) FROM relinked), cardinality($38))
+   AND expect_rows((SELECT count(*) FROM unlinked), cardinality($17))
+   AND expect_nobody_leaves(EXISTS (SELECT FROM leaving WHERE user_id = ANY($41::text[]))) AS held, now() AS at";
 
 /// Does not commit; but where nothing was begun, all of it is one statement and so a transaction of its own. Returns what is to be
 /// published once it is committed.
 pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owed>, Failure> {
     let collections_too = !(batch.inserted.is_empty() && batch.updated.is_empty());
-    if collections_too || !(batch.deleted.is_empty() && batch.forgotten.is_empty() && batch.blocks.is_empty()) {
+    let more_too = !(batch.deleted.is_empty() && batch.forgotten.is_empty() && batch.blocks.is_empty());
+    if collections_too || more_too || !batch.leaving.is_empty() {
         session.begin().await?;
     }
     for collection in &batch.inserted {
@@ -227,7 +333,9 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         update_collection(session, collection, *version).await?;
     }
     let (held, versions) = batch.held;
-    let (moved, (before, after)): (Vec<Uuid>, (Vec<_>, Vec<_>)) = batch.library.into_iter().unzip();
+    let (moved, stays): (Vec<Uuid>, Vec<Stay>) = batch.library.into_iter().unzip();
+    let (relinked, (renewed, renewed_private)): (Vec<Uuid>, (Vec<Uuid>, Vec<bool>)) =
+        batch.relinked.into_iter().unzip();
     let (mut noted, mut note_ids, mut texts, mut unnoted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (card, note) in batch.notes {
         match note {
@@ -239,7 +347,6 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
             None => unnoted.push(card),
         }
     }
-    let (links, link_cards, link_collections) = batch.linked;
     let (events, kinds, envelopes) = batch.events;
     let (queues, owed, is_handed) = batch.deliveries;
     let (person, key, fingerprint, answer) = match batch.remember {
@@ -257,16 +364,16 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         .bind(batch.cards.vias)
         .bind(batch.cards.library_links)
         .bind(moved)
-        .bind(before)
-        .bind(after)
+        .bind(stays.iter().map(|stay| stay.before).collect::<Vec<_>>())
+        .bind(stays.iter().map(|stay| stay.after).collect::<Vec<_>>())
         .bind(noted)
         .bind(note_ids)
         .bind(texts)
         .bind(unnoted)
         .bind(batch.unlinked)
-        .bind(links)
-        .bind(link_cards)
-        .bind(link_collections)
+        .bind(batch.linked.iter().map(|link| link.id).collect::<Vec<_>>())
+        .bind(batch.linked.iter().map(|link| link.card).collect::<Vec<_>>())
+        .bind(batch.linked.iter().map(|link| link.collection).collect::<Vec<_>>())
         .bind(events)
         .bind(kinds)
         .bind(envelopes)
@@ -278,7 +385,16 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         .bind(answer)
         .bind(batch.imported)
         .bind(is_handed)
-        .bind(FIRST_LOOK_AFTER.as_secs_f64());
+        .bind(FIRST_LOOK_AFTER.as_secs_f64())
+        .bind(batch.cards.private)
+        .bind(stays.iter().map(|stay| stay.is_new).collect::<Vec<_>>())
+        .bind(stays.iter().map(|stay| stay.private).collect::<Vec<_>>())
+        .bind(stays.iter().map(|stay| stay.hidden).collect::<Vec<_>>())
+        .bind(batch.linked.iter().map(|link| link.private).collect::<Vec<_>>())
+        .bind(relinked)
+        .bind(renewed)
+        .bind(renewed_private)
+        .bind(batch.people.into_iter().collect::<Vec<_>>());
     let rows = session.fetch_all(query).await?;
     let at = rows.first().map_or(Err(Failure::Changed), |row| get_time(row, "at"))?;
     let mut handed = batch.handed;
@@ -302,30 +418,42 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         };
         session.execute(sqlx::query(sql).bind(by.as_str()).bind(person.as_str())).await?;
     }
+    for step in &batch.leaving {
+        match step {
+            Leaving::CutTies(person) => cut_ties(session, person).await?,
+            Leaving::Leave { person, before, after, behind } => {
+                leave(session, person, *before, *after, *behind).await?;
+            }
+            Leaving::Forget { person, limit } => forget(session, person, *limit).await?,
+        }
+    }
     Ok(handed)
 }
 
 async fn insert_collection(session: &mut Session, new: &Collection) -> Result<(), Failure> {
-    let sql = "INSERT INTO collections (id, author_id, name, description, access) VALUES ($1, $2, $3, $4, $5)";
+    let sql =
+        "INSERT INTO collections (id, author_id, name, description, access, private) VALUES ($1, $2, $3, $4, $5, $6)";
     let query = sqlx::query(sql)
         .bind(uuid(new.id.ulid()))
         .bind(new.author.as_str())
         .bind(new.name.as_str())
         .bind(new.description.as_str())
-        .bind(access_name(new.access));
+        .bind(access_name(new.access))
+        .bind(new.visibility.is_private());
     session.execute(query).await?;
     if new.collaborators.is_empty() && new.invited.is_empty() { Ok(()) } else { replace_people(session, new).await }
 }
 
 async fn update_collection(session: &mut Session, to: &Collection, version: Option<i64>) -> Result<(), Failure> {
-    let sql = "UPDATE collections SET name = $2, description = $3, access = $4, version = version + 1, \
+    let sql = "UPDATE collections SET name = $2, description = $3, access = $4, private = $6, version = version + 1, \
                updated_at = now() WHERE id = $1 AND version = coalesce($5, version) AND deleted_at IS NULL";
     let query = sqlx::query(sql)
         .bind(uuid(to.id.ulid()))
         .bind(to.name.as_str())
         .bind(to.description.as_str())
         .bind(access_name(to.access))
-        .bind(version);
+        .bind(version)
+        .bind(to.visibility.is_private());
     one(session.execute(query).await?)?;
     replace_people(session, to).await
 }

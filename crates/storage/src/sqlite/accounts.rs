@@ -1,61 +1,97 @@
-//! People and their sessions. Whether a token is still good is decided by the store's clock.
+//! Accounts. What belongs to them is beside this file.
 
 use async_trait::async_trait;
-use cardwire_domain::accounts::{
-    Account, AccountRepository, Handle, MAX_REFRESHES, SESSION_ENDS_AFTER, SessionTokens, TokenHash,
-};
+use cardwire_domain::accounts::{Account, AccountRepository, Admission, Handle, Person, SignedUp};
+use cardwire_domain::leaving::Stage;
 use cardwire_domain::user::User;
-use cardwire_domain::{Error, Result, UserId};
-use jiff::Timestamp;
-use rusqlite::{Connection, Row};
-use ulid::Ulid;
+use cardwire_domain::{Error, Result, SessionId, UserId};
+use rusqlite::{Connection, Row, ToSql};
 
 use super::error::Failure;
+use super::invites::is_invited;
+use super::sessions::end_access;
 use super::store::SqliteStore;
-use super::values::{blob, first, get, get_count, get_time, later, run, us, user_id};
+use super::values::{first, get, get_time, get_user, rows, run, signed, time, us};
+
+const IS_FRESH: &str = "SELECT NOT EXISTS (SELECT 1 FROM users) AS fresh";
 
 const CREATE: &str = "\
-INSERT INTO users (id, handle, handle_key, password_hash, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO users (id, handle, handle_key, password_hash, is_admin, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (handle_key) DO NOTHING";
 
-const ACCOUNT: &str = "SELECT id, handle, password_hash FROM users WHERE handle_key = ?1";
+const TAKE_INVITE: &str = "UPDATE invites SET used_by = ?2, used_at = ?3 WHERE code_hash = ?1";
 
-/// Who opens a session clears some away that nobody can use any more, with what was spent in them.
-const CLEAR: &str = "\
-DELETE FROM sessions WHERE id IN (
-    SELECT id FROM sessions WHERE refresh_expires_at <= ?1 ORDER BY refresh_expires_at LIMIT 10
-)";
+const ACCOUNT: &str = "SELECT id, handle, password_hash FROM users WHERE handle_key = ?1 AND deleted_at IS NULL";
 
-const OPEN: &str = "\
-INSERT INTO sessions (id, user_id, access_hash, access_expires_at, refresh_hash, refresh_expires_at, created_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const ACCOUNT_OF: &str = "SELECT id, handle, password_hash FROM users WHERE id = ?1 AND deleted_at IS NULL";
 
-const SESSION_USER: &str = "\
-SELECT u.id, u.handle FROM sessions s JOIN users u ON u.id = s.user_id
-WHERE s.access_hash = ?1 AND s.access_expires_at > ?2";
+const PEOPLE: &str = "\
+SELECT id, handle, is_admin, created_at, suspended_at FROM users
+WHERE handle_key > coalesce(?1, '') AND deleted_at IS NULL ORDER BY handle_key LIMIT ?2";
 
-const REFRESHABLE: &str = "\
-SELECT s.id, s.user_id, s.created_at, (SELECT count(*) FROM spent_refresh WHERE session_id = s.id) AS spent
-FROM sessions s WHERE s.refresh_hash = ?1 AND s.refresh_expires_at > ?2";
+const CHANGE_PASSWORD: &str = "\
+UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2 AND deleted_at IS NULL";
 
-const REFRESH: &str = "\
-UPDATE sessions SET access_hash = ?2, access_expires_at = ?3, refresh_hash = ?4, refresh_expires_at = ?5 WHERE id = ?1";
+const DELETE: &str = "\
+UPDATE users SET deleted_at = ?3, suspended_at = coalesce(suspended_at, ?3)
+WHERE id = ?1 AND password_hash = ?2 AND deleted_at IS NULL";
 
-const END_MISUSED: &str = "\
-DELETE FROM sessions WHERE refresh_hash = ?1 OR id = (SELECT session_id FROM spent_refresh WHERE hash = ?1)";
+/// What goes at once. `?1` is the person.
+const GO_AT_ONCE: [&str; 3] = [
+    "DELETE FROM password_resets WHERE user_id = ?1",
+    "DELETE FROM invites WHERE created_by = ?1",
+    "DELETE FROM profiles WHERE user_id = ?1",
+];
 
-const CLOSE: &str = "DELETE FROM sessions WHERE access_hash = ?1";
+const END_IMPORT: &str = "\
+UPDATE imports SET finished_at = ?2, lease = NULL, next_at = NULL WHERE owner_id = ?1 AND finished_at IS NULL";
+
+const END_INVITES: &str = "DELETE FROM invites WHERE created_by = ?1 AND used_at IS NULL";
+
+const WRITE_DOWN: &str =
+    "INSERT INTO audit_log (at, person, action, target, parameters) VALUES (?2, ?1, 'user.delete', ?1, '{}')";
+
+const BEGIN_TO_LEAVE: &str = "\
+INSERT INTO leaving (user_id, requested_at, stage, audit_id) VALUES (?1, ?2, ?3, last_insert_rowid())";
+
+const SUSPEND: &str = "UPDATE users SET suspended_at = ?2 WHERE id = ?1 AND suspended_at IS NULL";
+
+const RESTORE: &str = "\
+UPDATE users SET suspended_at = NULL WHERE id = ?1 AND suspended_at IS NOT NULL AND deleted_at IS NULL";
+
+const MAKE_ADMIN: &str = "UPDATE users SET is_admin = 1 WHERE id = ?1 AND is_admin = 0 AND deleted_at IS NULL";
 
 #[async_trait]
 impl AccountRepository for SqliteStore {
-    async fn create_account(&self, account: &Account) -> Result<()> {
-        let Account { user: User { id, handle }, password_hash } = account.clone();
+    async fn is_fresh(&self) -> Result<bool> {
+        Ok(self.read(|connection, _| is_fresh(connection)).await?)
+    }
+
+    async fn create_account(&self, account: &Account, admission: &Admission) -> Result<SignedUp> {
+        let (Account { user: User { id, handle }, password_hash }, admission) = (account.clone(), *admission);
         let create = move |connection: &Connection, now| {
-            let key = handle.to_lowercase();
-            match run(connection, CREATE, &[&id.as_str(), &handle, &key, &password_hash, &us(now)])? {
-                0 => Err(Failure::Refused(Error::Conflict(format!("the handle {handle} is taken")))),
-                _ => Ok(()),
+            let is_first = is_fresh(connection)?;
+            let invite = match admission {
+                Admission::Invited(code) if !is_first => Some(code),
+                _ => None,
+            };
+            let is_let_in = match (admission, invite) {
+                (_, Some(code)) => is_invited(connection, now, &code)?,
+                (Admission::Open, None) => true,
+                _ => is_first,
+            };
+            if !is_let_in {
+                return Ok(SignedUp::Refused);
             }
+            let key = handle.to_lowercase();
+            let values: [&dyn ToSql; 6] = [&id.as_str(), &handle, &key, &password_hash, &is_first, &us(now)];
+            if run(connection, CREATE, &values)? == 0 {
+                return Ok(SignedUp::Taken);
+            }
+            if let Some(code) = invite {
+                run(connection, TAKE_INVITE, &[&code.0, &id.as_str(), &us(now)])?;
+            }
+            Ok(if is_first { SignedUp::First } else { SignedUp::Member })
         };
         Ok(self.write(create).await?)
     }
@@ -65,13 +101,17 @@ impl AccountRepository for SqliteStore {
         Ok(self.read(move |connection, _| first(connection, ACCOUNT, &[&handle.as_str()], read_account)).await?)
     }
 
+    async fn account_of(&self, person: &UserId) -> Result<Option<Account>> {
+        let person = person.clone();
+        Ok(self.read(move |connection, _| first(connection, ACCOUNT_OF, &[&person.as_str()], read_account)).await?)
+    }
+
     async fn without_account(&self, people: &[UserId]) -> Result<Vec<UserId>> {
         let people = people.to_vec();
         let find = move |connection: &Connection, _| {
             let mut without = Vec::new();
             for person in people {
-                let found = first(connection, "SELECT 1 FROM users WHERE id = ?1", &[&person.as_str()], |_| Ok(()))?;
-                if found.is_none() {
+                if !exists(connection, &person)? {
                     without.push(person);
                 }
             }
@@ -80,73 +120,95 @@ impl AccountRepository for SqliteStore {
         Ok(self.read(find).await?)
     }
 
-    async fn open_session(&self, user: &UserId, tokens: &SessionTokens) -> Result<()> {
-        let (user, tokens) = (user.clone(), tokens.clone());
-        let open = move |connection: &Connection, now| {
-            run(connection, CLEAR, &[&us(now)])?;
-            let (access_until, refresh_until) = good_until(&tokens, now, now);
-            let (id, access, refresh) = (blob(Ulid::generate()), tokens.access.0, tokens.refresh.0);
-            run(connection, OPEN, &[&id, &user.as_str(), &access, &access_until, &refresh, &refresh_until, &us(now)])?;
-            Ok(())
+    async fn people(&self, after: Option<&Handle>, limit: usize) -> Result<Vec<Person>> {
+        let after = after.map(|handle| handle.as_str().to_owned());
+        Ok(self.read(move |connection, _| rows(connection, PEOPLE, &[&after, &signed(limit)], read_person)).await?)
+    }
+
+    async fn change_password(&self, account: &Account, password_hash: &str, except: Option<SessionId>) -> Result<bool> {
+        let (account, password_hash) = (account.clone(), password_hash.to_owned());
+        let change = move |connection: &Connection, _| {
+            let id = account.user.id.as_str();
+            let has_changed = run(connection, CHANGE_PASSWORD, &[&id, &account.password_hash, &password_hash])? > 0;
+            if has_changed {
+                end_access(connection, &account.user.id, except)?;
+                run(connection, "DELETE FROM password_resets WHERE user_id = ?1", &[&id])?;
+            }
+            Ok(has_changed)
         };
-        Ok(self.write(open).await?)
+        Ok(self.write(change).await?)
     }
 
-    async fn session_user(&self, access: &TokenHash) -> Result<Option<User>> {
-        let access = access.0;
-        Ok(self.look(|connection, now| first(connection, SESSION_USER, &[&access, &us(now)], read_user))?)
-    }
-
-    async fn refresh_session(&self, refresh: &TokenHash, tokens: &SessionTokens) -> Result<Option<UserId>> {
-        let (spent, tokens) = (refresh.0, tokens.clone());
-        let refresh = move |connection: &Connection, now| {
-            let found = first(connection, REFRESHABLE, &[&spent, &us(now)], read_refreshable)?;
-            let Some(session) = found.filter(|session| session.refreshes < MAX_REFRESHES as u64) else {
-                run(connection, END_MISUSED, &[&spent])?;
-                return Ok(None);
-            };
-            let (access_until, refresh_until) = good_until(&tokens, now, session.since);
-            let (id, access, refresh) = (session.id, tokens.access.0, tokens.refresh.0);
-            run(connection, REFRESH, &[&id, &access, &access_until, &refresh, &refresh_until])?;
-            run(connection, "INSERT INTO spent_refresh (hash, session_id) VALUES (?1, ?2)", &[&spent, &id])?;
-            Ok(Some(session.user))
+    async fn delete_account(&self, account: &Account) -> Result<bool> {
+        let account = account.clone();
+        let delete = move |connection: &Connection, now| {
+            let (id, now) = (account.user.id.as_str(), us(now));
+            if run(connection, DELETE, &[&id, &account.password_hash, &now])? == 0 {
+                return Ok(false);
+            }
+            end_access(connection, &account.user.id, None)?;
+            for sql in GO_AT_ONCE {
+                run(connection, sql, &[&id])?;
+            }
+            run(connection, END_IMPORT, &[&id, &now])?;
+            run(connection, WRITE_DOWN, &[&id, &now])?;
+            run(connection, BEGIN_TO_LEAVE, &[&id, &now, &Stage::Parting.name()])?;
+            Ok(true)
         };
-        Ok(self.write(refresh).await?)
+        Ok(self.write(delete).await?)
     }
 
-    async fn close_session(&self, access: &TokenHash) -> Result<bool> {
-        let access = access.0;
-        Ok(self.write(move |connection, _| run(connection, CLOSE, &[&access])).await? > 0)
+    async fn suspend(&self, person: &UserId) -> Result<bool> {
+        let person = person.clone();
+        let suspend = move |connection: &Connection, now| {
+            let has_changed = change(connection, SUSPEND, &person, &[&person.as_str(), &us(now)])?;
+            if has_changed {
+                end_access(connection, &person, None)?;
+                run(connection, END_IMPORT, &[&person.as_str(), &us(now)])?;
+                run(connection, END_INVITES, &[&person.as_str()])?;
+            }
+            Ok(has_changed)
+        };
+        Ok(self.write(suspend).await?)
+    }
+
+    async fn restore(&self, person: &UserId) -> Result<bool> {
+        let person = person.clone();
+        Ok(self.write(move |connection, _| change(connection, RESTORE, &person, &[&person.as_str()])).await?)
+    }
+
+    async fn make_admin(&self, person: &UserId) -> Result<bool> {
+        let person = person.clone();
+        Ok(self.write(move |connection, _| change(connection, MAKE_ADMIN, &person, &[&person.as_str()])).await?)
     }
 }
 
-struct Refreshable {
-    id: [u8; 16],
-    user: UserId,
-    /// When its person signed in.
-    since: Timestamp,
-    refreshes: u64,
+fn is_fresh(connection: &Connection) -> Result<bool, Failure> {
+    Ok(first(connection, IS_FRESH, &[], |row| get(row, "fresh"))?.unwrap_or(false))
 }
 
-/// When the access token and the refresh token expire; neither outlives the session.
-fn good_until(tokens: &SessionTokens, now: Timestamp, since: Timestamp) -> (i64, i64) {
-    let end = later(since, SESSION_ENDS_AFTER);
-    (later(now, tokens.access_for).min(end), later(now, tokens.refresh_for).min(end))
+fn exists(connection: &Connection, person: &UserId) -> Result<bool, Failure> {
+    let sql = "SELECT 1 FROM users WHERE id = ?1 AND deleted_at IS NULL";
+    Ok(first(connection, sql, &[&person.as_str()], |_| Ok(()))?.is_some())
 }
 
-fn read_refreshable(row: &Row<'_>) -> Result<Refreshable, Failure> {
-    Ok(Refreshable {
-        id: get(row, "id")?,
-        user: user_id(&get::<String>(row, "user_id")?)?,
-        since: get_time(row, "created_at")?,
-        refreshes: get_count(row, "spent")?,
-    })
+/// Whether the person's account changed; it must be there.
+fn change(connection: &Connection, sql: &str, person: &UserId, values: &[&dyn ToSql]) -> Result<bool, Failure> {
+    if run(connection, sql, values)? > 0 {
+        return Ok(true);
+    }
+    if exists(connection, person)? { Ok(false) } else { Err(Failure::Refused(Error::not_found("person", person))) }
 }
 
 fn read_account(row: &Row<'_>) -> Result<Account, Failure> {
-    Ok(Account { user: read_user(row)?, password_hash: get(row, "password_hash")? })
+    Ok(Account { user: get_user(row, "id", "handle")?, password_hash: get(row, "password_hash")? })
 }
 
-fn read_user(row: &Row<'_>) -> Result<User, Failure> {
-    Ok(User { id: user_id(&get::<String>(row, "id")?)?, handle: get(row, "handle")? })
+fn read_person(row: &Row<'_>) -> Result<Person, Failure> {
+    Ok(Person {
+        user: get_user(row, "id", "handle")?,
+        is_admin: get(row, "is_admin")?,
+        created_at: get_time(row, "created_at")?,
+        suspended_at: get::<Option<i64>>(row, "suspended_at")?.map(time).transpose()?,
+    })
 }

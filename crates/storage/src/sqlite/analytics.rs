@@ -1,16 +1,18 @@
-//! Totals by day, counted in the transaction that takes the event off the ledger. They name nothing, and stay when a card is removed.
+//! Totals by day, counted in the transaction that takes the event off the ledger. They name nothing, and stay when a card is removed. What
+//! others do not see is not counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use cardwire_domain::analytics::{Analytics, DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
-use cardwire_domain::{DomainEvent, EventId, RecordedEvent, Result};
+use cardwire_domain::{DomainEvent, EventId, RecordedEvent, Result, Visibility};
 use cardwire_events::envelope::Incomprehensible;
 use cardwire_events::{Message, Queue};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::{Connection, Row};
 
+use super::departed::{delete_curators, people};
 use super::error::Failure;
 use super::functions::DAY_US;
 use super::log::{recorded, take};
@@ -81,6 +83,7 @@ fn count(connection: &Connection, now: Timestamp, ids: &[EventId]) -> Result<usi
         totals.count(connection, event)?;
     }
     totals.add(connection)?;
+    delete_curators(connection, &people(&known))?;
     trends::refresh(connection, now, &urls(connection, &known)?)?;
     Ok(taken.len())
 }
@@ -108,7 +111,10 @@ struct Totals(BTreeMap<i64, Total>);
 
 impl Totals {
     fn count(&mut self, connection: &Connection, recorded: &RecordedEvent) -> Result<(), Failure> {
-        let DomainEvent::CardAddedToLibrary { card_id, actor_id, .. } = &recorded.event else { return Ok(()) };
+        let DomainEvent::CardAddedToLibrary { card_id, actor_id, visibility: Visibility::Public, .. } = &recorded.event
+        else {
+            return Ok(());
+        };
         let day = utc_day(recorded.occurred_at);
         let sql = "INSERT INTO daily_curators (day, user_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         let is_first = run(connection, sql, &[&day, &actor_id.as_str()])? > 0;
@@ -186,17 +192,15 @@ fn rebuild(connection: &Connection, day: i64) -> Result<u64, Failure> {
         run(connection, sql, &[&day])?;
     }
     let mut totals = Totals::default();
-    let mut saves = 0;
     let (begins, ends) = (DAY_US * day, DAY_US * (day + 1));
     rows(connection, SAVES_OF_DAY, &[&begins, &ends, &Queue::Analytics.name()], |row| {
         if let Some(event) = saved(row)? {
             totals.count(connection, &event)?;
-            saves += 1;
         }
         Ok(())
     })?;
     totals.add(connection)?;
-    Ok(saves)
+    Ok(totals.0.values().map(|total| total.saves.unsigned_abs()).sum())
 }
 
 fn nonsense(error: impl std::fmt::Display) -> Failure {

@@ -6,21 +6,23 @@ use cardwire_domain::feed::{CardView, CollectionName};
 use cardwire_domain::membership::{Block, Invitation};
 use cardwire_domain::user::User;
 use cardwire_domain::{CollectionId, Error, Page, PageRequest, Position, Result, UserId};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, ToSql};
 
 use super::error::Failure;
 use super::store::SqliteStore;
 use super::transaction::read_access;
 use super::values::{
-    NEWEST, behind, blob, card_id, collection_id, first, get, get_count, get_time, get_user, rows, signed,
+    NEWEST, behind, blob, card_id, collection_id, first, get, get_count, get_time, get_user, get_visibility, rows,
+    signed,
 };
+use crate::seen::{sees_card, sees_collection};
 
 macro_rules! select_collections {
-    ($rest:literal) => {
+    ($($rest:tt)+) => {
         concat!(
-            "SELECT c.id, c.name, c.description, c.access, c.author_id, u.handle, c.created_at, c.updated_at \
+            "SELECT c.id, c.name, c.description, c.access, c.private, c.author_id, u.handle, c.created_at, c.updated_at \
              FROM collections c LEFT JOIN users u ON u.id = c.author_id ",
-            $rest
+            $($rest)+
         )
     };
 }
@@ -45,7 +47,7 @@ SELECT x.user_id, u.handle FROM invitations x LEFT JOIN users u ON u.id = x.user
 WHERE x.collection_id = ?1 ORDER BY x.user_id";
 
 const INVITATIONS_OF: &str = "\
-SELECT c.id, c.name, c.author_id, u.handle, i.invited_at
+SELECT c.id, c.name, c.private, c.author_id, u.handle, i.invited_at
 FROM invitations i JOIN collections c ON c.id = i.collection_id AND c.deleted_at IS NULL
 LEFT JOIN users u ON u.id = c.author_id
 WHERE i.user_id = ?1 AND (i.invited_at, i.collection_id) < (?2, ?3)
@@ -56,41 +58,64 @@ SELECT b.blocked_id, u.handle, b.blocked_at FROM blocks b LEFT JOIN users u ON u
 WHERE b.user_id = ?1 AND (b.blocked_at, b.blocked_id) < (?2, ?3)
 ORDER BY b.blocked_at DESC, b.blocked_id DESC LIMIT ?4";
 
-const CARDS_IN: &str = "\
-SELECT c.id, c.url, g.title, c.owner_id, u.handle, l.added_at
-FROM links l JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id
-LEFT JOIN pages g ON g.url_digest = c.url_digest
-WHERE l.collection_id = ?1 AND (l.added_at, l.card_id) < (?2, ?3)
-ORDER BY l.added_at DESC, l.card_id DESC LIMIT ?4";
+const CARDS_IN: &str = concat!(
+    "SELECT c.id, c.url, c.private, c.hidden, g.title, c.owner_id, u.handle, l.added_at \
+     FROM links l JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id \
+     LEFT JOIN pages g ON g.url_digest = c.url_digest \
+     WHERE l.collection_id = ?1 AND (l.added_at, l.card_id) < (?2, ?3) AND ",
+    sees_card!("c", "?5"),
+    " ORDER BY l.added_at DESC, l.card_id DESC LIMIT ?4"
+);
+
+const IS_SEEN: &str =
+    concat!("SELECT 1 FROM collections k WHERE k.id = ?1 AND k.deleted_at IS NULL AND ", sees_collection!("k", "?2"));
+
+const COUNT: &str = "SELECT count(*) AS count FROM links WHERE collection_id = ?1";
+/// Of those that others do not see, the rows are looked at.
+const COUNT_OF_OTHERS: &str = "\
+SELECT count(*) AS count FROM links l JOIN cards c ON c.id = l.card_id
+WHERE l.collection_id = ?1 AND l.private AND c.owner_id IS NOT ?2";
 
 #[async_trait]
 impl CollectionRepository for SqliteStore {
     async fn collection(&self, id: CollectionId, reader: Option<&UserId>) -> Result<CollectionView> {
         let (key, reader) = (blob(id.ulid()), reader.cloned());
         let find = move |connection: &Connection, _| {
-            let sql = select_collections!("WHERE c.id = ?1 AND c.deleted_at IS NULL");
-            first(connection, sql, &[&key], |row| read(connection, row, reader.as_ref()))
+            let sql = select_collections!("WHERE c.id = ?1 AND c.deleted_at IS NULL AND ", sees_collection!("c", "?2"));
+            let name = reader.as_ref().map(UserId::as_str);
+            first(connection, sql, &[&key, &name], |row| read(connection, row, reader.as_ref()))
         };
         self.read(find).await?.ok_or_else(|| Error::not_found("collection", id))
     }
 
-    async fn cards_in(&self, id: CollectionId, page: &PageRequest) -> Result<Page<CollectedCard>> {
+    async fn cards_in(
+        &self,
+        id: CollectionId,
+        reader: Option<&UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<CollectedCard>> {
         let (at, after) = behind(page.after.as_ref())?.unwrap_or(NEWEST);
-        let (key, most) = (blob(id.ulid()), signed(page.limit.get() + 1));
+        let (key, reader, most) = (blob(id.ulid()), reader.cloned(), signed(page.limit.get() + 1));
         let list = move |connection: &Connection, _| {
-            let there = "SELECT 1 FROM collections WHERE id = ?1 AND deleted_at IS NULL";
-            if first(connection, there, &[&key], |_| Ok(()))?.is_none() {
+            let reader = reader.as_ref().map(UserId::as_str);
+            if first(connection, IS_SEEN, &[&key, &reader], |_| Ok(()))?.is_none() {
                 return Ok(None);
             }
             // Only its owner adds a card to a collection.
             let card = |row: &Row<'_>| {
                 Ok(CollectedCard {
-                    card: CardView { id: card_id(get(row, "id")?), url: get(row, "url")?, title: get(row, "title")? },
+                    card: CardView {
+                        id: card_id(get(row, "id")?),
+                        url: get(row, "url")?,
+                        title: get(row, "title")?,
+                        visibility: get_visibility(row)?,
+                        is_hidden: get(row, "hidden")?,
+                    },
                     added_by: get_user(row, "owner_id", "handle")?,
                     added_at: get_time(row, "added_at")?,
                 })
             };
-            rows(connection, CARDS_IN, &[&key, &at, &after, &most], card).map(Some)
+            rows(connection, CARDS_IN, &[&key, &at, &after, &most, &reader], card).map(Some)
         };
         let cards = self.read(list).await?.ok_or_else(|| Error::not_found("collection", id))?;
         Ok(Page::cut(cards, page.limit, |card| Position {
@@ -128,7 +153,11 @@ impl CollectionRepository for SqliteStore {
         let list = move |connection: &Connection, _| {
             rows(connection, INVITATIONS_OF, &[&person.as_str(), &at, &after, &most], |row| {
                 Ok(Invitation {
-                    collection: CollectionName { id: collection_id(get(row, "id")?), name: get(row, "name")? },
+                    collection: CollectionName {
+                        id: collection_id(get(row, "id")?),
+                        name: get(row, "name")?,
+                        visibility: get_visibility(row)?,
+                    },
                     author: get_user(row, "author_id", "handle")?,
                     invited_at: get_time(row, "invited_at")?,
                 })
@@ -171,16 +200,19 @@ fn read(connection: &Connection, row: &Row<'_>, reader: Option<&UserId>) -> Resu
         Some(reader) if *reader == author.id => Some(read_people(connection, INVITED, id)?),
         _ => None,
     };
-    let count = "SELECT count(*) AS count FROM links WHERE collection_id = ?1";
+    let count = |sql, values: &[&dyn ToSql]| first(connection, sql, values, |row| get_count(row, "count"));
+    let all = count(COUNT, &[&id])?.unwrap_or_default();
+    let of_others = count(COUNT_OF_OTHERS, &[&id, &reader.map(UserId::as_str)])?.unwrap_or_default();
     Ok(CollectionView {
         id: collection_id(id),
         name: get(row, "name")?,
         description: get(row, "description")?,
         access: read_access(row)?,
+        visibility: get_visibility(row)?,
         author,
         collaborators: read_people(connection, COLLABORATORS, id)?,
         invited,
-        card_count: first(connection, count, &[&id], |row| get_count(row, "count"))?.unwrap_or_default(),
+        card_count: all.saturating_sub(of_others),
         created_at: get_time(row, "created_at")?,
         updated_at: get_time(row, "updated_at")?,
     })

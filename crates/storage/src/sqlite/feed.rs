@@ -1,16 +1,19 @@
 //! The feed as people read it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use cardwire_domain::feed::{CardView, CollectionName, FeedItem, FeedRepository, StreamCursor};
-use cardwire_domain::{ActivityId, CollectedWindow, Page, PageRequest, Position, Result, UserId};
+use cardwire_domain::{ActivityId, CollectedWindow, EventId, Page, PageRequest, Position, Result, UserId, Visibility};
 use rusqlite::{Connection, Row};
 
+use super::departed::forget_people;
 use super::error::Failure;
 use super::flush::flush;
 use super::store::SqliteStore;
 use super::values::{behind, blob, card_id, collection_id, get, get_time, get_user, rows, signed, ulid};
 
-/// Activities of which a link is left. The cross join keeps the order of the tables, so that the index that orders the list decides how
+/// Activities of which a link is left that everybody may see. The cross join keeps the order of the tables, so that the index that orders the list decides how
 /// much is read.
 macro_rules! select_items {
     ($rest:literal) => {
@@ -20,10 +23,10 @@ macro_rules! select_items {
              CROSS JOIN cards c ON c.id = a.card_id \
              LEFT JOIN users u ON u.id = a.actor_id \
              LEFT JOIN pages g ON g.url_digest = c.url_digest \
-             WHERE EXISTS ( \
+             WHERE c.private = 0 AND c.hidden = 0 AND EXISTS ( \
                  SELECT 1 FROM activity_members m WHERE m.activity_id = a.id AND (m.link_id = c.library_link OR EXISTS ( \
                      SELECT 1 FROM links l JOIN collections k ON k.id = l.collection_id \
-                     WHERE l.id = m.link_id AND k.deleted_at IS NULL)) \
+                     WHERE l.id = m.link_id AND k.deleted_at IS NULL AND k.private = 0)) \
              ) ",
             $rest
         )
@@ -38,7 +41,7 @@ const FEED_OF: &str = select_items!(
 
 const COLLECTIONS: &str = "\
 SELECT k.id, k.name FROM activity_members m JOIN links l ON l.id = m.link_id JOIN collections k ON k.id = l.collection_id
-WHERE m.activity_id = ?1 AND k.deleted_at IS NULL ORDER BY m.occurred_at, m.event_id";
+WHERE m.activity_id = ?1 AND k.deleted_at IS NULL AND k.private = 0 ORDER BY m.occurred_at, m.event_id";
 
 /// Of every activity.
 const IN_FRONT: (i64, [u8; 16]) = (i64::MAX, [u8::MAX; 16]);
@@ -52,6 +55,17 @@ impl FeedRepository for SqliteStore {
             self.news.send_replace(());
         }
         Ok(flushed.taken)
+    }
+
+    async fn forget_people(&self, events: &[EventId]) -> Result<usize> {
+        let events: Arc<[EventId]> = events.into();
+        loop {
+            let events = Arc::clone(&events);
+            let forget = self.write(move |connection, _| forget_people(connection, &events));
+            if let Some(taken) = forget.await.map_err(Failure::of_effect)? {
+                return Ok(taken);
+            }
+        }
     }
 
     async fn feed(&self, actor: Option<&UserId>, page: &PageRequest) -> Result<Page<FeedItem>> {
@@ -88,12 +102,13 @@ impl FeedRepository for SqliteStore {
 pub(super) fn read_item(connection: &Connection, row: &Row<'_>) -> Result<FeedItem, Failure> {
     let id = ActivityId::from_ulid(ulid(get(row, "id")?));
     let collections = rows(connection, COLLECTIONS, &[&blob(id.ulid())], |row| {
-        Ok(CollectionName { id: collection_id(get(row, "id")?), name: get(row, "name")? })
+        let (id, name) = (collection_id(get(row, "id")?), get(row, "name")?);
+        Ok(CollectionName { id, name, visibility: Visibility::Public })
     });
     Ok(FeedItem {
         id,
         actor: get_user(row, "actor_id", "handle")?,
-        card: CardView { id: card_id(get(row, "card_id")?), url: get(row, "url")?, title: get(row, "title")? },
+        card: CardView::public(card_id(get(row, "card_id")?), get(row, "url")?, get(row, "title")?),
         collections: collections?,
         created_at: get_time(row, "created_at")?,
     })

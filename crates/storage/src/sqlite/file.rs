@@ -44,7 +44,7 @@ pub(super) struct Data {
     readers: Mutex<Vec<Connection>>,
     /// Closed after the readers: the last one to close writes the log back.
     pub(super) writer: Arc<Writer>,
-    /// Held as long as the process has the file.
+    /// Held as long as the process has the file; `None` for one in memory, and for a command beside the process.
     _lock: Option<File>,
 }
 
@@ -68,6 +68,20 @@ impl Data {
         };
         let writer = Arc::new(Writer::new(connection, log, Handle::current()));
         Ok(Self { place, readers: Mutex::default(), writer, _lock: lock })
+    }
+
+    /// Opens a file that is there, for a command that changes a little and ends, whether a process has the file or none. SQLite lets the
+    /// writers of two processes take turns. Nothing else of the file is touched: its queues may be those of the process that has it.
+    pub(super) fn join(path: &Path) -> Result<Self, OpenError> {
+        if !path.exists() {
+            return Err(OpenError::Unfit { path: path.to_owned(), why: "there is no such file".into() });
+        }
+        let place = Place::File(followed(path)?);
+        let connection = connect(&place, false).map_err(|error| told(&place, &error))?;
+        schema::is_current(&connection).map_err(|error| unfit(&place, error))?;
+        connection.pragma_update(None, "synchronous", "full").map_err(|error| told(&place, &error))?;
+        let writer = Arc::new(Writer::new(connection, None, Handle::current()));
+        Ok(Self { place, readers: Mutex::default(), writer, _lock: None })
     }
 
     /// Reads one state of the data, beside whoever writes.
@@ -169,8 +183,9 @@ fn connect(place: &Place, reads_only: bool) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
-    // KiB, of each connection.
-    connection.pragma_update(None, "cache_size", -4_096)?;
+    // KiB. There may be sixteen readers, and the system keeps the file's pages in memory, too.
+    let cache = if reads_only { -1_024 } else { -4_096 };
+    connection.pragma_update(None, "cache_size", cache)?;
     functions::define(&connection)?;
     Ok(connection)
 }

@@ -11,8 +11,8 @@ use ulid::Ulid;
 use super::error::Failure;
 use super::store::SqliteStore;
 use super::values::{
-    blob, card_id, collection_id, cut, earlier, first, get, get_time, later, no_cursor, rows, run, signed, time, ulid,
-    us, user_id,
+    blob, card_id, collection_id, cut, earlier, first, get, get_time, get_visibility, later, no_cursor, rows, run,
+    signed, time, ulid, us, user_id,
 };
 
 /// Of a reason, this many characters are kept.
@@ -25,10 +25,11 @@ const CLEAR: &str = "\
 DELETE FROM imports WHERE id IN (SELECT id FROM imports WHERE finished_at < ?1 ORDER BY finished_at LIMIT 2)";
 
 const BEGIN: &str = "\
-INSERT INTO imports (id, owner_id, file_name, collection_id, total, begun_at, next_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+INSERT INTO imports (id, owner_id, file_name, collection_id, total, begun_at, next_at) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6
+WHERE NOT EXISTS (SELECT 1 FROM leaving WHERE user_id = ?2)
 ON CONFLICT (owner_id) WHERE finished_at IS NULL DO NOTHING";
 
-const ADD_ROW: &str = "INSERT INTO import_rows (import_id, number, url, note) VALUES (?1, ?2, ?3, ?4)";
+const ADD_ROW: &str = "INSERT INTO import_rows (import_id, number, url, note, private) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 macro_rules! select_imports {
     ($rest:literal) => {
@@ -56,7 +57,7 @@ const LEASE: &str = "UPDATE imports SET lease = ?2, next_at = ?3 WHERE id = ?1";
 
 /// For these, too.
 const LEASED_ROWS: &str = "\
-SELECT number, url, note FROM import_rows INDEXED BY import_rows_open
+SELECT number, url, note, private FROM import_rows INDEXED BY import_rows_open
 WHERE import_id = ?1 AND outcome IS NULL ORDER BY number LIMIT ?2";
 
 /// Once: what was kept stays. Its note is the card's from now on, and goes with the card.
@@ -83,7 +84,7 @@ impl ImportRepository for SqliteStore {
                 return Err(Failure::Refused(Error::Conflict(rule.into())));
             }
             for (number, row) in (1..=total).zip(&rows) {
-                run(connection, ADD_ROW, &[&id, &number, &row.url, &row.note])?;
+                run(connection, ADD_ROW, &[&id, &number, &row.url, &row.note, &row.visibility.is_private()])?;
             }
             Ok(())
         };
@@ -134,7 +135,8 @@ impl ImportRepository for SqliteStore {
             let id = blob(leased.import.ulid());
             run(connection, LEASE, &[&id, &blob(token), &later(now, lease)])?;
             let rows = rows(connection, LEASED_ROWS, &[&id, &signed(limit)], |row| {
-                Ok((get(row, "number")?, ImportRow { url: get(row, "url")?, note: get(row, "note")? }))
+                let (url, note, visibility) = (get(row, "url")?, get(row, "note")?, get_visibility(row)?);
+                Ok((get(row, "number")?, ImportRow { url, note, visibility }))
             })?;
             Ok(Some(LeasedRows { rows, ..leased }))
         };

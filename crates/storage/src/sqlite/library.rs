@@ -11,19 +11,21 @@ use super::error::Failure;
 use super::page_rows::get_page;
 use super::store::SqliteStore;
 use super::values::{
-    NEWEST, behind, blob, card_id, collection_id, first, get, get_note, get_time, get_user, rows, url_digest, words,
+    NEWEST, behind, blob, card_id, collection_id, first, get, get_note, get_time, get_user, get_visibility, rows,
+    url_digest, words,
 };
+use crate::seen::{sees_card, sees_collection};
 
 macro_rules! select_cards {
-    ($rest:literal) => {
+    ($($rest:tt)+) => {
         concat!(
-            "SELECT c.id, c.url, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
+            "SELECT c.id, c.url, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
                     g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.site_name, g.author, \
                     g.kind, g.language \
              FROM cards c LEFT JOIN pages g ON g.url_digest = c.url_digest LEFT JOIN users u ON u.id = c.owner_id \
              LEFT JOIN notes n ON n.card_id = c.id \
              WHERE c.library_link IS NOT NULL ",
-            $rest
+            $($rest)+
         )
     };
 }
@@ -32,14 +34,18 @@ macro_rules! select_cards {
 pub(super) const LIBRARY: &str = select_cards!(
     "AND c.owner_id = ?1 AND (c.library_at, c.id) < (?2, ?3) \
      AND NOT (?4 AND EXISTS ( \
-         SELECT 1 FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL WHERE l.card_id = c.id \
-     )) \
-     ORDER BY c.library_at DESC, c.id DESC"
+         SELECT 1 FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL \
+         WHERE l.card_id = c.id AND ",
+    sees_collection!("k", "?1"),
+    ")) ORDER BY c.library_at DESC, c.id DESC"
 );
 
-const COLLECTIONS: &str = "\
-SELECT k.id, k.name FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL
-WHERE l.card_id = ?1 ORDER BY l.added_at, l.id";
+const COLLECTIONS: &str = concat!(
+    "SELECT k.id, k.name, k.private FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL \
+     WHERE l.card_id = ?1 AND ",
+    sees_collection!("k", "?2"),
+    " ORDER BY l.added_at, l.id"
+);
 
 #[async_trait]
 impl LibraryRepository for SqliteStore {
@@ -70,7 +76,9 @@ impl LibraryRepository for SqliteStore {
     async fn library_card(&self, id: CardId, reader: Option<&UserId>) -> Result<LibraryCard> {
         let (key, reader) = (blob(id.ulid()), reader.cloned());
         let find = move |connection: &Connection, _| {
-            first(connection, select_cards!("AND c.id = ?1"), &[&key], |row| read(connection, row, reader.as_ref()))
+            let sql = select_cards!("AND c.id = ?1 AND ", sees_card!("c", "?2"));
+            let name = reader.as_ref().map(UserId::as_str);
+            first(connection, sql, &[&key, &name], |row| read(connection, row, reader.as_ref()))
         };
         self.read(find).await?.ok_or_else(|| Error::not_found("card", id))
     }
@@ -100,11 +108,21 @@ fn read(connection: &Connection, row: &Row<'_>, reader: Option<&UserId>) -> Resu
     let id: [u8; 16] = get(row, "id")?;
     let page = get_page(row)?;
     Ok(LibraryCard {
-        card: CardView { id: card_id(id), url: get(row, "url")?, title: page.metadata.title.clone() },
+        card: CardView {
+            id: card_id(id),
+            url: get(row, "url")?,
+            title: page.metadata.title.clone(),
+            visibility: get_visibility(row)?,
+            is_hidden: get(row, "hidden")?,
+        },
         note: if reader == Some(&owner.id) { get_note(row)? } else { None },
         owner,
-        collections: rows(connection, COLLECTIONS, &[&id], |row| {
-            Ok(CollectionName { id: collection_id(get(row, "id")?), name: get(row, "name")? })
+        collections: rows(connection, COLLECTIONS, &[&id, &reader.map(UserId::as_str)], |row| {
+            Ok(CollectionName {
+                id: collection_id(get(row, "id")?),
+                name: get(row, "name")?,
+                visibility: get_visibility(row)?,
+            })
         })?,
         page,
         added_at: get_time(row, "library_at")?,

@@ -9,7 +9,7 @@ use super::error::Failure;
 use super::portions::{PORTION, Portion};
 use super::store::SqliteStore;
 use super::values::{earlier, get, rows, run, signed};
-use super::write::KEEP_ANSWERS;
+use crate::answers::KEEP_ANSWERS;
 
 /// Events of before `?1`, behind the last one that was looked at.
 const EVENTS: Old = Old {

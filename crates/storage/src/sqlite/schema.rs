@@ -6,7 +6,12 @@ use rusqlite::Connection;
 const APPLICATION_ID: i32 = 0x4372_6477;
 
 /// Numbered as those of PostgreSQL: the same number, the same data.
-const MIGRATIONS: [(i32, &str); 1] = [(17, include_str!("../../migrations/sqlite/0017_one_file.sql"))];
+const MIGRATIONS: [(i32, &str); 4] = [
+    (17, include_str!("../../migrations/sqlite/0017_one_file.sql")),
+    (18, include_str!("../../migrations/sqlite/0018_private.sql")),
+    (19, include_str!("../../migrations/sqlite/0019_accounts.sql")),
+    (20, include_str!("../../migrations/sqlite/0020_leaving.sql")),
+];
 const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +24,10 @@ pub(super) enum SchemaError {
         "a newer release wrote it (schema {found}, this one knows {NEWEST}); use that release, or a copy from before"
     )]
     TooNew { found: i32 },
+    #[error(
+        "an older release wrote it (schema {found}, this one needs {NEWEST}); start web once, which brings it up to date"
+    )]
+    TooOld { found: i32 },
     #[error("it is damaged ({0}); restore it from a copy")]
     Damaged(String),
 }
@@ -32,6 +41,15 @@ pub(super) fn is_ours(connection: &Connection) -> Result<(), SchemaError> {
         (APPLICATION_ID, _) if found > NEWEST => Err(SchemaError::TooNew { found }),
         (APPLICATION_ID, _) | (0, 0) => Ok(()),
         _ => Err(SchemaError::NotOurs),
+    }
+}
+
+/// For those who leave bringing it up to date to others.
+pub(super) fn is_current(connection: &Connection) -> Result<(), SchemaError> {
+    is_ours(connection)?;
+    match version(connection)? {
+        NEWEST => Ok(()),
+        found => Err(SchemaError::TooOld { found }),
     }
 }
 

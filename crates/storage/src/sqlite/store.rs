@@ -46,8 +46,23 @@ impl SqliteStore {
     /// Outside of a runtime, whose threads do the work.
     pub fn open(place: Place, clock: Arc<dyn Clock>, handover: Handover) -> Result<Self, OpenError> {
         let data = Data::open(place, clock.now().as_microsecond())?;
+        Ok(Self::over(data, clock, handover))
+    }
+
+    /// Opens a file beside the process that may have it, for what is kept of accounts alone: commands on cards take turns in that process.
+    ///
+    /// # Errors
+    /// When there is no such file, or it is not ours, of another release, or damaged.
+    ///
+    /// # Panics
+    /// As [`Self::open`].
+    pub fn join(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Ok(Self::over(Data::join(path)?, clock, Handover::default()))
+    }
+
+    fn over(data: Data, clock: Arc<dyn Clock>, handover: Handover) -> Self {
         let (turns, news) = (Turns::default(), Arc::new(watch::Sender::new(())));
-        Ok(Self { data: Arc::new(data), clock, places: Arc::new(Semaphore::new(READERS)), handover, turns, news })
+        Self { data: Arc::new(data), clock, places: Arc::new(Semaphore::new(READERS)), handover, turns, news }
     }
 
     /// What is gone with the process.

@@ -88,6 +88,32 @@ impl SqliteStore {
         Ok(self.write(limit).await?)
     }
 
+    /// The columns of all tables, those of FTS5 included, in which this text stands somewhere: `table.column`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn columns_holding(&self, text: &str) -> Result<Vec<String>> {
+        let text = text.to_owned();
+        let columns = "SELECT m.name AS \"table\", c.name AS \"column\" FROM sqlite_schema m JOIN pragma_table_info(m.name) c \
+                       WHERE m.type = 'table' ORDER BY 1, 2";
+        let look = move |connection: &Connection, _| {
+            let all = rows(connection, columns, &[], |row| {
+                Ok((get::<String>(row, "table")?, get::<String>(row, "column")?))
+            })?;
+            let mut holding = Vec::new();
+            for (table, column) in all {
+                let sql = format!(
+                    "SELECT 1 FROM \"{table}\" WHERE instr(CAST(\"{column}\" AS BLOB), CAST(?1 AS BLOB)) > 0 LIMIT 1"
+                );
+                if first(connection, &sql, &[&text], |_| Ok(()))?.is_some() {
+                    holding.push(format!("{table}.{column}"));
+                }
+            }
+            Ok(holding)
+        };
+        Ok(self.read(look).await?)
+    }
+
     /// Every event that is kept, in the order of their ids.
     ///
     /// # Errors

@@ -13,19 +13,22 @@ use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::collection::{AccessType, Description, Name};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::store::{DeletedCollection, Recall, Store, Transaction};
+use cardwire_domain::store::{DeletedCollection, Leaver, Left, Recall, Store, Transaction};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Error, Result, UserId};
 use rusqlite::{Connection, Row, ToSql};
 
 use super::error::Failure;
+use super::leaving;
 use super::store::SqliteStore;
 use super::turns::Turn;
 use super::values::{
-    blob, card_id, collection_id, earlier, first, get, get_count, get_note, get_time, link_id, rows, run, signed,
-    url_digest, user_id,
+    blob, card_id, collection_id, earlier, first, get, get_count, get_note, get_time, get_visibility, link_id, rows,
+    run, signed, url_digest, user_id,
 };
-use super::write::{KEEP_ANSWERS, write};
+use super::write::write;
+use crate::answers::KEEP_ANSWERS;
+use crate::seen::{sees_card, sees_collection};
 
 /// Of the deleted collections, this many are looked at for one that nobody else empties.
 const DELETED_AT_ONCE: i64 = 100;
@@ -61,15 +64,19 @@ struct Versions {
 }
 
 const CARD: &str = "\
-SELECT c.owner_id, c.url, c.normalised_url, c.via, c.library_link, c.created_at, c.version, n.id AS note_id, n.text AS note_text
+SELECT c.owner_id, c.url, c.normalised_url, c.via, c.private, c.hidden, c.library_link, c.created_at, c.version,
+       n.id AS note_id, n.text AS note_text
 FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ?1";
 
-const LINKS: &str = "\
-SELECT l.id, l.collection_id FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL
-WHERE l.card_id = ?1 ORDER BY l.added_at, l.id";
+const LINKS: &str = concat!(
+    "SELECT l.id, l.collection_id, ",
+    sees_collection!("k", "?2"),
+    " AS is_seen FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL \
+     WHERE l.card_id = ?1 ORDER BY l.added_at, l.id"
+);
 
 const COLLECTION: &str = "\
-SELECT author_id, name, description, access, version FROM collections WHERE id = ?1 AND deleted_at IS NULL";
+SELECT author_id, name, description, access, private, version FROM collections WHERE id = ?1 AND deleted_at IS NULL";
 
 const INVITEE: &str = "\
 SELECT count(*) AS open, count(*) FILTER (WHERE c.author_id = ?2) AS open_by_author,
@@ -143,11 +150,12 @@ impl Transaction for SqliteTransaction {
         Ok(Some(card))
     }
 
-    async fn card_exists(&mut self, id: CardId) -> Result<bool> {
-        // Cards are never deleted, so this needs no turn at somebody else's card.
-        let id = blob(id.ulid());
+    async fn card_exists(&mut self, id: CardId, person: &UserId) -> Result<bool> {
+        // Cards are deleted only with their owner's account, so this needs no turn at somebody else's card.
+        let (id, person) = (blob(id.ulid()), person.clone());
         let find = move |connection: &Connection, _| {
-            first(connection, "SELECT 1 FROM cards WHERE id = ?1", &[&id], |_| Ok(()))
+            let sql = concat!("SELECT 1 FROM cards c WHERE c.id = ?1 AND ", sees_card!("c", "?2"));
+            first(connection, sql, &[&id, &person.as_str()], |_| Ok(()))
         };
         Ok(self.store.look(find)?.is_some())
     }
@@ -225,6 +233,26 @@ impl Transaction for SqliteTransaction {
         Ok(None)
     }
 
+    async fn leaver(&mut self, limit: usize) -> Result<Option<Leaver>> {
+        for person in self.store.read(|connection, _| leaving::leavers(connection)).await? {
+            let Some(turn) = self.store.turns.ask(leaving::turn_at(&person)) else { continue };
+            let asked = person.clone();
+            let looked = self.store.read(move |connection, _| leaving::look(connection, &asked, limit)).await?;
+            // Whoever had the turn before may have done the last of it.
+            let Some((stage, kept, mut left)) = looked else { continue };
+            self.turns.push(turn);
+            if !kept.is_empty() {
+                let mut cards = Vec::new();
+                for id in kept {
+                    cards.extend(self.card(id).await?);
+                }
+                left = Left::Cards(cards);
+            }
+            return Ok(Some(Leaver { person, stage, left }));
+        }
+        Ok(None)
+    }
+
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
         let person = person.clone();
         let read = move |connection: &Connection, now| {
@@ -282,17 +310,24 @@ fn read_recall(row: &Row<'_>) -> Result<Recall, Failure> {
 fn read_card(connection: &Connection, id: CardId) -> Result<Option<(Card, i64)>, Failure> {
     let key = blob(id.ulid());
     let link = |row: &Row<'_>| {
-        Ok(CollectionLink { id: link_id(get(row, "id")?), collection_id: collection_id(get(row, "collection_id")?) })
+        Ok(CollectionLink {
+            id: link_id(get(row, "id")?),
+            collection_id: collection_id(get(row, "collection_id")?),
+            is_seen: get(row, "is_seen")?,
+        })
     };
     first(connection, CARD, &[&key], |row| {
+        let owner: String = get(row, "owner_id")?;
         let card = Card {
             id,
-            owner: user_id(&get::<String>(row, "owner_id")?)?,
+            owner: user_id(&owner)?,
             url: CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?),
             via: get::<Option<[u8; 16]>>(row, "via")?.map(card_id),
             note: get_note(row)?,
+            visibility: get_visibility(row)?,
+            is_hidden: get(row, "hidden")?,
             library_link: get::<Option<[u8; 16]>>(row, "library_link")?.map(link_id),
-            collection_links: rows(connection, LINKS, &[&key], link)?,
+            collection_links: rows(connection, LINKS, &[&key, &owner], link)?,
             created_at: Some(get_time(row, "created_at")?),
         };
         Ok((card, get(row, "version")?))
@@ -316,6 +351,7 @@ fn read_collections(connection: &Connection, ids: Vec<CollectionId>) -> Result<V
                 name: Name::from_stored(get(row, "name")?),
                 description: Description::from_stored(get(row, "description")?),
                 access: read_access(row)?,
+                visibility: get_visibility(row)?,
                 collaborators: people("SELECT user_id FROM collaborators WHERE collection_id = ?1")?
                     .into_iter()
                     .collect(),

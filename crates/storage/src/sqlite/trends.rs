@@ -1,4 +1,4 @@
-//! What is trending: which URLs, domains and types of pages people keep that they saved lately.
+//! What is trending: which URLs, domains and types of pages people keep, for everybody to see, that they saved lately.
 //!
 //! The cards decide, not the events: whoever hears of a card counts its URL anew, so the order of events does not matter, nor how often
 //! they come.
@@ -106,7 +106,7 @@ fn days_before(connection: &Connection, digest: &[u8; 32]) -> Result<Vec<(i64, i
 
 fn facts_now(connection: &Connection, digest: &[u8; 32]) -> Result<Option<Facts>, Failure> {
     let sql = "SELECT c.normalised_url, g.kind FROM cards c LEFT JOIN pages g ON g.url_digest = c.url_digest \
-               WHERE c.url_digest = ?1 AND c.library_link IS NOT NULL LIMIT 1";
+               WHERE c.url_digest = ?1 AND c.library_link IS NOT NULL AND c.private = 0 AND c.hidden = 0 LIMIT 1";
     first(connection, sql, &[digest], |row| {
         let url = CardUrl::from_stored(String::new(), get(row, "normalised_url")?);
         Ok(Facts { domain: url.domain().to_owned(), kind: get(row, "kind")? })
@@ -115,7 +115,7 @@ fn facts_now(connection: &Connection, digest: &[u8; 32]) -> Result<Option<Facts>
 
 fn days_now(connection: &Connection, digest: &[u8; 32]) -> Result<Vec<(i64, i64)>, Failure> {
     let sql = "SELECT utc_day(library_at) AS day, count(*) AS saves FROM cards \
-               WHERE url_digest = ?1 AND library_link IS NOT NULL GROUP BY 1";
+               WHERE url_digest = ?1 AND library_link IS NOT NULL AND private = 0 AND hidden = 0 GROUP BY 1";
     rows(connection, sql, &[digest], read_day)
 }
 
@@ -211,7 +211,8 @@ pub(super) fn rebuild(connection: &Connection, now: Timestamp) -> Result<(), Fai
     // Below every digest.
     let mut after = Vec::new();
     loop {
-        let sql = "SELECT DISTINCT url_digest FROM cards WHERE library_link IS NOT NULL AND url_digest > ?1 \
+        let sql = "SELECT DISTINCT url_digest FROM cards \
+                   WHERE library_link IS NOT NULL AND private = 0 AND hidden = 0 AND url_digest > ?1 \
                    ORDER BY url_digest LIMIT ?2";
         let digests: Vec<[u8; 32]> = rows(connection, sql, &[&after, &PORTION], |row| get(row, "url_digest"))?;
         let Some(last) = digests.last() else { break };
@@ -229,13 +230,20 @@ pub(super) fn rebuild(connection: &Connection, now: Timestamp) -> Result<(), Fai
 macro_rules! candidates {
     ($column:literal) => {
         concat!(
-            "SELECT t.key, t.", $column, " AS bound, ( \
+            "SELECT t.key, t.",
+            $column,
+            " AS bound, ( \
                  SELECT coalesce(sum(d.saves), 0) FROM trend_days d \
                  WHERE d.subject = t.subject AND d.key = t.key AND d.day BETWEEN ?2 AND ?3 \
              ) AS saves, ( \
-                 SELECT c.url FROM cards c WHERE c.url_digest = t.key AND c.library_link IS NOT NULL ORDER BY c.id LIMIT 1 \
+                 SELECT c.url FROM cards c WHERE c.url_digest = t.key AND c.library_link IS NOT NULL \
+                 AND c.private = 0 AND c.hidden = 0 ORDER BY c.id LIMIT 1 \
              ) AS url, (SELECT g.title FROM pages g WHERE g.url_digest = t.key) AS title \
-             FROM trends t WHERE t.subject = ?1 AND t.", $column, " > 0 ORDER BY t.", $column, " DESC, t.key LIMIT 2000"
+             FROM trends t WHERE t.subject = ?1 AND t.",
+            $column,
+            " > 0 ORDER BY t.",
+            $column,
+            " DESC, t.key LIMIT 2000"
         )
     };
 }
@@ -292,7 +300,7 @@ fn top(
     Ok(best)
 }
 
-/// A URL is told as the oldest card spells it that is kept now.
+/// A URL is told as the oldest card spells it that everybody sees now.
 pub(super) fn top_urls(
     connection: &Connection,
     now: Timestamp,

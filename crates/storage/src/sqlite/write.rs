@@ -1,8 +1,8 @@
 //! Writing a command, within one job.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
+use cardwire_domain::accounts::is_leaving;
 use cardwire_domain::changes::Remember;
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::{CardId, Change, Changes, Collection, DomainEvent, EventId, RecordedEvent, UserId};
@@ -14,10 +14,10 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use super::error::Failure;
+use super::forgetting::forget;
+use super::leaving::{cut_ties, leave, leaves};
 use super::values::{blob, earlier, first, later, run, ulid, url_digest, us};
-
-/// How long an answer is kept for its idempotency key.
-pub(super) const KEEP_ANSWERS: Duration = Duration::from_secs(24 * 3_600);
+use crate::answers::KEEP_ANSWERS;
 
 /// What is left to do once it is committed.
 #[derive(Default)]
@@ -35,7 +35,14 @@ pub(super) fn write(
     changes: Changes,
     handover: &Handover,
 ) -> Result<Accepted, Failure> {
-    let mut rows = Rows { connection, now: us(now), imported: changes.imported, touched: BTreeSet::new() };
+    if !changes.is_parting {
+        for person in changes.people().collect::<BTreeSet<_>>() {
+            if leaves(connection, person)? {
+                return Err(Failure::Refused(is_leaving()));
+            }
+        }
+    }
+    let mut rows = Rows { connection, at: now, now: us(now), imported: changes.imported, touched: BTreeSet::new() };
     for change in changes.rows {
         rows.apply(change)?;
     }
@@ -50,6 +57,7 @@ pub(super) fn write(
 
 struct Rows<'a> {
     connection: &'a Connection,
+    at: Timestamp,
     now: i64,
     imported: bool,
     /// Cards whose note or links changed.
@@ -81,22 +89,36 @@ impl Rows<'_> {
                 run(connection, sql, &[&card, &blob(note.id.ulid()), &note.text.as_str()])?;
                 Ok(())
             }
-            Change::AddToLibrary { card_id, link_id } => {
-                let sql = "UPDATE cards SET library_link = ?2, library_at = ?3, version = version + 1 \
+            Change::AddToLibrary { card_id, link_id, visibility } => {
+                let sql = "UPDATE cards SET library_link = ?2, library_at = ?3, private = ?4, version = version + 1 \
                            WHERE id = ?1 AND library_link IS NULL";
-                one(run(connection, sql, &[&blob(card_id.ulid()), &blob(link_id.ulid()), &now])?)
+                let (id, link, private) = (blob(card_id.ulid()), blob(link_id.ulid()), visibility.is_private());
+                one(run(connection, sql, &[&id, &link, &now, &private])?)
+            }
+            Change::RenewStay { card_id, before, after, visibility, is_hidden } => {
+                let sql = "UPDATE cards SET library_link = ?3, private = ?4, hidden = ?5, version = version + 1 \
+                           WHERE id = ?1 AND library_link = ?2";
+                let (id, before, after) = (blob(card_id.ulid()), blob(before.ulid()), blob(after.ulid()));
+                one(run(connection, sql, &[&id, &before, &after, &visibility.is_private(), &is_hidden])?)
             }
             Change::RemoveFromLibrary { card_id, link_id } => {
                 let sql = "UPDATE cards SET library_link = NULL, library_at = NULL, version = version + 1 \
                            WHERE id = ?1 AND library_link = ?2";
                 one(run(connection, sql, &[&blob(card_id.ulid()), &blob(link_id.ulid())])?)
             }
-            Change::AddToCollection { card_id, link_id, collection_id } => {
+            Change::AddToCollection { card_id, link_id, collection_id, visibility } => {
                 self.touched.insert(card_id);
-                let sql = "INSERT INTO links (id, card_id, collection_id, added_at) VALUES (?1, ?2, ?3, ?4)";
+                let sql =
+                    "INSERT INTO links (id, card_id, collection_id, added_at, private) VALUES (?1, ?2, ?3, ?4, ?5)";
                 let (id, card, collection) = (blob(link_id.ulid()), blob(card_id.ulid()), blob(collection_id.ulid()));
-                run(connection, sql, &[&id, &card, &collection, &now])?;
+                run(connection, sql, &[&id, &card, &collection, &now, &visibility.is_private()])?;
                 Ok(())
+            }
+            Change::RenewLink { card_id, before, after, visibility } => {
+                self.touched.insert(card_id);
+                let sql = "UPDATE links SET id = ?3, private = ?4 WHERE id = ?2 AND card_id = ?1";
+                let (card, before, after) = (blob(card_id.ulid()), blob(before.ulid()), blob(after.ulid()));
+                one(run(connection, sql, &[&card, &before, &after, &visibility.is_private()])?)
             }
             Change::RemoveFromCollection { card_id, link_id } => {
                 self.touched.insert(card_id);
@@ -125,23 +147,28 @@ impl Rows<'_> {
                 run(connection, sql, &[&by.as_str(), &person.as_str()])?;
                 Ok(())
             }
+            Change::CutTies(person) => cut_ties(connection, &person),
+            Change::Leave { person, before, after, behind } => leave(connection, &person, before, after, behind),
+            Change::Forget { person, limit } => forget(connection, self.at, &person, limit),
         }
     }
 }
 
 fn insert_collection(connection: &Connection, now: i64, new: &Collection) -> Result<(), Failure> {
-    let sql = "INSERT INTO collections (id, author_id, name, description, access, created_at, updated_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
+    let sql = "INSERT INTO collections (id, author_id, name, description, access, private, created_at, updated_at) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)";
     let (id, author, access) = (blob(new.id.ulid()), new.author.as_str(), access_name(new.access));
-    run(connection, sql, &[&id, &author, &new.name.as_str(), &new.description.as_str(), &access, &now])?;
+    let (name, description, private) = (new.name.as_str(), new.description.as_str(), new.visibility.is_private());
+    run(connection, sql, &[&id, &author, &name, &description, &access, &private, &now])?;
     if new.collaborators.is_empty() && new.invited.is_empty() { Ok(()) } else { replace_people(connection, now, new) }
 }
 
 fn update_collection(connection: &Connection, now: i64, to: &Collection) -> Result<(), Failure> {
-    let sql = "UPDATE collections SET name = ?2, description = ?3, access = ?4, version = version + 1, updated_at = ?5 \
-               WHERE id = ?1 AND deleted_at IS NULL";
+    let sql = "UPDATE collections SET name = ?2, description = ?3, access = ?4, private = ?5, version = version + 1, \
+               updated_at = ?6 WHERE id = ?1 AND deleted_at IS NULL";
     let (id, access) = (blob(to.id.ulid()), access_name(to.access));
-    one(run(connection, sql, &[&id, &to.name.as_str(), &to.description.as_str(), &access, &now])?)?;
+    let (name, description, private) = (to.name.as_str(), to.description.as_str(), to.visibility.is_private());
+    one(run(connection, sql, &[&id, &name, &description, &access, &private, &now])?)?;
     replace_people(connection, now, to)
 }
 

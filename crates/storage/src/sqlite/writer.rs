@@ -274,8 +274,9 @@ mod tests {
             let writer = Arc::clone(&writer);
             waiting.spawn(async move { writer.write(LONG, insert).await });
         }
-        // All of them get in line.
-        tokio::task::yield_now().await;
+        while writer.line.lock().jobs.len() < LINE {
+            tokio::task::yield_now().await;
+        }
         let refused = writer.write(LONG, insert).await;
         assert!(matches!(&refused, Err(Failure::NotCommitted(why)) if why.contains("wait to write")), "{refused:?}");
         drop(end);

@@ -3,6 +3,9 @@
 //! Everybody locks cards, then pages, then writes documents, then words, each in the order of their keys. Whoever writes a page's part
 //! of the index holds the page's row. A page, and its words, are there while a document needs them: the last document takes them along,
 //! and a fetch that is still on its way finds no page to store its result in.
+//!
+//! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see is found by its own
+//! words, which hold those of the page.
 
 use std::collections::BTreeMap;
 
@@ -34,18 +37,21 @@ SELECT url_digest, url, title, description, image, site_name, author, kind, lang
 WHERE url_digest = ANY($1) ORDER BY url_digest FOR UPDATE";
 
 const PUT_DOCUMENTS: &str = "\
-INSERT INTO search_documents (card_id, owner_id, url, url_digest, own_words)
-SELECT c.id, c.owner_id, c.url, c.url_digest, n.own_words::tsvector
-FROM unnest($1::uuid[], $2::text[]) AS n(card_id, own_words) JOIN cards c ON c.id = n.card_id
+INSERT INTO search_documents (card_id, owner_id, url, url_digest, own_words, private)
+SELECT c.id, c.owner_id, c.url, c.url_digest, n.own_words::tsvector, n.private
+FROM unnest($1::uuid[], $2::text[], $3::bool[]) AS n(card_id, own_words, private) JOIN cards c ON c.id = n.card_id
 ORDER BY n.card_id
-ON CONFLICT (card_id) DO UPDATE SET own_words = excluded.own_words";
+ON CONFLICT (card_id) DO UPDATE SET own_words = excluded.own_words, private = excluded.private";
 
-/// Counted, not added up, so that it cannot drift.
+/// Counted, not added up, so that it cannot drift: all in one index, less those in another that others do not see.
 const PUT_PAGES: &str = "\
 INSERT INTO search_pages (url_digest, kind, cards, popularity, words)
 SELECT n.url_digest, n.kind, k.cards, floor(log(2, k.cards)), n.words::tsvector
 FROM unnest($1::bytea[], $2::text[], $3::text[]) AS n(url_digest, kind, words)
-CROSS JOIN LATERAL (SELECT count(*) AS cards FROM search_documents d WHERE d.url_digest = n.url_digest) k
+CROSS JOIN LATERAL (
+    SELECT (SELECT count(*) FROM search_documents d WHERE d.url_digest = n.url_digest)
+         - (SELECT count(*) FROM search_documents d WHERE d.url_digest = n.url_digest AND d.private) AS cards OFFSET 0
+) k
 WHERE k.cards > 0
 ORDER BY n.url_digest
 ON CONFLICT (url_digest) DO UPDATE SET kind = excluded.kind, cards = excluded.cards,
@@ -63,6 +69,11 @@ WITH gone AS (
 )
 SELECT url_digest FROM gone";
 
+/// Of those held, what nobody finds any more but those who keep it for themselves.
+const UNINDEX_PAGES: &str = "\
+DELETE FROM search_pages p WHERE p.url_digest = ANY($1)
+AND NOT EXISTS (SELECT 1 FROM search_documents d WHERE d.url_digest = p.url_digest AND NOT d.private)";
+
 /// What is known of a page, its row held.
 struct Held {
     url: String,
@@ -74,6 +85,8 @@ struct Kept {
     owner: String,
     digest: Digest,
     note: Option<String>,
+    /// Others do not see it.
+    private: bool,
 }
 
 /// In the session's transaction. `cards` are sorted.
@@ -84,7 +97,8 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
     // Held until the commit, so that nobody indexes a later row before this one. Read only then: what is read along with a lock
     // that had to be waited for may be older than the lock.
     session.execute(sqlx::query("SELECT 1 FROM cards WHERE id = ANY($1) ORDER BY id FOR SHARE").bind(cards)).await?;
-    let sql = "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, n.text \
+    let sql = "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, \
+                      c.private OR c.hidden AS private, n.text \
                FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ANY($1)";
     let (mut kept, mut gone) = (Vec::new(), Vec::new());
     let (mut asked, mut left, mut leavers) = (Asked::default(), Vec::new(), Vec::new());
@@ -95,7 +109,8 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
         let owner: String = get(&row, "owner_id")?;
         if get(&row, "kept")? {
             asked.add(digest.clone(), owner.clone(), url.domain());
-            kept.push(Kept { id, owner, digest: digest.clone(), note: get(&row, "text")? });
+            let (note, private) = (get(&row, "text")?, get(&row, "private")?);
+            kept.push(Kept { id, owner, digest: digest.clone(), note, private });
         } else {
             left.push(digest.clone());
             leavers.push(owner);
@@ -112,6 +127,9 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
     }
     let mut now = Words::new();
     put_documents(session, &pages, &kept, &mut now).await?;
+    if !gone.is_empty() || kept.iter().any(|card| card.private) {
+        session.execute(sqlx::query(UNINDEX_PAGES).bind(&digests)).await?;
+    }
     if !gone.is_empty() {
         let dropped = session.fetch_all(sqlx::query(DROP_PAGES).bind(&digests)).await?;
         let mut dropped = dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Digest>, Failure>>()?;
@@ -124,24 +142,26 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
     words::replace(session, &before, now).await
 }
 
-/// Indexes a page of which more is known now, and the notes on it. In the session's transaction.
+/// Indexes a page of which more is known now, and what holds it for its owner alone. In the session's transaction.
 pub(in super::super) async fn index_page(session: &mut Session, digest: &[u8]) -> Result<(), Failure> {
     let pages = hold_pages(session, &[digest.to_vec()]).await?;
-    let sql = "SELECT d.card_id, d.owner_id, n.text FROM search_documents d JOIN notes n ON n.card_id = d.card_id \
-               WHERE d.url_digest = $1 ORDER BY d.card_id";
-    let mut noted = Vec::new();
+    let sql = "SELECT d.card_id, d.owner_id, d.private, n.text \
+               FROM search_documents d LEFT JOIN notes n ON n.card_id = d.card_id \
+               WHERE d.url_digest = $1 AND (d.private OR n.card_id IS NOT NULL) ORDER BY d.card_id";
+    let mut own = Vec::new();
     for row in session.fetch_all(sqlx::query(sql).bind(digest)).await? {
-        noted.push(Kept {
+        own.push(Kept {
             id: get(&row, "card_id")?,
             owner: get(&row, "owner_id")?,
             digest: digest.to_vec(),
             note: get(&row, "text")?,
+            private: get(&row, "private")?,
         });
     }
-    let cards: Vec<Uuid> = noted.iter().map(|card| card.id).collect();
+    let cards: Vec<Uuid> = own.iter().map(|card| card.id).collect();
     let before = words::of(session, &[digest.to_vec()], &cards).await?;
     let mut now = Words::new();
-    put_documents(session, &pages, &noted, &mut now).await?;
+    put_documents(session, &pages, &own, &mut now).await?;
     put_pages(session, &pages, &mut now).await?;
     words::replace(session, &before, now).await
 }
@@ -172,16 +192,24 @@ async fn put_documents(
     if kept.is_empty() {
         return Ok(());
     }
-    let (mut ids, mut own) = (Vec::new(), Vec::new());
+    let (mut ids, mut own, mut private) = (Vec::new(), Vec::new(), Vec::new());
     for card in kept {
-        let vector = card.note.as_ref().zip(pages.get(&card.digest)).map(|(note, page)| {
-            words.extend(tokens(note).map(|word| (word, card.owner.clone())));
-            Vector::of_note(note, &page.url, &page.metadata).literal()
+        let note = card.note.as_deref().or(card.private.then_some(""));
+        let vector = note.zip(pages.get(&card.digest)).map(|(note, page)| {
+            let vector = Vector::of_note(note, &page.url, &page.metadata);
+            let owned = |word| (word, card.owner.clone());
+            if card.private {
+                words.extend(vector.words().cloned().map(owned));
+            } else {
+                words.extend(tokens(note).map(owned));
+            }
+            vector.literal()
         });
         ids.push(card.id);
         own.push(vector);
+        private.push(card.private);
     }
-    session.execute(sqlx::query(PUT_DOCUMENTS).bind(ids).bind(own)).await?;
+    session.execute(sqlx::query(PUT_DOCUMENTS).bind(ids).bind(own).bind(private)).await?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Search over pages and, for their author, notes.
+//! Search over pages and, for their owner, notes and cards that others do not see.
 
 mod index;
 mod vector;
@@ -14,19 +14,24 @@ use cardwire_events::Queue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
+use super::departed;
 use super::error::Failure;
 use super::log::{recorded, take};
 use super::page_rows::get_kind;
 use super::pool::Session;
 use super::store::PostgresStore;
-use super::values::{card_id, get, get_count, no_cursor, signed, uuid};
+use super::values::{card_id, get, get_count, get_visibility, no_cursor, signed, uuid};
+use crate::seen::sees_card;
 pub(super) use index::{index_cards, index_page};
 use vector::{Near, ts_query};
 
 /// Words of the page: all found whole before found at the beginning of longer ones, then by where and how near to each other they are,
-/// then by how many people keep the URL. What only the reader's own note completes counts half. Of very many pages, those that most
-/// people keep are ranked; a word that frequent says little by itself.
-const SEARCH: &str = "\
+/// then by how many people keep the URL. What only the reader's own note completes counts half, unless they alone may find the page. Of very
+/// many pages, those that most people keep are ranked; a word that frequent says little by itself.
+///
+/// The index may be behind: which cards of a page the reader sees is asked of the cards themselves, hit by hit until the list is full.
+const SEARCH: &str = concat!(
+    "\
 WITH q AS (SELECT $1::tsquery AS asked, $2::tsquery AS whole), popular AS (
     SELECT p.url_digest, p.words, p.cards FROM search_pages p
     WHERE p.words @@ $1::tsquery AND ($4::text IS NULL OR p.kind = $4)
@@ -39,25 +44,36 @@ WITH q AS (SELECT $1::tsquery AS asked, $2::tsquery AS whole), popular AS (
     FROM q, popular p
     UNION ALL
     SELECT d.url_digest,
-           (ts_rank('{0.1, 0.3, 0.5, 1.0}', d.own_words, q.asked) * 5e5)::bigint * 1000 + least(p.cards, 999)
-    FROM q, search_documents d JOIN search_pages p ON p.url_digest = d.url_digest
-    WHERE d.owner_id = $3 AND d.own_words @@ q.asked AND NOT p.words @@ q.asked AND ($4::text IS NULL OR p.kind = $4)
-), page AS (
+           CASE WHEN p.url_digest IS NULL AND d.own_words @@ q.whole THEN 1000000000 ELSE 0 END
+           + (ts_rank('{0.1, 0.3, 0.5, 1.0}', d.own_words, q.asked)
+              * CASE WHEN p.url_digest IS NULL THEN 1e6 ELSE 5e5 END)::bigint * 1000
+           + coalesce(least(p.cards, 999), 0)
+    FROM q, search_documents d JOIN pages g ON g.url_digest = d.url_digest
+    LEFT JOIN search_pages p ON p.url_digest = d.url_digest
+    WHERE d.owner_id = $3 AND d.own_words @@ q.asked AND ($4::text IS NULL OR g.kind = $4)
+      AND (p.url_digest IS NULL OR NOT p.words @@ q.asked)
+)
+SELECT h.score, h.url_digest, g.title, g.description, g.kind, c.ids, c.urls[1] AS url, coalesce((
+    SELECT o.private FROM cards o WHERE o.owner_id = $3 AND o.url_digest = h.url_digest AND o.library_link IS NOT NULL
+), false) AS private
+FROM (
     SELECT url_digest, score FROM hits
     WHERE $6::bigint IS NULL OR score < $6 OR (score = $6 AND url_digest > $7)
-    ORDER BY score DESC, url_digest LIMIT $8
-)
-SELECT page.score, page.url_digest, g.title, g.description, g.kind, c.ids, c.urls[1] AS url
-FROM page JOIN pages g ON g.url_digest = page.url_digest
+    ORDER BY score DESC, url_digest OFFSET 0
+) h
+JOIN pages g ON g.url_digest = h.url_digest
 CROSS JOIN LATERAL (
-    SELECT array_agg(k.card_id ORDER BY k.card_id) AS ids, array_agg(k.url ORDER BY k.card_id) AS urls FROM (
-        SELECT d.card_id, d.url FROM search_documents d
-        WHERE d.url_digest = page.url_digest AND (NOT $5 OR d.owner_id = $3)
+    SELECT array_agg(s.card_id ORDER BY s.card_id) AS ids, array_agg(s.url ORDER BY s.card_id) AS urls FROM (
+        SELECT d.card_id, d.url FROM search_documents d JOIN cards k ON k.id = d.card_id AND k.library_link IS NOT NULL
+        WHERE d.url_digest = h.url_digest AND (NOT $5 OR d.owner_id = $3) AND ",
+    sees_card!("k", "$3"),
+    "
         ORDER BY d.card_id LIMIT $9
-    ) k
+    ) s
 ) c
 WHERE c.ids IS NOT NULL
-ORDER BY page.score DESC, page.url_digest";
+ORDER BY h.score DESC, h.url_digest LIMIT $8"
+);
 
 /// Indexed words that look like these. Swapping two letters is two edits to this function.
 const NEAR: &str = "\
@@ -177,8 +193,10 @@ async fn index(session: &mut Session, events: &[RecordedEvent]) -> Result<usize,
     let ids: Vec<EventId> = known.iter().map(|event| event.id).collect();
     session.begin().await?;
     let taken: std::collections::BTreeSet<EventId> = take(session, Queue::Search, &ids).await?.into_iter().collect();
-    let ours = known.iter().filter(|event| taken.contains(&event.id));
-    let mut cards: Vec<Uuid> = ours.filter_map(|event| event.event.card_id()).map(|id| uuid(id.ulid())).collect();
+    let ours: Vec<&RecordedEvent> = known.iter().filter(|event| taken.contains(&event.id)).collect();
+    let named = ours.iter().filter_map(|event| event.event.card_id());
+    let mut cards: Vec<Uuid> = named.map(|id| uuid(id.ulid())).collect();
+    cards.extend(departed::indexed(session, &departed::people(ours)).await?);
     cards.sort_unstable();
     cards.dedup();
     index_cards(session, &cards).await?;
@@ -273,6 +291,7 @@ fn read(row: &PgRow, mark: &str) -> Result<(SearchHit, Position), Failure> {
         description: get(row, "description")?,
         kind: get_kind(row)?,
         card_ids: cards.into_iter().map(card_id).collect(),
+        visibility: get_visibility(row)?,
         rank: score as f32 / 1e9,
     };
     Ok((hit, Position { key: score, id: format!("{mark}{}", to_hex(&digest)) }))

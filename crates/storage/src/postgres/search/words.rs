@@ -1,4 +1,5 @@
-//! The words that typing errors are looked up among: each is there exactly while an indexed page, or a note of its owner, has it.
+//! The words that typing errors are looked up among: each is there exactly while a page that everybody finds has it, or a note of its owner,
+//! or a card that others do not see.
 //!
 //! A word is dropped by a transaction that finds it nowhere else. It must not miss a page that another transaction is about to commit,
 //! which found the word there and did not add it. So whoever adds words shares a lock until its commit, and whoever drops some has it
@@ -20,7 +21,9 @@ SELECT w.word, '' AS owner_id FROM search_pages p CROSS JOIN LATERAL unnest(tsve
 WHERE p.url_digest = ANY($1)
 UNION
 SELECT w.word, d.owner_id
-FROM search_documents d CROSS JOIN LATERAL unnest(tsvector_to_array(ts_filter(d.own_words, '{d}'))) AS w(word)
+FROM search_documents d CROSS JOIN LATERAL unnest(tsvector_to_array(
+    CASE WHEN d.private THEN d.own_words ELSE ts_filter(d.own_words, '{d}') END
+)) AS w(word)
 WHERE d.card_id = ANY($2) AND d.own_words IS NOT NULL";
 
 const SHARE: &str = "SELECT pg_advisory_xact_lock_shared(20771, 1)";
@@ -40,7 +43,8 @@ WITH few AS MATERIALIZED (SELECT words FROM search_pages ORDER BY popularity DES
     CROSS JOIN LATERAL (SELECT quote_literal(n.word)::tsquery AS page, (quote_literal(n.word) || ':D')::tsquery AS note) q
     WHERE CASE
         WHEN n.owner_id <> '' THEN NOT EXISTS (
-            SELECT 1 FROM search_documents d WHERE d.owner_id = n.owner_id COLLATE \"C\" AND d.own_words @@ q.note)
+            SELECT 1 FROM search_documents d WHERE d.owner_id = n.owner_id COLLATE \"C\" AND d.own_words @@ q.page
+            AND (d.private OR d.own_words @@ q.note))
         WHEN EXISTS (SELECT 1 FROM few WHERE few.words @@ q.page) THEN false
         ELSE NOT EXISTS (SELECT 1 FROM search_pages p WHERE p.words @@ q.page)
     END
@@ -52,7 +56,7 @@ const PORTION: i64 = 1_000;
 const NEXT: &str = "\
 SELECT word, owner_id FROM search_words WHERE (word, owner_id) > ($1 COLLATE \"C\", $2 COLLATE \"C\") ORDER BY word, owner_id LIMIT $3";
 
-/// Those that these pages, and the notes on these cards, stand for as they are indexed now.
+/// Those that these pages, and these cards for their owners alone, stand for as they are indexed now.
 pub(super) async fn of(session: &mut Session, digests: &[Vec<u8>], cards: &[Uuid]) -> Result<Words, Failure> {
     let rows = session.fetch_all(sqlx::query(OF).bind(digests).bind(cards)).await?;
     rows.iter().map(|row| Ok((get(row, "word")?, get(row, "owner_id")?))).collect()

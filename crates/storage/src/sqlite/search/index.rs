@@ -2,6 +2,9 @@
 //!
 //! A page, and its words, are there while a document needs them: the last document takes them along, and a fetch that is still on its
 //! way finds no page to store its result in.
+//!
+//! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see is found by a row among
+//! the notes, which holds the page as well.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +22,7 @@ use super::text::{self, NoteText, PageText};
 use super::words::{self, Words};
 
 const CARD: &str = "\
-SELECT c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, n.text
+SELECT c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, c.private OR c.hidden AS private, n.text
 FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ?1";
 
 const PAGE_OF: &str = "SELECT number FROM pages WHERE url_digest = ?1";
@@ -29,7 +32,8 @@ const MAKE_PAGE: &str =
 /// Cards are counted, not added up, so that they cannot drift.
 const PAGE: &str = "\
 SELECT url_digest, url, title, description, image, site_name, author, kind, language, cards, place,
-       (SELECT count(*) FROM search_documents d WHERE d.page = pages.number) AS count
+       (SELECT count(*) FROM search_documents d WHERE d.page = pages.number AND d.private = 0) AS count,
+       EXISTS (SELECT 1 FROM search_documents d WHERE d.page = pages.number) AS is_kept
 FROM pages WHERE number = ?1";
 
 const PLACE_PAGE: &str = "UPDATE pages SET cards = ?2, place = ?3 WHERE number = ?1";
@@ -38,10 +42,12 @@ const DROP_PAGE: &str = "DELETE FROM pages WHERE number = ?1";
 const DOCUMENT_OF: &str = "SELECT number FROM search_documents WHERE card_id = ?1";
 const MAKE_DOCUMENT: &str =
     "INSERT INTO search_documents (card_id, owner_id, page) VALUES (?1, ?2, ?3) RETURNING number";
+const SEE_DOCUMENT: &str = "UPDATE search_documents SET private = ?2 WHERE number = ?1 AND private <> ?2";
 const DROP_DOCUMENT: &str = "DELETE FROM search_documents WHERE card_id = ?1 RETURNING number, page";
 
 const NOTED: &str = "\
-SELECT d.number, d.owner_id, n.text FROM search_documents d JOIN notes n ON n.card_id = d.card_id WHERE d.page = ?1";
+SELECT d.number, d.owner_id, d.private, n.text FROM search_documents d LEFT JOIN notes n ON n.card_id = d.card_id
+WHERE d.page = ?1 AND (d.private OR n.card_id IS NOT NULL)";
 
 const PAGE_TEXT: &str = "SELECT scope, title, names, description, url FROM search_pages WHERE rowid = ?1";
 const PUT_PAGE_TEXT: &str = "INSERT OR REPLACE INTO search_pages (rowid, scope, title, names, description, url) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -66,6 +72,15 @@ struct Document {
     number: i64,
     owner: String,
     note: Option<String>,
+    /// Others do not see the card.
+    private: bool,
+}
+
+impl Document {
+    fn text(&self, page: &PageText) -> Option<NoteText> {
+        let note = self.note.as_deref().or(self.private.then_some(""))?;
+        Some(text::of_note(note, &self.owner, self.private, page))
+    }
 }
 
 /// What a transaction changes. Texts are written in the order of their rows: FTS5 begins anew, and keeps apart, what is out of order.
@@ -77,6 +92,19 @@ struct Changes {
     now: Words,
 }
 
+/// Pages of the index of notes that one job merges.
+const PURGE: i64 = 200;
+
+/// Rids the index of notes of what is deleted there, which FTS5 keeps, marked, until it merges the parts that hold it. `begins`: all of
+/// the index is merged from here on; else what was begun goes on. Returns whether there may be more.
+pub(in crate::sqlite) fn purge_notes(connection: &Connection, begins: bool) -> Result<bool, Failure> {
+    let before = connection.total_changes();
+    let pages = if begins { -PURGE } else { PURGE };
+    run(connection, "INSERT INTO search_notes (search_notes, rank) VALUES ('merge', ?1)", &[&pages])?;
+    // As FTS5 tells it: the statement itself counts as one.
+    Ok(connection.total_changes() - before >= 2)
+}
+
 /// Indexes the current rows of these cards, and drops those that are in no library.
 pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards: &[CardId]) -> Result<(), Failure> {
     let (mut asked, mut left) = (Vec::new(), Vec::new());
@@ -85,14 +113,17 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
         let read = |row: &Row<'_>| {
             let url = CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?);
             let (owner, digest): (String, [u8; 32]) = (get(row, "owner_id")?, get(row, "url_digest")?);
-            Ok((url, owner, digest, get::<bool>(row, "kept")?, get::<Option<String>>(row, "text")?))
+            let (kept, private): (bool, bool) = (get(row, "kept")?, get(row, "private")?);
+            Ok((url, owner, digest, kept, private && kept, get::<Option<String>>(row, "text")?))
         };
-        let Some((url, owner, digest, kept, note)) = first(connection, CARD, &[&id], read)? else { continue };
+        let Some((url, owner, digest, kept, private, note)) = first(connection, CARD, &[&id], read)? else { continue };
         let document = if kept {
             let page = page_of(connection, now, &url, &digest)?;
             asked.push(Asked { page, by: owner.clone(), domain: registrable_domain(url.domain()).into_owned() });
             let made = [&id as &dyn ToSql, &owner, &page];
-            Some((number_of(connection, DOCUMENT_OF, &[&id], MAKE_DOCUMENT, &made)?, page, note))
+            let number = number_of(connection, DOCUMENT_OF, &[&id], MAKE_DOCUMENT, &made)?;
+            run(connection, SEE_DOCUMENT, &[&number, &private])?;
+            Some((number, page, note))
         } else {
             let gone = |row: &Row<'_>| Ok((get(row, "number")?, get(row, "page")?, None));
             first(connection, DROP_DOCUMENT, &[&id], gone)?
@@ -101,7 +132,7 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
         if !kept {
             left.push((page, owner.clone()));
         }
-        touched.entry(page).or_default().push(Document { number, owner, note });
+        touched.entry(page).or_default().push(Document { number, owner, note, private });
     }
     let (mut changes, mut dropped) = (Changes::default(), Vec::new());
     for (page, documents) in touched {
@@ -125,7 +156,8 @@ pub(in crate::sqlite) fn index_page(connection: &Connection, digest: &[u8; 32]) 
     let mut changes = Changes::default();
     if let Known::Kept { text, changed: true } = changes.page(connection, page)? {
         let noted = rows(connection, NOTED, &[&page], |row| {
-            Ok(Document { number: get(row, "number")?, owner: get(row, "owner_id")?, note: get(row, "text")? })
+            let (number, owner) = (get(row, "number")?, get(row, "owner_id")?);
+            Ok(Document { number, owner, note: get(row, "text")?, private: get(row, "private")? })
         })?;
         changes.notes(connection, &text, noted)?;
     }
@@ -166,15 +198,16 @@ enum Known {
 }
 
 impl Changes {
-    /// What is known of the page now; without documents, nothing.
+    /// What is known of the page now: without documents, nothing; and for everybody nothing without those that everybody sees.
     fn page(&mut self, connection: &Connection, page: i64) -> Result<Known, Failure> {
         let read = |row: &Row<'_>| {
             let (cards, count): (i64, i64) = (get(row, "cards")?, get(row, "count")?);
             let text = text::of_page(&get::<String>(row, "url")?, &get_metadata(row)?);
-            Ok((get::<[u8; 32]>(row, "url_digest")?, text, get::<Option<i64>>(row, "place")?, cards, count))
+            let (place, is_kept): (Option<i64>, bool) = (get(row, "place")?, get(row, "is_kept")?);
+            Ok((get::<[u8; 32]>(row, "url_digest")?, text, place, is_kept, cards, count))
         };
         let found = first(connection, PAGE, &[&page], read)?;
-        let (digest, text, place_before, cards, count) =
+        let (digest, text, place_before, is_kept, cards, count) =
             found.ok_or_else(|| Failure::Nonsense(format!("page {page} of an indexed card is not there")))?;
         let before = match &place_before {
             Some(place) => first(connection, PAGE_TEXT, &[place], columns)?,
@@ -183,14 +216,18 @@ impl Changes {
         if let Some(before) = &before {
             self.before.extend(words_of("", before));
         }
+        let changed = before.as_ref() != Some(&text);
         if count == 0 {
             self.pages.extend(place_before.map(|place| (place, None)));
-            run(connection, DROP_PAGE, &[&page])?;
-            return Ok(Known::Dropped { digest });
+            if !is_kept {
+                run(connection, DROP_PAGE, &[&page])?;
+                return Ok(Known::Dropped { digest });
+            }
+            run(connection, PLACE_PAGE, &[&page, &count, &None::<i64>])?;
+            return Ok(Known::Kept { text, changed });
         }
         self.now.extend(words_of("", &text));
         let place = place(page, count.unsigned_abs());
-        let changed = before.as_ref() != Some(&text);
         if changed || place_before != Some(place) {
             self.pages.extend(place_before.map(|place| (place, None)));
             self.pages.insert(place, Some(text.clone()));
@@ -201,14 +238,14 @@ impl Changes {
         Ok(Known::Kept { text, changed })
     }
 
-    /// What is found by the notes on a page.
+    /// What is found of a page by its owners alone.
     fn notes(&mut self, connection: &Connection, page: &PageText, documents: Vec<Document>) -> Result<(), Failure> {
         for document in documents {
             let before: Option<NoteText> = first(connection, NOTE_TEXT, &[&document.number], columns)?;
-            let now = document.note.map(|note| text::of_note(&note, &document.owner, page));
+            let now = document.text(page);
             let words = |text: &Option<NoteText>| {
-                let note = text.as_ref().map(|[.., note]| note.as_str()).unwrap_or_default();
-                text::words(note).map(|word| (document.owner.clone(), word.to_owned())).collect::<Vec<_>>()
+                let own = text.iter().flat_map(text::own_words);
+                own.map(|word| (document.owner.clone(), word.to_owned())).collect::<Vec<_>>()
             };
             self.before.extend(words(&before));
             self.now.extend(words(&now));

@@ -1,4 +1,6 @@
-//! Search over pages and, for their author, notes.
+//! Search over pages and, for their owner, notes and cards that others do not see.
+//!
+//! The index may be behind: which cards of a page the reader sees is asked of the cards themselves, hit by hit until the list is full.
 
 mod index;
 mod rank;
@@ -15,15 +17,17 @@ use cardwire_events::Queue;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
+use super::departed;
 use super::error::Failure;
 use super::log::{recorded, take};
 use super::page_rows::get_kind;
 use super::store::SqliteStore;
-use super::values::{blob, card_id, first, get, no_cursor, rows, signed};
+use super::values::{blob, card_id, first, get, get_visibility, no_cursor, rows, signed};
+use crate::seen::sees_card;
 use rank::Fields;
 use text::Near;
 
-pub(super) use index::{index_page, reindex};
+pub(super) use index::{index_page, purge_notes, reindex};
 
 /// Of a portion, so many cards may be left out of the index. When more cannot be indexed, it is hardly the cards' fault.
 const MAX_UNFIT: usize = 20;
@@ -50,7 +54,7 @@ FROM search_documents d CROSS JOIN pages p ON p.number = d.page CROSS JOIN searc
 WHERE d.owner_id = ?1 AND (?2 IS NULL OR p.kind = ?2)";
 
 const IN_NOTES: &str = "\
-SELECT t.title, t.names, t.description, t.url, t.note, p.number, p.cards
+SELECT t.title, t.names, t.description, t.url, t.note, p.number, p.cards, p.place IS NOT NULL AS is_found_by_all
 FROM search_notes t CROSS JOIN search_documents d ON d.number = t.rowid CROSS JOIN pages p ON p.number = d.page
 WHERE t.search_notes MATCH ?1 AND d.owner_id = ?2
 ORDER BY t.rowid DESC LIMIT ?3";
@@ -58,9 +62,19 @@ ORDER BY t.rowid DESC LIMIT ?3";
 const HOW_MANY: &str = "SELECT count(*) AS n FROM (SELECT 1 FROM search_documents WHERE owner_id = ?1 LIMIT ?2)";
 
 const SHOWN: &str = "SELECT title, description, kind FROM pages WHERE number = ?1";
-const CARDS: &str = "SELECT card_id FROM search_documents WHERE page = ?1 ORDER BY card_id LIMIT ?2";
-const CARD_OF: &str = "SELECT card_id FROM search_documents WHERE owner_id = ?1 AND page = ?2";
-const URL: &str = "SELECT url FROM cards WHERE id = ?1";
+/// Those that the reader sees.
+const CARDS: &str = concat!(
+    "SELECT d.card_id, c.url FROM search_documents d JOIN cards c ON c.id = d.card_id AND c.library_link IS NOT NULL \
+     WHERE d.page = ?1 AND ",
+    sees_card!("c", "?2"),
+    " ORDER BY d.card_id LIMIT ?3"
+);
+const OWN_CARD: &str = "\
+SELECT d.card_id, c.url FROM search_documents d JOIN cards c ON c.id = d.card_id AND c.library_link IS NOT NULL
+WHERE d.owner_id = ?1 AND d.page = ?2";
+const OWN_VISIBILITY: &str = "\
+SELECT c.private FROM pages p JOIN cards c ON c.owner_id = ?1 AND c.url_digest = p.url_digest
+WHERE p.number = ?2 AND c.library_link IS NOT NULL";
 
 const NEXT_CARDS: &str = "SELECT id FROM cards WHERE id > ?1 ORDER BY id LIMIT ?2";
 
@@ -130,8 +144,9 @@ fn index(connection: &Connection, now: Timestamp, events: &[EventId]) -> Result<
     let known = recorded(connection, events)?;
     let ids: Vec<EventId> = known.iter().map(|event| event.id).collect();
     let taken: BTreeSet<EventId> = take(connection, Queue::Search, &ids)?.into_iter().collect();
-    let ours = known.iter().filter(|event| taken.contains(&event.id));
-    let mut cards: Vec<CardId> = ours.filter_map(|event| event.event.card_id()).collect();
+    let ours: Vec<&RecordedEvent> = known.iter().filter(|event| taken.contains(&event.id)).collect();
+    let mut cards: Vec<CardId> = ours.iter().filter_map(|event| event.event.card_id()).collect();
+    cards.extend(departed::indexed(connection, &departed::people(ours))?);
     cards.sort_unstable();
     cards.dedup();
     reindex(connection, now, &cards)?;
@@ -184,11 +199,16 @@ fn find(
         hits.retain(|hit| (Reverse(hit.score), hit.page) > last);
     }
     hits.sort_unstable_by_key(|hit| (Reverse(hit.score), hit.page));
-    hits.truncate(page.limit.get() + 1);
-    let position = |hit: &Found| Position { key: hit.score, id: format!("{mark}{}", hit.page) };
-    let cut = Page::cut(hits, page.limit, position);
-    let items = cut.items.iter().map(|hit| shown(connection, request, hit)).collect::<Result<_, Failure>>()?;
-    Ok(Page { items, next: cut.next })
+    let mut items = Vec::new();
+    for hit in &hits {
+        if items.len() > page.limit.get() {
+            break;
+        }
+        let position = Position { key: hit.score, id: format!("{mark}{}", hit.page) };
+        items.extend(shown(connection, request, hit)?.map(|shown| (shown, position)));
+    }
+    let cut = Page::cut(items, page.limit, |(_, position)| position.clone());
+    Ok(cut.map(|(shown, _)| shown))
 }
 
 fn in_pages(
@@ -221,7 +241,7 @@ fn keeps_few(connection: &Connection, reader: &str) -> Result<bool, Failure> {
     Ok(count.unwrap_or_default() <= signed(FEW))
 }
 
-/// What the reader's own notes complete.
+/// What the reader's own notes complete, and what they alone may find.
 fn in_notes(
     connection: &Connection,
     query: &SearchQuery,
@@ -231,7 +251,12 @@ fn in_notes(
     let Some(reader) = &request.reader else { return Ok(Vec::new()) };
     let read = |row: &Row<'_>| {
         let columns = [text_at(row, 0)?, text_at(row, 1)?, text_at(row, 2)?, text_at(row, 3)?, text_at(row, 4)?];
-        rank::of_note(query, near, &Fields::of(&columns)).map(|rank| found(row, rank)).transpose()
+        let fields = Fields::of(&columns);
+        let rank = match get(row, "is_found_by_all")? {
+            true => rank::of_note(query, near, &fields),
+            false => rank::of_page(query, near, &fields),
+        };
+        rank.map(|rank| found(row, rank)).transpose()
     };
     let asked = text::in_notes(query, near, request.kind, reader);
     let hits = rows(connection, IN_NOTES, &[&asked, &reader.as_str(), &signed(MAX_RANKED)], read)?;
@@ -242,18 +267,18 @@ fn text_at<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, Failure> {
     Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
-fn shown(connection: &Connection, request: &SearchRequest, hit: &Found) -> Result<SearchHit, Failure> {
-    let card = |row: &Row<'_>| Ok(card_id(get(row, "card_id")?));
-    let cards: Vec<CardId> = match request.reader.as_ref().filter(|_| request.mine) {
-        Some(reader) => rows(connection, CARD_OF, &[&reader.as_str(), &hit.page], card)?,
-        None => rows(connection, CARDS, &[&hit.page, &signed(MAX_HIT_CARDS)], card)?,
+/// `None`: the reader sees none of its cards.
+fn shown(connection: &Connection, request: &SearchRequest, hit: &Found) -> Result<Option<SearchHit>, Failure> {
+    let card = |row: &Row<'_>| Ok::<_, Failure>((card_id(get(row, "card_id")?), get::<String>(row, "url")?));
+    let reader = request.reader.as_ref().map(UserId::as_str);
+    let cards = match request.mine {
+        true => rows(connection, OWN_CARD, &[&reader, &hit.page], card)?,
+        false => rows(connection, CARDS, &[&hit.page, &reader, &signed(MAX_HIT_CARDS)], card)?,
     };
-    let url = match cards.first() {
-        Some(card) => first(connection, URL, &[&blob(card.ulid())], |row| get(row, "url"))?,
-        None => None,
-    };
+    let Some((_, url)) = cards.first().cloned() else { return Ok(None) };
+    let visibility = first(connection, OWN_VISIBILITY, &[&reader, &hit.page], get_visibility)?.unwrap_or_default();
     let read = |row: &Row<'_>| Ok((get(row, "title")?, get(row, "description")?, get_kind(row)?));
     let (title, description, kind) = first(connection, SHOWN, &[&hit.page], read)?.unwrap_or_default();
-    let rank = hit.score as f32 / 1e9;
-    Ok(SearchHit { url: url.unwrap_or_default(), title, description, kind, card_ids: cards, rank })
+    let card_ids = cards.into_iter().map(|(card, _)| card).collect();
+    Ok(Some(SearchHit { url, title, description, kind, card_ids, visibility, rank: hit.score as f32 / 1e9 }))
 }

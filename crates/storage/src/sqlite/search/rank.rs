@@ -20,12 +20,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// By the page alone. `None`: it lacks a word, or has one that must not occur.
+/// By all of it. `None`: it lacks a word, or has one that must not occur.
 pub(super) fn of_page(query: &SearchQuery, near: &Near, fields: &Fields<'_>) -> Option<i64> {
     rank(query, near, &fields.0)
 }
 
-/// With the note. Half, and never before what is whole; `None` as well when the page alone is found.
+/// With the note, which comes last. Half, and never before what is whole; `None` as well when the page alone is found.
 pub(super) fn of_note(query: &SearchQuery, near: &Near, fields: &Fields<'_>) -> Option<i64> {
     let page = fields.0.split_last().map_or(&[][..], |(_, page)| page);
     if rank(query, near, page).is_some() {

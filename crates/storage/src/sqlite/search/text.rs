@@ -11,11 +11,13 @@ pub(super) type Near = BTreeMap<String, Vec<String>>;
 
 /// The columns of `search_pages`: scope, title, names, description, URL.
 pub(super) type PageText = [String; 5];
-/// The columns of `search_notes`: those of the page, and the note.
+/// The columns of `search_notes`: those of the page, and the note, which is empty where others do not see the card and there is none.
 pub(super) type NoteText = [String; 6];
 
 /// Begins what is no word: nobody can ask for it, and no phrase reaches across it.
 const MARK: char = '·';
+/// Marks what others do not see. No type of page is called so.
+const PRIVATE: &str = "·private";
 
 pub(super) fn of_page(normalised_url: &str, metadata: &Metadata) -> PageText {
     let column = |text: Option<&str>| spaced(text.unwrap_or_default());
@@ -29,9 +31,20 @@ pub(super) fn of_page(normalised_url: &str, metadata: &Metadata) -> PageText {
     ]
 }
 
-pub(super) fn of_note(note: &str, owner: &str, page: &PageText) -> NoteText {
+/// `private`: others do not see the card, so that all of it is its owner's alone.
+pub(super) fn of_note(note: &str, owner: &str, private: bool, page: &PageText) -> NoteText {
     let [scope, title, names, description, url] = page.clone();
-    [format!("{} {scope}", mark_of_person(owner)), title, names, description, url, spaced(note)]
+    let person = mark_of_person(owner);
+    let marks = if private { format!("{person} {PRIVATE} {scope}") } else { format!("{person} {scope}") };
+    [marks, title, names, description, url, spaced(note)]
+}
+
+/// The words that are its author's alone.
+pub(super) fn own_words(text: &NoteText) -> impl Iterator<Item = &str> {
+    let [scope, page @ .., note] = text;
+    let is_private = scope.split(' ').any(|mark| mark == PRIVATE);
+    let page: &[String] = if is_private { page } else { &[] };
+    page.iter().chain([note]).flat_map(|column| words(column))
 }
 
 fn spaced(text: &str) -> String {
@@ -58,10 +71,11 @@ pub(super) fn in_pages(query: &SearchQuery, near: &Near, kind: Option<PageKind>)
     asked(query, near, kind, &[])
 }
 
-/// Asks `search_notes` for those of a person in which at least one of the words is in the note itself.
+/// Asks `search_notes` for those of a person in which at least one of the words is theirs alone.
 pub(super) fn in_notes(query: &SearchQuery, near: &Near, kind: Option<PageKind>, author: &UserId) -> String {
     let terms: Vec<String> = query.required.iter().map(|term| matching(term, near)).collect();
-    asked(query, near, kind, &[quoted(&mark_of_person(author.as_str())), format!("note : ({})", terms.join(" OR "))])
+    let own = format!("({} OR note : ({}))", quoted(PRIVATE), terms.join(" OR "));
+    asked(query, near, kind, &[quoted(&mark_of_person(author.as_str())), own])
 }
 
 fn asked(query: &SearchQuery, near: &Near, kind: Option<PageKind>, more: &[String]) -> String {
@@ -98,9 +112,9 @@ pub(super) fn beginning(word: &str) -> String {
     format!("{} *", quoted(word))
 }
 
-/// This, in notes of this person.
+/// This, in what is this person's alone.
 pub(super) fn in_notes_of(author: &str, asked: &str) -> String {
-    format!("{} AND note : {asked}", quoted(&mark_of_person(author)))
+    format!("{} AND ({} AND {asked} OR note : {asked})", quoted(&mark_of_person(author)), quoted(PRIVATE))
 }
 
 #[cfg(test)]
@@ -118,8 +132,12 @@ mod tests {
         };
         let page = of_page("https://a.b/rust", &metadata);
         assert_eq!(page, ["·book", "rust the book", "über uns · ann", "", "https a b rust"]);
-        let note = of_note("Book club", "did:b", &page);
+        let note = of_note("Book club", "did:b", false, &page);
         assert_eq!(note, ["·6469643a62 ·book", "rust the book", "über uns · ann", "", "https a b rust", "book club"]);
+        assert_eq!(own_words(&note).collect::<Vec<_>>(), ["book", "club"]);
+        let private = of_note("", "did:b", true, &page);
+        assert_eq!(private[0], "·6469643a62 ·private ·book");
+        assert_eq!(own_words(&private).collect::<Vec<_>>().join(" "), "rust the book über uns ann https a b rust");
         assert_eq!(words(&note[2]).collect::<Vec<_>>(), ["über", "uns", "ann"]);
         assert_eq!(words("").count(), 0);
     }
@@ -136,7 +154,7 @@ mod tests {
         let query = SearchQuery::parse("own book.").unwrap();
         assert_eq!(
             in_notes(&query, &Near::new(), None, &UserId::parse("did:web:b").unwrap()),
-            "\"·6469643a7765623a62\" AND note : ((\"own\" *) OR (\"book\")) AND (\"own\" *) AND (\"book\")"
+            "\"·6469643a7765623a62\" AND (\"·private\" OR note : ((\"own\" *) OR (\"book\"))) AND (\"own\" *) AND (\"book\")"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! The words that typing errors are looked up among: each that may be taken for one is there exactly while an indexed page, or a note of
-//! its owner, has it.
+//! The words that typing errors are looked up among: each that may be taken for one is there exactly while a page that everybody finds has
+//! it, or a note of its owner, or a card that others do not see.
 //!
 //! Some letters of a word are right, whatever the errors: of its beginning, its end and what is in between, each error spoils one, with
 //! a letter between them so that two swapped letters do not spoil two. Words are looked up by these parts.
@@ -73,7 +73,7 @@ pub(super) fn drop_strays(
     Ok(Portion { changed: next.len() as u64, next: next.into_iter().last() })
 }
 
-/// Whether pages, or notes of the owner, have what is asked for.
+/// Whether pages, or what is the owner's alone, have what is asked for.
 fn occurs(connection: &Connection, owner: &str, asked: &str) -> Result<bool, Failure> {
     let found = if owner.is_empty() {
         first(connection, IN_PAGES, &[&asked], |_| Ok(()))?

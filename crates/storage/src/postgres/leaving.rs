@@ -1,0 +1,135 @@
+//! Accounts on their way out: what comes next for each, and how far it has come.
+
+use cardwire_domain::leaving::Stage;
+use cardwire_domain::store::Left;
+use cardwire_domain::{CollectionId, EventId, UserId};
+use sqlx::types::Uuid;
+
+use super::error::Failure;
+use super::pool::Session;
+use super::values::{collection_id, event_id, get, signed, user_id, uuid};
+
+/// Of what is owed, or in the log, so much is looked through at once.
+pub(super) const LOOK: i64 = 10_000;
+
+/// Any of them, so that one that waits holds up no other.
+const HOLD: &str = "SELECT user_id, stage, behind FROM leaving ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED";
+
+const KEPT: &str = "\
+SELECT id FROM cards WHERE owner_id = $1 AND library_link IS NOT NULL ORDER BY library_at DESC, id DESC LIMIT $2";
+
+const WRITTEN: &str = "\
+SELECT id FROM collections WHERE author_id = $1 AND deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT $2";
+
+/// Collections that still hold cards: the person's own, and deleted ones of others that still hold cards of theirs.
+const IS_EMPTYING: &str = "\
+SELECT EXISTS (SELECT FROM collections WHERE author_id = $1)
+    OR EXISTS (SELECT FROM cards c JOIN links l ON l.card_id = c.id WHERE c.owner_id = $1) AS emptying";
+
+/// Of what is owed behind an event, the first of the person's; one that lives rather than one that is dead.
+const OWED: &str = "\
+WITH looked AS (
+    SELECT event_id, dead_at IS NOT NULL AS is_dead FROM deliveries
+    WHERE event_id > $2 ORDER BY event_id LIMIT $4
+), theirs AS (
+    SELECT l.event_id, l.is_dead FROM looked l JOIN events e ON e.id = l.event_id WHERE strpos(e.envelope::text, $3) > 0
+)
+SELECT t.event_id, t.is_dead, (SELECT count(*) FROM looked) = $4 AS is_more,
+       (SELECT event_id FROM looked ORDER BY event_id DESC LIMIT 1) AS last
+FROM (SELECT $1::text) one LEFT JOIN theirs t ON true ORDER BY t.is_dead, t.event_id LIMIT 1";
+
+const LEAVE: &str = "UPDATE leaving SET stage = $3, behind = $4 WHERE user_id = $1 AND stage = $2";
+
+/// Their versions rise, so that whoever has read the people of a collection does not write them back.
+const CUT_TIES: [&str; 4] = [
+    "UPDATE collections SET version = version + 1 WHERE id = ANY(ARRAY( \
+         SELECT collection_id FROM collaborators WHERE user_id = $1 UNION SELECT collection_id FROM invitations WHERE user_id = $1))",
+    "DELETE FROM collaborators WHERE user_id = $1",
+    "DELETE FROM invitations WHERE user_id = $1",
+    "DELETE FROM blocks WHERE user_id = $1 OR blocked_id = $1",
+];
+
+/// Somebody who is leaving, held by the session's transaction.
+pub(super) struct Held {
+    pub(super) person: UserId,
+    pub(super) stage: Stage,
+    pub(super) behind: Option<Uuid>,
+}
+
+pub(super) async fn hold(session: &mut Session) -> Result<Option<Held>, Failure> {
+    session.begin().await?;
+    let rows = session.fetch_all(sqlx::query(HOLD)).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let name: &str = get(row, "stage")?;
+    let stage = Stage::ALL.into_iter().find(|stage| stage.name() == name);
+    let stage = stage.ok_or_else(|| Failure::Nonsense(format!("{name:?} is stored as a stage")))?;
+    Ok(Some(Held { person: user_id(get(row, "user_id")?)?, stage, behind: get(row, "behind")? }))
+}
+
+/// Some of the cards in the person's library.
+pub(super) async fn kept(session: &mut Session, person: &UserId, limit: usize) -> Result<Vec<Uuid>, Failure> {
+    let rows = session.fetch_all(sqlx::query(KEPT).bind(person.as_str()).bind(signed(limit))).await?;
+    rows.iter().map(|row| get(row, "id")).collect()
+}
+
+/// What is left but cards in the library.
+pub(super) async fn left(session: &mut Session, held: &Held, limit: usize) -> Result<Left, Failure> {
+    let person = held.person.as_str();
+    let rows = session.fetch_all(sqlx::query(WRITTEN).bind(person).bind(signed(limit))).await?;
+    let written = rows.iter().map(|row| Ok(collection_id(get(row, "id")?)));
+    let written = written.collect::<Result<Vec<CollectionId>, Failure>>()?;
+    if !written.is_empty() {
+        return Ok(Left::Collections(written));
+    }
+    match held.stage {
+        Stage::Parting => {
+            let rows = session.fetch_all(sqlx::query(IS_EMPTYING).bind(person)).await?;
+            let is_emptying = rows.first().map_or(Ok(false), |row| get(row, "emptying"))?;
+            Ok(if is_emptying { Left::Emptying } else { Left::Nothing })
+        }
+        Stage::Settling | Stage::Told => owed(session, held).await,
+        Stage::Forgetting | Stage::Clearing => Ok(Left::Nothing),
+    }
+}
+
+async fn owed(session: &mut Session, held: &Held) -> Result<Left, Failure> {
+    let query = sqlx::query(OWED)
+        .bind(held.person.as_str())
+        .bind(held.behind.unwrap_or(Uuid::nil()))
+        .bind(named(&held.person))
+        .bind(LOOK)
+        // The ledger may have been empty when another plan was made.
+        .persistent(false);
+    let rows = session.fetch_all(query).await?;
+    let row = rows.first().ok_or_else(|| Failure::Nonsense("no answer to what is owed".into()))?;
+    if let Some(event) = get::<Option<Uuid>>(row, "event_id")? {
+        return Ok(Left::Owed { event: event_id(event), is_dead: get(row, "is_dead")? });
+    }
+    let last: Option<Uuid> = get(row, "last")?;
+    let is_more: bool = get(row, "is_more")?;
+    Ok(last.filter(|_| is_more).map_or(Left::Nothing, |last| Left::Unknown { behind: event_id(last) }))
+}
+
+/// As events name somebody.
+pub(super) fn named(person: &UserId) -> String {
+    format!("\"{person}\"")
+}
+
+pub(super) async fn leave(
+    session: &mut Session,
+    person: &UserId,
+    before: Stage,
+    after: Stage,
+    behind: Option<EventId>,
+) -> Result<(), Failure> {
+    let behind = behind.map(|event| uuid(event.ulid()));
+    let query = sqlx::query(LEAVE).bind(person.as_str()).bind(before.name()).bind(after.name()).bind(behind);
+    if session.execute(query).await? == 1 { Ok(()) } else { Err(Failure::Changed) }
+}
+
+pub(super) async fn cut_ties(session: &mut Session, person: &UserId) -> Result<(), Failure> {
+    for sql in CUT_TIES {
+        session.execute(sqlx::query(sql).bind(person.as_str())).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Profiles, of people with and without an account.
+
+use async_trait::async_trait;
+use cardwire_domain::profile::{Bio, DisplayName, Profile, ProfileChange, ProfileRepository};
+use cardwire_domain::{Result, UserId, Visibility};
+use sqlx::postgres::PgRow;
+
+use super::error::Failure;
+use super::pool::Session;
+use super::sessions::read_default_visibility;
+use super::store::PostgresStore;
+use super::values::get;
+
+const PROFILE: &str = "\
+SELECT p.display_name, p.bio, coalesce(p.default_visibility, 'PUBLIC') AS default_visibility, u.created_at
+FROM (SELECT $1::text COLLATE \"C\" AS id) a
+LEFT JOIN profiles p ON p.user_id = a.id LEFT JOIN users u ON u.id = a.id";
+
+/// $2 and $4: the value stays as it is.
+const CHANGE: &str = "\
+INSERT INTO profiles AS p (user_id, display_name, bio, default_visibility)
+VALUES ($1, $3, $5, coalesce($6, 'PUBLIC'))
+ON CONFLICT (user_id) DO UPDATE SET
+    display_name = CASE WHEN $2 THEN p.display_name ELSE excluded.display_name END,
+    bio = CASE WHEN $4 THEN p.bio ELSE excluded.bio END,
+    default_visibility = coalesce($6, p.default_visibility)";
+
+#[async_trait]
+impl ProfileRepository for PostgresStore {
+    async fn profile(&self, person: &UserId) -> Result<Profile> {
+        Ok(read(&mut self.session().await?, person).await?)
+    }
+
+    async fn change_profile(&self, person: &UserId, change: &ProfileChange) -> Result<Profile> {
+        let ProfileChange { display_name, bio, default_visibility } = change;
+        let query = sqlx::query(CHANGE).bind(person.as_str());
+        let query = query.bind(display_name.keeps()).bind(display_name.value().map(DisplayName::as_str));
+        let query = query.bind(bio.keeps()).bind(bio.value().map(Bio::as_str));
+        let query = query.bind(default_visibility.map(Visibility::name));
+        let mut session = self.session().await?;
+        session.execute(query).await?;
+        Ok(read(&mut session, person).await?)
+    }
+}
+
+async fn read(session: &mut Session, person: &UserId) -> Result<Profile, Failure> {
+    let rows = session.fetch_all(sqlx::query(PROFILE).bind(person.as_str())).await?;
+    rows.first().map_or_else(|| Ok(Profile::default()), read_profile)
+}
+
+fn read_profile(row: &PgRow) -> Result<Profile, Failure> {
+    Ok(Profile {
+        display_name: get::<Option<String>>(row, "display_name")?.map(DisplayName::from_stored),
+        bio: get::<Option<String>>(row, "bio")?.map(Bio::from_stored),
+        default_visibility: read_default_visibility(row)?,
+        created_at: get::<Option<jiff_sqlx::Timestamp>>(row, "created_at")?.map(|at| at.to_jiff()),
+    })
+}

@@ -1,0 +1,140 @@
+//! Accounts on their way out: what comes next for each, and how far it has come.
+
+use cardwire_domain::leaving::Stage;
+use cardwire_domain::store::Left;
+use cardwire_domain::{CardId, EventId, UserId};
+use rusqlite::{Connection, Row};
+use sha2::{Digest, Sha256};
+use ulid::Ulid;
+
+use super::error::Failure;
+use super::values::{blob, card_id, collection_id, event_id, first, get, rows, run, signed, user_id};
+
+/// Of what is owed, or in the log, so much is looked through at once.
+pub(super) const LOOK: usize = 2_000;
+/// Of those who are leaving, so many are looked at for one that nobody else sees to.
+const AT_ONCE: i64 = 100;
+
+/// Any of them, so that one that waits holds up no other.
+const LEAVERS: &str = "SELECT user_id FROM leaving ORDER BY random() LIMIT ?1";
+
+const HELD: &str = "SELECT stage, behind FROM leaving WHERE user_id = ?1";
+
+const KEPT: &str = "\
+SELECT id FROM cards WHERE owner_id = ?1 AND library_link IS NOT NULL ORDER BY library_at DESC, id DESC LIMIT ?2";
+
+const WRITTEN: &str = "\
+SELECT id FROM collections WHERE author_id = ?1 AND deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT ?2";
+
+/// Collections that still hold cards: the person's own, and deleted ones of others that still hold cards of theirs.
+const IS_EMPTYING: &str = "\
+SELECT EXISTS (SELECT 1 FROM collections WHERE author_id = ?1)
+    OR EXISTS (SELECT 1 FROM cards c CROSS JOIN links l ON l.card_id = c.id WHERE c.owner_id = ?1) AS emptying";
+
+const OWED: &str = "\
+SELECT d.event_id, d.dead_at IS NOT NULL AS is_dead, coalesce(instr(e.envelope, ?2) > 0, 0) AS theirs
+FROM deliveries d LEFT JOIN events e ON e.id = d.event_id WHERE d.event_id > ?1 ORDER BY d.event_id LIMIT ?3";
+
+const LEAVE: &str = "UPDATE leaving SET stage = ?3, behind = ?4 WHERE user_id = ?1 AND stage = ?2";
+
+/// Their versions rise, so that whoever has read the people of a collection does not write them back.
+const CUT_TIES: [&str; 4] = [
+    "UPDATE collections SET version = version + 1 WHERE id IN ( \
+         SELECT collection_id FROM collaborators WHERE user_id = ?1 UNION SELECT collection_id FROM invitations WHERE user_id = ?1)",
+    "DELETE FROM collaborators WHERE user_id = ?1",
+    "DELETE FROM invitations WHERE user_id = ?1",
+    "DELETE FROM blocks WHERE user_id = ?1 OR blocked_id = ?1",
+];
+
+/// Some who are leaving.
+pub(super) fn leavers(connection: &Connection) -> Result<Vec<UserId>, Failure> {
+    rows(connection, LEAVERS, &[&AT_ONCE], |row| user_id(&get::<String>(row, "user_id")?))
+}
+
+/// What those who see to one person take turns at.
+pub(super) fn turn_at(person: &UserId) -> Ulid {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&Sha256::digest(person.as_str())[..16]);
+    Ulid(u128::from_be_bytes(bytes))
+}
+
+/// How far it has come, and the cards that are in the person's library, or else what is left. `None`: they are gone.
+pub(super) fn look(
+    connection: &Connection,
+    person: &UserId,
+    limit: usize,
+) -> Result<Option<(Stage, Vec<CardId>, Left)>, Failure> {
+    let held = first(connection, HELD, &[&person.as_str()], |row| {
+        let name: String = get(row, "stage")?;
+        let stage = Stage::ALL.into_iter().find(|stage| stage.name() == name);
+        let stage = stage.ok_or_else(|| Failure::Nonsense(format!("{name:?} is stored as a stage")))?;
+        Ok((stage, get::<Option<[u8; 16]>>(row, "behind")?))
+    })?;
+    let Some((stage, behind)) = held else { return Ok(None) };
+    let cards = rows(connection, KEPT, &[&person.as_str(), &signed(limit)], |row| Ok(card_id(get(row, "id")?)))?;
+    let left = if cards.is_empty() { left(connection, person, stage, behind, limit)? } else { Left::Nothing };
+    Ok(Some((stage, cards, left)))
+}
+
+fn left(
+    connection: &Connection,
+    person: &UserId,
+    stage: Stage,
+    behind: Option<[u8; 16]>,
+    limit: usize,
+) -> Result<Left, Failure> {
+    let id = |row: &Row<'_>| Ok(collection_id(get(row, "id")?));
+    let written = rows(connection, WRITTEN, &[&person.as_str(), &signed(limit)], id)?;
+    if !written.is_empty() {
+        return Ok(Left::Collections(written));
+    }
+    match stage {
+        Stage::Parting => {
+            let is_emptying = first(connection, IS_EMPTYING, &[&person.as_str()], |row| get(row, "emptying"))?;
+            Ok(if is_emptying.unwrap_or(false) { Left::Emptying } else { Left::Nothing })
+        }
+        Stage::Settling | Stage::Told => owed(connection, person, behind),
+        Stage::Forgetting | Stage::Clearing => Ok(Left::Nothing),
+    }
+}
+
+/// Of what is owed behind an event, the first of the person's; one that lives rather than one that is dead.
+fn owed(connection: &Connection, person: &UserId, behind: Option<[u8; 16]>) -> Result<Left, Failure> {
+    let behind = behind.unwrap_or_default();
+    let looked = rows(connection, OWED, &[&behind, &named(person), &signed(LOOK)], |row| {
+        Ok((event_id(get(row, "event_id")?), get::<bool>(row, "is_dead")?, get::<bool>(row, "theirs")?))
+    })?;
+    let theirs = looked.iter().filter(|(.., theirs)| *theirs);
+    if let Some((event, is_dead, _)) = theirs.min_by_key(|(event, is_dead, _)| (*is_dead, *event)) {
+        return Ok(Left::Owed { event: *event, is_dead: *is_dead });
+    }
+    let is_more = looked.len() == LOOK;
+    Ok(looked.last().filter(|_| is_more).map_or(Left::Nothing, |(last, ..)| Left::Unknown { behind: *last }))
+}
+
+/// As events name somebody.
+pub(super) fn named(person: &UserId) -> String {
+    format!("\"{person}\"")
+}
+
+pub(super) fn leave(
+    connection: &Connection,
+    person: &UserId,
+    before: Stage,
+    after: Stage,
+    behind: Option<EventId>,
+) -> Result<(), Failure> {
+    let behind = behind.map(|event| blob(event.ulid()));
+    let changed = run(connection, LEAVE, &[&person.as_str(), &before.name(), &after.name(), &behind])?;
+    if changed == 1 { Ok(()) } else { Err(Failure::Changed) }
+}
+
+pub(super) fn cut_ties(connection: &Connection, person: &UserId) -> Result<(), Failure> {
+    CUT_TIES.iter().try_for_each(|sql| run(connection, sql, &[&person.as_str()]).map(drop))
+}
+
+/// Whether this person's account is being deleted.
+pub(super) fn leaves(connection: &Connection, person: &UserId) -> Result<bool, Failure> {
+    let sql = "SELECT 1 FROM leaving WHERE user_id = ?1";
+    Ok(first(connection, sql, &[&person.as_str()], |_| Ok(()))?.is_some())
+}
