@@ -15,6 +15,7 @@ use mimalloc::MiMalloc;
 use tokio::task::JoinSet;
 
 mod commands;
+mod people;
 mod wiring;
 
 /// Gives memory back that is not needed any more: glibc keeps for its many arenas what some large files once took.
@@ -46,6 +47,11 @@ enum Command {
         #[arg(long, value_name = "postgres://…")]
         to: String,
     },
+    /// Look after accounts, whether Cardwire is running or not, and exit
+    User {
+        #[command(subcommand)]
+        command: people::Command,
+    },
 }
 
 impl AsRef<CliSettings> for Cli {
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
             Some(Command::Migrate) => Adapters::plug(&process.settings)?.migrate().await,
             Some(Command::Backup { path }) => one_file::back_up(&process.settings, path).await,
             Some(Command::Move { to }) => commands::move_up(&process.settings, &to).await,
+            Some(Command::User { command }) => people::run(&process.settings, command).await,
             None => serve(process).await,
         }
     })

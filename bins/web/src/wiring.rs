@@ -30,12 +30,16 @@ pub fn state(
     let address_header = settings.address_header.as_deref().map(HeaderName::try_from).transpose();
     let address_header =
         address_header.map_err(|_| SettingsError::value("APP__WEB__ADDRESS_HEADER", "must be the name of a header"))?;
-    let accounts =
-        Accounts::new(adapters.accounts.clone(), AccountSettings { address_header, ..AccountSettings::default() })?;
+    let of_accounts = AccountSettings { address_header, ..AccountSettings::of(settings.registration) };
+    let accounts = Accounts::new(adapters.accounts.clone(), of_accounts)?;
     let mut authenticator: Arc<dyn Authenticator> =
         Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), settings.admins.clone()));
     if settings.use_mock_auth {
-        authenticator = Arc::new(MockAuthenticator { accounts: authenticator, host: public_host(settings) });
+        authenticator = Arc::new(MockAuthenticator {
+            accounts: authenticator,
+            profiles: adapters.accounts.clone(),
+            host: public_host(settings),
+        });
     }
     Ok(AppState {
         store: adapters.store.clone(),

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 use super::library::CardAnswer;
+use crate::dto::VisibilityBody;
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -68,6 +69,9 @@ pub struct Associate {
     /// Left out, the note stays; empty, it is dropped.
     #[serde(default)]
     note: Option<String>,
+    /// Left out, it stays.
+    #[serde(default)]
+    visibility: Option<VisibilityBody>,
     #[serde(default)]
     add_to_collections: Option<Vec<String>>,
     #[serde(default)]
@@ -87,7 +91,8 @@ pub struct Associated {
     collection_ids: Vec<CollectionId>,
 }
 
-/// Changes the note and the collections of your card in one step.
+/// Changes the note, the collections and the visibility of your card in one step. Others see a card that is made public as one that was
+/// saved just now; one that is made private is gone for them with this answer.
 #[utoipa::path(
     operation_id = "updateCardAssociations",
     put, path = "/api/cards/url/associations", tag = "cards", security(("bearer" = [])), request_body = Associate,
@@ -100,10 +105,11 @@ pub async fn associate(
     _: NoParams,
     body: JsonBody<Associate>,
 ) -> Result<HttpResponse, Problem> {
-    let Associate { card_id, note, add_to_collections, remove_from_collections } = body.value;
+    let Associate { card_id, note, visibility, add_to_collections, remove_from_collections } = body.value;
     let command = UpdateUrlCardAssociations {
         card_id,
         note,
+        visibility: visibility.map(Into::into),
         add_to_collections: add_to_collections.unwrap_or_default(),
         remove_from_collections: remove_from_collections.unwrap_or_default(),
     };

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::{Access, PageBody, UserBody};
+use crate::dto::{Access, PageBody, UserBody, VisibilityBody};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -44,6 +44,9 @@ pub struct WriteCollection {
     /// CLOSED unless told.
     #[serde(default)]
     access_type: Option<Access>,
+    /// Left out, a new collection is PUBLIC and one that is there stays as it is.
+    #[serde(default)]
+    visibility: Option<VisibilityBody>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,6 +57,7 @@ pub struct CollectionCreated {
     name: String,
     description: String,
     access_type: Access,
+    visibility: VisibilityBody,
     author: UserBody,
 }
 
@@ -67,12 +71,14 @@ pub struct CollectionBody {
     name: String,
     description: String,
     access_type: Access,
+    visibility: VisibilityBody,
     author: UserBody,
     /// They have accepted their invitations.
     collaborators: Vec<UserBody>,
     /// Invited, not answered yet. Only the author gets this field.
     #[serde(skip_serializing_if = "Option::is_none")]
     invited: Option<Vec<UserBody>>,
+    /// How many of its cards you can see.
     card_count: u64,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -87,6 +93,7 @@ impl From<CollectionView> for CollectionBody {
             name: view.name,
             description: view.description,
             access_type: view.access.into(),
+            visibility: view.visibility.into(),
             author: view.author.into(),
             collaborators: view.collaborators.into_iter().map(Into::into).collect(),
             invited: view.invited.map(|people| people.into_iter().map(Into::into).collect()),
@@ -106,6 +113,9 @@ pub struct CollectedCardBody {
     url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<String>,
+    visibility: VisibilityBody,
+    /// An administrator has hidden it from everyone but you, its owner.
+    hidden: bool,
     added_by: UserBody,
     #[schema(value_type = String, format = DateTime)]
     added_at: Timestamp,
@@ -117,6 +127,8 @@ impl From<CollectedCard> for CollectedCardBody {
             id: collected.card.id,
             url: collected.card.url,
             title: collected.card.title,
+            visibility: collected.card.visibility.into(),
+            hidden: collected.card.is_hidden,
             added_by: collected.added_by.into(),
             added_at: collected.added_at,
         }
@@ -147,18 +159,20 @@ pub async fn create(
     body: JsonBody<WriteCollection>,
 ) -> Result<HttpResponse, Problem> {
     let idempotency = idempotency(&request, body.fingerprint)?;
-    let WriteCollection { name, description, access_type } = body.value;
+    let WriteCollection { name, description, access_type, visibility } = body.value;
     // The answer tells only what was asked, so that it is the same whenever it is asked again.
     let stored_name = Name::parse(&name)?.as_str().to_owned();
     let stored_description = Description::parse(description.as_deref().unwrap_or_default())?.as_str().to_owned();
     let access_type = access_type.unwrap_or_default();
-    let command = CreateCollection { name, description, access: access_type.into() };
+    let visibility = visibility.unwrap_or(VisibilityBody::Public);
+    let command = CreateCollection { name, description, access: access_type.into(), visibility: visibility.into() };
     let CollectionChanged { id } = state.execute(&request, &caller, idempotency, &command).await?;
     let created = CollectionCreated {
         id,
         name: stored_name,
         description: stored_description,
         access_type,
+        visibility,
         author: caller.0.user.into(),
     };
     Ok(HttpResponse::Created().insert_header((header::LOCATION, format!("/api/collections/{id}"))).json(created))
@@ -178,7 +192,7 @@ pub async fn mine(state: Data<AppState>, caller: Caller, params: Params) -> Resu
     Ok(HttpResponse::Ok().json(PageBody::<CollectionBody>::of(page, &list)))
 }
 
-/// A collection with its cards.
+/// A collection with those of its cards that you can see. 404 for a private one, unless you are its author or collaborate in it.
 #[utoipa::path(
     operation_id = "getCollection",
     get, path = "/api/collections/{id}", tag = "collections", security((), ("bearer" = [])),
@@ -198,11 +212,11 @@ pub async fn show(
     let list = List::by_time(&["collection", &id.to_string()]);
     let page = params.page(&list)?;
     let collection = state.collections.collection(id, reader.id()).await?.into();
-    let cards = PageBody::of(state.collections.cards_in(id, &page).await?, &list);
+    let cards = PageBody::of(state.collections.cards_in(id, reader.id(), &page).await?, &list);
     Ok(HttpResponse::Ok().json(CollectionWithCardsBody { collection, cards }))
 }
 
-/// Replaces name, description and access. Author only.
+/// Replaces name, description and access, and the visibility if it is given. Author only.
 #[utoipa::path(
     operation_id = "updateCollection",
     put, path = "/api/collections/{id}", tag = "collections", security(("bearer" = [])),
@@ -216,9 +230,10 @@ pub async fn update(
     id: Path<String>,
     body: JsonBody<WriteCollection>,
 ) -> Result<HttpResponse, Problem> {
-    let WriteCollection { name, description, access_type } = body.value;
+    let WriteCollection { name, description, access_type, visibility } = body.value;
     let access = access_type.unwrap_or_default().into();
-    let command = UpdateCollection { id: id.into_inner(), name, description, access };
+    let visibility = visibility.map(Into::into);
+    let command = UpdateCollection { id: id.into_inner(), name, description, access, visibility };
     let CollectionChanged { id } = state.execute(&request, &caller, None, &command).await?;
     changed(&state, &caller, id).await
 }

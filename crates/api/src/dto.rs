@@ -5,7 +5,7 @@ use cardwire_domain::feed::{CardView, CollectionName};
 use cardwire_domain::metadata::{FetchState, Metadata, PageInfo, PageKind};
 use cardwire_domain::note::Note;
 use cardwire_domain::user::User;
-use cardwire_domain::{CardId, CollectionId, Page, UserId};
+use cardwire_domain::{CardId, CollectionId, Page, UserId, Visibility};
 use cardwire_http::cursor::List;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -53,11 +53,12 @@ pub struct CardBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "A page")]
     pub title: Option<String>,
+    pub visibility: VisibilityBody,
 }
 
 impl From<CardView> for CardBody {
     fn from(card: CardView) -> Self {
-        Self { id: card.id, url: card.url, title: card.title }
+        Self { id: card.id, url: card.url, title: card.title, visibility: card.visibility.into() }
     }
 }
 
@@ -68,11 +69,12 @@ pub struct CollectionNameBody {
     pub id: CollectionId,
     #[schema(example = "Reading")]
     pub name: String,
+    pub visibility: VisibilityBody,
 }
 
 impl From<CollectionName> for CollectionNameBody {
     fn from(collection: CollectionName) -> Self {
-        Self { id: collection.id, name: collection.name }
+        Self { id: collection.id, name: collection.name, visibility: collection.visibility.into() }
     }
 }
 
@@ -131,6 +133,33 @@ impl From<PageInfo> for MetadataBody {
         let Metadata { title: _, description, image, site_name, author, kind, language } = page.metadata;
         let r#type = kind.map(PageKind::name);
         Self { state, reason, retryable, description, image, site_name, author, r#type, language }
+    }
+}
+
+/// Who can see it. PUBLIC: everyone. PRIVATE: a card can be seen by its owner only, a collection by its author and collaborators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schema(as = Visibility)]
+pub enum VisibilityBody {
+    Public,
+    Private,
+}
+
+impl From<VisibilityBody> for Visibility {
+    fn from(visibility: VisibilityBody) -> Self {
+        match visibility {
+            VisibilityBody::Public => Self::Public,
+            VisibilityBody::Private => Self::Private,
+        }
+    }
+}
+
+impl From<Visibility> for VisibilityBody {
+    fn from(visibility: Visibility) -> Self {
+        match visibility {
+            Visibility::Public => Self::Public,
+            Visibility::Private => Self::Private,
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub struct FeedItemBody {
     r#type: &'static str,
     actor: UserBody,
     card: CardBody,
-    /// Those that the card still is in.
+    /// The public ones that the card is still in.
     collections: Vec<CollectionNameBody>,
     /// Never changes.
     #[schema(value_type = String, format = DateTime)]

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::{CollectionNameBody, MetadataBody, NoteBody, PageBody, UserBody};
+use crate::dto::{CollectionNameBody, MetadataBody, NoteBody, PageBody, UserBody, VisibilityBody};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -52,6 +52,9 @@ pub struct SaveUrl {
     /// The card through which this URL was found.
     #[serde(default)]
     via_card_id: Option<String>,
+    /// Left out, a new card gets your account's default, and one that is in your library keeps its own.
+    #[serde(default)]
+    visibility: Option<VisibilityBody>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -81,8 +84,15 @@ pub async fn save(
     body: JsonBody<SaveUrl>,
 ) -> Result<HttpResponse, Problem> {
     let idempotency = idempotency(&request, body.fingerprint)?;
-    let SaveUrl { url, note, collection_ids, via_card_id } = body.value;
-    let command = AddUrlToLibrary { url, note, collection_ids: collection_ids.unwrap_or_default(), via_card_id };
+    let SaveUrl { url, note, collection_ids, via_card_id, visibility } = body.value;
+    let command = AddUrlToLibrary {
+        url,
+        note,
+        collection_ids: collection_ids.unwrap_or_default(),
+        via_card_id,
+        visibility: visibility.map(Into::into),
+        default_visibility: caller.0.default_visibility,
+    };
     let UrlAdded { url_card_id, note_card_id, created } =
         state.execute(&request, &caller, idempotency, &command).await?;
     let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
@@ -100,10 +110,14 @@ pub struct LibraryCardBody {
     url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<String>,
+    visibility: VisibilityBody,
+    /// An administrator has hidden it from everyone but you, its owner.
+    hidden: bool,
     metadata: MetadataBody,
     owner: UserBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<NoteBody>,
+    /// Those that you can see.
     collections: Vec<CollectionNameBody>,
     #[schema(value_type = String, format = DateTime)]
     added_at: Timestamp,
@@ -115,6 +129,8 @@ impl From<LibraryCard> for LibraryCardBody {
             id: kept.card.id,
             url: kept.card.url,
             title: kept.card.title,
+            visibility: kept.card.visibility.into(),
+            hidden: kept.card.is_hidden,
             metadata: kept.page.into(),
             owner: kept.owner.into(),
             note: kept.note.map(Into::into),
@@ -145,7 +161,7 @@ pub async fn my_cards(state: Data<AppState>, caller: Caller, mut params: Params)
     Ok(HttpResponse::Ok().json(PageBody::<LibraryCardBody>::of(page, &list)))
 }
 
-/// One card. The note is there for its owner only.
+/// One card. The note is there for its owner only. 404 for somebody else's card that is private or that an administrator has hidden.
 #[utoipa::path(
     operation_id = "getCard",
     get, path = "/api/cards/{id}", tag = "library", params(("id" = String, Path)), security((), ("bearer" = [])),
@@ -171,7 +187,9 @@ pub struct UrlStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     note_card_id: Option<CardId>,
-    /// Those that the card is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    visibility: Option<VisibilityBody>,
+    /// Those that the card is in, as far as you can see them.
     collections: Vec<CollectionNameBody>,
 }
 
@@ -191,9 +209,16 @@ pub async fn status(state: Data<AppState>, caller: Caller, mut params: Params) -
             in_library: true,
             card_id: Some(kept.card.id),
             note_card_id: kept.note.map(|note| note.id),
+            visibility: Some(kept.card.visibility.into()),
             collections: kept.collections.into_iter().map(Into::into).collect(),
         },
-        None => UrlStatus { in_library: false, card_id: None, note_card_id: None, collections: Vec::new() },
+        None => UrlStatus {
+            in_library: false,
+            card_id: None,
+            note_card_id: None,
+            visibility: None,
+            collections: Vec::new(),
+        },
     };
     Ok(HttpResponse::Ok().json(status))
 }

@@ -7,8 +7,10 @@ use cardwire_domain::collection::{Collection, Description, Name};
 use cardwire_domain::note::NoteText;
 use cardwire_domain::page::Limit;
 use cardwire_domain::password;
+use cardwire_domain::profile::{Bio, DisplayName};
+use cardwire_domain::tokens::{MAX_DAYS, TokenName};
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::use_cases::MAX_COLLECTIONS;
+use cardwire_domain::use_cases::{HideCard, MAX_COLLECTIONS};
 use cardwire_http::operations::act::MAX_REASON_CHARS;
 use cardwire_http::operations::dead_letters::MAX_FILTER_CHARS;
 use cardwire_http::{idempotency, query};
@@ -61,7 +63,16 @@ const LIMITS: &[(Place, Rule)] = &[
     (Field("HandleAndPassword", "handle"), Text(Handle::MIN_CHARS, Handle::MAX_CHARS)),
     (Field("HandleAndPassword", "handle"), Pattern(Handle::PATTERN)),
     (Field("HandleAndPassword", "password"), Text(password::MIN_CHARS, password::MAX_CHARS)),
+    (Field("SignUp", "handle"), Text(Handle::MIN_CHARS, Handle::MAX_CHARS)),
+    (Field("SignUp", "handle"), Pattern(Handle::PATTERN)),
+    (Field("SignUp", "password"), Text(password::MIN_CHARS, password::MAX_CHARS)),
+    (Field("ChangePassword", "newPassword"), Text(password::MIN_CHARS, password::MAX_CHARS)),
+    (Field("ChangeProfile", "displayName"), Text(0, DisplayName::MAX_CHARS)),
+    (Field("ChangeProfile", "bio"), Text(0, Bio::MAX_CHARS)),
+    (Field("CreateToken", "name"), Text(1, TokenName::MAX_CHARS)),
+    (Field("CreateToken", "expiresInDays"), Number(1, MAX_DAYS as u64)),
     (Field("PauseQueue", "reason"), Text(1, MAX_REASON_CHARS)),
+    (Field("HideCard", "reason"), Text(1, HideCard::MAX_REASON_CHARS)),
     (Field("SelectDeadLetters", "ids"), Items(0, dead_letters::MAX_IDS)),
     (Field("Matching", "type"), Text(1, MAX_FILTER_CHARS)),
     (Field("Matching", "text"), Text(1, MAX_FILTER_CHARS)),

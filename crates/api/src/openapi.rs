@@ -129,15 +129,19 @@ fn refusals(path: &str, method: &str, operation: &Value) -> Vec<u16> {
     let has_text = parameters().any(|parameter| {
         matches!(parameter["name"].as_str(), Some("q" | "url" | "type" | "actorId" | "Idempotency-Key"))
     });
+    let is_door = matches!(path, "/api/users" | "/api/users/login");
+    let is_in_person = ["/api/users/me/sessions", "/api/users/me/tokens"].iter().any(|list| path.starts_with(list));
+    // No room for another token, and nobody to invite while registration is closed.
+    let can_be_full = method == "post" && matches!(path, "/api/users/me/tokens" | "/api/admin/invites");
     let stores = !tagged("docs") && path != "/healthz";
     let can_occur = [
         // Unknown query parameters are refused, too.
         (400, !tagged("docs") && !tagged("health")),
         (401, guarded || matches!(path, "/api/users/login" | "/api/users/oauth/refresh")),
-        // For administrators only, somebody else's, or from a page of another site.
-        (403, tagged("admin") || (guarded && changes)),
+        // For administrators only, somebody else's, from a page of another site, not with an API token, or nobody is let in.
+        (403, tagged("admin") || (guarded && changes) || is_in_person || is_door),
         (404, any_in("path") || (has_body && (tagged("library") || tagged("cards")))),
-        (409, path == "/api/users" || (guarded && changes && !tagged("users") && !tagged("admin"))),
+        (409, path == "/api/users" || can_be_full || (guarded && changes && !tagged("users") && !tagged("admin"))),
         (413, has_body),
         (415, has_body),
         (422, has_body || has_text),

@@ -14,7 +14,7 @@ use cardwire_http::state::AppState;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::PageBody;
+use crate::dto::{PageBody, VisibilityBody};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -38,8 +38,11 @@ pub struct SearchHitBody {
     /// What the page is: article, audio, book, document, image, profile, video or website. Null: not known.
     #[schema(value_type = Option<String>, example = "article")]
     r#type: Option<&'static str>,
+    /// The oldest that you can see.
     #[schema(value_type = Vec<String>)]
     card_ids: Vec<CardId>,
+    /// PRIVATE: you keep this URL, for yourself only.
+    visibility: VisibilityBody,
     /// Higher is better.
     rank: f32,
 }
@@ -52,13 +55,14 @@ impl From<SearchHit> for SearchHitBody {
             description: hit.description,
             r#type: hit.kind.map(PageKind::name),
             card_ids: hit.card_ids,
+            visibility: hit.visibility.into(),
             rank: hit.rank,
         }
     }
 }
 
-/// URLs in whose page every word occurs, best first: title, description, site, author and URL. Notes are searched for their own author
-/// only. `"words in a row"` and `-word` are understood; a word that occurs nowhere is taken for similar ones.
+/// URLs in whose page every word occurs, best first: title, description, site, author and URL. Notes and private cards
+/// are found by their owner only. `"words in a row"` and `-word` are understood; a word that occurs nowhere is taken for similar ones.
 #[utoipa::path(
     operation_id = "search",
     get, path = "/api/search", tag = "search", security((), ("bearer" = [])),

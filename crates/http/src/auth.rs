@@ -5,8 +5,10 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use async_trait::async_trait;
-use cardwire_domain::UserId;
+use cardwire_domain::profile::ProfileRepository;
+use cardwire_domain::tokens::Scope;
 use cardwire_domain::user::User;
+use cardwire_domain::{SessionId, TokenId, UserId, Visibility};
 
 use crate::origin;
 use crate::problem::{FORBIDDEN, Problem, UNAUTHENTICATED};
@@ -33,7 +35,62 @@ impl<'a> Credential<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub user: User,
+    /// Never with an API token.
     pub admin: bool,
+    /// Of a card that is new to their library, unless the save says otherwise.
+    pub default_visibility: Visibility,
+    /// What they may do with this credential. [`crate::caller::identify`] sees to it.
+    pub scope: Scope,
+    pub proof: Proof,
+}
+
+/// What a credential is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    Session(SessionId),
+    /// An API token. It manages neither accounts nor sites.
+    Token(TokenId),
+    /// With mock authentication, somebody's DID, or nothing at all.
+    Mock,
+}
+
+/// Somebody who is signed in; without one, the request is 401.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Identity);
+
+impl Caller {
+    pub fn id(&self) -> &UserId {
+        &self.0.user.id
+    }
+}
+
+/// Somebody who is signed in, and not with an API token: whoever finds a token must not be able to take the account over. Without a sign-in
+/// the request is 401, with a token 403.
+#[derive(Clone, Debug)]
+pub struct InPerson(pub Caller);
+
+impl InPerson {
+    /// Of a caller who is known already.
+    pub fn of(caller: Caller) -> Result<Self, Problem> {
+        match caller.0.proof {
+            Proof::Session(_) | Proof::Mock => Ok(Self(caller)),
+            Proof::Token(_) => {
+                Err(Problem::new(&FORBIDDEN, "an API token may not do this; sign in and do it yourself"))
+            }
+        }
+    }
+
+    pub fn id(&self) -> &UserId {
+        self.0.id()
+    }
+
+    /// The session of this request; none with mock authentication.
+    pub fn session(&self) -> Option<SessionId> {
+        match self.0.0.proof {
+            Proof::Session(id) => Some(id),
+            Proof::Token(_) | Proof::Mock => None,
+        }
+    }
 }
 
 /// Why a credential was not taken.
@@ -73,6 +130,8 @@ pub trait Authenticator: Send + Sync {
 pub struct MockAuthenticator {
     /// Takes tokens that are no DID.
     pub accounts: Arc<dyn Authenticator>,
+    /// Of people without an account, too.
+    pub profiles: Arc<dyn ProfileRepository>,
     /// The host that is answered besides loopback ones. A page of any other site can have its own name lead to this machine (DNS
     /// rebinding), and what it then asks for is done as the administrator.
     pub host: Option<String>,
@@ -94,8 +153,15 @@ impl Authenticator for MockAuthenticator {
                 found => found,
             };
         };
+        let profile = self.profiles.profile(&id).await.map_err(|error| Error::Unavailable(error.to_string()))?;
         let admin = id.as_str() == Self::ADMIN;
-        Ok(Some(Identity { user: User::unregistered(id), admin }))
+        Ok(Some(Identity {
+            user: User::unregistered(id),
+            admin,
+            default_visibility: profile.default_visibility,
+            scope: Scope::Write,
+            proof: Proof::Mock,
+        }))
     }
 
     /// A DID, or the last part of one.

@@ -127,6 +127,7 @@ fn misfit(path: &str, error: &serde_json::Error) -> Problem {
         "a sequence" => "an array",
         "a map" => "an object",
         "string or map" => "a string",
+        "u32" => "a whole number, and not negative",
         other => other,
     });
     if message.starts_with("unknown field") {

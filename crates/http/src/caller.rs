@@ -1,24 +1,17 @@
-//! Who is asking. Handlers take a [`Caller`] where somebody must be signed in, an [`Admin`] where it must be an administrator, and a
-//! [`Reader`] where nobody need be.
+//! Who is asking. Handlers take a [`Caller`] where somebody must be signed in, [`InPerson`] where an API token is not enough, an [`Admin`]
+//! where it must be an administrator, and a [`Reader`] where nobody need be.
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use cardwire_domain::UserId;
+use cardwire_domain::tokens::Scope;
 use futures_util::future::LocalBoxFuture;
 
+pub use crate::auth::{Caller, InPerson};
 use crate::auth::{Credential, Error, Identity, credential};
 use crate::problem::{FORBIDDEN, Problem, UNAUTHENTICATED};
+use crate::session::is_safe;
 use crate::state::AppState;
-
-/// Somebody who is signed in; without one, the request is 401.
-#[derive(Clone, Debug)]
-pub struct Caller(pub Identity);
-
-impl Caller {
-    pub fn id(&self) -> &UserId {
-        &self.0.user.id
-    }
-}
 
 /// Somebody or nobody. A credential that is no good is 401 even so.
 #[derive(Clone, Debug)]
@@ -53,9 +46,19 @@ impl FromRequest for Reader {
     }
 }
 
-/// A signed-in administrator. Without a sign-in the request is 401, for anyone else 403.
+impl FromRequest for InPerson {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload);
+        Box::pin(async move { Self::of(caller.await?) })
+    }
+}
+
+/// An administrator who is signed in, and not with an API token. Without a sign-in the request is 401, for anyone else 403.
 #[derive(Clone, Debug)]
-pub struct Admin(Caller);
+pub struct Admin(InPerson);
 
 impl Admin {
     pub fn id(&self) -> &UserId {
@@ -71,7 +74,8 @@ impl FromRequest for Admin {
         let caller = Caller::from_request(request, payload);
         Box::pin(async move {
             let caller = caller.await?;
-            match caller.0.admin {
+            let caller = InPerson::of(caller)?;
+            match caller.0.0.admin {
                 true => Ok(Self(caller)),
                 false => Err(Problem::new(&FORBIDDEN, "this is for administrators")),
             }
@@ -79,7 +83,8 @@ impl FromRequest for Admin {
     }
 }
 
-/// The person the request's credential names. An expired session counts as none: browsers go on sending its cookie.
+/// The person the request's credential names. An expired session counts as none: browsers go on sending its cookie. The only way for a
+/// request to be somebody's, so that a credential which may only read is refused here for every change.
 pub async fn identify(request: &HttpRequest) -> Result<Option<Identity>, Problem> {
     let state = request.app_data::<web::Data<AppState>>().ok_or_else(|| Problem::internal("no AppState in the app"))?;
     let credential = credential(request)?;
@@ -91,6 +96,11 @@ pub async fn identify(request: &HttpRequest) -> Result<Option<Identity>, Problem
         Error::Refused(why) => Problem::new(&UNAUTHENTICATED, why),
         Error::Unavailable(_) => Problem::unavailable(error.to_string()),
     })?;
+    let may_do_this = |identity: &Identity| identity.scope == Scope::Write || is_safe(request.method());
+    if found.as_ref().is_some_and(|identity| !may_do_this(identity)) {
+        let why = "this API token may only read; use one with the scope \"write\"";
+        return Err(Problem::new(&FORBIDDEN, why));
+    }
     if found.is_none() {
         state.reads.admit(state.accounts.client_address(request))?;
     }

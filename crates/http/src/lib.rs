@@ -19,6 +19,7 @@ pub mod caller;
 pub mod commands;
 pub mod connection;
 pub mod cursor;
+pub mod download;
 pub mod endpoint;
 pub mod idempotency;
 pub mod limit;

@@ -22,9 +22,10 @@ use crate::address::network;
 
 /// Activities read from the store at once.
 const BATCH: usize = 100;
-/// Activities kept for readers, and how long: what was removed since must not be told for ever.
+/// Activities kept for readers, and how long. Readers who were away for longer read the store, so that they are not told what was
+/// removed or made private in the meantime.
 const KEEP: usize = 1_000;
-const KEEP_FOR: Duration = Duration::from_secs(60);
+const KEEP_FOR: Duration = Duration::from_millis(500);
 /// How long one look into the store may take.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -147,6 +148,12 @@ struct Told {
     at: Instant,
 }
 
+impl Told {
+    fn is_old(&self) -> bool {
+        self.at.elapsed() > KEEP_FOR
+    }
+}
+
 impl Recent {
     fn tell(&mut self, activities: Vec<(StreamCursor, Bytes)>) {
         let at = Instant::now();
@@ -156,17 +163,25 @@ impl Recent {
 
     /// Who stands further behind than what is left reads the store.
     fn forget(&mut self) {
-        let old = |told: &Told| told.at.elapsed() > KEEP_FOR;
-        while self.told.len() > KEEP || self.told.front().is_some_and(old) {
+        while self.told.len() > KEEP || self.told.front().is_some_and(Told::is_old) {
             self.from = self.told.pop_front().map(|told| told.cursor);
         }
+    }
+
+    /// How far the stream was read. `None`: nobody follows it.
+    fn reaches(&self) -> Option<StreamCursor> {
+        self.told.back().map(|told| told.cursor).or(self.from)
     }
 
     /// `None`: `after` lies too far back.
     fn behind(&self, after: StreamCursor) -> Option<(StreamCursor, Bytes)> {
         self.from.filter(|from| *from <= after)?;
+        let first = self.told.partition_point(|told| told.cursor <= after);
+        if self.told.get(first).is_some_and(Told::is_old) {
+            return None;
+        }
         let mut found = (after, BytesMut::new());
-        for told in self.told.range(self.told.partition_point(|told| told.cursor <= after)..).take(BATCH) {
+        for told in self.told.range(first..).take(BATCH) {
             found.0 = told.cursor;
             found.1.extend_from_slice(&told.block);
         }
@@ -271,9 +286,9 @@ impl Follower {
     /// nothing is skipped.
     pub async fn next(&mut self) -> Bytes {
         loop {
-            let (from, recent) = {
+            let (reached, recent) = {
                 let recent = self.recent.borrow_and_update();
-                (recent.from, recent.behind(self.after))
+                (recent.reaches(), recent.behind(self.after))
             };
             match recent {
                 Some((_, found)) if found.is_empty() => self.changed().await,
@@ -286,8 +301,8 @@ impl Follower {
                         self.failing = false;
                         let whole = found.len() < BATCH;
                         self.after = found.last().map_or(self.after, |(last, _)| *last);
-                        // What is kept begins there, and all before it was to be seen.
-                        self.after = from.filter(|_| whole).map_or(self.after, |from| from.max(self.after));
+                        // All up to there was to be seen by this look, which began later.
+                        self.after = reached.filter(|_| whole).map_or(self.after, |reached| reached.max(self.after));
                         if !found.is_empty() {
                             return found
                                 .into_iter()
@@ -297,7 +312,7 @@ impl Follower {
                                 })
                                 .freeze();
                         }
-                        if from.is_none() {
+                        if reached.is_none() {
                             self.changed().await;
                         }
                     }

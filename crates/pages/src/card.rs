@@ -13,10 +13,12 @@ use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
 
-use crate::fields::Complaint;
+use crate::audience::Audience;
+use crate::choices::{Choices, Wanted, choices, is_search};
+use crate::fields::{Complaint, Fields};
 use crate::form::Posted;
 use crate::links::{see_other, with_parameter};
-use crate::shown::{Choice, Row, choices, without_scheme};
+use crate::shown::{Row, without_scheme};
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -36,12 +38,48 @@ struct CardPage {
     /// For its owner.
     edit: Option<EditBox>,
     save_too: String,
+    may_hide: bool,
 }
 
 struct EditBox {
     note: String,
-    choices: Vec<Choice>,
+    audience: Audience,
+    choices: Choices,
+    /// Ids of the collections that the card was in when the form was drawn, separated by commas.
+    was_in: String,
     complaint: Complaint,
+}
+
+/// What the form of a card's owner holds.
+struct Edit {
+    note: String,
+    audience: Audience,
+    filter: String,
+    chosen: Vec<String>,
+    was_in: Vec<String>,
+}
+
+impl Edit {
+    fn of(kept: &LibraryCard) -> Self {
+        let is_in: Vec<String> = kept.collections.iter().map(|one| one.id.to_string()).collect();
+        Self {
+            note: kept.note.as_ref().map(|note| note.text.as_str().to_owned()).unwrap_or_default(),
+            audience: Audience::drawn(kept.card.visibility),
+            filter: String::new(),
+            chosen: is_in.clone(),
+            was_in: is_in,
+        }
+    }
+
+    fn sent(fields: &Fields, kept: &LibraryCard) -> Result<Self, Problem> {
+        Ok(Self {
+            note: fields.text("note").to_owned(),
+            audience: Audience::sent(fields, kept.card.visibility)?,
+            filter: fields.text("filter").to_owned(),
+            chosen: fields.all("collection"),
+            was_in: fields.text("was-in").split(',').map(str::to_owned).collect(),
+        })
+    }
 }
 
 #[derive(Template)]
@@ -53,9 +91,8 @@ struct RowPart {
 
 async fn show(state: Data<AppState>, visit: Visit, id: Path<String>) -> Result<HttpResponse, Problem> {
     let kept = load(&state, &visit, &id).await?;
-    let note = kept.note.as_ref().map(|note| note.text.as_str().to_owned()).unwrap_or_default();
-    let chosen: Vec<String> = kept.collections.iter().map(|one| one.id.to_string()).collect();
-    draw(&state, &visit, kept, (note, chosen), (StatusCode::OK, Complaint::default())).await
+    let edit = Edit::of(&kept);
+    draw(&state, &visit, kept, edit, (StatusCode::OK, Complaint::default())).await
 }
 
 /// The card as a row of a list, for the script that waits for its page to be fetched.
@@ -73,7 +110,7 @@ async fn row(
     visit.page(&RowPart { chrome: visit.chrome(Section::Library), card })
 }
 
-/// Note and collections become what the form says. Collections that it did not show stay.
+/// The card becomes what the form says. It leaves a collection only if it was in it when the form was drawn, and is no longer ticked.
 async fn edit(
     state: Data<AppState>,
     request: HttpRequest,
@@ -83,15 +120,19 @@ async fn edit(
     let Posted { visit, fields } = posted;
     let caller = visit.caller()?;
     let kept = load(&state, &visit, &id).await?;
-    let before: Vec<String> = kept.collections.iter().map(|one| one.id.to_string()).collect();
-    let (chosen, shown) = (fields.all("collection"), fields.all("shown"));
+    let sent = Edit::sent(&fields, &kept)?;
+    if is_search(&fields) {
+        return draw(&state, &visit, kept, sent, (StatusCode::OK, Complaint::default())).await;
+    }
+    let is_in: Vec<String> = kept.collections.iter().map(|one| one.id.to_string()).collect();
     let command = UpdateUrlCardAssociations {
         card_id: id.to_string(),
-        note: Some(fields.text("note").to_owned()),
-        add_to_collections: chosen.iter().filter(|id| !before.contains(id)).cloned().collect(),
-        remove_from_collections: before
+        note: Some(sent.note.clone()),
+        visibility: sent.audience.asked(),
+        add_to_collections: sent.chosen.iter().filter(|id| !is_in.contains(id)).cloned().collect(),
+        remove_from_collections: is_in
             .iter()
-            .filter(|id| shown.contains(id) && !chosen.contains(id))
+            .filter(|id| sent.was_in.contains(id) && !sent.chosen.contains(id))
             .cloned()
             .collect(),
     };
@@ -99,7 +140,7 @@ async fn edit(
         Ok(_) => Ok(see_other(&format!("/cards/{}", command.card_id))),
         Err(problem) => {
             let refused = Complaint::of(problem, &["note"])?;
-            draw(&state, &visit, kept, (fields.text("note").to_owned(), chosen), refused).await
+            draw(&state, &visit, kept, sent, refused).await
         }
     }
 }
@@ -131,13 +172,16 @@ async fn draw(
     state: &AppState,
     visit: &Visit,
     kept: LibraryCard,
-    (note, chosen): (String, Vec<String>),
+    edit: Edit,
     (status, complaint): (StatusCode, Complaint),
 ) -> Result<HttpResponse, Problem> {
     let reader = visit.viewer().map(|viewer| &viewer.user.id);
-    let edit = if reader == Some(&kept.owner.id) {
-        let choices = choices(state, &visit.caller()?, &chosen, &kept.collections).await?;
-        Some(EditBox { note, choices, complaint })
+    let is_own = reader == Some(&kept.owner.id);
+    let edit = if is_own {
+        let Edit { note, audience, filter, chosen, was_in } = edit;
+        let wanted = Wanted { filter: &filter, chosen: &chosen, known: &kept.collections };
+        let choices = choices(state, &visit.caller()?, &wanted).await?;
+        Some(EditBox { note, audience, choices, was_in: was_in.join(","), complaint })
     } else {
         None
     };
@@ -159,6 +203,7 @@ async fn draw(
         owner_id: kept.owner.id.to_string(),
         owner: kept.owner.handle.clone(),
         save_too: with_parameter("/save", "url", &kept.card.url),
+        may_hide: !is_own && visit.viewer().is_some_and(|viewer| viewer.admin),
         edit,
         card: Row::of(kept, reader, 0, state.operations.clock.now()),
     };

@@ -1,4 +1,4 @@
-//! Collections: one's own, and each with its cards, its collaborators and who may add to it.
+//! Collections: one's own, and each with its cards, its collaborators, who can see it and who can add to it.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, ServiceConfig};
@@ -9,13 +9,14 @@ use cardwire_domain::use_cases::{
     CreateCollection, DeleteCollection, RemoveCardFromCollections, SetCollaborators, UpdateCollection,
 };
 use cardwire_domain::user::User;
-use cardwire_domain::{CollectionId, UserId};
+use cardwire_domain::{CollectionId, UserId, Visibility};
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
 
+use crate::audience::Audience;
 use crate::fields::{Complaint, Fields};
 use crate::form::Posted;
 use crate::links::see_other;
@@ -62,7 +63,9 @@ struct Shown {
     id: String,
     name: String,
     description: String,
-    access: &'static str,
+    is_private: bool,
+    who_sees: String,
+    who_adds: String,
     author_id: String,
     author: String,
     collaborators: Vec<User>,
@@ -72,14 +75,20 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(view: CollectionView) -> Self {
+    fn of(view: CollectionView, viewer: Option<&UserId>) -> Self {
+        let author = if viewer == Some(&view.author.id) { "you" } else { view.author.handle.as_str() };
         Self {
             id: view.id.to_string(),
             name: view.name,
             description: view.description,
-            access: match view.access {
-                AccessType::Open => "OPEN",
-                AccessType::Closed => "CLOSED",
+            is_private: view.visibility.is_private(),
+            who_sees: match view.visibility {
+                Visibility::Public => "Everyone can see it".to_owned(),
+                Visibility::Private => format!("Only {author} and collaborators can see it"),
+            },
+            who_adds: match view.access {
+                AccessType::Open => "Anyone can add".to_owned(),
+                AccessType::Closed => format!("Only {author} and collaborators can add"),
             },
             author_id: view.author.id.to_string(),
             author: view.author.handle,
@@ -99,10 +108,10 @@ struct Collected {
 }
 
 /// What a form about a collection holds.
-#[derive(Default)]
 struct CollectionFields {
     name: String,
     description: String,
+    audience: Audience,
     is_open: bool,
     complaint: Complaint,
 }
@@ -110,10 +119,21 @@ struct CollectionFields {
 impl CollectionFields {
     const NAMES: [&str; 2] = ["name", "description"];
 
-    fn sent(fields: &Fields, complaint: Complaint) -> Self {
+    fn empty(audience: Audience) -> Self {
+        Self {
+            name: String::new(),
+            description: String::new(),
+            audience,
+            is_open: false,
+            complaint: Complaint::default(),
+        }
+    }
+
+    fn sent(fields: &Fields, audience: Audience, complaint: Complaint) -> Self {
         Self {
             name: fields.text("name").to_owned(),
             description: fields.text("description").to_owned(),
+            audience,
             is_open: access(fields) == AccessType::Open,
             complaint,
         }
@@ -132,7 +152,8 @@ struct People {
 }
 
 async fn mine(state: Data<AppState>, visit: Visit, params: Params) -> Result<HttpResponse, Problem> {
-    list(&state, &visit, params, CollectionFields::default(), StatusCode::OK).await
+    let usual = visit.caller()?.0.default_visibility;
+    list(&state, &visit, params, CollectionFields::empty(Audience::drawn(usual)), StatusCode::OK).await
 }
 
 async fn list(
@@ -149,7 +170,7 @@ async fn list(
         chrome: visit.chrome(Section::Collections),
         invitations: invitations(state, &caller, state.operations.clock.now()).await?,
         older: next(&page, &list, "/collections"),
-        collections: page.items.into_iter().map(Shown::of).collect(),
+        collections: page.items.into_iter().map(|view| Shown::of(view, Some(caller.id()))).collect(),
         fields,
         once: once::token(),
     };
@@ -164,17 +185,19 @@ async fn create(
 ) -> Result<HttpResponse, Problem> {
     let Posted { visit, fields } = posted;
     let caller = visit.caller()?;
+    let audience = Audience::sent(&fields, caller.0.default_visibility)?;
     let command = CreateCollection {
         name: fields.text("name").to_owned(),
         description: Some(fields.text("description").to_owned()),
         access: access(&fields),
+        visibility: audience.chosen,
     };
     let asked = once::asked(&fields, &command)?;
     match state.execute(&request, &caller, Some(asked), &command).await {
         Ok(made) => Ok(see_other(&format!("/collections/{}", made.id))),
         Err(problem) => {
             let (status, complaint) = Complaint::of(problem, &CollectionFields::NAMES)?;
-            list(&state, &visit, params, CollectionFields::sent(&fields, complaint), status).await
+            list(&state, &visit, params, CollectionFields::sent(&fields, audience, complaint), status).await
         }
     }
 }
@@ -197,13 +220,14 @@ async fn draw(
     let request = part(&mut params, &list)?;
     let viewer: Option<&UserId> = visit.viewer().map(|viewer| &viewer.user.id);
     let collection = state.collections.collection(id, viewer).await?;
-    let page = state.collections.cards_in(id, &request).await?;
+    let page = state.collections.cards_in(id, viewer, &request).await?;
     let is_author = viewer == Some(&collection.author.id);
     let is_collaborator = collection.collaborators.iter().any(|person| viewer == Some(&person.id));
     let may_add = viewer.is_some() && (is_author || is_collaborator || collection.access == AccessType::Open);
     let fields = fields.unwrap_or_else(|| CollectionFields {
         name: collection.name.clone(),
         description: collection.description.clone(),
+        audience: Audience::drawn(collection.visibility),
         is_open: collection.access == AccessType::Open,
         complaint: Complaint::default(),
     });
@@ -234,7 +258,7 @@ async fn draw(
         older,
         fields,
         people,
-        collection: Shown::of(collection),
+        collection: Shown::of(collection, viewer),
     };
     let page = drawn.fields.complaint.complete(visit.page_with(status, &drawn)?);
     Ok(drawn.people.complaint.complete(page))
@@ -254,17 +278,19 @@ async fn update(
 ) -> Result<HttpResponse, Problem> {
     let Posted { visit, fields } = posted;
     let caller = visit.caller()?;
+    let audience = Audience::sent(&fields, Visibility::Public)?;
     let command = UpdateCollection {
         id: id.to_string(),
         name: fields.text("name").to_owned(),
         description: Some(fields.text("description").to_owned()),
         access: access(&fields),
+        visibility: audience.asked(),
     };
     match state.execute(&request, &caller, None, &command).await {
         Ok(changed) => Ok(see_other(&format!("/collections/{}", changed.id))),
         Err(problem) => {
             let (status, complaint) = Complaint::of(problem, &CollectionFields::NAMES)?;
-            let sent = CollectionFields::sent(&fields, complaint);
+            let sent = CollectionFields::sent(&fields, audience, complaint);
             draw(&state, &visit, &id, params, (Some(sent), None), status).await
         }
     }
@@ -356,7 +382,7 @@ async fn delete(
 ) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.caller()?;
     if !posted.is_sure() {
-        let name = state.collections.collection(id.parse()?, None).await?.name;
+        let name = state.collections.collection(id.parse()?, Some(caller.id())).await?.name;
         let about = format!("Its cards stay in the libraries they are in: {name}");
         return posted.ask(&request, ("Delete this collection", &about), &format!("/collections/{id}"));
     }

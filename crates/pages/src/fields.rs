@@ -5,8 +5,8 @@ use actix_web::{HttpResponse, ResponseError};
 use cardwire_http::problem::Problem;
 use percent_encoding::percent_decode;
 
-/// More than any page of ours has.
-const MAX_FIELDS: usize = 1_000;
+/// More than any page of ours has. A card can be in 1,000 collections, each of which is a field.
+const MAX_FIELDS: usize = 1_200;
 /// The hidden field with the token.
 pub const TOKEN: &str = "csrf";
 
@@ -31,7 +31,7 @@ impl Fields {
         let fields: Option<Vec<_>> = pairs.take(MAX_FIELDS + 1).map(field).collect();
         match fields {
             None => Err("the form is not UTF-8"),
-            Some(fields) if fields.len() > MAX_FIELDS => Err("the form has more than 1,000 fields"),
+            Some(fields) if fields.len() > MAX_FIELDS => Err("the form has more than 1,200 fields"),
             Some(fields) => Ok(Self(fields)),
         }
     }

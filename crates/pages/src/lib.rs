@@ -11,8 +11,9 @@
 //! 3. A handler that takes a `Visit` and answers `Visit::page`. For a form, one that takes a `Posted`, which
 //!    has checked token and origin, and answers `see_other`, or the page again with a
 //!    `Complaint` and `Visit::page_with`. Where somebody must be signed in, it asks `Visit::caller` first; for an
-//!    operator, `Visit::admin`. If they are not, returning the problem leads them to sign in or shows an error page. A form that takes
-//!    something away carries `data-confirm`, which makes the script ask first; without scripts the handler asks, with `Posted::ask`.
+//!    operator, `Visit::admin`; for what no API token may do, `Visit::in_person`. If they are not, returning the problem leads them to
+//!    sign in or shows an error page. A form that takes something away carries `data-confirm`, which makes the script ask first; without
+//!    scripts the handler asks, with `Posted::ask`.
 //! 4. [`Endpoint::at`](cardwire_http::endpoint::Endpoint::at) in a `configure` of its own, called below; a `Section`, if
 //!    it belongs in the navigation (`base.html`).
 //! 5. Styles in `static/app.css`, scripts in `static/*.js`, listed in [`assets`]: the policy allows neither inline.
@@ -20,8 +21,10 @@
 mod account;
 mod admin;
 pub mod assets;
+mod audience;
 mod card;
 mod chart;
+mod choices;
 mod collections;
 mod export;
 mod failure;
@@ -34,10 +37,12 @@ mod library;
 mod links;
 mod membership;
 mod once;
+mod reset_password;
 mod save;
 mod search;
 mod shown;
 mod sign_in;
+mod sign_up;
 mod trends;
 mod unsent;
 mod visit;
@@ -52,9 +57,13 @@ pub fn configure(config: &mut ServiceConfig) {
     feed::configure(config);
     account::configure(config);
     sign_in::configure(config);
+    sign_up::configure(config);
+    reset_password::configure(config);
     save::configure(config);
     library::configure(config);
     card::configure(config);
+    // Before the collections, whose ids would take its path.
+    choices::configure(config);
     collections::configure(config);
     membership::configure(config);
     search::configure(config);

@@ -1,10 +1,13 @@
 //! One's own cards: saving, searching, filtering.
 
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use cardwire_domain::CardId;
 use cardwire_domain::library::LibraryFilter;
 use cardwire_domain::use_cases::AddUrlToLibrary;
+use cardwire_http::caller::Caller;
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
@@ -12,10 +15,12 @@ use cardwire_http::query::Params;
 use cardwire_http::query::words;
 use cardwire_http::state::AppState;
 
+use crate::audience::Audience;
+use crate::choices::is_search;
 use crate::fields::Complaint;
 use crate::form::Posted;
 use crate::links::{see_other, with_parameter};
-use crate::save::{SaveBox, refuse};
+use crate::save::{SaveBox, again};
 use crate::shown::{Row, next, part};
 use crate::visit::{Chrome, Section, Visit};
 
@@ -41,7 +46,9 @@ async fn library(state: Data<AppState>, visit: Visit, mut params: Params) -> Res
     let uncollected = params.flag("uncollected")?;
     let told = match params.text("told").as_deref() {
         Some("saved") => Some("Saved."),
+        Some("saved-privately") => Some("Saved. Only you can see it."),
         Some("again") => Some("You had this link already; it is up to date now."),
+        Some("again-privately") => Some("You had this link already; it is up to date now. Only you can see it."),
         Some("removed") => Some("Removed."),
         _ => None,
     };
@@ -69,19 +76,35 @@ async fn library(state: Data<AppState>, visit: Visit, mut params: Params) -> Res
 async fn save(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
     let Posted { visit, fields } = posted;
     let caller = visit.caller()?;
+    if is_search(&fields) {
+        return again(&state, &visit, &caller, &fields, (StatusCode::OK, Complaint::default())).await;
+    }
+    let audience = Audience::sent(&fields, caller.0.default_visibility)?;
     // An empty box asks for nothing: it does not drop the note of a link that was saved before.
     let command = AddUrlToLibrary {
         url: fields.text("url").to_owned(),
         note: fields.given("note").map(str::to_owned),
         collection_ids: fields.all("collection"),
         via_card_id: None,
+        visibility: audience.asked(),
+        // What the form said.
+        default_visibility: audience.chosen,
     };
     match state.execute(&request, &caller, None, &command).await {
-        Ok(saved) if saved.created => Ok(see_other("/library?told=saved")),
-        Ok(_) => Ok(see_other("/library?told=again")),
+        Ok(saved) => {
+            let told = if saved.created { "saved" } else { "again" };
+            let suffix = if is_private(&state, &caller, saved.url_card_id).await { "-privately" } else { "" };
+            Ok(see_other(&format!("/library?told={told}{suffix}")))
+        }
         Err(problem) => {
             let complaint = Complaint::of(problem, &["url", "note", "collectionIds"])?;
-            refuse(&state, &visit, &caller, &fields, complaint).await
+            again(&state, &visit, &caller, &fields, complaint).await
         }
     }
+}
+
+/// As the card is now. It is saved, so a store that does not answer is nothing to complain of.
+async fn is_private(state: &AppState, caller: &Caller, id: CardId) -> bool {
+    let kept = state.library.library_card(id, Some(caller.id())).await;
+    kept.is_ok_and(|kept| kept.card.visibility.is_private())
 }

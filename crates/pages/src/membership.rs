@@ -27,6 +27,8 @@ pub fn configure(config: &mut ServiceConfig) {
 pub struct Invited {
     pub id: String,
     pub name: String,
+    /// Whoever is invited to a private collection sees it once they have accepted.
+    pub is_private: bool,
     pub author_id: String,
     pub author: String,
     pub when: When,
@@ -39,6 +41,7 @@ pub async fn invitations(state: &AppState, caller: &Caller, now: Timestamp) -> R
     let shown = open.items.into_iter().map(|invitation| Invited {
         id: invitation.collection.id.to_string(),
         name: invitation.collection.name,
+        is_private: invitation.collection.visibility.is_private(),
         author_id: invitation.author.id.to_string(),
         author: invitation.author.handle,
         when: When::of(invitation.invited_at, now),
@@ -77,7 +80,7 @@ async fn leave(
     let caller = posted.visit.caller()?;
     let id: CollectionId = id.parse()?;
     if !posted.is_sure() {
-        let name = state.collections.collection(id, None).await?.name;
+        let name = state.collections.collection(id, Some(caller.id())).await?.name;
         let about = format!("The cards you added stay in it: {name}");
         return posted.ask(&request, ("Leave this collection", &about), &format!("/collections/{id}"));
     }

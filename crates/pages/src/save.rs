@@ -4,64 +4,63 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
+use cardwire_domain::url::CardUrl;
 use cardwire_http::caller::Caller;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
 
+use crate::audience::Audience;
+use crate::choices::{Choices, Wanted, choices};
 use crate::fields::{Complaint, Fields};
-use crate::shown::{Choice, choices};
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/save").get(page).register(config);
 }
 
-/// A form for a link, a note and collections.
+/// A form for a link, who can see it, a note and collections.
 #[derive(Debug)]
 pub struct SaveBox {
     pub url: String,
     pub note: String,
-    pub choices: Vec<Choice>,
+    pub audience: Audience,
+    pub choices: Choices,
     pub is_open: bool,
     pub complaint: Complaint,
 }
 
 impl SaveBox {
     pub async fn empty(state: &AppState, caller: &Caller) -> Result<Self, Problem> {
-        Self::filled(state, caller, "", "", &[], Complaint::default()).await
+        let audience = Audience::drawn(caller.0.default_visibility);
+        Self::filled(state, caller, ("", ""), audience, &Wanted::default()).await
     }
 
     /// As it was sent, with what is wrong in it.
-    pub async fn again(
-        state: &AppState,
-        caller: &Caller,
-        fields: &Fields,
-        complaint: Complaint,
-    ) -> Result<Self, Problem> {
-        let (url, note) = (fields.text("url"), fields.text("note"));
-        Self::filled(state, caller, url, note, &fields.all("collection"), complaint).await
+    async fn again(state: &AppState, caller: &Caller, fields: &Fields, complaint: Complaint) -> Result<Self, Problem> {
+        let audience = Audience::sent(fields, caller.0.default_visibility)?;
+        let chosen = fields.all("collection");
+        let wanted = Wanted { filter: fields.text("filter"), chosen: &chosen, known: &[] };
+        let texts = (fields.text("url"), fields.text("note"));
+        Ok(Self { complaint, ..Self::filled(state, caller, texts, audience, &wanted).await? })
     }
 
     async fn filled(
         state: &AppState,
         caller: &Caller,
-        url: &str,
-        note: &str,
-        chosen: &[String],
-        complaint: Complaint,
+        (url, note): (&str, &str),
+        audience: Audience,
+        wanted: &Wanted<'_>,
     ) -> Result<Self, Problem> {
-        // A collection of somebody else's that is open may be chosen, too; one that is not there is complained of when it is sent.
-        let mut others = Vec::new();
-        for id in chosen.iter().take(10).filter_map(|id| id.parse().ok()) {
-            if let Ok(collection) = state.collections.collection(id, None).await {
-                others.push(cardwire_domain::feed::CollectionName { id, name: collection.name });
-            }
-        }
-        let choices = choices(state, caller, chosen, &others).await?;
-        let is_open = !note.is_empty() || !chosen.is_empty();
-        Ok(Self { url: url.to_owned(), note: note.to_owned(), choices, is_open, complaint })
+        Ok(Self {
+            url: url.to_owned(),
+            note: note.to_owned(),
+            audience,
+            choices: choices(state, caller, wanted).await?,
+            is_open: !note.is_empty() || !wanted.chosen.is_empty() || !wanted.filter.is_empty(),
+            complaint: Complaint::default(),
+        })
     }
 }
 
@@ -72,18 +71,24 @@ struct SavePage {
     save: SaveBox,
 }
 
-/// Filled with `url`, `note` and `collection`.
+/// Filled with `url`, `note` and `collection`. Who can see a link that is in the library already is drawn as it is.
 async fn page(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
     let caller = visit.caller()?;
     let mut text = |name: &str| params.text(name).unwrap_or_default();
     let (url, note, collection) = (text("url"), text("note"), text("collection"));
     let chosen: Vec<String> = (!collection.is_empty()).then_some(collection).into_iter().collect();
-    let save = SaveBox::filled(&state, &caller, &url, &note, &chosen, Complaint::default()).await?;
+    let kept = match CardUrl::parse(&url) {
+        Ok(url) => state.library.library_card_by_url(caller.id(), &url).await?,
+        Err(_) => None,
+    };
+    let usual = kept.map_or(caller.0.default_visibility, |kept| kept.card.visibility);
+    let wanted = Wanted { chosen: &chosen, ..Wanted::default() };
+    let save = SaveBox::filled(&state, &caller, (&url, &note), Audience::drawn(usual), &wanted).await?;
     visit.page(&SavePage { chrome: visit.chrome(Section::Library), save })
 }
 
-/// The page again, with what is wrong.
-pub async fn refuse(
+/// The page again, with the collections that were looked for, or with what is wrong.
+pub async fn again(
     state: &AppState,
     visit: &Visit,
     caller: &Caller,

@@ -39,6 +39,7 @@ struct SearchPage {
 
 struct Hit {
     url: String,
+    is_private: bool,
     title: Vec<Piece>,
     address: Vec<Piece>,
     description: Vec<Piece>,
@@ -63,6 +64,7 @@ impl Hit {
             title: marker.pieces(&title),
             address: marker.pieces(&address),
             description: marker.pieces(&description),
+            is_private: hit.visibility.is_private(),
             kind: hit.kind.map(PageKind::name),
             card: hit.card_ids.first().map(ToString::to_string),
             kept_by,

@@ -1,15 +1,13 @@
-//! What several pages show: links, moments, cards and choices.
+//! What several pages show: links, moments and cards.
 
 use cardwire_domain::feed::{CardView, CollectionName, FeedItem};
 use cardwire_domain::library::LibraryCard;
 use cardwire_domain::metadata::FetchState;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Limit, Page, PageRequest, UserId};
-use cardwire_http::caller::Caller;
 use cardwire_http::cursor::List;
 use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
-use cardwire_http::state::AppState;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::links::with_parameter;
@@ -26,11 +24,20 @@ pub struct Link {
     pub title: String,
     /// Empty beside an address, which shows it.
     pub domain: String,
+    /// Its owner, who is the reader, keeps it to themselves.
+    pub is_private: bool,
+    /// An administrator hides it from everyone but its owner, who is the reader.
+    pub is_hidden: bool,
 }
 
 impl Link {
     pub fn of(card: CardView) -> Self {
-        Self { id: card.id.to_string(), ..Self::to(card.url, card.title) }
+        Self {
+            id: card.id.to_string(),
+            is_private: card.visibility.is_private(),
+            is_hidden: card.is_hidden,
+            ..Self::to(card.url, card.title)
+        }
     }
 
     pub fn to(url: String, title: Option<String>) -> Self {
@@ -38,7 +45,7 @@ impl Link {
             Some(title) => (title, CardUrl::parse(&url).map(|url| url.domain().to_owned()).unwrap_or_default()),
             None => (without_scheme(&url).to_owned(), String::new()),
         };
-        Self { id: String::new(), url, title, domain }
+        Self { url, title, domain, ..Self::default() }
     }
 }
 
@@ -66,6 +73,12 @@ impl When {
         } else {
             at.strftime("%Y-%m-%d").to_string()
         };
+        Self { iso: at.to_string(), whole: at.strftime("%Y-%m-%d %H:%M UTC").to_string(), text }
+    }
+
+    /// One that may be ahead.
+    pub fn day(at: Timestamp) -> Self {
+        let text = at.strftime("%Y-%m-%d").to_string();
         Self { iso: at.to_string(), whole: at.strftime("%Y-%m-%d %H:%M UTC").to_string(), text }
     }
 }
@@ -141,34 +154,6 @@ impl Row {
             again,
         }
     }
-}
-
-/// A collection to tick.
-#[derive(Debug)]
-pub struct Choice {
-    pub id: String,
-    pub name: String,
-    pub chosen: bool,
-}
-
-/// The caller's own collections, then those they collaborate in, the newest of each first; as many as one page of the API holds. `others`
-/// are offered, too.
-pub async fn choices(
-    state: &AppState,
-    caller: &Caller,
-    chosen: &[String],
-    others: &[CollectionName],
-) -> Result<Vec<Choice>, Problem> {
-    let request = PageRequest { limit: Limit::new(u64::from(Limit::MAX))?, after: None };
-    let own = state.collections.collections_of(caller.id(), &request).await?;
-    let mut names: Vec<(String, String)> = own.items.into_iter().map(|one| (one.id.to_string(), one.name)).collect();
-    for other in others {
-        let id = other.id.to_string();
-        if names.iter().all(|(known, _)| *known != id) {
-            names.push((id, other.name.clone()));
-        }
-    }
-    Ok(names.into_iter().map(|(id, name)| Choice { chosen: chosen.contains(&id), id, name }).collect())
 }
 
 /// Which part of a list is looked at. Pages pass over parameters that they do not know: links gather some on their way.

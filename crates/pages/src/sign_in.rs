@@ -1,10 +1,9 @@
-//! Signing up, in and out.
+//! Signing in and out.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use cardwire_http::accounts;
 use cardwire_http::auth::{self, Credential};
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
@@ -21,23 +20,15 @@ use crate::unsent::Unsent;
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
-    Endpoint::at("/sign-up").get(sign_up_page).post(sign_up).register(config);
     Endpoint::at("/sign-in").get(sign_in_page).post(sign_in).register(config);
     Endpoint::at("/sign-out").post(sign_out).register(config);
-}
-
-#[derive(Template)]
-#[template(path = "sign_up.html")]
-struct SignUpPage {
-    chrome: Chrome,
-    handle: String,
-    complaint: Complaint,
 }
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage {
     chrome: Chrome,
+    told: Option<&'static str>,
     handle: String,
     /// Where to go then.
     next: String,
@@ -47,41 +38,11 @@ struct SignInPage {
     complaint: Complaint,
 }
 
-async fn sign_up_page(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, Problem> {
-    if !needs_password(&state) {
-        return Ok(see_other("/sign-in"));
-    }
-    let chrome = visit.chrome(Section::Account);
-    visit.page(&SignUpPage { chrome, handle: String::new(), complaint: Complaint::default() })
-}
-
-/// Makes an account and signs its owner in; whoever was signed in before is signed out.
-async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
-    let handle = posted.fields.text("handle");
-    let password: SecretString = posted.fields.text("password").into();
-    let address = state.accounts.client_address(&request);
-    match state.accounts.sign_up_browser(handle, password, address).await {
-        Ok(token) => {
-            end_session(&state, &request).await?;
-            Ok(begin_session(&request, token.expose_secret(), "/"))
-        }
-        Err(error) => {
-            let is_taken = matches!(&error, accounts::Error::Domain(cardwire_domain::Error::Conflict(_)));
-            let (status, mut complaint) = Complaint::of(error.into(), &["handle", "password"])?;
-            if is_taken {
-                complaint = Complaint::about("handle", "is taken, choose another");
-            }
-            let chrome = posted.visit.chrome(Section::Account);
-            let page = SignUpPage { chrome, handle: handle.to_owned(), complaint };
-            Ok(page.complaint.complete(posted.visit.page_with(status, &page)?))
-        }
-    }
-}
-
 impl SignInPage {
     fn empty(visit: &Visit, state: &AppState) -> Self {
         Self {
             chrome: visit.chrome(Section::Account),
+            told: None,
             handle: String::new(),
             next: "/".to_owned(),
             unsent: None,
@@ -93,7 +54,14 @@ impl SignInPage {
 
 async fn sign_in_page(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
     let next = own_path(&params.text("next").unwrap_or_default()).to_owned();
-    visit.page(&SignInPage { next, ..SignInPage::empty(&visit, &state) })
+    let told = match params.text("told").as_deref() {
+        Some("password") => Some("Your password has been changed. Sign in with the new one."),
+        Some("deleted") => {
+            Some("Your account is being deleted. Everything you saved will be gone within a few minutes.")
+        }
+        _ => None,
+    };
+    visit.page(&SignInPage { told, next, ..SignInPage::empty(&visit, &state) })
 }
 
 /// The sign-in page, in answer to a form that somebody sent who is signed in no more.
@@ -138,8 +106,8 @@ async fn token(state: &AppState, request: &HttpRequest, posted: &Posted) -> Resu
     let handle = posted.fields.text("handle");
     let Some(token) = state.authenticator.token_without_account(handle) else {
         let password = posted.fields.text("password").into();
-        let address = state.accounts.client_address(request);
-        return Ok(state.accounts.log_in_browser(handle, password, address).await?);
+        let client = state.accounts.client(request);
+        return Ok(state.accounts.log_in_browser(handle, password, &client).await?);
     };
     match state.authenticator.authenticate(Some(Credential::Session(&token))).await {
         Ok(_) => Ok(token.into()),
@@ -153,23 +121,30 @@ async fn token(state: &AppState, request: &HttpRequest, posted: &Posted) -> Resu
 /// Ends this browser's session, here and in the browser.
 async fn sign_out(state: Data<AppState>, request: HttpRequest, _: Posted) -> Result<HttpResponse, Problem> {
     end_session(&state, &request).await?;
-    let mut response = see_other("/");
-    let cleared = [Jar::Session, Jar::Visitor].map(|jar| response.add_cookie(&jar.clear(&request)));
+    signed_out(&request, "/")
+}
+
+/// Leads to a page, where this browser is nobody's any more.
+pub fn signed_out(request: &HttpRequest, to: &str) -> Result<HttpResponse, Problem> {
+    let mut response = see_other(to);
+    let cleared = [Jar::Session, Jar::Visitor].map(|jar| response.add_cookie(&jar.clear(request)));
     cleared.into_iter().collect::<Result<(), _>>().map_err(|error| Problem::internal(error.to_string()))?;
     Ok(response)
 }
 
-async fn end_session(state: &AppState, request: &HttpRequest) -> Result<(), Problem> {
+/// Ends this browser's session, if it has one.
+pub async fn end_session(state: &AppState, request: &HttpRequest) -> Result<(), Problem> {
     if let Some(token) = Jar::Session.read(request) {
         state.accounts.log_out(token).await?;
     }
     Ok(())
 }
 
-fn begin_session(request: &HttpRequest, token: &str, next: &str) -> HttpResponse {
+pub fn begin_session(request: &HttpRequest, token: &str, next: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, next)).cookie(Jar::Session.write(request, token)).finish()
 }
 
-fn needs_password(state: &AppState) -> bool {
+/// Whether people sign in with a password, and not just by a name.
+pub fn needs_password(state: &AppState) -> bool {
     state.authenticator.token_without_account("somebody").is_none()
 }

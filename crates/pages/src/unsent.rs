@@ -13,36 +13,52 @@ use crate::visit::{Chrome, Section, Visit};
 
 /// What people type into forms that want somebody signed in: the names of the fields, and how they are called. Nobody types a password
 /// into one of them.
-const TYPED: [(&str, &str); 6] = [
+const TYPED: [(&str, &str); 8] = [
     ("url", "Link"),
     ("name", "Name"),
     ("description", "What it is about"),
     ("note", "Note"),
     ("people", "Collaborators, one handle a line"),
     ("reason", "Reason"),
+    ("displayName", "Display name"),
+    ("bio", "About you"),
 ];
 /// What they type into the others.
 const NAME_TO_SIGN_IN: (&str, &str) = ("handle", "Handle");
-const PASSWORD: &str = "password";
+/// Passwords are never kept.
+const SECRETS: [Secret; 3] = [
+    Secret { name: "password", label: "Password", completes: "current-password" },
+    Secret { name: "currentPassword", label: "Current password", completes: "current-password" },
+    Secret { name: "newPassword", label: "New password", completes: "new-password" },
+];
 /// What is carried along through the sign-in page has names of its own there.
 const TO: &str = "unsent-to";
 const CARRIED: &str = "unsent.";
 
-/// A form's fields, but for its token and a password, and where it was sent.
+/// A field for a password: its name, how it is called, and how it completes itself.
+#[derive(Clone, Copy, Debug)]
+struct Secret {
+    name: &'static str,
+    label: &'static str,
+    completes: &'static str,
+}
+
+/// A form's fields, but for its token and passwords, and where it was sent.
 #[derive(Clone, Debug)]
 pub struct Unsent {
     to: String,
     fields: Vec<(String, String)>,
-    asks_password: bool,
+    /// To be typed again.
+    secrets: Vec<Secret>,
 }
 
 impl Unsent {
     pub fn of(request: &HttpRequest, fields: &Fields) -> Self {
-        let kept = fields.iter().filter(|(name, _)| *name != TOKEN && *name != PASSWORD);
+        let kept = fields.iter().filter(|(name, _)| *name != TOKEN && secret(name).is_none());
         Self {
             to: own_path(request.path()).to_owned(),
             fields: kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            asks_password: fields.iter().any(|(name, _)| name == PASSWORD),
+            secrets: fields.iter().filter_map(|(name, _)| secret(name)).collect(),
         }
     }
 
@@ -50,7 +66,7 @@ impl Unsent {
     pub fn carried(fields: &Fields) -> Option<Self> {
         let to = own_path(fields.given(TO)?).to_owned();
         let own = |(name, value): (&str, &str)| Some((name.strip_prefix(CARRIED)?.to_owned(), value.to_owned()));
-        Some(Self { to, fields: fields.iter().filter_map(own).collect(), asks_password: false })
+        Some(Self { to, fields: fields.iter().filter_map(own).collect(), secrets: Vec::new() })
     }
 
     /// Names and values for the sign-in page.
@@ -97,10 +113,18 @@ impl Unsent {
 
     fn drawn<'a>(&'a self, chrome: Chrome, why: Why<'a>) -> UnsentPage<'a> {
         // As the page that the form is from says it.
-        let password = if self.to == "/sign-up" { "new-password" } else { "current-password" };
-        let password = self.asks_password.then_some(password);
-        UnsentPage { chrome, why, to: &self.to, typed: self.typed(), rest: self.rest(), password }
+        let is_new = |secret: &Secret| secret.name == "password" && self.to == "/sign-up";
+        let completed = |secret: &Secret| match is_new(secret) {
+            true => Secret { completes: "new-password", ..*secret },
+            false => *secret,
+        };
+        let secrets = self.secrets.iter().map(completed).collect();
+        UnsentPage { chrome, why, to: &self.to, typed: self.typed(), rest: self.rest(), secrets }
     }
+}
+
+fn secret(name: &str) -> Option<Secret> {
+    SECRETS.into_iter().find(|secret| secret.name == name)
 }
 
 /// How a field that people type into is called.
@@ -121,8 +145,7 @@ struct UnsentPage<'a> {
     to: &'a str,
     typed: Vec<(&'static str, &'a str, &'a str)>,
     rest: Vec<(&'a str, &'a str)>,
-    /// How its field completes itself, where there was one.
-    password: Option<&'static str>,
+    secrets: Vec<Secret>,
 }
 
 /// Why a form must be sent again.

@@ -8,8 +8,8 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
 use askama::Template;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use cardwire_http::auth::{Credential, Identity};
-use cardwire_http::caller::{Caller, identify};
+use cardwire_http::auth::{Credential, Identity, Proof};
+use cardwire_http::caller::{Caller, InPerson, identify};
 use cardwire_http::origin;
 use cardwire_http::problem::{FORBIDDEN, Problem, UNAUTHENTICATED};
 use cardwire_http::session::Jar;
@@ -110,9 +110,19 @@ impl Visit {
         viewer.map(Caller).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "sign in first"))
     }
 
-    /// Who is signed in, if they are an operator.
+    /// Who is signed in, and not with an API token.
+    pub fn in_person(&self) -> Result<InPerson, Problem> {
+        InPerson::of(self.caller()?)
+    }
+
+    /// False with mock authentication, where a name is enough: then there is neither a password nor a session.
+    pub fn has_account(&self) -> bool {
+        self.viewer.as_ref().is_some_and(|viewer| viewer.proof != Proof::Mock)
+    }
+
+    /// Who is signed in, and not with an API token, if they are an operator.
     pub fn admin(&self) -> Result<Caller, Problem> {
-        let caller = self.caller()?;
+        let InPerson(caller) = self.in_person()?;
         if caller.0.admin { Ok(caller) } else { Err(Problem::new(&FORBIDDEN, "this is for operators only")) }
     }
 

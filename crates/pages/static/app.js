@@ -14,6 +14,11 @@ document.addEventListener("submit", (event) => {
   form.append(sure);
 });
 
+// Enter in a filter is for the list that it filters, not for the form around it.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.id === "filter" && event.target.hasAttribute("hx-post")) event.preventDefault();
+});
+
 // A part that could not be fetched is told, not passed over.
 const tell = (text) => {
   const told = document.getElementById("told");
@@ -29,6 +34,10 @@ document.addEventListener("htmx:responseError", (event) => {
 // How many a search found, for who does not see the list change. Only what replaces a list as a whole is one.
 document.addEventListener("htmx:afterSwap", (event) => {
   const list = event.target;
+  if (list.id === "choices") {
+    const shown = list.querySelectorAll(".choice").length;
+    return tell(shown === 1 ? "1 collection shown" : shown + " collections shown");
+  }
   if (list.id !== "hits" && list.id !== "cards") return;
   const asked = document.getElementById("q");
   const found = list.querySelectorAll("li.item").length;

@@ -42,7 +42,7 @@ fn configure(config: &mut ServiceConfig) {
 pub struct DeadLetterBody {
     #[schema(value_type = String)]
     id: EventId,
-    #[schema(example = "CardAddedToLibrary.v1")]
+    #[schema(example = "CardAddedToLibrary.v2")]
     r#type: String,
     /// The id of the card, or of the collection where there is no card.
     subject: String,
@@ -81,7 +81,7 @@ impl From<DeadLetter> for DeadLetterBody {
     get, path = "/api/admin/queues/{queue}/dead", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
-        ("type" = Option<String>, Query, example = "CardAddedToLibrary.v1"),
+        ("type" = Option<String>, Query, example = "CardAddedToLibrary.v2"),
         ("text" = Option<String>, Query, description = "Occurs in a text value of the event, whatever the case"),
         ("error" = Option<String>, Query, description = "Occurs in what it died of, whatever the case"),
         ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),

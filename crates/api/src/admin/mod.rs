@@ -1,8 +1,11 @@
 //! For administrators: what is on its way, what failed, what is being gathered, and what can be done about it.
 
 pub mod audit;
+pub mod cards;
 pub mod dead_letters;
 pub mod history;
+pub mod invites;
+pub mod people;
 pub mod queues;
 pub mod rebuild;
 pub mod running;

@@ -12,9 +12,9 @@ use actix_web::test::TestRequest;
 use cardwire_apptest::browser::Browser;
 use cardwire_apptest::harness::{Answer, Api};
 use cardwire_domain::UserId;
-use cardwire_domain::accounts::{Account, AccountRepository as _};
+use cardwire_domain::accounts::{Account, AccountRepository as _, Admission, Registration};
 use cardwire_domain::user::User;
-use cardwire_http::accounts::{PasswordScheme, SchemeError};
+use cardwire_http::accounts::{Client, PasswordScheme, SchemeError};
 use cardwire_http::{AccountSettings, Accounts, TokenAuthenticator};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -33,6 +33,10 @@ fn api() -> Api {
 fn authenticate_by_token(api: &mut Api, admins: &[&str]) {
     let admins: BTreeSet<_> = admins.iter().map(|id| UserId::parse(id).unwrap()).collect();
     api.state.authenticator = Arc::new(TokenAuthenticator::new(Arc::new(api.store.clone()), admins));
+}
+
+fn settings() -> AccountSettings {
+    AccountSettings::of(Registration::Open)
 }
 
 fn api_with(settings: AccountSettings, scheme: Arc<dyn PasswordScheme>) -> Api {
@@ -90,8 +94,8 @@ async fn from_sign_up_to_sign_out() {
     let id = sign_up(&api, "Alice").await;
     assert!(id.starts_with("did:cardwire:"), "{id}");
     let (access, first_refresh) = log_in(&api, " aLICE ").await;
-    let alice = json!({ "id": id, "handle": "alice", "admin": false });
-    assert_eq!(me(&api, &access).await.expect(200), alice);
+    let alice = me(&api, &access).await.expect(200);
+    assert_eq!((&alice["id"], &alice["handle"]), (&json!(id), &json!("alice")));
     assert_eq!(me(&api, &first_refresh).await.expect_problem(401, "unauthenticated")["field"], Value::Null);
 
     let (newer, newer_refresh) = tokens(&refresh(&api, &first_refresh).await.expect(200));
@@ -124,6 +128,7 @@ async fn what_a_person_does_bears_their_handle() {
 #[tokio::test(start_paused = true)]
 async fn admins_are_whom_the_configuration_names() {
     let mut api = api();
+    sign_up(&api, "first").await;
     let id = sign_up(&api, "alice").await;
     let (access, _) = log_in(&api, "alice").await;
     assert_eq!(me(&api, &access).await.expect(200)["admin"], false);
@@ -220,7 +225,7 @@ impl PasswordScheme for Counting {
 #[tokio::test(start_paused = true)]
 async fn an_unknown_handle_and_a_wrong_password_are_the_same_work_and_the_same_answer() {
     let scheme = Arc::new(Counting::default());
-    let api = api_with(AccountSettings::default(), scheme.clone());
+    let api = api_with(settings(), scheme.clone());
     sign_up(&api, "alice").await;
     let mut answers = Vec::new();
     for (handle, password) in
@@ -251,7 +256,7 @@ async fn nobodys_password_opens_nothing_even_if_it_were_guessed() {
             Ok(true)
         }
     }
-    let api = api_with(AccountSettings::default(), Arc::new(Credulous));
+    let api = api_with(settings(), Arc::new(Credulous));
     try_log_in(&api, "nobody", PASSWORD).await.expect_problem(401, "unauthenticated");
 }
 
@@ -270,7 +275,7 @@ async fn log_in_right(api: &Api, handle: &str, peer: &str) -> Answer {
 
 #[tokio::test(start_paused = true)]
 async fn wrong_passwords_from_everywhere_do_not_keep_the_owner_out_of_a_known_network() {
-    let api = api_with(AccountSettings::default(), Arc::new(Counting::default()));
+    let api = api_with(settings(), Arc::new(Counting::default()));
     sign_up(&api, "alice").await;
     log_in_right(&api, "alice", "10.0.0.1").await.expect(200);
     for last in 0..50 {
@@ -289,7 +294,7 @@ async fn wrong_passwords_from_everywhere_do_not_keep_the_owner_out_of_a_known_ne
 
 #[tokio::test(start_paused = true)]
 async fn ten_wrong_passwords_from_one_network_then_one_in_ten_minutes() {
-    let api = api_with(AccountSettings::default(), Arc::new(Counting::default()));
+    let api = api_with(settings(), Arc::new(Counting::default()));
     sign_up(&api, "alice").await;
     for last in 1..=10 {
         let address = format!("2001:db8:1:2::{last}");
@@ -305,7 +310,7 @@ async fn ten_wrong_passwords_from_one_network_then_one_in_ten_minutes() {
 
 #[tokio::test(start_paused = true)]
 async fn behind_a_proxy_on_this_machine_the_handle_counts() {
-    let api = api_with(AccountSettings::default(), Arc::new(Counting::default()));
+    let api = api_with(settings(), Arc::new(Counting::default()));
     for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
         for number in 0..21 {
             let handle = format!("other{number}-{}", peer.len());
@@ -332,10 +337,7 @@ async fn behind_a_proxy_on_this_machine_the_handle_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn behind_a_proxy_its_word_for_the_address_counts() {
-    let settings = AccountSettings {
-        address_header: Some(HeaderName::from_static("fly-client-ip")),
-        ..AccountSettings::default()
-    };
+    let settings = AccountSettings { address_header: Some(HeaderName::from_static("fly-client-ip")), ..settings() };
     let api = api_with(settings, Arc::new(Counting::default()));
     let from = async |handle: &str, client: &str| {
         log_in_from(&api, handle, "172.16.0.1", &[("fly-client-ip", client)]).await.status.as_u16()
@@ -354,7 +356,7 @@ async fn behind_a_proxy_its_word_for_the_address_counts() {
 #[tokio::test(start_paused = true)]
 async fn signing_up_on_the_page_signs_in_although_sign_ins_are_slowed_down() {
     let scheme = Arc::new(Counting::default());
-    let api = api_with(AccountSettings::default(), scheme.clone());
+    let api = api_with(settings(), scheme.clone());
     for _ in 0..10 {
         try_log_in(&api, "alice", PASSWORD).await.expect_problem(401, "unauthenticated");
     }
@@ -414,7 +416,7 @@ async fn reserved_handles_and_common_passwords_are_refused_on_sign_up() {
 #[tokio::test(start_paused = true)]
 async fn a_password_is_the_same_however_its_accents_are_written() {
     let scheme = Arc::new(Counting::default());
-    let api = api_with(AccountSettings::default(), scheme.clone());
+    let api = api_with(settings(), scheme.clone());
     let (one, two) = ("caf\u{e9} au lait", "cafe\u{301} au lait");
     api.send(post("/api/users", &json!({ "handle": "alice", "password": two }))).await.expect(201);
     for password in [one, two] {
@@ -423,7 +425,7 @@ async fn a_password_is_the_same_however_its_accents_are_written() {
     // An account from before passwords were normalised.
     let user = User { id: UserId::generate(), handle: "bob".into() };
     let bob = Account { user, password_hash: scheme.hash(two).unwrap() };
-    api.store.create_account(&bob).await.unwrap();
+    api.store.create_account(&bob, &Admission::Open).await.unwrap();
     scheme.0.lock().clear();
     try_log_in(&api, "bob", two).await.expect(200);
     try_log_in(&api, "bob", one).await.expect_problem(401, "unauthenticated");
@@ -472,7 +474,7 @@ async fn failed_sign_ins_are_logged_with_address_and_handle_but_never_a_password
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     let _logging = tracing::subscriber::set_default(subscriber);
-    let api = api_with(AccountSettings::default(), Arc::new(Counting::default()));
+    let api = api_with(settings(), Arc::new(Counting::default()));
     sign_up(&api, "alice").await;
     log_in_right(&api, "alice", "10.0.0.1").await.expect(200);
     let told = || String::from_utf8(std::mem::take(&mut *log.0.lock())).unwrap();
@@ -515,10 +517,10 @@ impl PasswordScheme for InPairs {
 #[tokio::test(start_paused = true)]
 async fn passwords_are_checked_beside_each_other_but_no_more_than_there_are_cores() {
     let scheme = Arc::new(InPairs { pair: Barrier::new(2), now: AtomicUsize::new(0), most: AtomicUsize::new(0) });
-    let api = api_with(AccountSettings { hashing: 2, ..AccountSettings::default() }, scheme.clone());
+    let api = api_with(AccountSettings { hashing: 2, ..settings() }, scheme.clone());
     let tries = (0..8).map(|number| {
         let accounts = api.state.accounts.clone();
-        async move { accounts.log_in(&format!("person{number}"), PASSWORD.into(), None).await.is_err() }
+        async move { accounts.log_in(&format!("person{number}"), PASSWORD.into(), &Client::default()).await.is_err() }
     });
     assert_eq!(futures_util::future::join_all(tries).await, [true; 8], "nobody has an account");
     assert_eq!(scheme.most.load(Ordering::SeqCst), 2);
@@ -545,10 +547,11 @@ impl PasswordScheme for Hanging {
 #[tokio::test(start_paused = true)]
 async fn who_waits_too_long_for_a_core_is_told_to_come_again() {
     let ((begin, begun), (end, ended)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
-    let settings = AccountSettings { hashing: 1, ..AccountSettings::default() };
+    let settings = AccountSettings { hashing: 1, ..settings() };
     let api = api_with(settings, Arc::new(Hanging { begun: begin, ended: Mutex::new(ended) }));
     let accounts = api.state.accounts.clone();
-    let first = tokio::spawn(async move { accounts.log_in("alice", PASSWORD.into(), None).await.is_err() });
+    let first =
+        tokio::spawn(async move { accounts.log_in("alice", PASSWORD.into(), &Client::default()).await.is_err() });
     while begun.try_recv().is_err() {
         tokio::task::yield_now().await;
     }
@@ -583,8 +586,7 @@ async fn with_mock_authentication_people_sign_up_and_in_and_a_did_is_a_token_too
 async fn neither_passwords_nor_tokens_are_shown_by_debug_or_kept_in_the_store() {
     let api = api();
     sign_up(&api, "alice").await;
-    let address = Some(std::net::IpAddr::from([127, 0, 0, 1]));
-    let issued = api.state.accounts.log_in("alice", PASSWORD.into(), address).await.unwrap();
+    let issued = api.state.accounts.log_in("alice", PASSWORD.into(), &Client::default()).await.unwrap();
     let access = secrecy::ExposeSecret::expose_secret(&issued.access);
     assert!(!format!("{issued:?}").contains(access));
     let handle = cardwire_domain::accounts::Handle::parse("alice").unwrap();

@@ -40,6 +40,12 @@ async fn only_administrators_operate() {
             (Method::GET, "/api/admin/search/rebuild".into(), None),
             (Method::POST, "/api/admin/search/rebuild".into(), None),
             (Method::GET, "/api/admin/audit".into(), None),
+            (Method::POST, "/api/admin/cards/nonsense/hide".into(), Some(json!({ "reason": "r" }))),
+            (Method::POST, "/api/admin/cards/nonsense/show".into(), None),
+            (Method::POST, "/api/admin/invites".into(), None),
+            (Method::POST, "/api/admin/users/did:plc:bob/suspend".into(), None),
+            (Method::POST, "/api/admin/users/did:plc:bob/restore".into(), None),
+            (Method::POST, "/api/admin/users/did:plc:bob/reset-password".into(), None),
             (Method::GET, SAGAS.into(), None),
             (Method::POST, format!("{SAGAS}/{key}/flush"), None),
             // What there is not is nobody else's business either.
@@ -207,11 +213,11 @@ async fn dead_letters_come_in_pages_and_show_their_event() {
     assert_eq!(
         letter,
         json!({
-            "id": "[ulid]", "type": "CardAddedToLibrary.v1", "subject": "[ulid]", "tries": 1, "error": "it is poison",
+            "id": "[ulid]", "type": "CardAddedToLibrary.v2", "subject": "[ulid]", "tries": 1, "error": "it is poison",
             "deadAt": "[time]", "occurredAt": "[time]",
         })
     );
-    assert_eq!((&envelope["specversion"], &envelope["type"]), (&json!("1.0"), &json!("CardAddedToLibrary.v1")));
+    assert_eq!((&envelope["specversion"], &envelope["type"]), (&json!("1.0"), &json!("CardAddedToLibrary.v2")));
 
     let page = api.get(&format!("{}?limit=1", dead(Queue::Search))).await.expect(200);
     let foreign = format!("{}?cursor={}", dead(Queue::Feeds), page["nextCursor"].as_str().unwrap());

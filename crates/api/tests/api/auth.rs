@@ -17,9 +17,12 @@ use serde_json::json;
 async fn the_mock_token_is_the_did_and_nobody_is_the_admin() {
     let api = Api::new();
     let me = api.get("/api/users/me").await.expect(200);
-    assert_eq!(me, json!({ "id": "did:plc:mock123", "handle": "mock123", "admin": true }));
+    let visibility = "PUBLIC";
+    let mock = json!({ "id": "did:plc:mock123", "handle": "mock123", "defaultVisibility": visibility, "admin": true });
+    assert_eq!(me, mock);
     let me = api.ask("alice", Method::GET, "/api/users/me", None).await.expect(200);
-    assert_eq!(me, json!({ "id": "did:plc:alice", "handle": "alice", "admin": false }));
+    let alice = json!({ "id": "did:plc:alice", "handle": "alice", "defaultVisibility": visibility, "admin": false });
+    assert_eq!(me, alice);
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,6 +121,9 @@ async fn nobody_reads_what_is_public_and_writes_nothing() {
         "/api/collections",
         "/api/users/me/invitations",
         "/api/users/me/blocks",
+        "/api/users/me/sessions",
+        "/api/users/me/tokens",
+        "/api/users/me/export",
         "/api/cards/library/status?url=https://a.example",
         "/api/search?q=a&mine=true",
     ] {
@@ -138,6 +144,11 @@ async fn nobody_reads_what_is_public_and_writes_nothing() {
         (Method::DELETE, format!("/api/collections/{collection}/membership"), json!(null)),
         (Method::PUT, "/api/users/me/blocks/did:plc:bob".into(), json!(null)),
         (Method::DELETE, "/api/users/me/blocks/did:plc:bob".into(), json!(null)),
+        (Method::PUT, "/api/users/me".into(), json!({ "bio": "b" })),
+        (Method::PUT, "/api/users/me/password".into(), json!({ "currentPassword": "x", "newPassword": "y" })),
+        (Method::DELETE, "/api/users/me/sessions".into(), json!(null)),
+        (Method::POST, "/api/users/me/tokens".into(), json!({ "name": "n", "scope": "read" })),
+        (Method::DELETE, format!("/api/users/me/tokens/{card}"), json!(null)),
     ] {
         let request = TestRequest::default().method(method).uri(&path).set_json(body);
         api.send(request).await.expect_problem(401, "unauthenticated");

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use actix_web::http::Method;
 use cardwire_apptest::harness::{Api, request};
+use cardwire_apptest::people::{PASSWORD, join, log_in};
 use serde_json::{Value, json};
 
 /// Not `minimum`: every count in an answer is at least 0.
@@ -19,6 +20,9 @@ struct Scene {
     card: String,
     /// As many as a request may name, and one more.
     collections: Vec<String>,
+    /// Of somebody with an account, and their password.
+    session: String,
+    password: String,
     sent: u32,
 }
 
@@ -30,11 +34,13 @@ impl Scene {
         for n in 0..=cardwire_domain::use_cases::MAX_COLLECTIONS {
             collections.push(api.collection("mock123", &n.to_string()).await);
         }
-        Self { api, card, collections, sent: 0 }
+        join(&api, "quinn").await;
+        let session = log_in(&api, "quinn").await;
+        Self { api, card, collections, session, password: PASSWORD.into(), sent: 0 }
     }
 
     fn path(&self, path: &str) -> String {
-        let id = if path.starts_with("/api/cards") { &self.card } else { &self.collections[0] };
+        let id = if path.contains("/cards/") { &self.card } else { &self.collections[0] };
         path.replace("{id}", id).replace("{queue}", "feeds")
     }
 
@@ -48,8 +54,14 @@ impl Scene {
             "CollectCard" => json!({ "cardId": card, "collectionIds": [collection] }),
             "Uncollect" => json!({ "collectionIds": [collection] }),
             "Associate" => json!({ "cardId": card }),
-            "HandleAndPassword" => json!({ "handle": format!("person-{n}"), "password": "correct-horse-battery" }),
+            "SignUp" | "HandleAndPassword" => {
+                json!({ "handle": format!("person-{n}"), "password": "correct-horse-battery" })
+            }
             "PauseQueue" | "SelectDeadLetters" => json!({}),
+            "HideCard" => json!({ "reason": "r" }),
+            "ChangeProfile" => json!({}),
+            "ChangePassword" => json!({ "currentPassword": self.password, "newPassword": "correct-horse-battery" }),
+            "CreateToken" => json!({ "name": "n", "scope": "read" }),
             other => panic!("{other}: say here what a good body is"),
         }
     }
@@ -156,8 +168,16 @@ async fn what_lies_on_a_limit_is_accepted_and_what_lies_beyond_is_refused() {
                         true => body[field] = value,
                         false => body["matching"] = json!({ field: value }),
                     }
+                    let new_password = body["newPassword"].as_str().filter(|_| good).map(str::to_owned);
                     let asked = request("mock123", method.clone(), &scene.path(path), Some(body));
+                    let asked = match schema {
+                        "ChangePassword" | "CreateToken" => {
+                            asked.insert_header(("authorization", format!("Bearer {}", scene.session)))
+                        }
+                        _ => asked,
+                    };
                     scene.check(asked, good, &what).await;
+                    scene.password = new_password.unwrap_or(scene.password);
                     tried.insert(format!("{owner}.{field}"));
                 }
             }

@@ -7,6 +7,7 @@ use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use async_trait::async_trait;
 use cardwire_apptest::harness::{Api, request};
+use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in};
 use cardwire_http::Readiness;
 use cardwire_http::problem::KINDS;
 use serde_json::{Value, json};
@@ -20,6 +21,13 @@ async fn the_document_lists_every_route_and_each_answers() {
     let zoe = json!({ "handle": "zoe", "password": "correct horse" });
     api.post("alice", "/api/users", zoe.clone()).await.expect(201);
     let session = api.post("alice", "/api/users/login", zoe.clone()).await.expect(200);
+    let quinn = join(&api, "quinn").await;
+    let (own, _) = (log_in(&api, "quinn").await, log_in(&api, "quinn").await);
+    let sessions = ask_with(&api, &own, Method::GET, "/api/users/me/sessions", None).await.expect(200);
+    let other = sessions["items"].as_array().unwrap().iter().find(|session| session["current"] == false).unwrap();
+    let new_token = || json!({ "name": "n", "scope": "read" });
+    let token = ask_with(&api, &own, Method::POST, "/api/users/me/tokens", Some(new_token())).await.expect(201);
+    let new_password = json!({ "currentPassword": PASSWORD, "newPassword": "another horse battery" });
     // In an order in which each can succeed.
     let calls = [
         (Method::GET, "/healthz", "", none()),
@@ -31,6 +39,19 @@ async fn the_document_lists_every_route_and_each_answers() {
         (Method::POST, "/api/users/oauth/refresh", "", json!({ "refreshToken": session["refreshToken"] })),
         (Method::POST, "/api/users/logout", "", none()),
         (Method::GET, "/api/users/me", "", none()),
+        (Method::PUT, "/api/users/me", "", json!({ "bio": "b" })),
+        (Method::GET, "/api/users/me/export", "", none()),
+        (Method::GET, "/api/users/me/sessions", "", none()),
+        (Method::DELETE, "/api/users/me/sessions/{session}", "", none()),
+        (Method::DELETE, "/api/users/me/sessions", "", none()),
+        (Method::GET, "/api/users/me/tokens", "", none()),
+        (Method::POST, "/api/users/me/tokens", "", new_token()),
+        (Method::DELETE, "/api/users/me/tokens/{token}", "", none()),
+        (Method::PUT, "/api/users/me/password", "", new_password),
+        (Method::POST, "/api/admin/invites", "", none()),
+        (Method::POST, "/api/admin/users/{person}/reset-password", "", none()),
+        (Method::POST, "/api/admin/users/{person}/suspend", "", none()),
+        (Method::POST, "/api/admin/users/{person}/restore", "", none()),
         (Method::POST, "/api/cards/library/urls", "", json!({ "url": "https://example.com/b" })),
         (Method::POST, "/api/cards/collections", "", json!({ "cardId": card, "collectionIds": [collection] })),
         (Method::PUT, "/api/cards/url/associations", "", json!({ "cardId": card, "note": "n" })),
@@ -52,6 +73,8 @@ async fn the_document_lists_every_route_and_each_answers() {
         (Method::GET, "/api/analytics/summary", "?days=366", none()),
         (Method::GET, "/api/analytics/top-urls", "?days=1&limit=1", none()),
         (Method::GET, "/api/analytics/top-domains", "?days=1&limit=1", none()),
+        (Method::POST, "/api/admin/cards/{card}/hide", "", json!({ "reason": "r" })),
+        (Method::POST, "/api/admin/cards/{card}/show", "", none()),
         (Method::DELETE, "/api/cards/{card}/collections", "", json!({ "collectionIds": [collection] })),
         (Method::DELETE, "/api/cards/{card}/library", "", none()),
         // As somebody else: an author cannot leave.
@@ -79,18 +102,29 @@ async fn the_document_lists_every_route_and_each_answers() {
     ]);
     for (method, template, query, body) in calls {
         let path = template.replace("{card}", &card).replace("{collection}", &collection).replace("{queue}", "feeds");
-        let path = path.replace("{userId}", "did:plc:mallory");
+        let path = path.replace("{userId}", "did:plc:mallory").replace("{person}", &quinn);
+        let path = path.replace("{session}", other["id"].as_str().unwrap());
+        let path = path.replace("{token}", token["id"].as_str().unwrap());
         let person = match template {
             admin if admin.starts_with("/api/admin") => "mock123",
             membership if membership.ends_with("/membership") => "bob",
             _ => "alice",
         };
         let body = (!body.is_null()).then_some(body);
-        let answer = api.send(request(person, method.clone(), &format!("{path}{query}"), body)).await;
+        let in_person = ["sessions", "tokens", "password"].map(|part| format!("/api/users/me/{part}"));
+        let answer = match in_person.iter().any(|part| template.starts_with(part)) {
+            true => ask_with(&api, &own, method.clone(), &path, body).await,
+            false => api.send(request(person, method.clone(), &format!("{path}{query}"), body)).await,
+        };
         assert!(answer.status.is_success(), "{method} {path}: {}", String::from_utf8_lossy(&answer.body));
-        let template = template.replace("{card}", "{id}").replace("{collection}", "{id}");
+        let ids = ["{card}", "{collection}", "{person}", "{session}", "{token}"];
+        let template = ids.iter().fold(template.to_owned(), |template, id| template.replace(id, "{id}"));
         expected.insert((method.as_str().to_lowercase(), template));
     }
+    join(&api, "xavier").await;
+    let (leaving, sure) = (log_in(&api, "xavier").await, json!({ "password": PASSWORD }));
+    ask_with(&api, &leaving, Method::DELETE, "/api/users/me", Some(sure)).await.expect(202);
+    expected.insert(("delete".to_owned(), "/api/users/me".to_owned()));
     let document = api.get("/api/openapi.json").await.expect(200);
     let mut listed = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -128,7 +128,7 @@ async fn dead_letters_are_found_counted_and_chosen_by_what_they_match() {
     let list = dead(Queue::Search);
     let count = async |query: &str| api.get(&format!("{list}/count?{query}")).await.expect(200)["count"].clone();
     assert_eq!(count("").await, 3);
-    assert_eq!(count("type=CardAddedToLibrary.v1&text=ALICE&error=poison").await, 3);
+    assert_eq!(count("type=CardAddedToLibrary.v2&text=ALICE&error=poison").await, 3);
     assert_eq!(count("type=CardAddedToLibrary").await, 0);
     assert_eq!(count("text=bob").await, 0);
     assert_eq!(count(&format!("text={}", buried[1])).await, 1);
@@ -142,7 +142,7 @@ async fn dead_letters_are_found_counted_and_chosen_by_what_they_match() {
     let matching = json!({ "matching": { "text": buried[2], "error": "poison" } });
     assert_eq!(api.post(ADMIN, &redrive, matching.clone()).await.expect(200), json!({ "redriven": 1 }));
     assert_eq!(audit(&api).await[0]["parameters"], matching);
-    let matching = Some(json!({ "matching": { "type": "CardAddedToLibrary.v1" } }));
+    let matching = Some(json!({ "matching": { "type": "CardAddedToLibrary.v2" } }));
     let discarded = api.ask(ADMIN, Method::DELETE, &list, matching).await.expect(200);
     assert_eq!(discarded, json!({ "discarded": 2 }));
     assert_eq!(counts(&api, Queue::Search).await, (1, 0));

@@ -10,7 +10,7 @@ use actix_web::test::TestRequest;
 use async_trait::async_trait;
 use cardwire_apptest::harness::Api;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
-use cardwire_domain::{CollectedWindow, Error, Page, PageRequest, Result, UserId};
+use cardwire_domain::{CollectedWindow, Error, EventId, Page, PageRequest, Result, UserId};
 use cardwire_http::{Live, LiveSettings};
 use cardwire_storage::SqliteStore;
 use tokio::time::Instant;
@@ -166,6 +166,10 @@ struct Flaky {
 impl FeedRepository for Flaky {
     async fn add_activities(&self, windows: &[CollectedWindow]) -> Result<usize> {
         self.store.add_activities(windows).await
+    }
+
+    async fn forget_people(&self, events: &[EventId]) -> Result<usize> {
+        self.store.forget_people(events).await
     }
 
     async fn feed(&self, actor: Option<&UserId>, page: &PageRequest) -> Result<Page<FeedItem>> {

@@ -1,11 +1,11 @@
-//! Why a sign-up or sign-in failed, and what the client hears.
+//! Why a request about an account failed, and what the client hears.
 
 use std::time::Duration;
 
 use crate::limit::whole_seconds;
-use crate::problem::{Problem, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE};
+use crate::problem::{FORBIDDEN, NOT_FOUND, Problem, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE};
 
-/// Why nobody was signed up or in.
+/// Why something about an account was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -13,6 +13,13 @@ pub enum Error {
     /// The reason is told to the client.
     #[error("{0}")]
     Refused(&'static str),
+    /// A sign-up that the rule for registration does not let in.
+    #[error("{0}")]
+    NotLetIn(&'static str),
+    #[error("this account is suspended; ask an administrator of this site")]
+    Suspended,
+    #[error("this link is invalid, already used or expired; ask an administrator for a new one")]
+    LinkVoid,
     #[error("too many failed sign-ins")]
     TooManySignIns { retry_after: Duration },
     #[error("too many sign-ups")]
@@ -29,6 +36,8 @@ impl From<Error> for Problem {
         match error {
             Error::Domain(error) => error.into(),
             Error::Refused(why) => Self::new(&UNAUTHENTICATED, why),
+            Error::NotLetIn(_) | Error::Suspended => Self::new(&FORBIDDEN, error.to_string()),
+            Error::LinkVoid => Self::new(&NOT_FOUND, error.to_string()),
             Error::TooManySignIns { retry_after } => {
                 too_many("too many failed sign-ins with this handle or from this network", retry_after)
             }

@@ -1,5 +1,7 @@
 //! What operators do. Each action is written down in the audit log, with who asked for it and how much it changed.
 
+use actix_web::ResponseError;
+use actix_web::http::StatusCode;
 use cardwire_domain::UserId;
 use cardwire_events::operations::{NewEntry, Rebuild};
 use cardwire_events::{Action, DeadSelection};
@@ -38,6 +40,33 @@ impl Operations {
         tracing::info!(%by, rebuild = %rebuild.id, new, "an administrator asked for a rebuild of the search index");
         Ok((rebuild, new))
     }
+
+    /// Writes an act down, has it done, and completes the entry with how much it changed. If the process dies in between, the entry tells
+    /// that the act was asked for, and not whether it was done, so doing it again must be safe.
+    pub async fn written_down<T, E: Into<Problem>>(
+        &self,
+        by: &UserId,
+        entry: &NewEntry,
+        act: impl Future<Output = Result<T, E>>,
+        affected: impl FnOnce(&T) -> u64,
+    ) -> Result<T, Problem> {
+        let id = self.operator.begin(by, entry).await?;
+        let done: Result<T, Problem> = act.await.map_err(Into::into);
+        let affected = match &done {
+            Ok(done) => affected(done),
+            Err(problem) if is_refusal(problem) => 0,
+            // It is not known whether it was done, so the entry stays open.
+            Err(_) => return done,
+        };
+        self.operator.complete(id, affected).await?;
+        tracing::info!(%by, action = entry.action, upon = entry.target.as_deref(), affected, "an administrator acted");
+        done
+    }
+}
+
+/// Whether nothing was done.
+fn is_refusal(problem: &Problem) -> bool {
+    matches!(problem.status_code(), StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::FORBIDDEN)
 }
 
 /// Why a queue is paused, trimmed.

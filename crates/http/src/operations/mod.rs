@@ -4,9 +4,11 @@
 
 pub mod act;
 pub mod audit;
+pub mod cards;
 pub mod dead_letters;
 pub mod history;
 pub mod overview;
+pub mod people;
 pub mod windows;
 
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! The two steps of an action.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use cardwire_domain::UserId;
+use cardwire_domain::use_cases::{HideCard, ShowCard};
+use cardwire_domain::{CardId, UserId};
 use cardwire_events::{Action, DeadSelection};
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::operations::act::{named, reason, window_named};
@@ -25,7 +26,7 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 /// Of the fields of a form, those that say what is to be done.
-const FIELDS: [&str; 9] = ["action", "queue", TICKED, "all", "type", "text", "error", "reason", "key"];
+const FIELDS: [&str; 10] = ["action", "queue", TICKED, "all", "type", "text", "error", "reason", "key", "card"];
 /// Dead letters that were chosen one by one.
 const TICKED: &str = "id";
 
@@ -37,6 +38,7 @@ struct ConfirmPage {
     /// What will happen.
     about: String,
     asks_reason: bool,
+    needs_reason: bool,
     loses: bool,
     /// Sent again as they came.
     fields: Vec<(&'static str, String)>,
@@ -51,11 +53,14 @@ enum Errand {
     Act(Action),
     Flush(SagaKey),
     Rebuild,
+    Hide(HideCard),
+    Show(ShowCard),
 }
 
 impl Errand {
     fn of(fields: &Fields) -> Result<Self, Problem> {
         let queue = || queue_named(fields.text("queue"));
+        let card_id = || fields.text("card").trim().parse::<CardId>().map(|id| id.to_string());
         Ok(match fields.text("action") {
             "pause" => {
                 let reason = fields.given("reason").map(reason).transpose()?;
@@ -67,6 +72,8 @@ impl Errand {
             "discard" => Self::Act(Action::Discard { queue: queue()?, which: selection(fields)? }),
             "flush" => Self::Flush(window_named(fields.text("key"))?),
             "rebuild" => Self::Rebuild,
+            "hide" => Self::Hide(HideCard { card_id: card_id()?, reason: fields.text("reason").to_owned() }),
+            "show" => Self::Show(ShowCard { card_id: card_id()? }),
             _ => return Err(Problem::invalid("action", "is none that there is")),
         })
     }
@@ -96,20 +103,23 @@ async fn confirm(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, 
     };
     let (title, about) = told(&state, &errand).await?;
     let sent = FIELDS.iter().flat_map(|name| posted.fields.all(name).into_iter().map(|value| (*name, value)));
-    let asks_reason = matches!(errand, Errand::Act(Action::Pause { .. }));
+    let needs_reason = matches!(errand, Errand::Hide(_));
+    let asks_reason = needs_reason || matches!(errand, Errand::Act(Action::Pause { .. }));
     let back = match &errand {
         Errand::Act(Action::Redrive { queue, .. } | Action::Discard { queue, .. }) => {
             format!("/admin/queues/{queue}/dead")
         }
         Errand::Act(_) | Errand::Rebuild => "/admin".to_owned(),
         Errand::Flush(_) => "/admin/windows".to_owned(),
+        Errand::Hide(_) | Errand::Show(_) => "/admin/cards".to_owned(),
     };
     posted.visit.page(&ConfirmPage {
         chrome: posted.visit.chrome(Section::Operations),
         title,
         about,
         asks_reason,
-        loses: matches!(errand, Errand::Act(Action::Discard { .. })),
+        needs_reason,
+        loses: matches!(errand, Errand::Act(Action::Discard { .. }) | Errand::Hide(_)),
         fields: sent.filter(|(name, _)| !(asks_reason && *name == "reason")).collect(),
         once: once::token(),
         back,
@@ -153,6 +163,16 @@ async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String
         Errand::Flush(key) => {
             ("Write a window now", format!("A worker writes the window {key} into the feed at once."))
         }
+        Errand::Hide(HideCard { card_id, .. }) => (
+            "Hide a card",
+            format!(
+                "Only its owner will see card {card_id}, until an administrator shows it again. The owner is told that it is hidden, but not \
+                 why."
+            ),
+        ),
+        Errand::Show(ShowCard { card_id }) => {
+            ("Show a card again", format!("It will be up to the owner again who can see card {card_id}."))
+        }
         Errand::Rebuild => (
             "Rebuild the search index",
             "A search-worker indexes every card anew, while searches and indexing go on.".to_owned(),
@@ -160,19 +180,21 @@ async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String
     })
 }
 
-async fn act(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {
+async fn act(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.admin()?;
     let errand = Errand::of(&posted.fields)?;
     let asked = once::asked(&posted.fields, &errand)?;
-    state.once(caller.id(), Some(asked), async || carry_out(&state, caller.id(), &errand).await).await?;
+    state.once(caller.id(), Some(asked), async || carry_out(&state, &request, caller.id(), &errand).await).await?;
     Ok(see_other(&with_parameter("/admin/actions", "told", posted.fields.text("action"))))
 }
 
 /// How much it changed.
-async fn carry_out(state: &AppState, by: &UserId, errand: &Errand) -> Result<u64, Problem> {
+async fn carry_out(state: &AppState, request: &HttpRequest, by: &UserId, errand: &Errand) -> Result<u64, Problem> {
     match errand {
         Errand::Act(action) => state.operations.act(by, action).await,
         Errand::Flush(key) => state.operations.flush_now(by, key).await.map(|()| 1),
         Errand::Rebuild => state.operations.rebuild(by).await.map(|(_, new)| u64::from(new)),
+        Errand::Hide(command) => state.hide_card(request, by, command).await,
+        Errand::Show(command) => state.show_card(request, by, command).await,
     }
 }

@@ -45,6 +45,8 @@ async fn actions(state: Data<AppState>, visit: Visit, mut params: Params) -> Res
         Some("redrive") => Some("The dead letters are redriven."),
         Some("discard") => Some("The dead letters are discarded."),
         Some("flush") => Some("The window is being written."),
+        Some("hide") => Some("The card is hidden."),
+        Some("show") => Some("The card is no longer hidden."),
         Some("rebuild") => Some("The rebuild of the search index is asked for."),
         _ => None,
     };

@@ -1,21 +1,34 @@
 //! What administrators see and do. Every action has two steps: a form leads to a page that says what will happen, and only that page's
-//! form does it. What came of it shows in the list of actions.
+//! form does it. What came of it shows in the list of actions. An invitation takes nothing from anybody, so it has one step.
 
 mod act;
+mod cards;
 mod dead;
 mod done;
 mod figures;
 mod overview;
+mod people;
 mod queue;
 mod windows;
 
 use actix_web::web::ServiceConfig;
+
+/// Path and label of each page that is not about one queue.
+pub(crate) const TABS: [(&str, &str); 5] = [
+    ("/admin", "Queues"),
+    ("/admin/windows", "Windows"),
+    ("/admin/people", "People"),
+    ("/admin/cards", "Cards"),
+    ("/admin/actions", "Actions"),
+];
 
 pub fn configure(config: &mut ServiceConfig) {
     overview::configure(config);
     queue::configure(config);
     dead::configure(config);
     windows::configure(config);
+    cards::configure(config);
+    people::configure(config);
     done::configure(config);
     act::configure(config);
 }

@@ -7,10 +7,10 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use cardwire_domain::imports::{ImportRow, ImportView, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::imports::{ImportRow, ImportView, NewImport, ReportRow, RowOutcome, keep_private};
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::use_cases;
-use cardwire_domain::{CollectionId, ImportId};
+use cardwire_domain::{CollectionId, ImportId, Visibility};
 use cardwire_http::caller::Caller;
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
@@ -22,11 +22,12 @@ use futures_util::StreamExt;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
+use crate::choices::{Choices, Wanted, choices};
 use crate::fields::Complaint;
 use crate::fields::TOKEN;
 use crate::form::{admit, sender};
 use crate::links::{see_other, with_parameter};
-use crate::shown::{Choice, When, choices, next, part};
+use crate::shown::{When, next, part};
 use crate::visit::{Chrome, Section, Visit};
 
 /// Of a file.
@@ -50,7 +51,8 @@ pub fn configure(config: &mut ServiceConfig) {
 #[template(path = "import.html")]
 struct ImportPage {
     chrome: Chrome,
-    choices: Vec<Choice>,
+    choices: Choices,
+    is_public: bool,
     imports: Vec<Progress>,
     complaint: Complaint,
 }
@@ -67,20 +69,25 @@ struct Progress {
     when: When,
 }
 
-async fn page(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, Problem> {
-    draw(&state, &visit, (StatusCode::OK, Complaint::default())).await
+/// With `filter`, the collections of that name are offered.
+async fn page(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
+    let filter = params.text("filter").unwrap_or_default();
+    let wanted = Wanted { filter: &filter, ..Wanted::default() };
+    draw(&state, &visit, (&wanted, Visibility::Private), (StatusCode::OK, Complaint::default())).await
 }
 
 async fn draw(
     state: &AppState,
     visit: &Visit,
+    (wanted, visibility): (&Wanted<'_>, Visibility),
     (status, complaint): (StatusCode, Complaint),
 ) -> Result<HttpResponse, Problem> {
     let caller = visit.caller()?;
     let imports = state.imports.imports_of(caller.id(), LISTED).await?;
     let page = ImportPage {
         chrome: visit.chrome(Section::Library),
-        choices: choices(state, &caller, &[], &[]).await?,
+        choices: choices(state, &caller, wanted).await?,
+        is_public: !visibility.is_private(),
         imports: imports.into_iter().map(|import| progress(state, import)).collect(),
         complaint,
     };
@@ -108,19 +115,23 @@ async fn begin(state: Data<AppState>, request: HttpRequest, payload: Payload) ->
     let caller = visit.caller()?;
     let parts = Multipart::new(request.headers(), payload);
     let sent = receive(parts, &visit, || state.uploads.begin(caller.id(), MAX_BYTES)).await?;
+    let (chosen, visibility) = (vec![sent.collection.clone()], sent.visibility);
     match keep(&state, &caller, sent).await {
         Ok(id) => Ok(see_other(&format!("/imports/{id}"))),
-        Err(problem) => draw(&state, &visit, Complaint::of(problem, &["file", "collection"])?).await,
+        Err(problem) => {
+            let wanted = Wanted { chosen: &chosen, ..Wanted::default() };
+            draw(&state, &visit, (&wanted, visibility), Complaint::of(problem, &["file", "collection"])?).await
+        }
     }
 }
 
 async fn keep(state: &AppState, caller: &Caller, sent: Sent) -> Result<ImportId, Problem> {
-    let Sent { file_name, file, collection } = sent;
+    let Sent { file_name, file, collection, visibility } = sent;
     let collection = match collection.trim() {
         "" => None,
         id => {
             let id: CollectionId = id.parse()?;
-            state.collections.collection(id, None).await?;
+            state.collections.collection(id, Some(caller.id())).await?;
             Some(id)
         }
     };
@@ -136,17 +147,29 @@ async fn keep(state: &AppState, caller: &Caller, sent: Sent) -> Result<ImportId,
     // Its turn goes along: if this future is dropped, the reading goes on.
     let reading = tokio::task::spawn_blocking(move || (read::rows(file.bytes()), turn));
     let (rows, _turn) = reading.await.map_err(|error| Problem::internal(error.to_string()))?;
-    let rows: Vec<ImportRow> = rows?;
+    let mut rows: Vec<ImportRow> = rows?;
+    if visibility.is_private() {
+        rows = rows.into_iter().map(ImportRow::private).collect();
+    }
+    keep_private(&mut rows);
     let import = NewImport { id: ImportId::generate(), owner: caller.id().clone(), file_name, collection, rows };
     state.imports.begin_import(&import).await?;
     Ok(import.id)
 }
 
-#[derive(Default)]
 struct Sent {
     file_name: String,
     file: Option<File>,
     collection: String,
+    /// Of the links that the file does not mark as private.
+    visibility: Visibility,
+}
+
+impl Sent {
+    /// Nobody's bookmarks become public unless they say so.
+    const fn nothing() -> Self {
+        Self { file_name: String::new(), file: None, collection: String::new(), visibility: Visibility::Private }
+    }
 }
 
 enum File {
@@ -161,7 +184,7 @@ async fn receive(
     begin_file: impl Fn() -> Result<Upload, Problem>,
 ) -> Result<Sent, Problem> {
     let not_ours = || Problem::new(&FORBIDDEN, "this form was not sent from a page of this site");
-    let mut sent = Sent::default();
+    let mut sent = Sent::nothing();
     let mut is_admitted = false;
     let mut deadline = Instant::now() + FIELDS_ARRIVAL;
     while let Some(part) = in_time(deadline, parts.next()).await? {
@@ -176,6 +199,7 @@ async fn receive(
             // Another file would have as long again.
             _ if sent.file.is_some() => return Err(Problem::invalid(&*name, "must not come behind the file")),
             "collection" => sent.collection = in_time(deadline, text(&mut part)).await??,
+            "visibility" => sent.visibility = in_time(deadline, text(&mut part)).await??.parse()?,
             "file" => {
                 let upload = begin_file()?;
                 let given = part.content_disposition().and_then(|told| told.get_filename()).unwrap_or("file");

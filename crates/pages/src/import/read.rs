@@ -39,8 +39,8 @@ fn check_count(rows: &[ImportRow]) -> Result<(), Problem> {
     }
 }
 
-/// Every `<A HREF>`; the text of a `<DD>` behind it is its note. Only the tags are looked at, never a tree, so that no nesting is too
-/// deep.
+/// Every `<A HREF>`, private if it says so; the text of a `<DD>` behind it is its note. Only the tags are looked at, never a tree, so that
+/// no nesting is too deep.
 fn bookmarks(text: &str) -> Vec<ImportRow> {
     let tokenizer = Tokenizer::new(Links::default(), TokenizerOpts::default());
     let input = BufferQueue::default();
@@ -57,19 +57,25 @@ struct Links(RefCell<Found>);
 #[derive(Default)]
 struct Found {
     rows: Vec<ImportRow>,
-    /// The last link, and its note so far.
-    open: Option<(String, String)>,
+    /// The last link, with its note so far.
+    open: Option<Open>,
     in_note: bool,
+}
+
+struct Open {
+    url: String,
+    note: String,
+    is_private: bool,
 }
 
 impl Found {
     fn close(&mut self) {
         self.in_note = false;
-        if let Some((url, note)) = self.open.take()
+        if let Some(Open { url, note, is_private }) = self.open.take()
             // One more than is taken tells that there are too many.
             && self.rows.len() <= MAX_ROWS
         {
-            self.rows.push(ImportRow::new(&url, Some(&note)));
+            self.rows.push(row(&url, Some(&note), is_private));
         }
     }
 
@@ -88,8 +94,13 @@ impl TokenSink for Links {
             Token::TagToken(tag) if tag.kind == TagKind::StartTag => match &*tag.name {
                 "a" => {
                     found.close();
-                    let href = tag.attrs.iter().find(|attribute| &*attribute.name.local == "href");
-                    found.open = href.map(|href| (href.value.to_string(), String::new()));
+                    let attribute = |name: &str| {
+                        let given = tag.attrs.iter().find(|attribute| &*attribute.name.local == name);
+                        given.map(|attribute| attribute.value.to_string())
+                    };
+                    // Without a value it is set, as every attribute of HTML is.
+                    let is_private = attribute("private").is_some_and(|value| value.is_empty() || is_yes(&value));
+                    found.open = attribute("href").map(|url| Open { url, note: String::new(), is_private });
                 }
                 "dd" => found.in_note = found.open.is_some(),
                 "dt" | "dl" | "h3" | "hr" => found.close(),
@@ -97,8 +108,8 @@ impl TokenSink for Links {
             },
             Token::TagToken(tag) if &*tag.name == "dl" => found.close(),
             Token::CharacterTokens(text) if found.in_note => {
-                if let Some((_, note)) = &mut found.open {
-                    note.push_str(&text);
+                if let Some(open) = &mut found.open {
+                    open.note.push_str(&text);
                 }
             }
             _ => {}
@@ -152,7 +163,8 @@ fn line_of(text: &str, index: usize) -> usize {
     1 + before.iter().enumerate().filter(|one| ends(*one)).count()
 }
 
-/// The first row names the columns: `url` must be among them, a note may be.
+/// The first row names the columns: `url` must be among them, a note may be, and who can see the link: `visibility` with PRIVATE or
+/// PUBLIC, or `private` with yes or no.
 fn table(text: &str) -> Result<Vec<ImportRow>, Problem> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let headers = reader.headers().map_err(|error| refuse(format!("is not CSV: {error}")))?;
@@ -162,16 +174,29 @@ fn table(text: &str) -> Result<Vec<ImportRow>, Problem> {
     let url = column(&["url", "link", "href", "address"])
         .ok_or_else(|| refuse("must be a bookmark file of a browser, or CSV with a column named url"))?;
     let note = column(&["note", "notes", "description", "comment", "excerpt"]);
+    let (visibility, private) = (column(&["visibility"]), column(&["private"]));
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| refuse(format!("is not CSV: {error}")))?;
         let cell = |column: usize| without_guard(record.get(column).unwrap_or_default());
         let is_empty = record.iter().all(str::is_empty);
         if !is_empty && rows.len() <= MAX_ROWS {
-            rows.push(ImportRow::new(cell(url), note.map(cell)));
+            let is_private = visibility.is_some_and(|column| cell(column).eq_ignore_ascii_case("private"))
+                || private.is_some_and(|column| is_yes(cell(column)));
+            rows.push(row(cell(url), note.map(cell), is_private));
         }
     }
     Ok(rows)
+}
+
+fn row(url: &str, note: Option<&str>, is_private: bool) -> ImportRow {
+    let row = ImportRow::new(url, note);
+    if is_private { row.private() } else { row }
+}
+
+/// What is marked with anything but a no is marked: a link that should have been public is easier to mend than one that should not.
+fn is_yes(value: &str) -> bool {
+    !["", "0", "n", "no", "f", "false"].iter().any(|no| value.trim().eq_ignore_ascii_case(no))
 }
 
 /// Our own exports guard cells against spreadsheets with an apostrophe.
@@ -221,6 +246,21 @@ mod tests {
             "url,note\nhttps://example.com/,'=1+1\nx,'quoted'",
             &[("https://example.com/", Some("=1+1")), ("x", Some("'quoted'"))],
         );
+    }
+
+    fn private(file: &str) -> Vec<bool> {
+        rows(file.as_bytes()).unwrap().iter().map(|row| row.visibility.is_private()).collect()
+    }
+
+    #[test]
+    fn what_a_file_marks_as_private_is_private() {
+        let links = ["PRIVATE=\"1\"", "private=yes", "PRIVATE", "PRIVATE=\"0\"", "PRIVATE=no", "TOREAD=\"1\""];
+        let file: String =
+            links.iter().map(|attribute| format!("<DT><A HREF=\"https://a.example/\" {attribute}>x</A>")).collect();
+        assert_eq!(private(&file), [true, true, true, false, false, false]);
+        assert_eq!(private("url,visibility\na,PRIVATE\nb,private\nc,PUBLIC\nd,"), [true, true, false, false]);
+        assert_eq!(private("private,url\n1,a\ntrue,b\n0,c\nFalse,d\n,e"), [true, true, false, false, false]);
+        assert_eq!(private("url\na"), [false]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use cardwire_apptest::browser::{Browser, post};
 use cardwire_apptest::harness::Api;
 use cardwire_apptest::operators::{ADMIN, QUEUES, dead};
 use cardwire_domain::UserId;
-use cardwire_domain::accounts::{Account, AccountRepository};
+use cardwire_domain::accounts::{Account, AccountRepository, Admission};
 use cardwire_domain::metadata::{FetchFailure, FetchPolicy, FetchRoom, Metadata, PageKind, PageRepository};
 use cardwire_domain::user::User;
 use cardwire_events::{EventLog as _, Failure, Queue, QueueSettings, Verdict};
@@ -41,7 +41,8 @@ async fn script_in_anything_is_shown_as_text_on_every_page() {
     let mallory = UserId::parse("did:plc:mallory").unwrap();
     // A handle that no sign-up would take: as if somebody had got it into the database.
     let user = User { id: mallory, handle: SCRIPT.into() };
-    api.store.create_account(&Account { user, password_hash: String::new() }).await.unwrap();
+    let account = Account { user, password_hash: String::new() };
+    api.store.create_account(&account, &Admission::Open).await.unwrap();
     let body = json!({ "name": SCRIPT, "description": SCRIPT, "accessType": "OPEN" });
     let collection = api.post("mallory", "/api/collections", body).await.expect(201)["id"].as_str().unwrap().to_owned();
     let mut cards = Vec::new();

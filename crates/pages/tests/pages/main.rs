@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod account;
 mod forms;
 mod hostile;
 mod imports;
 mod membership;
 mod operators_pages;
 mod pages;
+mod people;
+mod sign_up;
 mod unsent;
+mod visibility;

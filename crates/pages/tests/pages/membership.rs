@@ -117,7 +117,7 @@ async fn forced_collections_do_not_reach_the_pages() {
     assert_eq!(answer.status.as_u16(), 422);
     assert!(mallory.text("#people-wrong").starts_with("bob has 10 open invitations from you"));
     bob.open("/save").await;
-    assert_eq!(bob.text("fieldset .choice"), "Bob's own");
+    assert_eq!(bob.text("#choices .choice"), "Bob's own");
     bob.open("/collections").await;
     assert_eq!(bob.all("[aria-labelledby=invitations] > li").len(), 10);
     assert_eq!(bob.text("[aria-labelledby=mine] .title"), "Bob's own");

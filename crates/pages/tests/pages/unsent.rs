@@ -8,14 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_apptest::browser::{Browser, HOST, post};
 use cardwire_apptest::harness::{Answer, Api};
+use cardwire_apptest::no_store::NoStore;
 use cardwire_apptest::people::{PASSWORD, signed_up, with_accounts};
-use cardwire_domain::accounts::{Account, AccountRepository, Handle, SessionTokens, TokenHash};
+use cardwire_domain::accounts::Registration;
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::store::{DeletedCollection, Recall};
-use cardwire_domain::user::User;
-use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, Error, Result, Store, Transaction, UserId};
+use cardwire_domain::store::{DeletedCollection, Leaver, Recall};
+use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, Result, Store, Transaction, UserId};
 use cardwire_http::{AccountSettings, Accounts, AppState, TokenAuthenticator};
 
 const NOTE: &str = "Worth it.\n</textarea><script>alert(1)</script>\"'";
@@ -48,7 +48,8 @@ async fn what_was_typed_goes_along_through_signing_in() {
     assert_eq!(alice.submit("/sign-in", &wrong).await.status.as_u16(), 422);
     let carried = alice.form("/sign-in");
     let names: Vec<&str> = carried.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["csrf", "next", "unsent-to", "unsent.url", "unsent.note", "handle", "password"]);
+    let typed = ["unsent.drawn-visibility", "unsent.visibility", "unsent.url", "unsent.note"];
+    assert_eq!(names, [&["csrf", "next", "unsent-to"][..], &typed, &["handle", "password"]].concat());
 
     assert_eq!(sign_in(&mut alice, "alice").await, 200);
     assert_eq!((alice.text("h1"), alice.text(".who a")), ("Not sent yet".into(), "alice".into()));
@@ -83,7 +84,8 @@ async fn a_form_from_before_signing_out_or_in_is_shown_again() {
     assert_eq!((answer.status.as_u16(), alice.text("h1")), (403, "Not sent yet".into()));
     assert_eq!(alice.one("input#name").attr("value"), Some("Reading"));
     let made = alice.submit("/collections", &[]).await;
-    assert_eq!((made.status.as_u16(), alice.text("h1")), (200, "Reading OPEN".into()), "what was chosen goes along");
+    assert_eq!((made.status.as_u16(), alice.text("h1")), (200, "Reading".into()));
+    assert!(alice.text("main").contains("Anyone can add"), "what was chosen goes along");
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,10 +116,10 @@ async fn a_form_of_more_fields_than_any_page_has_is_refused() {
     alice.open("/library").await;
     let mut fields = alice.form("/library");
     fields.push(("note".into(), "typed".into()));
-    fields.extend((0..1_000).map(|n| (format!("x{n}"), String::new())));
+    fields.extend((0..1_200).map(|n| (format!("x{n}"), String::new())));
     let answer = alice.send(post("/library", &fields)).await;
     assert_eq!(answer.status.as_u16(), 400);
-    assert!(alice.text("main").contains("the form has more than 1,000 fields"), "{}", alice.text("main"));
+    assert!(alice.text("main").contains("the form has more than 1,200 fields"), "{}", alice.text("main"));
     assert_eq!(api.owed().await, [0, 0, 0]);
 }
 
@@ -160,61 +162,17 @@ async fn only_forms_of_this_site_are_carried_and_only_to_it() {
     }
 }
 
-/// PostgreSQL, away.
-struct Down;
-
-impl Down {
-    fn fail<T>() -> Result<T> {
-        Err(Error::Unavailable("db.internal refused the connection".into()))
-    }
-}
-
-#[async_trait]
-impl Store for Down {
-    async fn begin(&self) -> Result<Box<dyn Transaction>> {
-        Self::fail()
-    }
-    async fn ping(&self) -> Result<()> {
-        Self::fail()
-    }
-}
-
-#[async_trait]
-impl AccountRepository for Down {
-    async fn create_account(&self, _: &Account) -> Result<()> {
-        Self::fail()
-    }
-    async fn account(&self, _: &Handle) -> Result<Option<Account>> {
-        Self::fail()
-    }
-    async fn without_account(&self, _: &[UserId]) -> Result<Vec<UserId>> {
-        Self::fail()
-    }
-    async fn open_session(&self, _: &UserId, _: &SessionTokens) -> Result<()> {
-        Self::fail()
-    }
-    async fn session_user(&self, _: &TokenHash) -> Result<Option<User>> {
-        Self::fail()
-    }
-    async fn refresh_session(&self, _: &TokenHash, _: &SessionTokens) -> Result<Option<UserId>> {
-        Self::fail()
-    }
-    async fn close_session(&self, _: &TokenHash) -> Result<bool> {
-        Self::fail()
-    }
-}
-
 /// The same application while commands cannot be carried out.
 fn without_store(api: &Api) -> Api {
-    let state = AppState { store: Arc::new(Down), ..api.state.clone() };
+    let state = AppState { store: Arc::new(NoStore), ..api.state.clone() };
     Api { state, store: api.store.clone(), queues: api.queues.clone(), shutdown: api.shutdown.clone() }
 }
 
 /// The same application while nobody can be told from anybody either.
 fn without_accounts(api: &Api) -> Api {
     let mut away = without_store(api);
-    away.state.accounts = Accounts::new(Arc::new(Down), AccountSettings::default()).unwrap();
-    away.state.authenticator = Arc::new(TokenAuthenticator::new(Arc::new(Down), BTreeSet::new()));
+    away.state.accounts = Accounts::new(Arc::new(NoStore), AccountSettings::of(Registration::Open)).unwrap();
+    away.state.authenticator = Arc::new(TokenAuthenticator::new(Arc::new(NoStore), BTreeSet::new()));
     away
 }
 
@@ -263,7 +221,8 @@ async fn what_was_typed_while_postgresql_was_away_is_sent_again() {
     is_kept(&stuck, &answer);
     let mut alice = over_to(&api, &stuck);
     alice.submit("/collections", &[]).await;
-    assert_eq!(alice.text("h1"), "Reading OPEN", "what was chosen is kept as well");
+    assert_eq!(alice.text("h1"), "Reading");
+    assert!(alice.text("main").contains("Anyone can add"), "what was chosen is kept as well");
 
     let form = alice.form(&format!("{}/collaborators", alice.path));
     let elsewhere = post("/library", &form).insert_header(("origin", "https://evil.example"));
@@ -313,12 +272,15 @@ impl Transaction for MuteTransaction {
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
         self.0.deleted_collection(limit).await
     }
+    async fn leaver(&mut self, limit: usize) -> Result<Option<Leaver>> {
+        self.0.leaver(limit).await
+    }
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
         self.0.used_up(quota, person, most).await
     }
     async fn commit(self: Box<Self>, changes: Changes) -> Result<()> {
         self.0.commit(changes).await?;
-        Down::fail()
+        NoStore::fail()
     }
 }
 

@@ -1,17 +1,21 @@
-//! People: signing up, in and out.
+//! People: signing up, in and out; and what belongs to their account.
 //!
 //! These requests take no `Idempotency-Key`: kept answers would be tokens, and kept digests would be of passwords. A sign-up
 //! that is sent again is a conflict. With mock authentication people may sign up and in as well; there a DID is a token, too.
 
-use std::net::IpAddr;
+pub mod export;
+pub mod me;
+pub mod password;
+pub mod sessions;
+pub mod tokens;
 
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use cardwire_domain::UserId;
-use cardwire_http::accounts::Tokens;
+use cardwire_http::accounts::{SignUp, Tokens};
 use cardwire_http::auth::credential;
 use cardwire_http::body::JsonBody;
-use cardwire_http::caller::Caller;
+use cardwire_http::caller::InPerson;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
 use cardwire_http::query::NoParams;
@@ -25,7 +29,7 @@ use crate::resource::Resource;
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
 
 #[derive(OpenApi)]
-#[openapi(paths(sign_up, log_in, refresh, log_out, me))]
+#[openapi(paths(sign_up, log_in, refresh, log_out))]
 struct Document;
 
 fn configure(config: &mut ServiceConfig) {
@@ -33,25 +37,22 @@ fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/api/users/login").post(log_in).register(config);
     Endpoint::at("/api/users/oauth/refresh").post(refresh).register(config);
     Endpoint::at("/api/users/logout").post(log_out).register(config);
-    Endpoint::at("/api/users/me").get(me).register(config);
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HandleAndPassword {
+#[schema(as = SignUp)]
+pub struct SignUpBody {
     /// 3 to 30 letters, digits, hyphens, underscores and dots, starting with a letter or digit. Case does not matter.
     #[schema(example = "alice")]
     handle: String,
-    /// 8 to 256 characters, and for a new account none of the 10,000 most common passwords.
+    /// 8 to 256 characters, and none of the 10,000 most common passwords.
     #[schema(value_type = String, format = Password, example = "correct horse battery staple")]
     password: SecretString,
-}
-
-impl HandleAndPassword {
-    /// With the address it came from.
-    fn from(self, state: &AppState, request: &HttpRequest) -> (String, SecretString, Option<IpAddr>) {
-        (self.handle, self.password, state.accounts.client_address(request))
-    }
+    /// The code of an invitation, where registration is by invitation.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    invite: Option<SecretString>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -60,21 +61,35 @@ pub struct SignedUp {
     id: UserId,
 }
 
-/// Makes an account. 409 when the handle is taken; names such as `admin` are reserved. At most 60 a minute from each address.
+/// Creates an account. 403 if registration is closed, or is by invitation and `invite` is missing or no longer valid. The first account of a
+/// new site needs no invitation and becomes its administrator. 409 when the handle is taken; names such as `admin` are reserved. At most 60
+/// a minute from each address.
 #[utoipa::path(
     operation_id = "signUp",
-    post, path = "/api/users", tag = "users", request_body = HandleAndPassword,
+    post, path = "/api/users", tag = "users", request_body = SignUpBody,
     responses((status = 201, body = SignedUp))
 )]
 pub async fn sign_up(
     state: Data<AppState>,
     request: HttpRequest,
     _: NoParams,
-    body: JsonBody<HandleAndPassword>,
+    body: JsonBody<SignUpBody>,
 ) -> Result<HttpResponse, Problem> {
-    let (handle, password, address) = body.value.from(&state, &request);
-    let id = state.accounts.sign_up(&handle, password, address).await?;
+    let SignUpBody { handle, password, invite } = body.value;
+    let invite = invite.as_ref().map(|code| code.expose_secret());
+    let new = SignUp { handle: &handle, password, invite };
+    let id = state.accounts.sign_up(new, &state.accounts.client(&request)).await?;
     Ok(HttpResponse::Created().json(SignedUp { id }))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HandleAndPassword {
+    /// In any case.
+    #[schema(example = "alice")]
+    handle: String,
+    #[schema(value_type = String, format = Password, example = "correct horse battery staple")]
+    password: SecretString,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -99,7 +114,8 @@ impl From<Tokens> for SignedIn {
     }
 }
 
-/// Opens a session. Failed attempts are limited by handle and network, and for each handle over all networks; see Retry-After.
+/// Opens a session. Failed attempts are limited by handle and network, and for each handle over all networks; see Retry-After. 403 if the
+/// account is suspended.
 #[utoipa::path(
     operation_id = "logIn",
     post, path = "/api/users/login", tag = "users", request_body = HandleAndPassword,
@@ -111,8 +127,8 @@ pub async fn log_in(
     _: NoParams,
     body: JsonBody<HandleAndPassword>,
 ) -> Result<HttpResponse, Problem> {
-    let (handle, password, address) = body.value.from(&state, &request);
-    let tokens = state.accounts.log_in(&handle, password, address).await?;
+    let HandleAndPassword { handle, password } = body.value;
+    let tokens = state.accounts.log_in(&handle, password, &state.accounts.client(&request)).await?;
     Ok(HttpResponse::Ok().json(SignedIn::from(tokens)))
 }
 
@@ -145,27 +161,8 @@ pub async fn log_out(state: Data<AppState>, request: HttpRequest, _: NoParams) -
         None => false,
     };
     if !has_ended {
-        // A session that is not here, or somebody who needs none.
-        Caller::extract(&request).await?;
+        // A session that is not here, or somebody who needs none. An API token is revoked, not signed out.
+        InPerson::extract(&request).await?;
     }
     Ok(HttpResponse::NoContent().finish())
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Me {
-    #[schema(value_type = String, example = "did:plc:alice")]
-    id: UserId,
-    #[schema(example = "alice")]
-    handle: String,
-    admin: bool,
-}
-
-/// Who one is.
-#[utoipa::path(
-    operation_id = "getMe",
-    get, path = "/api/users/me", tag = "users", security(("bearer" = [])), responses((status = 200, body = Me))
-)]
-pub async fn me(caller: Caller, _: NoParams) -> Result<HttpResponse, Problem> {
-    let user = caller.0.user;
-    Ok(HttpResponse::Ok().json(Me { id: user.id, handle: user.handle, admin: caller.0.admin }))
 }

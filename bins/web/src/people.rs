@@ -1,0 +1,90 @@
+//! What whoever runs the server does to accounts.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use cardwire_domain::UserId;
+use cardwire_domain::accounts::{Handle, Person};
+use cardwire_http::{AccountSettings, Accounts};
+use cardwire_runtime::settings::Host;
+use cardwire_runtime::{Settings, adapters};
+use clap::Subcommand;
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// List accounts
+    List,
+    /// Print a link with which somebody chooses a new password, once, within 24 hours
+    ResetPassword {
+        /// Whose password
+        handle: String,
+    },
+    /// Make somebody an administrator
+    MakeAdmin {
+        /// Handle of the person
+        handle: String,
+    },
+}
+
+/// People listed together.
+const PORTION: usize = 1_000;
+
+pub async fn run(settings: &Settings, command: Command) -> anyhow::Result<()> {
+    let store = adapters::accounts(settings).await?;
+    let accounts = Accounts::new(store, AccountSettings::of(settings.registration))?;
+    let mut out = Vec::new();
+    match command {
+        Command::List => list(&accounts, &mut out).await?,
+        Command::ResetPassword { handle } => {
+            let link = accounts.reset_link(&named(&accounts, &handle).await?).await?;
+            writeln!(out, "{}{}", site(settings), link.path())?;
+            writeln!(out, "It works once, until {}.", link.expires_at.strftime("%Y-%m-%d %H:%M UTC"))?;
+        }
+        Command::MakeAdmin { handle } => {
+            match accounts.make_admin(&named(&accounts, &handle).await?).await? {
+                true => writeln!(out, "{handle} is now an administrator.")?,
+                false => writeln!(out, "{handle} is an administrator already.")?,
+            };
+        }
+    }
+    std::io::stdout().lock().write_all(&out).context("printing the answer")
+}
+
+async fn list(accounts: &Accounts, out: &mut Vec<u8>) -> anyhow::Result<()> {
+    let mut after: Option<Handle> = None;
+    loop {
+        let people = accounts.people(after.as_ref(), PORTION).await?;
+        for person in &people {
+            writeln!(out, "{}", line(person))?;
+        }
+        let Some(last) = people.last().filter(|_| people.len() == PORTION) else { return Ok(()) };
+        after = Some(Handle::parse(&last.user.handle).context("reading a handle that is stored")?);
+    }
+}
+
+/// Handle, id, when the account was made, and what is out of the ordinary.
+fn line(person: &Person) -> String {
+    let mut line =
+        format!("{:<30}  {}  {}", person.user.handle, person.user.id, person.created_at.strftime("%Y-%m-%d"));
+    if person.is_admin {
+        line.push_str("  administrator");
+    }
+    if let Some(since) = person.suspended_at {
+        line.push_str(&format!("  suspended since {}", since.strftime("%Y-%m-%d")));
+    }
+    line
+}
+
+async fn named(accounts: &Accounts, handle: &str) -> anyhow::Result<UserId> {
+    let found = accounts.person(handle).await?;
+    found.with_context(|| format!("nobody here has the handle {handle}"))
+}
+
+/// What links to this site begin with.
+fn site(settings: &Settings) -> String {
+    match (&settings.public.url, &settings.host) {
+        (Some(url), _) => url.as_str().trim_end_matches('/').to_owned(),
+        (None, Host::Ip(ip)) if ip.is_unspecified() => format!("http://localhost:{}", settings.port),
+        (None, host) => format!("http://{host}:{}", settings.port),
+    }
+}

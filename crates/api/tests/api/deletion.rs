@@ -1,0 +1,89 @@
+//! Deleting one's account.
+
+use actix_web::http::Method;
+use cardwire_apptest::harness::{Answer, Api};
+use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, log_in_with, new_token, with_accounts};
+use cardwire_domain::use_cases::{Parting, let_cards_go, let_person_go};
+use serde_json::json;
+
+async fn delete(api: &Api, token: &str, password: &str) -> Answer {
+    ask_with(api, token, Method::DELETE, "/api/users/me", Some(json!({ "password": password }))).await
+}
+
+/// What the rounds of every process do.
+async fn let_leave(api: &Api) {
+    loop {
+        match let_person_go(&api.store, 100).await.unwrap() {
+            Parting::Nobody => return,
+            Parting::Further => {}
+            Parting::Waits => {
+                while let_cards_go(&api.store, 100).await.unwrap() {}
+                api.deliver().await;
+            }
+            waits @ Parting::WaitsForDead { .. } => panic!("{waits:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_account_is_gone_with_all_that_it_kept() {
+    let api = with_accounts();
+    join(&api, "alice").await;
+    join(&api, "bob").await;
+    let (alice, bob) = (log_in(&api, "alice").await, log_in(&api, "bob").await);
+    let token = new_token(&api, &alice, "read").await;
+    let save = |token: String| {
+        let body = json!({ "url": "https://example.com/" });
+        let api = &api;
+        async move { ask_with(api, &token, Method::POST, "/api/cards/library/urls", Some(body)).await.expect(201) }
+    };
+    let card = save(alice.clone()).await["urlCardId"].as_str().unwrap().to_owned();
+    save(bob.clone()).await;
+    api.deliver().await;
+    assert_eq!(api.get("/api/feeds/global").await.expect(200)["items"].as_array().unwrap().len(), 2);
+
+    delete(&api, &alice, PASSWORD).await.expect(202);
+    for credential in [&alice, &token] {
+        ask_with(&api, credential, Method::GET, "/api/users/me", None).await.expect_problem(401, "unauthenticated");
+    }
+    log_in_with(&api, "alice", PASSWORD).await.expect_problem(401, "unauthenticated");
+    let again = json!({ "handle": "alice", "password": PASSWORD });
+    let sign_up = || ask_with(&api, &bob, Method::POST, "/api/users", Some(again.clone()));
+    sign_up().await.expect_problem(409, "conflict");
+
+    let_leave(&api).await;
+    assert_eq!(api.get("/api/feeds/global").await.expect(200)["items"].as_array().unwrap().len(), 1);
+    ask_with(&api, &bob, Method::GET, &format!("/api/cards/{card}"), None).await.expect_problem(404, "not-found");
+    sign_up().await.expect(201);
+    ask_with(&api, &bob, Method::GET, "/api/users/me", None).await.expect(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_password_deletes_nothing_and_counts_as_a_failed_sign_in() {
+    let api = with_accounts();
+    join(&api, "alice").await;
+    let alice = log_in(&api, "alice").await;
+    for _ in 0..10 {
+        let problem = delete(&api, &alice, "a wrong password").await.expect_problem(422, "invalid-value");
+        assert_eq!(problem["field"], "password");
+    }
+    delete(&api, &alice, PASSWORD).await.expect_problem(429, "too-many-requests");
+    ask_with(&api, &alice, Method::GET, "/api/users/me", None).await.expect(200);
+    for (body, field) in [(json!({}), "password"), (json!({ "password": PASSWORD, "sure": true }), "sure")] {
+        let refused = ask_with(&api, &alice, Method::DELETE, "/api/users/me", Some(body)).await;
+        assert_eq!(refused.expect_problem(422, "invalid-value")["field"], field);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn api_tokens_and_people_without_an_account_delete_none() {
+    let api = with_accounts();
+    join(&api, "alice").await;
+    let token = new_token(&api, &log_in(&api, "alice").await, "write").await;
+    delete(&api, &token, PASSWORD).await.expect_problem(403, "forbidden");
+    log_in_with(&api, "alice", PASSWORD).await.expect(200);
+    let mock = Api::new();
+    let body = json!({ "password": PASSWORD });
+    let problem = mock.ask("alice", Method::DELETE, "/api/users/me", Some(body)).await.expect_problem(403, "forbidden");
+    assert!(problem["detail"].as_str().unwrap().contains("without an account"), "{problem}");
+}

@@ -1,0 +1,27 @@
+//! Deleting an account.
+
+use secrecy::SecretString;
+
+use super::client::Client;
+use super::error::Error;
+use super::password_change::wrong;
+use super::sign_in::Accounts;
+use crate::auth::InPerson;
+
+impl Accounts {
+    /// Deletes the caller's account, and with it all that they kept. Nobody signs in there any more; the rest goes in portions, by events.
+    /// A wrong password counts as a failed sign-in.
+    ///
+    /// Dropped, the account is on its way out or as it was.
+    pub async fn delete_me(&self, caller: &InPerson, password: SecretString, client: &Client) -> Result<(), Error> {
+        const FIELD: &str = "password";
+        let account = self.confirmed(caller.id(), password, FIELD, client).await?;
+        // Else the password was changed, or the account deleted, at the same time.
+        let is_leaving = self.repository.delete_account(&account).await?;
+        if !is_leaving {
+            return Err(wrong(FIELD));
+        }
+        tracing::info!(person = %caller.id(), "an account is being deleted");
+        Ok(())
+    }
+}

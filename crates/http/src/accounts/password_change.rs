@@ -1,0 +1,91 @@
+//! New passwords: chosen by the account's owner, or by whoever has a one-time link to it.
+
+use cardwire_domain::accounts::{Account, Handle};
+use cardwire_domain::{Error as DomainError, UserId, password};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::client::Client;
+use super::error::Error;
+use super::sign_in::Accounts;
+use super::tokens::token_hash;
+use crate::auth::InPerson;
+
+impl Accounts {
+    /// Ends every other session and every API token of the caller. A wrong current password counts as a failed sign-in.
+    ///
+    /// Dropped, the password is changed or not.
+    pub async fn change_password(
+        &self,
+        caller: &InPerson,
+        current: SecretString,
+        new: SecretString,
+        client: &Client,
+    ) -> Result<(), Error> {
+        check_new(&new)?;
+        let account = self.confirmed(caller.id(), current, "currentPassword", client).await?;
+        let password_hash = self.passwords.hash(new).await?;
+        match self.repository.change_password(&account, &password_hash, caller.session()).await? {
+            true => Ok(()),
+            // It was changed at the same time, by whoever knew the current one as well.
+            false => Err(wrong("currentPassword")),
+        }
+    }
+
+    /// The person's account, if this is its password. A wrong one counts as a failed sign-in, and is told of the field.
+    pub(super) async fn confirmed(
+        &self,
+        person: &UserId,
+        password: SecretString,
+        field: &'static str,
+        client: &Client,
+    ) -> Result<Account, Error> {
+        let Some(account) = self.repository.account_of(person).await? else {
+            let why = "people without an account here have no password";
+            return Err(DomainError::Forbidden(why.into()).into());
+        };
+        let handle = Handle::parse(&account.user.handle)?;
+        let check = async {
+            let hash = Some(account.password_hash.clone());
+            Ok::<_, Error>(self.passwords.matches(password, hash).await?.then_some(()))
+        };
+        match self.attempt(Some(&handle), client, check).await? {
+            Some(()) => Ok(account),
+            None => Err(wrong(field)),
+        }
+    }
+
+    /// Whether the link with this token would set a new password now.
+    pub async fn reset_link_works(&self, token: &str) -> Result<bool, Error> {
+        Ok(self.repository.reset_works(&token_hash(token)).await?)
+    }
+
+    /// Uses the link up: its person has this password from now on, and no session and no API token any more.
+    ///
+    /// Dropped, the password is changed or not.
+    pub async fn reset_password(&self, token: &str, new: SecretString) -> Result<(), Error> {
+        // A link that does not work costs no hash.
+        if !self.reset_link_works(token).await? {
+            return Err(Error::LinkVoid);
+        }
+        check_new(&new)?;
+        let password_hash = self.passwords.hash(new).await?;
+        match self.repository.reset_password(&token_hash(token), &password_hash).await? {
+            Some(person) => {
+                tracing::info!(%person, "a password was set through a one-time link");
+                Ok(())
+            }
+            None => Err(Error::LinkVoid),
+        }
+    }
+}
+
+fn check_new(new: &SecretString) -> Result<(), DomainError> {
+    password::check(new.expose_secret()).map_err(|error| match error {
+        DomainError::Invalid { rule, .. } => DomainError::invalid("newPassword", rule),
+        error => error,
+    })
+}
+
+pub(super) fn wrong(field: &'static str) -> Error {
+    DomainError::invalid(field, "is wrong").into()
+}
