@@ -116,6 +116,8 @@ launch() {
 export APP_ENV=development LOG_FORMAT="${LOG_FORMAT:-pretty}" PORT="${PORT:-8080}" METRICS_PORT="${METRICS_PORT:-9091}"
 export USE_MOCK_AUTH="${USE_MOCK_AUTH:-false}" USE_FAKE_PUBLISHERS="${USE_FAKE_PUBLISHERS:-false}"
 export USE_IN_MEMORY_EVENTS=false USE_MOCK_REPOS=false
+# Everybody may sign up here.
+export APP__REGISTRATION="${APP__REGISTRATION:-open}"
 
 say "building"
 cargo build --quiet --bins

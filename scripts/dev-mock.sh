@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export APP_ENV=development USE_IN_MEMORY_EVENTS=true USE_MOCK_REPOS=true USE_MOCK_AUTH=true USE_FAKE_PUBLISHERS=true
-export HOST=127.0.0.1 PORT="${PORT:-8080}"
+export HOST=127.0.0.1 PORT="${PORT:-8080}" APP__REGISTRATION="${APP__REGISTRATION:-open}"
 
 cargo build --quiet --bin web
 cat <<EOF

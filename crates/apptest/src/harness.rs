@@ -14,6 +14,7 @@ use actix_web::test::{self, TestRequest};
 use actix_web::web::{Bytes, ServiceConfig};
 use async_trait::async_trait;
 use cardwire_api::docs::ApiDocument;
+use cardwire_domain::accounts::Registration;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::quotas::Quotas;
@@ -149,9 +150,10 @@ impl Api {
             writes: Writes::default(),
             quotas: Quotas::default(),
             reads: Reads::default(),
-            accounts: Accounts::new(shared.clone(), AccountSettings::default()).unwrap(),
+            accounts: Accounts::new(shared.clone(), AccountSettings::of(Registration::Open)).unwrap(),
             authenticator: Arc::new(MockAuthenticator {
                 accounts: Arc::new(TokenAuthenticator::new(shared.clone(), BTreeSet::new())),
+                profiles: shared.clone(),
                 host: Some(HOST.into()),
             }),
             readiness: Arc::new(Ready),
@@ -241,19 +243,16 @@ impl Api {
     }
 
     async fn show(&self, recorded: &RecordedEvent) {
-        let (card_id, actor_id, link_id, collection_id) = match &recorded.event {
-            DomainEvent::CardAddedToLibrary { card_id, actor_id, link_id } => (card_id, actor_id, link_id, None),
-            DomainEvent::CardAddedToCollection { card_id, actor_id, link_id, collection_id } => {
-                (card_id, actor_id, link_id, Some(*collection_id))
-            }
-            _ => {
-                assert_eq!(self.store.settle(Queue::Feeds, &[recorded.id]).await.unwrap(), 1);
-                return;
-            }
+        if let DomainEvent::AccountDeleted { .. } = recorded.event {
+            assert_eq!(self.store.forget_people(&[recorded.id]).await.unwrap(), 1);
+            return;
+        }
+        let (Some(member), Some(card_id)) = (Member::of(recorded), recorded.event.card_id()) else {
+            assert_eq!(self.store.settle(Queue::Feeds, &[recorded.id]).await.unwrap(), 1);
+            return;
         };
-        let member =
-            Member { occurred_at: recorded.occurred_at, event_id: recorded.id, link_id: *link_id, collection_id };
-        let window = CollectedWindow { card_id: *card_id, actor_id: actor_id.clone(), members: vec![member] };
+        let actor_id = recorded.event.actor_id().clone();
+        let window = CollectedWindow { card_id, actor_id, members: vec![member] };
         assert_eq!(self.store.add_activities(&[window]).await.unwrap(), 1);
     }
 

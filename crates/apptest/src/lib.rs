@@ -6,5 +6,6 @@
 pub mod away;
 pub mod browser;
 pub mod harness;
+pub mod no_store;
 pub mod operators;
 pub mod people;

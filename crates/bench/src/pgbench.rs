@@ -70,10 +70,10 @@ fn values() -> Vec<String> {
     let none = |kind: &str| format!(":empty::{kind}[]");
     let null = |kind: &str| format!("nullif(:empty, '{{}}')::{kind}");
     let envelope = format!(
-        "jsonb_build_object('specversion', '1.0', 'id', {event}, 'source', '/cardwire', 'type', 'CardAddedToLibrary.v1', \
+        "jsonb_build_object('specversion', '1.0', 'id', {event}, 'source', '/cardwire', 'type', 'CardAddedToLibrary.v2', \
          'subject', {card}, 'time', '1970-01-01T00' || chr(58) || '00', 'datacontenttype', 'application/json', \
          'traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'partitionkey', {card} || '-' || {PERSON}, \
-         'data', jsonb_build_object('cardId', {card}, 'actorId', {PERSON}, 'linkId', {link}))"
+         'data', jsonb_build_object('cardId', {card}, 'actorId', {PERSON}, 'linkId', {link}, 'visibility', 'PUBLIC'))"
     );
     vec![
         none("uuid"),
@@ -97,7 +97,7 @@ fn values() -> Vec<String> {
         none("uuid"),
         none("uuid"),
         format!("ARRAY[{event}]"),
-        "ARRAY['CardAddedToLibrary.v1']".to_owned(),
+        "ARRAY['CardAddedToLibrary.v2']".to_owned(),
         format!("ARRAY[{envelope}]"),
         "ARRAY['feeds', 'search', 'analytics']".to_owned(),
         format!("ARRAY[{event}, {event}, {event}]"),
@@ -108,6 +108,15 @@ fn values() -> Vec<String> {
         "false".to_owned(),
         "ARRAY[true, true, true]".to_owned(),
         "10::float8".to_owned(),
+        "ARRAY[false]".to_owned(),
+        none("bool"),
+        none("bool"),
+        none("bool"),
+        none("bool"),
+        none("uuid"),
+        none("uuid"),
+        none("bool"),
+        format!("ARRAY[{PERSON}]"),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! The events of a run, and their rows as they are once the relay has published them.
 
 use anyhow::Context as _;
-use cardwire_domain::{CardId, CollectionId, DomainEvent, EventId, LinkId, RecordedEvent, UserId};
+use cardwire_domain::{CardId, CollectionId, DomainEvent, EventId, LinkId, RecordedEvent, UserId, Visibility};
 use cardwire_events::redis::RedisEventPublisher;
 use cardwire_events::{Envelope, EventPublisher as _, Queue};
 use jiff::{SignedDuration, Timestamp};
@@ -35,14 +35,13 @@ impl Workload {
         let start = Timestamp::now() - SignedDuration::from_millis(last);
         let event = |n: i64| {
             let occurred_at = start + SignedDuration::from_millis(n);
-            let (actor_id, link_id) = (actor.clone(), LinkId::generate());
-            let event = match keys {
-                Keys::Distinct => DomainEvent::CardAddedToLibrary { card_id: CardId::generate(), actor_id, link_id },
-                Keys::Same if n == 0 => DomainEvent::CardAddedToLibrary { card_id: one_card, actor_id, link_id },
-                Keys::Same => {
-                    let collection_id = CollectionId::generate();
-                    DomainEvent::CardAddedToCollection { card_id: one_card, actor_id, collection_id, link_id }
-                }
+            let (actor_id, link_id, visibility) = (actor.clone(), LinkId::generate(), Visibility::Public);
+            let card_id = if keys == Keys::Distinct { CardId::generate() } else { one_card };
+            let event = if keys == Keys::Distinct || n == 0 {
+                DomainEvent::CardAddedToLibrary { card_id, actor_id, link_id, visibility }
+            } else {
+                let collection_id = CollectionId::generate();
+                DomainEvent::CardAddedToCollection { card_id, actor_id, collection_id, link_id, visibility }
             };
             RecordedEvent { id: id_at(occurred_at), occurred_at, event }
         };

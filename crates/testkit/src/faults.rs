@@ -213,8 +213,12 @@ impl Process {
     }
 
     /// From here on nothing that belongs to the process reaches a port, tasks that nobody aborts included.
-    async fn crash(&self) -> Infallible {
+    pub fn kill(&self) {
         self.dead.send_replace(true);
+    }
+
+    async fn crash(&self) -> Infallible {
+        self.kill();
         pending().await
     }
 

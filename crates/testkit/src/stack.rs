@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -192,7 +193,16 @@ impl Client {
 
     /// The status and the body; `None` when there was no answer.
     pub async fn post(&self, person: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
-        let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(person).json(body);
+        self.ask(Method::POST, person, path, Some(body)).await
+    }
+
+    /// As [`Self::post`], with any method.
+    pub async fn ask(&self, method: Method, person: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
+        let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(person);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
         let answer = request.timeout(REQUEST_PATIENCE).send().await.ok()?;
         let status = answer.status().as_u16();
         Some((status, answer.json().await.ok()?))

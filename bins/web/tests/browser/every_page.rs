@@ -14,8 +14,11 @@ const NARROW: u32 = 360;
 /// Something to look at, and where: name and path of each page.
 async fn scene(web: &Process) -> Vec<(&'static str, String)> {
     let mut collections = Vec::new();
-    for (name, access) in [("Reading list", "OPEN"), ("Typography", "CLOSED")] {
-        let body = json!({ "name": name, "description": "Long articles for slow evenings.", "accessType": access });
+    for (name, access, visibility) in
+        [("Reading list", "OPEN", "PUBLIC"), ("Typography", "CLOSED", "PUBLIC"), ("Presents", "CLOSED", "PRIVATE")]
+    {
+        let description = "Long articles for slow evenings.";
+        let body = json!({ "name": name, "description": description, "accessType": access, "visibility": visibility });
         collections.push(post(web, "mock123", "/api/collections", body).await["id"].as_str().unwrap().to_owned());
     }
     let links = [
@@ -32,7 +35,9 @@ async fn scene(web: &Process) -> Vec<(&'static str, String)> {
     ];
     let mut card = String::new();
     for (index, (url, note)) in links.into_iter().enumerate() {
-        let body = json!({ "url": url, "note": note, "collectionIds": [collections[index % 2]] });
+        let visibility = if index == 4 { "PRIVATE" } else { "PUBLIC" };
+        let body =
+            json!({ "url": url, "note": note, "collectionIds": [collections[index % 2]], "visibility": visibility });
         card = post(web, "mock123", "/api/cards/library/urls", body).await["urlCardId"].as_str().unwrap().to_owned();
         if index % 2 == 0 {
             save(web, "alice", url).await;
@@ -42,6 +47,7 @@ async fn scene(web: &Process) -> Vec<(&'static str, String)> {
         ("feed", "/".into()),
         ("library", "/library".into()),
         ("collection", format!("/collections/{}", collections[0])),
+        ("private-collection", format!("/collections/{}", collections[2])),
         ("search", "/search?q=rust".into()),
         ("trends", "/trends?days=7".into()),
         ("card", format!("/cards/{card}")),
@@ -49,7 +55,13 @@ async fn scene(web: &Process) -> Vec<(&'static str, String)> {
         ("save", "/save?url=https://example.com/x&note=n".into()),
         ("import", "/import".into()),
         ("account", "/account".into()),
+        ("password", "/account/password".into()),
+        ("sessions", "/account/sessions".into()),
+        ("tokens", "/account/tokens".into()),
+        ("people", "/admin/people".into()),
+        ("hidden-cards", "/admin/cards".into()),
         ("sign-in", "/sign-in".into()),
+        ("sign-up", "/sign-up".into()),
         ("missing", "/nothing-here".into()),
     ]
 }
@@ -164,14 +176,14 @@ async fn long_texts(web: &Process, window: &Window) -> Vec<(&'static str, String
 
 async fn worked_off(web: &Process, window: &Window) {
     window.open(&web.url("/")).await;
-    window.until("document.querySelectorAll('#feed li').length === 11").await;
+    window.until("document.querySelectorAll('#feed li').length === 10").await;
     let deadline = tokio::time::Instant::now() + crate::window::PATIENCE;
     loop {
         window.open(&web.url("/search?q=rust")).await;
         let found = window.evaluate("document.querySelectorAll('#hits li').length").await;
         window.open(&web.url("/trends?days=7")).await;
         let counted = window.evaluate("document.querySelector('main > p').textContent").await;
-        if found.as_u64() >= Some(2) && counted.as_str().is_some_and(|text| text.starts_with("11 saves")) {
+        if found.as_u64() >= Some(2) && counted.as_str().is_some_and(|text| text.starts_with("10 saves")) {
             return;
         }
         assert!(tokio::time::Instant::now() < deadline, "{found} {counted}");

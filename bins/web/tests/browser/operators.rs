@@ -63,7 +63,7 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
         window.open(&server.web.url("/admin")).await;
     }
     window.wait(&link).await.click().await.unwrap();
-    window.wait("#type").await.send_keys("CardAddedToLibrary.v1").await.unwrap();
+    window.wait("#type").await.send_keys("CardAddedToLibrary.v2").await.unwrap();
     window.wait("#text").await.send_keys(&cards[0]).await.unwrap();
     window.wait("#error").await.send_keys("NO ACTIVITY\n").await.unwrap();
     window.until("location.search.includes('error=')").await;
@@ -72,7 +72,7 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     window.wait("pre").await;
     let letter = window.evaluate("location.href").await;
     let payload = window.evaluate("JSON.parse(document.querySelector('pre').textContent)").await;
-    assert_eq!((&payload["subject"], &payload["type"]), (&json!(cards[0]), &json!("CardAddedToLibrary.v1")));
+    assert_eq!((&payload["subject"], &payload["type"]), (&json!(cards[0]), &json!("CardAddedToLibrary.v2")));
     assert_eq!(payload["data"]["actorId"], "did:plc:mallory", "{payload}");
     let facts = window.evaluate("Array.from(document.querySelectorAll('.facts dd'), (fact) => fact.textContent)").await;
     assert!(facts[2].as_str().is_some_and(|error| error.contains(WHY)), "{facts}");

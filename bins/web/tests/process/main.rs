@@ -9,6 +9,7 @@ mod metrics;
 mod one_file;
 mod otlp;
 mod pages;
+mod people;
 mod proxies;
 mod trace;
 

@@ -18,6 +18,7 @@ fn resident(web: &Process) -> u64 {
 async fn a_hundred_sign_ups_and_sign_ins_leave_no_memory_behind() {
     let mut environment = super::mock();
     environment.insert("USE_MOCK_AUTH".into(), "false".into());
+    environment.insert("APP__REGISTRATION".into(), "open".into());
     environment.insert("APP__WEB__ADDRESS_HEADER".into(), "Fly-Client-IP".into());
     let mut web = Process::start("web", &environment);
     web.ready().await;

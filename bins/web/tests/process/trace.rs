@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::test::{self, TestRequest};
 use cardwire_apptest::harness::{Ready, resources};
 use cardwire_domain::SystemClock;
+use cardwire_domain::accounts::Registration;
 use cardwire_domain::quotas::Quotas;
 use cardwire_events::Queue;
 use cardwire_http::Uploads;
@@ -65,9 +66,10 @@ fn state(adapters: &Adapters) -> AppState {
         writes: Writes::default(),
         quotas: Quotas::default(),
         reads: Reads::default(),
-        accounts: Accounts::new(adapters.accounts.clone(), AccountSettings::default()).unwrap(),
+        accounts: Accounts::new(adapters.accounts.clone(), AccountSettings::of(Registration::Open)).unwrap(),
         authenticator: Arc::new(MockAuthenticator {
             accounts: Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), BTreeSet::new())),
+            profiles: adapters.accounts.clone(),
             host: None,
         }),
         readiness: Arc::new(Ready),

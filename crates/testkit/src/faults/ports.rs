@@ -11,7 +11,7 @@ use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::search::{Reindexed, SearchHit, SearchIndex, SearchRequest};
-use cardwire_domain::store::{DeletedCollection, Recall};
+use cardwire_domain::store::{DeletedCollection, Leaver, Recall};
 use cardwire_domain::{
     Card, CardId, Changes, CollectedWindow, Collection, CollectionId, EventId, Page, PageRequest, RecordedEvent, Store,
     Transaction, UserId,
@@ -66,8 +66,8 @@ impl Transaction for FaultyTransaction {
         self.seam.through(self.tx.card(id)).await
     }
 
-    async fn card_exists(&mut self, id: CardId) -> DomainResult<bool> {
-        self.seam.through(self.tx.card_exists(id)).await
+    async fn card_exists(&mut self, id: CardId, person: &UserId) -> DomainResult<bool> {
+        self.seam.through(self.tx.card_exists(id, person)).await
     }
 
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> DomainResult<Option<Card>> {
@@ -92,6 +92,10 @@ impl Transaction for FaultyTransaction {
 
     async fn deleted_collection(&mut self, limit: usize) -> DomainResult<Option<DeletedCollection>> {
         self.seam.through(self.tx.deleted_collection(limit)).await
+    }
+
+    async fn leaver(&mut self, limit: usize) -> DomainResult<Option<Leaver>> {
+        self.seam.through(self.tx.leaver(limit)).await
     }
 
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> DomainResult<Option<Duration>> {
@@ -317,6 +321,14 @@ impl FeedRepository for FaultyFeed {
             self.seam.effect(Queue::Feeds, async move { inner.add_activities(&windows).await }, |taken| *taken)
         };
         self.seam.at(FaultPoint::AddActivities, add).await
+    }
+
+    async fn forget_people(&self, events: &[EventId]) -> DomainResult<usize> {
+        let forget = || {
+            let (inner, events) = (self.inner.clone(), events.to_vec());
+            self.seam.effect(Queue::Feeds, async move { inner.forget_people(&events).await }, |taken| *taken)
+        };
+        self.seam.at(FaultPoint::AddActivities, forget).await
     }
 
     async fn feed(&self, actor: Option<&UserId>, page: &PageRequest) -> DomainResult<Page<FeedItem>> {

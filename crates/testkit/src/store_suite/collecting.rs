@@ -8,7 +8,7 @@ use cardwire_domain::use_cases::{
 use cardwire_domain::{Card, CardId, CollectionId, DomainEvent, Error, LinkId, PageRequest, RecordedEvent, UserId};
 use cardwire_events::Queue;
 
-use super::scene::{all_pages, at_once, page, person, refused, sorted};
+use super::scene::{all_pages, at_once, creating, page, person, refused, sorted};
 use super::{Stores, Tested};
 
 const URL: &str = "https://example.com/page";
@@ -28,19 +28,18 @@ async fn names_of(stores: &Stores, owner: &UserId) -> anyhow::Result<Vec<String>
 
 pub async fn a_collection_shows_what_it_is_and_whose(stores: Stores) -> Tested {
     let alice = person("alice");
-    let command =
-        CreateCollection { name: " Plants ".into(), description: Some("green".into()), access: AccessType::Open };
+    let command = CreateCollection { description: Some("green".into()), ..creating(" Plants ", AccessType::Open) };
     let id = stores.run(&alice, &command).await?.id;
     let card = stores.save_with(&person("bob"), URL, None, &[id]).await?.url_card_id;
     let view = stores.collections.collection(id, None).await?;
     assert_eq!((view.name.as_str(), view.description.as_str(), view.access), ("Plants", "green", AccessType::Open));
     assert_eq!((view.author.id, view.author.handle.as_str()), (alice, "alice"));
     assert_eq!((view.collaborators.len(), view.card_count), (0, 1));
-    let cards = stores.collections.cards_in(id, &PageRequest::default()).await?.items;
+    let cards = stores.collections.cards_in(id, None, &PageRequest::default()).await?.items;
     assert_eq!(cards.len(), 1);
     assert_eq!((cards[0].card.id, cards[0].added_by.handle.as_str()), (card, "bob"));
     refused(stores.collections.collection(CollectionId::generate(), None).await, is_missing)?;
-    refused(stores.collections.cards_in(CollectionId::generate(), &PageRequest::default()).await, is_missing)
+    refused(stores.collections.cards_in(CollectionId::generate(), None, &PageRequest::default()).await, is_missing)
 }
 
 pub async fn an_update_replaces_all_but_the_author(stores: Stores) -> Tested {
@@ -54,6 +53,7 @@ pub async fn an_update_replaces_all_but_the_author(stores: Stores) -> Tested {
         name: "after".into(),
         description: Some("new".into()),
         access: AccessType::Open,
+        visibility: None,
     };
     stores.run(&alice, &update).await?;
     let after = stores.collections.collection(id, None).await?;
@@ -145,7 +145,7 @@ pub async fn pages_of_collections_neither_skip_nor_repeat(stores: Stores) -> Tes
         let order: Vec<_> = listed.iter().map(|view| (view.created_at, view.id)).collect();
         assert!(order.is_sorted_by(|a, b| a > b), "collections in pages of {limit}: {order:?}");
         assert_eq!(order.len(), collections.len());
-        let read = |page| async move { repository.cards_in(first, &page).await };
+        let read = |page| async move { repository.cards_in(first, None, &page).await };
         let listed = all_pages(limit, read).await?;
         let order: Vec<(_, CardId)> = listed.iter().map(|card| (card.added_at, card.card.id)).collect();
         assert!(order.is_sorted_by(|a, b| a > b), "cards in pages of {limit}: {order:?}");
@@ -222,7 +222,7 @@ pub async fn a_deleted_collection_is_gone_at_once_and_its_cards_leave_it_in_port
     let (id, cards) = crowded(&stores, &alice, 23).await?;
     stores.run(&alice, &DeleteCollection { id: id.to_string() }).await?;
     refused(stores.collections.collection(id, None).await, is_missing)?;
-    refused(stores.collections.cards_in(id, &PageRequest::default()).await, is_missing)?;
+    refused(stores.collections.cards_in(id, None, &PageRequest::default()).await, is_missing)?;
     refused(stores.run(&alice, &DeleteCollection { id: id.to_string() }).await, is_missing)?;
     assert_eq!(names_of(&stores, &alice).await?, Vec::<String>::new());
     let (owner, card) = (person("person0"), cards[0]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cardwire_domain::analytics::{DayCounts, KindCount, TopDomain, TopUrl, WeekCounts};
 use cardwire_domain::metadata::{Metadata, PageKind};
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{CardId, CollectionId, DomainEvent, EventId, LinkId, RecordedEvent, UserId};
+use cardwire_domain::{CardId, CollectionId, DomainEvent, EventId, LinkId, RecordedEvent, UserId, Visibility};
 use cardwire_events::Queue;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -91,6 +91,7 @@ pub async fn an_altered_copy_counts_what_the_log_says(stores: Stores) -> Tested 
             card_id: CardId::generate(),
             actor_id: person("mallory"),
             link_id: LinkId::generate(),
+            visibility: Visibility::Public,
         },
     };
     let mut forged: Vec<_> = events.iter().map(alter).collect();

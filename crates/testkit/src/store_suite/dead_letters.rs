@@ -43,7 +43,7 @@ pub async fn dead_letters_are_listed_in_pages(stores: Stores) -> Tested {
         for letter in letters {
             assert_eq!((letter.queue, letter.error.as_str()), (Queue::Feeds, "bad"));
             assert!(letter.dead_at >= letter.envelope.time);
-            assert_eq!(letter.envelope.kind, "CardAddedToLibrary.v1");
+            assert_eq!(letter.envelope.kind, "CardAddedToLibrary.v2");
             listed.push(letter.envelope.id);
         }
     }
@@ -90,14 +90,14 @@ pub async fn only_letters_nobody_understood_are_redriven_by_type(stores: Stores)
     let saved = ids(&events(&stores, 4).await?);
     stores.collection(&person("alice"), "one", AccessType::Open).await?;
     let created = ids(&stores.deliver(Queue::Feeds).await?);
-    bury(&stores, &saved[..1], "unknown event type CardAddedToLibrary.v1").await?;
-    bury(&stores, &saved[1..2], "unknown version of event type CardAddedToLibrary.v1").await?;
-    bury(&stores, &saved[2..3], "it said: unknown event type CardAddedToLibrary.v1").await?;
+    bury(&stores, &saved[..1], "unknown event type CardAddedToLibrary.v2").await?;
+    bury(&stores, &saved[1..2], "unknown version of event type CardAddedToLibrary.v2").await?;
+    bury(&stores, &saved[2..3], "it said: unknown event type CardAddedToLibrary.v2").await?;
     bury(&stores, &created, "unknown event type CollectionCreated.v1").await?;
     let understood = |kinds: &[&str]| DeadSelection::NotUnderstood(kinds.iter().map(|kind| (*kind).into()).collect());
     assert_eq!(stores.log.redrive(Queue::Feeds, &understood(&[])).await?, 0);
     assert_eq!(stores.log.redrive(Queue::Feeds, &understood(&["CardNoteChanged.v1"])).await?, 0);
-    assert_eq!(stores.log.redrive(Queue::Feeds, &understood(&["CardAddedToLibrary.v1"])).await?, 2);
+    assert_eq!(stores.log.redrive(Queue::Feeds, &understood(&["CardAddedToLibrary.v2"])).await?, 2);
     assert_eq!(sorted(dead(&stores).await?), sorted([&saved[2..3], &created].concat()));
     assert_eq!(ids(&stores.deliver(Queue::Feeds).await?), saved[..2]);
     Ok(())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cardwire_domain::imports::{ImportRow, LeasedRows, NewImport, ReportRow, RowOutcome};
-use cardwire_domain::use_cases::{CreateCollection, ImportUrls};
+use cardwire_domain::use_cases::ImportUrls;
 use cardwire_domain::{AccessType, CardId, CollectionId, Error, ImportId, UserId};
 use cardwire_events::Queue;
 
@@ -127,8 +127,7 @@ pub async fn an_import_is_its_owners_alone(stores: Stores) -> Tested {
 
 pub async fn a_link_that_is_kept_keeps_its_note(stores: Stores) -> Tested {
     let alice = person("alice");
-    let create = CreateCollection { name: "Brought along".into(), description: None, access: AccessType::Closed };
-    let collection = stores.run(&alice, &create).await?.id;
+    let collection = stores.collection(&alice, "Brought along", AccessType::Closed).await?;
     let row = |url: &str| ImportRow::new(url, Some("from the file"));
     stores.save_with(&alice, "https://example.com/kept", Some("mine"), &[]).await?;
     let long = ImportRow { note: Some("x".repeat(10_001)), ..row("https://example.com/long") };

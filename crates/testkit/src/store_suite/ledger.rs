@@ -53,7 +53,7 @@ pub async fn envelopes_say_what_happened_and_when(stores: Stores) -> Tested {
     stores.save_with(&alice, URL, Some("another secret"), &[]).await?;
     let owed = stores.lease_all(&[Queue::Search]).await?;
     assert_eq!(owed.len(), 2);
-    let added = owed.iter().map(|owed| &owed.envelope).find(|envelope| envelope.kind == "CardAddedToLibrary.v1");
+    let added = owed.iter().map(|owed| &owed.envelope).find(|envelope| envelope.kind == "CardAddedToLibrary.v2");
     let added = added.expect("the save was told");
     assert_eq!(added.specversion, "1.0");
     assert_eq!(added.subject, card.to_string());

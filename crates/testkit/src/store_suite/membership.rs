@@ -6,7 +6,7 @@ use std::time::Duration;
 use cardwire_domain::collection::{AccessType, Description, Name};
 use cardwire_domain::membership::{MAX_COLLABORATIONS, MAX_OPEN_INVITATIONS, MAX_OPEN_INVITATIONS_BY_AUTHOR};
 use cardwire_domain::use_cases::{BlockPerson, DeleteCollection, LeaveCollection, UnblockPerson};
-use cardwire_domain::{Change, Changes, Collection, CollectionId, Error, UserId};
+use cardwire_domain::{Change, Changes, Collection, CollectionId, Error, UserId, Visibility};
 
 use super::scene::{all_pages, at_once, page, person, refused, sorted};
 use super::{Stores, Tested};
@@ -63,6 +63,7 @@ fn empty(author: &UserId, name: &str) -> Collection {
         name: Name::parse(name).expect("cases name collections well"),
         description: Description::default(),
         access: AccessType::Closed,
+        visibility: Visibility::Public,
         collaborators: BTreeSet::new(),
         invited: BTreeSet::new(),
     }

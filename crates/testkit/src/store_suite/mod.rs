@@ -19,6 +19,7 @@ pub mod feeds;
 pub mod fetching;
 pub mod idempotency;
 pub mod imports;
+pub mod leaving;
 pub mod ledger;
 pub mod library;
 pub mod membership;
@@ -30,11 +31,14 @@ pub mod saving;
 pub mod scene;
 pub mod searching;
 pub mod stream;
+pub mod truth;
+pub mod visibility;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cardwire_domain::account_store::AccountStore;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
@@ -60,6 +64,7 @@ pub struct Stores {
     pub analytics: Arc<dyn Analytics>,
     pub pages: Arc<dyn PageRepository>,
     pub imports: Arc<dyn ImportRepository>,
+    pub accounts: Arc<dyn AccountStore>,
     pub log: Arc<dyn EventLog>,
     pub operator: Arc<dyn Operator>,
     pub history: Arc<dyn WorkHistory>,
@@ -79,6 +84,7 @@ impl Stores {
             + Analytics
             + PageRepository
             + ImportRepository
+            + AccountStore
             + EventLog
             + Operator
             + WorkHistory
@@ -93,6 +99,7 @@ impl Stores {
             search: adapter.clone(),
             analytics: adapter.clone(),
             pages: adapter.clone(),
+            accounts: adapter.clone(),
             log: adapter.clone(),
             operator: adapter.clone(),
             history: adapter.clone(),
@@ -111,6 +118,11 @@ pub trait TimeMachine: Send + Sync {
     /// Has the log say that the event occurred at this time.
     async fn redate(&self, _event: EventId, _occurred_at: Timestamp) {
         unreachable!("these tests leave the log alone");
+    }
+
+    /// The columns of all tables in which this text stands somewhere, as text or as its bytes: `table.column`.
+    async fn holding(&self, _text: &str) -> Vec<String> {
+        unreachable!("these tests leave the tables alone");
     }
 
     /// Has the log say that the event is of this type and version.
@@ -303,6 +315,32 @@ macro_rules! store_suite {
             an_import_is_its_owners_alone,
             a_link_that_is_kept_keeps_its_note,
             a_report_is_read_in_pages,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, visibility: [
+            a_private_card_exists_for_its_owner_alone,
+            who_saves_again_keeps_the_visibility_unless_they_ask,
+            a_card_that_is_made_public_was_saved_just_now_for_others,
+            a_card_that_is_made_private_is_gone_for_others_with_the_answer,
+            a_hidden_card_is_seen_by_its_owner_alone,
+            a_private_collection_exists_for_those_who_work_on_it,
+            an_activity_of_private_collections_alone_is_not_shown,
+            rows_of_an_import_are_private_one_by_one,
+            words_that_one_person_keeps_to_themselves_help_nobody_else,
+            a_hit_names_the_cards_that_the_reader_sees,
+            pages_are_full_although_some_of_their_items_are_private,
+            parallel_changes_of_one_card_end_in_one_truth,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, leaving: [
+            a_deleted_account_leaves_nothing_behind_but_its_audit_entry,
+            a_deletion_goes_on_wherever_it_was_stopped,
+            a_deletion_waits_for_dead_letters,
+            nobody_acts_for_an_account_that_is_being_deleted,
+            an_account_is_deleted_once_and_only_with_its_password,
+            the_effects_of_a_deleted_account_come_once,
+            positions_of_deleted_activities_are_not_given_out_again,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, truth: [
+            any_order_of_changes_shows_everybody_the_truth,
         ]);
         $crate::store_suite!(@cases $make, $runtime, counting: [
             saves_and_curators_are_counted_by_day,

@@ -97,7 +97,7 @@ pub async fn dead_letters_are_found_by_type_text_and_error(stores: Stores) -> Te
         letters.iter().map(|letter| place(letter.envelope.id)).collect()
     };
     assert_eq!(found(none()).await?.len(), 4);
-    assert_eq!(found(DeadFilter { kind: part("CardAddedToLibrary.v1"), ..none() }).await?.len(), 4);
+    assert_eq!(found(DeadFilter { kind: part("CardAddedToLibrary.v2"), ..none() }).await?.len(), 4);
     assert!(found(DeadFilter { kind: part("CardAddedToLibrary"), ..none() }).await?.is_empty(), "types are whole");
     let mut bobs = found(DeadFilter { text: part("PLC:Bob"), ..none() }).await?;
     bobs.sort_unstable();

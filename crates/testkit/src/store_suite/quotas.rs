@@ -6,10 +6,10 @@ use std::time::Duration;
 use cardwire_domain::changes::{Idempotency, IdempotencyKey};
 use cardwire_domain::imports::{ImportRow, NewImport, RowOutcome};
 use cardwire_domain::quotas::{Quota, Quotas};
-use cardwire_domain::use_cases::{CreateCollection, ImportUrls, Request, UseCase, admit, execute};
+use cardwire_domain::use_cases::{ImportUrls, Request, UseCase, admit, execute};
 use cardwire_domain::{AccessType, Error, ImportId, Result, UserId};
 
-use super::scene::{person, saving};
+use super::scene::{creating, person, saving};
 use super::{Stores, Tested};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -71,8 +71,7 @@ pub async fn cards_of_imports_do_not_count(stores: Stores) -> Tested {
 
 pub async fn collections_are_counted_for_a_day(stores: Stores) -> Tested {
     let alice = person("alice");
-    let named =
-        |n: usize| CreateCollection { name: format!("Shelf {n}"), description: None, access: AccessType::Closed };
+    let named = |n: usize| creating(&format!("Shelf {n}"), AccessType::Closed);
     for n in 0..3 {
         add(&stores, &alice, None, &named(n)).await?;
     }

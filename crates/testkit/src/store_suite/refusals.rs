@@ -8,7 +8,7 @@ use cardwire_domain::url::CardUrl;
 use cardwire_domain::use_cases::{
     AddUrlToLibrary, DeleteCollection, SetCollaborators, UpdateCollection, UpdateUrlCardAssociations,
 };
-use cardwire_domain::{Card, CardId, Change, Changes, CollectionId, Error, PageRequest};
+use cardwire_domain::{Card, CardId, Change, Changes, CollectionId, Error, PageRequest, Visibility};
 
 use super::scene::{person, refused, saving, texts};
 use super::{Stores, Tested};
@@ -79,13 +79,14 @@ pub async fn a_second_card_for_a_url_is_stale_and_stores_nothing(stores: Stores)
         name: Name::parse("kept whole or not at all")?,
         description: Description::default(),
         access: AccessType::Open,
+        visibility: Visibility::Public,
         collaborators: Default::default(),
         invited: Default::default(),
     };
     let mut changes = Changes::default();
     changes.rows.push(Change::InsertCollection(collection.clone()));
     let mut other = Card::create(alice.clone(), CardUrl::parse(URL)?, None, &mut changes);
-    other.add_to_library(&mut changes);
+    other.add_to_library(Visibility::Public, &mut changes);
     refused(stores.store.begin().await?.commit(changes).await, |error| matches!(error, Error::Stale))?;
     assert_eq!(stores.log.backlog().await?, before);
     let library = stores.library_of(&alice).await?;
@@ -123,7 +124,13 @@ pub async fn strangers_change_nothing(stores: Stores) -> Tested {
     let (id, card_id) = (hers.to_string(), card.to_string());
     let note = UpdateUrlCardAssociations { card_id, note: Some("his".into()), ..Default::default() };
     refused(stores.run(&bob, &note).await, forbidden)?;
-    let rename = UpdateCollection { id: id.clone(), name: "his".into(), description: None, access: AccessType::Closed };
+    let rename = UpdateCollection {
+        id: id.clone(),
+        name: "his".into(),
+        description: None,
+        access: AccessType::Closed,
+        visibility: None,
+    };
     refused(stores.run(&bob, &rename).await, forbidden)?;
     refused(stores.run(&bob, &SetCollaborators { id: id.clone(), user_ids: vec![] }).await, forbidden)?;
     refused(stores.run(&bob, &DeleteCollection { id }).await, forbidden)?;
@@ -140,6 +147,6 @@ pub async fn strangers_change_nothing(stores: Stores) -> Tested {
     assert_eq!(shown.note.map(|note| note.text.as_str().to_owned()).as_deref(), Some("hers"));
     assert_eq!(texts(&shown.collections.iter().map(|c| c.id).collect::<Vec<_>>()), texts(&[hers]));
     assert_eq!(stores.collections.collection(hers, None).await?.name, "hers");
-    assert_eq!(stores.collections.cards_in(his, &PageRequest::default()).await?.items, []);
+    assert_eq!(stores.collections.cards_in(his, None, &PageRequest::default()).await?.items, []);
     Ok(())
 }

@@ -14,8 +14,8 @@ use cardwire_domain::use_cases::{
     RemoveCardFromLibrary, Request, SetCollaborators, UrlAdded, UseCase, execute, let_cards_go,
 };
 use cardwire_domain::{
-    Card, CardId, Change, Changes, CollectedWindow, CollectionId, Limit, Member, Page, PageRequest, Position,
-    RecordedEvent, UserId,
+    Card, CardId, Change, Changes, CollectedWindow, CollectionId, DomainEvent, Limit, Member, Page, PageRequest,
+    Position, RecordedEvent, UserId, Visibility,
 };
 use cardwire_events::{Message, Owed, Queue};
 use jiff::Timestamp;
@@ -123,7 +123,7 @@ impl Stores {
         let mut ids = Vec::new();
         for (owner, url) in saves {
             let mut card = Card::create(owner.clone(), CardUrl::parse(url)?, None, &mut changes);
-            card.add_to_library(&mut changes);
+            card.add_to_library(Visibility::Public, &mut changes);
             ids.push(card.id);
         }
         self.store.begin().await?.commit(changes).await?;
@@ -134,7 +134,7 @@ impl Stores {
     pub async fn collections_at_once(&self, by: &UserId, count: usize) -> anyhow::Result<Vec<CollectionId>> {
         let mut changes = Changes::default();
         for number in 0..count {
-            let command = CreateCollection { name: number.to_string(), description: None, access: AccessType::Open };
+            let command = creating(&number.to_string(), AccessType::Open);
             let mut tx = self.store.begin().await?;
             command.run(by, &mut *tx, &mut changes).await?;
         }
@@ -148,8 +148,7 @@ impl Stores {
     }
 
     pub async fn collection(&self, by: &UserId, name: &str, access: AccessType) -> anyhow::Result<CollectionId> {
-        let command = CreateCollection { name: name.into(), description: None, access };
-        Ok(self.run(by, &command).await?.id)
+        Ok(self.run(by, &creating(name, access)).await?.id)
     }
 
     /// Makes these people the ones who are invited or have accepted.
@@ -235,8 +234,12 @@ impl Stores {
     pub async fn flush_feed(&self) -> anyhow::Result<usize> {
         let events = self.deliver(Queue::Feeds).await?;
         let collected: Vec<_> = events.iter().filter(|event| member(event).is_some()).cloned().collect();
-        let others: Vec<_> = events.iter().filter(|event| member(event).is_none()).map(|event| event.id).collect();
-        self.log.settle(Queue::Feeds, &others).await?;
+        let others = events.iter().filter(|event| member(event).is_none());
+        let (gone, others): (Vec<_>, Vec<_>) =
+            others.partition(|event| matches!(event.event, DomainEvent::AccountDeleted { .. }));
+        let ids = |events: Vec<&RecordedEvent>| events.iter().map(|event| event.id).collect::<Vec<_>>();
+        self.feed.forget_people(&ids(gone)).await?;
+        self.log.settle(Queue::Feeds, &ids(others)).await?;
         Ok(self.feed.add_activities(&windows(&collected)).await?)
     }
 
@@ -262,8 +265,13 @@ pub fn saving(url: &str, note: Option<&str>, collections: &[CollectionId]) -> Ad
         url: url.into(),
         note: note.map(str::to_owned),
         collection_ids: texts(collections),
-        via_card_id: None,
+        ..AddUrlToLibrary::default()
     }
+}
+
+/// A public collection.
+pub fn creating(name: &str, access: AccessType) -> CreateCollection {
+    CreateCollection { name: name.into(), description: None, access, visibility: Visibility::Public }
 }
 
 pub fn texts(ids: &[CollectionId]) -> Vec<String> {

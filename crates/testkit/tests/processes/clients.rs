@@ -181,7 +181,7 @@ async fn a_hot_key_over_three_workers_is_one_activity_for_each_window() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_signs_up_saves_and_signs_out() {
-    let settings = vec![("USE_MOCK_AUTH", "false".to_owned())];
+    let settings = vec![("USE_MOCK_AUTH", "false".to_owned()), ("APP__REGISTRATION", "open".to_owned())];
     let stack = Stack::start(&Plan { settings, ..Plan::default() }).await;
     let http = cardwire_testkit::net::http_client();
     let post = async |path: &str, token: Option<&str>, body: Value| {

@@ -13,3 +13,4 @@ mod outages;
 mod poison;
 mod random;
 mod start;
+mod visibility;

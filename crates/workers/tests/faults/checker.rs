@@ -41,7 +41,7 @@ async fn check_accepted(world: &World, expected: &Expected) -> anyhow::Result<Ve
 }
 
 /// Nothing is owed, nothing is dead, and what the effects took off the ledger is what was put on it, each once.
-async fn check_ledger(world: &World, events: &[RecordedEvent]) -> anyhow::Result<()> {
+pub async fn check_ledger(world: &World, events: &[RecordedEvent]) -> anyhow::Result<()> {
     for backlog in world.store.backlog().await? {
         ensure!(backlog.owed == 0 && backlog.dead == 0, "left on the ledger: {backlog:?}");
         let owed = events.iter().filter(|event| routes(&event.event).contains(&backlog.queue)).count();
@@ -55,7 +55,7 @@ async fn check_ledger(world: &World, events: &[RecordedEvent]) -> anyhow::Result
 }
 
 /// The activities are what the cut makes of all events at once: so each event is in exactly one.
-async fn check_activities(world: &World, events: &[RecordedEvent]) -> anyhow::Result<Vec<Activity>> {
+pub async fn check_activities(world: &World, events: &[RecordedEvent]) -> anyhow::Result<Vec<Activity>> {
     let mut members: BTreeMap<(CardId, UserId), Vec<Member>> = BTreeMap::new();
     for event in events.iter().filter_map(PendingEvent::from_recorded) {
         members.entry((event.card_id, event.actor_id)).or_default().push(event.member);

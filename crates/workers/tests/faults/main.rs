@@ -1,14 +1,17 @@
 //! Every named fault point, with everything that can go wrong there: in the end each accepted event has its effect, once.
 //!
 //! Two processes work over one store and one transport, under a paused clock. A fault kills one, stops it, repeats or
-//! loses a call, or empties the transport; then everything is checked against everything.
+//! loses a call, or empties the transport; then everything is checked against everything. In [`chaos`] people change their minds about who
+//! sees what, 20,000 events long, while all of that happens; then what others see is checked against what was accepted.
 
 // What a test cannot go on without fails it, in its helper functions as well; and the number of cases is told.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod chaos;
 mod checker;
 mod enumerated;
 mod mutants;
+mod others;
 mod pairs;
 mod transport;
 mod workload;

@@ -14,10 +14,10 @@ use crate::world::Setup;
 const SAMPLES: usize = 200;
 
 /// A linear congruential generator (Knuth's MMIX): a sample that can be drawn again needs no more.
-struct Draw(u64);
+pub struct Draw(pub u64);
 
 impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % bound
     }

@@ -7,7 +7,7 @@ use cardwire_domain::use_cases::{
     AddCardToCollections, AddUrlToLibrary, CreateCollection, RemoveCardFromCollections, RemoveCardFromLibrary,
     UpdateUrlCardAssociations,
 };
-use cardwire_domain::{AccessType, CardId, UserId};
+use cardwire_domain::{AccessType, CardId, UserId, Visibility};
 use tokio::time::sleep;
 
 use crate::world::World;
@@ -24,7 +24,12 @@ pub async fn run(world: &World) -> anyhow::Result<Expected> {
     let alice = UserId::parse("did:plc:alice").unwrap();
     let bob = UserId::parse("did:plc:bob").unwrap();
     let save = |url: &str| AddUrlToLibrary { url: url.into(), ..AddUrlToLibrary::default() };
-    let create = |name: &str| CreateCollection { name: name.into(), description: None, access: AccessType::Open };
+    let create = |name: &str| CreateCollection {
+        name: name.into(),
+        description: None,
+        access: AccessType::Open,
+        visibility: Visibility::Public,
+    };
     let tick = || sleep(Duration::from_millis(100));
 
     let one = world.give(&alice, "1", create("one")).await?.id.to_string();
@@ -78,8 +83,8 @@ pub async fn run(world: &World) -> anyhow::Result<Expected> {
 
     Ok(Expected {
         events: BTreeMap::from([
-            ("CardAddedToLibrary.v1", 5),
-            ("CardAddedToCollection.v1", 5),
+            ("CardAddedToLibrary.v2", 5),
+            ("CardAddedToCollection.v2", 5),
             ("CardRemovedFromLibrary.v1", 2),
             ("CardRemovedFromCollection.v1", 1),
             ("CardNoteChanged.v1", 1),

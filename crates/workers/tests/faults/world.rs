@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const RESTART: Duration = Duration::from_secs(1);
 /// In the worst case what was lost is due after 30 s, and the copy that is published then is lost to a second fault.
 const SETTLES_WITHIN: Duration = Duration::from_secs(180);
-const PROCESSES: usize = 2;
+pub const PROCESSES: usize = 2;
 
 pub struct World {
     pub store: SqliteStore,
@@ -95,6 +95,25 @@ pub struct Passed {
 /// # Errors
 /// What is wrong in the end; or a planned fault that never met its call.
 pub fn run(plans: &[FaultPlan], setup: Setup) -> anyhow::Result<Passed> {
+    in_world(plans, setup, async |world| {
+        let expected = workload::run(&world).await?;
+        let settled_after = world.settled().await?;
+        let unfired = world.faults.unfired();
+        ensure!(unfired.is_empty(), "never met: {unfired:?}");
+        let activities = checker::check(&world, &expected).await?;
+        Ok(Passed { settled_after, activities })
+    })
+}
+
+/// Lets this happen in a world with all its processes running, under a paused clock.
+///
+/// # Errors
+/// Those of `play`; or a process that ended by itself.
+pub fn in_world<T>(
+    plans: &[FaultPlan],
+    setup: Setup,
+    play: impl AsyncFnOnce(Arc<World>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let world = Arc::new(World::new(plans, setup));
@@ -106,15 +125,10 @@ pub fn run(plans: &[FaultPlan], setup: Setup) -> anyhow::Result<Passed> {
         while !world.processes.lock().iter().all(Running::relays) {
             sleep(Duration::from_millis(10)).await;
         }
-        let expected = workload::run(&world).await?;
-        let settled_after = tokio::select! {
-            settled = world.settled() => settled?,
+        tokio::select! {
+            played = play(world) => played,
             ended = supervisors.join_next() => anyhow::bail!("a process ended by itself: {ended:?}"),
-        };
-        let unfired = world.faults.unfired();
-        ensure!(unfired.is_empty(), "never met: {unfired:?}");
-        let activities = checker::check(&world, &expected).await?;
-        Ok(Passed { settled_after, activities })
+        }
     })
 }
 
@@ -173,7 +187,8 @@ impl World {
         let saga_store: Arc<dyn SagaStateStore> =
             Arc::new(FaultySagaStore { seam: seam.clone(), inner: self.transport.saga.clone() });
         let saga_store = mutants::saga_store(self.setup.mutant, saga_store);
-        let saga = Arc::new(CardCollectionSaga::new(saga_store, feed, Arc::clone(&log), SagaSettings::default()));
+        let saga =
+            Arc::new(CardCollectionSaga::new(saga_store, feed.clone(), Arc::clone(&log), SagaSettings::default()));
 
         let mut tasks = JoinSet::new();
         let stop = CancellationToken::new();
@@ -188,7 +203,7 @@ impl World {
         tasks.spawn(async move { flush.run(stopped).await });
         for queue in Queue::ALL {
             let handler: Arc<dyn EventHandler> = match queue {
-                Queue::Feeds => Arc::new(FeedHandler::new(Arc::clone(&saga), Arc::clone(&log), None)),
+                Queue::Feeds => Arc::new(FeedHandler::new(Arc::clone(&saga), feed.clone(), Arc::clone(&log), None)),
                 Queue::Search => Arc::new(SearchHandler::new(index.clone())),
                 Queue::Analytics => Arc::new(AnalyticsHandler::new(analytics.clone())),
             };
@@ -203,8 +218,23 @@ impl World {
         tasks
     }
 
-    /// Gives a command as a client does: without an answer it is given again, under the same key, to the other process.
+    /// Kills one of the processes, wherever it is. Its supervisor starts another.
+    pub fn kill(&self, index: usize) {
+        self.processes.lock()[index].process.kill();
+    }
+
+    /// As [`Self::ask`], of a command that is not refused.
     pub async fn give<C: UseCase>(&self, by: &UserId, key: &str, command: C) -> anyhow::Result<C::Answer> {
+        self.ask(by, key, command).await?.map_err(|error| anyhow::anyhow!("{key} was refused: {error}"))
+    }
+
+    /// Gives a command as a client does: without an answer it is given again, under the same key, to the other process.
+    pub async fn ask<C: UseCase>(
+        &self,
+        by: &UserId,
+        key: &str,
+        command: C,
+    ) -> anyhow::Result<cardwire_domain::Result<C::Answer>> {
         for attempt in 0..40 {
             let key = IdempotencyKey::of_client(&mutants::key(self.setup.mutant, key, attempt))?;
             let idempotency = Some(Idempotency { key, fingerprint: "the same".into() });
@@ -218,16 +248,16 @@ impl World {
                 }
             };
             match answer {
-                Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(Error::Unavailable(_))) => sleep(Duration::from_secs(1)).await,
-                Ok(Err(error)) => anyhow::bail!("{:?} was refused: {error}", request.idempotency),
+                Ok(answer) => return Ok(answer),
                 Err(_) => {}
             }
         }
         anyhow::bail!("{key} was never answered")
     }
 
-    async fn settled(&self) -> anyhow::Result<Duration> {
+    /// Waits until nothing is owed, waiting or pending.
+    pub async fn settled(&self) -> anyhow::Result<Duration> {
         let started = Instant::now();
         loop {
             let owed: u64 = self.store.backlog().await?.iter().map(|queue| queue.owed).sum();

@@ -176,6 +176,9 @@ impl FeedRepository for BadFeed {
     async fn add_activities(&self, _: &[CollectedWindow]) -> DomainResult<usize> {
         Err(DomainError::Corrupt("bad payload".into()))
     }
+    async fn forget_people(&self, _: &[EventId]) -> DomainResult<usize> {
+        Err(DomainError::Corrupt("bad payload".into()))
+    }
     async fn feed(&self, _: Option<&UserId>, _: &PageRequest) -> DomainResult<Page<FeedItem>> {
         panic!("nobody reads it")
     }

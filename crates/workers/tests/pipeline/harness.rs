@@ -8,7 +8,7 @@ use cardwire_domain::feed::{FeedItem, FeedRepository};
 use cardwire_domain::use_cases::{
     AddUrlToLibrary, CollectionChanged, CreateCollection, Request, UrlAdded, UseCase, execute,
 };
-use cardwire_domain::{AccessType, PageRequest, RecordedEvent, Result, UserId};
+use cardwire_domain::{AccessType, PageRequest, RecordedEvent, Result, UserId, Visibility};
 use cardwire_events::memory::{InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues};
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::{
@@ -68,7 +68,8 @@ impl Pipeline {
         let log: Arc<dyn EventLog> = Arc::new(store.clone());
         let feed: Arc<dyn FeedRepository> = Arc::new(store.clone());
         let saga_store = Arc::new(InMemorySagaStateStore::new(clock, Timing::default()));
-        let saga = Arc::new(CardCollectionSaga::new(saga_store, feed, Arc::clone(&log), SagaSettings::default()));
+        let saga =
+            Arc::new(CardCollectionSaga::new(saga_store, Arc::clone(&feed), Arc::clone(&log), SagaSettings::default()));
         let stop = CancellationToken::new();
 
         let publisher = Arc::new(InMemoryEventPublisher::new(queues.clone()));
@@ -85,7 +86,9 @@ impl Pipeline {
         tokio::spawn(async move { flush.run(stopped).await });
         for queue in Queue::ALL {
             let handler: Arc<dyn EventHandler> = match queue {
-                Queue::Feeds => wrap(Arc::new(FeedHandler::new(Arc::clone(&saga), Arc::clone(&log), None))),
+                Queue::Feeds => {
+                    wrap(Arc::new(FeedHandler::new(Arc::clone(&saga), Arc::clone(&feed), Arc::clone(&log), None)))
+                }
                 Queue::Search => Arc::new(SearchHandler::new(Arc::new(store.clone()))),
                 Queue::Analytics => Arc::new(AnalyticsHandler::new(Arc::new(store.clone()))),
             };
@@ -111,7 +114,8 @@ impl Pipeline {
     }
 
     pub async fn collection(&self, by: &str, name: &str) -> String {
-        let create = CreateCollection { name: name.into(), description: None, access: AccessType::Closed };
+        let (access, visibility) = (AccessType::Closed, Visibility::Public);
+        let create = CreateCollection { name: name.into(), description: None, access, visibility };
         let CollectionChanged { id } = self.run(by, create).await.unwrap();
         id.to_string()
     }

@@ -1,150 +1,13 @@
-//! What every [`AccountRepository`] must do. [`account_suite!`](macro@crate::account_suite) makes one test of each case.
-//!
-//! ```text
-//! async fn accounts() -> anyhow::Result<Accounts> { … }
-//! cardwire_testkit::account_suite!(accounts, (start_paused = true));
-//! ```
+//! Sessions: how long tokens are good, and who ends them.
 
-use std::any::Any;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use cardwire_domain::accounts::{Account, AccountRepository, Handle, MAX_REFRESHES, SessionTokens, TokenHash};
-use cardwire_domain::user::User;
-use cardwire_domain::{Error, UserId};
+use cardwire_domain::SessionId;
+use cardwire_domain::sessions::{MAX_REFRESHES, NOTED_EVERY};
 
-use crate::store_suite::{Tested, TimeMachine};
-
-/// An empty repository, and a hand on its clock.
-pub struct Accounts {
-    pub repository: Arc<dyn AccountRepository>,
-    pub time: Arc<dyn TimeMachine>,
-    /// Lives as long as the test, such as a server.
-    pub guard: Box<dyn Any + Send + Sync>,
-}
-
-const ACCESS_FOR: Duration = Duration::from_secs(3_600);
-const REFRESH_FOR: Duration = Duration::from_secs(30 * 86_400);
-
-/// One test for each case of the contract. The second argument is what `tokio::test` is given; `()` if nothing.
-#[macro_export]
-macro_rules! account_suite {
-    ($make:path, $runtime:tt) => {
-        $crate::account_suite!(@cases $make, $runtime: [
-            an_account_is_found_by_its_handle,
-            a_handle_belongs_to_one_account,
-            people_without_an_account_are_named,
-            parallel_sign_ups_under_one_handle_make_one_account,
-            an_access_token_is_good_for_its_time,
-            a_refresh_replaces_both_tokens,
-            a_refresh_token_is_good_for_its_time,
-            a_spent_refresh_token_ends_its_session_alone,
-            parallel_refreshes_with_one_token_end_the_session,
-            a_session_is_refreshed_so_often_and_not_more,
-            a_session_ends_ninety_days_after_signing_in,
-            a_closed_session_is_gone,
-            expired_sessions_close_and_do_not_disturb,
-        ]);
-    };
-    (@cases $make:path, $runtime:tt: [$($case:ident),* $(,)?]) => {
-        mod accounts {
-            use super::*;
-            $(
-                #[::tokio::test $runtime]
-                async fn $case() -> $crate::store_suite::Tested {
-                    $crate::account_suite::$case($make().await?).await
-                }
-            )*
-        }
-    };
-}
-
-fn token(number: u32) -> TokenHash {
-    let mut hash = [7; 32];
-    hash[..4].copy_from_slice(&number.to_be_bytes());
-    TokenHash(hash)
-}
-
-/// The access token `number` and the refresh token `number + 1`.
-fn tokens(number: u32) -> SessionTokens {
-    SessionTokens {
-        access: token(number),
-        access_for: ACCESS_FOR,
-        refresh: token(number + 1),
-        refresh_for: REFRESH_FOR,
-    }
-}
-
-fn account_of(handle: &str) -> Account {
-    let user = User { id: UserId::generate(), handle: handle.into() };
-    Account { user, password_hash: format!("$argon2id${handle}") }
-}
-
-impl Accounts {
-    async fn sign_up(&self, handle: &str) -> anyhow::Result<User> {
-        let account = account_of(handle);
-        self.repository.create_account(&account).await?;
-        Ok(account.user)
-    }
-
-    async fn open(&self, user: &User, number: u32) -> anyhow::Result<()> {
-        Ok(self.repository.open_session(&user.id, &tokens(number)).await?)
-    }
-
-    async fn who(&self, access: u32) -> anyhow::Result<Option<User>> {
-        Ok(self.repository.session_user(&token(access)).await?)
-    }
-
-    async fn refresh(&self, refresh: u32, new: u32) -> anyhow::Result<Option<UserId>> {
-        Ok(self.repository.refresh_session(&token(refresh), &tokens(new)).await?)
-    }
-}
-
-pub async fn an_account_is_found_by_its_handle(accounts: Accounts) -> Tested {
-    let alice = account_of("alice");
-    accounts.repository.create_account(&alice).await?;
-    accounts.sign_up("bob").await?;
-    // Handles are kept in lower case and compared without case.
-    let found = accounts.repository.account(&Handle::parse("Alice")?).await?.context("alice signed up")?;
-    ensure!(found.user == alice.user && found.password_hash == alice.password_hash, "{found:?}");
-    ensure!(accounts.repository.account(&Handle::parse("carol")?).await?.is_none());
-    Ok(())
-}
-
-pub async fn a_handle_belongs_to_one_account(accounts: Accounts) -> Tested {
-    let alice = accounts.sign_up("alice").await?;
-    for handle in ["alice", "ALICE"] {
-        let again = accounts.repository.create_account(&account_of(handle)).await;
-        ensure!(matches!(again, Err(Error::Conflict(_))), "{handle}: {again:?}");
-    }
-    let found = accounts.repository.account(&Handle::parse("alice")?).await?.context("alice signed up")?;
-    ensure!(found.user == alice, "the first one stays");
-    Ok(())
-}
-
-pub async fn people_without_an_account_are_named(accounts: Accounts) -> Tested {
-    let alice = accounts.sign_up("alice").await?.id;
-    let (first, second) = (UserId::parse("did:plc:zed")?, UserId::parse("did:plc:alice")?);
-    let unknown = accounts.repository.without_account(&[first.clone(), alice.clone(), second.clone()]).await?;
-    ensure!(unknown == [first, second], "in the order they were asked for: {unknown:?}");
-    ensure!(accounts.repository.without_account(&[alice]).await?.is_empty());
-    ensure!(accounts.repository.without_account(&[]).await?.is_empty());
-    Ok(())
-}
-
-pub async fn parallel_sign_ups_under_one_handle_make_one_account(accounts: Accounts) -> Tested {
-    let mut tries = tokio::task::JoinSet::new();
-    for _ in 0..8 {
-        let repository = accounts.repository.clone();
-        tries.spawn(async move { repository.create_account(&account_of("alice")).await });
-    }
-    let outcomes = tries.join_all().await;
-    let created = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-    let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(Error::Conflict(_)))).count();
-    ensure!((created, refused) == (1, 7), "{outcomes:?}");
-    Ok(())
-}
+use super::{ACCESS_FOR, Accounts, REFRESH_FOR, token, tokens_of};
+use crate::store_suite::Tested;
 
 pub async fn an_access_token_is_good_for_its_time(accounts: Accounts) -> Tested {
     let (alice, bob) = (accounts.sign_up("alice").await?, accounts.sign_up("bob").await?);
@@ -210,8 +73,8 @@ pub async fn parallel_refreshes_with_one_token_end_the_session(accounts: Account
     accounts.open(&alice, 10).await?;
     let mut tries = tokio::task::JoinSet::new();
     for new in [20, 30, 40, 50] {
-        let repository = accounts.repository.clone();
-        tries.spawn(async move { repository.refresh_session(&token(11), &tokens(new)).await });
+        let store = accounts.store.clone();
+        tries.spawn(async move { store.refresh_session(&token(11), &tokens_of(new)).await });
     }
     let outcomes = tries.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
     ensure!(outcomes.iter().flatten().count() == 1, "one wins: {outcomes:?}");
@@ -257,11 +120,11 @@ pub async fn a_closed_session_is_gone(accounts: Accounts) -> Tested {
     let alice = accounts.sign_up("alice").await?;
     accounts.open(&alice, 10).await?;
     accounts.open(&alice, 20).await?;
-    ensure!(accounts.repository.close_session(&token(10)).await?);
+    ensure!(accounts.store.close_session(&token(10)).await?);
     ensure!(accounts.who(10).await?.is_none());
     ensure!(accounts.refresh(11, 30).await?.is_none());
-    ensure!(!accounts.repository.close_session(&token(10)).await?, "there is none any more");
-    ensure!(!accounts.repository.close_session(&token(21)).await?, "a refresh token closes nothing");
+    ensure!(!accounts.store.close_session(&token(10)).await?, "there is none any more");
+    ensure!(!accounts.store.close_session(&token(21)).await?, "a refresh token closes nothing");
     ensure!(accounts.who(20).await? == Some(alice), "other sessions stay");
     Ok(())
 }
@@ -271,7 +134,7 @@ pub async fn expired_sessions_close_and_do_not_disturb(accounts: Accounts) -> Te
     accounts.open(&alice, 10).await?;
     accounts.open(&alice, 40).await?;
     accounts.time.advance(ACCESS_FOR + Duration::from_secs(1)).await;
-    ensure!(accounts.repository.close_session(&token(40)).await?, "its owner may still end it");
+    ensure!(accounts.store.close_session(&token(40)).await?, "its owner may still end it");
     ensure!(accounts.refresh(41, 50).await?.is_none(), "so that it cannot be refreshed");
     ensure!(accounts.refresh(11, 20).await?.is_some(), "other sessions stay");
     accounts.time.advance(REFRESH_FOR + Duration::from_secs(1)).await;
@@ -279,5 +142,70 @@ pub async fn expired_sessions_close_and_do_not_disturb(accounts: Accounts) -> Te
     // Cleared away, so that even the same token could be given out again.
     accounts.open(&alice, 20).await?;
     ensure!(accounts.who(30).await?.is_some() && accounts.who(20).await? == Some(alice));
+    Ok(())
+}
+
+pub async fn sessions_are_listed_and_ended_by_their_owner(accounts: Accounts) -> Tested {
+    let (alice, bob) = (accounts.sign_up("alice").await?, accounts.sign_up("bob").await?);
+    let first = accounts.open(&alice, 10).await?;
+    accounts.time.advance(Duration::from_secs(60)).await;
+    let second = accounts.open(&alice, 20).await?;
+    let other = accounts.open(&bob, 30).await?;
+    let sessions = accounts.store.sessions_of(&alice.id).await?;
+    let listed: Vec<_> = sessions.iter().map(|session| (session.id, session.client.as_str())).collect();
+    ensure!(listed == [(second, "client 20"), (first, "client 10")], "last seen first: {listed:?}");
+    let first_seen = sessions[1].last_seen_at;
+    ensure!(sessions[1].created_at == first_seen && sessions[0].created_at > first_seen, "{sessions:?}");
+    ensure!(accounts.live(10).await?.is_some_and(|live| live.id == first));
+
+    ensure!(!accounts.store.end_session(&alice.id, other).await?, "it is somebody else's");
+    ensure!(!accounts.store.end_session(&alice.id, SessionId::generate()).await?);
+    ensure!(accounts.store.end_session(&alice.id, first).await?);
+    ensure!(!accounts.store.end_session(&alice.id, first).await?, "there is none any more");
+    ensure!(accounts.who(10).await?.is_none() && accounts.refresh(11, 40).await?.is_none());
+    ensure!(accounts.who(20).await?.is_some() && accounts.who(30).await? == Some(bob), "the others stay");
+    // One that can only be refreshed is listed, and one that cannot be used at all is not.
+    accounts.time.advance(ACCESS_FOR + Duration::from_secs(1)).await;
+    ensure!(accounts.store.sessions_of(&alice.id).await?.len() == 1);
+    accounts.time.advance(REFRESH_FOR).await;
+    ensure!(accounts.store.sessions_of(&alice.id).await?.is_empty());
+    Ok(())
+}
+
+pub async fn all_sessions_but_one_are_ended_at_once(accounts: Accounts) -> Tested {
+    let (alice, bob) = (accounts.sign_up("alice").await?, accounts.sign_up("bob").await?);
+    let kept = accounts.open(&alice, 10).await?;
+    accounts.open(&alice, 20).await?;
+    accounts.open(&alice, 30).await?;
+    accounts.open(&bob, 40).await?;
+    ensure!(accounts.store.end_sessions(&alice.id, Some(kept)).await? == 2);
+    ensure!(accounts.who(10).await?.is_some() && accounts.who(40).await?.is_some());
+    ensure!(accounts.who(20).await?.is_none() && accounts.who(30).await?.is_none());
+    ensure!(accounts.store.end_sessions(&alice.id, None).await? == 1);
+    ensure!(accounts.who(10).await?.is_none() && accounts.who(40).await?.is_some());
+    Ok(())
+}
+
+pub async fn the_use_of_a_session_is_noted_once_in_five_minutes(accounts: Accounts) -> Tested {
+    let alice = accounts.sign_up("alice").await?;
+    let id = accounts.open(&alice, 10).await?;
+    let is_due = async || anyhow::Ok(accounts.live(10).await?.context("it is good for an hour")?.is_due);
+    let listed = async || anyhow::Ok(accounts.store.sessions_of(&alice.id).await?[0].clone());
+    ensure!(!is_due().await?);
+    accounts.time.advance(NOTED_EVERY - Duration::from_secs(30)).await;
+    ensure!(!is_due().await?);
+    accounts.store.note_session(id).await?;
+    let session = listed().await?;
+    ensure!(session.last_seen_at == session.created_at, "too soon: {session:?}");
+    accounts.time.advance(Duration::from_secs(31)).await;
+    ensure!(is_due().await?);
+    accounts.store.note_session(id).await?;
+    ensure!(!is_due().await?);
+    let session = listed().await?;
+    ensure!(session.last_seen_at > session.created_at, "{session:?}");
+    // A refresh is a use.
+    accounts.time.advance(NOTED_EVERY + Duration::from_secs(1)).await;
+    ensure!(accounts.refresh(11, 20).await?.is_some());
+    ensure!(accounts.live(20).await?.is_some_and(|live| !live.is_due && live.id == id), "and the session the same");
     Ok(())
 }

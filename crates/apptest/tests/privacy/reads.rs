@@ -1,0 +1,98 @@
+//! What each route that changes nothing is asked for.
+
+use crate::scene::{NAME, SHARED, URL};
+use crate::world::World;
+
+/// The live feed, which does not end.
+pub const STREAM: &str = "/api/feeds/global/stream";
+
+/// Words that find the things, as they are written and nearly so.
+const WORDS: [&str; 10] = [
+    "unmistakable",
+    "unmistakabel",
+    "secret.example",
+    "sesame",
+    "marmalade",
+    "wheelbarrows",
+    "velvet",
+    "walnut",
+    "page",
+    "example",
+];
+
+/// Paths with everything that might show the thing. `None`: a route that is not known here.
+pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
+    let World { card, collection, shelf, own, import, dead, .. } = world;
+    let path = route.strip_prefix("GET ")?;
+    let with = |queries: &[&str]| -> Vec<String> { queries.iter().map(|query| format!("{path}{query}")).collect() };
+    let of_queues = |suffixes: &[String]| -> Vec<String> {
+        let queues = ["feeds", "search", "analytics"].iter();
+        queues.flat_map(|queue| suffixes.iter().map(|end| path.replace("{queue}", queue) + end)).collect()
+    };
+    Some(match path {
+        "/" => with(&["", "?actor=did:plc:owner", "?actor=did:plc:collaborator", "?actor=owner"]),
+        // Nothing of anybody's.
+        "/healthz" | "/readyz" | "/api/openapi.json" | "/api/docs" | "/favicon.ico" => with(&[""]),
+        "/api/docs/{file:.*}" => vec!["/api/docs/index.css".into()],
+        "/static/{file:.*}" => vec!["/static/app.css".into()],
+        "/problems/{slug}" => vec!["/problems/not-found".into()],
+        "/sign-in" => with(&["", "?next=/library"]),
+        "/sign-up" => with(&["", "?invite=nonsense"]),
+        "/reset-password" => with(&["?token=nonsense"]),
+
+        "/api/cards/{id}" => [card, own].iter().map(|id| format!("/api/cards/{id}")).collect(),
+        "/cards/{id}" => [card, own].iter().map(|id| format!("/cards/{id}")).collect(),
+        "/cards/{id}/row" => [card, own].iter().map(|id| format!("/cards/{id}/row?look=2")).collect(),
+        "/api/cards/library/status" => with(&[&format!("?url={URL}"), &format!("?url={SHARED}")]),
+        "/api/cards/my" => with(&["?limit=1", "", "?q=unmistakable", "?q=sesame", "?q=marmalade", "?uncollected=true"]),
+        "/library" => with(&["", "?q=unmistakable", "?q=sesame", "?q=marmalade", "?uncollected=true"]),
+        "/save" => {
+            with(&["", &format!("?url={URL}"), &format!("?url={SHARED}&note=x"), &format!("?collection={collection}")])
+        }
+        "/import" => with(&["", "?filter=velvet"]),
+        "/imports/{id}" => ["", "?refused=true"].iter().map(|query| format!("/imports/{import}{query}")).collect(),
+        "/export/bookmarks.html" | "/export/cards.csv" | "/api/users/me/export" => with(&[""]),
+
+        "/api/collections" => with(&["?limit=1", ""]),
+        "/collections" => with(&["", "?told=x"]),
+        "/api/collections/{id}" => {
+            let ids = [collection, shelf].into_iter();
+            ids.flat_map(|id| ["?limit=1", ""].map(|query| format!("/api/collections/{id}{query}"))).collect()
+        }
+        "/collections/{id}" => [collection, shelf].iter().map(|id| format!("/collections/{id}")).collect(),
+
+        "/api/feeds/global" => {
+            with(&["?limit=1", "?limit=100", "?limit=1&actorId=did:plc:owner", "?limit=1&actorId=did:plc:collaborator"])
+        }
+        STREAM => with(&[""]),
+        "/api/search" | "/search" => {
+            let queries = WORDS.iter().flat_map(|word| [format!("?q={word}"), format!("?q={word}&mine=true")]);
+            let more = ["?q=page&type=article", "?q=example&limit=1"].iter().map(ToString::to_string);
+            let pages = |query: &String| path == "/api/search" || !query.contains("limit");
+            queries.chain(more).filter(pages).map(|query| format!("{path}{query}")).collect()
+        }
+        "/api/analytics/summary" | "/trends" => with(&["", "?days=1", "?days=366"]),
+        "/api/analytics/top-urls" | "/api/analytics/top-domains" => with(&["", "?days=366&limit=100", "?limit=1"]),
+
+        "/api/users/me/invitations" | "/api/users/me/blocks" => with(&["?limit=1", ""]),
+        "/api/users/me" | "/api/users/me/sessions" | "/api/users/me/tokens" => with(&[""]),
+        "/account" | "/account/password" | "/account/sessions" | "/account/tokens" | "/account/delete" => with(&[""]),
+
+        "/api/admin/queues" | "/admin" | "/admin/people" => with(&[""]),
+        "/api/admin/search/rebuild" => with(&[""]),
+        "/api/admin/sagas" | "/api/admin/audit" => with(&["?limit=1", ""]),
+        "/admin/windows" | "/admin/actions" => with(&[""]),
+        "/admin/cards" => with(&["", &format!("?card={card}")]),
+        "/api/admin/queues/{queue}/history" | "/admin/queues/{queue}" => of_queues(&["".into(), "?minutes=60".into()]),
+        "/api/admin/queues/{queue}/dead" => {
+            of_queues(&["?limit=1".into(), format!("?text={card}"), format!("?text={}", NAME.to_lowercase())])
+        }
+        "/api/admin/queues/{queue}/dead/count" | "/admin/queues/{queue}/dead" => {
+            of_queues(&["".into(), format!("?text={card}"), "?text=unmistakable".into()])
+        }
+        "/api/admin/queues/{queue}/dead/{id}" | "/admin/queues/{queue}/dead/{id}" => {
+            of_queues(&["".into()]).into_iter().map(|path| path.replace("{id}", dead)).collect()
+        }
+        _ => return None,
+    })
+}
