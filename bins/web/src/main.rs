@@ -145,7 +145,10 @@ async fn serve(process: Process) -> anyhow::Result<()> {
         part??;
     }
     if let Err(error) = adapters.close().await {
-        tracing::warn!(error = format!("{error:#}"), "what was saved last is in the file's -wal, not in the file");
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "the file could not be closed: the latest changes are still in its -wal file"
+        );
     }
     health.stop().await.context("stopping the health server")
 }

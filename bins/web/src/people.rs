@@ -1,4 +1,4 @@
-//! What whoever runs the server does to accounts.
+//! Looking after accounts from the command line.
 
 use std::io::Write as _;
 
@@ -14,9 +14,9 @@ use clap::Subcommand;
 pub enum Command {
     /// List accounts
     List,
-    /// Print a link with which somebody chooses a new password, once, within 24 hours
+    /// Print a link for choosing a new password; it works once, within 24 hours
     ResetPassword {
-        /// Whose password
+        /// Handle of the person
         handle: String,
     },
     /// Make somebody an administrator
@@ -43,7 +43,7 @@ pub async fn run(settings: &Settings, command: Command) -> anyhow::Result<()> {
         Command::MakeAdmin { handle } => {
             match accounts.make_admin(&named(&accounts, &handle).await?).await? {
                 true => writeln!(out, "{handle} is now an administrator.")?,
-                false => writeln!(out, "{handle} is an administrator already.")?,
+                false => writeln!(out, "{handle} is already an administrator.")?,
             };
         }
     }
@@ -77,7 +77,7 @@ fn line(person: &Person) -> String {
 
 async fn named(accounts: &Accounts, handle: &str) -> anyhow::Result<UserId> {
     let found = accounts.person(handle).await?;
-    found.with_context(|| format!("nobody here has the handle {handle}"))
+    found.with_context(|| format!("no account has the handle {handle}"))
 }
 
 /// What links to this site begin with.

@@ -8,10 +8,10 @@ use cardwire_domain::note::NoteText;
 use cardwire_domain::page::Limit;
 use cardwire_domain::password;
 use cardwire_domain::profile::{Bio, DisplayName};
+use cardwire_domain::text::MAX_REASON_CHARS;
 use cardwire_domain::tokens::{MAX_DAYS, TokenName};
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::use_cases::{HideCard, MAX_COLLECTIONS};
-use cardwire_http::operations::act::MAX_REASON_CHARS;
+use cardwire_domain::use_cases::MAX_COLLECTIONS;
 use cardwire_http::operations::dead_letters::MAX_FILTER_CHARS;
 use cardwire_http::{idempotency, query};
 use serde_json::{Map, Value, json};
@@ -72,7 +72,7 @@ const LIMITS: &[(Place, Rule)] = &[
     (Field("CreateToken", "name"), Text(1, TokenName::MAX_CHARS)),
     (Field("CreateToken", "expiresInDays"), Number(1, MAX_DAYS as u64)),
     (Field("PauseQueue", "reason"), Text(1, MAX_REASON_CHARS)),
-    (Field("HideCard", "reason"), Text(1, HideCard::MAX_REASON_CHARS)),
+    (Field("HideCard", "reason"), Text(1, MAX_REASON_CHARS)),
     (Field("SelectDeadLetters", "ids"), Items(0, dead_letters::MAX_IDS)),
     (Field("Matching", "type"), Text(1, MAX_FILTER_CHARS)),
     (Field("Matching", "text"), Text(1, MAX_FILTER_CHARS)),

@@ -187,7 +187,7 @@ pub struct Person {
     pub suspended_at: Option<Timestamp>,
 }
 
-/// What whoever acts for an account that is being deleted is told.
+/// The error for any command of an account that is being deleted.
 pub fn is_leaving() -> Error {
     Error::Forbidden("this account is being deleted".into())
 }

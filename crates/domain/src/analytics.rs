@@ -54,7 +54,8 @@ pub struct KindCount {
 pub trait Analytics: Send + Sync {
     /// Takes the events off the `analytics` ledger and counts those just taken, in one transaction. Returns how many. Trends are
     /// recounted from the current rows of their cards, so the order of events does not matter; totals count the saves themselves. What
-    /// others do not see counts in neither. Somebody whose account is gone is nobody's active curator any more; the saves stay counted.
+    /// others do not see counts in neither. Somebody whose account is gone is nobody's active curator any more; the saves stay counted
+    /// until the day is rebuilt.
     async fn count(&self, events: &[RecordedEvent]) -> Result<usize>;
 
     /// One row for each of the last `days` UTC days up to `today`, oldest first, days without saves included.

@@ -21,6 +21,18 @@ pub fn checked(field: &str, text: &str, max_chars: usize) -> Result<String> {
     Ok(text.to_owned())
 }
 
+/// The longest reason that an administrator gives.
+pub const MAX_REASON_CHARS: usize = 500;
+
+/// An administrator's reason, trimmed.
+pub fn reason(text: &str) -> Result<&str> {
+    let text = text.trim();
+    if text.contains('\0') || !(1..=MAX_REASON_CHARS).contains(&text.chars().count()) {
+        return Err(Error::invalid("reason", "must be 1 to 500 characters, none of them NUL"));
+    }
+    Ok(text)
+}
+
 /// Whether anything of it is to be seen: a name of nothing but spaces and characters without a picture cannot be clicked or told apart.
 pub fn is_visible(text: &str) -> bool {
     !text.chars().all(is_invisible)

@@ -64,7 +64,7 @@ impl Caller {
     }
 }
 
-/// Somebody who is signed in, and not with an API token: whoever finds a token must not be able to take the account over. Without a sign-in
+/// Somebody who is signed in, and not with an API token: a leaked token must not be enough to take over the account. Without a sign-in
 /// the request is 401, with a token 403.
 #[derive(Clone, Debug)]
 pub struct InPerson(pub Caller);
@@ -74,9 +74,7 @@ impl InPerson {
     pub fn of(caller: Caller) -> Result<Self, Problem> {
         match caller.0.proof {
             Proof::Session(_) | Proof::Mock => Ok(Self(caller)),
-            Proof::Token(_) => {
-                Err(Problem::new(&FORBIDDEN, "an API token may not do this; sign in and do it yourself"))
-            }
+            Proof::Token(_) => Err(Problem::new(&FORBIDDEN, "you cannot do this with an API token; sign in instead")),
         }
     }
 

@@ -47,8 +47,8 @@ async fn library(state: Data<AppState>, visit: Visit, mut params: Params) -> Res
     let told = match params.text("told").as_deref() {
         Some("saved") => Some("Saved."),
         Some("saved-privately") => Some("Saved. Only you can see it."),
-        Some("again") => Some("You had this link already; it is up to date now."),
-        Some("again-privately") => Some("You had this link already; it is up to date now. Only you can see it."),
+        Some("again") => Some("You already had this link. It has been updated."),
+        Some("again-privately") => Some("You already had this link. It has been updated. Only you can see it."),
         Some("removed") => Some("Removed."),
         _ => None,
     };

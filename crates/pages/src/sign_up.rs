@@ -73,10 +73,10 @@ fn told(welcome: &Welcome) -> &'static str {
         Welcome::Open => "",
         Welcome::Invited => "You have been invited. Choose a handle and a password.",
         Welcome::InviteNeeded => {
-            "You need an invitation to sign up here. Ask an administrator of this site for one, then open the link you get."
+            "You need an invite to sign up here. Ask an administrator of this site for one, then open the link you get."
         }
         Welcome::InviteVoid => {
-            "This invitation is no longer valid: it has been used, or it has expired. Ask an administrator of this site for a new one."
+            "This invite is no longer valid: it has been used, or it has expired. Ask an administrator of this site for a new one."
         }
         Welcome::Closed => "Registration is closed: nobody can sign up here at the moment.",
     }

@@ -29,6 +29,8 @@ const LET_GO_EVERY: Duration = Duration::from_secs(2);
 const LET_GO: usize = 500;
 /// Cards, or rows of another kind, of somebody whose account is being deleted that go in one transaction.
 const PART_WITH: usize = 100;
+/// How many of those who are leaving may turn out to be waiting before a round ends.
+const DRAWS: usize = 5;
 /// How long one part of the transport may take to be measured; the sample does without it then.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -168,10 +170,13 @@ impl Rounds {
 
     /// What is not done now, another round does, of this process or of another.
     async fn delete_accounts(&self) {
-        loop {
+        // One of those who are leaving is drawn each time, so one that waits holds up no other.
+        let mut waits = 0;
+        while waits < DRAWS {
             match let_person_go(&*self.adapters.store, PART_WITH).await {
                 Ok(Parting::Further) => {}
-                Ok(Parting::Nobody | Parting::Waits) => return,
+                Ok(Parting::Nobody) => return,
+                Ok(Parting::Waits) => waits += 1,
                 Ok(Parting::WaitsForDead { person, event }) => {
                     if self.said_dead.lock().insert(event) {
                         tracing::warn!(
@@ -180,7 +185,7 @@ impl Rounds {
                             "an account is deleted once its last dead letter is retried or discarded"
                         );
                     }
-                    return;
+                    waits += 1;
                 }
                 // Somebody else was quicker at a part of it.
                 Err(Error::Stale) => return,

@@ -46,7 +46,7 @@ $$;
 -- The row's card is saved as private.
 ALTER TABLE import_rows ADD COLUMN private boolean NOT NULL DEFAULT false;
 
--- Last, as saves wait from here on. Of a link: others do not see its card. A card that comes to be seen, or not, gets new links.
+-- Last, as saves wait from here on. Of a link: others do not see its card. When a card becomes visible or hidden, its links get new ids.
 ALTER TABLE links ADD COLUMN private boolean NOT NULL DEFAULT false;
 CREATE INDEX links_private ON links (collection_id, card_id) WHERE private;
 ALTER TABLE collections ADD COLUMN private boolean NOT NULL DEFAULT false;

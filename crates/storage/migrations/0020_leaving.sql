@@ -18,6 +18,7 @@ CREATE TABLE leaving (
 
 CREATE INDEX daily_curators_user ON daily_curators (user_id);
 CREATE INDEX blocks_blocked ON blocks (blocked_id);
+CREATE INDEX search_words_owner ON search_words (owner_id) WHERE owner_id <> '';
 
 -- Undoes the whole statement of somebody who is leaving.
 CREATE FUNCTION expect_nobody_leaves(leaves boolean) RETURNS boolean LANGUAGE plpgsql AS $$

@@ -10,7 +10,8 @@
 //! - An accepted event is leased, published again and retried until its effect is stored or it is a dead letter
 //!   (`ledger`, `attempts`, `dead_letters`).
 //! - What others must not see is gone for them with the answer, whatever the order of changes and events (`visibility`, `truth`).
-//! - What somebody deletes their account from holds nothing of them afterwards, wherever it was stopped (`leaving`).
+//! - Once an account is deleted, the store holds nothing of that person but the audit log, no matter where the deletion was
+//!   interrupted (`leaving`).
 //! - Pages neither skip nor repeat, whatever ties there are; a reader of the stream gets each activity once (`stream`).
 //!
 //! Not guaranteed: that a store opened as [`sqlite::Place::Memory`] survives its process. It is for tests and for trying things out.

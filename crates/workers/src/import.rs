@@ -136,7 +136,8 @@ impl ImportLoop {
     ) -> cardwire_domain::Result<()> {
         match self.commit(leased, rows).await {
             Ok(saved) => outcomes.extend(saved),
-            Err(error @ (Error::Stale | Error::Unavailable(_))) => return Err(error),
+            // Forbidden: its owner is leaving, and the import has ended with that.
+            Err(error @ (Error::Stale | Error::Unavailable(_) | Error::Forbidden(_))) => return Err(error),
             Err(error) if rows.len() == 1 => {
                 let number = rows[0].0;
                 tracing::error!(%error, import = %leased.import, number, "a row of an import cannot be stored");

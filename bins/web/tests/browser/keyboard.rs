@@ -32,7 +32,9 @@ async fn signing_in_saving_noting_and_removing_take_only_keys() {
     window.keys(&String::from(char::from(Key::Down))).await;
     window.tab_to("main form button").await;
     window.keys("\n").await;
-    window.until("document.querySelector('h1').textContent === 'Reading OPEN'").await;
+    window.until("document.querySelector('h1').textContent === 'Reading'").await;
+    let open = "document.querySelector('h1 ~ .about').textContent.includes('Anyone can add')";
+    assert_eq!(window.evaluate(open).await, json!(true));
 
     window.open(&web.url("/library")).await;
     window.tab_to("#url").await;

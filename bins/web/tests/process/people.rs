@@ -1,4 +1,4 @@
-//! What whoever runs the server does to accounts, while Cardwire is running.
+//! Accounts are looked after from the command line while Cardwire is running.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ async fn accounts_are_looked_after_from_the_command_line_while_it_runs() {
     let invite = http_client().post(web.url("/api/admin/invites")).bearer_auth(&alice).send().await.unwrap();
     let invite: Value = invite.json().await.unwrap();
     assert_eq!(sign_up(&web, "bob", invite["code"].as_str()).await, 201);
-    assert_eq!(sign_up(&web, "carol", invite["code"].as_str()).await, 403, "it lets one person in");
+    assert_eq!(sign_up(&web, "carol", invite["code"].as_str()).await, 403, "an invite works once");
 
     let (code, log) = run(&["user", "list"], &environment).await;
     let line = |handle: &str| log.lines().find(|line| line.starts_with(handle)).unwrap_or_default().to_owned();
@@ -71,7 +71,7 @@ async fn accounts_are_looked_after_from_the_command_line_while_it_runs() {
     let link = log.lines().find_map(|line| line.strip_prefix("https://links.example/reset-password?token="));
     assert_eq!(link.map(str::len), Some(43), "{log}");
     let (code, log) = run(&["user", "reset-password", "nobody"], &environment).await;
-    assert!(code == Some(1) && log.contains("nobody here has the handle nobody"), "{log}");
+    assert!(code == Some(1) && log.contains("no account has the handle nobody"), "{log}");
     // What ran beside it left it alone.
     assert_eq!(get(&web, "/api/users/me", &bob).await.1["handle"], "bob");
     assert!(web.is_running());

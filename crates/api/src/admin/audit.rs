@@ -39,17 +39,17 @@ pub struct AuditBody {
     #[schema(value_type = String, example = "did:plc:alice")]
     by: UserId,
     /// dead-letters.redrive, dead-letters.discard, queue.pause, queue.resume, queue.redeliver, saga.flush, search.rebuild, card.hide,
-    /// card.show, user.invite, user.suspend, user.restore or user.reset-password.
+    /// card.show, user.invite, user.suspend, user.restore, user.reset-password or user.delete.
     #[schema(example = "dead-letters.redrive")]
     action: String,
     #[schema(value_type = Option<String>, example = "feeds")]
     queue: Option<Queue>,
-    /// What was acted upon, if it is no queue: the key of a window, or the id of a card or of a person.
+    /// What the action was about, unless it was a queue: the key of a window, or the id of a card or person.
     target: Option<String>,
     /// As they were given.
     #[schema(value_type = Object)]
     parameters: serde_json::Value,
-    /// How many events, windows, queues, rebuilds, cards, invitations or accounts it changed so far.
+    /// How many events, windows, queues, rebuilds, cards, invites or accounts it has changed so far.
     affected: u64,
     /// Null: it goes on, or the process that carried it out was lost before its end.
     #[schema(value_type = Option<String>, format = DateTime)]

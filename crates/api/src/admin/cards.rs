@@ -35,7 +35,7 @@ pub struct HideCardBody {
     reason: String,
 }
 
-/// Hides a card from everyone but its owner, whatever the owner wants. It is gone for others with this answer. Hiding it again changes
+/// Hides a card from everyone but its owner, whatever its visibility. Nobody else sees it any more once this is answered. Hiding it again changes
 /// nothing. 404 if the card is in no library.
 #[utoipa::path(
     operation_id = "hideCard",
@@ -60,7 +60,7 @@ pub async fn hide(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Leaves it to the owner again who can see a card. Others see it as one that was saved just now, if its owner lets them.
+/// Shows a hidden card again. If it is public, others see it as saved just now.
 #[utoipa::path(
     operation_id = "showCard",
     post, path = "/api/admin/cards/{id}/show", tag = "admin", security(("bearer" = [])),

@@ -1,4 +1,4 @@
-//! Invitations to sign up.
+//! Invites to sign up.
 
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};

@@ -1,4 +1,4 @@
-//! Accounts of others: suspended, restored, and let in again when a password is lost.
+//! Suspending and restoring accounts, and links for choosing a new password.
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};

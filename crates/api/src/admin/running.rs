@@ -3,12 +3,12 @@
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::changes::Idempotency;
+use cardwire_domain::text::reason;
 use cardwire_events::Action;
 use cardwire_http::body::JsonBody;
 use cardwire_http::caller::Admin;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::idempotency::{bodiless, idempotency};
-use cardwire_http::operations::act::reason;
 use cardwire_http::operations::queue_named;
 use cardwire_http::problem::Problem;
 use cardwire_http::query::NoParams;
@@ -67,7 +67,8 @@ pub async fn pause(
 ) -> Result<HttpResponse, Problem> {
     let asked = idempotency(&request, body.fingerprint)?;
     let queue = queue_named(&queue)?;
-    let action = Action::Pause { queue, reason: body.value.reason.as_deref().map(reason).transpose()? };
+    let reason = body.value.reason.as_deref().map(reason).transpose()?.map(str::to_owned);
+    let action = Action::Pause { queue, reason };
     set(&state, &admin, asked, &action, true).await
 }
 

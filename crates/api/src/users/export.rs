@@ -96,7 +96,8 @@ enum Step {
     End,
 }
 
-/// Downloads everything of yours as one JSON file. Passwords and token secrets are not included. One download at a time: a second one is
+/// Downloads everything of yours as one JSON file. Passwords and token secrets are not included; with an API token, the lists
+/// of sessions and tokens are empty. One download at a time: a second one is
 /// 503 with Retry-After.
 #[utoipa::path(
     operation_id = "exportMyData",
@@ -146,6 +147,8 @@ async fn portion(state: &AppState, caller: &Caller, list: List, after: Option<Po
         List::Collections => written::<CollectionBody, _>(collections.collections_of(id, &page).await?),
         List::Invitations => written::<InvitationBody, _>(collections.invitations_of(id, &page).await?),
         List::Blocks => written::<BlockedBody, _>(collections.blocked_by(id, &page).await?),
+        // A leaked token must not tell what else lets somebody in.
+        List::Sessions | List::Tokens if matches!(caller.0.proof, Proof::Token(_)) => Ok((Vec::new(), None)),
         List::Sessions => {
             let current = match caller.0.proof {
                 Proof::Session(id) => Some(id),

@@ -49,7 +49,7 @@ pub struct SignUpBody {
     /// 8 to 256 characters, and none of the 10,000 most common passwords.
     #[schema(value_type = String, format = Password, example = "correct horse battery staple")]
     password: SecretString,
-    /// The code of an invitation, where registration is by invitation.
+    /// The code of an invite. Needed where registration is by invite.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     invite: Option<SecretString>,
@@ -61,8 +61,8 @@ pub struct SignedUp {
     id: UserId,
 }
 
-/// Creates an account. 403 if registration is closed, or is by invitation and `invite` is missing or no longer valid. The first account of a
-/// new site needs no invitation and becomes its administrator. 409 when the handle is taken; names such as `admin` are reserved. At most 60
+/// Creates an account. 403 if registration is closed, or is by invite and `invite` is missing or no longer valid. The first person to
+/// sign up on a new site needs no invite and becomes its administrator. 409 when the handle is taken; names such as `admin` are reserved. At most 60
 /// a minute from each address.
 #[utoipa::path(
     operation_id = "signUp",

@@ -39,10 +39,10 @@ pub struct SessionBody {
     /// To within five minutes.
     #[schema(value_type = String, format = DateTime)]
     last_seen_at: Timestamp,
-    /// What it said of itself when it signed in. May be empty.
+    /// How the browser or program identified itself when it signed in. May be empty.
     #[schema(example = "Firefox on Linux")]
     client: String,
-    /// Whether it is the one that asks.
+    /// Whether this request belongs to it.
     current: bool,
 }
 

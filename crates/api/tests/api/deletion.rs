@@ -85,5 +85,5 @@ async fn api_tokens_and_people_without_an_account_delete_none() {
     let mock = Api::new();
     let body = json!({ "password": PASSWORD });
     let problem = mock.ask("alice", Method::DELETE, "/api/users/me", Some(body)).await.expect_problem(403, "forbidden");
-    assert!(problem["detail"].as_str().unwrap().contains("without an account"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("no account"), "{problem}");
 }

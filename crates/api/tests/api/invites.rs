@@ -1,4 +1,4 @@
-//! Who may sign up: the first person, whoever is invited, everybody, or nobody.
+//! Who can sign up: the first person, people with an invite, everybody, or nobody.
 
 use std::time::Duration;
 

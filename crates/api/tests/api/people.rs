@@ -41,7 +41,7 @@ async fn a_suspended_person_is_out_at_once_and_what_they_published_stays() {
     assert_eq!((status(&api, &session).await, status(&api, &token).await), (401, 401));
     let problem = log_in_with(&api, "bob", PASSWORD).await.expect_problem(403, "forbidden");
     assert!(problem["detail"].as_str().unwrap().contains("suspended"), "{problem}");
-    // Only who knows the password is told.
+    // Without the right password, the answer does not say that the account is suspended.
     log_in_with(&api, "bob", "a wrong password").await.expect_problem(401, "unauthenticated");
     let card = format!("/api/cards/{}", saved["urlCardId"].as_str().unwrap());
     api.get(&card).await.expect(200);

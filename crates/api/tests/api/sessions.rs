@@ -48,7 +48,7 @@ async fn sessions_are_listed_with_what_signed_in() {
     assert_eq!(current[0].as_object().unwrap().len(), 5, "{current:?}");
     let ids = |sessions: &[Value]| sessions.iter().map(|one| one["id"].to_string()).collect::<Vec<_>>();
     let seen = list(&api, &program).await;
-    assert_eq!(ids(&seen), ids(&sessions), "whoever asks");
+    assert_eq!(ids(&seen), ids(&sessions), "any session may ask");
     let shown = serde_json::to_string(&sessions).unwrap();
     assert!(!shown.contains(&browser) && !shown.contains(&program), "no token is shown");
 }

@@ -114,7 +114,10 @@ async fn a_card_that_is_made_private_is_gone_with_the_answer_and_comes_back_as_s
     api.deliver().await;
     assert_eq!(places(&api, "bob", &card, &shelf).await, EVERYWHERE);
     let after = read(&api, "bob", "/api/feeds/global").await["items"].as_array().unwrap().clone();
-    assert!(after.iter().all(|item| before.iter().all(|old| old["id"] != item["id"])), "it is told anew: {after:?}");
+    assert!(
+        after.iter().all(|item| before.iter().all(|old| old["id"] != item["id"])),
+        "it is a new activity: {after:?}"
+    );
     assert_eq!(read(&api, "alice", &format!("/api/cards/{card}")).await["addedAt"], added, "it keeps its date");
 }
 

@@ -6,8 +6,9 @@ use crate::changes::Changes;
 use crate::error::{Error, Result};
 use crate::ids::{CardId, UserId};
 use crate::store::Transaction;
+use crate::text::reason;
 
-/// Hides a card from everybody but its owner, whatever the owner wants. Hiding it again changes nothing.
+/// Hides a card from everyone but its owner. Hiding it again changes nothing.
 ///
 /// Only for administrators, which the caller has checked. The reason is for the audit log, which the caller writes.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub struct HideCard {
     pub reason: String,
 }
 
-/// Leaves it to the owner again who sees the card. Only for administrators, as [`HideCard`].
+/// Ends that: the owner decides again who sees the card. Only for administrators, as [`HideCard`].
 #[derive(Clone, Debug)]
 pub struct ShowCard {
     pub card_id: String,
@@ -25,21 +26,8 @@ pub struct ShowCard {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardHiding {
     pub card_id: CardId,
-    /// False: it was so already.
+    /// False: it was already hidden, or shown.
     pub changed: bool,
-}
-
-impl HideCard {
-    pub const MAX_REASON_CHARS: usize = 500;
-
-    /// Trimmed, 1 to 500 characters, without NUL.
-    pub fn reason(&self) -> Result<&str> {
-        let reason = self.reason.trim();
-        if reason.contains('\0') || !(1..=Self::MAX_REASON_CHARS).contains(&reason.chars().count()) {
-            return Err(Error::invalid("reason", "must be 1 to 500 characters, none of them NUL"));
-        }
-        Ok(reason)
-    }
 }
 
 #[async_trait]
@@ -47,7 +35,7 @@ impl UseCase for HideCard {
     type Answer = CardHiding;
 
     async fn run(&self, _: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<CardHiding> {
-        self.reason()?;
+        reason(&self.reason)?;
         set_hidden(tx, &self.card_id, true, changes).await
     }
 }

@@ -32,6 +32,7 @@ pub async fn let_person_go(store: &dyn Store, limit: usize) -> Result<Parting> {
     let Some(Leaver { person, stage, left }) = tx.leaver(limit).await? else { return Ok(Parting::Nobody) };
     let mut changes = Changes { is_parting: true, ..Changes::default() };
     let leave = |after, behind| Change::Leave { person: person.clone(), before: stage, after, behind };
+    let mut parting = Parting::Further;
     match left {
         Left::Cards(cards) => {
             for mut card in cards {
@@ -46,9 +47,8 @@ pub async fn let_person_go(store: &dyn Store, limit: usize) -> Result<Parting> {
             changes.rows.extend(ids.into_iter().map(Change::DeleteCollection));
             changes.rows.push(leave(Stage::Parting, None));
         }
-        Left::Emptying => return Ok(Parting::Waits),
-        Left::Owed { event, is_dead: true } => return Ok(Parting::WaitsForDead { person, event }),
-        Left::Owed { .. } => return Ok(Parting::Waits),
+        Left::Emptying | Left::Owed { is_dead: false, .. } => parting = Parting::Waits,
+        Left::Owed { event, is_dead: true } => parting = Parting::WaitsForDead { person, event },
         Left::Unknown { behind } => changes.rows.push(leave(stage, Some(behind))),
         Left::Nothing => match stage {
             Stage::Parting => {
@@ -63,6 +63,7 @@ pub async fn let_person_go(store: &dyn Store, limit: usize) -> Result<Parting> {
             Stage::Forgetting | Stage::Clearing => changes.rows.push(Change::Forget { person, limit }),
         },
     }
+    // Even without changes, so that whoever asks next finds the person free.
     tx.commit(changes).await?;
-    Ok(Parting::Further)
+    Ok(parting)
 }

@@ -39,7 +39,7 @@ impl Accounts {
         Ok(self.repository.end_sessions(caller.id(), caller.session()).await?)
     }
 
-    /// The token itself is known to nobody but whoever gets this answer.
+    /// Only this answer has the token itself; the store keeps its hash.
     ///
     /// Dropped, there may be a token that nobody has.
     pub async fn create_token(

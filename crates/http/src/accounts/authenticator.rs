@@ -1,4 +1,4 @@
-//! Whose a token is.
+//! Finding out who a token belongs to.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ fn unavailable(error: DomainError) -> Error {
     Error::Unavailable(error.to_string())
 }
 
-/// Nobody is turned away because it could not be noted that they came.
+/// A request does not fail because its use of the token could not be recorded.
 fn noted(done: Result<(), DomainError>) {
     if let Err(error) = done {
         tracing::debug!(%error, "the use of a token was not noted");

@@ -1,4 +1,4 @@
-//! What a person signs in with, as far as it tells.
+//! The browser or program that somebody signs in with, as far as it identifies itself.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header;
 use cardwire_domain::sessions::MAX_CLIENT_CHARS;
 
-/// Who asks, before it is known as whom.
+/// Where a request comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client {
     /// Whom to count a sign-in against.

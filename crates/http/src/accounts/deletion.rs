@@ -9,7 +9,7 @@ use super::sign_in::Accounts;
 use crate::auth::InPerson;
 
 impl Accounts {
-    /// Deletes the caller's account, and with it all that they kept. Nobody signs in there any more; the rest goes in portions, by events.
+    /// Deletes the caller's account and everything in it. Nobody can sign in to it any more; its contents are deleted in portions, by events.
     /// A wrong password counts as a failed sign-in.
     ///
     /// Dropped, the account is on its way out or as it was.

@@ -1,4 +1,4 @@
-//! New passwords: chosen by the account's owner, or by whoever has a one-time link to it.
+//! New passwords: chosen by the account's owner, or set with a one-time link.
 
 use cardwire_domain::accounts::{Account, Handle};
 use cardwire_domain::{Error as DomainError, UserId, password};
@@ -31,7 +31,7 @@ impl Accounts {
         }
     }
 
-    /// The person's account, if this is its password. A wrong one counts as a failed sign-in, and is told of the field.
+    /// The person's account, if this is its password. A wrong one counts as a failed sign-in, and the error names the field.
     pub(super) async fn confirmed(
         &self,
         person: &UserId,
@@ -40,7 +40,7 @@ impl Accounts {
         client: &Client,
     ) -> Result<Account, Error> {
         let Some(account) = self.repository.account_of(person).await? else {
-            let why = "people without an account here have no password";
+            let why = "you have no account here, so you have no password";
             return Err(DomainError::Forbidden(why.into()).into());
         };
         let handle = Handle::parse(&account.user.handle)?;
@@ -59,7 +59,7 @@ impl Accounts {
         Ok(self.repository.reset_works(&token_hash(token)).await?)
     }
 
-    /// Uses the link up: its person has this password from now on, and no session and no API token any more.
+    /// Uses up the link: sets the password, and ends every session and API token of the account.
     ///
     /// Dropped, the password is changed or not.
     pub async fn reset_password(&self, token: &str, new: SecretString) -> Result<(), Error> {

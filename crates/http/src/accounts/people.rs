@@ -75,14 +75,14 @@ impl Accounts {
         Ok(self.repository.restore(person).await?)
     }
 
-    /// In place of an earlier link of this person. For an administrator, or for whoever runs commands on the server.
+    /// Replaces an earlier link of this person. For administrators and the command line.
     pub async fn reset_link(&self, person: &UserId) -> Result<ResetLink, Error> {
         let token = new_token();
         let expires_at = self.repository.create_reset(person, &token_hash(token.expose_secret())).await?;
         Ok(ResetLink { token, expires_at })
     }
 
-    /// Returns whether the person was none before. For whoever runs commands on the server.
+    /// Returns whether that changed anything. For the command line.
     pub async fn make_admin(&self, person: &UserId) -> Result<bool, Error> {
         Ok(self.repository.make_admin(person).await?)
     }

@@ -12,9 +12,10 @@ use super::tokens::token_hash;
 
 const CLOSED: Error = Error::NotLetIn("registration is closed: nobody can sign up here");
 const INVITE_NEEDED: Error =
-    Error::NotLetIn("registration is by invite: ask an administrator of this site for one, and sign up with it");
-const INVITE_VOID: Error =
-    Error::NotLetIn("registration is by invite, and this invite is unknown, used or expired; ask for a new one");
+    Error::NotLetIn("you need an invite to sign up here; ask an administrator of this site for one");
+const INVITE_VOID: Error = Error::NotLetIn(
+    "this invite is not valid, has been used or has expired; ask an administrator of this site for a new one",
+);
 
 /// A person who wants an account.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct SignUp<'a> {
 /// What somebody who comes to sign up is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Welcome {
-    /// Nobody has an account yet: the first one is made by whoever comes, and is an administrator's.
+    /// Nobody has an account yet: the first person to sign up becomes the administrator.
     First,
     Open,
     /// The invite lets them in.
@@ -96,7 +97,7 @@ impl Accounts {
 
     async fn create(&self, new: SignUp<'_>, client: &Client) -> Result<Account, Error> {
         let SignUp { handle, password, invite } = new;
-        // Whoever is not let in costs no hash, and uses up nobody's place.
+        // A refused sign-up costs no hash and does not count against the limit.
         if self.settings.registration != Registration::Open
             && let Some(refusal) = self.welcome(invite).await?.refusal()
         {

@@ -1,7 +1,6 @@
 //! What operators do. Each action is written down in the audit log, with who asked for it and how much it changed.
 
 use actix_web::ResponseError;
-use actix_web::http::StatusCode;
 use cardwire_domain::UserId;
 use cardwire_events::operations::{NewEntry, Rebuild};
 use cardwire_events::{Action, DeadSelection};
@@ -9,9 +8,6 @@ use cardwire_saga::SagaKey;
 
 use super::Operations;
 use crate::problem::{NOT_FOUND, Problem};
-
-/// The longest reason for a pause.
-pub const MAX_REASON_CHARS: usize = 500;
 
 impl Operations {
     /// Pauses, resumes, redelivers, redrives or discards. Returns how many queues or events it changed.
@@ -66,16 +62,7 @@ impl Operations {
 
 /// Whether nothing was done.
 fn is_refusal(problem: &Problem) -> bool {
-    matches!(problem.status_code(), StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::FORBIDDEN)
-}
-
-/// Why a queue is paused, trimmed.
-pub fn reason(text: &str) -> Result<String, Problem> {
-    let reason = text.trim();
-    match (1..=MAX_REASON_CHARS).contains(&reason.chars().count()) && !reason.contains('\0') {
-        true => Ok(reason.to_owned()),
-        false => Err(Problem::invalid("reason", "must be 1 to 500 characters, none of them NUL")),
-    }
+    problem.status_code().is_client_error()
 }
 
 /// Ids are opaque to clients: text that is no id of ours names no dead letter.

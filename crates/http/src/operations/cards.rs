@@ -1,6 +1,7 @@
 //! What administrators do to cards: hide them from everyone but their owners, and show them again.
 
 use actix_web::HttpRequest;
+use cardwire_domain::text::reason;
 use cardwire_domain::use_cases::{CardHiding, HideCard, Request, ShowCard, UseCase, execute};
 use cardwire_domain::{CardId, UserId};
 use cardwire_events::operations::NewEntry;
@@ -13,7 +14,7 @@ use crate::trace::TraceContext;
 impl AppState {
     /// Hides a card; the reason is written down. Returns 1 if that changed anything, else 0.
     pub async fn hide_card(&self, request: &HttpRequest, by: &UserId, command: &HideCard) -> Result<u64, Problem> {
-        let parameters = json!({ "reason": command.reason()? });
+        let parameters = json!({ "reason": reason(&command.reason)? });
         self.set_hidden(request, by, (&command.card_id, "card.hide", parameters), command).await
     }
 

@@ -3,11 +3,12 @@
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use cardwire_domain::text::reason;
 use cardwire_domain::use_cases::{HideCard, ShowCard};
 use cardwire_domain::{CardId, UserId};
 use cardwire_events::{Action, DeadSelection};
 use cardwire_http::endpoint::Endpoint;
-use cardwire_http::operations::act::{named, reason, window_named};
+use cardwire_http::operations::act::{named, window_named};
 use cardwire_http::operations::{dead_letters, queue_named};
 use cardwire_http::problem::Problem;
 use cardwire_http::state::AppState;
@@ -63,7 +64,7 @@ impl Errand {
         let card_id = || fields.text("card").trim().parse::<CardId>().map(|id| id.to_string());
         Ok(match fields.text("action") {
             "pause" => {
-                let reason = fields.given("reason").map(reason).transpose()?;
+                let reason = fields.given("reason").map(reason).transpose()?.map(str::to_owned);
                 Self::Act(Action::Pause { queue: queue()?, reason })
             }
             "resume" => Self::Act(Action::Resume { queue: queue()? }),

@@ -1,5 +1,5 @@
 //! What administrators see and do. Every action has two steps: a form leads to a page that says what will happen, and only that page's
-//! form does it. What came of it shows in the list of actions. An invitation takes nothing from anybody, so it has one step.
+//! form does it. What came of it shows in the list of actions. Creating an invite takes nothing from anybody, so it has one step.
 
 mod act;
 mod cards;

@@ -108,8 +108,8 @@ async fn page(
         chrome: visit.chrome(Section::Operations),
         told: None,
         registration: match registration {
-            Registration::Open => "Anyone can sign up without an invitation.",
-            Registration::Invite => "People need an invitation to sign up. It works for one person, within seven days.",
+            Registration::Open => "Anyone can sign up without an invite.",
+            Registration::Invite => "People need an invite to sign up. It works for one person, within seven days.",
             Registration::Closed => "Registration is closed: nobody can sign up.",
         },
         can_invite: registration != Registration::Closed,
@@ -125,7 +125,7 @@ async fn invite(state: Data<AppState>, request: HttpRequest, posted: Posted) -> 
     let invite = state.create_invite(admin.id()).await?;
     let url = origin::base(&request).unwrap_or_default() + &sign_up_path(invite.code.expose_secret());
     let about = "Send this link to the person you want to invite. It works for one sign-up.";
-    show_once(&posted.visit, ("Invitation".to_owned(), about), url, invite.expires_at)
+    show_once(&posted.visit, ("Invite".to_owned(), about), url, invite.expires_at)
 }
 
 fn show_once(
@@ -201,10 +201,10 @@ async fn find(state: &AppState, who: &str) -> Result<UserId, Problem> {
         return Err(Problem::invalid("who", "type a handle or an id"));
     }
     let person = state.accounts.person(who).await?;
-    let person = person.ok_or_else(|| Problem::invalid("who", format!("nobody here is called {who}")))?;
+    let person = person.ok_or_else(|| Problem::invalid("who", format!("no account has the handle {who}")))?;
     match state.accounts.unknown(std::slice::from_ref(&person)).await?.is_empty() {
         true => Ok(person),
-        false => Err(Problem::invalid("who", format!("nobody here has an account with the id {person}"))),
+        false => Err(Problem::invalid("who", format!("no account has the id {person}"))),
     }
 }
 

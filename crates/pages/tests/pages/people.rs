@@ -56,8 +56,8 @@ async fn somebody_who_is_not_here_is_told_beside_the_field() {
     let mut alice = signed_up(&api, "alice").await;
     for (who, told) in [
         ("", "type a handle or an id"),
-        ("nobody-like-that", "nobody here is called nobody-like-that"),
-        ("did:plc:nobody", "nobody here has an account with the id did:plc:nobody"),
+        ("nobody-like-that", "no account has the handle nobody-like-that"),
+        ("did:plc:nobody", "no account has the id did:plc:nobody"),
     ] {
         assert_eq!(ask(&mut alice, "suspend", who).await.status.as_u16(), 422);
         assert_eq!(alice.text("#who-wrong"), told);

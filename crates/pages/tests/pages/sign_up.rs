@@ -19,7 +19,7 @@ fn link(browser: &Browser<'_>) -> String {
 async fn invite(admin: &mut Browser<'_>) -> String {
     admin.open(PEOPLE).await;
     admin.submit("/admin/people/invite", &[]).await;
-    assert_eq!(admin.text("h1"), "Invitation");
+    assert_eq!(admin.text("h1"), "Invite");
     link(admin)
 }
 
@@ -42,7 +42,7 @@ async fn from_a_new_site_to_its_third_person_by_invitation() {
         let path = invite(&mut alice).await;
         let mut new = Browser::new(&api);
         new.open("/sign-up").await;
-        assert!(new.text(".told").contains("You need an invitation"), "{}", new.text(".told"));
+        assert!(new.text(".told").contains("You need an invite"), "{}", new.text(".told"));
         assert!(new.all("form[action='/sign-up'][method=post]").is_empty(), "there is no form to fill in vain");
         new.open(&path).await;
         assert!(new.text(".told").contains("You have been invited"));

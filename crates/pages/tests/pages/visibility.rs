@@ -56,12 +56,12 @@ async fn the_save_box_says_who_will_see_a_link_and_keeps_to_it() {
     // Saved again from a box that was drawn as public, it stays private.
     assert_eq!(chosen(&alice), "PUBLIC");
     alice.submit("/library", &[("url", URL), ("note", "again")]).await;
-    assert_eq!(alice.text(".told"), "You had this link already; it is up to date now. Only you can see it.");
+    assert_eq!(alice.text(".told"), "You already had this link. It has been updated. Only you can see it.");
     assert_eq!(locks(&alice, ".items"), 1);
     alice.open(&format!("/save?url={URL}")).await;
     assert_eq!(chosen(&alice), "PRIVATE", "as it is");
     alice.submit("/library", &[("visibility", "PUBLIC")]).await;
-    assert_eq!(alice.text(".told"), "You had this link already; it is up to date now.");
+    assert_eq!(alice.text(".told"), "You already had this link. It has been updated.");
     assert_eq!(locks(&alice, ".items"), 0);
     alice.submit("/library", &[("url", URL), ("visibility", "PRIVATE")]).await;
     assert_eq!(locks(&alice, ".items"), 1, "private is always meant");

@@ -9,7 +9,7 @@ CREATE INDEX cards_kept ON cards (url_digest, id, library_at, library_link, priv
 -- It exists for its author and collaborators only.
 ALTER TABLE collections ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
 
--- Others do not see the card. A card that comes to be seen, or not, gets new links.
+-- Others do not see the card. When a card becomes visible or hidden, its links get new ids.
 ALTER TABLE links ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX links_private ON links (collection_id, card_id) WHERE private;
 

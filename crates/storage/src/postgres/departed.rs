@@ -21,12 +21,17 @@ WITH gone AS (
 )
 SELECT count(*) AS gone FROM gone";
 
+/// Days are locked in their order, as by those who count.
 const DELETE_CURATORS: &str = "\
 WITH gone AS (
     DELETE FROM daily_curators WHERE user_id = ANY($1) RETURNING day
+), less AS MATERIALIZED (
+    SELECT day, count(*) AS curators FROM gone GROUP BY day
+), held AS MATERIALIZED (
+    SELECT t.day FROM daily_totals t WHERE t.day IN (SELECT day FROM less) ORDER BY t.day FOR UPDATE OF t
 )
 UPDATE daily_totals t SET active_curators = t.active_curators - less.curators
-FROM (SELECT day, count(*) AS curators FROM gone GROUP BY day) less WHERE t.day = less.day";
+FROM less JOIN held USING (day) WHERE t.day = less.day";
 
 const INDEXED: &str = "SELECT card_id FROM search_documents WHERE owner_id = ANY($1) ORDER BY card_id";
 
@@ -67,7 +72,7 @@ pub(super) async fn delete_activities(session: &mut Session, people: &[String]) 
     Ok(gone >= PORTION as u64)
 }
 
-/// They are active curators of no day any more. In the session's transaction.
+/// Removes them from every day's active curators. In the session's transaction.
 pub(super) async fn delete_curators(session: &mut Session, people: &[String]) -> Result<(), Failure> {
     if !people.is_empty() {
         session.execute(sqlx::query(DELETE_CURATORS).bind(people)).await?;

@@ -36,7 +36,9 @@ const MOVE_ON: &str = "UPDATE leaving SET stage = $2, behind = $3 WHERE user_id 
 
 const FORGET_CARDS: &str = "\
 WITH portion AS MATERIALIZED (
-    SELECT c.id FROM cards c WHERE c.owner_id = $1 AND c.library_link IS NULL LIMIT $2 FOR UPDATE
+    SELECT c.id FROM cards c WHERE c.library_link IS NULL AND c.id = ANY(ARRAY(
+        SELECT o.id FROM cards o WHERE o.owner_id = $1 AND o.library_link IS NULL ORDER BY o.url_digest LIMIT $2
+    )) ORDER BY c.id FOR UPDATE
 ), noted AS (
     DELETE FROM notes WHERE card_id = ANY(ARRAY(SELECT id FROM portion))
 )
@@ -58,7 +60,7 @@ const MANY: [&str; 3] = [FORGET_CARDS, FORGET_ROWS, FORGET_ANSWERS];
 const FEW: [&str; 7] = [
     "DELETE FROM imports WHERE owner_id = $1",
     "DELETE FROM rejected_entries WHERE strpos(raw, $1) > 0 OR strpos(reason, $1) > 0",
-    "DELETE FROM search_words WHERE owner_id = $1",
+    "DELETE FROM search_words WHERE owner_id = $1 AND owner_id <> ''",
     "UPDATE pages SET turn = NULL, asked_by = NULL, domain = NULL, by_person = NULL, by_domain = NULL \
      WHERE asked_by = $1 AND turn IS NOT NULL",
     "DELETE FROM invites WHERE created_by = $1 OR used_by = $1",
@@ -76,7 +78,7 @@ const LEFT: &str = "\
 WITH done AS (UPDATE audit_log SET affected = 1, completed_at = now() WHERE id = $2 AND completed_at IS NULL)
 DELETE FROM leaving WHERE user_id = $1";
 
-/// Somebody else may have seen to it meanwhile; then there is nothing to do. In the session's transaction.
+/// Another process may have finished it already; then there is nothing to do. In the session's transaction.
 pub(super) async fn forget(session: &mut Session, person: &UserId, limit: usize) -> Result<(), Failure> {
     session.begin().await?;
     let rows = session.fetch_all(sqlx::query(STAGE).bind(person.as_str())).await?;
@@ -133,7 +135,7 @@ async fn clear(session: &mut Session, person: &UserId, limit: usize, audit_id: i
     Ok(())
 }
 
-/// One that was saved meanwhile leaves the way of the others.
+/// A card saved in the meantime leaves the same way as the others.
 async fn keeps_cards(session: &mut Session, person: &UserId) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM cards WHERE owner_id = $1 LIMIT 1";
     Ok(!session.fetch_all(sqlx::query(sql).bind(person.as_str())).await?.is_empty())

@@ -17,8 +17,11 @@ WITH expired AS (
     DELETE FROM invites WHERE code_hash IN (
         SELECT code_hash FROM invites WHERE expires_at <= now() ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
     )
+), maker AS (
+    SELECT suspended_at FROM users WHERE id = $2 FOR SHARE
 )
-INSERT INTO invites (code_hash, created_by, expires_at) VALUES ($1, $2, now() + make_interval(secs => $3))
+INSERT INTO invites (code_hash, created_by, expires_at) SELECT $1, $2, now() + make_interval(secs => $3)
+WHERE NOT EXISTS (SELECT FROM maker WHERE suspended_at IS NOT NULL)
 RETURNING expires_at";
 
 const IS_INVITED: &str = "SELECT 1 FROM invites WHERE code_hash = $1 AND used_at IS NULL AND expires_at > now()";
@@ -43,7 +46,7 @@ impl InviteRepository for PostgresStore {
         let query = sqlx::query(INVITE).bind(&code.0[..]).bind(by.as_str()).bind(INVITE_GOOD_FOR.as_secs_f64());
         let rows = self.session().await?.fetch_all(query).await?;
         let expires_at = rows.first().map(|row| get_time(row, "expires_at")).transpose()?;
-        expires_at.ok_or_else(|| Error::Corrupt("an inserted invite is not there".into()))
+        expires_at.ok_or_else(|| Error::Forbidden("this account is suspended".into()))
     }
 
     async fn is_invited(&self, code: &TokenHash) -> Result<bool> {

@@ -40,8 +40,11 @@ FROM (SELECT $1::text) one LEFT JOIN theirs t ON true ORDER BY t.is_dead, t.even
 
 const LEAVE: &str = "UPDATE leaving SET stage = $3, behind = $4 WHERE user_id = $1 AND stage = $2";
 
-/// Their versions rise, so that whoever has read the people of a collection does not write them back.
-const CUT_TIES: [&str; 4] = [
+/// Their versions rise, so that a command that has already read a collection's people cannot write them back.
+const CUT_TIES: [&str; 5] = [
+    "SELECT 1 FROM collections WHERE id = ANY(ARRAY( \
+         SELECT collection_id FROM collaborators WHERE user_id = $1 UNION SELECT collection_id FROM invitations WHERE user_id = $1)) \
+     ORDER BY id FOR UPDATE",
     "UPDATE collections SET version = version + 1 WHERE id = ANY(ARRAY( \
          SELECT collection_id FROM collaborators WHERE user_id = $1 UNION SELECT collection_id FROM invitations WHERE user_id = $1))",
     "DELETE FROM collaborators WHERE user_id = $1",

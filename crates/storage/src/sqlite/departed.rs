@@ -49,7 +49,7 @@ pub(super) fn delete_activities(connection: &Connection, person: &UserId) -> Res
     Ok(run(connection, DELETE_ACTIVITIES, &[&person.as_str(), &signed(PORTION)])? == PORTION)
 }
 
-/// They are active curators of no day any more.
+/// Removes them from every day's active curators.
 pub(super) fn delete_curators(connection: &Connection, people: &BTreeSet<UserId>) -> Result<(), Failure> {
     let mut fewer: BTreeMap<i64, i64> = BTreeMap::new();
     for person in people {

@@ -58,7 +58,7 @@ const UNNAMED: [&str; 2] = [
 
 const COMPLETE: &str = "UPDATE audit_log SET affected = 1, completed_at = ?2 WHERE id = ?1 AND completed_at IS NULL";
 
-/// Somebody else may have seen to it meanwhile; then there is nothing to do.
+/// Another process may have finished it already; then there is nothing to do.
 pub(super) fn forget(connection: &Connection, now: Timestamp, person: &UserId, limit: usize) -> Result<(), Failure> {
     let held = first(connection, STAGE, &[&person.as_str()], |row| {
         let behind: Option<[u8; 16]> = get(row, "behind")?;
@@ -148,7 +148,7 @@ fn forget_cards(connection: &Connection, person: &UserId, limit: usize) -> Resul
     Ok(!next.is_empty())
 }
 
-/// One that was saved meanwhile leaves the way of the others.
+/// A card saved in the meantime leaves the same way as the others.
 fn keeps_cards(connection: &Connection, person: &UserId) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM cards WHERE owner_id = ?1 LIMIT 1";
     Ok(first(connection, sql, &[&person.as_str()], |_| Ok(()))?.is_some())

@@ -19,7 +19,9 @@ DELETE FROM invites WHERE code_hash IN (
     SELECT code_hash FROM invites WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 10
 )";
 
-const INVITE: &str = "INSERT INTO invites (code_hash, created_by, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
+const INVITE: &str = "\
+INSERT INTO invites (code_hash, created_by, created_at, expires_at) SELECT ?1, ?2, ?3, ?4
+WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = ?2 AND suspended_at IS NOT NULL)";
 
 const IS_INVITED: &str = "SELECT 1 FROM invites WHERE code_hash = ?1 AND used_at IS NULL AND expires_at > ?2";
 
@@ -36,7 +38,9 @@ impl InviteRepository for SqliteStore {
         let create = move |connection: &Connection, now| {
             run(connection, CLEAR, &[&us(now)])?;
             let expires_at = later(now, INVITE_GOOD_FOR);
-            run(connection, INVITE, &[&code.0, &by.as_str(), &us(now), &expires_at])?;
+            if run(connection, INVITE, &[&code.0, &by.as_str(), &us(now), &expires_at])? == 0 {
+                return Err(Failure::Refused(Error::Forbidden("this account is suspended".into())));
+            }
             time(expires_at)
         };
         Ok(self.write(create).await?)

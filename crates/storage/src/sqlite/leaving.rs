@@ -37,7 +37,7 @@ FROM deliveries d LEFT JOIN events e ON e.id = d.event_id WHERE d.event_id > ?1 
 
 const LEAVE: &str = "UPDATE leaving SET stage = ?3, behind = ?4 WHERE user_id = ?1 AND stage = ?2";
 
-/// Their versions rise, so that whoever has read the people of a collection does not write them back.
+/// Their versions rise, so that a command that has already read a collection's people cannot write them back.
 const CUT_TIES: [&str; 4] = [
     "UPDATE collections SET version = version + 1 WHERE id IN ( \
          SELECT collection_id FROM collaborators WHERE user_id = ?1 UNION SELECT collection_id FROM invitations WHERE user_id = ?1)",

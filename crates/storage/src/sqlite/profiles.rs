@@ -1,6 +1,7 @@
 //! Profiles, of people with and without an account.
 
 use async_trait::async_trait;
+use cardwire_domain::accounts::is_leaving;
 use cardwire_domain::profile::{Bio, DisplayName, Profile, ProfileChange, ProfileRepository};
 use cardwire_domain::{Result, UserId, Visibility};
 use rusqlite::{Connection, Row, ToSql};
@@ -17,7 +18,7 @@ FROM (SELECT ?1 AS id) a LEFT JOIN profiles p ON p.user_id = a.id LEFT JOIN user
 /// ?2 and ?4: the value stays as it is.
 const CHANGE: &str = "\
 INSERT INTO profiles AS p (user_id, display_name, bio, default_visibility, created_at)
-VALUES (?1, ?3, ?5, coalesce(?6, 'PUBLIC'), ?7)
+SELECT ?1, ?3, ?5, coalesce(?6, 'PUBLIC'), ?7 WHERE NOT EXISTS (SELECT 1 FROM leaving WHERE user_id = ?1)
 ON CONFLICT (user_id) DO UPDATE SET
     display_name = CASE WHEN ?2 THEN p.display_name ELSE excluded.display_name END,
     bio = CASE WHEN ?4 THEN p.bio ELSE excluded.bio END,
@@ -43,7 +44,9 @@ impl ProfileRepository for SqliteStore {
                 &default_visibility.map(Visibility::name),
                 &us(now),
             ];
-            run(connection, CHANGE, &values)?;
+            if run(connection, CHANGE, &values)? == 0 {
+                return Err(Failure::Refused(is_leaving()));
+            }
             read(connection, &person)
         };
         Ok(self.write(change).await?)

@@ -134,7 +134,7 @@ impl SqliteStore {
     }
 
     /// Runs the job at once, on the caller's thread: for a few rows by their keys, which takes less than handing it to another thread. Each
-    /// of its statements may see a later state of the data.
+    /// of its statements may see a later state of the data. It is not bounded: if the disk hangs, so does the caller's thread.
     pub(super) fn look<T>(&self, job: impl FnOnce(&Connection, Timestamp) -> Result<T, Failure>) -> Result<T, Failure> {
         let now = self.clock.now();
         self.data.look(|connection| job(connection, now))

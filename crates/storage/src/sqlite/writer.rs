@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::error::Failure;
 
-/// How long a statement waits for another process, which can only be one that makes a copy.
+/// How long a statement waits for another process: one that makes a copy, or a command that changes accounts.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long all writers wait for readers to let go of the log.
 const LOG_PATIENCE: Duration = Duration::from_millis(200);
