@@ -16,7 +16,7 @@ cargo build --release --locked --quiet --bins
 bench="${CARGO_TARGET_DIR:-target}/release/cardwire-bench"
 for argument in "$@"; do
     case "$argument" in
-        all | queue | saga | save | e2e | feed-read | -h | --help | -V | --version) exec "$bench" "$@" ;;
+        all | queue | saga | save | e2e | feed-read | search | -h | --help | -V | --version) exec "$bench" "$@" ;;
     esac
 done
 exec "$bench" all "$@"

@@ -102,6 +102,16 @@ pub enum What {
         /// Connections that read at once
         #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=512))]
         concurrency: u16,
+        #[arg(long, value_enum, default_value_t = Store::Postgres)]
+        store: Store,
+    },
+    /// Searches of 200,000 cards over HTTP, one after another, kind by kind; --events counts those of a kind
+    Search {
+        /// How many cards there are
+        #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1_000..))]
+        cards: u32,
+        #[arg(long, value_enum, default_value_t = Store::Postgres)]
+        store: Store,
     },
     /// A worker of the queue scenario, which starts it itself
     #[command(hide = true)]
@@ -146,7 +156,8 @@ pub enum Case {
     Saga { keys: Keys, workers: usize, delay: Duration },
     Save { concurrency: usize, store: Store },
     E2e(E2e),
-    FeedRead { concurrency: usize },
+    FeedRead { concurrency: usize, store: Store },
+    Search { cards: usize, store: Store },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,7 +196,8 @@ impl What {
                 let (workers, concurrency) = (workers.into(), concurrency.into());
                 one(Case::E2e(E2e { workers, rate, concurrency, find_rate, explain, conditions, store }))
             }
-            Self::FeedRead { concurrency } => one(Case::FeedRead { concurrency: concurrency.into() }),
+            Self::FeedRead { concurrency, store } => one(Case::FeedRead { concurrency: concurrency.into(), store }),
+            Self::Search { cards, store } => one(Case::Search { cards: cards as usize, store }),
             Self::Worker => Vec::new(),
         }
     }
@@ -200,7 +212,8 @@ fn all() -> Vec<Case> {
     cases.extend([1, 3].map(|workers| Case::Saga { keys: Keys::Distinct, workers, delay }));
     cases.push(Case::Save { concurrency: 16, store: Store::Postgres });
     cases.push(Case::E2e(E2e::default()));
-    cases.push(Case::FeedRead { concurrency: 16 });
+    cases.push(Case::FeedRead { concurrency: 16, store: Store::Postgres });
+    cases.push(Case::Search { cards: 200_000, store: Store::Postgres });
     cases
 }
 
@@ -218,7 +231,8 @@ impl Case {
                 let rate = if *find_rate { "highest rate".to_owned() } else { format!("{rate}/s") };
                 format!("e2e x{workers}, {rate}{}{}", conditions.name(), store.name())
             }
-            Self::FeedRead { concurrency } => format!("feed-read, {concurrency} at once"),
+            Self::FeedRead { concurrency, store } => format!("feed-read, {concurrency} at once{}", store.name()),
+            Self::Search { cards, store } => format!("search, {cards} cards{}", store.name()),
         }
     }
 
@@ -229,6 +243,7 @@ impl Case {
             Self::Saga { keys: Keys::Distinct, .. } => 60_000,
             Self::Saga { keys: Keys::Same, .. } | Self::Save { .. } | Self::FeedRead { .. } => 20_000,
             Self::E2e(E2e { rate, .. }) => *rate as usize * 15,
+            Self::Search { .. } => 200,
         }
     }
 }

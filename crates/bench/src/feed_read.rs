@@ -7,16 +7,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use cardwire_testkit::process::Process;
+use jiff::Timestamp;
+use rusqlite::{Transaction, params};
+use sha2::{Digest as _, Sha256};
 use sqlx::types::Uuid;
 use tokio::task::JoinSet;
 use ulid::Ulid;
 
 use crate::accounting;
 use crate::http::Client;
+use crate::one_file::{self, OneFile};
 use crate::processes::environment;
 use crate::report::{CpuSplit, Figures, Latency, Progress, per_s};
 use crate::servers::Ground;
-use crate::workload::{insert_cards, uuid};
+use crate::workload::{ACTOR, insert_cards, uuid};
+
 
 /// In the feed that is read.
 const ACTIVITIES: usize = 100_000;
@@ -30,6 +35,15 @@ pub async fn run(ground: &Ground, count: usize, concurrency: usize) -> anyhow::R
     prepare(ground).await?;
     let mut web = Process::start("web", &environment(ground.database.url(), &ground.redis.url));
     web.ready().await;
+    measure(ground, &web, count, concurrency).await
+}
+
+pub async fn run_on_one_file(ground: &Ground, count: usize, concurrency: usize) -> anyhow::Result<Figures> {
+    let one = OneFile::start_over(one_file::filled(fill).await?).await?;
+    measure(ground, &one.web, count, concurrency).await
+}
+
+async fn measure(ground: &Ground, web: &Process, count: usize, concurrency: usize) -> anyhow::Result<Figures> {
     let mut clients = Vec::new();
     for _ in 0..concurrency {
         let mut client = Client::connect(web.port).await?;
@@ -117,4 +131,28 @@ async fn prepare(ground: &Ground) -> anyhow::Result<()> {
         progress.at(first, ACTIVITIES);
     }
     ground.settle_postgres().await
+}
+
+/// The same in a file.
+fn fill(transaction: &Transaction<'_>) -> anyhow::Result<()> {
+    let id = || Ulid::generate().0.to_be_bytes();
+    let mut card = transaction.prepare(
+        "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at, created_at) \
+         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?6)",
+    )?;
+    let mut activity = transaction.prepare("INSERT INTO activities VALUES (?1, ?2, ?3, ?4, ?4, ?5)")?;
+    let mut member = transaction.prepare("INSERT INTO activity_members VALUES (?1, ?2, ?3, ?4, NULL)")?;
+    let now = Timestamp::now().as_microsecond();
+    // The newest has the highest position.
+    for position in 1..=i64::try_from(ACTIVITIES)? {
+        let at = now - (i64::try_from(ACTIVITIES)? - position + 1) * 1_000_000;
+        let (card_id, link, activity_id) = (id(), id(), id());
+        let url = format!("https://example.com/articles/{position}");
+        let digest = Sha256::digest(url.as_bytes());
+        card.execute(params![card_id, ACTOR, url, digest.as_slice(), link, at])?;
+        activity.execute(params![activity_id, card_id, ACTOR, at, position])?;
+        member.execute(params![activity_id, id(), at, link])?;
+    }
+    transaction.execute("UPDATE stream_position SET position = ?", [i64::try_from(ACTIVITIES)?])?;
+    Ok(())
 }

@@ -11,6 +11,7 @@
 mod accounting;
 mod cli;
 mod conditions;
+mod corpus;
 mod drain;
 mod e2e;
 mod explain;
@@ -24,6 +25,7 @@ mod pgbench;
 mod processes;
 mod report;
 mod save;
+mod search;
 mod servers;
 mod workload;
 
@@ -104,7 +106,11 @@ async fn run(case: &Case, options: &Options, servers: &Servers) -> anyhow::Resul
         Case::E2e(case) if case.find_rate => find_rate::find_rate(servers, case).await?,
         Case::E2e(case) if case.store == Store::Sqlite => one_file::e2e(&ground, events, case).await?,
         Case::E2e(case) => e2e::run(servers, &ground, events, case).await?,
-        Case::FeedRead { concurrency } => feed_read::run(&ground, events, concurrency).await?,
+        Case::FeedRead { concurrency, store: Store::Postgres } => feed_read::run(&ground, events, concurrency).await?,
+        Case::FeedRead { concurrency, store: Store::Sqlite } => {
+            feed_read::run_on_one_file(&ground, events, concurrency).await?
+        }
+        Case::Search { cards, store } => search::run(&ground, cards, events, store).await?,
     };
     ground.clear().await?;
     Ok(Figures { scenario: case.name(), ..figures }.finish())

@@ -1,12 +1,19 @@
-//! The scenarios `save` and `e2e` with everything in one process over one SQLite file (`--store sqlite`).
+//! The scenarios with everything in one process over one SQLite file (`--store sqlite`).
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use cardwire_domain::SystemClock;
+use cardwire_events::Handover;
+use cardwire_storage::SqliteStore;
+use cardwire_storage::sqlite::Place;
 use cardwire_testkit::history::{Checked, History};
 use cardwire_testkit::process::Process;
 use nix::sys::signal::Signal;
+use rusqlite::{Connection, Transaction};
 use tempfile::TempDir;
 
 use crate::cli::E2e;
@@ -16,17 +23,20 @@ use crate::save::Saved;
 use crate::servers::Ground;
 use crate::{accounting, e2e, save};
 
-struct OneFile {
-    web: Process,
+pub struct OneFile {
+    pub web: Process,
     environment: BTreeMap<String, String>,
     folder: TempDir,
 }
 
 impl OneFile {
-    /// On the disk on which temporary files are.
     async fn start() -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("cardwire.db");
+        Self::start_over(tempfile::tempdir()?).await
+    }
+
+    /// Over the file in a folder of [`filled`].
+    pub async fn start_over(folder: TempDir) -> anyhow::Result<Self> {
+        let file = path(&folder);
         let environment: BTreeMap<_, _> = [
             ("APP_ENV", "development".to_owned()),
             ("USE_MOCK_AUTH", "true".to_owned()),
@@ -56,6 +66,27 @@ impl OneFile {
         self.folder.close().context("removing the file")?;
         Ok(checked)
     }
+}
+
+/// On the disk on which temporary files are.
+pub fn path(folder: &TempDir) -> PathBuf {
+    folder.path().join("cardwire.db")
+}
+
+pub fn open(folder: &TempDir) -> anyhow::Result<SqliteStore> {
+    Ok(SqliteStore::open(Place::File(path(folder)), Arc::new(SystemClock), Handover::default())?)
+}
+
+/// A folder with a file that holds the rows which `fill` inserts.
+pub async fn filled(fill: impl FnOnce(&Transaction<'_>) -> anyhow::Result<()>) -> anyhow::Result<TempDir> {
+    let folder = tempfile::tempdir()?;
+    open(&folder)?.close().await?;
+    let mut connection = Connection::open(path(&folder))?;
+    let transaction = connection.transaction()?;
+    fill(&transaction)?;
+    transaction.commit()?;
+    connection.execute_batch("ANALYZE; PRAGMA wal_checkpoint(TRUNCATE)")?;
+    Ok(folder)
 }
 
 pub async fn save(ground: &Ground, count: usize, concurrency: usize) -> anyhow::Result<Figures> {

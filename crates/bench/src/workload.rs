@@ -17,7 +17,7 @@ use crate::report::Progress;
 const PUBLISHED_AT_ONCE: usize = 500;
 /// Rows inserted by one statement.
 const ROWS_AT_ONCE: usize = 5_000;
-const ACTOR: &str = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
+pub const ACTOR: &str = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
 /// As every request has one.
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
