@@ -92,7 +92,8 @@ pub struct Associated {
 }
 
 /// Changes the note, the collections and the visibility of your card in one step. Others see a card that is made public as one that was
-/// saved just now; one that is made private is gone for them with this answer.
+/// saved just now; one that is made private is gone for them with this answer. You can take your card out of any collection that it is in, even
+/// if you can no longer see that collection.
 #[utoipa::path(
     operation_id = "updateCardAssociations",
     put, path = "/api/cards/url/associations", tag = "cards", security(("bearer" = [])), request_body = Associate,
@@ -125,7 +126,8 @@ pub struct Uncollect {
     collection_ids: Vec<String>,
 }
 
-/// Takes a card out of collections: your own card, or anybody's out of your own collection.
+/// Takes a card out of collections: your own card out of any that it is in, even if you can no longer see that collection, or anybody's card
+/// out of your own collection.
 #[utoipa::path(
     operation_id = "removeCardFromCollections",
     delete, path = "/api/cards/{id}/collections", tag = "cards", security(("bearer" = [])),

@@ -82,6 +82,10 @@ impl Card {
         self.owner == *person || !self.shown().is_private()
     }
 
+    pub fn is_in(&self, collection: CollectionId) -> bool {
+        self.collection_links.iter().any(|link| link.collection_id == collection)
+    }
+
     /// Somebody else's card that is not shown does not exist for this person.
     pub fn seen_by(self, person: &UserId) -> Result<Self> {
         if self.is_seen_by(person) { Ok(self) } else { Err(Error::not_found("card", self.id)) }
@@ -176,7 +180,7 @@ impl Card {
     /// Does nothing where the card is in the collection already.
     pub fn add_to_collection(&mut self, collection: &Collection, changes: &mut Changes) -> Result<()> {
         collection.may_add(&self.owner)?;
-        if self.collection_links.iter().any(|link| link.collection_id == collection.id) {
+        if self.is_in(collection.id) {
             return Ok(());
         }
         if self.collection_links.len() >= Self::MAX_COLLECTIONS {

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::named::load_collections;
+use super::named::{Named, load_collections};
 use super::use_case::UseCase;
 use crate::changes::Changes;
 use crate::error::{Error, Result};
@@ -42,9 +42,10 @@ impl UseCase for UpdateUrlCardAssociations {
             ));
         }
         let added = load_collections(tx, "addToCollections", &self.add_to_collections, by).await?;
-        let removed = load_collections(tx, "removeFromCollections", &self.remove_from_collections, by).await?;
+        let removed = Named::load(tx, "removeFromCollections", &self.remove_from_collections).await?;
         let card = tx.card(card_id).await?.ok_or_else(|| Error::not_found("card", card_id))?;
         let mut card = card.in_library()?.owned_by(by)?;
+        let removed = removed.left_by(by, &card)?;
         if let Some(text) = note {
             card.set_note(text, true, changes);
         }

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::named::load_collections;
+use super::named::Named;
 use super::use_case::UseCase;
 use crate::changes::Changes;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ pub struct RemoveCardFromLibrary {
     pub card_id: String,
 }
 
-/// Takes a card out of collections: one's own card, or anybody's out of one's own collection.
+/// Takes a card out of collections: one's own card out of any that it is in, or anybody's out of one's own collection.
 #[derive(Clone, Debug)]
 pub struct RemoveCardFromCollections {
     pub card_id: String,
@@ -47,10 +47,10 @@ impl UseCase for RemoveCardFromCollections {
             return Err(Error::invalid("collectionIds", "must name at least one collection"));
         }
         let card_id: CardId = self.card_id.parse()?;
-        let collections = load_collections(tx, "collectionIds", &self.collection_ids, by).await?;
+        let named = Named::load(tx, "collectionIds", &self.collection_ids).await?;
         let card = tx.card(card_id).await?.ok_or_else(|| Error::not_found("card", card_id))?;
         let mut card = card.in_library()?.seen_by(by)?;
-        for collection in &collections {
+        for collection in &named.left_by(by, &card)? {
             card.remove_from_collection(by, collection, changes)?;
         }
         Ok(CardRemoved { card_id })

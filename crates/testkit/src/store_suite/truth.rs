@@ -189,8 +189,11 @@ impl Model {
             }
             Step::Change { by, url, visibility, add, take } => {
                 let take = take.filter(|take| add != Some(*take));
-                let is_there = add.into_iter().chain(take).all(|collection| self.sees_collection(Some(by), collection));
                 let Some(card) = self.cards.get(&(by, url)) else { return Ok(()) };
+                let sees = |collection| self.sees_collection(Some(by), collection);
+                // Its owner takes it out of where it is, whether or not they still see that.
+                let is_there =
+                    add.is_none_or(sees) && take.is_none_or(|take| sees(take) || card.collections.contains(&take));
                 let command = UpdateUrlCardAssociations {
                     card_id: card.id.to_string(),
                     note: None,

@@ -331,6 +331,55 @@ pub async fn a_private_collection_exists_for_those_who_work_on_it(stores: Stores
     Ok(())
 }
 
+pub async fn owners_take_their_cards_out_of_collections_that_they_no_longer_see(stores: Stores) -> Tested {
+    let (alice, bob, carol) = (person("alice"), person("bob"), person("carol"));
+    let ids = [
+        stores.collection(&alice, "one", AccessType::Open).await?,
+        stores.collection(&alice, "two", AccessType::Open).await?,
+        stores.collection(&alice, "never", AccessType::Open).await?,
+    ];
+    let [one, two, never] = ids;
+    let his = stores.save_with(&bob, URL, None, &[one, two]).await?.url_card_id;
+    let hers = stores.save_with(&carol, OTHER, None, &[one]).await?.url_card_id;
+    for id in ids {
+        let close = UpdateCollection {
+            id: id.to_string(),
+            name: "closed".into(),
+            description: None,
+            access: AccessType::Open,
+            visibility: Some(Visibility::Private),
+        };
+        stores.run(&alice, &close).await?;
+    }
+    stores.work_off().await?;
+    let before = stores.log.backlog().await?;
+    // Where it is not, there is nothing, and nobody else takes it out.
+    missing(stores.uncollect(&bob, his, &[never]).await)?;
+    missing(stores.uncollect(&bob, his, &[one, never]).await)?;
+    missing(stores.uncollect(&bob, hers, &[one]).await)?;
+    missing(stores.uncollect(&carol, his, &[one]).await)?;
+    let change = |take: CollectionId, add: &[CollectionId]| UpdateUrlCardAssociations {
+        card_id: his.to_string(),
+        remove_from_collections: texts(&[take]),
+        add_to_collections: texts(add),
+        ..Default::default()
+    };
+    refused(stores.run(&bob, &change(never, &[])).await, is_missing)?;
+    refused(stores.run(&bob, &change(one, &[never])).await, is_missing)?;
+    assert_eq!(stores.log.backlog().await?, before, "nothing was stored");
+    assert_eq!(sorted(cards(&stores, one, Some(&alice)).await?), sorted(vec![his, hers]));
+
+    stores.uncollect(&bob, his, &[one]).await?;
+    assert_eq!(stores.run(&bob, &change(two, &[])).await?.collection_ids, []);
+    assert_eq!(cards(&stores, one, Some(&alice)).await?, [hers]);
+    assert_eq!(cards(&stores, two, Some(&alice)).await?, []);
+    stores.work_off().await?;
+    assert_eq!(cards(&stores, one, Some(&alice)).await?, [hers]);
+    // It is as if there had never been such a collection.
+    missing(stores.uncollect(&bob, his, &[one]).await)?;
+    missing(stores.uncollect(&bob, his, &[CollectionId::generate()]).await)
+}
+
 pub async fn an_activity_of_private_collections_alone_is_not_shown(stores: Stores) -> Tested {
     let alice = person("alice");
     let card = stores.save(&alice, URL).await?.url_card_id;
