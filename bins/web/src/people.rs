@@ -5,9 +5,12 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use cardwire_domain::UserId;
 use cardwire_domain::accounts::{Handle, Person};
+use cardwire_http::operations::command_line::CommandLine;
+use cardwire_http::problem::Problem;
 use cardwire_http::{AccountSettings, Accounts};
+use cardwire_runtime::Settings;
+use cardwire_runtime::adapters::{self, ForAccounts};
 use cardwire_runtime::settings::Host;
-use cardwire_runtime::{Settings, adapters};
 use clap::Subcommand;
 
 #[derive(Clone, Debug, Subcommand)]
@@ -30,18 +33,19 @@ pub enum Command {
 const PORTION: usize = 1_000;
 
 pub async fn run(settings: &Settings, command: Command) -> anyhow::Result<()> {
-    let store = adapters::accounts(settings).await?;
-    let accounts = Accounts::new(store, AccountSettings::of(settings.registration))?;
+    let ForAccounts { accounts, operator } = adapters::for_accounts(settings).await?;
+    let accounts = Accounts::new(accounts, AccountSettings::of(settings.registration))?;
+    let command_line = CommandLine::new(accounts.clone(), operator);
     let mut out = Vec::new();
     match command {
         Command::List => list(&accounts, &mut out).await?,
         Command::ResetPassword { handle } => {
-            let link = accounts.reset_link(&named(&accounts, &handle).await?).await?;
+            let link = command_line.reset_link(&named(&accounts, &handle).await?).await.map_err(told)?;
             writeln!(out, "{}{}", site(settings), link.path())?;
             writeln!(out, "It works once, until {}.", link.expires_at.strftime("%Y-%m-%d %H:%M UTC"))?;
         }
         Command::MakeAdmin { handle } => {
-            match accounts.make_admin(&named(&accounts, &handle).await?).await? {
+            match command_line.make_admin(&named(&accounts, &handle).await?).await.map_err(told)? {
                 true => writeln!(out, "{handle} is now an administrator.")?,
                 false => writeln!(out, "{handle} is already an administrator.")?,
             };
@@ -78,6 +82,11 @@ fn line(person: &Person) -> String {
 async fn named(accounts: &Accounts, handle: &str) -> anyhow::Result<UserId> {
     let found = accounts.person(handle).await?;
     found.with_context(|| format!("no account has the handle {handle}"))
+}
+
+/// Why something was not done, in words for a terminal.
+fn told(problem: Problem) -> anyhow::Error {
+    anyhow::Error::msg(problem.cause().map_or_else(|| problem.detail(), str::to_owned))
 }
 
 /// What links to this site begin with.

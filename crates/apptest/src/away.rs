@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::operations::{DeadLetterWay, Gauges, NewEntry, Rebuild, RebuildId, RebuildLease, Sample};
+use cardwire_events::operations::{DeadLetterWay, DoneBy, Gauges, NewEntry, Rebuild, RebuildId, RebuildLease, Sample};
 use cardwire_events::{
     Action, Attempt, AuditEntry, AuditId, Backlog, Claim, DeadFilter, DeadLetter, DeadSelection, Depth, Due, Envelope,
     Error, EventLog, EventSubscriber, Failure, Operator, Pause, Queue, QueueSettings, Rebuilds, Result, WorkHistory,
@@ -155,7 +155,7 @@ impl Operator for Away {
     async fn act(&self, _: &UserId, _: &Action) -> Result<u64> {
         Away::fail(*self).await
     }
-    async fn begin(&self, _: &UserId, _: &NewEntry) -> Result<AuditId> {
+    async fn begin(&self, _: &DoneBy, _: &NewEntry) -> Result<AuditId> {
         Away::fail(*self).await
     }
     async fn complete(&self, _: AuditId, _: u64) -> Result<()> {

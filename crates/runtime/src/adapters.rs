@@ -357,22 +357,37 @@ impl Adapters {
     }
 }
 
-/// What is kept of accounts alone, for a command that ends at once. With a file, a process may have it.
+/// What a command that looks after accounts needs: them, and the audit log.
+pub struct ForAccounts {
+    pub accounts: Arc<dyn AccountStore>,
+    pub operator: Arc<dyn Operator>,
+}
+
+impl ForAccounts {
+    fn of<S: AccountStore + Operator + 'static>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { accounts: store.clone(), operator: store }
+    }
+}
+
+/// For a command that ends at once. With a file, a process may have it.
 ///
 /// # Errors
 /// When nothing is kept, or the store is not fit.
-pub async fn accounts(settings: &Settings) -> anyhow::Result<Arc<dyn AccountStore>> {
+pub async fn for_accounts(settings: &Settings) -> anyhow::Result<ForAccounts> {
     match &settings.store {
         StoreSettings::Memory => {
             Err(SettingsError::contradiction("USE_MOCK_REPOS: what a process holds in memory it alone can see").into())
         }
-        StoreSettings::File(path) => Ok(Arc::new(SqliteStore::join(path, Arc::new(SystemClock)).map_err(unfit)?)),
+        StoreSettings::File(path) => {
+            Ok(ForAccounts::of(SqliteStore::join(path, Arc::new(SystemClock)).map_err(unfit)?))
+        }
         StoreSettings::Postgres(database) => {
             let store =
                 PostgresStore::connect(database.url.expose_secret(), PoolSettings::default(), Handover::default())
                     .map_err(|error| SettingsError::value("DATABASE_URL", error.to_string()))?;
             store.check_schema().await.map_err(told)?;
-            Ok(Arc::new(store))
+            Ok(ForAccounts::of(store))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What an operator runs beside the workers, which go on working: rebuilding the index and the counts from the truth.
 
 use anyhow::Context as _;
+use cardwire_events::operations::{AuditId, DoneBy, NewEntry};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::adapters::Adapters;
@@ -13,6 +14,7 @@ pub async fn reindex(process: Process) -> anyhow::Result<()> {
     adapters.verify_store().await?;
     let stop = process.shutdown.token();
     let progress = bar(adapters.search.card_count().await.context("counting the cards")?, "cards")?;
+    let entry = begin(&adapters, &NewEntry::rebuild_search()).await?;
     let (mut after, mut failed) = (None, 0);
     while let Some(portion) = adapters.search.reindex(after, PORTION).await.context("indexing")? {
         anyhow::ensure!(!stop.is_cancelled(), "stopped before the end");
@@ -24,6 +26,7 @@ pub async fn reindex(process: Process) -> anyhow::Result<()> {
         after = Some(portion.last);
     }
     progress.finish();
+    complete(&adapters, entry, 1).await?;
     anyhow::ensure!(failed == 0, "every card is indexed but {failed}, which are logged");
     tracing::info!("every card is indexed");
     Ok(())
@@ -36,6 +39,7 @@ pub async fn rebuild(process: Process) -> anyhow::Result<()> {
     let stop = process.shutdown.token();
     let days = adapters.analytics.whole_days().await.context("looking for whole days")?;
     let progress = bar(days.len() as u64, "days")?;
+    let entry = begin(&adapters, &NewEntry::rebuild_counts()).await?;
     let mut saves = 0;
     for day in &days {
         anyhow::ensure!(!stop.is_cancelled(), "stopped before the end");
@@ -44,8 +48,18 @@ pub async fn rebuild(process: Process) -> anyhow::Result<()> {
     }
     progress.finish();
     adapters.analytics.rebuild_trends().await.context("counting what is trending")?;
+    complete(&adapters, entry, days.len() as u64).await?;
     tracing::info!(days = days.len(), saves, "counted anew");
     Ok(())
+}
+
+/// Writes down what the command line does, before it is done. An entry that is never completed was stopped or failed.
+async fn begin(adapters: &Adapters, entry: &NewEntry) -> anyhow::Result<AuditId> {
+    adapters.operator.begin(&DoneBy::CommandLine, entry).await.context("writing the audit log")
+}
+
+async fn complete(adapters: &Adapters, entry: AuditId, affected: u64) -> anyhow::Result<()> {
+    adapters.operator.complete(entry, affected).await.context("writing the audit log")
 }
 
 /// Drawn on standard error, where that is a terminal.

@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
-use cardwire_domain::UserId;
 use cardwire_events::{AuditEntry, Queue};
 use cardwire_http::caller::Admin;
 use cardwire_http::cursor::List;
@@ -36,10 +35,12 @@ pub struct AuditBody {
     id: String,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    #[schema(value_type = String, example = "did:plc:alice")]
-    by: UserId,
+    /// The id of a person, or `command line`.
+    #[schema(example = "did:plc:alice")]
+    by: String,
     /// dead-letters.redrive, dead-letters.discard, queue.pause, queue.resume, queue.redeliver, saga.flush, search.rebuild, card.hide,
-    /// card.show, user.invite, user.suspend, user.restore, user.reset-password or user.delete.
+    /// card.show, user.invite, user.suspend, user.restore, user.reset-password or user.delete; on the command line also user.make-admin
+    /// and analytics.rebuild.
     #[schema(example = "dead-letters.redrive")]
     action: String,
     #[schema(value_type = Option<String>, example = "feeds")]
@@ -49,7 +50,7 @@ pub struct AuditBody {
     /// As they were given.
     #[schema(value_type = Object)]
     parameters: serde_json::Value,
-    /// How many events, windows, queues, rebuilds, cards, invites or accounts it has changed so far.
+    /// How many events, windows, queues, rebuilds, days, cards, invites or accounts it has changed so far.
     affected: u64,
     /// Null: it goes on, or the process that carried it out was lost before its end.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -59,7 +60,7 @@ pub struct AuditBody {
 impl From<AuditEntry> for AuditBody {
     fn from(entry: AuditEntry) -> Self {
         let AuditEntry { id, at, by, action, queue, target, parameters, affected, completed_at } = entry;
-        Self { id: id.to_string(), at, by, action, queue, target, parameters, affected, completed_at }
+        Self { id: id.to_string(), at, by: by.to_string(), action, queue, target, parameters, affected, completed_at }
     }
 }
 

@@ -1,10 +1,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use cardwire_domain::UserId;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::done_by::DoneBy;
 use crate::dead_letter::{DeadFilter, DeadSelection};
 use crate::queue::Queue;
 
@@ -80,6 +80,10 @@ impl NewEntry {
     pub fn rebuild_search() -> Self {
         Self { action: "search.rebuild", queue: None, target: None, parameters: json!({}) }
     }
+
+    pub fn rebuild_counts() -> Self {
+        Self { action: "analytics.rebuild", queue: None, target: None, parameters: json!({}) }
+    }
 }
 
 /// Rises from entry to entry.
@@ -105,12 +109,12 @@ impl FromStr for AuditId {
 pub struct AuditEntry {
     pub id: AuditId,
     pub at: Timestamp,
-    pub by: UserId,
+    pub by: DoneBy,
     pub action: String,
     pub queue: Option<Queue>,
     pub target: Option<String>,
     pub parameters: Value,
-    /// How many events, windows or queues it changed so far.
+    /// How much it changed so far, of whatever it is about: events, windows, queues, rebuilds, days, cards, invites or accounts.
     pub affected: u64,
     /// `None`: it goes on, or whoever carried it out was lost.
     pub completed_at: Option<Timestamp>,

@@ -2,6 +2,7 @@
 //! is in the store.
 
 mod action;
+mod done_by;
 mod history;
 mod pauses;
 mod rebuild;
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
 
 pub use action::{Action, AuditEntry, AuditId, NewEntry};
+pub use done_by::DoneBy;
 pub use history::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, WorkHistory};
 use jiff::Timestamp;
 pub use pauses::{Pause, Pauses};
@@ -79,7 +81,7 @@ pub trait Operator: Send + Sync {
     async fn act(&self, by: &UserId, action: &Action) -> Result<u64>;
 
     /// Writes an action down that is carried out elsewhere, before it is.
-    async fn begin(&self, by: &UserId, entry: &NewEntry) -> Result<AuditId>;
+    async fn begin(&self, by: &DoneBy, entry: &NewEntry) -> Result<AuditId>;
 
     /// An action that was begun came to its end.
     async fn complete(&self, id: AuditId, affected: u64) -> Result<()>;

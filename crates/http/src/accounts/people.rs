@@ -1,4 +1,5 @@
-//! Profiles, and what administrators do to accounts. Their acts come through [`crate::operations::people`], which writes them down.
+//! Profiles, and what administrators do to accounts. Their acts come through [`crate::operations::people`] or
+//! [`crate::operations::command_line`], which write them down.
 
 use cardwire_domain::UserId;
 use cardwire_domain::accounts::{Handle, Person, Registration};
@@ -75,15 +76,15 @@ impl Accounts {
         Ok(self.repository.restore(person).await?)
     }
 
-    /// Replaces an earlier link of this person. For administrators and the command line.
-    pub async fn reset_link(&self, person: &UserId) -> Result<ResetLink, Error> {
+    /// Replaces an earlier link of this person.
+    pub(crate) async fn reset_link(&self, person: &UserId) -> Result<ResetLink, Error> {
         let token = new_token();
         let expires_at = self.repository.create_reset(person, &token_hash(token.expose_secret())).await?;
         Ok(ResetLink { token, expires_at })
     }
 
-    /// Returns whether that changed anything. For the command line.
-    pub async fn make_admin(&self, person: &UserId) -> Result<bool, Error> {
+    /// Returns whether that changed anything.
+    pub(crate) async fn make_admin(&self, person: &UserId) -> Result<bool, Error> {
         Ok(self.repository.make_admin(person).await?)
     }
 }

@@ -2,8 +2,8 @@
 
 use actix_web::ResponseError;
 use cardwire_domain::UserId;
-use cardwire_events::operations::{NewEntry, Rebuild};
-use cardwire_events::{Action, DeadSelection};
+use cardwire_events::operations::{DoneBy, NewEntry, Rebuild};
+use cardwire_events::{Action, DeadSelection, Operator};
 use cardwire_saga::SagaKey;
 
 use super::Operations;
@@ -20,7 +20,7 @@ impl Operations {
     /// Makes a window due at once; a worker writes it into the feed within a second or so. Written down first, since windows are not in
     /// the store.
     pub async fn flush_now(&self, by: &UserId, key: &SagaKey) -> Result<(), Problem> {
-        let entry = self.operator.begin(by, &NewEntry::flush_window(key.to_string())).await?;
+        let entry = self.operator.begin(&by.clone().into(), &NewEntry::flush_window(key.to_string())).await?;
         let open = self.saga.flush_now(key).await?;
         self.operator.complete(entry, u64::from(open)).await?;
         if !open {
@@ -37,8 +37,8 @@ impl Operations {
         Ok((rebuild, new))
     }
 
-    /// Writes an act down, has it done, and completes the entry with how much it changed. If the process dies in between, the entry tells
-    /// that the act was asked for, and not whether it was done, so doing it again must be safe.
+    /// Writes an act of an administrator down, has it done, and completes the entry with how much it changed. If the process dies in
+    /// between, the entry tells that the act was asked for, and not whether it was done, so doing it again must be safe.
     pub async fn written_down<T, E: Into<Problem>>(
         &self,
         by: &UserId,
@@ -46,18 +46,29 @@ impl Operations {
         act: impl Future<Output = Result<T, E>>,
         affected: impl FnOnce(&T) -> u64,
     ) -> Result<T, Problem> {
-        let id = self.operator.begin(by, entry).await?;
-        let done: Result<T, Problem> = act.await.map_err(Into::into);
-        let affected = match &done {
-            Ok(done) => affected(done),
-            Err(problem) if is_refusal(problem) => 0,
-            // It is not known whether it was done, so the entry stays open.
-            Err(_) => return done,
-        };
-        self.operator.complete(id, affected).await?;
-        tracing::info!(%by, action = entry.action, upon = entry.target.as_deref(), affected, "an administrator acted");
-        done
+        written_down(&*self.operator, &by.clone().into(), entry, act, affected).await
     }
+}
+
+/// As [`Operations::written_down`], whoever acts.
+pub(super) async fn written_down<T, E: Into<Problem>>(
+    operator: &dyn Operator,
+    by: &DoneBy,
+    entry: &NewEntry,
+    act: impl Future<Output = Result<T, E>>,
+    affected: impl FnOnce(&T) -> u64,
+) -> Result<T, Problem> {
+    let id = operator.begin(by, entry).await?;
+    let done: Result<T, Problem> = act.await.map_err(Into::into);
+    let affected = match &done {
+        Ok(done) => affected(done),
+        Err(problem) if is_refusal(problem) => 0,
+        // It is not known whether it was done, so the entry stays open.
+        Err(_) => return done,
+    };
+    operator.complete(id, affected).await?;
+    tracing::info!(%by, action = entry.action, upon = entry.target.as_deref(), affected, "an administrator acted");
+    done
 }
 
 /// Whether nothing was done.

@@ -5,6 +5,7 @@
 pub mod act;
 pub mod audit;
 pub mod cards;
+pub mod command_line;
 pub mod dead_letters;
 pub mod history;
 pub mod overview;

@@ -45,11 +45,11 @@ impl AppState {
     }
 }
 
-fn entry(action: &'static str, person: Option<&UserId>) -> NewEntry {
+pub(super) fn entry(action: &'static str, person: Option<&UserId>) -> NewEntry {
     let target = person.map(|person| person.as_str().to_owned());
     NewEntry { action, queue: None, target, parameters: json!({}) }
 }
 
-fn changed(has_changed: &bool) -> u64 {
+pub(super) fn changed(has_changed: &bool) -> u64 {
     u64::from(*has_changed)
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use cardwire_domain::{EventId, UserId};
 use cardwire_events::log::{LOOK_AGAIN_AFTER, WORKER_LOST};
 use cardwire_events::operations::{
-    Action, Gauges, KEEP_SAMPLES, NewEntry, REBUILD_LEASE, RebuildLease, SAMPLE_EVERY, StepKind,
+    Action, DoneBy, Gauges, KEEP_SAMPLES, NewEntry, REBUILD_LEASE, RebuildLease, SAMPLE_EVERY, StepKind,
 };
 use cardwire_events::{Attempt, DeadFilter, DeadSelection, Failure, Queue, QueueSettings, Verdict};
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ async fn fail(stores: &Stores, id: EventId, error: &str, verdict: Verdict) -> an
 async fn last_entry(stores: &Stores) -> anyhow::Result<(String, Option<Queue>, Value, u64)> {
     let entries = stores.operator.audit(None, 1).await?;
     let entry = entries.into_iter().next().context("nothing was written down")?;
-    assert_eq!(entry.by, operator());
+    assert_eq!(entry.by, DoneBy::from(operator()));
     assert!(entry.completed_at.is_some_and(|at| at >= entry.at), "{entry:?}");
     Ok((entry.action, entry.queue, entry.parameters, entry.affected))
 }
@@ -65,7 +65,7 @@ pub async fn actions_are_written_down_with_what_came_of_them(stores: Stores) -> 
     assert_eq!(stores.operator.act(&by, &Action::Discard { queue, which }).await?, 0);
     assert_eq!(last_entry(&stores).await?.3, 0, "what came to nothing was asked for all the same");
 
-    let id = stores.operator.begin(&by, &NewEntry::flush_window("key".into())).await?;
+    let id = stores.operator.begin(&by.into(), &NewEntry::flush_window("key".into())).await?;
     let entries = stores.operator.audit(None, 1).await?;
     let entry = &entries[0];
     assert_eq!((entry.id, entry.action.as_str(), entry.completed_at), (id, "saga.flush", None));
@@ -80,6 +80,12 @@ pub async fn actions_are_written_down_with_what_came_of_them(stores: Stores) -> 
     let second = stores.operator.audit(Some(all[1].id), 1).await?;
     assert_eq!(second, all[2..3]);
     assert!(stores.operator.audit(Some(all[3].id), PLENTY).await?.is_empty());
+
+    let id = stores.operator.begin(&DoneBy::CommandLine, &NewEntry::rebuild_counts()).await?;
+    stores.operator.complete(id, 7).await?;
+    let entries = stores.operator.audit(None, 2).await?;
+    assert_eq!((&entries[0].by, entries[0].id, entries[0].affected), (&DoneBy::CommandLine, id, 7));
+    assert_eq!(entries[1].by, DoneBy::from(operator()), "people are told from it");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The audit log.
 
 use cardwire_domain::UserId;
-use cardwire_events::operations::{AuditEntry, AuditId, NewEntry};
+use cardwire_events::operations::{AuditEntry, AuditId, DoneBy, NewEntry};
 use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -10,7 +10,7 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::Session;
 use crate::postgres::portions::PORTION;
 use crate::postgres::store::PostgresStore;
-use crate::postgres::values::{get, get_count, get_time, signed, user_id};
+use crate::postgres::values::{get, get_count, get_time, signed};
 
 const INSERT: &str = "\
 INSERT INTO audit_log (person, action, queue, target, parameters, affected, completed_at)
@@ -32,6 +32,7 @@ impl PostgresStore {
         entry: &NewEntry,
         change: impl Fn() -> Query<'q, Postgres, PgArguments>,
     ) -> Result<u64, Failure> {
+        let by = DoneBy::from(by.clone());
         let mut session = self.batch_session().await?;
         let mut written = None;
         let mut affected = 0;
@@ -42,7 +43,7 @@ impl PostgresStore {
             affected += portion;
             let last = portion < PORTION as u64;
             match written {
-                None => written = Some(insert(&mut session, by, entry, portion, last).await?),
+                None => written = Some(insert(&mut session, &by, entry, portion, last).await?),
                 Some(id) => add(&mut session, id, portion, last).await?,
             }
             session.commit().await?;
@@ -61,13 +62,13 @@ impl PostgresStore {
 
 pub(super) async fn insert(
     session: &mut Session,
-    by: &UserId,
+    by: &DoneBy,
     entry: &NewEntry,
     affected: u64,
     completed: bool,
 ) -> Result<AuditId, Failure> {
     let query = sqlx::query(INSERT)
-        .bind(by.as_str())
+        .bind(by.stored())
         .bind(entry.action)
         .bind(entry.queue.map(|queue| queue.name()))
         .bind(&entry.target)
@@ -95,12 +96,13 @@ pub(super) async fn list(
 }
 
 fn read(row: &PgRow) -> Result<AuditEntry, Failure> {
+    let by: &str = get(row, "person")?;
     let queue: Option<&str> = get(row, "queue")?;
     let completed_at: Option<jiff_sqlx::Timestamp> = get(row, "completed_at")?;
     Ok(AuditEntry {
         id: AuditId(get(row, "id")?),
         at: get_time(row, "at")?,
-        by: user_id(get(row, "person")?)?,
+        by: DoneBy::from_stored(by).map_err(|_| Failure::Nonsense(format!("{by:?} is stored as who acted")))?,
         action: get(row, "action")?,
         queue: queue.map(str::parse).transpose().map_err(Failure::Nonsense)?,
         target: get(row, "target")?,

@@ -7,7 +7,7 @@ mod way;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::operations::{Action, AuditEntry, AuditId, DeadLetterWay, NewEntry, Operator, Pause};
+use cardwire_events::operations::{Action, AuditEntry, AuditId, DeadLetterWay, DoneBy, NewEntry, Operator, Pause};
 use cardwire_events::{DeadFilter, DeadLetter, Queue, Result};
 use sqlx::postgres::PgRow;
 
@@ -66,7 +66,7 @@ impl Operator for PostgresStore {
         Ok(affected)
     }
 
-    async fn begin(&self, by: &UserId, entry: &NewEntry) -> Result<AuditId> {
+    async fn begin(&self, by: &DoneBy, entry: &NewEntry) -> Result<AuditId> {
         Ok(audit::insert(&mut self.session().await?, by, entry, 0, false).await?)
     }
 

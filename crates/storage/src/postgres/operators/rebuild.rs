@@ -84,7 +84,7 @@ impl PostgresStore {
         let rows = if new { inserted } else { session.fetch_all(sqlx::query(OPEN)).await? };
         // None: the one that was in the way has just finished.
         let rebuild = read(rows.first().ok_or(Failure::Changed)?)?;
-        audit::insert(&mut session, by, &NewEntry::rebuild_search(), u64::from(new), true).await?;
+        audit::insert(&mut session, &by.clone().into(), &NewEntry::rebuild_search(), u64::from(new), true).await?;
         session.commit().await?;
         Ok((rebuild, new))
     }

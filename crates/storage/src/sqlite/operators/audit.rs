@@ -1,14 +1,14 @@
 //! The audit log.
 
 use cardwire_domain::UserId;
-use cardwire_events::operations::{AuditEntry, AuditId, NewEntry};
+use cardwire_events::operations::{AuditEntry, AuditId, DoneBy, NewEntry};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
 use crate::sqlite::error::Failure;
 use crate::sqlite::portions::Portion;
 use crate::sqlite::store::SqliteStore;
-use crate::sqlite::values::{first, get, get_count, get_time, rows, run, signed, time, us, user_id};
+use crate::sqlite::values::{first, get, get_count, get_time, rows, run, signed, time, us};
 
 const INSERT: &str = "\
 INSERT INTO audit_log (at, person, action, queue, target, parameters, affected, completed_at)
@@ -28,7 +28,7 @@ impl SqliteStore {
         C: Send + 'static,
         F: Fn(&Connection, Timestamp, Option<C>) -> Result<Portion<C>, Failure> + Send + Sync + 'static,
     {
-        let by = by.clone();
+        let by = DoneBy::from(by.clone());
         let portion = move |connection: &Connection, now, after: Option<(AuditId, C)>| {
             let (written, after) = after.unzip();
             let Portion { changed, next } = change(connection, now, after)?;
@@ -48,7 +48,7 @@ impl SqliteStore {
 pub(super) fn insert(
     connection: &Connection,
     now: Timestamp,
-    by: &UserId,
+    by: &DoneBy,
     entry: &NewEntry,
     affected: u64,
     completed: bool,
@@ -56,7 +56,7 @@ pub(super) fn insert(
     let NewEntry { action, queue, target, parameters } = entry;
     let queue = queue.map(|queue| queue.name());
     let values: [&dyn rusqlite::ToSql; 8] =
-        [&us(now), &by.as_str(), action, &queue, target, &parameters.to_string(), &affected.cast_signed(), &completed];
+        [&us(now), &by.stored(), action, &queue, target, &parameters.to_string(), &affected.cast_signed(), &completed];
     let id = first(connection, INSERT, &values, |row| Ok(AuditId(get(row, "id")?)))?;
     id.ok_or_else(|| Failure::Nonsense("an inserted entry has no id".into()))
 }
@@ -77,12 +77,13 @@ pub(super) fn list(connection: &Connection, before: Option<AuditId>, limit: usiz
 }
 
 fn read(row: &Row<'_>) -> Result<AuditEntry, Failure> {
+    let by: String = get(row, "person")?;
     let queue: Option<String> = get(row, "queue")?;
     let parameters: String = get(row, "parameters")?;
     Ok(AuditEntry {
         id: AuditId(get(row, "id")?),
         at: get_time(row, "at")?,
-        by: user_id(&get::<String>(row, "person")?)?,
+        by: DoneBy::from_stored(&by).map_err(|_| Failure::Nonsense(format!("{by:?} is stored as who acted")))?,
         action: get(row, "action")?,
         queue: queue.map(|queue| queue.parse()).transpose().map_err(Failure::Nonsense)?,
         target: get(row, "target")?,

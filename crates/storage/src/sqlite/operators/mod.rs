@@ -7,7 +7,7 @@ mod way;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::operations::{Action, AuditEntry, AuditId, DeadLetterWay, NewEntry, Operator, Pause};
+use cardwire_events::operations::{Action, AuditEntry, AuditId, DeadLetterWay, DoneBy, NewEntry, Operator, Pause};
 use cardwire_events::{DeadFilter, DeadLetter, Queue, Result};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
@@ -75,7 +75,7 @@ impl Operator for SqliteStore {
         Ok(affected)
     }
 
-    async fn begin(&self, by: &UserId, entry: &NewEntry) -> Result<AuditId> {
+    async fn begin(&self, by: &DoneBy, entry: &NewEntry) -> Result<AuditId> {
         let (by, entry) = (by.clone(), entry.clone());
         Ok(self.write(move |connection, now| audit::insert(connection, now, &by, &entry, 0, false)).await?)
     }

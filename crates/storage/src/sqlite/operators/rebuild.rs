@@ -79,7 +79,7 @@ fn request(connection: &Connection, now: Timestamp, by: &UserId) -> Result<(Rebu
             (inserted.ok_or_else(|| Failure::Nonsense("an inserted rebuild is not there".into()))?, true)
         }
     };
-    audit::insert(connection, now, by, &NewEntry::rebuild_search(), u64::from(new), true)?;
+    audit::insert(connection, now, &by.clone().into(), &NewEntry::rebuild_search(), u64::from(new), true)?;
     Ok((rebuild, new))
 }
 
