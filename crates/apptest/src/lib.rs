@@ -9,3 +9,4 @@ pub mod harness;
 pub mod no_store;
 pub mod operators;
 pub mod people;
+pub mod routes;
