@@ -76,10 +76,26 @@ pub async fn me(state: Data<AppState>, caller: Caller, _: NoParams) -> Result<Ht
     Ok(HttpResponse::Ok().json(Me::of(caller.0, profile)))
 }
 
-/// What is left out stays as it is.
+/// What is left out stays as it is. What was read can be sent back whole: `id`, `handle`, `createdAt` and `admin` are accepted unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeProfile {
+    /// Cannot be changed: as it was read, or left out.
+    #[serde(default, deserialize_with = "sent")]
+    #[schema(value_type = Option<String>, example = "did:plc:alice")]
+    id: Option<Option<String>>,
+    /// Cannot be changed: as it was read, or left out.
+    #[serde(default, deserialize_with = "sent")]
+    #[schema(value_type = Option<String>, example = "alice")]
+    handle: Option<Option<String>>,
+    /// Cannot be changed: as it was read, or left out.
+    #[serde(default, deserialize_with = "sent")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    created_at: Option<Option<String>>,
+    /// Cannot be changed: as it was read, or left out.
+    #[serde(default, deserialize_with = "sent")]
+    #[schema(value_type = Option<bool>)]
+    admin: Option<Option<bool>>,
     /// At most 64 characters. Null or empty: none.
     #[serde(default, deserialize_with = "sent")]
     #[schema(value_type = Option<String>, example = "Alice")]
@@ -93,11 +109,36 @@ pub struct ChangeProfile {
 }
 
 /// A field that was sent, even if it is null.
-fn sent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+fn sent<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
+/// Refuses a value that was sent and differs from the one there is.
+fn keep<T: PartialEq>(field: &str, sent: Option<Option<T>>, there: Option<T>) -> Result<(), Problem> {
+    match sent {
+        Some(value) if value != there => {
+            Err(Problem::invalid(field, "cannot be changed; send it as you read it, or leave it out"))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl ChangeProfile {
+    /// Refuses another value for what cannot be changed.
+    async fn keep_the_rest(&self, state: &AppState, caller: &Caller) -> Result<(), Problem> {
+        let Identity { user, admin, .. } = &caller.0;
+        keep("id", self.id.clone(), Some(user.id.to_string()))?;
+        keep("handle", self.handle.clone(), Some(user.handle.clone()))?;
+        keep("admin", self.admin, Some(*admin))?;
+        if let Some(sent) = &self.created_at {
+            let there = state.accounts.profile(caller.id()).await?.created_at;
+            // A moment can be written in many ways. What is none at all is another one.
+            let sent = sent.as_ref().map(|text| text.parse::<Timestamp>().ok());
+            keep("createdAt", Some(sent), there.map(Some))?;
+        }
+        Ok(())
+    }
+
     fn change(&self) -> Result<ProfileChange, Problem> {
         let display_name = match &self.display_name {
             Some(text) => Edit::<DisplayName>::parse(text.as_deref())?,
@@ -111,7 +152,8 @@ impl ChangeProfile {
     }
 }
 
-/// Changes your profile. A new default visibility applies to cards that you save from now on.
+/// Changes your profile. A new default visibility applies to cards that you save from now on. You can send back what `GET` answers with some of
+/// it changed. `id`, `handle`, `createdAt` and `admin` cannot be changed: another value is 422 and changes nothing.
 #[utoipa::path(
     operation_id = "updateMe",
     put, path = "/api/users/me", tag = "users", security(("bearer" = [])),
@@ -124,6 +166,7 @@ pub async fn change(
     body: JsonBody<ChangeProfile>,
 ) -> Result<HttpResponse, Problem> {
     let change = body.value.change()?;
+    body.value.keep_the_rest(&state, &caller).await?;
     state.writes.admit(caller.id())?;
     let profile = state.accounts.change_profile(caller.id(), &change).await?;
     Ok(HttpResponse::Ok().json(Me::of(caller.0, profile)))

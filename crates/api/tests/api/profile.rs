@@ -61,13 +61,79 @@ async fn what_breaks_a_rule_names_the_field_and_changes_nothing() {
         (json!({ "bio": "x".repeat(501), "displayName": "Bob" }), "bio"),
         (json!({ "bio": ["a"] }), "bio"),
         (json!({ "defaultVisibility": "private" }), "defaultVisibility"),
-        (json!({ "handle": "bob" }), "handle"),
-        (json!({ "admin": true }), "admin"),
+        (json!({ "nonsense": 1 }), "nonsense"),
     ] {
         let problem = put(&api, "alice", change.clone()).await.expect_problem(422, "invalid-value");
         assert_eq!(problem["field"], field, "{change}");
     }
     assert_eq!(me(&api, "alice").await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_is_read_changed_in_one_part_and_sent_back_whole() {
+    let api = with_accounts();
+    join(&api, "alice").await;
+    let session = log_in(&api, "alice").await;
+    let read = async || ask_with(&api, &session, Method::GET, ME, None).await.expect(200);
+    let write = async |body: &Value| ask_with(&api, &session, Method::PUT, ME, Some(body.clone())).await;
+    let mut me = read().await;
+    assert!(me["createdAt"].is_string(), "{me}");
+    for (field, value) in [("displayName", "Alice"), ("bio", "Reads."), ("defaultVisibility", "PRIVATE")] {
+        me[field] = json!(value);
+        assert_eq!(write(&me).await.expect(200), me, "{field}");
+        assert_eq!(read().await, me, "{field}");
+    }
+    // The same moment, written otherwise.
+    let written = me["createdAt"].as_str().unwrap().replace('Z', "+00:00");
+    assert_eq!(write(&json!({ "createdAt": written })).await.expect(200), me);
+
+    // People without an account have no such moment.
+    let mock = Api::new();
+    let me = self::me(&mock, "bob").await;
+    assert!(me.get("createdAt").is_none(), "{me}");
+    assert_eq!(put(&mock, "bob", me.clone()).await.expect(200), me);
+    assert_eq!(put(&mock, "bob", json!({ "createdAt": null })).await.expect(200), me);
+
+    let document = mock.get("/api/openapi.json").await.expect(200);
+    let fields = &document["components"]["schemas"]["ChangeProfile"]["properties"];
+    for field in ["id", "handle", "createdAt", "admin"] {
+        let told = fields[field]["description"].as_str().unwrap_or_default();
+        assert!(told.contains("Cannot be changed"), "{field}: {fields}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_changed_is_refused_by_its_name_and_nothing_else_is_changed() {
+    let api = with_accounts();
+    join(&api, "alice").await;
+    let session = log_in(&api, "alice").await;
+    let before = ask_with(&api, &session, Method::GET, ME, None).await.expect(200);
+    for (field, value) in [
+        ("id", json!("did:plc:bob")),
+        ("id", json!(null)),
+        ("handle", json!("bob")),
+        ("handle", json!("")),
+        ("createdAt", json!("2020-01-01T00:00:00Z")),
+        ("createdAt", json!("long ago")),
+        ("createdAt", json!(null)),
+        ("admin", json!(false)),
+        ("admin", json!(null)),
+    ] {
+        let body = json!({ "bio": "Changed.", field: value });
+        let problem = ask_with(&api, &session, Method::PUT, ME, Some(body)).await.expect_problem(422, "invalid-value");
+        assert_eq!(problem["field"], field, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with(&format!("{field}: cannot be changed")), "{detail}");
+    }
+    for (field, value) in [("id", json!(1)), ("handle", json!(["a"])), ("createdAt", json!(0)), ("admin", json!("yes"))] {
+        let body = json!({ "bio": "Changed.", field: value });
+        let problem = ask_with(&api, &session, Method::PUT, ME, Some(body)).await.expect_problem(422, "invalid-value");
+        assert_eq!(problem["field"], field, "{problem}");
+    }
+    assert_eq!(ask_with(&api, &session, Method::GET, ME, None).await.expect(200), before);
+    let mock = Api::new();
+    let problem = put(&mock, "bob", json!({ "createdAt": "long ago" })).await.expect_problem(422, "invalid-value");
+    assert_eq!(problem["field"], "createdAt");
 }
 
 #[tokio::test(start_paused = true)]
