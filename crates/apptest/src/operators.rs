@@ -21,9 +21,15 @@ pub async fn bury(api: &Api, queue: Queue, count: usize) -> Vec<String> {
     for index in 0..count {
         api.save("alice", &format!("https://example.com/{index}"), &[]).await;
     }
+    let died = bury_owed(api, queue).await;
+    assert_eq!(died.len(), count);
+    died
+}
+
+/// Makes dead letters of all that is owed to the queue. Tells the events' ids, in order.
+pub async fn bury_owed(api: &Api, queue: Queue) -> Vec<String> {
     let owed = api.store.lease(queue, 100, None).await.unwrap().events;
     let died: Vec<EventId> = owed.iter().map(|owed| owed.envelope.id).collect();
-    assert_eq!(died.len(), count);
     let failure = |id: &EventId| Failure { event_id: *id, error: "it is poison".into(), verdict: Verdict::Reject };
     let failures: Vec<Failure> = died.iter().map(failure).collect();
     assert_eq!(api.store.fail(queue, &failures, &QueueSettings::of(queue)).await.unwrap(), died);
