@@ -1,6 +1,6 @@
 //! Accounts are looked after from the command line while Cardwire is running.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cardwire_testkit::net::http_client;
 use cardwire_testkit::process::Process;
@@ -28,6 +28,19 @@ async fn sign_in(web: &Process, handle: &str) -> String {
 async fn get(web: &Process, path: &str, token: &str) -> (u16, Value) {
     let answer = http_client().get(web.url(path)).bearer_auth(token).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+/// What Alice did and what was done on the command line, newest first.
+async fn is_written_down(web: &Process, alice: &str, bob: &str, token: &str) {
+    let id = async |token: &str| get(web, "/api/users/me", token).await.1["id"].clone();
+    let (alices, bobs) = (id(alice).await, id(bob).await);
+    let (_, log) = get(web, "/api/admin/audit", alice).await;
+    let told = |entry: &Value| ["by", "action", "target", "affected"].map(|part| entry[part].clone());
+    let told: Vec<_> = log["items"].as_array().unwrap().iter().map(told).collect();
+    let command_line = |action: &str| [json!("command line"), json!(action), bobs.clone(), json!(1)];
+    let invited = [alices, json!("user.invite"), Value::Null, json!(1)];
+    assert_eq!(told, [command_line("user.reset-password"), command_line("user.make-admin"), invited]);
+    assert!(!log.to_string().contains(token), "a link's secret is not written down: {log}");
 }
 
 /// From a fresh site, where the first account is an administrator's and the next one needs an invite.
@@ -68,11 +81,34 @@ async fn accounts_are_looked_after_from_the_command_line_while_it_runs() {
 
     let (code, log) = run(&["user", "reset-password", "bob"], &environment).await;
     assert_eq!(code, Some(0), "{log}");
-    let link = log.lines().find_map(|line| line.strip_prefix("https://links.example/reset-password?token="));
-    assert_eq!(link.map(str::len), Some(43), "{log}");
+    let token = log.lines().find_map(|line| line.strip_prefix("https://links.example/reset-password?token="));
+    assert_eq!(token.map(str::len), Some(43), "{log}");
+    is_written_down(&web, &alice, &bob, token.unwrap()).await;
     let (code, log) = run(&["user", "reset-password", "nobody"], &environment).await;
     assert!(code == Some(1) && log.contains("no account has the handle nobody"), "{log}");
     // What ran beside it left it alone.
     assert_eq!(get(&web, "/api/users/me", &bob).await.1["handle"], "bob");
     assert!(web.is_running());
+}
+
+/// The commands that the help tells of.
+async fn commands(arguments: &[&str]) -> BTreeSet<String> {
+    let (code, help) = run(arguments, &BTreeMap::new()).await;
+    assert_eq!(code, Some(0), "{help}");
+    let (_, list) = help.split_once("Commands:\n").unwrap_or_else(|| panic!("{help}"));
+    let list = list.split("\n\n").next().unwrap();
+    let names = list.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !name.is_empty() && *name != "help").map(str::to_owned).collect()
+}
+
+/// What acts on people is in the audit log: see [`is_written_down`].
+#[tokio::test]
+async fn of_each_command_it_is_known_whether_it_is_written_down() {
+    let check = async |arguments: &[&str], known: &[&str]| {
+        let known = known.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(commands(arguments).await, known, "does a new one act on people or on what they saved?");
+    };
+    check(&["user", "--help"], &["list", "make-admin", "reset-password"]).await;
+    // But for `user`, none of these changes what is about people.
+    check(&["--help"], &["backup", "healthcheck", "migrate", "move", "user"]).await;
 }

@@ -6,6 +6,7 @@ use cardwire_testkit::history::History;
 use cardwire_testkit::process::Process;
 use cardwire_testkit::stack::{Plan, Stack};
 use nix::sys::signal::Signal;
+use reqwest::Method;
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::time::sleep;
@@ -61,4 +62,18 @@ async fn copies_and_killed_workers_leave_the_counts_true_and_a_rebuild_gives_the
     assert!(rebuild.ended().await.success(), "{}", rebuild.log());
     assert_eq!(table(stack.pool()).await, counted);
     println!("{saves} saves counted, and counted anew the same");
+    assert_eq!(last_act(&stack).await, ["command line", "analytics.rebuild"]);
+
+    let mut reindex = Process::start_with("search-worker", &["reindex"], stack.environment());
+    assert!(reindex.ended().await.success(), "{}", reindex.log());
+    assert_eq!(last_act(&stack).await, ["command line", "search.rebuild"]);
+}
+
+/// Who did what, as the newest entry of the audit log tells, which is complete.
+async fn last_act(stack: &Stack) -> [Value; 2] {
+    let asked = stack.client().ask(Method::GET, ADMIN, "/api/admin/audit?limit=1", None).await;
+    let (_, log) = asked.expect("web answers");
+    let entry = &log["items"][0];
+    assert!(entry["completedAt"].is_string(), "{log}");
+    ["by", "action"].map(|part| entry[part].clone())
 }
