@@ -11,6 +11,7 @@ need redis-server redis-server
 need pgbouncer pgbouncer
 need libfaketime libfaketime
 need openssl openssl
+need curl curl
 if ! cargo nextest --version >/dev/null 2>&1; then
     echo "installing cargo-nextest, which runs the tests"
     cargo install cargo-nextest --locked

@@ -5,6 +5,7 @@
 
 mod every_page;
 mod import;
+mod invites;
 mod keyboard;
 mod live;
 mod operators;

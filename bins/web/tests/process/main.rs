@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod import;
+mod invites;
 mod memory;
 mod metrics;
 mod one_file;
