@@ -187,7 +187,7 @@ pub struct Person {
     pub suspended_at: Option<Timestamp>,
 }
 
-/// The error for any command of an account that is being deleted.
+/// The error for any command of an account that is being deleted, or has been.
 pub fn is_leaving() -> Error {
     Error::Forbidden("this account is being deleted".into())
 }

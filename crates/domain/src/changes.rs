@@ -100,7 +100,8 @@ pub struct Changes {
     pub events: Vec<DomainEvent>,
     /// They come of an import, so its cards do not count towards [`crate::quotas::Quota::Cards`].
     pub imported: bool,
-    /// They are part of leaving. Otherwise whatever somebody does whose account is being deleted is [`Error::Forbidden`].
+    /// They are part of leaving. Otherwise whatever somebody does whose account is being deleted, or has been, is [`Error::Forbidden`]. What
+    /// is committed at the same time as the deletion is requested comes before it, and is deleted with the rest, or is refused.
     pub is_parting: bool,
     pub remember: Option<Remember>,
     /// W3C trace context of the request, carried along by the events.

@@ -17,6 +17,7 @@ use cardwire_events::{Handover, Queue};
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::{PoolSettings, SchemaError};
 use cardwire_testkit::postgres::{Database, Postgres};
+use cardwire_testkit::remains;
 use cardwire_testkit::schemas::EventSchemas;
 use cardwire_testkit::store_suite::scene::{Draws, at_once, person};
 use cardwire_testkit::store_suite::{Stores, TimeMachine};
@@ -73,28 +74,7 @@ impl TimeMachine for Aging {
     }
 
     async fn holding(&self, text: &str) -> Vec<String> {
-        let columns: Vec<(String, String)> = sqlx::query_as(
-            "SELECT c.table_name::text, c.column_name::text FROM information_schema.columns c \
-             JOIN information_schema.tables t USING (table_schema, table_name) \
-             WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE' ORDER BY 1, 2",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .expect("the database of the case answers");
-        assert!(columns.len() > 100, "{columns:?}");
-        let mut holding = Vec::new();
-        for (table, column) in columns {
-            // Bytes are written in hexadecimal digits.
-            let sql = format!(
-                "SELECT EXISTS (SELECT FROM {table} WHERE strpos({column}::text, $1) > 0 \
-                 OR strpos({column}::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0)"
-            );
-            let query = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(text);
-            if query.fetch_one(&self.pool).await.expect("the database of the case answers") {
-                holding.push(format!("{table}.{column}"));
-            }
-        }
-        holding
+        remains::in_postgres(&self.pool, text).await.expect("the database of the case answers")
     }
 }
 

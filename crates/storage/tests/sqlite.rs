@@ -9,8 +9,8 @@ use cardwire_domain::{EventId, UserId};
 use cardwire_events::{DeadSelection, EventLog, Failure, Handover, Queue, QueueSettings, Verdict};
 use cardwire_storage::SqliteStore;
 use cardwire_storage::sqlite::Place;
-use cardwire_testkit::TokioClock;
 use cardwire_testkit::store_suite::{Stores, Tested, TimeMachine};
+use cardwire_testkit::{TokioClock, remains};
 use jiff::Timestamp;
 
 /// Keeps the store's folder, if it has one, until the case ends.
@@ -30,11 +30,7 @@ impl TimeMachine for TokioTime {
     }
 
     async fn holding(&self, text: &str) -> Vec<String> {
-        let mut found = self.0.columns_holding(text).await.expect("the store answers");
-        // As the index of notes marks whose they are.
-        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-        found.extend(self.0.columns_holding(&hex).await.expect("the store answers"));
-        found
+        remains::in_sqlite(&self.0, text).await.expect("the store answers")
     }
 }
 

@@ -14,6 +14,7 @@ pub mod process;
 pub mod proxy;
 pub mod queue_suite;
 pub mod redis;
+pub mod remains;
 pub mod saga_suite;
 pub mod schemas;
 pub mod stack;

@@ -23,8 +23,8 @@ pub enum Parting {
 
 /// Takes the deletion of an account one portion further: cards leave the library and collections are deleted, up to `limit` of them, each
 /// with its events; when all of that has taken effect everywhere, [`DomainEvent::AccountDeleted`] is raised; and when that has, too, all
-/// that names the person is deleted, the account last. A card that appears meanwhile, saved by a request that was on its way, leaves the
-/// same way.
+/// that names the person is deleted, the account last. Nothing is added meanwhile: a request that was on its way was committed before the
+/// account was marked, or is refused, however long it takes.
 ///
 /// If the future is dropped, the portion is done whole or not at all; calling it again goes on from there.
 pub async fn let_person_go(store: &dyn Store, limit: usize) -> Result<Parting> {

@@ -135,7 +135,7 @@ async fn clear(session: &mut Session, person: &UserId, limit: usize, audit_id: i
     Ok(())
 }
 
-/// A card saved in the meantime leaves the same way as the others.
+/// Only an older build can have saved one meanwhile. It leaves the same way as the others.
 async fn keeps_cards(session: &mut Session, person: &UserId) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM cards WHERE owner_id = $1 LIMIT 1";
     Ok(!session.fetch_all(sqlx::query(sql).bind(person.as_str())).await?.is_empty())

@@ -10,6 +10,7 @@ use sqlx::types::Uuid;
 use ulid::Ulid;
 
 use super::error::Failure;
+use super::leaving::nobody_leaves;
 use super::store::PostgresStore;
 use super::values::{card_id, collection_id, get, get_time, get_visibility, no_cursor, signed, ulid, user_id, uuid};
 
@@ -24,10 +25,12 @@ DELETE FROM imports WHERE id IN (
     SELECT id FROM imports WHERE finished_at < now() - interval '30 days' ORDER BY begun_at LIMIT 5 FOR UPDATE SKIP LOCKED
 )";
 
-const BEGIN: &str = "\
-INSERT INTO imports (id, owner_id, file_name, collection_id, total) SELECT $1, $2, $3, $4, $5
-WHERE NOT EXISTS (SELECT FROM leaving WHERE user_id = $2)
-ON CONFLICT (owner_id) WHERE finished_at IS NULL DO NOTHING";
+const BEGIN: &str = concat!(
+    "INSERT INTO imports (id, owner_id, file_name, collection_id, total) SELECT $1, $2, $3, $4, $5 \
+     WHERE expect_nobody_leaves(NOT ",
+    nobody_leaves!("ARRAY[$2]"),
+    ") ON CONFLICT (owner_id) WHERE finished_at IS NULL DO NOTHING"
+);
 
 const ADD_ROWS: &str = "\
 INSERT INTO import_rows (import_id, number, url, note, private)

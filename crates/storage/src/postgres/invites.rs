@@ -7,12 +7,14 @@ use cardwire_domain::resets::{RESET_GOOD_FOR, ResetRepository};
 use cardwire_domain::{Error, Result, UserId};
 use jiff::Timestamp;
 
+use super::leaving::nobody_leaves;
 use super::sessions::end_access;
 use super::store::PostgresStore;
 use super::values::{get, get_time, user_id};
 
 /// Making an invite clears some away that let nobody in any more.
-const INVITE: &str = "\
+const INVITE: &str = concat!(
+    "\
 WITH expired AS (
     DELETE FROM invites WHERE code_hash IN (
         SELECT code_hash FROM invites WHERE expires_at <= now() ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
@@ -21,8 +23,11 @@ WITH expired AS (
     SELECT suspended_at FROM users WHERE id = $2 FOR SHARE
 )
 INSERT INTO invites (code_hash, created_by, expires_at) SELECT $1, $2, now() + make_interval(secs => $3)
-WHERE NOT EXISTS (SELECT FROM maker WHERE suspended_at IS NOT NULL)
-RETURNING expires_at";
+WHERE NOT EXISTS (SELECT FROM maker WHERE suspended_at IS NOT NULL) AND expect_nobody_leaves(NOT ",
+    nobody_leaves!("ARRAY[$2]"),
+    ")
+RETURNING expires_at"
+);
 
 const IS_INVITED: &str = "SELECT 1 FROM invites WHERE code_hash = $1 AND used_at IS NULL AND expires_at > now()";
 

@@ -52,6 +52,33 @@ const CUT_TIES: [&str; 5] = [
     "DELETE FROM blocks WHERE user_id = $1 OR blocked_id = $1",
 ];
 
+/// SQL: true if none of these people's accounts is being deleted, or has been. `$people` is an array of different ids.
+///
+/// It locks the accounts until the commit, against being marked as deleted. If the mark comes later, it waits for this
+/// transaction, and the deletion finds all that was written. If the mark came first, it is noticed here, even by a statement that began
+/// before it: a lock that had to wait finds the row as it is then.
+///
+/// - All of them are found and locked: nobody leaves.
+/// - Fewer are locked than the statement began with: one of them is marked, or is gone by now.
+/// - The others had no account when the statement began. Either they never had one (mock authentication), or the audit log tells of its
+///   deletion. It is never pruned, and only looked through for them.
+macro_rules! nobody_leaves {
+    ($people:literal) => {
+        concat!(
+            "CASE (SELECT count(*) FROM (SELECT FROM users WHERE id = ANY(",
+            $people,
+            ") AND deleted_at IS NULL FOR SHARE) there) WHEN cardinality(",
+            $people,
+            ") THEN true WHEN (SELECT count(*) FROM users WHERE id = ANY(",
+            $people,
+            ")) THEN NOT EXISTS (SELECT FROM audit_log WHERE action = 'user.delete' AND target = ANY(",
+            $people,
+            ")) ELSE false END"
+        )
+    };
+}
+pub(super) use nobody_leaves;
+
 /// Somebody who is leaving, held by the session's transaction.
 pub(super) struct Held {
     pub(super) person: UserId,

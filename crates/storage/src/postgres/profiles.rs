@@ -1,12 +1,12 @@
 //! Profiles, of people with and without an account.
 
 use async_trait::async_trait;
-use cardwire_domain::accounts::is_leaving;
 use cardwire_domain::profile::{Bio, DisplayName, Profile, ProfileChange, ProfileRepository};
 use cardwire_domain::{Result, UserId, Visibility};
 use sqlx::postgres::PgRow;
 
 use super::error::Failure;
+use super::leaving::nobody_leaves;
 use super::pool::Session;
 use super::sessions::read_default_visibility;
 use super::store::PostgresStore;
@@ -18,13 +18,17 @@ FROM (SELECT $1::text COLLATE \"C\" AS id) a
 LEFT JOIN profiles p ON p.user_id = a.id LEFT JOIN users u ON u.id = a.id";
 
 /// $2 and $4: the value stays as it is.
-const CHANGE: &str = "\
+const CHANGE: &str = concat!(
+    "\
 INSERT INTO profiles AS p (user_id, display_name, bio, default_visibility)
-SELECT $1, $3, $5, coalesce($6, 'PUBLIC') WHERE NOT EXISTS (SELECT FROM leaving WHERE user_id = $1)
+SELECT $1, $3, $5, coalesce($6, 'PUBLIC') WHERE expect_nobody_leaves(NOT ",
+    nobody_leaves!("ARRAY[$1]"),
+    ")
 ON CONFLICT (user_id) DO UPDATE SET
     display_name = CASE WHEN $2 THEN p.display_name ELSE excluded.display_name END,
     bio = CASE WHEN $4 THEN p.bio ELSE excluded.bio END,
-    default_visibility = coalesce($6, p.default_visibility)";
+    default_visibility = coalesce($6, p.default_visibility)"
+);
 
 #[async_trait]
 impl ProfileRepository for PostgresStore {
@@ -39,9 +43,7 @@ impl ProfileRepository for PostgresStore {
         let query = query.bind(bio.keeps()).bind(bio.value().map(Bio::as_str));
         let query = query.bind(default_visibility.map(Visibility::name));
         let mut session = self.session().await?;
-        if session.execute(query).await? == 0 {
-            return Err(is_leaving());
-        }
+        session.execute(query).await?;
         Ok(read(&mut session, person).await?)
     }
 }

@@ -17,7 +17,7 @@ use ulid::Ulid;
 
 use super::error::Failure;
 use super::forgetting::forget;
-use super::leaving::{cut_ties, leave};
+use super::leaving::{cut_ties, leave, nobody_leaves};
 use super::pool::Session;
 use super::values::{get_time, url_digest, uuid};
 
@@ -32,7 +32,7 @@ pub(super) struct Batch {
     /// Who blocks whom; false: not any more.
     blocks: Vec<(UserId, UserId, bool)>,
     leaving: Vec<Leaving>,
-    /// Those who do it, as far as it tells: nothing is written if one of them is leaving.
+    /// Those who do it, as far as it tells: nothing is written if one of them is leaving, or has left.
     people: BTreeSet<String>,
     held: (Vec<Uuid>, Vec<i64>),
     cards: Cards,
@@ -267,7 +267,8 @@ impl Batch {
 }
 
 /// The one write of a command; of a save of a new URL, all of it.
-pub const WRITE: &str = "\
+pub const WRITE: &str = concat!(
+    "\
 WITH held AS (
     SELECT k.id, k.version FROM collections k WHERE k.id = ANY($1) ORDER BY k.id FOR SHARE
 ), new_cards AS (
@@ -316,7 +317,36 @@ SELECT expect_rows((SELECT count(*) FROM held JOIN unnest($1, $2) AS was(id, ver
    AND expect_rows((SELECT count(*) FROM moved), cardinality($10))
    AND expect_rows((SELECT count(*) FROM relinked), cardinality($38))
    AND expect_rows((SELECT count(*) FROM unlinked), cardinality($17))
-   AND expect_nobody_leaves(EXISTS (SELECT FROM leaving WHERE user_id = ANY($41::text[]))) AS held, now() AS at";
+   AND expect_nobody_leaves(NOT ",
+    nobody_leaves!("$41::text[]"),
+    ") AS held, now() AS at"
+);
+
+/// Somebody whose account is deleted cannot be blocked any more.
+const BLOCK: &str = concat!(
+    "INSERT INTO blocks (user_id, blocked_id) SELECT $1, $2 WHERE ",
+    nobody_leaves!("ARRAY[$2]"),
+    " ON CONFLICT DO NOTHING"
+);
+
+const UNBLOCK: &str = "DELETE FROM blocks WHERE user_id = $1 AND blocked_id = $2";
+
+/// Those who stay are left as they are, with the time of their invitation. Nobody comes in whose account is deleted.
+const REPLACE_PEOPLE: &str = concat!(
+    "\
+WITH gone AS (
+    DELETE FROM collaborators WHERE collection_id = $1 AND user_id <> ALL($2)
+), withdrawn AS (
+    DELETE FROM invitations WHERE collection_id = $1 AND user_id <> ALL($3)
+), invited AS (
+    INSERT INTO invitations (collection_id, user_id) SELECT $1, p FROM unnest($3::text[]) p WHERE ",
+    nobody_leaves!("ARRAY[p]"),
+    " ON CONFLICT DO NOTHING
+)
+INSERT INTO collaborators (collection_id, user_id) SELECT $1, p FROM unnest($2::text[]) p WHERE ",
+    nobody_leaves!("ARRAY[p]"),
+    " ON CONFLICT DO NOTHING"
+);
 
 /// Does not commit; but where nothing was begun, all of it is one statement and so a transaction of its own. Returns what is to be
 /// published once it is committed.
@@ -411,11 +441,7 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         one(session.execute(sqlx::query(sql).bind(id)).await?)?;
     }
     for (by, person, is_blocked) in &batch.blocks {
-        let sql = if *is_blocked {
-            "INSERT INTO blocks (user_id, blocked_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-        } else {
-            "DELETE FROM blocks WHERE user_id = $1 AND blocked_id = $2"
-        };
+        let sql = if *is_blocked { BLOCK } else { UNBLOCK };
         session.execute(sqlx::query(sql).bind(by.as_str()).bind(person.as_str())).await?;
     }
     for step in &batch.leaving {
@@ -458,17 +484,10 @@ async fn update_collection(session: &mut Session, to: &Collection, version: Opti
     replace_people(session, to).await
 }
 
-/// Those who stay are left as they are, with the time of their invitation.
 async fn replace_people(session: &mut Session, of: &Collection) -> Result<(), Failure> {
-    let sql = "WITH gone AS (DELETE FROM collaborators WHERE collection_id = $1 AND user_id <> ALL($2)), \
-                    withdrawn AS (DELETE FROM invitations WHERE collection_id = $1 AND user_id <> ALL($3)), \
-                    invited AS (INSERT INTO invitations (collection_id, user_id) SELECT $1, p FROM unnest($3::text[]) p \
-                                ON CONFLICT DO NOTHING) \
-               INSERT INTO collaborators (collection_id, user_id) SELECT $1, p FROM unnest($2::text[]) p \
-               ON CONFLICT DO NOTHING";
     let ids = |people: &BTreeSet<UserId>| people.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let query = sqlx::query(sql).bind(uuid(of.id.ulid())).bind(ids(&of.collaborators)).bind(ids(&of.invited));
-    session.execute(query).await?;
+    let query = sqlx::query(REPLACE_PEOPLE).bind(uuid(of.id.ulid()));
+    session.execute(query.bind(ids(&of.collaborators)).bind(ids(&of.invited))).await?;
     Ok(())
 }
 

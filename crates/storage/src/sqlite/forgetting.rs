@@ -148,7 +148,7 @@ fn forget_cards(connection: &Connection, person: &UserId, limit: usize) -> Resul
     Ok(!next.is_empty())
 }
 
-/// A card saved in the meantime leaves the same way as the others.
+/// Only an older build can have saved one meanwhile. It leaves the same way as the others.
 fn keeps_cards(connection: &Connection, person: &UserId) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM cards WHERE owner_id = ?1 LIMIT 1";
     Ok(first(connection, sql, &[&person.as_str()], |_| Ok(()))?.is_some())

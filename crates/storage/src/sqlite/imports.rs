@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cardwire_domain::accounts::is_leaving;
 use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
 use cardwire_domain::{Error, ImportId, Page, PageRequest, Position, Result, UserId};
 use rusqlite::{Connection, Row};
 use ulid::Ulid;
 
 use super::error::Failure;
+use super::leaving::leaves;
 use super::store::SqliteStore;
 use super::values::{
     blob, card_id, collection_id, cut, earlier, first, get, get_time, get_visibility, later, no_cursor, rows, run,
@@ -25,8 +27,7 @@ const CLEAR: &str = "\
 DELETE FROM imports WHERE id IN (SELECT id FROM imports WHERE finished_at < ?1 ORDER BY finished_at LIMIT 2)";
 
 const BEGIN: &str = "\
-INSERT INTO imports (id, owner_id, file_name, collection_id, total, begun_at, next_at) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6
-WHERE NOT EXISTS (SELECT 1 FROM leaving WHERE user_id = ?2)
+INSERT INTO imports (id, owner_id, file_name, collection_id, total, begun_at, next_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
 ON CONFLICT (owner_id) WHERE finished_at IS NULL DO NOTHING";
 
 const ADD_ROW: &str = "INSERT INTO import_rows (import_id, number, url, note, private) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -77,6 +78,9 @@ impl ImportRepository for SqliteStore {
         let NewImport { id, owner, file_name, collection, rows } = import.clone();
         let total = u32::try_from(rows.len()).map_err(|_| Error::invalid("file", "has too many rows"))?;
         let begin = move |connection: &Connection, now| {
+            if leaves(connection, &owner)? {
+                return Err(Failure::Refused(is_leaving()));
+            }
             run(connection, CLEAR, &[&earlier(now, KEPT)])?;
             let (id, collection) = (blob(id.ulid()), collection.map(|id| blob(id.ulid())));
             if run(connection, BEGIN, &[&id, &owner.as_str(), &file_name, &collection, &total, &us(now)])? == 0 {

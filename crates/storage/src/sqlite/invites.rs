@@ -1,7 +1,7 @@
 //! Invites, and links that set a new password. Whether one is still good is decided by the store's clock.
 
 use async_trait::async_trait;
-use cardwire_domain::accounts::TokenHash;
+use cardwire_domain::accounts::{TokenHash, is_leaving};
 use cardwire_domain::invites::{INVITE_GOOD_FOR, InviteRepository};
 use cardwire_domain::resets::{RESET_GOOD_FOR, ResetRepository};
 use cardwire_domain::{Error, Result, UserId};
@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::error::Failure;
+use super::leaving::leaves;
 use super::sessions::end_access;
 use super::store::SqliteStore;
 use super::values::{first, get, later, run, time, us, user_id};
@@ -36,6 +37,9 @@ impl InviteRepository for SqliteStore {
     async fn create_invite(&self, by: &UserId, code: &TokenHash) -> Result<Timestamp> {
         let (by, code) = (by.clone(), *code);
         let create = move |connection: &Connection, now| {
+            if leaves(connection, &by)? {
+                return Err(Failure::Refused(is_leaving()));
+            }
             run(connection, CLEAR, &[&us(now)])?;
             let expires_at = later(now, INVITE_GOOD_FOR);
             if run(connection, INVITE, &[&code.0, &by.as_str(), &us(now), &expires_at])? == 0 {

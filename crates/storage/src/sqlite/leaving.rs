@@ -46,6 +46,10 @@ const CUT_TIES: [&str; 4] = [
     "DELETE FROM blocks WHERE user_id = ?1 OR blocked_id = ?1",
 ];
 
+const IS_LEAVING: &str = "SELECT deleted_at IS NOT NULL AS is_leaving FROM users WHERE id = ?1";
+
+const HAS_LEFT: &str = "SELECT 1 FROM audit_log WHERE action = 'user.delete' AND target = ?1 LIMIT 1";
+
 /// Some who are leaving.
 pub(super) fn leavers(connection: &Connection) -> Result<Vec<UserId>, Failure> {
     rows(connection, LEAVERS, &[&AT_ONCE], |row| user_id(&get::<String>(row, "user_id")?))
@@ -133,8 +137,11 @@ pub(super) fn cut_ties(connection: &Connection, person: &UserId) -> Result<(), F
     CUT_TIES.iter().try_for_each(|sql| run(connection, sql, &[&person.as_str()]).map(drop))
 }
 
-/// Whether this person's account is being deleted.
+/// Whether this person's account is being deleted, or has been. Somebody who never had one (mock authentication) does not leave.
 pub(super) fn leaves(connection: &Connection, person: &UserId) -> Result<bool, Failure> {
-    let sql = "SELECT 1 FROM leaving WHERE user_id = ?1";
-    Ok(first(connection, sql, &[&person.as_str()], |_| Ok(()))?.is_some())
+    if let Some(is_leaving) = first(connection, IS_LEAVING, &[&person.as_str()], |row| get(row, "is_leaving"))? {
+        return Ok(is_leaving);
+    }
+    // It is never pruned. It is only looked through for people without an account.
+    Ok(first(connection, HAS_LEFT, &[&person.as_str()], |_| Ok(()))?.is_some())
 }

@@ -7,6 +7,7 @@ use cardwire_domain::{Result, UserId, Visibility};
 use rusqlite::{Connection, Row, ToSql};
 
 use super::error::Failure;
+use super::leaving::leaves;
 use super::sessions::read_default_visibility;
 use super::store::SqliteStore;
 use super::values::{first, get, run, time, us};
@@ -18,7 +19,7 @@ FROM (SELECT ?1 AS id) a LEFT JOIN profiles p ON p.user_id = a.id LEFT JOIN user
 /// ?2 and ?4: the value stays as it is.
 const CHANGE: &str = "\
 INSERT INTO profiles AS p (user_id, display_name, bio, default_visibility, created_at)
-SELECT ?1, ?3, ?5, coalesce(?6, 'PUBLIC'), ?7 WHERE NOT EXISTS (SELECT 1 FROM leaving WHERE user_id = ?1)
+VALUES (?1, ?3, ?5, coalesce(?6, 'PUBLIC'), ?7)
 ON CONFLICT (user_id) DO UPDATE SET
     display_name = CASE WHEN ?2 THEN p.display_name ELSE excluded.display_name END,
     bio = CASE WHEN ?4 THEN p.bio ELSE excluded.bio END,
@@ -44,9 +45,10 @@ impl ProfileRepository for SqliteStore {
                 &default_visibility.map(Visibility::name),
                 &us(now),
             ];
-            if run(connection, CHANGE, &values)? == 0 {
+            if leaves(connection, &person)? {
                 return Err(Failure::Refused(is_leaving()));
             }
+            run(connection, CHANGE, &values)?;
             read(connection, &person)
         };
         Ok(self.write(change).await?)

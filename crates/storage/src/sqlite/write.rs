@@ -136,6 +136,8 @@ impl Rows<'_> {
                 let sql = "DELETE FROM collections WHERE id = ?1 AND deleted_at IS NOT NULL";
                 one(run(connection, sql, &[&blob(id.ulid())])?)
             }
+            // Somebody whose account is deleted cannot be blocked any more.
+            Change::Block { person, .. } if leaves(connection, &person)? => Ok(()),
             Change::Block { by, person } => {
                 let sql =
                     "INSERT INTO blocks (user_id, blocked_id, blocked_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
@@ -172,10 +174,18 @@ fn update_collection(connection: &Connection, now: i64, to: &Collection) -> Resu
     replace_people(connection, now, to)
 }
 
-/// Those who stay are left as they are, with the time of their invitation.
+/// Those who stay are left as they are, with the time of their invitation. Nobody is among them whose account is deleted.
 fn replace_people(connection: &Connection, now: i64, of: &Collection) -> Result<(), Failure> {
-    let list = |people: &BTreeSet<UserId>| people.iter().map(UserId::as_str).collect::<Value>().to_string();
-    let (id, collaborators, invited) = (blob(of.id.ulid()), list(&of.collaborators), list(&of.invited));
+    let list = |people: &BTreeSet<UserId>| {
+        let mut staying = Vec::new();
+        for person in people {
+            if !leaves(connection, person)? {
+                staying.push(person.as_str());
+            }
+        }
+        Ok::<_, Failure>(Value::from(staying).to_string())
+    };
+    let (id, collaborators, invited) = (blob(of.id.ulid()), list(&of.collaborators)?, list(&of.invited)?);
     let gone =
         "DELETE FROM collaborators WHERE collection_id = ?1 AND user_id NOT IN (SELECT value FROM json_each(?2))";
     run(connection, gone, &[&id, &collaborators])?;

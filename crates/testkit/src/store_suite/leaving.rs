@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use cardwire_domain::accounts::{Account, Admission, Handle, SignedUp, TokenHash};
-use cardwire_domain::changes::{Idempotency, IdempotencyKey};
+use cardwire_domain::changes::{Changes, Idempotency, IdempotencyKey};
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::imports::{ImportRow, NewImport};
 use cardwire_domain::profile::{Bio, DisplayName, Edit, ProfileChange};
 use cardwire_domain::search::SearchRequest;
 use cardwire_domain::sessions::{NewSession, Opening, SessionTokens};
 use cardwire_domain::tokens::{NewToken, Scope, TokenName};
+use cardwire_domain::url::CardUrl;
 use cardwire_domain::use_cases::{
     AddUrlToLibrary, BlockPerson, CreateCollection, DeleteCollection, Parting, Request, execute, let_person_go,
 };
 use cardwire_domain::user::User;
-use cardwire_domain::{CollectionId, DomainEvent, Error, ImportId, SessionId, TokenId, UserId, Visibility};
+use cardwire_domain::{Card, CollectionId, DomainEvent, Error, ImportId, SessionId, TokenId, UserId, Visibility};
 use cardwire_events::operations::Action;
 use cardwire_events::{DeadSelection, Failure, Queue, QueueSettings, Verdict};
 
@@ -34,8 +35,12 @@ fn hash(number: u8) -> TokenHash {
     TokenHash([number; 32])
 }
 
+fn is_leaving(error: &Error) -> bool {
+    matches!(error, Error::Forbidden(why) if why.contains("being deleted"))
+}
+
 impl Stores {
-    async fn sign_up(&self, handle: &str) -> anyhow::Result<Account> {
+    pub async fn sign_up(&self, handle: &str) -> anyhow::Result<Account> {
         let user = User { id: UserId::generate(), handle: handle.into() };
         let account = Account { user, password_hash: "$argon2id$".into() };
         let signed_up = self.accounts.create_account(&account, &Admission::Open).await?;
@@ -50,7 +55,7 @@ impl Stores {
     }
 
     /// What names this person, but for what operators did.
-    async fn naming(&self, account: &Account) -> Vec<String> {
+    pub async fn naming(&self, account: &Account) -> Vec<String> {
         let mut found = self.time.holding(account.user.id.as_str()).await;
         found.extend(self.time.holding(&account.user.handle).await);
         found.retain(|column| !column.starts_with("audit_log."));
@@ -58,7 +63,7 @@ impl Stores {
     }
 
     /// Takes deletions to their end, in small portions.
-    async fn let_leave(&self) -> Tested {
+    pub async fn let_leave(&self) -> Tested {
         for _ in 0..PLENTY {
             match let_person_go(&*self.store, 3).await? {
                 Parting::Nobody => return Ok(()),
@@ -268,17 +273,16 @@ pub async fn nobody_acts_for_an_account_that_is_being_deleted(stores: Stores) ->
     let card = stores.save(a, SHARED).await?.url_card_id;
     let his = stores.collection(b, "His", AccessType::Open).await?;
     ensure!(stores.accounts.delete_account(&alice).await?);
-    let forbidden = |error: &Error| matches!(error, Error::Forbidden(why) if why.contains("being deleted"));
-    refused(stores.run(a, &saving("https://example.com/late", None, &[])).await, forbidden)?;
-    refused(stores.run(a, &saving(SHARED, Some("a late note"), &[his])).await, forbidden)?;
+    refused(stores.run(a, &saving("https://example.com/late", None, &[])).await, is_leaving)?;
+    refused(stores.run(a, &saving(SHARED, Some("a late note"), &[his])).await, is_leaving)?;
     let private = AddUrlToLibrary { visibility: Some(Visibility::Private), ..saving(SHARED, None, &[]) };
-    refused(stores.run(a, &private).await, forbidden)?;
-    refused(stores.run(a, &creating("Late", AccessType::Open)).await.map(drop), forbidden)?;
-    refused(stores.run(a, &BlockPerson { person: b.clone() }).await, forbidden)?;
+    refused(stores.run(a, &private).await, is_leaving)?;
+    refused(stores.run(a, &creating("Late", AccessType::Open)).await.map(drop), is_leaving)?;
+    refused(stores.run(a, &BlockPerson { person: b.clone() }).await, is_leaving)?;
     let rows = vec![ImportRow::new("https://example.com/import", None)];
     let (id, file_name) = (ImportId::generate(), "late.html".to_owned());
     let import = NewImport { id, owner: a.clone(), file_name, collection: None, rows };
-    ensure!(stores.imports.begin_import(&import).await.is_err());
+    refused(stores.imports.begin_import(&import).await, is_leaving)?;
     let library = stores.library_of(a).await?;
     ensure!(library.len() == 1 && library[0].card.id == card && library[0].note.is_none(), "{library:?}");
     // Others go on.
@@ -287,6 +291,42 @@ pub async fn nobody_acts_for_an_account_that_is_being_deleted(stores: Stores) ->
     stores.save(b, SHARED).await?;
     stores.let_leave().await?;
     ensure!(stores.naming(&alice).await.is_empty() && stores.library_of(b).await?.len() == 1);
+    Ok(())
+}
+
+/// Nothing tells a store how long a request has been on its way.
+pub async fn nobody_acts_for_an_account_that_is_gone(stores: Stores) -> Tested {
+    let (alice, bob) = (stores.sign_up(ALICE).await?, stores.sign_up(BOB).await?);
+    let (a, b) = (&alice.user.id, &bob.user.id);
+    let his = stores.collection(b, "His", AccessType::Open).await?;
+    let url = CardUrl::parse(SHARED)?;
+    let mut begun = stores.store.begin().await?;
+    ensure!(begun.card_by_url(a, url.normalised()).await?.is_none());
+    ensure!(stores.accounts.delete_account(&alice).await?);
+    stores.let_leave().await?;
+
+    let mut changes = Changes::default();
+    Card::create(a.clone(), url, None, &mut changes).add_to_library(Visibility::Public, &mut changes);
+    refused(begun.commit(changes).await, is_leaving)?;
+    refused(stores.run(a, &saving(SHARED, Some("a late note"), &[his])).await, is_leaving)?;
+    refused(stores.run(a, &creating("Late", AccessType::Open)).await.map(drop), is_leaving)?;
+    refused(stores.run(a, &BlockPerson { person: b.clone() }).await, is_leaving)?;
+    let rows = vec![ImportRow::new("https://example.com/import", None)];
+    let (id, file_name) = (ImportId::generate(), "late.html".to_owned());
+    let import = NewImport { id, owner: a.clone(), file_name, collection: None, rows };
+    refused(stores.imports.begin_import(&import).await, is_leaving)?;
+    let change = ProfileChange { default_visibility: Some(Visibility::Private), ..ProfileChange::default() };
+    refused(stores.accounts.change_profile(a, &change).await, is_leaving)?;
+    refused(stores.accounts.create_invite(a, &hash(1)).await, is_leaving)?;
+    // It is done, by nobody.
+    let (queue, reason) = (Queue::Search, None);
+    ensure!(stores.operator.act(a, &Action::Pause { queue, reason }).await? == 1);
+    ensure!(stores.rebuilds.request(a).await?.1);
+    // Others cannot name them.
+    stores.invite(b, his, &[a]).await?;
+    stores.run(b, &BlockPerson { person: a.clone() }).await?;
+    let named = stores.naming(&alice).await;
+    ensure!(named.is_empty(), "{} is named by {named:?}", alice.user.id);
     Ok(())
 }
 

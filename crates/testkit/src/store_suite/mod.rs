@@ -336,6 +336,7 @@ macro_rules! store_suite {
             a_deletion_goes_on_wherever_it_was_stopped,
             a_deletion_waits_for_dead_letters,
             nobody_acts_for_an_account_that_is_being_deleted,
+            nobody_acts_for_an_account_that_is_gone,
             an_account_is_deleted_once_and_only_with_its_password,
             the_effects_of_a_deleted_account_come_once,
             positions_of_deleted_activities_are_not_given_out_again,

@@ -13,14 +13,20 @@ use sqlx::postgres::PgRow;
 
 use super::dead_letters::{DISCARD, REDRIVE, Selected};
 use super::error::Failure;
+use super::leaving::nobody_leaves;
 use super::portions::PORTION;
 use super::store::PostgresStore;
 use super::values::{get, get_queue, get_time, user_id};
+use crate::departed::NOBODY;
 
-const PAUSE: &str = "\
-INSERT INTO queue_pauses (queue, paused_at, person, reason) VALUES ($1, now(), $2, $3)
-ON CONFLICT (queue) DO UPDATE SET paused_at = now(), person = excluded.person, reason = excluded.reason, resumed_at = NULL
-WHERE queue_pauses.paused_at IS NULL";
+/// By nobody, `$4`, if the person's account is deleted meanwhile.
+const PAUSE: &str = concat!(
+    "INSERT INTO queue_pauses (queue, paused_at, person, reason) SELECT $1, now(), CASE WHEN ",
+    nobody_leaves!("ARRAY[$2]"),
+    " THEN $2 ELSE $4 END, $3 \
+     ON CONFLICT (queue) DO UPDATE SET paused_at = now(), person = excluded.person, reason = excluded.reason, resumed_at = NULL \
+     WHERE queue_pauses.paused_at IS NULL"
+);
 
 const RESUME: &str = "\
 UPDATE queue_pauses SET paused_at = NULL, person = NULL, reason = NULL, resumed_at = now()
@@ -50,7 +56,7 @@ impl Operator for PostgresStore {
                 self.audited(by, &entry, || selected.query(DISCARD)).await?
             }
             Action::Pause { queue, reason } => {
-                let pause = || sqlx::query(PAUSE).bind(queue.name()).bind(by.as_str()).bind(reason);
+                let pause = || sqlx::query(PAUSE).bind(queue.name()).bind(by.as_str()).bind(reason).bind(NOBODY);
                 self.audited(by, &entry, pause).await?
             }
             Action::Resume { queue } => self.audited(by, &entry, || sqlx::query(RESUME).bind(queue.name())).await?,

@@ -8,7 +8,9 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
 use super::audit;
+use crate::departed::NOBODY;
 use crate::postgres::error::Failure;
+use crate::postgres::leaving::nobody_leaves;
 use crate::postgres::store::PostgresStore;
 use crate::postgres::values::{card_id, get, get_count, get_time, user_id, uuid};
 
@@ -18,8 +20,13 @@ macro_rules! columns {
     };
 }
 
-const REQUEST: &str =
-    concat!("INSERT INTO search_rebuilds (requested_by) VALUES ($1) ON CONFLICT DO NOTHING RETURNING ", columns!());
+/// By nobody, `$2`, if the person's account is deleted meanwhile.
+const REQUEST: &str = concat!(
+    "INSERT INTO search_rebuilds (requested_by) SELECT CASE WHEN ",
+    nobody_leaves!("ARRAY[$1]"),
+    " THEN $1 ELSE $2 END ON CONFLICT DO NOTHING RETURNING ",
+    columns!()
+);
 
 const OPEN: &str = concat!("SELECT ", columns!(), " FROM search_rebuilds WHERE finished_at IS NULL");
 
@@ -79,7 +86,7 @@ impl PostgresStore {
     async fn request_rebuild(&self, by: &UserId) -> Result<(Rebuild, bool), Failure> {
         let mut session = self.session().await?;
         session.begin().await?;
-        let inserted = session.fetch_all(sqlx::query(REQUEST).bind(by.as_str())).await?;
+        let inserted = session.fetch_all(sqlx::query(REQUEST).bind(by.as_str()).bind(NOBODY)).await?;
         let new = !inserted.is_empty();
         let rows = if new { inserted } else { session.fetch_all(sqlx::query(OPEN)).await? };
         // None: the one that was in the way has just finished.

@@ -15,9 +15,11 @@ use rusqlite::{Connection, Row};
 pub(super) use self::history::add_work;
 use super::dead_letters;
 use super::error::Failure;
+use super::leaving::leaves;
 use super::portions::{PORTION, Portion};
 use super::store::SqliteStore;
 use super::values::{blob, event_id, get, get_queue, get_time, rows, run, signed, us, user_id};
+use crate::departed::NOBODY;
 
 const PAUSE: &str = "\
 INSERT INTO queue_pauses (queue, paused_at, person, reason) VALUES (?1, ?2, ?3, ?4)
@@ -54,7 +56,8 @@ impl Operator for SqliteStore {
             Action::Pause { queue, reason } => {
                 let person = by.clone();
                 let pause = move |connection: &Connection, now, _| {
-                    at_once(run(connection, PAUSE, &[&queue.name(), &us(now), &person.as_str(), &reason])?)
+                    let person = named(connection, &person)?;
+                    at_once(run(connection, PAUSE, &[&queue.name(), &us(now), &person, &reason])?)
                 };
                 self.audited(by, entry, pause).await?
             }
@@ -115,6 +118,11 @@ impl Operator for SqliteStore {
         };
         Ok(self.read(pauses).await?.into_iter().flatten().collect())
     }
+}
+
+/// As whom the tables name this person: as nobody if their account is deleted meanwhile.
+fn named<'a>(connection: &Connection, person: &'a UserId) -> Result<&'a str, Failure> {
+    Ok(if leaves(connection, person)? { NOBODY } else { person.as_str() })
 }
 
 /// Of what is a single portion.

@@ -7,7 +7,7 @@ use cardwire_events::operations::{NewEntry, REBUILD_LEASE, Rebuild, RebuildId, R
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
-use super::audit;
+use super::{audit, named};
 use crate::sqlite::error::Failure;
 use crate::sqlite::store::SqliteStore;
 use crate::sqlite::values::{blob, card_id, first, get, get_count, get_time, later, run, time, us, user_id};
@@ -75,7 +75,7 @@ fn request(connection: &Connection, now: Timestamp, by: &UserId) -> Result<(Rebu
     let (rebuild, new) = match first(connection, OPEN, &[], read)? {
         Some(rebuild) => (rebuild, false),
         None => {
-            let inserted = first(connection, REQUEST, &[&by.as_str(), &us(now)], read)?;
+            let inserted = first(connection, REQUEST, &[&named(connection, by)?, &us(now)], read)?;
             (inserted.ok_or_else(|| Failure::Nonsense("an inserted rebuild is not there".into()))?, true)
         }
     };
