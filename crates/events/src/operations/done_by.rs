@@ -2,7 +2,7 @@ use std::fmt;
 
 use cardwire_domain::UserId;
 
-/// Who did what an entry of the audit log tells.
+/// Who did something that is in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DoneBy {
     Person(UserId),
