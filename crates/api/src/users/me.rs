@@ -180,8 +180,8 @@ pub struct DeleteAccount {
 }
 
 /// Deletes your account and everything you kept: links, notes, collections, activities and your profile. This cannot be undone. You are
-/// signed out everywhere at once; the rest is gone shortly after, and the handle is free then. A wrong password counts as a failed
-/// sign-in. Not with an API token. 403 if you have no account.
+/// signed out everywhere at once; the rest is gone shortly after, and the handle is free then. After ten wrong passwords in one session, one is
+/// checked every ten minutes; see Retry-After. Not with an API token. 403 if you have no account.
 #[utoipa::path(
     operation_id = "deleteMe",
     delete, path = "/api/users/me", tag = "users", security(("bearer" = [])),

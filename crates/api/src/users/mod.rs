@@ -61,9 +61,10 @@ pub struct SignedUp {
     id: UserId,
 }
 
-/// Creates an account. 403 if registration is closed, or is by invite and `invite` is missing or no longer valid. The first person to
-/// sign up on a new site needs no invite and becomes its administrator. 409 when the handle is taken; names such as `admin` are reserved. At most 60
-/// a minute from each address.
+/// Creates an account. 403 if registration is closed, even with an invite, or is by invite and `invite` is missing or no longer valid. The
+/// first person to sign up on a new site needs no invite and becomes its administrator. 409 when the handle is taken; names such as `admin` are
+/// reserved. At most 60 a minute from each address, counting those that find the handle taken. Each request counts as a read without signing
+/// in, too.
 #[utoipa::path(
     operation_id = "signUp",
     post, path = "/api/users", tag = "users", request_body = SignUpBody,
@@ -78,7 +79,9 @@ pub async fn sign_up(
     let SignUpBody { handle, password, invite } = body.value;
     let invite = invite.as_ref().map(|code| code.expose_secret());
     let new = SignUp { handle: &handle, password, invite };
-    let id = state.accounts.sign_up(new, &state.accounts.client(&request)).await?;
+    let client = state.accounts.client(&request);
+    state.reads.admit(client.address)?;
+    let id = state.accounts.sign_up(new, &client).await?;
     Ok(HttpResponse::Created().json(SignedUp { id }))
 }
 
@@ -114,8 +117,8 @@ impl From<Tokens> for SignedIn {
     }
 }
 
-/// Opens a session. Failed attempts are limited by handle and network, and for each handle over all networks; see Retry-After. 403 if the
-/// account is suspended.
+/// Opens a session. Failed attempts are limited by handle and network, and for each handle over all networks; see Retry-After. Failures from
+/// elsewhere never refuse the right password. 403 if the account is suspended.
 #[utoipa::path(
     operation_id = "logIn",
     post, path = "/api/users/login", tag = "users", request_body = HandleAndPassword,

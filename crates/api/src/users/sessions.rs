@@ -78,7 +78,9 @@ pub async fn end(
     _: NoParams,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    state.accounts.end_session(caller.id(), id.parse()?).await?;
+    let id = id.parse()?;
+    state.writes.admit(caller.id())?;
+    state.accounts.end_session(caller.id(), id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -89,6 +91,7 @@ pub async fn end(
     responses((status = 204, description = "Ended"))
 )]
 pub async fn end_others(state: Data<AppState>, caller: InPerson, _: NoParams) -> Result<HttpResponse, Problem> {
+    state.writes.admit(caller.id())?;
     state.accounts.end_other_sessions(&caller).await?;
     Ok(HttpResponse::NoContent().finish())
 }

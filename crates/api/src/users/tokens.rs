@@ -167,6 +167,8 @@ pub async fn revoke(
     _: NoParams,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    state.accounts.revoke_token(caller.id(), id.parse()?).await?;
+    let id = id.parse()?;
+    state.writes.admit(caller.id())?;
+    state.accounts.revoke_token(caller.id(), id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -59,15 +59,17 @@ async fn a_deleted_account_is_gone_with_all_that_it_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_password_deletes_nothing_and_counts_as_a_failed_sign_in() {
+async fn a_wrong_password_deletes_nothing_and_is_limited() {
     let api = with_accounts();
     join(&api, "alice").await;
     let alice = log_in(&api, "alice").await;
     for _ in 0..10 {
         let problem = delete(&api, &alice, "a wrong password").await.expect_problem(422, "invalid-value");
         assert_eq!(problem["field"], "password");
+        assert_eq!(problem["detail"], "password: is not your current password");
     }
-    delete(&api, &alice, PASSWORD).await.expect_problem(429, "too-many-requests");
+    let refused = delete(&api, &alice, PASSWORD).await.expect_problem(429, "too-many-requests");
+    assert_eq!(refused["detail"], "too many wrong passwords");
     ask_with(&api, &alice, Method::GET, "/api/users/me", None).await.expect(200);
     for (body, field) in [(json!({}), "password"), (json!({ "password": PASSWORD, "sure": true }), "sure")] {
         let refused = ask_with(&api, &alice, Method::DELETE, "/api/users/me", Some(body)).await;

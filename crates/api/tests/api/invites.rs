@@ -1,5 +1,7 @@
 //! Who can sign up: the first person, people with an invite, everybody, or nobody.
 
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actix_web::http::Method;
@@ -7,6 +9,7 @@ use actix_web::test::TestRequest;
 use cardwire_apptest::harness::{Answer, Api};
 use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, with_registration};
 use cardwire_domain::accounts::Registration;
+use cardwire_http::Reads;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -75,6 +78,25 @@ async fn an_invite_lasts_seven_days_and_is_not_used_up_by_a_sign_up_that_failed(
     sign_up(&api, "bob", Some(&kept)).await.expect(201);
     tokio::time::advance(Duration::from_secs(7 * 86_400)).await;
     sign_up(&api, "carol", Some(&late)).await.expect_problem(403, "forbidden");
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_invites_are_limited_by_network() {
+    let mut api = with_registration(Registration::Invite);
+    api.state.reads = Reads::per_second(NonZeroU32::new(2));
+    sign_up(&api, "alice", None).await.expect(201);
+    let guess_from = async |address: [u8; 4]| {
+        let body = json!({ "handle": "bob", "password": PASSWORD, "invite": "a guess" });
+        let request = TestRequest::post().uri("/api/users").set_json(body);
+        api.send(request.peer_addr(SocketAddr::from((address, 4_711)))).await
+    };
+    for _ in 0..20 {
+        guess_from([10, 0, 0, 1]).await.expect_problem(403, "forbidden");
+    }
+    let refused = guess_from([10, 0, 0, 1]).await;
+    assert_eq!(refused.header("retry-after"), "1");
+    refused.expect_problem(429, "too-many-requests");
+    guess_from([10, 0, 0, 2]).await.expect_problem(403, "forbidden");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use actix_web::http::Method;
 use cardwire_apptest::browser::Browser;
 use cardwire_apptest::harness::Api;
+use cardwire_apptest::people::{ask_with, join, log_in, with_accounts};
+use cardwire_domain::quotas::Quotas;
 use cardwire_http::Writes;
 use serde_json::json;
 
@@ -43,6 +45,61 @@ async fn whoever_changes_too_much_at_once_is_told_when_to_go_on() {
     for status in [201, 200, 429] {
         assert_eq!(api.post("alice", SAVES, url.clone()).await.status.as_u16(), status);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_an_account_count_whether_or_not_they_succeed() {
+    let mut api = with_accounts();
+    api.state.writes = Writes::per_second(NonZeroU32::new(2));
+    join(&api, "alice").await;
+    let session = log_in(&api, "alice").await;
+    let (profile, tokens) = ("/api/users/me", "/api/users/me/tokens");
+    let nothing = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D";
+    let (token, other) = (format!("{tokens}/{nothing}"), format!("/api/users/me/sessions/{nothing}"));
+    let calls = [
+        (Method::PUT, profile, Some(json!({ "bio": "b" })), 200),
+        (Method::POST, tokens, Some(json!({ "name": " ", "scope": "read" })), 422),
+        (Method::DELETE, &token, None, 404),
+        (Method::DELETE, &other, None, 404),
+        (Method::DELETE, "/api/users/me/sessions", None, 204),
+    ];
+    for _ in 0..4 {
+        for (method, path, body, status) in &calls {
+            let answer = ask_with(&api, &session, method.clone(), path, body.clone()).await;
+            assert_eq!(answer.status.as_u16(), *status, "{method} {path}");
+        }
+    }
+    for (method, path, body, _) in &calls {
+        let answer = ask_with(&api, &session, method.clone(), path, body.clone()).await;
+        assert_eq!(answer.header("retry-after"), "1", "{method} {path}");
+        answer.expect_problem(429, "too-many-requests");
+    }
+    ask_with(&api, &session, Method::GET, profile, None).await.expect(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changing_who_can_see_something_is_one_change_and_takes_nothing_from_a_quota() {
+    let mut api = Api::new();
+    let one = NonZeroU32::new(1);
+    api.state.quotas = Quotas { cards: one, collections: one, imports: one };
+    api.state.writes = Writes::per_second(NonZeroU32::new(5));
+    let card = api.save("alice", "https://example.com/", &[]).await;
+    let shelf = api.collection("alice", "Shelf").await;
+    let (associations, collection) = ("/api/cards/url/associations", format!("/api/collections/{shelf}"));
+    for turn in 0..24 {
+        let visibility = if turn % 2 == 0 { "PRIVATE" } else { "PUBLIC" };
+        let body = json!({ "cardId": card, "visibility": visibility });
+        api.ask("alice", Method::PUT, associations, Some(body)).await.expect(200);
+        let body = json!({ "name": "Shelf", "visibility": visibility });
+        api.ask("alice", Method::PUT, &collection, Some(body)).await.expect(200);
+    }
+    // With the two before, that was all she may change at once.
+    let body = json!({ "cardId": card, "visibility": "PRIVATE" });
+    let answer = api.ask("alice", Method::PUT, associations, Some(body.clone())).await;
+    assert_eq!(answer.header("retry-after"), "1");
+    answer.expect_problem(429, "too-many-requests");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    api.ask("alice", Method::PUT, associations, Some(body)).await.expect(200);
 }
 
 #[tokio::test(start_paused = true)]

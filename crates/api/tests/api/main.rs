@@ -4,6 +4,7 @@
 
 mod accounts;
 mod admin;
+mod attempts;
 mod auth;
 mod bodies;
 mod bounds;

@@ -32,21 +32,39 @@ async fn a_new_password_ends_every_other_session_and_every_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_current_password_changes_nothing_and_counts_as_a_failed_sign_in() {
+async fn a_wrong_current_password_changes_nothing_and_is_limited_in_each_session() {
     let api = with_accounts();
     join(&api, "alice").await;
     let (own, other) = (log_in(&api, "alice").await, log_in(&api, "alice").await);
     for _ in 0..10 {
         let problem = change(&api, &own, "a wrong password", NEW).await.expect_problem(422, "invalid-value");
         assert_eq!(problem["field"], "currentPassword");
+        assert_eq!(problem["detail"], "currentPassword: is not your current password");
         assert!(!problem.to_string().contains("a wrong password"), "{problem}");
     }
     let refused = change(&api, &own, PASSWORD, NEW).await;
     assert_eq!(refused.header("retry-after"), "600");
-    refused.expect_problem(429, "too-many-requests");
+    assert_eq!(refused.expect_problem(429, "too-many-requests")["detail"], "too many wrong passwords");
     assert_eq!((status(&api, &own).await, status(&api, &other).await), (200, 200));
-    tokio::time::advance(std::time::Duration::from_secs(600)).await;
     log_in_with(&api, "alice", PASSWORD).await.expect(200);
+    tokio::time::advance(std::time::Duration::from_secs(600)).await;
+    change(&api, &own, PASSWORD, NEW).await.expect(204);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_elses_failures_keep_a_signed_in_person_from_changing_their_password() {
+    let api = with_accounts();
+    join(&api, "alice").await;
+    let (own, stolen) = (log_in(&api, "alice").await, log_in(&api, "alice").await);
+    for _ in 0..10 {
+        // A neighbour behind the same address, and a thief.
+        log_in_with(&api, "alice", "a wrong password").await.expect_problem(401, "unauthenticated");
+        change(&api, &stolen, "a wrong password", NEW).await.expect_problem(422, "invalid-value");
+    }
+    log_in_with(&api, "alice", PASSWORD).await.expect_problem(429, "too-many-requests");
+    change(&api, &stolen, PASSWORD, NEW).await.expect_problem(429, "too-many-requests");
+    change(&api, &own, PASSWORD, NEW).await.expect(204);
+    assert_eq!(status(&api, &stolen).await, 401);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! How often somebody may try to sign in. Failures count, successes do not; see
+//! How often a password may be tried. Failures count; see
 //! [decision 18](../../../../docs/decisions/0018-failed-sign-ins-are-counted.md).
 
 use std::collections::HashMap;
@@ -6,13 +6,32 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use cardwire_domain::SessionId;
 use cardwire_domain::accounts::Handle;
 use governor::Quota;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::address::network;
+use crate::address::{network, site};
 use crate::limit::Limit;
+
+/// What a password is shown for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose<'a> {
+    /// To sign in. `None`: what was typed is no handle.
+    SignIn(Option<&'a Handle>),
+    /// To confirm something in this session, whose owner has this handle. Nobody else can fail there.
+    Confirm(&'a Handle, SessionId),
+}
+
+impl<'a> Purpose<'a> {
+    pub(super) const fn handle(self) -> Option<&'a Handle> {
+        match self {
+            Self::SignIn(handle) => handle,
+            Self::Confirm(handle, _) => Some(handle),
+        }
+    }
+}
 
 /// What is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +42,11 @@ enum Key {
     Pair(String, IpAddr),
     /// Failures with this handle, from all networks that its owner has not signed in from.
     Handle(String),
-    /// Successes, as hashing is expensive; only the owner has any.
+    /// Failures with this handle from such a network, while all of them together have used up what they have.
+    Reserve(String, IpAddr),
+    /// Failures in this session.
+    Session(SessionId),
+    /// Successes: far more than anybody needs, but hashing is expensive. Only the owner has any.
     Owner(String),
 }
 
@@ -33,10 +56,11 @@ impl Key {
         let seconds = Duration::from_secs;
         match self {
             Self::Network(_) => (20, seconds(20)),
-            Self::Pair(..) => (10, seconds(600)),
+            Self::Pair(..) | Self::Session(_) => (10, seconds(600)),
             // Faster than one pair, so that one network alone cannot use it up.
             Self::Handle(_) => (50, seconds(120)),
-            Self::Owner(_) => (60, seconds(1)),
+            Self::Reserve(..) => (3, seconds(4 * 3_600)),
+            Self::Owner(_) => (600, seconds(1)),
         }
     }
 }
@@ -73,29 +97,31 @@ pub(super) struct Attempt<'a> {
 impl Attempts {
     /// `Err` is how long to wait. Loopback addresses are those of a proxy that does not name its clients: they tell nobody apart, and only
     /// the handle counts, if there is one.
-    pub(super) fn begin(&self, address: Option<IpAddr>, handle: Option<&Handle>) -> Result<Attempt<'_>, Duration> {
+    pub(super) fn begin(&self, address: Option<IpAddr>, purpose: Purpose<'_>) -> Result<Attempt<'_>, Duration> {
         let is_local = address.is_some_and(|address| address.to_canonical().is_loopback());
-        let network = address.map_or(Ipv4Addr::UNSPECIFIED.into(), network);
-        let now = Instant::now();
+        let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        let (network, now) = (network(address), Instant::now());
+        let handle = purpose.handle().map(|handle| handle.as_str().to_owned());
+        let origin = handle.clone().filter(|_| !is_local).map(|handle| (handle, network));
+        let success = handle.clone().map(Key::Owner);
         let mut state = self.0.lock();
-        let (failures, success, origin) = match handle.map(|handle| handle.as_str().to_owned()) {
-            None => (vec![Key::Network(network)], None, None),
-            Some(handle) if is_local => (vec![Key::Handle(handle.clone())], Some(Key::Owner(handle)), None),
-            Some(handle) => {
-                let origin = (handle.clone(), network);
-                let mut failures = vec![Key::Pair(handle.clone(), network)];
-                if !state.is_known(&origin, now) {
-                    failures.extend([Key::Network(network), Key::Handle(handle.clone())]);
+        state.sweep(now);
+        let failures = match (purpose, handle, &origin) {
+            (Purpose::Confirm(_, session), ..) => vec![Key::Session(session)],
+            (Purpose::SignIn(_), None, _) => vec![Key::Network(network)],
+            (Purpose::SignIn(_), Some(handle), None) => vec![Key::Handle(handle)],
+            (Purpose::SignIn(_), Some(handle), Some(origin)) => {
+                let pair = Key::Pair(handle.clone(), network);
+                match state.is_known(origin, now) {
+                    true => vec![pair],
+                    false => vec![pair, Key::Network(network), state.share(handle, address, now)],
                 }
-                (failures, Some(Key::Owner(handle)), Some(origin))
             }
         };
-        state.sweep(now);
-        let keys = || failures.iter().chain(&success);
-        if let Some(wait) = keys().filter_map(|key| state.wait(key, now)).max() {
+        if let Some(wait) = failures.iter().chain(&success).filter_map(|key| state.wait(key, now)).max() {
             return Err(wait);
         }
-        keys().for_each(|key| state.count(key, now));
+        failures.iter().for_each(|key| state.count(key, now));
         drop(state);
         Ok(Attempt { attempts: self, failures, success, origin })
     }
@@ -112,26 +138,35 @@ impl Attempt<'_> {
     pub(super) fn succeeded(self) {
         let mut state = self.attempts.0.lock();
         self.failures.iter().for_each(|key| state.take_back(key));
+        let now = Instant::now();
+        self.success.iter().for_each(|key| state.count(key, now));
         if let Some(origin) = self.origin {
-            state.remember(origin, Instant::now());
+            state.remember(origin, now);
         }
     }
 
-    pub(super) fn failed(self) {
-        let mut state = self.attempts.0.lock();
-        self.success.iter().for_each(|key| state.take_back(key));
-    }
+    /// What was counted stays.
+    pub(super) fn failed(self) {}
 
     /// The password could not be checked.
     pub(super) fn unchecked(self) {
         let mut state = self.attempts.0.lock();
-        self.failures.iter().chain(&self.success).for_each(|key| state.take_back(key));
+        self.failures.iter().for_each(|key| state.take_back(key));
     }
 }
 
 impl State {
     fn is_known(&self, origin: &(String, IpAddr), now: Instant) -> bool {
         self.known.get(origin).is_some_and(|last| now.duration_since(*last) < KNOWN_FOR)
+    }
+
+    /// What a failure with this handle from a network that is new to its owner counts towards. While others have used up what all such
+    /// networks have together, each still has a little of its own, so that no failure elsewhere refuses the right password here.
+    fn share(&self, handle: String, address: IpAddr, now: Instant) -> Key {
+        let (all, own) = (Key::Handle(handle.clone()), Key::Reserve(handle, site(address)));
+        let (wait_for_all, wait_for_own) = (self.wait(&all, now), self.wait(&own, now));
+        // `None`, which is no wait at all, comes first.
+        if wait_for_all <= wait_for_own { all } else { own }
     }
 
     /// `None`: one more is allowed.
@@ -197,11 +232,20 @@ mod tests {
         Handle::parse(name).unwrap()
     }
 
+    /// Somebody signs in.
+    fn begin<'a>(
+        attempts: &'a Attempts,
+        address: Option<IpAddr>,
+        handle: Option<&Handle>,
+    ) -> Result<Attempt<'a>, Duration> {
+        attempts.begin(address, Purpose::SignIn(handle))
+    }
+
     /// How many wrong passwords are checked in a day, tried every second from one of so many networks after the other.
     async fn guesses_in_a_day(attempts: &Attempts, networks: u32) -> u32 {
         let mut checked = 0;
         for second in 0..86_400 {
-            if let Ok(attempt) = attempts.begin(address(1 + second % networks), Some(&handle("alice"))) {
+            if let Ok(attempt) = begin(attempts, address(1 + second % networks), Some(&handle("alice"))) {
                 attempt.failed();
                 checked += 1;
             }
@@ -213,29 +257,60 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_day_allows_few_guesses_from_one_network_and_from_all_of_them() {
         assert_eq!(guesses_in_a_day(&Attempts::default(), 1).await, 10 + 143);
-        assert_eq!(guesses_in_a_day(&Attempts::default(), 1_000).await, 50 + 719);
+        // 50, one in two minutes, and eight from each of them.
+        assert_eq!(guesses_in_a_day(&Attempts::default(), 1_000).await, 50 + 719 + 1_000 * 8);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn guesses_from_everywhere_do_not_keep_the_owner_out_of_a_known_network() {
+    async fn guesses_from_everywhere_keep_the_owner_out_of_no_network() {
         let attempts = Attempts::default();
         let (owner, alice) = (address(0), handle("alice"));
-        attempts.begin(owner, Some(&alice)).unwrap().succeeded();
+        begin(&attempts, owner, Some(&alice)).unwrap().succeeded();
         guesses_in_a_day(&attempts, 1_000).await;
-        attempts.begin(address(4_999), Some(&alice)).unwrap().failed();
-        assert!(attempts.begin(address(5_000), Some(&alice)).is_err(), "a new network waits");
-        for _ in 0..60 {
-            attempts.begin(owner, Some(&alice)).unwrap().succeeded();
+        begin(&attempts, address(4_999), Some(&alice)).unwrap().failed();
+        // A new network has three tries of its own, whatever the others did.
+        for _ in 0..3 {
+            begin(&attempts, address(5_000), Some(&alice)).unwrap().failed();
         }
-        assert_eq!(attempts.begin(owner, Some(&alice)).err(), Some(Duration::from_secs(1)), "hashing is bounded, too");
-        attempts.begin(address(5_000), Some(&handle("bob"))).unwrap().failed();
+        assert_eq!(begin(&attempts, address(5_000), Some(&alice)).err(), Some(Duration::from_secs(120)));
+        begin(&attempts, address(5_001), Some(&alice)).unwrap().succeeded();
+        begin(&attempts, owner, Some(&alice)).unwrap().succeeded();
+        begin(&attempts, address(5_000), Some(&handle("bob"))).unwrap().failed();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_of_its_own_are_of_a_whole_site() {
+        let (attempts, alice) = (Attempts::default(), handle("alice"));
+        for number in 0..50 {
+            begin(&attempts, address(number), Some(&alice)).unwrap().failed();
+        }
+        let of = |text: &str| Some(text.parse().unwrap());
+        for network in 0..3 {
+            begin(&attempts, of(&format!("2001:db8:1:{network}::1")), Some(&alice)).unwrap().failed();
+        }
+        assert!(begin(&attempts, of("2001:db8:1:3::1"), Some(&alice)).is_err());
+        begin(&attempts, of("2001:db8:2::1"), Some(&alice)).unwrap().succeeded();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn successes_are_bounded_only_because_hashing_is_expensive() {
+        let (attempts, owner, alice) = (Attempts::default(), address(0), handle("alice"));
+        // Somebody guesses meanwhile, and what is being checked there is no success.
+        let begun: Vec<_> = (1..=50).map(|number| begin(&attempts, address(number), Some(&alice)).unwrap()).collect();
+        for _ in 0..600 {
+            begin(&attempts, owner, Some(&alice)).unwrap().succeeded();
+        }
+        assert_eq!(begin(&attempts, owner, Some(&alice)).err(), Some(Duration::from_secs(1)));
+        begun.into_iter().for_each(Attempt::failed);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        begin(&attempts, owner, Some(&alice)).unwrap().succeeded();
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_network_alone_does_not_keep_the_owner_out_of_a_new_one() {
         let attempts = Attempts::default();
         guesses_in_a_day(&attempts, 1).await;
-        attempts.begin(address(2), Some(&handle("alice"))).unwrap().succeeded();
+        begin(&attempts, address(2), Some(&handle("alice"))).unwrap().succeeded();
     }
 
     #[tokio::test(start_paused = true)]
@@ -243,24 +318,41 @@ mod tests {
         let attempts = Attempts::default();
         attempts.remember(address(1), &handle("alice"));
         for number in 0..20 {
-            attempts.begin(address(1), Some(&handle(&format!("other{number}")))).unwrap().failed();
+            begin(&attempts, address(1), Some(&handle(&format!("other{number}")))).unwrap().failed();
         }
-        assert_eq!(attempts.begin(address(1), Some(&handle("other20"))).err(), Some(Duration::from_secs(20)));
-        assert!(attempts.begin(address(1), None).is_err(), "nor without a handle");
-        attempts.begin(address(1), Some(&handle("alice"))).unwrap().succeeded();
+        assert_eq!(begin(&attempts, address(1), Some(&handle("other20"))).err(), Some(Duration::from_secs(20)));
+        assert!(begin(&attempts, address(1), None).is_err(), "nor without a handle");
+        begin(&attempts, address(1), Some(&handle("alice"))).unwrap().succeeded();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_counts_its_own_failures_and_nobody_elses() {
+        let (attempts, owner, alice) = (Attempts::default(), address(1), handle("alice"));
+        begin(&attempts, owner, Some(&alice)).unwrap().succeeded();
+        let (session, stolen) = (SessionId::generate(), SessionId::generate());
+        // A neighbour fails at the same address, and a thief in a session of the owner's.
+        for _ in 0..10 {
+            begin(&attempts, owner, Some(&alice)).unwrap().failed();
+            attempts.begin(address(2), Purpose::Confirm(&alice, stolen)).unwrap().failed();
+        }
+        let wait = Some(Duration::from_secs(600));
+        assert_eq!(begin(&attempts, owner, Some(&alice)).err(), wait);
+        assert_eq!(attempts.begin(address(3), Purpose::Confirm(&alice, stolen)).err(), wait, "wherever it is used");
+        attempts.begin(owner, Purpose::Confirm(&alice, session)).unwrap().succeeded();
+        begin(&attempts, address(2), Some(&alice)).unwrap().succeeded();
     }
 
     #[tokio::test(start_paused = true)]
     async fn many_at_once_are_no_way_past_the_limit_and_what_was_not_checked_does_not_count() {
         let attempts = Attempts::default();
         let alice = handle("alice");
-        let begun: Vec<_> = (0..10).map(|_| attempts.begin(address(1), Some(&alice)).unwrap()).collect();
-        assert_eq!(attempts.begin(address(1), Some(&alice)).err(), Some(Duration::from_secs(600)));
+        let begun: Vec<_> = (0..10).map(|_| begin(&attempts, address(1), Some(&alice)).unwrap()).collect();
+        assert_eq!(begin(&attempts, address(1), Some(&alice)).err(), Some(Duration::from_secs(600)));
         begun.into_iter().for_each(Attempt::unchecked);
         for _ in 0..10 {
-            drop(attempts.begin(address(1), Some(&alice)).unwrap());
+            drop(begin(&attempts, address(1), Some(&alice)).unwrap());
         }
-        assert!(attempts.begin(address(1), Some(&alice)).is_err(), "those who went away had their guess");
+        assert!(begin(&attempts, address(1), Some(&alice)).is_err(), "those who went away had their guess");
     }
 
     #[tokio::test(start_paused = true)]
@@ -268,9 +360,9 @@ mod tests {
         for proxy in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
             let (attempts, proxy) = (Attempts::default(), Some(proxy.parse().unwrap()));
             for number in 0..21 {
-                attempts.begin(proxy, Some(&handle(&format!("person{number}")))).unwrap().failed();
+                begin(&attempts, proxy, Some(&handle(&format!("person{number}")))).unwrap().failed();
             }
-            attempts.begin(proxy, Some(&handle("alice"))).unwrap().succeeded();
+            begin(&attempts, proxy, Some(&handle("alice"))).unwrap().succeeded();
         }
     }
 
@@ -278,11 +370,11 @@ mod tests {
     async fn what_is_over_is_forgotten() {
         let attempts = Attempts::default();
         for number in 0..SWEEP_EVERY - 1 {
-            attempts.begin(address(number), Some(&handle(&format!("person{number}")))).unwrap().failed();
+            begin(&attempts, address(number), Some(&handle(&format!("person{number}")))).unwrap().failed();
         }
-        assert_eq!(attempts.0.lock().clear_at.len(), 4 * (SWEEP_EVERY as usize - 1));
+        assert_eq!(attempts.0.lock().clear_at.len(), 3 * (SWEEP_EVERY as usize - 1));
         tokio::time::advance(DAY).await;
-        attempts.begin(address(1), None).unwrap().failed();
+        begin(&attempts, address(1), None).unwrap().failed();
         assert_eq!(attempts.0.lock().clear_at.len(), 1);
     }
 }

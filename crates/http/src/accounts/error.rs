@@ -22,6 +22,12 @@ pub enum Error {
     LinkVoid,
     #[error("too many failed sign-ins")]
     TooManySignIns { retry_after: Duration },
+    /// Somebody who is signed in shows another password than theirs, in this field.
+    #[error("{0} is not the current password")]
+    WrongPassword(&'static str),
+    /// The same, again and again.
+    #[error("too many wrong passwords")]
+    TooManyWrongPasswords { retry_after: Duration },
     #[error("too many sign-ups")]
     TooManySignUps { retry_after: Duration },
     /// Every core has been busy with passwords for a while.
@@ -41,6 +47,8 @@ impl From<Error> for Problem {
             Error::TooManySignIns { retry_after } => {
                 too_many("too many failed sign-ins with this handle or from this network", retry_after)
             }
+            Error::WrongPassword(field) => Self::invalid(field, "is not your current password"),
+            Error::TooManyWrongPasswords { retry_after } => too_many("too many wrong passwords", retry_after),
             Error::TooManySignUps { retry_after } => too_many("too many sign-ups from this network", retry_after),
             Error::Busy => Self::new(&UNAVAILABLE, "too many people are signing in now").retry_after(1),
             Error::Passwords(_) => Self::internal(error.to_string()),

@@ -1,9 +1,10 @@
 //! New passwords: chosen by the account's owner, or set with a one-time link.
 
 use cardwire_domain::accounts::{Account, Handle};
-use cardwire_domain::{Error as DomainError, UserId, password};
+use cardwire_domain::{Error as DomainError, password};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::attempts::Purpose;
 use super::client::Client;
 use super::error::Error;
 use super::sign_in::Accounts;
@@ -11,7 +12,7 @@ use super::tokens::token_hash;
 use crate::auth::InPerson;
 
 impl Accounts {
-    /// Ends every other session and every API token of the caller. A wrong current password counts as a failed sign-in.
+    /// Ends every other session and every API token of the caller. Wrong current passwords are limited in each session.
     ///
     /// Dropped, the password is changed or not.
     pub async fn change_password(
@@ -21,25 +22,26 @@ impl Accounts {
         new: SecretString,
         client: &Client,
     ) -> Result<(), Error> {
+        const FIELD: &str = "currentPassword";
         check_new(&new)?;
-        let account = self.confirmed(caller.id(), current, "currentPassword", client).await?;
+        let account = self.confirmed(caller, current, FIELD, client).await?;
         let password_hash = self.passwords.hash(new).await?;
         match self.repository.change_password(&account, &password_hash, caller.session()).await? {
             true => Ok(()),
             // It was changed at the same time, by whoever knew the current one as well.
-            false => Err(wrong("currentPassword")),
+            false => Err(Error::WrongPassword(FIELD)),
         }
     }
 
-    /// The person's account, if this is its password. A wrong one counts as a failed sign-in, and the error names the field.
+    /// The caller's account, if this is its password. A wrong one counts as a failure in the caller's session, and the error names the field.
     pub(super) async fn confirmed(
         &self,
-        person: &UserId,
+        caller: &InPerson,
         password: SecretString,
         field: &'static str,
         client: &Client,
     ) -> Result<Account, Error> {
-        let Some(account) = self.repository.account_of(person).await? else {
+        let Some(account) = self.repository.account_of(caller.id()).await? else {
             let why = "you have no account here, so you have no password";
             return Err(DomainError::Forbidden(why.into()).into());
         };
@@ -48,9 +50,14 @@ impl Accounts {
             let hash = Some(account.password_hash.clone());
             Ok::<_, Error>(self.passwords.matches(password, hash).await?.then_some(()))
         };
-        match self.attempt(Some(&handle), client, check).await? {
+        let purpose = match caller.session() {
+            Some(session) => Purpose::Confirm(&handle, session),
+            // With mock authentication, everybody can be anybody.
+            None => Purpose::SignIn(Some(&handle)),
+        };
+        match self.attempt(purpose, client, check).await? {
             Some(()) => Ok(account),
-            None => Err(wrong(field)),
+            None => Err(Error::WrongPassword(field)),
         }
     }
 
@@ -84,8 +91,4 @@ fn check_new(new: &SecretString) -> Result<(), DomainError> {
         DomainError::Invalid { rule, .. } => DomainError::invalid("newPassword", rule),
         error => error,
     })
-}
-
-pub(super) fn wrong(field: &'static str) -> Error {
-    DomainError::invalid(field, "is wrong").into()
 }

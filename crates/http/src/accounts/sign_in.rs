@@ -14,7 +14,7 @@ use cardwire_domain::sessions::{NewSession, Opening, SessionTokens};
 use cardwire_domain::{SessionId, UserId};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::attempts::{Attempts, SignUps};
+use super::attempts::{Attempts, Purpose, SignUps};
 use super::client::{self, Client};
 use super::error::{Error, WRONG_CREDENTIALS};
 use super::passwords::{Argon2id, PasswordScheme, Passwords};
@@ -141,26 +141,28 @@ impl Accounts {
             let right = self.passwords.matches(password, hash).await?;
             Ok::<_, Error>(account.filter(|_| right))
         };
-        self.attempt(handle.as_ref(), client, check).await?.ok_or(WRONG_CREDENTIALS)
+        self.attempt(Purpose::SignIn(handle.as_ref()), client, check).await?.ok_or(WRONG_CREDENTIALS)
     }
 
     /// Counts a check of a password, which finds something if the password is right.
     pub(super) async fn attempt<T>(
         &self,
-        handle: Option<&Handle>,
+        purpose: Purpose<'_>,
         client: &Client,
         check: impl Future<Output = Result<Option<T>, Error>>,
     ) -> Result<Option<T>, Error> {
-        let address = client.address;
+        let address = client.address.map(tracing::field::display);
         // What is no handle may be a password, typed into the wrong field.
-        let name = handle.map_or("(no handle)", Handle::as_str);
-        let attempt = self.attempts.begin(address, handle).map_err(|retry_after| {
-            tracing::warn!(
-                address = address.map(display),
-                handle = name,
-                "a sign-in was refused: too many failed before it"
-            );
-            Error::TooManySignIns { retry_after }
+        let handle = purpose.handle().map_or("(no handle)", Handle::as_str);
+        let attempt = self.attempts.begin(client.address, purpose).map_err(|retry_after| match purpose {
+            Purpose::SignIn(_) => {
+                tracing::warn!(address, handle, "a sign-in was refused: too many failed before it");
+                Error::TooManySignIns { retry_after }
+            }
+            Purpose::Confirm(..) => {
+                tracing::warn!(address, handle, "a current password was not checked: too many were wrong before it");
+                Error::TooManyWrongPasswords { retry_after }
+            }
         })?;
         match check.await {
             Ok(Some(found)) => {
@@ -169,11 +171,10 @@ impl Accounts {
             }
             Ok(None) => {
                 attempt.failed();
-                tracing::warn!(
-                    address = address.map(display),
-                    handle = name,
-                    "a sign-in failed: wrong handle or password"
-                );
+                match purpose {
+                    Purpose::SignIn(_) => tracing::warn!(address, handle, "a sign-in failed: wrong handle or password"),
+                    Purpose::Confirm(..) => tracing::warn!(address, handle, "a current password was wrong"),
+                }
                 Ok(None)
             }
             Err(error) => {

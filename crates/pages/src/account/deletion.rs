@@ -7,6 +7,7 @@ use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
 use cardwire_http::state::AppState;
 
+use super::refusal;
 use crate::fields::Complaint;
 use crate::form::Posted;
 use crate::sign_in::signed_out;
@@ -45,7 +46,7 @@ async fn delete(state: Data<AppState>, request: HttpRequest, posted: Posted) -> 
     let Err(error) = state.accounts.delete_me(&caller, fields.text("password").into(), &client).await else {
         return signed_out(&request, "/sign-in?told=deleted");
     };
-    let (status, complaint) = Complaint::of(error.into(), &["password"])?;
+    let (status, complaint) = refusal(error, &["password"])?;
     let page = page(&visit, complaint)?;
     Ok(page.complaint.complete(visit.page_with(status, &page)?))
 }

@@ -8,6 +8,7 @@ use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
 
+use super::refusal;
 use crate::fields::Complaint;
 use crate::form::Posted;
 use crate::links::see_other;
@@ -49,7 +50,7 @@ async fn change(state: Data<AppState>, request: HttpRequest, posted: Posted) -> 
     let Err(error) = state.accounts.change_password(&caller, current, new, &client).await else {
         return Ok(see_other("/account/password?told=changed"));
     };
-    let (status, complaint) = Complaint::of(error.into(), &["currentPassword", "newPassword"])?;
+    let (status, complaint) = refusal(error, &["currentPassword", "newPassword"])?;
     let page = page(&visit, complaint)?;
     Ok(page.complaint.complete(visit.page_with(status, &page)?))
 }

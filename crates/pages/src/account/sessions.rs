@@ -63,6 +63,7 @@ async fn list(state: Data<AppState>, visit: Visit, mut params: Params) -> Result
 async fn end(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.in_person()?;
     let id: SessionId = posted.fields.text("id").parse()?;
+    state.writes.admit(caller.id())?;
     match state.accounts.end_session(caller.id(), id).await {
         // It has ended meanwhile.
         Ok(()) | Err(accounts::Error::Domain(Error::NotFound { .. })) => {}
@@ -72,6 +73,8 @@ async fn end(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Prob
 }
 
 async fn end_others(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {
-    state.accounts.end_other_sessions(&posted.visit.in_person()?).await?;
+    let caller = posted.visit.in_person()?;
+    state.writes.admit(caller.id())?;
+    state.accounts.end_other_sessions(&caller).await?;
     Ok(see_other("/account/sessions?told=others"))
 }

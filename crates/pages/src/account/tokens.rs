@@ -143,6 +143,7 @@ async fn revoke(state: Data<AppState>, request: HttpRequest, posted: Posted) -> 
         let about = "Programs that use it can no longer sign in with it. This cannot be undone.";
         return posted.ask(&request, ("Revoke this token", about), "/account/tokens");
     }
+    state.writes.admit(caller.id())?;
     match state.accounts.revoke_token(caller.id(), id).await {
         // It is gone already.
         Ok(()) | Err(accounts::Error::Domain(Error::NotFound { .. })) => {}

@@ -60,7 +60,7 @@ async fn a_changed_password_signs_out_everywhere_else() {
     alice.open("/account/password").await;
     let wrong = [("currentPassword", "a wrong one"), ("newPassword", NEW)];
     assert_eq!(alice.submit("/account/password", &wrong).await.status.as_u16(), 422);
-    assert_eq!(alice.text("#currentPassword-wrong"), "is wrong");
+    assert_eq!(alice.text("#currentPassword-wrong"), "That is not your current password.");
     let weak = [("currentPassword", PASSWORD), ("newPassword", "password")];
     assert_eq!(alice.submit("/account/password", &weak).await.status.as_u16(), 422);
     assert!(alice.text("#newPassword-wrong").contains("most common passwords"));
@@ -77,6 +77,28 @@ async fn a_changed_password_signs_out_everywhere_else() {
     assert_eq!(other.text("h1"), "Sign in");
     let again = signed_in(&api, "alice", NEW).await;
     assert_eq!(again.text(".who a"), "alice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_wrong_passwords_are_not_called_sign_ins() {
+    let api = with_accounts();
+    let mut alice = signed_up(&api, "alice").await;
+    let forms = [
+        ("/account/password", vec![("currentPassword", "a wrong one"), ("newPassword", NEW)]),
+        ("/account/delete", vec![("password", "a wrong one")]),
+    ];
+    for turn in 0..12 {
+        let (path, fields) = &forms[turn % 2];
+        alice.open(path).await;
+        let status = alice.submit(path, fields).await.status.as_u16();
+        assert_eq!(status, if turn < 10 { 422 } else { 429 }, "{turn}: {path}");
+    }
+    for (path, fields) in &forms {
+        alice.open(path).await;
+        let answer = alice.submit(path, fields).await;
+        assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "600"), "{path}");
+        assert_eq!(alice.text("form .wrong"), "too many wrong passwords; try again in 10 minutes", "{path}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,7 +186,7 @@ async fn an_account_is_deleted_with_its_password_after_a_warning() {
     assert!(alice.text("main").contains("This cannot be undone."));
     let refused = alice.submit("/account/delete", &[("password", "a wrong one")]).await;
     assert_eq!((refused.status.as_u16(), alice.text("h1").as_str()), (422, "Delete account"));
-    assert_eq!(alice.text("#password-wrong"), "is wrong");
+    assert_eq!(alice.text("#password-wrong"), "That is not your current password.");
     assert_eq!(alice.one("#password").attr("value"), None, "a password is not sent back");
     other.open("/library").await;
     assert_eq!(other.text("h1"), "Library");
