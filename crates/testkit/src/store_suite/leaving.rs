@@ -35,7 +35,8 @@ fn hash(number: u8) -> TokenHash {
     TokenHash([number; 32])
 }
 
-fn is_leaving(error: &Error) -> bool {
+/// Refused because the account is being deleted, or has been.
+pub fn is_leaving(error: &Error) -> bool {
     matches!(error, Error::Forbidden(why) if why.contains("being deleted"))
 }
 
