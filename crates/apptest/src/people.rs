@@ -26,9 +26,14 @@ pub fn with_accounts() -> Api {
 /// Without mock authentication, and with this rule for signing up.
 pub fn with_registration(registration: Registration) -> Api {
     let mut api = with_accounts();
+    set_registration(&mut api, registration);
+    api
+}
+
+/// As if it were started again with this rule for signing up.
+pub fn set_registration(api: &mut Api, registration: Registration) {
     let settings = AccountSettings::of(registration);
     api.state.accounts = Accounts::new(Arc::new(api.store.clone()), settings).unwrap();
-    api
 }
 
 pub async fn signed_up<'a>(api: &'a Api, handle: &str) -> Browser<'a> {

@@ -4,6 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use cardwire_domain::accounts::Registration;
 use cardwire_http::auth::{self, Credential};
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
@@ -35,6 +36,8 @@ struct SignInPage {
     /// What was typed into another form before.
     unsent: Option<Unsent>,
     needs_password: bool,
+    /// Somebody without an account may get one.
+    offers_sign_up: bool,
     complaint: Complaint,
 }
 
@@ -47,8 +50,17 @@ impl SignInPage {
             next: "/".to_owned(),
             unsent: None,
             needs_password: needs_password(state),
+            offers_sign_up: needs_password(state) && state.accounts.registration() != Registration::Closed,
             complaint: Complaint::default(),
         }
+    }
+
+    /// The first person may sign up whatever the rule.
+    async fn for_the_first(mut self, state: &AppState) -> Result<Self, Problem> {
+        if self.needs_password && !self.offers_sign_up {
+            self.offers_sign_up = state.accounts.welcome(None).await?.may_sign_up();
+        }
+        Ok(self)
     }
 }
 
@@ -61,10 +73,11 @@ async fn sign_in_page(state: Data<AppState>, visit: Visit, mut params: Params) -
         }
         _ => None,
     };
-    visit.page(&SignInPage { told, next, ..SignInPage::empty(&visit, &state) })
+    let page = SignInPage { told, next, ..SignInPage::empty(&visit, &state) };
+    visit.page(&page.for_the_first(&state).await?)
 }
 
-/// The sign-in page, in answer to a form that somebody sent who is signed in no more.
+/// The sign-in page, in answer to a form of somebody whose session has expired.
 pub fn with_unsent(request: &HttpRequest, visit: &Visit, unsent: &Unsent) -> Result<HttpResponse, Problem> {
     let state = request.app_data::<Data<AppState>>().ok_or_else(|| Problem::internal("no AppState in the app"))?;
     let page = SignInPage { unsent: Some(unsent.clone()), ..SignInPage::empty(visit, state) };
@@ -99,6 +112,7 @@ async fn sign_in(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
         complaint,
         ..SignInPage::empty(&posted.visit, &state)
     };
+    let page = page.for_the_first(&state).await?;
     Ok(page.complaint.complete(posted.visit.page_with(status, &page)?))
 }
 

@@ -1,4 +1,4 @@
-//! Signing up: with an invitation, without one, or not at all.
+//! Signing up: with an invite, without one, or not at all.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};

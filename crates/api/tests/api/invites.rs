@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use cardwire_apptest::harness::{Answer, Api};
-use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, with_registration};
+use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, set_registration, with_registration};
 use cardwire_domain::accounts::Registration;
 use cardwire_http::Reads;
 use futures_util::future::join_all;
@@ -115,10 +115,26 @@ async fn two_people_cannot_use_one_invite_at_once() {
 async fn where_registration_is_closed_nobody_is_invited_or_let_in() {
     let api = with_registration(Registration::Closed);
     sign_up(&api, "alice", None).await.expect(201);
-    let problem = sign_up(&api, "bob", None).await.expect_problem(403, "forbidden");
-    assert!(problem["detail"].as_str().unwrap().contains("closed"), "{problem}");
     let alice = log_in(&api, "alice").await;
-    ask_with(&api, &alice, Method::POST, INVITES, None).await.expect_problem(409, "conflict");
+    let problem = ask_with(&api, &alice, Method::POST, INVITES, None).await.expect_problem(409, "conflict");
+    assert!(problem["detail"].as_str().unwrap().contains("registration is closed"), "{problem}");
+    for invite in [None, Some("nonsense")] {
+        let problem = sign_up(&api, "bob", invite).await.expect_problem(403, "forbidden");
+        assert!(problem["detail"].as_str().unwrap().contains("closed"), "{problem}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invite_counts_for_nothing_while_registration_is_closed_and_is_not_used_up() {
+    let mut api = with_registration(Registration::Invite);
+    sign_up(&api, "alice", None).await.expect(201);
+    let alice = log_in(&api, "alice").await;
+    let code = invite(&api, &alice).await;
+    set_registration(&mut api, Registration::Closed);
+    let problem = sign_up(&api, "bob", Some(&code)).await.expect_problem(403, "forbidden");
+    assert!(problem["detail"].as_str().unwrap().contains("closed"), "{problem}");
+    set_registration(&mut api, Registration::Invite);
+    sign_up(&api, "bob", Some(&code)).await.expect(201);
 }
 
 #[tokio::test(start_paused = true)]

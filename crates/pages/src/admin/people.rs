@@ -110,7 +110,7 @@ async fn page(
         registration: match registration {
             Registration::Open => "Anyone can sign up without an invite.",
             Registration::Invite => "People need an invite to sign up. It works for one person, within seven days.",
-            Registration::Closed => "Registration is closed: nobody can sign up.",
+            Registration::Closed => "Registration is closed: nobody can sign up, not even with an invite.",
         },
         can_invite: registration != Registration::Closed,
         people: people.into_iter().map(|person| PersonShown::of(person, viewer.id(), now)).collect(),

@@ -101,6 +101,42 @@ async fn too_many_wrong_passwords_are_not_called_sign_ins() {
     }
 }
 
+/// Name, label, what a browser may fill in, and whether the rule for new passwords is told, of each field for a password.
+fn password_fields(browser: &Browser<'_>) -> Vec<(String, String, String, bool)> {
+    let field = |input: &scraper::ElementRef<'_>| {
+        let [id, name, fills_in] = ["id", "name", "autocomplete"].map(|name| input.attr(name).unwrap().to_owned());
+        assert_eq!((id.as_str(), input.attr("value")), (name.as_str(), None));
+        let label = browser.text(&format!("label[for={id}]"));
+        let has_rule = !browser.all(&format!("#{id} ~ .hint")).is_empty();
+        (name, label, fills_in, has_rule)
+    };
+    browser.all("main input[type=password]").iter().map(field).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_field_for_a_password_says_which_one_it_takes() {
+    let api = with_accounts();
+    let mut alice = signed_up(&api, "alice").await;
+    let mut nobody = Browser::new(&api);
+    let id = api.state.accounts.person("alice").await.unwrap().unwrap();
+    let link = api.state.accounts.reset_link(&id).await.unwrap().path();
+    let field = |name: &str, label: &str, is_new: bool| {
+        let fills_in = if is_new { "new-password" } else { "current-password" };
+        (name.to_owned(), label.to_owned(), fills_in.to_owned(), is_new)
+    };
+    nobody.open("/sign-in").await;
+    assert_eq!(password_fields(&nobody), [field("password", "Password", false)]);
+    nobody.open("/sign-up").await;
+    assert_eq!(password_fields(&nobody), [field("password", "Password", true)]);
+    nobody.open(&link).await;
+    assert_eq!(password_fields(&nobody), [field("newPassword", "New password", true)]);
+    alice.open("/account/delete").await;
+    assert_eq!(password_fields(&alice), [field("password", "Password", false)]);
+    alice.open("/account/password").await;
+    let both = [field("currentPassword", "Current password", false), field("newPassword", "New password", true)];
+    assert_eq!(password_fields(&alice), both);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_password_that_was_typed_into_a_late_form_is_not_kept() {
     let api = with_accounts();

@@ -1,10 +1,10 @@
-//! Signing up by invitation, and choosing a new password with a link.
+//! Signing up with an invite, and choosing a new password with a link.
 
 use std::time::Duration;
 
-use cardwire_apptest::browser::Browser;
+use cardwire_apptest::browser::{Browser, post};
 use cardwire_apptest::harness::Api;
-use cardwire_apptest::people::{PASSWORD, signed_up, with_registration};
+use cardwire_apptest::people::{PASSWORD, set_registration, signed_up, with_registration};
 use cardwire_domain::accounts::Registration;
 
 const NEW: &str = "a new horse and a new staple";
@@ -29,7 +29,7 @@ async fn sign_up(browser: &mut Browser<'_>, handle: &str) -> u16 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn from_a_new_site_to_its_third_person_by_invitation() {
+async fn from_a_new_site_to_its_third_person_by_invite() {
     let api = with_registration(Registration::Invite);
     let mut alice = Browser::new(&api);
     alice.open("/sign-up").await;
@@ -46,7 +46,7 @@ async fn from_a_new_site_to_its_third_person_by_invitation() {
         assert!(new.all("form[action='/sign-up'][method=post]").is_empty(), "there is no form to fill in vain");
         new.open(&path).await;
         assert!(new.text(".told").contains("You have been invited"));
-        assert_eq!(sign_up(&mut new, "x").await, 422, "a wrong handle does not use the invitation up");
+        assert_eq!(sign_up(&mut new, "x").await, 422, "a wrong handle does not use up the invite");
         assert_eq!(sign_up(&mut new, handle).await, 200);
         assert_eq!(new.text(".who a"), handle);
         assert!(!new.text("header").contains("Operations"));
@@ -59,7 +59,7 @@ async fn from_a_new_site_to_its_third_person_by_invitation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_form_whose_invitation_was_used_meanwhile_says_so() {
+async fn a_form_whose_invite_was_used_meanwhile_says_so() {
     let api = with_registration(Registration::Invite);
     let mut alice = signed_up(&api, "alice").await;
     let path = invite(&mut alice).await;
@@ -71,15 +71,70 @@ async fn a_form_whose_invitation_was_used_meanwhile_says_so() {
     assert!(carol.text(".told").contains("no longer valid"), "{}", carol.text(".told"));
 }
 
+fn offers_sign_up(browser: &Browser<'_>) -> bool {
+    !browser.all("main a[href='/sign-up']").is_empty()
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_closed_site_says_so_and_offers_no_invitations() {
+async fn a_closed_site_says_so_and_offers_neither_invites_nor_accounts() {
     let api = with_registration(Registration::Closed);
+    let mut bob = Browser::new(&api);
+    bob.open("/sign-in").await;
+    assert!(offers_sign_up(&bob), "the first person may sign up");
     let mut alice = signed_up(&api, "alice").await;
     alice.open(PEOPLE).await;
-    assert!(alice.text("main").contains("Registration is closed"));
+    let told = alice.text("main");
+    assert!(told.contains("Registration is closed") && !told.contains("Invite"), "{told}");
     assert!(alice.all("form[action='/admin/people/invite']").is_empty());
-    let mut bob = Browser::new(&api);
+    let csrf = alice.all("input[name=csrf]")[0].attr("value").unwrap().to_owned();
+    let answer = alice.send(post("/admin/people/invite", &[("csrf".to_owned(), csrf)])).await;
+    assert_eq!(answer.status.as_u16(), 409);
+    assert!(alice.text("main").contains("registration is closed"), "{}", alice.text("main"));
+
     bob.open("/sign-up").await;
+    assert!(bob.text(".told").contains("Registration is closed"));
+    assert!(bob.all("main form").is_empty());
+    bob.open("/sign-in").await;
+    assert!(!offers_sign_up(&bob));
+    let wrong = [("handle", "bob"), ("password", PASSWORD)];
+    assert_eq!(bob.submit("/sign-in", &wrong).await.status.as_u16(), 422);
+    assert!(!offers_sign_up(&bob));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invite_leads_nowhere_while_registration_is_closed() {
+    let mut api = with_registration(Registration::Invite);
+    let path = invite(&mut signed_up(&api, "alice").await).await;
+    for (registration, told, forms) in [
+        (Registration::Closed, "Registration is closed", 0),
+        (Registration::Invite, "You have been invited", 1),
+        (Registration::Closed, "Registration is closed", 0),
+    ] {
+        set_registration(&mut api, registration);
+        let mut bob = Browser::new(&api);
+        bob.open(&path).await;
+        assert!(bob.text(".told").contains(told), "{}", bob.text(".told"));
+        assert_eq!(bob.all("main form").len(), forms);
+        bob.open("/sign-in").await;
+        assert_eq!(offers_sign_up(&bob), forms > 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_up_form_that_was_open_while_registration_was_closed_makes_no_account() {
+    let mut api = with_registration(Registration::Open);
+    signed_up(&api, "alice").await;
+    let (form, cookies) = {
+        let mut bob = Browser::new(&api);
+        bob.open("/sign-up").await;
+        (bob.form("/sign-up"), bob.cookies.clone())
+    };
+    set_registration(&mut api, Registration::Closed);
+    let mut bob = Browser::new(&api);
+    bob.cookies = cookies;
+    let typed = [("handle", "bob"), ("password", PASSWORD)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let sent: Vec<_> = form.into_iter().filter(|(name, _)| name == "csrf").chain(typed).collect();
+    assert_eq!(bob.send(post("/sign-up", &sent)).await.status.as_u16(), 403);
     assert!(bob.text(".told").contains("Registration is closed"));
     assert!(bob.all("main form").is_empty());
 }
@@ -91,7 +146,7 @@ async fn reset_link(api: &Api) -> String {
     alice.open(PEOPLE).await;
     let csrf = alice.form("/admin/people/invite")[0].clone();
     let asked = [csrf, ("who".into(), "bob".into()), ("action".into(), "reset-password".into())];
-    alice.send(cardwire_apptest::browser::post(PEOPLE, &asked)).await;
+    alice.send(post(PEOPLE, &asked)).await;
     assert_eq!(alice.text("h1"), "Create a reset link for bob?");
     alice.submit(PEOPLE, &[]).await;
     assert_eq!(alice.text("h1"), "Reset link for bob");
