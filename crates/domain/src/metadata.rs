@@ -1,6 +1,7 @@
 //! What a page says about itself, and the jobs that fetch it.
 //!
-//! There is one page for one normalised URL, however many cards hold it, and so one fetch.
+//! All cards of a normalised URL that everybody sees share one page, and so one fetch. A card that others do not see has a page of its own,
+//! and a fetch of its own.
 
 use std::fmt;
 use std::str::FromStr;
@@ -149,6 +150,8 @@ pub struct FetchJob {
     pub host: String,
     /// The registrable domain of the host.
     pub domain: String,
+    /// Whose card it is fetched for, if others do not see that card. `None`: it is everybody's page.
+    pub keeper: Option<UserId>,
     /// The person in whose place in line it was fetched: of those who keep the page, the one whose turn came first.
     pub asked_by: UserId,
     /// Names the lease: an outcome counts only while it is held.
@@ -222,7 +225,7 @@ impl FetchPolicy {
     }
 }
 
-/// The pages and the jobs that fetch them. Jobs come from indexing: a card whose URL is new makes one.
+/// The pages and the jobs that fetch them. Jobs come from indexing: a card whose page is new makes one.
 #[async_trait]
 pub trait PageRepository: Send + Sync {
     /// Due pages, as many as there is room for, leased for the policy's time. They take turns over the people who asked for them and
@@ -239,7 +242,7 @@ pub trait PageRepository: Send + Sync {
         policy: &FetchPolicy,
     ) -> Result<bool>;
 
-    /// What is known of the page behind this URL; pending when nothing is.
+    /// What everybody may know of the page behind this URL; pending when that is nothing.
     async fn page(&self, url: &CardUrl) -> Result<PageInfo>;
 }
 

@@ -10,6 +10,7 @@
 //! - An accepted event is leased, published again and retried until its effect is stored or it is a dead letter
 //!   (`ledger`, `attempts`, `dead_letters`).
 //! - What others must not see is gone for them with the answer, whatever the order of changes and events (`visibility`, `truth`).
+//! - What was fetched for a card that others do not see is known to its owner alone (`private_pages`).
 //! - Once an account is deleted, the store holds nothing of that person but the audit log, no matter where the deletion was
 //!   interrupted (`leaving`).
 //! - Pages neither skip nor repeat, whatever ties there are; a reader of the stream gets each activity once (`stream`).
@@ -19,6 +20,7 @@
 mod answers;
 mod departed;
 pub mod moving;
+mod page_keys;
 pub mod postgres;
 mod seen;
 pub mod sqlite;

@@ -11,6 +11,7 @@ use cardwire_domain::accounts::{Account, AccountRepository as _, Admission, Toke
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::invites::InviteRepository as _;
 use cardwire_domain::library::LibraryFilter;
+use cardwire_domain::metadata::FetchPolicy;
 use cardwire_domain::profile::{Bio, Edit, ProfileChange, ProfileRepository as _};
 use cardwire_domain::resets::ResetRepository as _;
 use cardwire_domain::search::SearchRequest;
@@ -24,6 +25,7 @@ use cardwire_storage::postgres::PoolSettings;
 use cardwire_storage::sqlite::Place;
 use cardwire_storage::{PostgresStore, SqliteStore};
 use cardwire_testkit::postgres::{Database, Postgres};
+use cardwire_testkit::store_suite::pages::titled;
 use cardwire_testkit::store_suite::scene::{all_pages, page, person};
 use cardwire_testkit::store_suite::{Stores, Tested, TimeMachine};
 
@@ -166,6 +168,42 @@ async fn a_move_that_fails_leaves_nothing_behind() -> Tested {
     drop(open);
     let moved = move_to_postgres(&folder.path().join("nowhere.db"), &store, &Seen::default()).await;
     assert!(matches!(&moved, Err(MoveError::File(why)) if why.contains("no such file")), "{moved:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_private_cards_arrive_for_their_owner_alone() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("cardwire.db");
+    let (alice, bob) = (person("alice"), person("bob"));
+    let (secret, turned) = ("https://secret.example/page", "https://turned.example/page");
+    let here = Stores::of(Arc::new(file(&path)?), Arc::new(Unturned));
+    let hers = here.save_privately(&alice, secret, None, &[]).await?;
+    let card = here.save(&alice, turned).await?.url_card_id;
+    here.index_all().await?;
+    let jobs = here.due().await?;
+    assert_eq!(jobs.len(), 2);
+    for job in jobs {
+        assert!(here.pages.finish_fetch(&job, &Ok(titled("Marmalade")), &FetchPolicy::default()).await?);
+    }
+    // It is moved before it is indexed again.
+    here.let_see(&alice, card, Visibility::Private).await?;
+    drop(here);
+
+    let (store, _database, _server) = empty().await?;
+    move_to_postgres(&path, &store, &Seen::default()).await?;
+    let there = Stores::of(Arc::new(store), Arc::new(Unturned));
+    let his = [there.save(&bob, secret).await?.url_card_id, there.save(&bob, turned).await?.url_card_id];
+    for is_indexed in [false, true] {
+        if is_indexed {
+            there.index_all().await?;
+        }
+        for card in his {
+            assert_eq!(there.library.library_card(card, None).await?.card.title, None, "{is_indexed}");
+        }
+        let kept = there.library.library_card(hers, Some(&alice)).await?;
+        assert_eq!(kept.card.title.as_deref(), Some("Marmalade"));
+    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::answers::{Seen, next_page};
 use crate::changes::{answers_invitation, changes, is_operators, saves_link, takes_away};
 use crate::reads::{STREAM, reads};
 use crate::routes;
-use crate::scene::{NAME, Reader, Thing, worlds};
+use crate::scene::{NAME, Reader, Thing, URL, worlds};
 use crate::world::{Body, World, told};
 
 /// A list ends after so many pages.
@@ -29,6 +29,8 @@ struct Case {
     shown: BTreeSet<String>,
     /// The thing after the last change.
     kept: Option<Value>,
+    /// The reader keeps the same link as the thing.
+    has_saved: bool,
 }
 
 impl Case {
@@ -36,8 +38,17 @@ impl Case {
         let worlds = worlds(thing, reader).await;
         let mut routes: Vec<String> = routes::all(&worlds[0]).await.into_iter().collect();
         routes.sort_by_key(|route| takes_away(route));
-        let mut case =
-            Self { thing, reader, worlds, routes, looked_at: 0, wrong: vec![], shown: BTreeSet::new(), kept: None };
+        let mut case = Self {
+            thing,
+            reader,
+            worlds,
+            routes,
+            looked_at: 0,
+            wrong: vec![],
+            shown: BTreeSet::new(),
+            kept: None,
+            has_saved: false,
+        };
         for route in &case.routes {
             let world = &case.worlds[0];
             if reads(route, world).is_none() && changes(route, world, reader).is_none() {
@@ -70,7 +81,9 @@ impl Case {
     fn marks(&self, route: &str) -> Vec<&'static str> {
         let marks = self.thing.marks().iter().copied();
         // An invitation names the collection.
-        marks.filter(|mark| !(*mark == NAME && self.reader == Reader::Invited && self.may_differ(route))).collect()
+        let is_invited = |mark: &str| mark == NAME && self.reader == Reader::Invited && self.may_differ(route);
+        let is_theirs = |mark: &str| self.has_saved && URL.contains(mark);
+        marks.filter(|mark| !is_invited(mark) && !is_theirs(mark)).collect()
     }
 
     /// All pages of an answer, in the world with the thing and in the one without it.
@@ -222,6 +235,13 @@ impl Case {
             for change in if self.sees() { vec![] } else { saves_link(&route) } {
                 self.change(&route, change.clone(), change).await;
             }
+        }
+        if self.thing.is_card() && !self.sees() {
+            for world in &self.worlds {
+                world.api.deliver().await;
+            }
+            self.has_saved = true;
+            self.read_all().await;
         }
         self.change_all(Self::may_differ).await;
     }

@@ -34,8 +34,7 @@ pub fn changes(route: &str, world: &World, reader: Reader) -> Option<Vec<Change>
         .or_else(|| of_operators(path, world))
 }
 
-/// Saves the secret card's link for the reader. What they see of their own card then is not compared: what was fetched of a page is known to
-/// all who keep its link, so it tells that somebody kept it before.
+/// Saves the secret card's link for the reader, who then sees their own card as if nobody had kept the link before.
 pub fn saves_link(route: &str) -> Vec<Change> {
     match route {
         "POST /api/cards/library/urls" => vec![(route[5..].to_owned(), Body::Json(json!({ "url": URL })))],

@@ -13,6 +13,7 @@
 mod answers;
 mod cases;
 mod changes;
+mod pages;
 mod reads;
 mod routes;
 mod scene;

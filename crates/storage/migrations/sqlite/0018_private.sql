@@ -16,6 +16,10 @@ CREATE INDEX links_private ON links (collection_id, card_id) WHERE private;
 -- The row's card is saved as private.
 ALTER TABLE import_rows ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
 
+-- Whose page it is, if it was fetched for a card that others do not see; url_digest then has their id behind the digest. NULL: it is
+-- everybody's.
+ALTER TABLE pages ADD COLUMN keeper TEXT;
+
 -- Others do not see the card. search_notes holds a row for it, with a note or without, and search_words what only its owner may find.
 -- pages.cards counts the cards that everybody sees, and pages.place is NULL where there are none.
 ALTER TABLE search_documents ADD COLUMN private INTEGER NOT NULL DEFAULT 0;

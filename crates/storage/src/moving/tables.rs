@@ -293,6 +293,7 @@ pub(crate) const TABLES: &[Table] = &[
         "url_digest",
         &[
             column("url_digest", Bytes),
+            column("keeper", Text),
             column("url", Text),
             column("host", Text),
             column("state", Text),

@@ -9,6 +9,7 @@ use cardwire_domain::{CollectionId, Error, Page, PageRequest, Position, Result, 
 use sqlx::postgres::PgRow;
 
 use super::error::Failure;
+use super::page_rows::page_of;
 use super::store::PostgresStore;
 use super::transaction::read_access;
 use super::values::{
@@ -70,8 +71,9 @@ const CARDS_IN: &str = concat!(
     "SELECT c.id, c.url, c.private, c.hidden, g.title, c.owner_id, u.handle, l.added_at \
      FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL \
      JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id \
-     LEFT JOIN pages g ON g.url_digest = c.url_digest \
-     WHERE l.collection_id = $2 AND ($3::timestamptz IS NULL OR (l.added_at, l.card_id) < ($3, $4)) AND ",
+     LEFT JOIN pages g ON g.url_digest = ",
+    page_of!("c"),
+    " WHERE l.collection_id = $2 AND ($3::timestamptz IS NULL OR (l.added_at, l.card_id) < ($3, $4)) AND ",
     sees_collection!("k", "$5"),
     " AND ",
     sees_card!("c", "$5"),

@@ -48,9 +48,11 @@ const DUE_AGAIN: &str = "\
 WITH due AS (
     SELECT p.url_digest, p.host, k.owner_id, p.next_fetch_at FROM pages p
     CROSS JOIN LATERAL (
-        SELECT d.owner_id FROM search_documents d WHERE d.url_digest = p.url_digest ORDER BY d.card_id LIMIT 1
+        SELECT coalesce(p.keeper, (
+            SELECT d.owner_id FROM search_documents d WHERE d.url_digest = p.url_digest AND NOT d.private ORDER BY d.card_id LIMIT 1
+        )) AS owner_id OFFSET 0
     ) k
-    WHERE p.turn IS NULL AND p.next_fetch_at <= now() AND p.next_fetch_at >= coalesce($2, '-infinity')
+    WHERE p.turn IS NULL AND p.next_fetch_at <= now() AND p.next_fetch_at >= coalesce($2, '-infinity') AND k.owner_id IS NOT NULL
     ORDER BY p.next_fetch_at LIMIT $1 FOR UPDATE OF p SKIP LOCKED
 )
 SELECT now() AS looked_at, due.* FROM (VALUES (1)) one LEFT JOIN due ON true";
@@ -60,17 +62,17 @@ UPDATE pages p SET turn = NULL, asked_by = NULL, domain = NULL, by_person = NULL
 FROM unnest($1::bytea[], $2::text[]) AS n (url_digest, asked_by)
 WHERE p.url_digest = n.url_digest AND p.asked_by = n.asked_by";
 
-/// Pages and who asks for each, as columns.
+/// Pages, by their keys, and who asks for each, as columns.
 #[derive(Default)]
 pub(super) struct Asked {
-    digests: Vec<Vec<u8>>,
+    keys: Vec<Vec<u8>>,
     people: Vec<String>,
     domains: Vec<String>,
 }
 
 impl Asked {
-    pub(super) fn add(&mut self, digest: Vec<u8>, asked_by: String, host: &str) {
-        self.digests.push(digest);
+    pub(super) fn add(&mut self, key: Vec<u8>, asked_by: String, host: &str) {
+        self.keys.push(key);
         self.people.push(asked_by);
         self.domains.push(registrable_domain(host).into_owned());
     }
@@ -78,16 +80,16 @@ impl Asked {
 
 /// Those that are due line up. In the session's transaction, which holds the pages.
 pub(super) async fn join(session: &mut Session, asked: Asked) -> Result<(), Failure> {
-    if asked.digests.is_empty() {
+    if asked.keys.is_empty() {
         return Ok(());
     }
-    session.execute(sqlx::query(JOIN).bind(asked.digests).bind(asked.people).bind(asked.domains)).await?;
+    session.execute(sqlx::query(JOIN).bind(asked.keys).bind(asked.people).bind(asked.domains)).await?;
     Ok(())
 }
 
 /// They keep these pages no more, which line up again for others who do. In the session's transaction, which holds the pages.
-pub(super) async fn leave(session: &mut Session, digests: &[Vec<u8>], people: &[String]) -> Result<(), Failure> {
-    session.execute(sqlx::query(LEAVE).bind(digests).bind(people)).await?;
+pub(super) async fn leave(session: &mut Session, keys: &[Vec<u8>], people: &[String]) -> Result<(), Failure> {
+    session.execute(sqlx::query(LEAVE).bind(keys).bind(people)).await?;
     Ok(())
 }
 
@@ -105,8 +107,8 @@ pub(super) async fn join_again(session: &mut Session, from: Option<Timestamp>) -
     let mut seen = Seen { looked_at: get_time(first, "looked_at")?, up_to: None };
     let mut asked = Asked::default();
     for row in &rows {
-        let Some(digest) = get::<Option<Vec<u8>>>(row, "url_digest")? else { continue };
-        asked.add(digest, get(row, "owner_id")?, get(row, "host")?);
+        let Some(key) = get::<Option<Vec<u8>>>(row, "url_digest")? else { continue };
+        asked.add(key, get(row, "owner_id")?, get(row, "host")?);
         seen.up_to = Some(get_time(row, "next_fetch_at")?).filter(|_| signed(rows.len()) == AGAIN);
     }
     join(session, asked).await?;

@@ -10,7 +10,7 @@ use sqlx::types::Uuid;
 
 use super::error::Failure;
 use super::feed::collection_names;
-use super::page_rows::get_page;
+use super::page_rows::{get_page, page_of};
 use super::store::PostgresStore;
 use super::values::{behind, card_id, get, get_note, get_time, get_user, get_visibility, url_digest, uuid, words};
 use crate::seen::{sees_card, sees_collection};
@@ -22,7 +22,9 @@ macro_rules! select_cards {
             "SELECT c.id, c.url, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
                     l.collections, l.names, l.are_private, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, \
                     g.site_name, g.author, g.kind, g.language \
-             FROM cards c LEFT JOIN pages g ON g.url_digest = c.url_digest LEFT JOIN users u ON u.id = c.owner_id LEFT JOIN notes n ON n.card_id = c.id \
+             FROM cards c LEFT JOIN pages g ON g.url_digest = ",
+            page_of!("c"),
+            " LEFT JOIN users u ON u.id = c.owner_id LEFT JOIN notes n ON n.card_id = c.id \
              CROSS JOIN LATERAL ( \
                  SELECT array_agg(k.id ORDER BY links.added_at, links.id) AS collections, \
                         array_agg(k.name ORDER BY links.added_at, links.id) AS names, \
@@ -64,7 +66,8 @@ const FILTERED: &str = select_cards!(
      AND ($4::timestamptz IS NULL OR (c.library_at, c.id) < ($4, $5)) \
      AND c.id IN ( \
          SELECT id FROM cards WHERE lower(url) LIKE $7 AND library_link IS NOT NULL AND owner_id = $2 \
-         UNION ALL SELECT k.id FROM pages p JOIN cards k ON k.owner_id = $2 AND k.url_digest = p.url_digest WHERE lower(p.title) LIKE $7 \
+         UNION ALL SELECT k.id FROM pages p JOIN cards k ON k.owner_id = $2 AND k.url_digest = substring(p.url_digest FROM 1 FOR 32) \
+         WHERE lower(p.title) LIKE $7 AND (p.keeper IS NULL OR p.keeper = $2) \
          UNION ALL SELECT o.card_id FROM notes o JOIN cards k ON k.id = o.card_id AND k.owner_id = $2 WHERE lower(o.text) LIKE $7 \
      ) \
      AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \

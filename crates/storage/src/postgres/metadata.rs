@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::Result;
 use cardwire_domain::metadata::{
     FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
 };
 use cardwire_domain::url::CardUrl;
+use cardwire_domain::{Result, UserId};
 use ulid::Ulid;
 
 use super::error::Failure;
@@ -18,6 +18,7 @@ use super::search::index_page;
 use super::store::PostgresStore;
 use super::trends;
 use super::values::{get, signed, url_digest, user_id, uuid};
+use crate::page_keys::{everybodys, page_key};
 
 /// Of the line, this many pages are looked at. Only pages of people, domains and hosts that have all their places can stand in the way of
 /// others, and of each of those there is one page or so in a turn.
@@ -48,7 +49,7 @@ WITH running AS (
 UPDATE pages p SET lease = $1, next_fetch_at = now() + make_interval(secs => $2), tries = p.tries + 1,
     turn = NULL, asked_by = NULL, domain = NULL, by_person = NULL, by_domain = NULL
 FROM chosen c WHERE p.url_digest = c.url_digest
-RETURNING p.url, p.host, c.domain, c.asked_by, p.tries";
+RETURNING p.url, p.host, p.keeper, c.domain, c.asked_by, p.tries";
 
 const SUCCEED: &str = "\
 UPDATE pages SET state = 'ready', reason = NULL, retryable = true, tries = 0, lease = NULL, fetched_at = now(),
@@ -85,10 +86,12 @@ impl PageRepository for PostgresStore {
         self.looks.pages.end(seen.looked_at, seen.up_to);
         let job = |row| {
             let tries: i32 = get(row, "tries")?;
+            let keeper: Option<&str> = get(row, "keeper")?;
             Ok(FetchJob {
                 url: get(row, "url")?,
                 host: get(row, "host")?,
                 domain: get(row, "domain")?,
+                keeper: keeper.map(user_id).transpose()?,
                 asked_by: user_id(get(row, "asked_by")?)?,
                 lease,
                 tries: tries.unsigned_abs(),
@@ -121,12 +124,12 @@ async fn finish(
     outcome: &std::result::Result<Metadata, FetchFailure>,
     policy: &FetchPolicy,
 ) -> Result<bool, Failure> {
-    let digest = url_digest(&job.url);
+    let key = page_key(&url_digest(&job.url), job.keeper.as_ref().map(UserId::as_str));
     match outcome {
         Ok(metadata) => {
             session.begin().await?;
             let query = sqlx::query(SUCCEED)
-                .bind(&digest)
+                .bind(&key)
                 .bind(uuid(job.lease))
                 .bind(policy.refresh.as_secs_f64())
                 .bind(&metadata.title)
@@ -138,8 +141,10 @@ async fn finish(
                 .bind(&metadata.language);
             let held = session.execute(query).await? == 1;
             if held {
-                trends::refresh(session, std::slice::from_ref(&digest)).await?;
-                index_page(session, &digest).await?;
+                if let Some(digest) = everybodys(&key) {
+                    trends::refresh(session, &[digest.to_vec()]).await?;
+                }
+                index_page(session, &key).await?;
             }
             session.commit().await?;
             Ok(held)
@@ -149,7 +154,7 @@ async fn finish(
             let given_up = !failure.retryable || job.tries >= policy.attempts;
             let wait = if failure.retryable { policy.wait(job.tries, rand::random()) } else { policy.refresh };
             let query = sqlx::query(FAIL)
-                .bind(&digest)
+                .bind(&key)
                 .bind(uuid(job.lease))
                 .bind(failure.reason.chars().filter(|c| *c != '\0').take(REASON_CHARS).collect::<String>())
                 .bind(failure.retryable)

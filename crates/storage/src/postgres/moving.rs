@@ -7,7 +7,7 @@ use sqlx::types::Uuid;
 
 use super::error::Failure;
 use super::pool::Session;
-use super::search::index_cards;
+use super::search::{drop_stray_pages, index_cards};
 use super::store::PostgresStore;
 use super::values::{get, signed};
 use crate::moving::{Column, Kind, Table};
@@ -107,12 +107,15 @@ impl MoveIn {
             let sql = "SELECT id FROM cards WHERE id > $1 ORDER BY id LIMIT $2";
             let rows = self.session.fetch_all(sqlx::query(sql).bind(after).bind(signed(INDEXED))).await?;
             let cards = rows.iter().map(|row| get(row, "id")).collect::<Result<Vec<Uuid>, Failure>>()?;
-            let Some(last) = cards.last() else { return Ok(()) };
+            let Some(last) = cards.last() else { break };
             after = *last;
             done += cards.len() as u64;
             index_cards(&mut self.session, &cards).await?;
             told(done);
         }
+        // Of cards that had left them, but were not indexed again when they were moved.
+        self.session.start_again();
+        drop_stray_pages(&mut self.session).await
     }
 
     pub(crate) async fn commit(mut self) -> Result<(), Failure> {

@@ -6,6 +6,27 @@ use sqlx::postgres::PgRow;
 use super::error::Failure;
 use super::values::get;
 
+/// The key of the page that a card shows; of the `own` one of a card or document, what it is where others do not see the card.
+macro_rules! page_of {
+    (own $row:literal) => {
+        concat!($row, ".url_digest || convert_to(", $row, ".owner_id, 'UTF8')")
+    };
+    ($card:literal) => {
+        concat!(
+            "CASE WHEN ",
+            $card,
+            ".private OR ",
+            $card,
+            ".hidden THEN ",
+            page_of!(own $card),
+            " ELSE ",
+            $card,
+            ".url_digest END"
+        )
+    };
+}
+pub(super) use page_of;
+
 /// From `kind`; one that a newer build has stored is not known here.
 pub(super) fn get_kind(row: &PgRow) -> Result<Option<PageKind>, Failure> {
     Ok(get::<Option<&str>>(row, "kind")?.and_then(|kind| kind.parse().ok()))

@@ -9,6 +9,7 @@ use cardwire_domain::{CollectionId, Error, Page, PageRequest, Position, Result, 
 use rusqlite::{Connection, Row, ToSql};
 
 use super::error::Failure;
+use super::page_rows::page_of;
 use super::store::SqliteStore;
 use super::transaction::read_access;
 use super::values::{
@@ -61,8 +62,9 @@ ORDER BY b.blocked_at DESC, b.blocked_id DESC LIMIT ?4";
 const CARDS_IN: &str = concat!(
     "SELECT c.id, c.url, c.private, c.hidden, g.title, c.owner_id, u.handle, l.added_at \
      FROM links l JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id \
-     LEFT JOIN pages g ON g.url_digest = c.url_digest \
-     WHERE l.collection_id = ?1 AND (l.added_at, l.card_id) < (?2, ?3) AND ",
+     LEFT JOIN pages g ON g.url_digest = ",
+    page_of!("c"),
+    " WHERE l.collection_id = ?1 AND (l.added_at, l.card_id) < (?2, ?3) AND ",
     sees_card!("c", "?5"),
     " ORDER BY l.added_at DESC, l.card_id DESC LIMIT ?4"
 );

@@ -8,7 +8,7 @@ use cardwire_domain::{CardId, Error, Page, PageRequest, Position, Result, UserId
 use rusqlite::{Connection, Row, params};
 
 use super::error::Failure;
-use super::page_rows::get_page;
+use super::page_rows::{get_page, page_of};
 use super::store::SqliteStore;
 use super::values::{
     NEWEST, behind, blob, card_id, collection_id, first, get, get_note, get_time, get_user, get_visibility, rows,
@@ -22,7 +22,9 @@ macro_rules! select_cards {
             "SELECT c.id, c.url, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
                     g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.site_name, g.author, \
                     g.kind, g.language \
-             FROM cards c LEFT JOIN pages g ON g.url_digest = c.url_digest LEFT JOIN users u ON u.id = c.owner_id \
+             FROM cards c LEFT JOIN pages g ON g.url_digest = ",
+            page_of!("c"),
+            " LEFT JOIN users u ON u.id = c.owner_id \
              LEFT JOIN notes n ON n.card_id = c.id \
              WHERE c.library_link IS NOT NULL ",
             $($rest)+

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::Result;
 use cardwire_domain::metadata::{
     FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
 };
 use cardwire_domain::url::CardUrl;
+use cardwire_domain::{Result, UserId};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use ulid::Ulid;
@@ -20,6 +20,7 @@ use super::search::index_page;
 use super::store::SqliteStore;
 use super::trends;
 use super::values::{blob, cut, first, get, rows, run, url_digest, us, user_id};
+use crate::page_keys::{everybodys, page_key};
 
 /// Of the line, this many pages are looked at. Only pages of people, domains and hosts that have all their places can stand in the way of
 /// others, and of each of those there is one page or so in a turn.
@@ -28,7 +29,7 @@ const LOOK_AT: i64 = 500;
 const REASON_CHARS: usize = 300;
 
 const FRONT: &str = "\
-SELECT number, url, host, domain, asked_by, tries FROM pages
+SELECT number, url, host, keeper, domain, asked_by, tries FROM pages
 WHERE turn IS NOT NULL AND next_fetch_at <= ?1 ORDER BY turn, next_fetch_at LIMIT ?2";
 
 const LEASE: &str = "\
@@ -87,10 +88,12 @@ fn lease(
     let lease = Ulid::generate();
     let front = rows(connection, FRONT, &[&us(now), &LOOK_AT], |row| {
         let tries: u32 = get(row, "tries")?;
+        let keeper: Option<String> = get(row, "keeper")?;
         let job = FetchJob {
             url: get(row, "url")?,
             host: get(row, "host")?,
             domain: get(row, "domain")?,
+            keeper: keeper.as_deref().map(user_id).transpose()?,
             asked_by: user_id(&get::<String>(row, "asked_by")?)?,
             lease,
             tries: tries.saturating_add(1),
@@ -141,12 +144,12 @@ fn succeed(
     metadata: &Metadata,
     policy: &FetchPolicy,
 ) -> Result<bool, Failure> {
-    let digest = url_digest(&job.url);
+    let key = key_of(job);
     let held = run(
         connection,
         SUCCEED,
         &[
-            &digest,
+            &key,
             &blob(job.lease),
             &us(now),
             &after(now, policy.refresh),
@@ -160,8 +163,10 @@ fn succeed(
         ],
     )? == 1;
     if held {
-        trends::refresh(connection, now, &[digest])?;
-        index_page(connection, &digest)?;
+        if let Some(digest) = everybodys(&key) {
+            trends::refresh(connection, now, &[digest])?;
+        }
+        index_page(connection, &key)?;
     }
     Ok(held)
 }
@@ -180,9 +185,13 @@ fn fail(
     let held = run(
         connection,
         FAIL,
-        &[&url_digest(&job.url), &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait)],
+        &[&key_of(job), &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait)],
     )?;
     Ok(held == 1)
+}
+
+fn key_of(job: &FetchJob) -> Vec<u8> {
+    page_key(&url_digest(&job.url), job.keeper.as_ref().map(UserId::as_str))
 }
 
 fn after(now: Timestamp, wait: Duration) -> i64 {

@@ -6,6 +6,26 @@ use rusqlite::Row;
 use super::error::Failure;
 use super::values::{get, time};
 
+/// The key of the page that a card shows.
+macro_rules! page_of {
+    ($card:literal) => {
+        concat!(
+            "CASE WHEN ",
+            $card,
+            ".private OR ",
+            $card,
+            ".hidden THEN own_page(",
+            $card,
+            ".url_digest, ",
+            $card,
+            ".owner_id) ELSE ",
+            $card,
+            ".url_digest END"
+        )
+    };
+}
+pub(super) use page_of;
+
 /// From `kind`; one that a newer build has stored is not known here.
 pub(super) fn get_kind(row: &Row<'_>) -> Result<Option<PageKind>, Failure> {
     Ok(get::<Option<String>>(row, "kind")?.and_then(|kind| kind.parse().ok()))

@@ -25,6 +25,7 @@ pub mod library;
 pub mod membership;
 pub mod operating;
 pub mod pages;
+pub mod private_pages;
 pub mod quotas;
 pub mod refusals;
 pub mod saving;
@@ -291,6 +292,14 @@ macro_rules! store_suite {
             a_lost_lease_is_given_to_another_and_its_outcome_is_dropped,
             one_host_does_not_take_every_place,
             a_page_that_nobody_keeps_is_forgotten_with_what_a_fetch_still_brings,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, private_pages: [
+            what_is_fetched_for_a_private_card_is_nobody_elses_page,
+            two_who_keep_a_link_for_themselves_do_not_learn_of_each_other,
+            a_card_that_is_made_private_takes_along_what_is_known_and_leaves_nothing,
+            the_page_of_a_public_card_stays_when_another_is_made_private,
+            a_card_that_is_made_public_or_hidden_brings_its_page,
+            a_link_kept_privately_and_by_others_is_one_hit,
         ]);
         $crate::store_suite!(@cases $make, $runtime, fetching: [
             many_hosts_of_one_person_keep_nobody_waiting,

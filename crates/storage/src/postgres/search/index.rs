@@ -4,10 +4,11 @@
 //! of the index holds the page's row. A page, and its words, are there while a document needs them: the last document takes them along,
 //! and a fetch that is still on its way finds no page to store its result in.
 //!
-//! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see is found by its own
-//! words, which hold those of the page.
+//! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see has a page of its own
+//! ([`page_keys`](crate::page_keys)) and is found by its own words, which hold those of that page. When others stop seeing a card, or begin to, its
+//! new page begins with what is known of the one before, unless that page is there already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cardwire_domain::metadata::Metadata;
 use cardwire_domain::search::tokens;
@@ -22,15 +23,25 @@ use super::super::trends;
 use super::super::values::get;
 use super::vector::Vector;
 use super::words::{self, Words};
+use crate::page_keys::{everybodys, page_key};
 
-type Digest = Vec<u8>;
+/// Of a page.
+type Key = Vec<u8>;
 
-/// Changes no page that is there but locks it. One that is being deleted is waited for, and made again. Also of cards that are gone, so
-/// that all are locked in one order.
+/// Changes no page that is there but locks it. One that is being deleted is waited for, and made again. Also those that cards leave, so
+/// that all are locked in one order. Tells which were made.
 const MAKE_PAGES: &str = "\
-INSERT INTO pages (url_digest, url, host)
-SELECT n.* FROM unnest($1::bytea[], $2::text[], $3::text[]) AS n(url_digest, url, host) ORDER BY n.url_digest
-ON CONFLICT (url_digest) DO UPDATE SET host = excluded.host WHERE false";
+INSERT INTO pages (url_digest, keeper, url, host)
+SELECT n.* FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[]) AS n(url_digest, keeper, url, host) ORDER BY n.url_digest
+ON CONFLICT (url_digest) DO UPDATE SET host = excluded.host WHERE false
+RETURNING url_digest";
+
+/// They are due nonetheless.
+const TAKE_ALONG: &str = "\
+UPDATE pages p SET state = b.state, fetched_at = b.fetched_at, title = b.title, description = b.description, image = b.image,
+    site_name = b.site_name, author = b.author, kind = b.kind, language = b.language
+FROM unnest($1::bytea[], $2::bytea[]) AS n(url_digest, before) JOIN pages b ON b.url_digest = n.before
+WHERE p.url_digest = n.url_digest AND b.state = 'ready'";
 
 const HOLD_PAGES: &str = "\
 SELECT url_digest, url, title, description, image, site_name, author, kind, language FROM pages
@@ -58,21 +69,48 @@ ON CONFLICT (url_digest) DO UPDATE SET kind = excluded.kind, cards = excluded.ca
     popularity = excluded.popularity, words = excluded.words
 RETURNING url_digest";
 
-/// Of those held, what no document needs any more.
-const DROP_PAGES: &str = "\
-WITH gone AS (
-    DELETE FROM pages p WHERE p.url_digest = ANY($1)
-    AND NOT EXISTS (SELECT 1 FROM search_documents d WHERE d.url_digest = p.url_digest)
-    RETURNING p.url_digest
-), unindexed AS (
-    DELETE FROM search_pages p USING gone WHERE p.url_digest = gone.url_digest
-)
-SELECT url_digest FROM gone";
+/// Of a page `p`: no document needs it any more.
+macro_rules! is_stray {
+    () => {
+        "NOT EXISTS ( \
+             SELECT 1 FROM search_documents d WHERE d.url_digest = substring(p.url_digest FROM 1 FOR 32) \
+             AND CASE WHEN p.keeper IS NULL THEN NOT d.private ELSE d.private AND d.owner_id = p.keeper END \
+         )"
+    };
+}
 
-/// Of those held, what nobody finds any more but those who keep it for themselves.
-const UNINDEX_PAGES: &str = "\
-DELETE FROM search_pages p WHERE p.url_digest = ANY($1)
-AND NOT EXISTS (SELECT 1 FROM search_documents d WHERE d.url_digest = p.url_digest AND NOT d.private)";
+/// Of those held.
+const DROP_PAGES: &str = concat!(
+    "WITH gone AS ( \
+         DELETE FROM pages p WHERE p.url_digest = ANY($1) AND ",
+    is_stray!(),
+    " RETURNING p.url_digest \
+     ), unindexed AS ( \
+         DELETE FROM search_pages p USING gone WHERE p.url_digest = gone.url_digest \
+     ) \
+     SELECT url_digest FROM gone"
+);
+
+const DROP_STRAYS: &str = concat!("DELETE FROM pages p WHERE ", is_stray!());
+
+const CARDS: &str = "\
+SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, c.private OR c.hidden AS private,
+       n.text, d.private AS was_private
+FROM cards c LEFT JOIN notes n ON n.card_id = c.id LEFT JOIN search_documents d ON d.card_id = c.id
+WHERE c.id = ANY($1)";
+
+const NOTED: &str = "\
+SELECT d.card_id, d.owner_id, d.private, n.text
+FROM search_documents d JOIN pages p ON p.url_digest = $1::bytea LEFT JOIN notes n ON n.card_id = d.card_id
+WHERE d.url_digest = substring($1::bytea FROM 1 FOR 32)
+  AND CASE WHEN p.keeper IS NULL THEN NOT d.private AND n.card_id IS NOT NULL ELSE d.private AND d.owner_id = p.keeper END
+ORDER BY d.card_id";
+
+/// A page that is to be there.
+struct Wanted {
+    url: CardUrl,
+    keeper: Option<String>,
+}
 
 /// What is known of a page, its row held.
 struct Held {
@@ -83,7 +121,7 @@ struct Held {
 struct Kept {
     id: Uuid,
     owner: String,
-    digest: Digest,
+    page: Key,
     note: Option<String>,
     /// Others do not see it.
     private: bool,
@@ -97,95 +135,121 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
     // Held until the commit, so that nobody indexes a later row before this one. Read only then: what is read along with a lock
     // that had to be waited for may be older than the lock.
     session.execute(sqlx::query("SELECT 1 FROM cards WHERE id = ANY($1) ORDER BY id FOR SHARE").bind(cards)).await?;
-    let sql = "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, \
-                      c.private OR c.hidden AS private, n.text \
-               FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ANY($1)";
     let (mut kept, mut gone) = (Vec::new(), Vec::new());
     let (mut asked, mut left, mut leavers) = (Asked::default(), Vec::new(), Vec::new());
-    let mut urls: BTreeMap<Digest, CardUrl> = BTreeMap::new();
-    for row in session.fetch_all(sqlx::query(sql).bind(cards)).await? {
-        let (id, digest): (Uuid, Digest) = (get(&row, "id")?, get(&row, "url_digest")?);
+    let mut wanted: BTreeMap<Key, Wanted> = BTreeMap::new();
+    // From the page of a card to the one that it had before.
+    let mut before: BTreeMap<Key, Key> = BTreeMap::new();
+    for row in session.fetch_all(sqlx::query(CARDS).bind(cards)).await? {
+        let (id, digest): (Uuid, Vec<u8>) = (get(&row, "id")?, get(&row, "url_digest")?);
         let url = CardUrl::from_stored(get(&row, "url")?, get(&row, "normalised_url")?);
         let owner: String = get(&row, "owner_id")?;
-        if get(&row, "kept")? {
-            asked.add(digest.clone(), owner.clone(), url.domain());
-            let (note, private) = (get(&row, "text")?, get(&row, "private")?);
-            kept.push(Kept { id, owner, digest: digest.clone(), note, private });
-        } else {
-            left.push(digest.clone());
-            leavers.push(owner);
-            gone.push(id);
+        let mut want = |private: bool| {
+            let key = page_key(&digest, private.then_some(owner.as_str()));
+            let keeper = private.then(|| owner.clone());
+            wanted.entry(key.clone()).or_insert_with(|| Wanted { url: url.clone(), keeper });
+            key
+        };
+        let (is_kept, private): (bool, bool) = (get(&row, "kept")?, get(&row, "private")?);
+        let was: Option<bool> = get(&row, "was_private")?;
+        let page = is_kept.then(|| want(private));
+        if let Some(was) = was.filter(|was| !is_kept || *was != private).map(&mut want) {
+            before.extend(page.clone().map(|page| (page, was.clone())));
+            left.push(was);
+            leavers.push(owner.clone());
         }
-        urls.insert(digest, url);
+        match page {
+            Some(page) => {
+                asked.add(page.clone(), owner.clone(), url.domain());
+                kept.push(Kept { id, owner, page, note: get(&row, "text")?, private });
+            }
+            None => gone.push(id),
+        }
     }
-    make_pages(session, &urls).await?;
-    let digests: Vec<Digest> = urls.into_keys().collect();
-    let pages = hold_pages(session, &digests).await?;
-    let before = words::of(session, &digests, cards).await?;
+    let made = make_pages(session, &wanted).await?;
+    before.retain(|page, _| made.contains(page));
+    take_along(session, &before).await?;
+    let keys: Vec<Key> = wanted.into_keys().collect();
+    let pages = hold_pages(session, &keys).await?;
+    let words_before = words::of(session, &keys, cards).await?;
     if !gone.is_empty() {
         session.execute(sqlx::query("DELETE FROM search_documents WHERE card_id = ANY($1)").bind(&gone)).await?;
     }
     let mut now = Words::new();
     put_documents(session, &pages, &kept, &mut now).await?;
-    if !gone.is_empty() || kept.iter().any(|card| card.private) {
-        session.execute(sqlx::query(UNINDEX_PAGES).bind(&digests)).await?;
-    }
-    if !gone.is_empty() {
-        let dropped = session.fetch_all(sqlx::query(DROP_PAGES).bind(&digests)).await?;
-        let mut dropped = dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Digest>, Failure>>()?;
-        dropped.sort_unstable();
-        trends::refresh(session, &dropped).await?;
+    if !left.is_empty() {
+        let dropped = session.fetch_all(sqlx::query(DROP_PAGES).bind(&left)).await?;
+        let dropped = dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Key>, Failure>>()?;
+        // Of these, another type may be known than was counted.
+        let changed: BTreeSet<&Key> =
+            dropped.iter().chain(before.keys()).filter(|key| everybodys(key).is_some()).collect();
+        trends::refresh(session, &changed.into_iter().cloned().collect::<Vec<_>>()).await?;
         fetch_line::leave(session, &left, &leavers).await?;
     }
     fetch_line::join(session, asked).await?;
     put_pages(session, &pages, &mut now).await?;
-    words::replace(session, &before, now).await
+    words::replace(session, &words_before, now).await
 }
 
 /// Indexes a page of which more is known now, and what holds it for its owner alone. In the session's transaction.
-pub(in super::super) async fn index_page(session: &mut Session, digest: &[u8]) -> Result<(), Failure> {
-    let pages = hold_pages(session, &[digest.to_vec()]).await?;
-    let sql = "SELECT d.card_id, d.owner_id, d.private, n.text \
-               FROM search_documents d LEFT JOIN notes n ON n.card_id = d.card_id \
-               WHERE d.url_digest = $1 AND (d.private OR n.card_id IS NOT NULL) ORDER BY d.card_id";
+pub(in super::super) async fn index_page(session: &mut Session, key: &[u8]) -> Result<(), Failure> {
+    let keys = [key.to_vec()];
+    let pages = hold_pages(session, &keys).await?;
     let mut own = Vec::new();
-    for row in session.fetch_all(sqlx::query(sql).bind(digest)).await? {
+    for row in session.fetch_all(sqlx::query(NOTED).bind(key)).await? {
         own.push(Kept {
             id: get(&row, "card_id")?,
             owner: get(&row, "owner_id")?,
-            digest: digest.to_vec(),
+            page: key.to_vec(),
             note: get(&row, "text")?,
             private: get(&row, "private")?,
         });
     }
     let cards: Vec<Uuid> = own.iter().map(|card| card.id).collect();
-    let before = words::of(session, &[digest.to_vec()], &cards).await?;
+    let before = words::of(session, &keys, &cards).await?;
     let mut now = Words::new();
     put_documents(session, &pages, &own, &mut now).await?;
     put_pages(session, &pages, &mut now).await?;
     words::replace(session, &before, now).await
 }
 
-async fn make_pages(session: &mut Session, urls: &BTreeMap<Digest, CardUrl>) -> Result<(), Failure> {
-    let (mut digests, mut normalised, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
-    for (digest, url) in urls {
-        digests.push(digest.clone());
-        normalised.push(url.normalised().to_owned());
-        hosts.push(url.domain().to_owned());
-    }
-    session.execute(sqlx::query(MAKE_PAGES).bind(digests).bind(normalised).bind(hosts)).await?;
+/// Drops every page that no document needs, once all cards are indexed. In the session's transaction.
+pub(in super::super) async fn drop_stray_pages(session: &mut Session) -> Result<(), Failure> {
+    session.execute(sqlx::query(DROP_STRAYS)).await?;
     Ok(())
 }
 
-async fn hold_pages(session: &mut Session, digests: &[Digest]) -> Result<BTreeMap<Digest, Held>, Failure> {
-    let rows = session.fetch_all(sqlx::query(HOLD_PAGES).bind(digests)).await?;
+/// Returns those that were not there.
+async fn make_pages(session: &mut Session, wanted: &BTreeMap<Key, Wanted>) -> Result<BTreeSet<Key>, Failure> {
+    let (mut keys, mut keepers, mut normalised, mut hosts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (key, Wanted { url, keeper }) in wanted {
+        keys.push(key.clone());
+        keepers.push(keeper.clone());
+        normalised.push(url.normalised().to_owned());
+        hosts.push(url.domain().to_owned());
+    }
+    let query = sqlx::query(MAKE_PAGES).bind(keys).bind(keepers).bind(normalised).bind(hosts);
+    session.fetch_all(query).await?.iter().map(|row| get(row, "url_digest")).collect()
+}
+
+async fn take_along(session: &mut Session, before: &BTreeMap<Key, Key>) -> Result<(), Failure> {
+    if before.is_empty() {
+        return Ok(());
+    }
+    let (pages, from): (Vec<Key>, Vec<Key>) = before.iter().map(|(page, from)| (page.clone(), from.clone())).unzip();
+    session.execute(sqlx::query(TAKE_ALONG).bind(pages).bind(from)).await?;
+    Ok(())
+}
+
+async fn hold_pages(session: &mut Session, keys: &[Key]) -> Result<BTreeMap<Key, Held>, Failure> {
+    let rows = session.fetch_all(sqlx::query(HOLD_PAGES).bind(keys)).await?;
     let held = |row| Ok((get(row, "url_digest")?, Held { url: get(row, "url")?, metadata: get_metadata(row)? }));
     rows.iter().map(held).collect()
 }
 
 async fn put_documents(
     session: &mut Session,
-    pages: &BTreeMap<Digest, Held>,
+    pages: &BTreeMap<Key, Held>,
     kept: &[Kept],
     words: &mut Words,
 ) -> Result<(), Failure> {
@@ -195,7 +259,7 @@ async fn put_documents(
     let (mut ids, mut own, mut private) = (Vec::new(), Vec::new(), Vec::new());
     for card in kept {
         let note = card.note.as_deref().or(card.private.then_some(""));
-        let vector = note.zip(pages.get(&card.digest)).map(|(note, page)| {
+        let vector = note.zip(pages.get(&card.page)).map(|(note, page)| {
             let vector = Vector::of_note(note, &page.url, &page.metadata);
             let owned = |word| (word, card.owner.clone());
             if card.private {
@@ -213,10 +277,10 @@ async fn put_documents(
     Ok(())
 }
 
-async fn put_pages(session: &mut Session, pages: &BTreeMap<Digest, Held>, words: &mut Words) -> Result<(), Failure> {
+async fn put_pages(session: &mut Session, pages: &BTreeMap<Key, Held>, words: &mut Words) -> Result<(), Failure> {
     let (mut digests, mut kinds, mut literals) = (Vec::new(), Vec::new(), Vec::new());
     let mut vectors = BTreeMap::new();
-    for (digest, page) in pages {
+    for (digest, page) in pages.iter().filter(|(key, _)| everybodys(key).is_some()) {
         let vector = Vector::of_page(&page.url, &page.metadata);
         digests.push(digest.clone());
         kinds.push(page.metadata.kind.map(|kind| kind.name()));
@@ -227,7 +291,7 @@ async fn put_pages(session: &mut Session, pages: &BTreeMap<Digest, Held>, words:
         return Ok(());
     }
     for row in session.fetch_all(sqlx::query(PUT_PAGES).bind(digests).bind(kinds).bind(literals)).await? {
-        let vector = vectors.get(&get::<Digest>(&row, "url_digest")?);
+        let vector = vectors.get(&get::<Key>(&row, "url_digest")?);
         words.extend(vector.into_iter().flat_map(Vector::words).map(|word| (word.clone(), String::new())));
     }
     Ok(())

@@ -17,16 +17,16 @@ use sqlx::types::Uuid;
 use super::departed;
 use super::error::Failure;
 use super::log::{recorded, take};
-use super::page_rows::get_kind;
+use super::page_rows::{get_kind, page_of};
 use super::pool::Session;
 use super::store::PostgresStore;
 use super::values::{card_id, get, get_count, get_visibility, no_cursor, signed, uuid};
 use crate::seen::sees_card;
-pub(super) use index::{index_cards, index_page};
+pub(super) use index::{drop_stray_pages, index_cards, index_page};
 use vector::{Near, ts_query};
 
 /// Words of the page: all found whole before found at the beginning of longer ones, then by where and how near to each other they are,
-/// then by how many people keep the URL. What only the reader's own note completes counts half, unless they alone may find the page. Of very
+/// then by how many people keep the URL. What only the reader's own note completes counts half; a page of their own counts in full. Of very
 /// many pages, those that most people keep are ranked; a word that frequent says little by itself.
 ///
 /// The index may be behind: which cards of a page the reader sees is asked of the cards themselves, hit by hit until the list is full.
@@ -35,33 +35,35 @@ const SEARCH: &str = concat!(
 WITH q AS (SELECT $1::tsquery AS asked, $2::tsquery AS whole), popular AS (
     SELECT p.url_digest, p.words, p.cards FROM search_pages p
     WHERE p.words @@ $1::tsquery AND ($4::text IS NULL OR p.kind = $4)
-      AND (NOT $5 OR EXISTS (SELECT 1 FROM search_documents d WHERE d.owner_id = $3 AND d.url_digest = p.url_digest))
+      AND (NOT $5 OR EXISTS (
+          SELECT 1 FROM search_documents d WHERE d.owner_id = $3 AND d.url_digest = p.url_digest AND NOT d.private))
     ORDER BY p.popularity DESC, p.url_digest LIMIT $10
 ), hits AS (
-    SELECT p.url_digest,
+    SELECT p.url_digest, p.url_digest AS page,
            CASE WHEN p.words @@ q.whole THEN 1000000000 ELSE 0 END
            + (ts_rank('{0.1, 0.3, 0.5, 1.0}', p.words, q.asked) * 1e6)::bigint * 1000 + least(p.cards, 999) AS score
     FROM q, popular p
     UNION ALL
-    SELECT d.url_digest,
-           CASE WHEN p.url_digest IS NULL AND d.own_words @@ q.whole THEN 1000000000 ELSE 0 END
-           + (ts_rank('{0.1, 0.3, 0.5, 1.0}', d.own_words, q.asked)
-              * CASE WHEN p.url_digest IS NULL THEN 1e6 ELSE 5e5 END)::bigint * 1000
+    SELECT d.url_digest, g.url_digest,
+           CASE WHEN d.private AND d.own_words @@ q.whole THEN 1000000000 ELSE 0 END
+           + (ts_rank('{0.1, 0.3, 0.5, 1.0}', d.own_words, q.asked) * CASE WHEN d.private THEN 1e6 ELSE 5e5 END)::bigint * 1000
            + coalesce(least(p.cards, 999), 0)
-    FROM q, search_documents d JOIN pages g ON g.url_digest = d.url_digest
+    FROM q, search_documents d JOIN pages g ON g.url_digest = CASE WHEN d.private THEN ",
+    page_of!(own "d"),
+    " ELSE d.url_digest END
     LEFT JOIN search_pages p ON p.url_digest = d.url_digest
     WHERE d.owner_id = $3 AND d.own_words @@ q.asked AND ($4::text IS NULL OR g.kind = $4)
-      AND (p.url_digest IS NULL OR NOT p.words @@ q.asked)
+      AND (p.url_digest IS NULL OR ($5 AND d.private) OR NOT (p.words @@ q.asked AND ($4::text IS NULL OR p.kind = $4)))
 )
 SELECT h.score, h.url_digest, g.title, g.description, g.kind, c.ids, c.urls[1] AS url, coalesce((
     SELECT o.private FROM cards o WHERE o.owner_id = $3 AND o.url_digest = h.url_digest AND o.library_link IS NOT NULL
 ), false) AS private
 FROM (
-    SELECT url_digest, score FROM hits
+    SELECT url_digest, page, score FROM hits
     WHERE $6::bigint IS NULL OR score < $6 OR (score = $6 AND url_digest > $7)
     ORDER BY score DESC, url_digest OFFSET 0
 ) h
-JOIN pages g ON g.url_digest = h.url_digest
+JOIN pages g ON g.url_digest = h.page
 CROSS JOIN LATERAL (
     SELECT array_agg(s.card_id ORDER BY s.card_id) AS ids, array_agg(s.url ORDER BY s.card_id) AS urls FROM (
         SELECT d.card_id, d.url FROM search_documents d JOIN cards k ON k.id = d.card_id AND k.library_link IS NOT NULL

@@ -3,10 +3,11 @@
 //! A page, and its words, are there while a document needs them: the last document takes them along, and a fetch that is still on its
 //! way finds no page to store its result in.
 //!
-//! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see is found by a row among
-//! the notes, which holds the page as well.
+//! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see has a page of its own
+//! ([`page_keys`](crate::page_keys)) and is found by a row among the notes, which holds that page as well. When others stop seeing a card, or begin
+//! to, its new page begins with what is known of the one before, unless that page is there already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cardwire_domain::CardId;
 use cardwire_domain::url::{CardUrl, registrable_domain};
@@ -20,14 +21,21 @@ use super::super::trends;
 use super::super::values::{blob, first, get, rows, run, us};
 use super::text::{self, NoteText, PageText};
 use super::words::{self, Words};
+use crate::page_keys::{everybodys, page_key};
 
 const CARD: &str = "\
 SELECT c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, c.private OR c.hidden AS private, n.text
 FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ?1";
 
 const PAGE_OF: &str = "SELECT number FROM pages WHERE url_digest = ?1";
-const MAKE_PAGE: &str =
-    "INSERT INTO pages (url_digest, url, host, next_fetch_at) VALUES (?1, ?2, ?3, ?4) RETURNING number";
+/// Where there is one already, nothing.
+const MAKE_PAGE: &str = "\
+INSERT INTO pages (url_digest, keeper, url, host, next_fetch_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (url_digest) DO NOTHING";
+/// It is due nonetheless.
+const TAKE_ALONG: &str = "\
+UPDATE pages AS p SET state = b.state, fetched_at = b.fetched_at, title = b.title, description = b.description, image = b.image,
+    site_name = b.site_name, author = b.author, kind = b.kind, language = b.language
+FROM pages AS b WHERE p.url_digest = ?1 AND b.number = ?2 AND b.state = 'ready'";
 
 /// Cards are counted, not added up, so that they cannot drift.
 const PAGE: &str = "\
@@ -39,11 +47,11 @@ FROM pages WHERE number = ?1";
 const PLACE_PAGE: &str = "UPDATE pages SET cards = ?2, place = ?3 WHERE number = ?1";
 const DROP_PAGE: &str = "DELETE FROM pages WHERE number = ?1";
 
-const DOCUMENT_OF: &str = "SELECT number FROM search_documents WHERE card_id = ?1";
+const DOCUMENT_OF: &str = "SELECT number, page FROM search_documents WHERE card_id = ?1";
 const MAKE_DOCUMENT: &str =
-    "INSERT INTO search_documents (card_id, owner_id, page) VALUES (?1, ?2, ?3) RETURNING number";
-const SEE_DOCUMENT: &str = "UPDATE search_documents SET private = ?2 WHERE number = ?1 AND private <> ?2";
-const DROP_DOCUMENT: &str = "DELETE FROM search_documents WHERE card_id = ?1 RETURNING number, page";
+    "INSERT INTO search_documents (card_id, owner_id, page, private) VALUES (?1, ?2, ?3, ?4) RETURNING number";
+const TURN_DOCUMENT: &str = "UPDATE search_documents SET page = ?2, private = ?3 WHERE number = ?1";
+const DROP_DOCUMENT: &str = "DELETE FROM search_documents WHERE number = ?1";
 
 const NOTED: &str = "\
 SELECT d.number, d.owner_id, d.private, n.text FROM search_documents d LEFT JOIN notes n ON n.card_id = d.card_id
@@ -109,6 +117,8 @@ pub(in crate::sqlite) fn purge_notes(connection: &Connection, begins: bool) -> R
 pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards: &[CardId]) -> Result<(), Failure> {
     let (mut asked, mut left) = (Vec::new(), Vec::new());
     let mut touched: BTreeMap<i64, Vec<Document>> = BTreeMap::new();
+    // URLs of which another type of page may be known than was counted.
+    let mut changed = BTreeSet::new();
     for id in cards.iter().map(|card| blob(card.ulid())) {
         let read = |row: &Row<'_>| {
             let url = CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?);
@@ -117,42 +127,49 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
             Ok((url, owner, digest, kept, private && kept, get::<Option<String>>(row, "text")?))
         };
         let Some((url, owner, digest, kept, private, note)) = first(connection, CARD, &[&id], read)? else { continue };
-        let document = if kept {
-            let page = page_of(connection, now, &url, &digest)?;
+        let known = |row: &Row<'_>| Ok((get::<i64>(row, "number")?, get::<i64>(row, "page")?));
+        let before = first(connection, DOCUMENT_OF, &[&id], known)?;
+        if kept {
+            let key = page_key(&digest, private.then_some(owner.as_str()));
+            let (page, is_made) = page_of(connection, now, &url, &key, private.then_some(owner.as_str()))?;
+            if let Some((_, before)) = before
+                && is_made
+            {
+                run(connection, TAKE_ALONG, &[&key, &before])?;
+                changed.extend(everybodys(&key));
+            }
+            let number = place_document(connection, before, &id, &owner, page, private)?;
             asked.push(Asked { page, by: owner.clone(), domain: registrable_domain(url.domain()).into_owned() });
-            let made = [&id as &dyn ToSql, &owner, &page];
-            let number = number_of(connection, DOCUMENT_OF, &[&id], MAKE_DOCUMENT, &made)?;
-            run(connection, SEE_DOCUMENT, &[&number, &private])?;
-            Some((number, page, note))
-        } else {
-            let gone = |row: &Row<'_>| Ok((get(row, "number")?, get(row, "page")?, None));
-            first(connection, DROP_DOCUMENT, &[&id], gone)?
-        };
-        let Some((number, page, note)) = document else { continue };
-        if !kept {
+            if let Some((_, before)) = before.filter(|(_, before)| *before != page) {
+                left.push((before, owner.clone()));
+                touched.entry(before).or_default();
+            }
+            touched.entry(page).or_default().push(Document { number, owner, note, private });
+        } else if let Some((number, page)) = before {
+            run(connection, DROP_DOCUMENT, &[&number])?;
             left.push((page, owner.clone()));
+            touched.entry(page).or_default().push(Document { number, owner, note: None, private });
         }
-        touched.entry(page).or_default().push(Document { number, owner, note, private });
     }
-    let (mut changes, mut dropped) = (Changes::default(), Vec::new());
+    let mut changes = Changes::default();
     for (page, documents) in touched {
         match changes.page(connection, page)? {
             Known::Kept { text, .. } => changes.notes(connection, &text, documents)?,
-            Known::Dropped { digest } => {
-                dropped.push(digest);
+            Known::Dropped { key } => {
+                changed.extend(everybodys(&key));
                 changes.notes(connection, &PageText::default(), documents)?;
             }
         }
     }
-    trends::refresh(connection, now, &dropped)?;
+    trends::refresh(connection, now, &changed.into_iter().collect::<Vec<_>>())?;
     fetch_line::leave(connection, &left)?;
     fetch_line::join(connection, now, &asked)?;
     changes.write(connection)
 }
 
 /// Indexes a page of which more is known now, and the notes on it.
-pub(in crate::sqlite) fn index_page(connection: &Connection, digest: &[u8; 32]) -> Result<(), Failure> {
-    let Some(page) = first(connection, PAGE_OF, &[digest], |row| get(row, "number"))? else { return Ok(()) };
+pub(in crate::sqlite) fn index_page(connection: &Connection, key: &[u8]) -> Result<(), Failure> {
+    let Some(page) = first(connection, PAGE_OF, &[&key], |row| get(row, "number"))? else { return Ok(()) };
     let mut changes = Changes::default();
     if let Known::Kept { text, changed: true } = changes.page(connection, page)? {
         let noted = rows(connection, NOTED, &[&page], |row| {
@@ -164,24 +181,36 @@ pub(in crate::sqlite) fn index_page(connection: &Connection, digest: &[u8; 32]) 
     changes.write(connection)
 }
 
-/// One that is new is to be fetched at once.
-fn page_of(connection: &Connection, now: Timestamp, url: &CardUrl, digest: &[u8; 32]) -> Result<i64, Failure> {
-    let made = [digest as &dyn ToSql, &url.normalised(), &url.domain(), &us(now)];
-    number_of(connection, PAGE_OF, &[digest], MAKE_PAGE, &made)
+/// One that is new is to be fetched at once. Returns its number, and whether it is new.
+fn page_of(
+    connection: &Connection,
+    now: Timestamp,
+    url: &CardUrl,
+    key: &[u8],
+    keeper: Option<&str>,
+) -> Result<(i64, bool), Failure> {
+    let made = run(connection, MAKE_PAGE, &[&key, &keeper, &url.normalised(), &url.domain(), &us(now)])?;
+    let number = first(connection, PAGE_OF, &[&key], |row| get(row, "number"))?;
+    Ok((number.ok_or_else(|| Failure::Nonsense("a page that was made is not there".into()))?, made == 1))
 }
 
-/// Of the row that is found, or else made.
-fn number_of(
+/// `before`: the number and the page of the card's document, if it has one. Returns its number.
+fn place_document(
     connection: &Connection,
-    find: &str,
-    found: &[&dyn ToSql],
-    make: &str,
-    made: &[&dyn ToSql],
+    before: Option<(i64, i64)>,
+    card: &[u8; 16],
+    owner: &str,
+    page: i64,
+    private: bool,
 ) -> Result<i64, Failure> {
-    if let Some(number) = first(connection, find, found, |row| get(row, "number"))? {
+    if let Some((number, before)) = before {
+        // Whether others see it decides which page it has.
+        if before != page {
+            run(connection, TURN_DOCUMENT, &[&number, &page, &private])?;
+        }
         return Ok(number);
     }
-    let number = first(connection, make, made, |row| get(row, "number"))?;
+    let number = first(connection, MAKE_DOCUMENT, &[card, &owner, &page, &private], |row| get(row, "number"))?;
     number.ok_or_else(|| Failure::Nonsense("a row that was made has no number".into()))
 }
 
@@ -193,7 +222,7 @@ enum Known {
     },
     /// Nobody keeps it.
     Dropped {
-        digest: [u8; 32],
+        key: Vec<u8>,
     },
 }
 
@@ -204,10 +233,10 @@ impl Changes {
             let (cards, count): (i64, i64) = (get(row, "cards")?, get(row, "count")?);
             let text = text::of_page(&get::<String>(row, "url")?, &get_metadata(row)?);
             let (place, is_kept): (Option<i64>, bool) = (get(row, "place")?, get(row, "is_kept")?);
-            Ok((get::<[u8; 32]>(row, "url_digest")?, text, place, is_kept, cards, count))
+            Ok((get::<Vec<u8>>(row, "url_digest")?, text, place, is_kept, cards, count))
         };
         let found = first(connection, PAGE, &[&page], read)?;
-        let (digest, text, place_before, is_kept, cards, count) =
+        let (key, text, place_before, is_kept, cards, count) =
             found.ok_or_else(|| Failure::Nonsense(format!("page {page} of an indexed card is not there")))?;
         let before = match &place_before {
             Some(place) => first(connection, PAGE_TEXT, &[place], columns)?,
@@ -221,7 +250,7 @@ impl Changes {
             self.pages.extend(place_before.map(|place| (place, None)));
             if !is_kept {
                 run(connection, DROP_PAGE, &[&page])?;
-                return Ok(Known::Dropped { digest });
+                return Ok(Known::Dropped { key });
             }
             run(connection, PLACE_PAGE, &[&page, &count, &None::<i64>])?;
             return Ok(Known::Kept { text, changed });

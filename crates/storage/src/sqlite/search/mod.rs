@@ -53,27 +53,31 @@ SELECT t.title, t.names, t.description, t.url, p.number, p.cards
 FROM search_documents d CROSS JOIN pages p ON p.number = d.page CROSS JOIN search_pages t ON t.rowid = p.place
 WHERE d.owner_id = ?1 AND (?2 IS NULL OR p.kind = ?2)";
 
+/// Of the reader's own page, everybody's of the same URL, too.
 const IN_NOTES: &str = "\
-SELECT t.title, t.names, t.description, t.url, t.note, p.number, p.cards, p.place IS NOT NULL AS is_found_by_all
+SELECT t.title, t.names, t.description, t.url, t.note, p.number, coalesce(e.cards, p.cards) AS cards, d.private, e.number AS everybodys
 FROM search_notes t CROSS JOIN search_documents d ON d.number = t.rowid CROSS JOIN pages p ON p.number = d.page
+LEFT JOIN pages e ON d.private AND e.url_digest = substr(p.url_digest, 1, 32)
 WHERE t.search_notes MATCH ?1 AND d.owner_id = ?2
 ORDER BY t.rowid DESC LIMIT ?3";
 
 const HOW_MANY: &str = "SELECT count(*) AS n FROM (SELECT 1 FROM search_documents WHERE owner_id = ?1 LIMIT ?2)";
 
 const SHOWN: &str = "SELECT title, description, kind FROM pages WHERE number = ?1";
-/// Those that the reader sees.
+/// Those that the reader sees, whichever page of the URL they show.
 const CARDS: &str = concat!(
-    "SELECT d.card_id, c.url FROM search_documents d JOIN cards c ON c.id = d.card_id AND c.library_link IS NOT NULL \
-     WHERE d.page = ?1 AND ",
+    "SELECT c.id AS card_id, c.url \
+     FROM pages p CROSS JOIN cards c ON c.url_digest = substr(p.url_digest, 1, 32) AND c.library_link IS NOT NULL \
+     CROSS JOIN search_documents d ON d.card_id = c.id \
+     WHERE p.number = ?1 AND ",
     sees_card!("c", "?2"),
-    " ORDER BY d.card_id LIMIT ?3"
+    " ORDER BY c.id LIMIT ?3"
 );
 const OWN_CARD: &str = "\
 SELECT d.card_id, c.url FROM search_documents d JOIN cards c ON c.id = d.card_id AND c.library_link IS NOT NULL
 WHERE d.owner_id = ?1 AND d.page = ?2";
 const OWN_VISIBILITY: &str = "\
-SELECT c.private FROM pages p JOIN cards c ON c.owner_id = ?1 AND c.url_digest = p.url_digest
+SELECT c.private FROM pages p JOIN cards c ON c.owner_id = ?1 AND c.url_digest = substr(p.url_digest, 1, 32)
 WHERE p.number = ?2 AND c.library_link IS NOT NULL";
 
 const NEXT_CARDS: &str = "SELECT id FROM cards WHERE id > ?1 ORDER BY id LIMIT ?2";
@@ -192,7 +196,11 @@ fn find(
 ) -> Result<Page<SearchHit>, Failure> {
     let mark = if near.is_empty() { String::new() } else { SIMILAR.to_string() };
     let mut hits = in_pages(connection, query, near, request)?;
-    hits.extend(in_notes(connection, query, near, request)?);
+    let found: BTreeSet<i64> = hits.iter().map(|hit| hit.page).collect();
+    // A URL is one hit.
+    let own = in_notes(connection, query, near, request)?.into_iter();
+    let own = own.filter(|(_, everybodys)| everybodys.is_none_or(|page| !found.contains(&page)));
+    hits.extend(own.map(|(hit, _)| hit));
     if let Some(after) = &page.after {
         let number = after.id.strip_prefix(&mark).and_then(|number| number.parse().ok());
         let last = (Reverse(after.key), number.ok_or_else(|| Failure::Refused(no_cursor()))?);
@@ -241,22 +249,22 @@ fn keeps_few(connection: &Connection, reader: &str) -> Result<bool, Failure> {
     Ok(count.unwrap_or_default() <= signed(FEW))
 }
 
-/// What the reader's own notes complete, and what they alone may find.
+/// What the reader's own notes complete, and what they alone may find. Of the latter, everybody's page of the same URL as well.
 fn in_notes(
     connection: &Connection,
     query: &SearchQuery,
     near: &Near,
     request: &SearchRequest,
-) -> Result<Vec<Found>, Failure> {
+) -> Result<Vec<(Found, Option<i64>)>, Failure> {
     let Some(reader) = &request.reader else { return Ok(Vec::new()) };
     let read = |row: &Row<'_>| {
         let columns = [text_at(row, 0)?, text_at(row, 1)?, text_at(row, 2)?, text_at(row, 3)?, text_at(row, 4)?];
         let fields = Fields::of(&columns);
-        let rank = match get(row, "is_found_by_all")? {
-            true => rank::of_note(query, near, &fields),
-            false => rank::of_page(query, near, &fields),
+        let rank = match get(row, "private")? {
+            true => rank::of_page(query, near, &fields),
+            false => rank::of_note(query, near, &fields),
         };
-        rank.map(|rank| found(row, rank)).transpose()
+        rank.map(|rank| Ok((found(row, rank)?, get(row, "everybodys")?))).transpose()
     };
     let asked = text::in_notes(query, near, request.kind, reader);
     let hits = rows(connection, IN_NOTES, &[&asked, &reader.as_str(), &signed(MAX_RANKED)], read)?;

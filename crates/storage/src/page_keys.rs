@@ -1,0 +1,27 @@
+//! Which page a card shows, for both stores.
+//!
+//! Cards that everybody sees share the page of their URL, whose key is the URL's digest. A card that others do not see has a page of its own,
+//! whose key has the owner's id behind the digest. So whoever saves a link learns nothing from its page of those who keep it for themselves.
+
+/// `keeper`: whose card it is, if others do not see it.
+pub(crate) fn page_key(url_digest: &[u8], keeper: Option<&str>) -> Vec<u8> {
+    [url_digest, keeper.unwrap_or_default().as_bytes()].concat()
+}
+
+/// The digest of the URL, if it is everybody's page.
+pub(crate) fn everybodys(key: &[u8]) -> Option<[u8; 32]> {
+    key.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybodys_page_and_those_of_people_have_keys_of_their_own() {
+        let digest = [7; 32];
+        let keys = [None, Some("did:plc:a"), Some("did:plc:b")].map(|keeper| page_key(&digest, keeper));
+        assert_eq!(keys.each_ref().map(|key| everybodys(key)), [Some(digest), None, None]);
+        assert!(keys[1] != keys[2] && keys.iter().all(|key| key.starts_with(&digest)));
+    }
+}
