@@ -122,7 +122,7 @@ pub struct Account {
     pub password_hash: String,
 }
 
-/// Who may sign up. The first account of all is made whatever this says.
+/// Who may sign up. The first account ever is made whatever this says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Registration {
     Open,
@@ -169,7 +169,7 @@ pub enum Admission {
 /// What became of a sign-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignedUp {
-    /// The first account of all, which is an administrator's. No invite was used up.
+    /// The first account ever, which is an administrator's. No invite was used up.
     First,
     Member,
     /// It was not let in.
@@ -195,7 +195,7 @@ pub fn is_leaving() -> Error {
 /// Accounts alone; what belongs to them has ports of its own. An account that is being deleted is none, but for its handle.
 #[async_trait]
 pub trait AccountRepository: Send + Sync {
-    /// Whether nobody has an account yet.
+    /// Whether nobody ever had an account here. It stays false when the last one is deleted.
     async fn is_fresh(&self) -> Result<bool>;
     /// Of several at once, one is the first.
     async fn create_account(&self, account: &Account, admission: &Admission) -> Result<SignedUp>;

@@ -7,6 +7,7 @@ mod import;
 mod invites;
 mod memory;
 mod metrics;
+mod nobody_left;
 mod one_file;
 mod otlp;
 mod pages;

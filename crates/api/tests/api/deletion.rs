@@ -1,8 +1,13 @@
 //! Deleting one's account.
 
 use actix_web::http::Method;
+use actix_web::test::TestRequest;
+use cardwire_apptest::browser::Browser;
 use cardwire_apptest::harness::{Answer, Api};
-use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, log_in_with, new_token, with_accounts};
+use cardwire_apptest::people::{
+    PASSWORD, ask_with, join, log_in, log_in_with, new_token, set_registration, with_accounts,
+};
+use cardwire_domain::accounts::{AccountRepository as _, Registration};
 use cardwire_domain::use_cases::{Parting, let_cards_go, let_person_go};
 use serde_json::json;
 
@@ -56,6 +61,33 @@ async fn a_deleted_account_is_gone_with_all_that_it_kept() {
     ask_with(&api, &bob, Method::GET, &format!("/api/cards/{card}"), None).await.expect_problem(404, "not-found");
     sign_up().await.expect(201);
     ask_with(&api, &bob, Method::GET, "/api/users/me", None).await.expect(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_after_the_last_account_was_deleted_is_nobodys_administrator() {
+    let mut api = with_accounts();
+    join(&api, "alice").await;
+    let alice = log_in(&api, "alice").await;
+    delete(&api, &alice, PASSWORD).await.expect(202);
+    let_leave(&api).await;
+    let body = json!({ "handle": "bob", "password": PASSWORD });
+    let sign_up = async |api: &Api| api.send(TestRequest::post().uri("/api/users").set_json(body.clone())).await;
+    for registration in [Registration::Invite, Registration::Closed] {
+        set_registration(&mut api, registration);
+        sign_up(&api).await.expect_problem(403, "forbidden");
+        let mut bob = Browser::new(&api);
+        bob.open("/sign-up").await;
+        assert!(!bob.text(".told").contains("becomes the administrator"), "{}", bob.text(".told"));
+    }
+    set_registration(&mut api, Registration::Open);
+    sign_up(&api).await.expect(201);
+    let bob = log_in(&api, "bob").await;
+    let me = ask_with(&api, &bob, Method::GET, "/api/users/me", None).await.expect(200);
+    assert_eq!(me["admin"], false);
+    let id = api.state.accounts.person("bob").await.unwrap().unwrap();
+    assert!(api.store.make_admin(&id).await.unwrap());
+    let me = ask_with(&api, &bob, Method::GET, "/api/users/me", None).await.expect(200);
+    assert_eq!(me["admin"], true);
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,7 +29,7 @@ pub struct SignUp<'a> {
 /// What somebody who comes to sign up is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Welcome {
-    /// Nobody has an account yet: the first person to sign up becomes the administrator.
+    /// Nobody ever had an account: the first person to sign up becomes the administrator.
     First,
     Open,
     /// The invite lets them in.

@@ -12,7 +12,9 @@ use super::sessions::end_access;
 use super::store::PostgresStore;
 use super::values::{get, get_time, get_user, signed, user_id};
 
-const IS_FRESH: &str = "SELECT NOT EXISTS (SELECT FROM users) AS fresh";
+/// Of an account that was deleted nothing stays but what is written down.
+const IS_FRESH: &str = "\
+SELECT NOT EXISTS (SELECT FROM users) AND NOT EXISTS (SELECT FROM audit_log WHERE action = 'user.delete') AS fresh";
 
 /// Those who would be the first take turns.
 const LOCK_FIRST: &str = "SELECT pg_advisory_xact_lock(20771, 4)";

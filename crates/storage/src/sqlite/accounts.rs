@@ -13,7 +13,9 @@ use super::sessions::end_access;
 use super::store::SqliteStore;
 use super::values::{first, get, get_time, get_user, rows, run, signed, time, us};
 
-const IS_FRESH: &str = "SELECT NOT EXISTS (SELECT 1 FROM users) AS fresh";
+/// Of an account that was deleted nothing stays but what is written down.
+const IS_FRESH: &str = "\
+SELECT NOT EXISTS (SELECT 1 FROM users) AND NOT EXISTS (SELECT 1 FROM audit_log WHERE action = 'user.delete') AS fresh";
 
 const CREATE: &str = "\
 INSERT INTO users (id, handle, handle_key, password_hash, is_admin, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)

@@ -17,6 +17,7 @@ pub mod counting;
 pub mod dead_letters;
 pub mod feeds;
 pub mod fetching;
+pub mod first_account;
 pub mod idempotency;
 pub mod imports;
 pub mod leaving;
@@ -349,6 +350,9 @@ macro_rules! store_suite {
             an_account_is_deleted_once_and_only_with_its_password,
             the_effects_of_a_deleted_account_come_once,
             positions_of_deleted_activities_are_not_given_out_again,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, first_account: [
+            a_site_that_everybody_has_left_is_not_fresh_again,
         ]);
         $crate::store_suite!(@cases $make, $runtime, truth: [
             any_order_of_changes_shows_everybody_the_truth,
