@@ -3,6 +3,8 @@
 //! How the promises are kept:
 //! - Rules that span commands are unique constraints and foreign keys; a command that meets one is stale and runs again.
 //! - A command writes its rows, events and deliveries in one statement. A save of a new URL needs no other round trip but the read.
+//! - A command locks its author's account, and those of the people it names, until its commit. So what names somebody is there before their
+//!   account is marked as deleted, or never (`tests/postgres_leaving.rs`).
 //! - Rows are locked in the order of their ids, so that batches do not wait for each other in a circle.
 //! - Every statement has a time-out in the client and in the server (`tests/postgres_faults.rs`).
 

@@ -7,6 +7,7 @@ mod clients;
 mod counts;
 mod failover;
 mod kills;
+mod leaving;
 mod one_file;
 mod operators;
 mod outages;

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use crate::random::{Random, save_all, told};
 
 /// On the same ports whenever it is started.
-fn environment(file: &Path) -> BTreeMap<String, String> {
+pub(crate) fn environment(file: &Path) -> BTreeMap<String, String> {
     [
         ("APP_ENV", "development".to_owned()),
         ("USE_MOCK_AUTH", "true".to_owned()),
@@ -31,7 +31,7 @@ fn environment(file: &Path) -> BTreeMap<String, String> {
 
 /// Stops the process once everything has had its effect, and holds what is in the file against the answers: by moving it to PostgreSQL,
 /// where the checker knows its way.
-async fn check(web: &mut Process, environment: &BTreeMap<String, String>, history: &History) -> Checked {
+pub(crate) async fn check(web: &mut Process, environment: &BTreeMap<String, String>, history: &History) -> Checked {
     web.signal(Signal::SIGTERM);
     let status = web.ended().await;
     assert_eq!(status.code(), Some(0), "{}", web.log());
