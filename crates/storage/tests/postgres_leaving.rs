@@ -49,12 +49,8 @@ impl TimeMachine for Place {
 async fn stores() -> anyhow::Result<(Stores, PgPool, PgConnection)> {
     let server = Postgres::shared()?;
     let database = server.database().await?;
-    let settings = PoolSettings {
-        answer_ms: PATIENCE_MS,
-        batch_ms: PATIENCE_MS,
-        lock_ms: PATIENCE_MS,
-        ..PoolSettings::default()
-    };
+    let settings =
+        PoolSettings { answer_ms: PATIENCE_MS, batch_ms: PATIENCE_MS, lock_ms: PATIENCE_MS, ..PoolSettings::default() };
     let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     let (pool, gate) = (store.pool().clone(), PgConnection::connect(database.url()).await?);
     let place = Place { pool: pool.clone(), _database: database, _server: server };
