@@ -27,3 +27,4 @@ mod sessions;
 mod stream;
 mod tokens;
 mod visibility;
+mod wrong_requests;
