@@ -155,7 +155,9 @@ async fn remove(
     if !posted.is_sure() {
         let card = load(&state, &posted.visit, &id).await?.card;
         let title = card.title.as_deref().unwrap_or_else(|| without_scheme(&card.url));
-        let about = format!("It leaves your library and every collection, and its note goes with it: {title}");
+        let about = format!(
+            "“{title}” is removed from your library and from every collection, and your note on it is deleted."
+        );
         return posted.ask(&request, ("Remove this link", &about), &format!("/cards/{id}"));
     }
     let command = RemoveCardFromLibrary { card_id: id.into_inner() };

@@ -340,7 +340,7 @@ async fn people<'a>(state: &AppState, text: &'a str) -> Result<Result<Vec<(Strin
             Some(id) => ids.push((id.to_string(), line)),
             None => {
                 let named: String = line.chars().take(60).collect();
-                return Ok(Err(Complaint::about("people", format!("nobody here is called {named}"))));
+                return Ok(Err(Complaint::about("people", format!("no account has the handle {named}"))));
             }
         }
     }
@@ -366,8 +366,9 @@ async fn take_out(
     let card_id = posted.fields.text("card").to_owned();
     if !posted.is_sure() {
         let card = state.library.library_card(card_id.parse()?, Some(caller.id())).await?;
-        let about = format!("It stays in the library of whoever saved it: {}", Link::of(card.card).title);
-        return posted.ask(&request, ("Take this card out", &about), &format!("/collections/{id}"));
+        let about = format!("“{}” stays in the library of the person who saved it.", Link::of(card.card).title);
+        let question = "Remove this card from the collection";
+        return posted.ask(&request, (question, &about), &format!("/collections/{id}"));
     }
     let command = RemoveCardFromCollections { card_id, collection_ids: vec![id.to_string()] };
     state.execute(&request, &caller, None, &command).await?;
@@ -383,7 +384,8 @@ async fn delete(
     let caller = posted.visit.caller()?;
     if !posted.is_sure() {
         let name = state.collections.collection(id.parse()?, Some(caller.id())).await?.name;
-        let about = format!("Its cards stay in the libraries they are in: {name}");
+        let about =
+            format!("“{name}” is deleted for everyone. The cards stay in the libraries of the people who saved them.");
         return posted.ask(&request, ("Delete this collection", &about), &format!("/collections/{id}"));
     }
     state.execute(&request, &caller, None, &DeleteCollection { id: id.into_inner() }).await?;

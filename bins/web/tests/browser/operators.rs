@@ -82,7 +82,7 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     // The cause is removed; then one, some, all that match.
     server.database.run("DROP TRIGGER refuse ON activities").await.unwrap();
     window.wait("button[value=redrive]").await.click().await.unwrap();
-    assert_eq!(confirm(&window).await, json!("1 dead letter of feeds is owed anew, with all its attempts."));
+    assert_eq!(confirm(&window).await, json!("1 dead letter of feeds will be retried, with a full set of attempts."));
     let id = payload["id"].clone();
     let of_one = json!(["did:plc:mock123", "dead-letters.redrive", "feeds", json!({ "ids": [id] }).to_string(), "1"]);
     assert_eq!(audit(&window).await, json!([of_one]));
@@ -99,13 +99,13 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
         window.evaluate(&format!("{of_it}.querySelector('input').click()")).await;
     }
     window.wait("button[value=redrive]").await.click().await.unwrap();
-    assert_eq!(confirm(&window).await, json!("2 dead letters of feeds are owed anew, with all their attempts."));
+    assert_eq!(confirm(&window).await, json!("2 dead letters of feeds will be retried, with a full set of attempts."));
     in_feed(&window, &server, &[&cards[1], &cards[2]]).await;
 
     window.open(&server.web.url(&format!("{DEAD}?text=did:plc:mallory"))).await;
     assert_eq!(found(&window).await, json!("2 dead letters found."));
     window.wait("form:has(input[name=all]) button[value=redrive]").await.click().await.unwrap();
-    assert_eq!(confirm(&window).await, json!("2 dead letters of feeds are owed anew, with all their attempts."));
+    assert_eq!(confirm(&window).await, json!("2 dead letters of feeds will be retried, with a full set of attempts."));
     in_feed(&window, &server, &[&cards[3], &cards[4]]).await;
 
     window.open(&server.web.url(DEAD)).await;

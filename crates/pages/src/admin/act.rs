@@ -133,7 +133,7 @@ async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String
             "Pause a queue",
             format!(
                 "Within two seconds no worker claims from {queue}, and nothing is published to it, until somebody resumes it. \
-                 Events go on being accepted and wait."
+                 New events are still accepted, and wait."
             ),
         ),
         Errand::Act(Action::Resume { queue }) => {
@@ -141,15 +141,13 @@ async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String
         }
         Errand::Act(Action::Redeliver { queue }) => (
             "Deliver again",
-            format!(
-                "What is owed to {queue} and not dead is published again at once. A copy too many changes nothing."
-            ),
+            format!("What is owed to {queue} and not dead is published again at once. An extra copy changes nothing."),
         ),
         Errand::Act(Action::Redrive { queue, which }) => {
             let count = state.operations.count_selected(*queue, which).await?;
             let about = match count {
-                1 => format!("1 dead letter of {queue} is owed anew, with all its attempts."),
-                _ => format!("{count} dead letters of {queue} are owed anew, with all their attempts."),
+                1 => format!("1 dead letter of {queue} will be retried, with a full set of attempts."),
+                _ => format!("{count} dead letters of {queue} will be retried, with a full set of attempts."),
             };
             ("Redrive dead letters", about)
         }
@@ -172,11 +170,11 @@ async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String
             ),
         ),
         Errand::Show(ShowCard { card_id }) => {
-            ("Show a card again", format!("It will be up to the owner again who can see card {card_id}."))
+            ("Show a card again", format!("Its owner decides again who can see card {card_id}."))
         }
         Errand::Rebuild => (
             "Rebuild the search index",
-            "A search-worker indexes every card anew, while searches and indexing go on.".to_owned(),
+            "A search-worker indexes every card again, while searches and indexing go on.".to_owned(),
         ),
     })
 }

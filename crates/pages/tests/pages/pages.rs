@@ -57,7 +57,7 @@ async fn everything_a_person_does_works_without_scripts() {
     assert_eq!(alice.all(".items > li").len(), 1, "unticked, it left the collection");
 
     let asked = is_asked(&mut alice, &format!("{edit}/remove"), &[], "Remove this link?").await;
-    assert!(asked.contains("example.com/a") && asked.contains("its note goes with it"), "{asked}");
+    assert!(asked.contains("example.com/a") && asked.contains("your note on it is deleted"), "{asked}");
     let back = alice.one("main form a").attr("href").unwrap().to_owned();
     let remove = alice.path.clone();
     alice.open(&back).await;
@@ -110,12 +110,12 @@ async fn collections_are_opened_shared_and_deleted() {
     let people = format!("{path}/collaborators");
     let answer = alice.submit(&people, &[("people", "bob\nnobody-like-that")]).await;
     assert_eq!(answer.status.as_u16(), 422);
-    assert_eq!(alice.text("#people-wrong"), "nobody here is called nobody-like-that");
+    assert_eq!(alice.text("#people-wrong"), "no account has the handle nobody-like-that");
     assert_eq!(alice.text("textarea#people"), "bob\nnobody-like-that");
     // The pages take what is no handle for a DID, which nobody need have.
     let answer = alice.submit(&people, &[("people", "did:plc:nobody")]).await;
     assert_eq!(answer.status.as_u16(), 422);
-    assert!(alice.text("#people-wrong").contains("nobody here has the id did:plc:nobody"));
+    assert!(alice.text("#people-wrong").contains("no account has the id did:plc:nobody"));
     alice.submit(&people, &[("people", "@Bob\n")]).await;
     bob.open("/collections").await;
     bob.submit(&format!("{path}/accept"), &[]).await;
@@ -129,7 +129,7 @@ async fn collections_are_opened_shared_and_deleted() {
     assert_eq!(bob.text(".items .title"), "example.com/b");
     alice.open(&path).await;
     let take_out = format!("{path}/take-out");
-    is_asked(&mut alice, &take_out, &[], "Take this card out?").await;
+    is_asked(&mut alice, &take_out, &[], "Remove this card from the collection?").await;
     alice.submit(&take_out, &[]).await;
     assert_eq!(alice.path, path);
     assert!(alice.all(".items > li").is_empty());
