@@ -7,7 +7,7 @@ use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
 use cardwire_http::state::AppState;
 
-use super::refusal;
+use super::current_password::refusal;
 use crate::fields::Complaint;
 use crate::form::Posted;
 use crate::sign_in::signed_out;

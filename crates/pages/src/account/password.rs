@@ -8,7 +8,7 @@ use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
 
-use super::refusal;
+use super::current_password::refusal;
 use crate::fields::Complaint;
 use crate::form::Posted;
 use crate::links::see_other;
