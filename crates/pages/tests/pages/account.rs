@@ -7,6 +7,7 @@ use actix_web::test::TestRequest;
 use cardwire_apptest::browser::{Browser, post};
 use cardwire_apptest::harness::Api;
 use cardwire_apptest::people::{PASSWORD, ask_with, signed_up, with_accounts};
+use cardwire_http::operations::command_line::CommandLine;
 
 const NEW: &str = "a new horse and a new staple";
 
@@ -119,7 +120,8 @@ async fn every_field_for_a_password_says_which_one_it_takes() {
     let mut alice = signed_up(&api, "alice").await;
     let mut nobody = Browser::new(&api);
     let id = api.state.accounts.person("alice").await.unwrap().unwrap();
-    let link = api.state.accounts.reset_link(&id).await.unwrap().path();
+    let command_line = CommandLine::new(api.state.accounts.clone(), api.state.operations.operator.clone());
+    let link = command_line.reset_link(&id).await.unwrap().path();
     let field = |name: &str, label: &str, is_new: bool| {
         let fills_in = if is_new { "new-password" } else { "current-password" };
         (name.to_owned(), label.to_owned(), fills_in.to_owned(), is_new)
