@@ -22,7 +22,6 @@ use crate::report::{CpuSplit, Figures, Latency, Progress, per_s};
 use crate::servers::Ground;
 use crate::workload::{ACTOR, insert_cards, uuid};
 
-
 /// In the feed that is read.
 const ACTIVITIES: usize = 100_000;
 const ROWS_AT_ONCE: usize = 10_000;

@@ -33,8 +33,7 @@ pub async fn run(ground: &Ground, cards: usize, count: usize, store: Store) -> a
     match store {
         Store::Postgres => {
             fill_postgres(ground, &pages).await?;
-            let store =
-                PostgresStore::connect(ground.database.url(), PoolSettings::default(), Handover::default())?;
+            let store = PostgresStore::connect(ground.database.url(), PoolSettings::default(), Handover::default())?;
             index(&store, cards).await?;
             drop(store);
             ground.settle_postgres().await?;
@@ -78,7 +77,8 @@ async fn measure(ground: &Ground, web: &Process, count: usize) -> anyhow::Result
     let mut rows = vec![row(["search", "median ms", "p95 ms", "max ms", "found something"].map(str::to_owned))];
     for (kind, times) in &mut kinds {
         times.sort_unstable();
-        let at = |percent: usize| format!("{:.1}", times[((times.len() - 1) * percent).div_ceil(100)].as_secs_f64() * 1e3);
+        let at =
+            |percent: usize| format!("{:.1}", times[((times.len() - 1) * percent).div_ceil(100)].as_secs_f64() * 1e3);
         rows.push(row([(*kind).to_owned(), at(50), at(95), at(100), format!("{} of {}", found[kind], times.len())]));
     }
     eprintln!("{}", aligned(&rows));
@@ -90,7 +90,12 @@ async fn measure(ground: &Ground, web: &Process, count: usize) -> anyhow::Result
         drain_per_s: Some(per_s(searches, took)),
         latency_ms: Latency::of(all),
         rss_mib: accounting::peak_rss_mib(web.id()),
-        cpu_us_per_event: CpuSplit::over(searches, (before.0, after.0), after.1.saturating_sub(before.1), Duration::ZERO),
+        cpu_us_per_event: CpuSplit::over(
+            searches,
+            (before.0, after.0),
+            after.1.saturating_sub(before.1),
+            Duration::ZERO,
+        ),
         ..Figures::default()
     })
 }
