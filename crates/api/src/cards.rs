@@ -92,8 +92,8 @@ pub struct Associated {
 }
 
 /// Changes the note, the collections and the visibility of your card in one step. Others see a card that is made public as one that was
-/// saved just now; one that is made private is gone for them with this answer. You can take your card out of any collection that it is in, even
-/// if you can no longer see that collection.
+/// saved just now; one that is made private is gone for them with this answer. You can remove your card from any collection it is in, even one
+/// you can no longer see.
 #[utoipa::path(
     operation_id = "updateCardAssociations",
     put, path = "/api/cards/url/associations", tag = "cards", security(("bearer" = [])), request_body = Associate,
@@ -126,8 +126,8 @@ pub struct Uncollect {
     collection_ids: Vec<String>,
 }
 
-/// Takes a card out of collections: your own card out of any that it is in, even if you can no longer see that collection, or anybody's card
-/// out of your own collection.
+/// Removes a card from collections: your own card from any it is in, even one you can no longer see, or anybody's card from your own
+/// collection.
 #[utoipa::path(
     operation_id = "removeCardFromCollections",
     delete, path = "/api/cards/{id}/collections", tag = "cards", security(("bearer" = [])),

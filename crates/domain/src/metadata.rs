@@ -242,7 +242,7 @@ pub trait PageRepository: Send + Sync {
         policy: &FetchPolicy,
     ) -> Result<bool>;
 
-    /// What everybody may know of the page behind this URL; pending when that is nothing.
+    /// What everyone may know of the page behind this URL; pending if that is nothing.
     async fn page(&self, url: &CardUrl) -> Result<PageInfo>;
 }
 

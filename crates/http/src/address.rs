@@ -7,7 +7,7 @@ pub fn network(address: IpAddr) -> IpAddr {
     first_bits(address, 64)
 }
 
-/// What somebody can get hold of without much ado: of IPv6 a /48, in which there are 65,536 networks.
+/// What one attacker can easily get: for IPv6 a /48, which holds 65,536 networks.
 pub fn site(address: IpAddr) -> IpAddr {
     first_bits(address, 48)
 }

@@ -16,7 +16,7 @@ use crate::state::AppState;
 impl AppState {
     /// A place for one download of this person.
     pub fn begin_download(&self, person: &UserId) -> Result<Place, Problem> {
-        let busy = "you already have a download running, or too many others have; try again in a moment";
+        let busy = "you already have a download running, or too many others have";
         self.exports.take(person).ok_or_else(|| Problem::new(&UNAVAILABLE, busy).retry_after(30))
     }
 }

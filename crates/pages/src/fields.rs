@@ -67,13 +67,15 @@ pub struct Complaint {
 /// What is wrong, and how long to wait.
 pub fn with_wait(problem: &Problem) -> String {
     let detail = problem.detail();
-    match problem.retry_after_s() {
-        Some(1) => format!("{detail}; try again in 1 second"),
-        Some(seconds @ ..120) => format!("{detail}; try again in {seconds} seconds"),
-        Some(seconds @ ..7_200) => format!("{detail}; try again in {} minutes", seconds.div_ceil(60)),
-        Some(seconds) => format!("{detail}; try again in {} hours", seconds.div_ceil(3_600)),
-        None => detail,
-    }
+    let Some(seconds) = problem.retry_after_s() else { return detail };
+    let (count, unit) = match seconds {
+        ..120 => (seconds, "second"),
+        120..7_200 => (seconds.div_ceil(60), "minute"),
+        _ => (seconds.div_ceil(3_600), "hour"),
+    };
+    let (first, rest) = detail.split_at(detail.chars().next().map_or(0, char::len_utf8));
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{}{rest}. Try again in {count} {unit}{plural}.", first.to_uppercase())
 }
 
 impl Complaint {

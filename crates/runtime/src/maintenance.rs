@@ -26,8 +26,8 @@ pub async fn reindex(process: Process) -> anyhow::Result<()> {
         after = Some(portion.last);
     }
     progress.finish();
-    complete(&adapters, entry, 1).await?;
     anyhow::ensure!(failed == 0, "every card is indexed but {failed}, which are logged");
+    complete(&adapters, entry, 1).await?;
     tracing::info!("every card is indexed");
     Ok(())
 }

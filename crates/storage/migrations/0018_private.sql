@@ -5,8 +5,8 @@
 ALTER TABLE search_documents ADD COLUMN private boolean NOT NULL DEFAULT false;
 CREATE INDEX search_documents_private ON search_documents (url_digest) WHERE private;
 
--- Whose page it is, if it was fetched for a card that others do not see; url_digest then has their id behind the digest. NULL: it is
--- everybody's, as all are that a build from before this column makes.
+-- The owner of a page that was fetched for a card others cannot see; url_digest is then the digest followed by their id. NULL: shared by
+-- everyone, like every page made by an older build.
 ALTER TABLE pages ADD COLUMN keeper text COLLATE "C";
 
 CREATE OR REPLACE FUNCTION count_trends_anew() RETURNS void LANGUAGE plpgsql AS $$

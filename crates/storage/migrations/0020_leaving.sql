@@ -50,3 +50,6 @@ BEGIN
     RETURN (last + 1)::text::xid8;
 END
 $$;
+
+-- Whose account was deleted.
+CREATE INDEX audit_log_deleted ON audit_log (target) WHERE action = 'user.delete';

@@ -86,7 +86,7 @@ async fn stores_and_pool() -> anyhow::Result<(Stores, PgPool)> {
     let server = Postgres::shared()?;
     let database = server.database().await?;
     // Time is moved under it.
-    let settings = PoolSettings { whole_look_ms: 0, ..PoolSettings::default() };
+    let settings = PoolSettings { whole_look_ms: 0, answer_ms: 20_000, ..PoolSettings::default() };
     let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     let pool = store.pool().clone();
     let aging = Aging { pool: pool.clone(), _database: database, _server: server };

@@ -172,7 +172,9 @@ async fn an_account_is_marked_as_deleted_after_whatever_is_on_its_way() -> anyho
             let (accounts, alice) = (stores.accounts.clone(), alice.clone());
             async move { accounts.delete_account(&alice).await }
         });
+        let deadline = Instant::now() + Duration::from_secs(20);
         while !is_waiting(&pool, A_DELETION).await? {
+            ensure!(Instant::now() < deadline, "the deletion does not come to {table}");
             ensure!(!deletion.is_finished(), "the account is marked while a row of {table} is on its way");
         }
         open(&mut gate).await?;

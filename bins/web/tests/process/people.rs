@@ -109,6 +109,6 @@ async fn of_each_command_it_is_known_whether_it_is_written_down() {
         assert_eq!(commands(arguments).await, known, "does a new one act on people or on what they saved?");
     };
     check(&["user", "--help"], &["list", "make-admin", "reset-password"]).await;
-    // But for `user`, none of these changes what is about people.
+    // Except for `user`, none of these changes anything about people.
     check(&["--help"], &["backup", "healthcheck", "migrate", "move", "user"]).await;
 }

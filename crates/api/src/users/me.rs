@@ -80,19 +80,19 @@ pub async fn me(state: Data<AppState>, caller: Caller, _: NoParams) -> Result<Ht
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeProfile {
-    /// Cannot be changed: as it was read, or left out.
+    /// Cannot be changed. Send it as you read it, or leave it out.
     #[serde(default, deserialize_with = "sent")]
     #[schema(value_type = Option<String>, example = "did:plc:alice")]
     id: Option<Option<String>>,
-    /// Cannot be changed: as it was read, or left out.
+    /// Cannot be changed. Send it as you read it, or leave it out.
     #[serde(default, deserialize_with = "sent")]
     #[schema(value_type = Option<String>, example = "alice")]
     handle: Option<Option<String>>,
-    /// Cannot be changed: as it was read, or left out.
+    /// Cannot be changed. Send it as you read it, or leave it out.
     #[serde(default, deserialize_with = "sent")]
     #[schema(value_type = Option<String>, format = DateTime)]
     created_at: Option<Option<String>>,
-    /// Cannot be changed: as it was read, or left out.
+    /// Cannot be changed. Send it as you read it, or leave it out.
     #[serde(default, deserialize_with = "sent")]
     #[schema(value_type = Option<bool>)]
     admin: Option<Option<bool>>,
@@ -165,9 +165,9 @@ pub async fn change(
     _: NoParams,
     body: JsonBody<ChangeProfile>,
 ) -> Result<HttpResponse, Problem> {
+    state.writes.admit(caller.id())?;
     let change = body.value.change()?;
     body.value.keep_the_rest(&state, &caller).await?;
-    state.writes.admit(caller.id())?;
     let profile = state.accounts.change_profile(caller.id(), &change).await?;
     Ok(HttpResponse::Ok().json(Me::of(caller.0, profile)))
 }

@@ -63,8 +63,8 @@ pub struct SignedUp {
 
 /// Creates an account. 403 if registration is closed, even with an invite, or is by invite and `invite` is missing or no longer valid. The
 /// first person to sign up on a new site needs no invite and becomes its administrator. 409 when the handle is taken; names such as `admin` are
-/// reserved. At most 60 a minute from each address, counting those that find the handle taken. Each request counts as a read without signing
-/// in, too.
+/// reserved. At most 60 sign-ups a minute from each address, including those whose handle is taken. Each request also counts as a read without
+/// signing in.
 #[utoipa::path(
     operation_id = "signUp",
     post, path = "/api/users", tag = "users", request_body = SignUpBody,

@@ -78,8 +78,8 @@ pub async fn end(
     _: NoParams,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let id = id.parse()?;
     state.writes.admit(caller.id())?;
+    let id = id.parse()?;
     state.accounts.end_session(caller.id(), id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -167,8 +167,8 @@ pub async fn revoke(
     _: NoParams,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let id = id.parse()?;
     state.writes.admit(caller.id())?;
+    let id = id.parse()?;
     state.accounts.revoke_token(caller.id(), id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

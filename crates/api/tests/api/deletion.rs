@@ -64,7 +64,7 @@ async fn a_deleted_account_is_gone_with_all_that_it_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_comes_after_the_last_account_was_deleted_is_nobodys_administrator() {
+async fn after_the_last_account_is_deleted_the_next_person_is_no_administrator() {
     let mut api = with_accounts();
     join(&api, "alice").await;
     let alice = log_in(&api, "alice").await;

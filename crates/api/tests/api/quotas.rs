@@ -64,7 +64,7 @@ async fn a_form_over_the_quota_keeps_what_was_typed() {
     alice.open("/library").await;
     let answer = alice.submit("/library", &[("url", "https://example.com/more"), ("note", "kept")]).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, DAY_S));
-    assert_eq!(alice.text("form .wrong"), "your daily quota for new cards (2) is used up; try again in 24 hours");
+    assert_eq!(alice.text("form .wrong"), "Your daily quota for new cards (2) is used up. Try again in 24 hours.");
     assert_eq!(
         (alice.one("#url").attr("value"), alice.text("#note")),
         (Some("https://example.com/more"), "kept".into())
@@ -72,6 +72,9 @@ async fn a_form_over_the_quota_keeps_what_was_typed() {
     alice.open("/collections").await;
     let answer = alice.submit("/collections", &[("name", "Reading")]).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, DAY_S));
-    assert_eq!(alice.text("form .wrong"), "your daily quota for new collections (2) is used up; try again in 24 hours");
+    assert_eq!(
+        alice.text("form .wrong"),
+        "Your daily quota for new collections (2) is used up. Try again in 24 hours."
+    );
     assert_eq!(alice.one("#name").attr("value"), Some("Reading"));
 }

@@ -10,7 +10,7 @@ use crate::world::{Body, World};
 const TITLE: &str = "Marmalade";
 
 #[tokio::test(start_paused = true)]
-async fn whoever_saves_a_link_does_not_learn_that_somebody_keeps_it_privately() {
+async fn saving_a_link_does_not_reveal_that_somebody_keeps_it_privately() {
     let mut told = Vec::new();
     for is_kept in [true, false] {
         let world = World::new().await;

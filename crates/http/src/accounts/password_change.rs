@@ -28,7 +28,7 @@ impl Accounts {
         let password_hash = self.passwords.hash(new).await?;
         match self.repository.change_password(&account, &password_hash, caller.session()).await? {
             true => Ok(()),
-            // It was changed at the same time, by whoever knew the current one as well.
+            // Somebody else who knew the current one changed it at the same time.
             false => Err(Error::WrongPassword(FIELD)),
         }
     }

@@ -67,7 +67,7 @@ pub(super) async fn written_down<T, E: Into<Problem>>(
         Err(_) => return done,
     };
     operator.complete(id, affected).await?;
-    tracing::info!(%by, action = entry.action, upon = entry.target.as_deref(), affected, "an administrator acted");
+    tracing::info!(%by, action = entry.action, about = entry.target.as_deref(), affected, "written to the audit log");
     done
 }
 

@@ -62,8 +62,8 @@ async fn list(state: Data<AppState>, visit: Visit, mut params: Params) -> Result
 
 async fn end(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.in_person()?;
-    let id: SessionId = posted.fields.text("id").parse()?;
     state.writes.admit(caller.id())?;
+    let id: SessionId = posted.fields.text("id").parse()?;
     match state.accounts.end_session(caller.id(), id).await {
         // It has ended meanwhile.
         Ok(()) | Err(accounts::Error::Domain(Error::NotFound { .. })) => {}

@@ -98,7 +98,7 @@ async fn too_many_wrong_passwords_are_not_called_sign_ins() {
         alice.open(path).await;
         let answer = alice.submit(path, fields).await;
         assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "600"), "{path}");
-        assert_eq!(alice.text("form .wrong"), "too many wrong passwords; try again in 10 minutes", "{path}");
+        assert_eq!(alice.text("form .wrong"), "Too many wrong passwords. Try again in 10 minutes.", "{path}");
     }
 }
 

@@ -272,7 +272,7 @@ async fn signing_in_again_and_again_is_slowed_down() {
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 2, "{statuses:?}");
     assert_eq!(answers[11].header("retry-after"), "600");
     let told = browser.text("form .wrong");
-    assert!(told.contains("too many failed sign-ins") && told.contains("try again in 10 minutes"), "{told}");
+    assert!(told.contains("Too many failed sign-ins") && told.contains("Try again in 10 minutes."), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -301,7 +301,7 @@ async fn so_many_imports_may_be_begun_in_a_day() {
     assert!(alice.path.starts_with("/imports/"), "{}", alice.path);
     let refused = import(&mut alice, "y.csv", file).await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "86400"));
-    assert_eq!(alice.text(".wrong"), "your daily quota for imports (1) is used up; try again in 24 hours");
+    assert_eq!(alice.text(".wrong"), "Your daily quota for imports (1) is used up. Try again in 24 hours.");
     tokio::time::advance(Duration::from_secs(86_401)).await;
     assert_eq!(import(&mut alice, "y.csv", file).await.status.as_u16(), 409, "the first is not finished yet");
 }

@@ -16,8 +16,8 @@ CREATE INDEX links_private ON links (collection_id, card_id) WHERE private;
 -- The row's card is saved as private.
 ALTER TABLE import_rows ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
 
--- Whose page it is, if it was fetched for a card that others do not see; url_digest then has their id behind the digest. NULL: it is
--- everybody's.
+-- The owner of a page that was fetched for a card others cannot see; url_digest is then the digest followed by their id. NULL: shared by
+-- everyone.
 ALTER TABLE pages ADD COLUMN keeper TEXT;
 
 -- Others do not see the card. search_notes holds a row for it, with a note or without, and search_words what only its owner may find.

@@ -16,3 +16,6 @@ CREATE TABLE leaving (
 
 CREATE INDEX blocks_blocked ON blocks (blocked_id);
 CREATE INDEX daily_curators_user ON daily_curators (user_id);
+
+-- Whose account was deleted.
+CREATE INDEX audit_log_deleted ON audit_log (target) WHERE action = 'user.delete';

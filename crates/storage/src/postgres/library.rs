@@ -66,8 +66,10 @@ const FILTERED: &str = select_cards!(
      AND ($4::timestamptz IS NULL OR (c.library_at, c.id) < ($4, $5)) \
      AND c.id IN ( \
          SELECT id FROM cards WHERE lower(url) LIKE $7 AND library_link IS NOT NULL AND owner_id = $2 \
-         UNION ALL SELECT k.id FROM pages p JOIN cards k ON k.owner_id = $2 AND k.url_digest = substring(p.url_digest FROM 1 FOR 32) \
-         WHERE lower(p.title) LIKE $7 AND (p.keeper IS NULL OR p.keeper = $2) \
+         UNION ALL SELECT k.id FROM cards k JOIN pages p ON p.url_digest = k.url_digest \
+         WHERE k.owner_id = $2 AND NOT (k.private OR k.hidden) AND lower(p.title) LIKE $7 \
+         UNION ALL SELECT k.id FROM cards k JOIN pages p ON p.url_digest = k.url_digest || convert_to(k.owner_id, 'UTF8') \
+         WHERE k.owner_id = $2 AND (k.private OR k.hidden) AND lower(p.title) LIKE $7 \
          UNION ALL SELECT o.card_id FROM notes o JOIN cards k ON k.id = o.card_id AND k.owner_id = $2 WHERE lower(o.text) LIKE $7 \
      ) \
      AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \

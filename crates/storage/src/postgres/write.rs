@@ -339,11 +339,13 @@ WITH gone AS (
 ), withdrawn AS (
     DELETE FROM invitations WHERE collection_id = $1 AND user_id <> ALL($3)
 ), invited AS (
-    INSERT INTO invitations (collection_id, user_id) SELECT $1, p FROM unnest($3::text[]) p WHERE ",
+    INSERT INTO invitations (collection_id, user_id) SELECT $1, p FROM unnest($3::text[]) p
+    WHERE NOT EXISTS (SELECT FROM invitations i WHERE i.collection_id = $1 AND i.user_id = p) AND ",
     nobody_leaves!("ARRAY[p]"),
     " ON CONFLICT DO NOTHING
 )
-INSERT INTO collaborators (collection_id, user_id) SELECT $1, p FROM unnest($2::text[]) p WHERE ",
+INSERT INTO collaborators (collection_id, user_id) SELECT $1, p FROM unnest($2::text[]) p
+WHERE NOT EXISTS (SELECT FROM collaborators c WHERE c.collection_id = $1 AND c.user_id = p) AND ",
     nobody_leaves!("ARRAY[p]"),
     " ON CONFLICT DO NOTHING"
 );

@@ -1,4 +1,4 @@
-//! Pages: one fetch for one URL, whoever keeps it for everybody to see, and nothing lost when a fetcher is.
+//! Pages: one fetch for each URL, no matter how many people keep it publicly, and nothing lost when a fetcher is.
 
 use std::time::Duration;
 

@@ -28,7 +28,7 @@ const BINARIES: &[&str] = &["domain", "events", "saga", "storage", "workers", "r
 /// Libraries that only some crates may use (binaries by package name).
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["storage", "testkit", "bench"]),
-    ("rusqlite", &["storage", "testkit"]),
+    ("rusqlite", &["storage", "testkit", "bench"]),
     ("fred", &["events", "saga", "runtime"]),
     ("actix-web", &["http", "api", "pages", "apptest", "web", "runtime"]),
     ("askama", &["pages"]),

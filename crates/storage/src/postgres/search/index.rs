@@ -36,7 +36,7 @@ SELECT n.* FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[]) AS n(url
 ON CONFLICT (url_digest) DO UPDATE SET host = excluded.host WHERE false
 RETURNING url_digest";
 
-/// They are due nonetheless.
+/// They are fetched again all the same.
 const TAKE_ALONG: &str = "\
 UPDATE pages p SET state = b.state, fetched_at = b.fetched_at, title = b.title, description = b.description, image = b.image,
     site_name = b.site_name, author = b.author, kind = b.kind, language = b.language
@@ -72,10 +72,10 @@ RETURNING url_digest";
 /// Of a page `p`: no document needs it any more.
 macro_rules! is_stray {
     () => {
-        "NOT EXISTS ( \
-             SELECT 1 FROM search_documents d WHERE d.url_digest = substring(p.url_digest FROM 1 FOR 32) \
-             AND CASE WHEN p.keeper IS NULL THEN NOT d.private ELSE d.private AND d.owner_id = p.keeper END \
-         )"
+        "NOT CASE WHEN p.keeper IS NULL \
+             THEN EXISTS (SELECT FROM search_documents d WHERE d.url_digest = p.url_digest AND NOT d.private) \
+             ELSE EXISTS (SELECT FROM search_documents d WHERE d.owner_id = p.keeper \
+                          AND d.url_digest = substring(p.url_digest FROM 1 FOR 32) AND d.private) END"
     };
 }
 
@@ -99,12 +99,20 @@ SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link I
 FROM cards c LEFT JOIN notes n ON n.card_id = c.id LEFT JOIN search_documents d ON d.card_id = c.id
 WHERE c.id = ANY($1)";
 
+/// Of a page that everybody sees: the cards with a note.
 const NOTED: &str = "\
 SELECT d.card_id, d.owner_id, d.private, n.text
-FROM search_documents d JOIN pages p ON p.url_digest = $1::bytea LEFT JOIN notes n ON n.card_id = d.card_id
-WHERE d.url_digest = substring($1::bytea FROM 1 FOR 32)
-  AND CASE WHEN p.keeper IS NULL THEN NOT d.private AND n.card_id IS NOT NULL ELSE d.private AND d.owner_id = p.keeper END
+FROM search_documents d JOIN notes n ON n.card_id = d.card_id
+WHERE d.url_digest = $1 AND NOT d.private
 ORDER BY d.card_id";
+
+/// Of a page that one person sees: their card.
+const KEPT_ALONE: &str = "\
+SELECT d.card_id, d.owner_id, d.private, n.text
+FROM pages p
+JOIN search_documents d ON d.owner_id = p.keeper AND d.url_digest = substring(p.url_digest FROM 1 FOR 32) AND d.private
+LEFT JOIN notes n ON n.card_id = d.card_id
+WHERE p.url_digest = $1";
 
 /// A page that is to be there.
 struct Wanted {
@@ -196,7 +204,8 @@ pub(in super::super) async fn index_page(session: &mut Session, key: &[u8]) -> R
     let keys = [key.to_vec()];
     let pages = hold_pages(session, &keys).await?;
     let mut own = Vec::new();
-    for row in session.fetch_all(sqlx::query(NOTED).bind(key)).await? {
+    let cards = if everybodys(key).is_some() { NOTED } else { KEPT_ALONE };
+    for row in session.fetch_all(sqlx::query(cards).bind(key)).await? {
         own.push(Kept {
             id: get(&row, "card_id")?,
             owner: get(&row, "owner_id")?,
