@@ -109,8 +109,8 @@ async fn fill(store: &PostgresStore, cards: usize, draws: &mut Draws) -> anyhow:
         for owner in 0..CARDS_PER_URL {
             let ids: Vec<Uuid> = urls.iter().map(|_| Uuid::from_u128(CardId::generate().ulid().0)).collect();
             sqlx::query(
-                "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at) \
-                 SELECT n.id, 'did:plc:p' || $4 || '-' || (n.at % 500), n.url, n.url, n.digest, n.id, now() \
+                "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at, identity_version) \
+                 SELECT n.id, 'did:plc:p' || $4 || '-' || (n.at % 500), n.url, n.url, n.digest, n.id, now(), 1 \
                  FROM unnest($1::uuid[], $2::bytea[], $3::text[]) WITH ORDINALITY AS n(id, digest, url, at)",
             )
             .bind(ids)

@@ -16,6 +16,7 @@ mod feed;
 mod fetch_line;
 mod flush;
 mod forgetting;
+mod identity;
 mod imports;
 mod invites;
 mod leaving;

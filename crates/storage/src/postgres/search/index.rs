@@ -20,6 +20,7 @@ use super::super::page_rows::get_metadata;
 use super::super::pool::Session;
 use super::super::trends;
 use super::super::values::get;
+use super::renamed::{Renamed, in_the_way};
 use super::vector::Vector;
 use super::words::{self, Words};
 
@@ -41,7 +42,8 @@ INSERT INTO search_documents (card_id, owner_id, url, url_digest, own_words, pri
 SELECT c.id, c.owner_id, c.url, c.url_digest, n.own_words::tsvector, n.private
 FROM unnest($1::uuid[], $2::text[], $3::bool[]) AS n(card_id, own_words, private) JOIN cards c ON c.id = n.card_id
 ORDER BY n.card_id
-ON CONFLICT (card_id) DO UPDATE SET own_words = excluded.own_words, private = excluded.private";
+ON CONFLICT (card_id) DO UPDATE SET url = excluded.url, url_digest = excluded.url_digest,
+    own_words = excluded.own_words, private = excluded.private";
 
 /// Counted, not added up, so that it cannot drift: all in one index, less those in another that others do not see.
 const PUT_PAGES: &str = "\
@@ -97,17 +99,22 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
     // Held until the commit, so that nobody indexes a later row before this one. Read only then: what is read along with a lock
     // that had to be waited for may be older than the lock.
     session.execute(sqlx::query("SELECT 1 FROM cards WHERE id = ANY($1) ORDER BY id FOR SHARE").bind(cards)).await?;
-    let sql = "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, \
-                      c.private OR c.hidden AS private, n.text \
+    let sql = "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.former_digest, \
+                      c.library_link IS NOT NULL AS kept, c.private OR c.hidden AS private, n.text \
                FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ANY($1)";
     let (mut kept, mut gone) = (Vec::new(), Vec::new());
     let (mut asked, mut left, mut leavers) = (Asked::default(), Vec::new(), Vec::new());
     let mut urls: BTreeMap<Digest, CardUrl> = BTreeMap::new();
+    let mut renamed = Renamed::default();
     for row in session.fetch_all(sqlx::query(sql).bind(cards)).await? {
         let (id, digest): (Uuid, Digest) = (get(&row, "id")?, get(&row, "url_digest")?);
         let url = CardUrl::from_stored(get(&row, "url")?, get(&row, "normalised_url")?);
         let owner: String = get(&row, "owner_id")?;
-        if get(&row, "kept")? {
+        let is_kept: bool = get(&row, "kept")?;
+        if let Some(former) = get(&row, "former_digest")? {
+            renamed.add(id, former, digest.clone(), is_kept);
+        }
+        if is_kept {
             asked.add(digest.clone(), owner.clone(), url.domain());
             let (note, private) = (get(&row, "text")?, get(&row, "private")?);
             kept.push(Kept { id, owner, digest: digest.clone(), note, private });
@@ -118,28 +125,48 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
         }
         urls.insert(digest, url);
     }
+    for (digest, owner) in renamed.left(session, &mut urls).await? {
+        left.push(digest);
+        leavers.push(owner);
+    }
     make_pages(session, &urls).await?;
+    renamed.carry(session).await?;
+    if !renamed.is_empty() {
+        gone.extend(strangers(session, &kept).await?);
+    }
     let digests: Vec<Digest> = urls.into_keys().collect();
     let pages = hold_pages(session, &digests).await?;
-    let before = words::of(session, &digests, cards).await?;
+    let indexed: Vec<Uuid> = cards.iter().chain(&gone).copied().collect();
+    let before = words::of(session, &digests, &indexed).await?;
     if !gone.is_empty() {
         session.execute(sqlx::query("DELETE FROM search_documents WHERE card_id = ANY($1)").bind(&gone)).await?;
     }
     let mut now = Words::new();
     put_documents(session, &pages, &kept, &mut now).await?;
-    if !gone.is_empty() || kept.iter().any(|card| card.private) {
+    let is_left = !gone.is_empty() || !renamed.is_empty();
+    if is_left || kept.iter().any(|card| card.private) {
         session.execute(sqlx::query(UNINDEX_PAGES).bind(&digests)).await?;
     }
-    if !gone.is_empty() {
+    if is_left {
         let dropped = session.fetch_all(sqlx::query(DROP_PAGES).bind(&digests)).await?;
         let mut dropped = dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Digest>, Failure>>()?;
+        // Of what a page is known to be, these may know nothing yet.
+        dropped.extend_from_slice(renamed.pages());
         dropped.sort_unstable();
+        dropped.dedup();
         trends::refresh(session, &dropped).await?;
         fetch_line::leave(session, &left, &leavers).await?;
     }
     fetch_line::join(session, asked).await?;
     put_pages(session, &pages, &mut now).await?;
     words::replace(session, &before, now).await
+}
+
+/// Cards that are indexed where others are by now.
+async fn strangers(session: &mut Session, kept: &[Kept]) -> Result<Vec<Uuid>, Failure> {
+    let owners = kept.iter().map(|card| card.owner.as_str()).collect();
+    let digests = kept.iter().map(|card| card.digest.as_slice()).collect();
+    in_the_way(session, owners, digests, kept.iter().map(|card| card.id).collect()).await
 }
 
 /// Indexes a page of which more is known now, and what holds it for its owner alone. In the session's transaction.

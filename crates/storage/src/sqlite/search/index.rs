@@ -18,6 +18,7 @@ use super::super::fetch_line::{self, Asked};
 use super::super::page_rows::get_metadata;
 use super::super::trends;
 use super::super::values::{blob, first, get, rows, run, us};
+use super::renamed::{make_room, move_document};
 use super::text::{self, NoteText, PageText};
 use super::words::{self, Words};
 
@@ -39,7 +40,7 @@ FROM pages WHERE number = ?1";
 const PLACE_PAGE: &str = "UPDATE pages SET cards = ?2, place = ?3 WHERE number = ?1";
 const DROP_PAGE: &str = "DELETE FROM pages WHERE number = ?1";
 
-const DOCUMENT_OF: &str = "SELECT number FROM search_documents WHERE card_id = ?1";
+const DOCUMENT_OF: &str = "SELECT number, page FROM search_documents WHERE card_id = ?1";
 const MAKE_DOCUMENT: &str =
     "INSERT INTO search_documents (card_id, owner_id, page) VALUES (?1, ?2, ?3) RETURNING number";
 const SEE_DOCUMENT: &str = "UPDATE search_documents SET private = ?2 WHERE number = ?1 AND private <> ?2";
@@ -109,6 +110,8 @@ pub(in crate::sqlite) fn purge_notes(connection: &Connection, begins: bool) -> R
 pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards: &[CardId]) -> Result<(), Failure> {
     let (mut asked, mut left) = (Vec::new(), Vec::new());
     let mut touched: BTreeMap<i64, Vec<Document>> = BTreeMap::new();
+    // What is known of these pages may have come from others.
+    let mut moved_to = Vec::new();
     for id in cards.iter().map(|card| blob(card.ulid())) {
         let read = |row: &Row<'_>| {
             let url = CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?);
@@ -120,8 +123,25 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
         let document = if kept {
             let page = page_of(connection, now, &url, &digest)?;
             asked.push(Asked { page, by: owner.clone(), domain: registrable_domain(url.domain()).into_owned() });
-            let made = [&id as &dyn ToSql, &owner, &page];
-            let number = number_of(connection, DOCUMENT_OF, &[&id], MAKE_DOCUMENT, &made)?;
+            let indexed = first(connection, DOCUMENT_OF, &[&id], |row| Ok((get(row, "number")?, get(row, "page")?)))?;
+            if indexed.is_none_or(|(_, at): (i64, i64)| at != page)
+                && let Some(number) = make_room(connection, &owner, page, &id)?
+            {
+                let gone = Document { number, owner: owner.clone(), note: None, private: false };
+                touched.entry(page).or_default().push(gone);
+            }
+            let number = match indexed {
+                Some((number, at)) => {
+                    if at != page {
+                        move_document(connection, number, at, page)?;
+                        touched.entry(at).or_default();
+                        left.push((at, owner.clone()));
+                        moved_to.push(digest);
+                    }
+                    number
+                }
+                None => number_of(connection, MAKE_DOCUMENT, &[&id, &owner, &page])?,
+            };
             run(connection, SEE_DOCUMENT, &[&number, &private])?;
             Some((number, page, note))
         } else {
@@ -144,6 +164,7 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
             }
         }
     }
+    dropped.extend(moved_to);
     trends::refresh(connection, now, &dropped)?;
     fetch_line::leave(connection, &left)?;
     fetch_line::join(connection, now, &asked)?;
@@ -166,21 +187,14 @@ pub(in crate::sqlite) fn index_page(connection: &Connection, digest: &[u8; 32]) 
 
 /// One that is new is to be fetched at once.
 fn page_of(connection: &Connection, now: Timestamp, url: &CardUrl, digest: &[u8; 32]) -> Result<i64, Failure> {
-    let made = [digest as &dyn ToSql, &url.normalised(), &url.domain(), &us(now)];
-    number_of(connection, PAGE_OF, &[digest], MAKE_PAGE, &made)
+    match first(connection, PAGE_OF, &[digest], |row| get(row, "number"))? {
+        Some(number) => Ok(number),
+        None => number_of(connection, MAKE_PAGE, &[digest, &url.normalised(), &url.domain(), &us(now)]),
+    }
 }
 
-/// Of the row that is found, or else made.
-fn number_of(
-    connection: &Connection,
-    find: &str,
-    found: &[&dyn ToSql],
-    make: &str,
-    made: &[&dyn ToSql],
-) -> Result<i64, Failure> {
-    if let Some(number) = first(connection, find, found, |row| get(row, "number"))? {
-        return Ok(number);
-    }
+/// Of the row that this makes.
+fn number_of(connection: &Connection, make: &str, made: &[&dyn ToSql]) -> Result<i64, Failure> {
     let number = first(connection, make, made, |row| get(row, "number"))?;
     number.ok_or_else(|| Failure::Nonsense("a row that was made has no number".into()))
 }
