@@ -72,6 +72,11 @@ impl TimeMachine for Aging {
             .expect("the database of the case answers");
     }
 
+    async fn outdate(&self) {
+        let outdate = sqlx::query("UPDATE cards SET identity_version = 0").execute(&self.pool);
+        outdate.await.expect("the database of the case answers");
+    }
+
     async fn holding(&self, text: &str) -> Vec<String> {
         let columns: Vec<(String, String)> = sqlx::query_as(
             "SELECT c.table_name::text, c.column_name::text FROM information_schema.columns c \
@@ -172,6 +177,7 @@ async fn events_stand_in_the_log_as_their_schemas_say() -> anyhow::Result<()> {
     stores.run(&ann, &noted).await?;
     stores.remove(&ann, card).await?;
     let mut changes = Changes::default();
+    changes.events.push(DomainEvent::CardUrlChanged { card_id: card, actor_id: ann.clone() });
     changes.events.push(DomainEvent::AccountDeleted { actor_id: ann });
     stores.store.begin().await?.commit(changes).await?;
 

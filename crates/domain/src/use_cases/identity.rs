@@ -79,7 +79,7 @@ pub async fn renew_identities(store: &dyn Store, after: Option<CardId>, limit: u
     let (mut changes, mut changed) = (Changes::default(), Vec::new());
     for OutdatedCard { id, owner, url } in outdated {
         match CardUrl::parse(url.given()) {
-            Ok(renewed) if renewed != url => changed.push((id, owner)),
+            Ok(renewed) if renewed != url && !url.is_merged() => changed.push((id, owner)),
             // Nothing to tell, or refused today.
             _ => changes.rows.push(Change::Identify { card_id: id, url }),
         }

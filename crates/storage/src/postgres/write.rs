@@ -262,13 +262,7 @@ impl Batch {
         self.unlinked.push(stored.unwrap_or(link));
     }
 
-    fn raise(
-        &mut self,
-        events: Vec<DomainEvent>,
-        is_untold: bool,
-        traceparent: Option<String>,
-        handover: &Handover,
-    ) {
+    fn raise(&mut self, events: Vec<DomainEvent>, is_untold: bool, traceparent: Option<String>, handover: &Handover) {
         // Ids sort in the order in which the events were raised.
         let mut id = Ulid::generate();
         for event in events {

@@ -93,9 +93,8 @@ fn urls(connection: &Connection, events: &[RecordedEvent]) -> Result<Vec<[u8; 32
     let mut urls = BTreeSet::new();
     for card in events.iter().filter_map(|event| event.event.card_id()) {
         let sql = "SELECT url_digest, former_digest FROM cards WHERE id = ?1";
-        let digests = |row: &Row<'_>| {
-            Ok((get::<[u8; 32]>(row, "url_digest")?, get::<Option<[u8; 32]>>(row, "former_digest")?))
-        };
+        let digests =
+            |row: &Row<'_>| Ok((get::<[u8; 32]>(row, "url_digest")?, get::<Option<[u8; 32]>>(row, "former_digest")?));
         if let Some((digest, former)) = first(connection, sql, &[&blob(card.ulid())], digests)? {
             urls.extend([Some(digest), former].into_iter().flatten());
         }

@@ -35,7 +35,7 @@ fn hash(number: u8) -> TokenHash {
 }
 
 impl Stores {
-    async fn sign_up(&self, handle: &str) -> anyhow::Result<Account> {
+    pub async fn sign_up(&self, handle: &str) -> anyhow::Result<Account> {
         let user = User { id: UserId::generate(), handle: handle.into() };
         let account = Account { user, password_hash: "$argon2id$".into() };
         let signed_up = self.accounts.create_account(&account, &Admission::Open).await?;
@@ -58,7 +58,7 @@ impl Stores {
     }
 
     /// Takes deletions to their end, in small portions.
-    async fn let_leave(&self) -> Tested {
+    pub async fn let_leave(&self) -> Tested {
         for _ in 0..PLENTY {
             match let_person_go(&*self.store, 3).await? {
                 Parting::Nobody => return Ok(()),
@@ -192,7 +192,7 @@ pub async fn a_deleted_account_leaves_nothing_behind_but_its_audit_entry(stores:
 }
 
 /// Drops the future while it waits for the `waits`-th time.
-async fn dropped_at<F: Future>(future: F, waits: usize) -> Option<F::Output> {
+pub async fn dropped_at<F: Future>(future: F, waits: usize) -> Option<F::Output> {
     let (mut future, mut left) = (pin!(future), waits);
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),

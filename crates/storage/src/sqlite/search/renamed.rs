@@ -16,7 +16,8 @@ UPDATE pages AS n SET (state, reason, retryable, fetched_at, next_fetch_at, titl
 WHERE n.number = ?2 AND n.state = 'pending' AND n.lease IS NULL AND EXISTS (SELECT 1 FROM pages o WHERE o.number = ?1 AND o.state = 'ready')";
 
 /// Another card of the owner that is indexed there has moved on itself, and an event says so.
-const MAKE_ROOM: &str = "DELETE FROM search_documents WHERE owner_id = ?1 AND page = ?2 AND card_id <> ?3 RETURNING number";
+const MAKE_ROOM: &str =
+    "DELETE FROM search_documents WHERE owner_id = ?1 AND page = ?2 AND card_id <> ?3 RETURNING number";
 
 /// Returns the document of another card that was in the way, which is deleted.
 pub(super) fn make_room(
