@@ -25,4 +25,5 @@ mod refusals;
 mod sessions;
 mod stream;
 mod tokens;
+mod urls;
 mod visibility;
