@@ -39,7 +39,7 @@ fn configure(config: &mut ServiceConfig) {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SaveUrl {
-    /// http or https, at most 2,048 bytes, without credentials.
+    /// What people paste is repaired where it can only be meant one way. http or https, at most 2,048 bytes, without credentials.
     #[schema(example = "https://example.com/page")]
     url: String,
     /// At most 10,000 characters. Left out, an existing note stays; empty, it is dropped.

@@ -136,8 +136,8 @@ async fn prepare(ground: &Ground) -> anyhow::Result<()> {
 fn fill(transaction: &Transaction<'_>) -> anyhow::Result<()> {
     let id = || Ulid::generate().0.to_be_bytes();
     let mut card = transaction.prepare(
-        "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at, created_at) \
-         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?6)",
+        "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at, created_at, identity_version) \
+         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?6, 1)",
     )?;
     let mut activity = transaction.prepare("INSERT INTO activities VALUES (?1, ?2, ?3, ?4, ?4, ?5)")?;
     let mut member = transaction.prepare("INSERT INTO activity_members VALUES (?1, ?2, ?3, ?4, NULL)")?;

@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use cardwire_domain::url::CardUrl;
 use cardwire_storage::postgres::{CARD_BY_URL, WRITE};
 use cardwire_testkit::postgres::Database;
 use tokio::process::Command;
@@ -117,6 +118,8 @@ fn values() -> Vec<String> {
         none("uuid"),
         none("bool"),
         format!("ARRAY[{PERSON}]"),
+        CardUrl::RULES.to_string(),
+        none("uuid"),
     ]
 }
 

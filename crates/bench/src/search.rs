@@ -149,8 +149,8 @@ async fn fill_postgres(ground: &Ground, pages: &[Page]) -> anyhow::Result<()> {
             let owners: Vec<String> = (0..urls.len()).map(|at| owner(number, portion * PORTION + at)).collect();
             let ids: Vec<Uuid> = urls.iter().map(|_| Uuid::from_u128(CardId::generate().ulid().0)).collect();
             sqlx::query(
-                "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at) \
-                 SELECT id, owner, url, url, digest, id, now() \
+                "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at, identity_version) \
+                 SELECT id, owner, url, url, digest, id, now(), 1 \
                  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) AS n(id, owner, url, digest)",
             )
             .bind(ids)
@@ -171,8 +171,8 @@ fn fill_file(transaction: &Transaction<'_>, pages: &[Page]) -> anyhow::Result<()
          VALUES (?1, ?2, 'a.example', 'ready', ?3, ?4, ?5, 'article')",
     )?;
     let mut card_row = transaction.prepare(
-        "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at, created_at) \
-         VALUES (?1, ?2, ?3, ?3, ?4, ?1, ?5, ?5)",
+        "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at, created_at, identity_version) \
+         VALUES (?1, ?2, ?3, ?3, ?4, ?1, ?5, ?5, 1)",
     )?;
     let now = jiff::Timestamp::now().as_microsecond();
     let in_a_week = now + 7 * 86_400_000_000;

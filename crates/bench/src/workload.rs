@@ -116,8 +116,8 @@ async fn insert(pool: &PgPool, events: &[RecordedEvent]) -> anyhow::Result<()> {
 
 /// Cards in their owner's library, so that their activities are shown.
 pub async fn insert_cards(pool: &PgPool, cards: &[Uuid], links: &[Uuid]) -> anyhow::Result<()> {
-    let sql = "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at) \
-               SELECT id, $3, url, url, sha256(convert_to(url, 'UTF8')), link, now() \
+    let sql = "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at, identity_version) \
+               SELECT id, $3, url, url, sha256(convert_to(url, 'UTF8')), link, now(), 1 \
                FROM (SELECT id, link, 'https://example.com/articles/' || id AS url \
                      FROM unnest($1::uuid[], $2::uuid[]) AS c(id, link)) c";
     sqlx::query(sql).bind(cards).bind(links).bind(ACTOR).execute(pool).await?;

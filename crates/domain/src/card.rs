@@ -236,6 +236,56 @@ impl Card {
         }
     }
 
+    /// Gives the card its URL as the present rules have it.
+    pub fn identify(&mut self, url: CardUrl, changes: &mut Changes) {
+        let is_changed = self.url != url;
+        self.url = url.clone();
+        changes.rows.push(Change::Identify { card_id: self.id, url });
+        if is_changed && self.library_link.is_some() {
+            let (card_id, actor_id) = (self.id, self.owner.clone());
+            changes.events.push(DomainEvent::CardUrlChanged { card_id, actor_id });
+        }
+    }
+
+    /// Takes over what another card of the owner holds, which turned out to be of the same link. Notes are joined, collections united; it
+    /// is public only if both are, and hidden if one is. The other leaves the library, and no URL leads to it any more.
+    ///
+    /// If the other is in the library, so is this one.
+    pub fn absorb(&mut self, mut other: Self, changes: &mut Changes) {
+        changes.rows.push(Change::Retire { card_id: other.id, url: other.url.merged(other.id) });
+        if other.is_hidden {
+            self.set_hidden(true, changes);
+        }
+        if other.library_link.is_none() {
+            return;
+        }
+        if other.visibility.is_private() {
+            self.set_visibility(Visibility::Private, changes);
+        }
+        let text = match (&self.note, &other.note) {
+            (Some(own), Some(others)) if own.text != others.text => Some(own.text.joined(&others.text)),
+            (own, others) => own.as_ref().or(others.as_ref()).map(|note| note.text.clone()),
+        };
+        self.set_note(text, true, changes);
+        for link in std::mem::take(&mut other.collection_links) {
+            if self.collection_links.iter().any(|own| own.collection_id == link.collection_id) {
+                other.unlink(&other.owner, &link, changes);
+            } else {
+                self.take_over(&other, &link, changes);
+            }
+        }
+        other.remove_from_library(changes);
+    }
+
+    fn take_over(&mut self, other: &Self, link: &CollectionLink, changes: &mut Changes) {
+        let taken = CollectionLink { id: LinkId::generate(), ..link.clone() };
+        let (from, to, visibility) = (other.id, self.id, self.shown());
+        changes.rows.push(Change::MoveLink { from, to, before: link.id, after: taken.id, visibility });
+        changes.events.push(other.left(&other.owner, link));
+        changes.events.push(self.joined(&taken));
+        self.collection_links.push(taken);
+    }
+
     fn unlink(&self, by: &UserId, link: &CollectionLink, changes: &mut Changes) {
         changes.rows.push(Change::RemoveFromCollection { card_id: self.id, link_id: link.id });
         changes.events.push(self.left(by, link));
@@ -364,6 +414,62 @@ mod tests {
         assert_eq!(links(&card), before);
         card.set_visibility(Visibility::Public, &mut quiet);
         assert_eq!(told(&quiet).1.len(), 3);
+    }
+
+    /// Of the same owner, saved later, with a note.
+    fn other(visibility: Visibility, note: &str) -> Card {
+        let mut card = saved(visibility);
+        card.set_note(NoteText::parse(note).unwrap(), false, &mut Changes::default());
+        card
+    }
+
+    #[test]
+    fn a_card_takes_over_what_another_holds() {
+        let (mut card, mut gone) = (other(Visibility::Public, "one"), other(Visibility::Public, "two"));
+        // One collection is the same.
+        gone.collection_links[0].collection_id = card.collection_links[0].collection_id;
+        let (mut old, kept, moved) = (links(&gone), links(&card), gone.collection_links[1].clone());
+        let mut changes = Changes::default();
+        card.absorb(gone, &mut changes);
+        assert_eq!(card.note.as_ref().map(|note| note.text.as_str()), Some("one\n\ntwo"));
+        assert_eq!(card.collection_links.len(), 3);
+        assert_eq!(card.collection_links[2].collection_id, moved.collection_id);
+        assert_eq!(links(&card)[..3], kept, "what it has stays as it is");
+        changes.events.retain(|event| !matches!(event, DomainEvent::CardNoteChanged { .. }));
+        old.sort_unstable();
+        assert_eq!(told(&changes), (old, vec![(card.collection_links[2].id, Visibility::Public)]));
+    }
+
+    #[test]
+    fn equal_notes_are_not_doubled_and_what_is_missing_is_taken() {
+        for (own, others, expected) in
+            [("a", "a", Some("a")), ("", "b", Some("b")), ("a", "", Some("a")), ("", "", None)]
+        {
+            let mut card = other(Visibility::Public, own);
+            card.absorb(other(Visibility::Public, others), &mut Changes::default());
+            assert_eq!(card.note.as_ref().map(|note| note.text.as_str()), expected);
+        }
+    }
+
+    #[test]
+    fn a_merged_card_is_as_private_and_as_hidden_as_either_was() {
+        use Visibility::{Private, Public};
+        for (own, others, expected) in [
+            (Public, Public, Public),
+            (Public, Private, Private),
+            (Private, Public, Private),
+            (Private, Private, Private),
+        ] {
+            let (mut card, mut changes) = (saved(own), Changes::default());
+            card.absorb(saved(others), &mut changes);
+            assert_eq!(card.visibility, expected);
+            assert!(told(&changes).1.iter().all(|(_, visibility)| *visibility == expected), "{changes:?}");
+        }
+        let (mut card, mut gone) = (saved(Public), saved(Public));
+        gone.set_hidden(true, &mut Changes::default());
+        gone.remove_from_library(&mut Changes::default());
+        card.absorb(gone, &mut Changes::default());
+        assert!(card.is_hidden && card.visibility == Public);
     }
 
     #[test]

@@ -59,6 +59,25 @@ pub enum Change {
         card_id: CardId,
         link_id: LinkId,
     },
+    /// The stay goes over from one card to another, under another id and with its date.
+    MoveLink {
+        from: CardId,
+        to: CardId,
+        before: LinkId,
+        after: LinkId,
+        /// What others see of the card that it goes over to.
+        visibility: Visibility,
+    },
+    /// No URL leads to the card any more: another one has its place. Listed before the [`Self::Identify`] of that one.
+    Retire {
+        card_id: CardId,
+        url: CardUrl,
+    },
+    /// The card's URL as [`CardUrl::RULES`] have it. Nobody else's card of this owner has its normalised form.
+    Identify {
+        card_id: CardId,
+        url: CardUrl,
+    },
     InsertCollection(Collection),
     /// Name, description, access, visibility, collaborators and invited people; the author never changes.
     UpdateCollection(Collection),
@@ -98,6 +117,8 @@ pub struct Changes {
     pub rows: Vec<Change>,
     /// The store gives each an id and its time, and owes it to every queue of its route.
     pub events: Vec<DomainEvent>,
+    /// The feed is not told of what they add.
+    pub is_untold: bool,
     /// They come of an import, so its cards do not count towards [`crate::quotas::Quota::Cards`].
     pub imported: bool,
     /// They are part of leaving. Otherwise whatever somebody does whose account is being deleted, or has been, is [`Error::Forbidden`]. What

@@ -27,6 +27,9 @@ pub enum DomainEvent {
     CardRemovedFromCollection { card_id: CardId, actor_id: UserId, collection_id: CollectionId, link_id: LinkId },
     #[serde(rename = "CardNoteChanged.v1")]
     CardNoteChanged { card_id: CardId, actor_id: UserId },
+    /// Its URL is spelled or identified otherwise than before, by other rules.
+    #[serde(rename = "CardUrlChanged.v1")]
+    CardUrlChanged { card_id: CardId, actor_id: UserId },
     #[serde(rename = "CollectionCreated.v1")]
     CollectionCreated { collection_id: CollectionId, actor_id: UserId },
     /// Nothing of the person is in a library or a collection any more, and nothing else of theirs is owed.
@@ -42,6 +45,7 @@ impl DomainEvent {
             | Self::CardRemovedFromLibrary { actor_id, .. }
             | Self::CardRemovedFromCollection { actor_id, .. }
             | Self::CardNoteChanged { actor_id, .. }
+            | Self::CardUrlChanged { actor_id, .. }
             | Self::CollectionCreated { actor_id, .. }
             | Self::AccountDeleted { actor_id } => actor_id,
         }
@@ -54,7 +58,8 @@ impl DomainEvent {
             | Self::CardAddedToCollection { card_id, .. }
             | Self::CardRemovedFromLibrary { card_id, .. }
             | Self::CardRemovedFromCollection { card_id, .. }
-            | Self::CardNoteChanged { card_id, .. } => Some(*card_id),
+            | Self::CardNoteChanged { card_id, .. }
+            | Self::CardUrlChanged { card_id, .. } => Some(*card_id),
             Self::CollectionCreated { .. } | Self::AccountDeleted { .. } => None,
         }
     }

@@ -102,7 +102,7 @@ impl Metadata {
         Self {
             title: text(self.title, Self::TITLE_CHARS),
             description: text(self.description, Self::DESCRIPTION_CHARS),
-            image: self.image.filter(|url| CardUrl::parse(url).is_ok()),
+            image: self.image.filter(|url| CardUrl::is_url(url)),
             site_name: text(self.site_name, Self::NAME_CHARS),
             author: text(self.author, Self::NAME_CHARS),
             kind: self.kind,

@@ -35,6 +35,11 @@ impl NoteText {
         Self(text)
     }
 
+    /// Both, one below the other; it may be longer than what people can write.
+    pub fn joined(&self, other: &Self) -> Self {
+        Self(format!("{}\n\n{}", self.0, other.0))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -28,6 +28,7 @@ pub fn record_uri(event: &DomainEvent) -> Option<String> {
             Some(format!("at://{actor_id}/cardwire.link/{link_id}"))
         }
         DomainEvent::CardNoteChanged { .. }
+        | DomainEvent::CardUrlChanged { .. }
         | DomainEvent::CollectionCreated { .. }
         | DomainEvent::AccountDeleted { .. } => None,
     }

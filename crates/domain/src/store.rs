@@ -13,6 +13,7 @@ use crate::ids::{CardId, CollectionId, EventId, LinkId, UserId};
 use crate::leaving::Stage;
 use crate::membership::Invitee;
 use crate::quotas::Quota;
+use crate::url::CardUrl;
 
 /// A collection that was deleted. No card comes in any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,14 @@ pub struct DeletedCollection {
     pub author: UserId,
     /// The cards that are still in it, and their stays.
     pub links: Vec<(CardId, LinkId)>,
+}
+
+/// A card whose URL was read by earlier rules than [`CardUrl::RULES`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutdatedCard {
+    pub id: CardId,
+    pub owner: UserId,
+    pub url: CardUrl,
 }
 
 /// Somebody whose account is being deleted.
@@ -74,6 +83,7 @@ pub trait Transaction: Send {
     async fn card_exists(&mut self, id: CardId, person: &UserId) -> Result<bool> {
         Ok(self.card(id).await?.is_some_and(|card| card.is_seen_by(person)))
     }
+    /// The card with exactly this identity; [`crate::Error::Stale`] if it was given another one meanwhile.
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>>;
     /// In the order of `ids`; unknown ones are left out.
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>>;
@@ -88,6 +98,9 @@ pub trait Transaction: Send {
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>>;
     /// Somebody whose account is being deleted, with up to `limit` of what comes next. Nobody else gets the same one before the commit.
     async fn leaver(&mut self, limit: usize) -> Result<Option<Leaver>>;
+    /// Up to `limit` cards behind `after`, by their ids, whose URLs were read by earlier rules. Those of people who are leaving are not among them,
+    /// and those that somebody else has at the moment need not be.
+    async fn outdated_cards(&mut self, after: Option<CardId>, limit: usize) -> Result<Vec<OutdatedCard>>;
     /// Whether this person added `most` of it or more within [`Quota::PERIOD`], and then how long until one of them stops counting.
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>>;
     /// Rows, events, deliveries and the kept answer, in one commit.

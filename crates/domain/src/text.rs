@@ -39,13 +39,19 @@ pub fn is_visible(text: &str) -> bool {
 }
 
 /// Unicode's white space, controls and default-ignorable characters, and the blank Braille pattern.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
         || matches!(u32::from(c),
             0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f | 0x202a..=0x202e
             | 0x2060..=0x206f | 0x2800 | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfff8 | 0x1bca0..=0x1bca3
             | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
+}
+
+/// Invisible characters that change how their neighbours look, so that texts need them: the joiners of Persian words and of emoji, variation
+/// selectors, and the tags of flags.
+pub(crate) fn shapes(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0020}'..='\u{e007f}')
 }
 
 /// Characters that turn the direction of what follows them, beyond the text itself (U+202A to U+202E, U+2066 to U+2069): `annexe` can be
@@ -68,6 +74,12 @@ mod tests {
         for shown in ["a", "\u{200b}.", "日", "👩\u{200d}🚀", "می\u{200c}خواهم"] {
             assert!(is_visible(shown), "{shown:?}");
         }
+    }
+
+    #[test]
+    fn joiners_and_selectors_shape_other_characters() {
+        assert!("می\u{200c}خواهم👩\u{200d}🚀❤\u{fe0f}".chars().filter(|c| is_invisible(*c)).all(shapes));
+        assert!(!"\u{200b}\u{200e}\u{202e}\u{2060}\u{feff}\u{ad} a".chars().any(shapes));
     }
 
     #[test]

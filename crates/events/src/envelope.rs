@@ -120,12 +120,13 @@ impl Message {
 }
 
 /// Every type this build understands, newest versions only.
-pub const KNOWN_TYPES: [&str; 7] = [
+pub const KNOWN_TYPES: [&str; 8] = [
     "CardAddedToLibrary.v2",
     "CardAddedToCollection.v2",
     "CardRemovedFromLibrary.v1",
     "CardRemovedFromCollection.v1",
     "CardNoteChanged.v1",
+    "CardUrlChanged.v1",
     "CollectionCreated.v1",
     "AccountDeleted.v1",
 ];

@@ -61,8 +61,15 @@ pub const fn routes(event: &DomainEvent) -> &'static [Queue] {
         DomainEvent::CardRemovedFromLibrary { .. } => &[Queue::Feeds, Queue::Search, Queue::Analytics],
         DomainEvent::AccountDeleted { .. } => &[Queue::Feeds, Queue::Search, Queue::Analytics],
         DomainEvent::CardNoteChanged { .. } => &[Queue::Search],
+        DomainEvent::CardUrlChanged { .. } => &[Queue::Search, Queue::Analytics],
         _ => &[Queue::Feeds],
     }
+}
+
+/// Those of its route that an event is owed to when it is accepted. `is_untold`: the feed is not told of what was added.
+pub fn owed_to(event: &DomainEvent, is_untold: bool) -> impl Iterator<Item = Queue> + use<> {
+    let adds = matches!(event, DomainEvent::CardAddedToLibrary { .. } | DomainEvent::CardAddedToCollection { .. });
+    routes(event).iter().copied().filter(move |queue| *queue != Queue::Feeds || !(is_untold && adds))
 }
 
 /// How a queue is worked off.
@@ -126,8 +133,34 @@ mod tests {
             &[Feeds],
         );
         check(DomainEvent::CardNoteChanged { card_id, actor_id: actor_id.clone() }, &[Search]);
+        check(DomainEvent::CardUrlChanged { card_id, actor_id: actor_id.clone() }, &[Search, Analytics]);
         check(DomainEvent::CollectionCreated { collection_id, actor_id: actor_id.clone() }, &[Feeds]);
         check(DomainEvent::AccountDeleted { actor_id }, &[Feeds, Search, Analytics]);
+    }
+
+    #[test]
+    fn the_feed_is_not_told_of_additions_that_are_no_news() {
+        let (card_id, link_id, collection_id) = (CardId::generate(), LinkId::generate(), CollectionId::generate());
+        let actor_id = || UserId::parse("did:plc:a").unwrap();
+        let visibility = Visibility::Public;
+        let check = |event: DomainEvent, expected: &[Queue]| {
+            assert_eq!(owed_to(&event, false).collect::<Vec<_>>(), routes(&event));
+            assert_eq!(owed_to(&event, true).collect::<Vec<_>>(), expected, "{event:?}");
+        };
+        use Queue::{Analytics, Feeds, Search};
+        check(
+            DomainEvent::CardAddedToLibrary { card_id, actor_id: actor_id(), link_id, visibility },
+            &[Search, Analytics],
+        );
+        check(
+            DomainEvent::CardAddedToCollection { card_id, actor_id: actor_id(), collection_id, link_id, visibility },
+            &[],
+        );
+        check(
+            DomainEvent::CardRemovedFromLibrary { card_id, actor_id: actor_id(), link_id },
+            &[Feeds, Search, Analytics],
+        );
+        check(DomainEvent::AccountDeleted { actor_id: actor_id() }, &[Feeds, Search, Analytics]);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! What every process does beside its work: learns which queues are paused, says how its workers do, takes its turn at measuring,
-//! empties collections that were deleted, and takes the deletion of accounts further.
+//! empties collections that were deleted, takes the deletion of accounts further, and reads the URLs of cards by new rules.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cardwire_domain::use_cases::{Parting, let_cards_go, let_person_go};
-use cardwire_domain::{Clock as _, Error, EventId, SystemClock};
+use cardwire_domain::use_cases::{Parting, Renewed, let_cards_go, let_person_go, renew_identities};
+use cardwire_domain::{CardId, Clock as _, Error, EventId, SystemClock};
 use cardwire_events::operations::{Gauges, Pauses, SAMPLE_EVERY};
 use cardwire_events::registry::{WorkerId, WorkerInfo};
 use cardwire_events::worker::Progress;
@@ -31,6 +31,10 @@ const LET_GO: usize = 500;
 const PART_WITH: usize = 100;
 /// How many of those who are leaving may turn out to be waiting before a round ends.
 const DRAWS: usize = 5;
+/// How often to look for cards whose URLs were read by earlier rules: after an update, and as long as processes of the build before run.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// Such cards that are looked at together.
+const RENEW: usize = 200;
 /// How long one part of the transport may take to be measured; the sample does without it then.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -43,6 +47,8 @@ pub struct Rounds {
     said_unknown: AtomicBool,
     /// Dead letters of which it was said that the deletion of an account waits for them.
     said_dead: Mutex<BTreeSet<EventId>>,
+    /// Cards of which it was said that their URLs cannot be read by new rules.
+    said_unfit: Mutex<BTreeSet<CardId>>,
 }
 
 /// A worker of this process.
@@ -60,8 +66,14 @@ impl Rounds {
         for queue in Queue::ALL {
             queues.push((queue, adapters.subscriber(queue)?));
         }
-        let (said_unknown, said_dead) = (AtomicBool::new(false), Mutex::default());
-        Ok(Self { adapters: adapters.clone(), queues, hands: Vec::new(), said_unknown, said_dead })
+        Ok(Self {
+            adapters: adapters.clone(),
+            queues,
+            hands: Vec::new(),
+            said_unknown: AtomicBool::new(false),
+            said_dead: Mutex::default(),
+            said_unfit: Mutex::default(),
+        })
     }
 
     /// Speaks for a worker, too.
@@ -90,6 +102,7 @@ impl Rounds {
             every(SAMPLE_EVERY, || self.measure()),
             every(LET_GO_EVERY, || self.empty_collections()),
             every(LET_GO_EVERY, || self.delete_accounts()),
+            every(RENEW_EVERY, || self.renew_identities()),
         );
     }
 
@@ -191,6 +204,30 @@ impl Rounds {
                 Err(Error::Stale) => return,
                 Err(error) => {
                     tracing::warn!(%error, "an account could not be deleted any further; another round tries again");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// What is not done now, another round does, of this process or of another.
+    async fn renew_identities(&self) {
+        let mut after = None;
+        loop {
+            match renew_identities(&*self.adapters.store, after, RENEW).await {
+                Ok(Renewed { last: None, .. }) => return,
+                Ok(Renewed { last, failed }) => {
+                    for (card, error) in failed {
+                        if self.said_unfit.lock().insert(card) {
+                            tracing::warn!(%card, %error, "a card's URL could not be read by new rules; it stays as it is");
+                        }
+                    }
+                    after = last;
+                }
+                // Somebody else was quicker.
+                Err(Error::Stale) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "URLs could not be read by new rules; another round tries again");
                     return;
                 }
             }

@@ -73,6 +73,11 @@ impl TimeMachine for Aging {
             .expect("the database of the case answers");
     }
 
+    async fn outdate(&self) {
+        let outdate = sqlx::query("UPDATE cards SET identity_version = 0").execute(&self.pool);
+        outdate.await.expect("the database of the case answers");
+    }
+
     async fn holding(&self, text: &str) -> Vec<String> {
         remains::in_postgres(&self.pool, text).await.expect("the database of the case answers")
     }
@@ -152,6 +157,7 @@ async fn events_stand_in_the_log_as_their_schemas_say() -> anyhow::Result<()> {
     stores.run(&ann, &noted).await?;
     stores.remove(&ann, card).await?;
     let mut changes = Changes::default();
+    changes.events.push(DomainEvent::CardUrlChanged { card_id: card, actor_id: ann.clone() });
     changes.events.push(DomainEvent::AccountDeleted { actor_id: ann });
     stores.store.begin().await?.commit(changes).await?;
 

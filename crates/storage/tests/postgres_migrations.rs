@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cardwire_domain::EventId;
+use cardwire_domain::use_cases::renew_identities;
 use cardwire_events::{EventLog, Handover, Queue};
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::PoolSettings;
@@ -12,6 +13,7 @@ use cardwire_testkit::postgres::{Database, Postgres};
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::types::Uuid;
 use ulid::Ulid;
 
 /// A database with the migrations up to this one.
@@ -93,5 +95,51 @@ async fn an_old_ledger_is_carried_over_while_old_processes_go_on() -> anyhow::Re
     // What a new process published is left alone by old ones.
     owe(&pool, ", published_at, due_at", ", now(), now() + interval '10 s'").await?;
     assert!(sqlx::query(OLD_LEASE).fetch_all(&pool).await?.is_empty());
+    Ok(())
+}
+
+/// Before URLs were read by better rules.
+const OLD_IDENTITY: i64 = 20;
+
+/// A card as a process of that time stores it, in the library.
+async fn keep(pool: &PgPool, url: &str) -> anyhow::Result<Uuid> {
+    let id = Uuid::from_u128(Ulid::generate().0);
+    let sql = "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at, private, imported) \
+               VALUES ($1, 'did:plc:alice', $2, $2, sha256(convert_to($2, 'UTF8')), $1, now(), false, false)";
+    sqlx::query(sql).bind(id).bind(url).execute(pool).await?;
+    Ok(id)
+}
+
+async fn look_at_all(store: &PostgresStore) -> anyhow::Result<()> {
+    let mut after = None;
+    loop {
+        let renewed = renew_identities(store, after, 1).await?;
+        assert!(renewed.failed.is_empty(), "{:?}", renewed.failed);
+        if renewed.last.is_none() {
+            return Ok(());
+        }
+        after = renewed.last;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cards_of_old_processes_are_looked_at_whenever_they_are_stored() -> anyhow::Result<()> {
+    let server = Arc::new(Postgres::start()?);
+    let (database, pool) = migrated(&server, OLD_IDENTITY).await?;
+    let first = keep(&pool, "https://example.com/~user").await?;
+    keep(&pool, "https://example.com/%7Euser").await?;
+    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Handover::default())?;
+    store.migrate().await?;
+    for _ in 0..2 {
+        look_at_all(&store).await?;
+        let kept: Vec<Uuid> =
+            sqlx::query_scalar("SELECT id FROM cards WHERE library_link IS NOT NULL").fetch_all(&pool).await?;
+        assert_eq!(kept, [first]);
+        let outdated: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM cards WHERE identity_version < 1").fetch_one(&pool).await?;
+        assert_eq!(outdated, 0);
+        // An old process that still runs does not know that one.
+        keep(&pool, "https://example.com/%7Euser").await?;
+    }
     Ok(())
 }

@@ -29,6 +29,10 @@ impl TimeMachine for TokioTime {
         self.0.redate(event, occurred_at).await.expect("the store answers");
     }
 
+    async fn outdate(&self) {
+        self.0.outdate_cards().await.expect("the store answers");
+    }
+
     async fn holding(&self, text: &str) -> Vec<String> {
         remains::in_sqlite(&self.0, text).await.expect("the store answers")
     }

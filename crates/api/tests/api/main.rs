@@ -26,5 +26,6 @@ mod refusals;
 mod sessions;
 mod stream;
 mod tokens;
+mod urls;
 mod visibility;
 mod wrong_requests;

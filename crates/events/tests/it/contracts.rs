@@ -26,6 +26,7 @@ fn one_of_each() -> Vec<DomainEvent> {
         DomainEvent::CardRemovedFromLibrary { card_id, actor_id: actor_id.clone(), link_id },
         DomainEvent::CardRemovedFromCollection { card_id, actor_id: actor_id.clone(), collection_id, link_id },
         DomainEvent::CardNoteChanged { card_id, actor_id: actor_id.clone() },
+        DomainEvent::CardUrlChanged { card_id, actor_id: actor_id.clone() },
         DomainEvent::CollectionCreated { collection_id, actor_id: actor_id.clone() },
         DomainEvent::AccountDeleted { actor_id },
     ]

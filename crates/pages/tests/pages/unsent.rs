@@ -14,7 +14,7 @@ use cardwire_domain::accounts::Registration;
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::store::{DeletedCollection, Leaver, Recall};
+use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall};
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, Result, Store, Transaction, UserId};
 use cardwire_http::{AccountSettings, Accounts, AppState, TokenAuthenticator};
 
@@ -274,6 +274,9 @@ impl Transaction for MuteTransaction {
     }
     async fn leaver(&mut self, limit: usize) -> Result<Option<Leaver>> {
         self.0.leaver(limit).await
+    }
+    async fn outdated_cards(&mut self, after: Option<CardId>, limit: usize) -> Result<Vec<OutdatedCard>> {
+        self.0.outdated_cards(after, limit).await
     }
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
         self.0.used_up(quota, person, most).await

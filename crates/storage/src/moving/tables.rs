@@ -177,6 +177,8 @@ pub(crate) const TABLES: &[Table] = &[
             column("imported", Bool),
             column("private", Bool),
             column("hidden", Bool),
+            column("identity_version", Int),
+            column("former_digest", Bytes),
             column("created_at", Time),
         ],
     ),

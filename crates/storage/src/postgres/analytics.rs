@@ -185,10 +185,11 @@ async fn add(session: &mut Session, events: &[&RecordedEvent]) -> Result<u64, Fa
     Ok(times.len() as u64)
 }
 
-/// The digests of the URLs that the events are about.
+/// The digests of the URLs that the events are about, and of those that the cards had before.
 async fn urls(session: &mut Session, events: &[&RecordedEvent]) -> Result<Vec<Vec<u8>>, Failure> {
     let cards: Vec<Uuid> = events.iter().filter_map(|event| event.event.card_id()).map(|id| uuid(id.ulid())).collect();
-    let sql = "SELECT DISTINCT url_digest FROM cards WHERE id = ANY($1) ORDER BY url_digest";
+    let sql = "SELECT url_digest FROM cards WHERE id = ANY($1) \
+               UNION SELECT former_digest FROM cards WHERE id = ANY($1) AND former_digest IS NOT NULL ORDER BY url_digest";
     session.fetch_all(sqlx::query(sql).bind(cards)).await?.iter().map(|row| get(row, "url_digest")).collect()
 }
 

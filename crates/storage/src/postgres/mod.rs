@@ -18,6 +18,7 @@ mod feed;
 mod fetch_line;
 mod flush;
 mod forgetting;
+mod identity;
 mod imports;
 mod invites;
 mod leaving;

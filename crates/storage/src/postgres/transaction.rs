@@ -13,15 +13,16 @@ use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::collection::{AccessType, Description, Name};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::store::{DeletedCollection, Leaver, Left, Recall, Store, Transaction};
+use cardwire_domain::store::{DeletedCollection, Leaver, Left, OutdatedCard, Recall, Store, Transaction};
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Result, UserId};
+use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Error, Result, UserId};
 use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::types::Uuid;
 
 use super::error::Failure;
+use super::identity;
 use super::leaving;
 use super::pool::Session;
 use super::store::PostgresStore;
@@ -149,7 +150,14 @@ impl Transaction for PostgresTransaction {
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>> {
         let query = sqlx::query(CARD_BY_URL).bind(owner.as_str()).bind(url_digest(normalised_url));
         match self.session.fetch_all(query).await?.first() {
-            Some(row) => Ok(self.lock_cards(&[get(row, "id")?]).await?.pop()),
+            Some(row) => {
+                let card = self.lock_cards(&[get(row, "id")?]).await?.pop();
+                // Whoever had the lock before may have given its place to another one.
+                match card.as_ref().is_none_or(|card| card.url.normalised() == normalised_url) {
+                    true => Ok(card),
+                    false => Err(Error::Stale),
+                }
+            }
             None => Ok(None),
         }
     }
@@ -219,6 +227,10 @@ impl Transaction for PostgresTransaction {
             false => Left::Cards(self.lock_cards(&kept).await?),
         };
         Ok(Some(Leaver { person: held.person, stage: held.stage, left }))
+    }
+
+    async fn outdated_cards(&mut self, after: Option<CardId>, limit: usize) -> Result<Vec<OutdatedCard>> {
+        Ok(identity::outdated(&mut self.session, after, limit).await?)
     }
 
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use cardwire_domain::changes::Changes;
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::leaving::Stage;
+use cardwire_domain::url::CardUrl;
 use cardwire_domain::{
     Change, Collection, CollectionId, DomainEvent, Error, EventId, LinkId, RecordedEvent, Result, UserId, Visibility,
 };
 use cardwire_events::log::FIRST_LOOK_AFTER;
-use cardwire_events::{Envelope, Handover, Owed, Queue, routes};
+use cardwire_events::{Envelope, Handover, Owed, Queue, owed_to};
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::types::Uuid;
@@ -17,6 +18,7 @@ use ulid::Ulid;
 
 use super::error::Failure;
 use super::forgetting::forget;
+use super::identity::identify;
 use super::leaving::{cut_ties, leave, nobody_leaves};
 use super::pool::Session;
 use super::values::{get_time, url_digest, uuid};
@@ -42,8 +44,11 @@ pub(super) struct Batch {
     notes: BTreeMap<Uuid, Option<(Uuid, String)>>,
     linked: Vec<Link>,
     /// The same for links that are there, by their ids.
-    relinked: BTreeMap<Uuid, (Uuid, bool)>,
+    relinked: BTreeMap<Uuid, Relinked>,
     unlinked: Vec<Uuid>,
+    /// Those that give up their place come first.
+    retired: Vec<(Uuid, CardUrl)>,
+    identified: Vec<(Uuid, CardUrl)>,
     events: (Vec<Uuid>, Vec<String>, Vec<Value>),
     deliveries: (Vec<&'static str>, Vec<Uuid>, Vec<bool>),
     /// Those of `deliveries` that are born published, and the queues of the others.
@@ -68,6 +73,14 @@ struct Stay {
     /// `None`: as it was.
     private: Option<bool>,
     hidden: Option<bool>,
+}
+
+/// What becomes of a stay in a collection.
+struct Relinked {
+    id: Uuid,
+    private: bool,
+    /// To which card it goes over; `None`: to no other.
+    card: Option<Uuid>,
 }
 
 /// A card comes into a collection.
@@ -113,11 +126,13 @@ impl Batch {
                     batch.leaving.push(Leaving::Leave { person, before, after, behind });
                 }
                 Change::Forget { person, limit } => batch.leaving.push(Leaving::Forget { person, limit }),
+                Change::Retire { card_id, url } => batch.retired.push((uuid(card_id.ulid()), url)),
+                Change::Identify { card_id, url } => batch.identified.push((uuid(card_id.ulid()), url)),
                 change => batch.change_card(change)?,
             }
         }
         batch.held = checked.into_iter().map(|(id, version)| (uuid(id.ulid()), version)).unzip();
-        batch.raise(changes.events, changes.traceparent, handover);
+        batch.raise(changes.events, changes.is_untold, changes.traceparent, handover);
         batch.remember = changes.remember.map(|kept| {
             (
                 kept.person.to_string(),
@@ -171,7 +186,13 @@ impl Batch {
                 private: visibility.is_private(),
             }),
             Change::RenewLink { before, after, visibility, .. } => {
-                self.renew_link(uuid(before.ulid()), uuid(after.ulid()), visibility.is_private());
+                let renewed = Relinked { id: uuid(after.ulid()), private: visibility.is_private(), card: None };
+                self.renew_link(uuid(before.ulid()), renewed);
+            }
+            Change::MoveLink { to, before, after, visibility, .. } => {
+                let card = Some(uuid(to.ulid()));
+                let moved = Relinked { id: uuid(after.ulid()), private: visibility.is_private(), card };
+                self.relinked.insert(uuid(before.ulid()), moved);
             }
             Change::RemoveFromCollection { link_id, .. } => self.unlink(uuid(link_id.ulid())),
             Change::InsertCollection(_)
@@ -182,7 +203,9 @@ impl Batch {
             | Change::Unblock { .. }
             | Change::CutTies(_)
             | Change::Leave { .. }
-            | Change::Forget { .. } => {}
+            | Change::Forget { .. }
+            | Change::Retire { .. }
+            | Change::Identify { .. } => {}
         }
         Ok(())
     }
@@ -217,13 +240,13 @@ impl Batch {
     }
 
     /// The same stay in a collection under another id.
-    fn renew_link(&mut self, before: Uuid, after: Uuid, private: bool) {
+    fn renew_link(&mut self, before: Uuid, after: Relinked) {
         if let Some(link) = self.linked.iter_mut().find(|link| link.id == before) {
-            (link.id, link.private) = (after, private);
-        } else if let Some(renewed) = self.relinked.values_mut().find(|(id, _)| *id == before) {
-            *renewed = (after, private);
+            (link.id, link.private) = (after.id, after.private);
+        } else if let Some(renewed) = self.relinked.values_mut().find(|renewed| renewed.id == before) {
+            (renewed.id, renewed.private) = (after.id, after.private);
         } else {
-            self.relinked.insert(before, (after, private));
+            self.relinked.insert(before, after);
         }
     }
 
@@ -232,29 +255,29 @@ impl Batch {
             self.linked.swap_remove(index);
             return;
         }
-        let stored = self.relinked.iter().find(|(_, (after, _))| *after == link).map(|(before, _)| *before);
+        let stored = self.relinked.iter().find(|(_, renewed)| renewed.id == link).map(|(before, _)| *before);
         if let Some(before) = stored {
             self.relinked.remove(&before);
         }
         self.unlinked.push(stored.unwrap_or(link));
     }
 
-    fn raise(&mut self, events: Vec<DomainEvent>, traceparent: Option<String>, handover: &Handover) {
+    fn raise(&mut self, events: Vec<DomainEvent>, is_untold: bool, traceparent: Option<String>, handover: &Handover) {
         // Ids sort in the order in which the events were raised.
         let mut id = Ulid::generate();
         for event in events {
             // The server sets the time.
             let recorded = RecordedEvent { id: EventId::from_ulid(id), occurred_at: Timestamp::UNIX_EPOCH, event };
             let envelope = Envelope::wrap(&recorded, traceparent.clone());
-            for queue in routes(&recorded.event) {
-                let is_handed = handover.is_open(*queue);
+            for queue in owed_to(&recorded.event, is_untold) {
+                let is_handed = handover.is_open(queue);
                 self.deliveries.0.push(queue.name());
                 self.deliveries.1.push(uuid(id));
                 self.deliveries.2.push(is_handed);
                 if is_handed {
-                    self.handed.push(Owed { queue: *queue, envelope: envelope.clone() });
+                    self.handed.push(Owed { queue, envelope: envelope.clone() });
                 } else {
-                    self.due.insert(*queue);
+                    self.due.insert(queue);
                 }
             }
             self.events.0.push(uuid(id));
@@ -272,8 +295,9 @@ pub const WRITE: &str = concat!(
 WITH held AS (
     SELECT k.id, k.version FROM collections k WHERE k.id = ANY($1) ORDER BY k.id FOR SHARE
 ), new_cards AS (
-    INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, library_link, private, library_at, imported)
-    SELECT n.*, CASE WHEN n.library_link IS NOT NULL THEN now() END, $30
+    INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, library_link, private, library_at, imported,
+                       identity_version)
+    SELECT n.*, CASE WHEN n.library_link IS NOT NULL THEN now() END, $30, $42
     FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[], $33::bool[])
         AS n(id, owner_id, url, normalised_url, url_digest, via, library_link, private)
 ), moved AS (
@@ -292,8 +316,8 @@ WITH held AS (
 ), unlinked AS (
     DELETE FROM links WHERE id = ANY($17) RETURNING 1
 ), relinked AS (
-    UPDATE links l SET id = r.after, private = r.private
-    FROM unnest($38::uuid[], $39::uuid[], $40::bool[]) AS r(before, after, private)
+    UPDATE links l SET id = r.after, private = r.private, card_id = coalesce(r.card_id, l.card_id)
+    FROM unnest($38::uuid[], $39::uuid[], $40::bool[], $43::uuid[]) AS r(before, after, private, card_id)
     WHERE l.id = r.before RETURNING 1
 ), linked AS (
     INSERT INTO links (id, card_id, collection_id, private)
@@ -355,9 +379,12 @@ WHERE NOT EXISTS (SELECT FROM collaborators c WHERE c.collection_id = $1 AND c.u
 pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owed>, Failure> {
     let collections_too = !(batch.inserted.is_empty() && batch.updated.is_empty());
     let more_too = !(batch.deleted.is_empty() && batch.forgotten.is_empty() && batch.blocks.is_empty());
-    if collections_too || more_too || !batch.leaving.is_empty() {
+    let cards_too = !(batch.retired.is_empty() && batch.identified.is_empty());
+    if collections_too || more_too || cards_too || !batch.leaving.is_empty() {
         session.begin().await?;
     }
+    identify(session, &batch.retired).await?;
+    identify(session, &batch.identified).await?;
     for collection in &batch.inserted {
         insert_collection(session, collection).await?;
     }
@@ -366,8 +393,7 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
     }
     let (held, versions) = batch.held;
     let (moved, stays): (Vec<Uuid>, Vec<Stay>) = batch.library.into_iter().unzip();
-    let (relinked, (renewed, renewed_private)): (Vec<Uuid>, (Vec<Uuid>, Vec<bool>)) =
-        batch.relinked.into_iter().unzip();
+    let (relinked, renewed): (Vec<Uuid>, Vec<Relinked>) = batch.relinked.into_iter().unzip();
     let (mut noted, mut note_ids, mut texts, mut unnoted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (card, note) in batch.notes {
         match note {
@@ -424,9 +450,11 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         .bind(stays.iter().map(|stay| stay.hidden).collect::<Vec<_>>())
         .bind(batch.linked.iter().map(|link| link.private).collect::<Vec<_>>())
         .bind(relinked)
-        .bind(renewed)
-        .bind(renewed_private)
-        .bind(batch.people.into_iter().collect::<Vec<_>>());
+        .bind(renewed.iter().map(|renewed| renewed.id).collect::<Vec<_>>())
+        .bind(renewed.iter().map(|renewed| renewed.private).collect::<Vec<_>>())
+        .bind(batch.people.into_iter().collect::<Vec<_>>())
+        .bind(CardUrl::RULES)
+        .bind(renewed.iter().map(|renewed| renewed.card).collect::<Vec<_>>());
     let rows = session.fetch_all(query).await?;
     let at = rows.first().map_or(Err(Failure::Changed), |row| get_time(row, "at"))?;
     let mut handed = batch.handed;

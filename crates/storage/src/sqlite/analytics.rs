@@ -88,12 +88,16 @@ fn count(connection: &Connection, now: Timestamp, ids: &[EventId]) -> Result<usi
     Ok(taken.len())
 }
 
-/// The digests of the URLs that the events are about, each once.
+/// The digests of the URLs that the events are about, and of those that the cards had before, each once.
 fn urls(connection: &Connection, events: &[RecordedEvent]) -> Result<Vec<[u8; 32]>, Failure> {
     let mut urls = BTreeSet::new();
     for card in events.iter().filter_map(|event| event.event.card_id()) {
-        let sql = "SELECT url_digest FROM cards WHERE id = ?1";
-        urls.extend(first(connection, sql, &[&blob(card.ulid())], |row| get::<[u8; 32]>(row, "url_digest"))?);
+        let sql = "SELECT url_digest, former_digest FROM cards WHERE id = ?1";
+        let digests =
+            |row: &Row<'_>| Ok((get::<[u8; 32]>(row, "url_digest")?, get::<Option<[u8; 32]>>(row, "former_digest")?));
+        if let Some((digest, former)) = first(connection, sql, &[&blob(card.ulid())], digests)? {
+            urls.extend([Some(digest), former].into_iter().flatten());
+        }
     }
     Ok(urls.into_iter().collect())
 }

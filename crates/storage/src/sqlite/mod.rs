@@ -18,6 +18,7 @@ mod file;
 mod flush;
 mod forgetting;
 mod functions;
+mod identity;
 mod imports;
 mod invites;
 mod leaving;

@@ -75,6 +75,18 @@ impl SqliteStore {
         Ok(self.write(retype).await?)
     }
 
+    /// Has every card's URL be one that was read by the first rules.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn outdate_cards(&self) -> Result<()> {
+        let outdate = |connection: &Connection, _| {
+            run(connection, "UPDATE cards SET identity_version = 0", &[])?;
+            Ok(())
+        };
+        Ok(self.write(outdate).await?)
+    }
+
     /// Lets the file grow by this many pages at most, as if its disk had no more room.
     ///
     /// # Errors

@@ -13,12 +13,13 @@ use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::collection::{AccessType, Description, Name};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::store::{DeletedCollection, Leaver, Left, Recall, Store, Transaction};
+use cardwire_domain::store::{DeletedCollection, Leaver, Left, OutdatedCard, Recall, Store, Transaction};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Error, Result, UserId};
 use rusqlite::{Connection, Row, ToSql};
 
 use super::error::Failure;
+use super::identity;
 use super::leaving;
 use super::store::SqliteStore;
 use super::turns::Turn;
@@ -167,7 +168,14 @@ impl Transaction for SqliteTransaction {
             first(connection, sql, &[&owner.as_str(), &digest], |row| Ok(card_id(get(row, "id")?)))
         };
         match self.store.look(find)? {
-            Some(id) => self.card(id).await,
+            Some(id) => {
+                let card = self.card(id).await?;
+                // Whoever had the turn before may have given its place to another one.
+                match card.as_ref().is_none_or(|card| card.url.normalised() == normalised_url) {
+                    true => Ok(card),
+                    false => Err(Error::Stale),
+                }
+            }
             None => Ok(None),
         }
     }
@@ -251,6 +259,10 @@ impl Transaction for SqliteTransaction {
             return Ok(Some(Leaver { person, stage, left }));
         }
         Ok(None)
+    }
+
+    async fn outdated_cards(&mut self, after: Option<CardId>, limit: usize) -> Result<Vec<OutdatedCard>> {
+        Ok(self.store.read(move |connection, _| identity::outdated(connection, after, limit)).await?)
     }
 
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {

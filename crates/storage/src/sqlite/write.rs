@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use cardwire_domain::accounts::is_leaving;
 use cardwire_domain::changes::Remember;
 use cardwire_domain::collection::AccessType;
+use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, Change, Changes, Collection, DomainEvent, EventId, RecordedEvent, UserId};
 use cardwire_events::log::FIRST_LOOK_AFTER;
-use cardwire_events::{Envelope, Handover, Owed, Queue, routes};
+use cardwire_events::{Envelope, Handover, Owed, Queue, owed_to};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::Value;
@@ -15,6 +16,7 @@ use ulid::Ulid;
 
 use super::error::Failure;
 use super::forgetting::forget;
+use super::identity::identify;
 use super::leaving::{cut_ties, leave, leaves};
 use super::values::{blob, earlier, first, later, run, ulid, url_digest, us};
 use crate::answers::KEEP_ANSWERS;
@@ -52,7 +54,7 @@ pub(super) fn write(
     if let Some(remember) = changes.remember {
         keep_answer(connection, now, &remember)?;
     }
-    raise(connection, now, changes.events, changes.traceparent.as_deref(), handover)
+    raise(connection, now, changes.events, changes.is_untold, changes.traceparent.as_deref(), handover)
 }
 
 struct Rows<'a> {
@@ -69,12 +71,13 @@ impl Rows<'_> {
         let Self { connection, now, .. } = *self;
         match change {
             Change::InsertCard { card_id, owner, url, via } => {
-                let sql = "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, imported, created_at) \
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                let sql = "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, imported, created_at, identity_version) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
                 let (id, digest) = (blob(card_id.ulid()), url_digest(url.normalised()));
                 let via = via.map(|via| blob(via.ulid()));
                 let (owner, given, normalised) = (owner.as_str(), url.given(), url.normalised());
-                run(connection, sql, &[&id, &owner, &given, &normalised, &digest, &via, &self.imported, &now])?;
+                let (imported, rules) = (self.imported, CardUrl::RULES);
+                run(connection, sql, &[&id, &owner, &given, &normalised, &digest, &via, &imported, &now, &rules])?;
                 Ok(())
             }
             Change::SetNote { card_id, note } => {
@@ -125,6 +128,14 @@ impl Rows<'_> {
                 let sql = "DELETE FROM links WHERE id = ?1 AND card_id = ?2";
                 one(run(connection, sql, &[&blob(link_id.ulid()), &blob(card_id.ulid())])?)
             }
+            Change::MoveLink { from, to, before, after, visibility } => {
+                self.touched.extend([from, to]);
+                let sql = "UPDATE links SET id = ?3, card_id = ?4, private = ?5 WHERE id = ?2 AND card_id = ?1";
+                let (from, to) = (blob(from.ulid()), blob(to.ulid()));
+                let (before, after) = (blob(before.ulid()), blob(after.ulid()));
+                one(run(connection, sql, &[&from, &before, &after, &to, &visibility.is_private()])?)
+            }
+            Change::Retire { card_id, url } | Change::Identify { card_id, url } => identify(connection, card_id, &url),
             Change::InsertCollection(collection) => insert_collection(connection, now, &collection),
             Change::UpdateCollection(collection) => update_collection(connection, now, &collection),
             Change::DeleteCollection(id) => {
@@ -219,6 +230,7 @@ fn raise(
     connection: &Connection,
     now: Timestamp,
     events: Vec<DomainEvent>,
+    is_untold: bool,
     traceparent: Option<&str>,
     handover: &Handover,
 ) -> Result<Accepted, Failure> {
@@ -233,12 +245,12 @@ fn raise(
         let text = serde_json::to_string(&envelope).map_err(|error| Failure::Nonsense(error.to_string()))?;
         let sql = "INSERT INTO events (id, type, envelope, occurred_at) VALUES (?1, ?2, ?3, ?4)";
         run(connection, sql, &[&blob(id), &envelope.kind, &text, &us(now)])?;
-        for queue in routes(&recorded.event) {
-            let (published_at, due_at) = if handover.is_open(*queue) {
-                accepted.handed.push(Owed { queue: *queue, envelope: envelope.clone() });
+        for queue in owed_to(&recorded.event, is_untold) {
+            let (published_at, due_at) = if handover.is_open(queue) {
+                accepted.handed.push(Owed { queue, envelope: envelope.clone() });
                 (Some(us(now)), later(now, FIRST_LOOK_AFTER))
             } else {
-                accepted.due.insert(*queue);
+                accepted.due.insert(queue);
                 (None, us(now))
             };
             let sql = "INSERT INTO deliveries (event_id, queue, occurred_at, due_at, published_at) VALUES (?1, ?2, ?3, ?4, ?5)";

@@ -11,7 +11,7 @@ use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::search::{Reindexed, SearchHit, SearchIndex, SearchRequest};
-use cardwire_domain::store::{DeletedCollection, Leaver, Recall};
+use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall};
 use cardwire_domain::{
     Card, CardId, Changes, CollectedWindow, Collection, CollectionId, EventId, Page, PageRequest, RecordedEvent, Store,
     Transaction, UserId,
@@ -96,6 +96,10 @@ impl Transaction for FaultyTransaction {
 
     async fn leaver(&mut self, limit: usize) -> DomainResult<Option<Leaver>> {
         self.seam.through(self.tx.leaver(limit)).await
+    }
+
+    async fn outdated_cards(&mut self, after: Option<CardId>, limit: usize) -> DomainResult<Vec<OutdatedCard>> {
+        self.seam.through(self.tx.outdated_cards(after, limit)).await
     }
 
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> DomainResult<Option<Duration>> {

@@ -198,7 +198,7 @@ pub async fn a_deleted_account_leaves_nothing_behind_but_its_audit_entry(stores:
 }
 
 /// Drops the future while it waits for the `waits`-th time.
-async fn dropped_at<F: Future>(future: F, waits: usize) -> Option<F::Output> {
+pub async fn dropped_at<F: Future>(future: F, waits: usize) -> Option<F::Output> {
     let (mut future, mut left) = (pin!(future), waits);
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),

@@ -19,6 +19,7 @@ pub mod feeds;
 pub mod fetching;
 pub mod first_account;
 pub mod idempotency;
+pub mod identity;
 pub mod imports;
 pub mod leaving;
 pub mod ledger;
@@ -125,6 +126,11 @@ pub trait TimeMachine: Send + Sync {
     /// The columns of all tables in which this text stands somewhere, as text or as its bytes: `table.column`.
     async fn holding(&self, _text: &str) -> Vec<String> {
         unreachable!("these tests leave the tables alone");
+    }
+
+    /// Has every card's URL be one that was read by the first rules.
+    async fn outdate(&self) {
+        unreachable!("these tests leave the cards alone");
     }
 
     /// Has the log say that the event is of this type and version.
@@ -301,6 +307,9 @@ macro_rules! store_suite {
             the_page_of_a_public_card_stays_when_another_is_made_private,
             a_card_that_is_made_public_or_hidden_brings_its_page,
             a_link_kept_privately_and_by_others_is_one_hit,
+            a_private_card_that_gets_another_url_keeps_what_is_known_for_its_owner,
+            what_is_known_of_a_private_page_is_not_published_under_another_url,
+            two_cards_that_become_a_private_one_leave_nothing_on_everybodys_page,
         ]);
         $crate::store_suite!(@cases $make, $runtime, fetching: [
             many_hosts_of_one_person_keep_nobody_waiting,
@@ -340,6 +349,18 @@ macro_rules! store_suite {
             a_hit_names_the_cards_that_the_reader_sees,
             pages_are_full_although_some_of_their_items_are_private,
             parallel_changes_of_one_card_end_in_one_truth,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, identity: [
+            a_card_is_found_by_the_rules_of_today,
+            two_cards_of_one_link_become_the_older_one,
+            a_merged_card_is_as_private_and_as_hidden_as_either_was,
+            cards_outside_of_the_library_are_found_and_stay_hidden,
+            a_card_in_another_place_makes_room_first,
+            a_url_that_is_refused_today_stays_as_it_is,
+            new_rules_take_effect_in_any_order_of_events,
+            looking_at_cards_goes_on_wherever_it_was_stopped,
+            parallel_looks_and_saves_lose_nothing,
+            cards_of_people_who_leave_are_left_alone,
         ]);
         $crate::store_suite!(@cases $make, $runtime, leaving: [
             a_deleted_account_leaves_nothing_behind_but_its_audit_entry,

@@ -16,6 +16,8 @@ use super::scene::{page, person, sorted};
 use super::{Stores, Tested};
 
 const URL: &str = "https://example.com/page";
+/// By earlier rules, this was another link.
+const OLD_URL: &str = "https://example.com/page?igsh=1";
 const A_WEEK: Duration = Duration::from_secs(8 * 86_400);
 
 impl Stores {
@@ -256,6 +258,95 @@ pub async fn a_link_kept_privately_and_by_others_is_one_hit(stores: Stores) -> T
             _ => vec![his],
         };
         assert!(hits.iter().all(|hit| hit.card_ids == seen), "{request:?}: {hits:?}");
+    }
+    Ok(())
+}
+
+pub async fn a_private_card_that_gets_another_url_keeps_what_is_known_for_its_owner(stores: Stores) -> Tested {
+    let (alice, bob, old) = (person("alice"), person("bob"), (OLD_URL, OLD_URL));
+    let hers = stores.kept_before(&alice, old, Some("sesame"), &[]).await?;
+    stores.let_see(&alice, hers, Visibility::Private).await?;
+    let his = stores.kept_before(&bob, old, None, &[]).await?;
+    stores.work_off().await?;
+    for job in stores.all_due().await? {
+        assert_eq!(job.url, OLD_URL);
+        let title = if job.keeper.is_some() { "Marmalade" } else { "Teapots" };
+        assert!(stores.finished(&job, titled(title)).await?);
+    }
+    stores.renew(10).await?;
+    stores.work_off().await?;
+    assert_eq!(stores.title_of(hers, Some(&alice)).await?, some("Marmalade"));
+    for reader in [None, Some(&alice), Some(&bob)] {
+        assert_eq!(stores.title_of(his, reader).await?, some("Teapots"), "to {reader:?}");
+        assert!(stores.is_found("teapots", reader).await?, "to {reader:?}");
+        assert_eq!(stores.is_found("marmalade sesame", reader).await?, reader == Some(&alice), "to {reader:?}");
+    }
+    let former = CardUrl::from_stored(OLD_URL.into(), OLD_URL.into());
+    assert_eq!(stores.pages.page(&former).await?, PageInfo::default());
+    assert_eq!(stores.all_due().await?, [], "it is known");
+    stores.time.advance(A_WEEK).await;
+    let jobs = stores.all_due().await?;
+    assert!(jobs.iter().all(|job| job.url == URL), "{jobs:?}");
+    let told = jobs.iter().map(|job| (&job.asked_by, job.keeper.as_ref())).collect();
+    assert_eq!(sorted(told), [(&alice, Some(&alice)), (&bob, None)]);
+    Ok(())
+}
+
+pub async fn what_is_known_of_a_private_page_is_not_published_under_another_url(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let card = stores.kept_before(&alice, (OLD_URL, OLD_URL), None, &[]).await?;
+    stores.let_see(&alice, card, Visibility::Private).await?;
+    stores.work_off().await?;
+    let jobs = stores.all_due().await?;
+    assert_eq!(jobs.len(), 1);
+    assert!(stores.finished(&jobs[0], article("Marmalade")).await?);
+    // Both happen before the card is indexed again.
+    stores.renew(10).await?;
+    stores.let_see(&alice, card, Visibility::Public).await?;
+    stores.work_off().await?;
+    for reader in [None, Some(&alice)] {
+        assert_eq!(stores.title_of(card, reader).await?, None, "to {reader:?}");
+        assert!(!stores.is_found("marmalade", reader).await?, "to {reader:?}");
+        assert!(stores.is_found("page", reader).await?, "to {reader:?}");
+    }
+    assert_eq!(stores.analytics.by_kind(7).await?, [KindCount { kind: None, saves: 1 }]);
+    stores.only_fetched(None, article("Teapots")).await?;
+    assert_eq!(stores.title_of(card, None).await?, some("Teapots"));
+    assert_eq!(stores.analytics.by_kind(7).await?, [KindCount { kind: Some(PageKind::Article), saves: 1 }]);
+    Ok(())
+}
+
+pub async fn two_cards_that_become_a_private_one_leave_nothing_on_everybodys_page(stores: Stores) -> Tested {
+    let (public, private) = (Visibility::Public, Visibility::Private);
+    // The place under the new rules is the younger card's. Its owner's page there is not replaced.
+    for (name, older, younger, title) in
+        [("alice", public, private, "younger alice"), ("bob", private, public, "older bob")]
+    {
+        let owner = person(name);
+        let (one, two) = (format!("https://example.com/%7e{name}"), format!("https://example.com/~{name}"));
+        let old = stores.kept_before(&owner, (&one, &one), None, &[]).await?;
+        let young = stores.kept_before(&owner, (&two, &two), None, &[]).await?;
+        for (card, visibility) in [(old, older), (young, younger)] {
+            stores.let_see(&owner, card, visibility).await?;
+        }
+        stores.work_off().await?;
+        for job in stores.all_due().await? {
+            let age = if job.url == one { "older" } else { "younger" };
+            assert!(stores.finished(&job, article(&format!("{age} {name}"))).await?);
+        }
+        stores.renew(10).await?;
+        stores.work_off().await?;
+        assert_eq!(stores.library_of(&owner).await?.len(), 1);
+        assert_eq!(stores.title_of(old, Some(&owner)).await?, some(title));
+        for (text, reader, finds) in [("older", None, false), ("younger", None, false), (title, Some(&owner), true)] {
+            assert_eq!(stores.is_found(text, reader).await?, finds, "{text} to {reader:?}");
+        }
+        for url in [one, two] {
+            let page = stores.pages.page(&CardUrl::from_stored(url.clone(), url)).await?;
+            assert_eq!(page, PageInfo::default());
+        }
+        assert_eq!(stores.analytics.by_kind(7).await?, []);
+        assert_eq!(stores.all_due().await?, []);
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use cardwire_domain::changes::{Idempotency, IdempotencyKey, Remember};
 use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::store::{DeletedCollection, Leaver, Recall};
+use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall};
 use cardwire_domain::{
     Card, CardId, Changes, Collection, CollectionId, Error, ImportId, Page, PageRequest, Result, Store, Transaction,
     UserId,
@@ -105,6 +105,10 @@ impl Transaction for Stumbling {
 
     async fn leaver(&mut self, limit: usize) -> Result<Option<Leaver>> {
         self.inner.leaver(limit).await
+    }
+
+    async fn outdated_cards(&mut self, after: Option<CardId>, limit: usize) -> Result<Vec<OutdatedCard>> {
+        self.inner.outdated_cards(after, limit).await
     }
 
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {

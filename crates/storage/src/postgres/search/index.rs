@@ -6,13 +6,15 @@
 //!
 //! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see has a page of its own
 //! ([`page_keys`](crate::page_keys)) and is found by its own words, which hold those of that page. When others stop seeing a card, or begin to, its
-//! new page begins with what is known of the one before, unless that page is there already.
+//! new page begins with what is known of the one before, unless that page is there already. A card that gets another URL takes along what is
+//! known, too, but never from its owner's own page to everybody's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cardwire_domain::metadata::Metadata;
 use cardwire_domain::search::tokens;
 use cardwire_domain::url::CardUrl;
+use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
 use super::super::error::Failure;
@@ -21,6 +23,7 @@ use super::super::page_rows::get_metadata;
 use super::super::pool::Session;
 use super::super::trends;
 use super::super::values::get;
+use super::renamed::{Renamed, in_the_way};
 use super::vector::Vector;
 use super::words::{self, Words};
 use crate::page_keys::{everybodys, page_key};
@@ -52,7 +55,13 @@ INSERT INTO search_documents (card_id, owner_id, url, url_digest, own_words, pri
 SELECT c.id, c.owner_id, c.url, c.url_digest, n.own_words::tsvector, n.private
 FROM unnest($1::uuid[], $2::text[], $3::bool[]) AS n(card_id, own_words, private) JOIN cards c ON c.id = n.card_id
 ORDER BY n.card_id
-ON CONFLICT (card_id) DO UPDATE SET own_words = excluded.own_words, private = excluded.private";
+ON CONFLICT (card_id) DO UPDATE SET url = excluded.url, url_digest = excluded.url_digest,
+    own_words = excluded.own_words, private = excluded.private";
+
+/// Of documents that stay where they are, whatever has become of their cards.
+const PUT_WORDS: &str = "\
+UPDATE search_documents d SET own_words = n.own_words::tsvector
+FROM unnest($1::uuid[], $2::text[], $3::bool[]) AS n(card_id, own_words, private) WHERE d.card_id = n.card_id";
 
 /// Counted, not added up, so that it cannot drift: all in one index, less those in another that others do not see.
 const PUT_PAGES: &str = "\
@@ -93,10 +102,12 @@ const DROP_PAGES: &str = concat!(
 
 const DROP_STRAYS: &str = concat!("DELETE FROM pages p WHERE ", is_stray!());
 
+/// `taken`: another card of the owner is indexed where this one is now. It has moved on itself.
 const CARDS: &str = "\
 SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, c.private OR c.hidden AS private,
-       n.text, d.private AS was_private
+       n.text, d.url_digest AS was_at, d.private AS was_private, o.private AS taken
 FROM cards c LEFT JOIN notes n ON n.card_id = c.id LEFT JOIN search_documents d ON d.card_id = c.id
+LEFT JOIN search_documents o ON o.owner_id = c.owner_id AND o.url_digest = c.url_digest AND o.card_id <> c.id
 WHERE c.id = ANY($1)";
 
 /// Of a page that everybody sees: the cards with a note.
@@ -135,6 +146,105 @@ struct Kept {
     private: bool,
 }
 
+/// What becomes of some cards, and of the pages that they show and leave.
+#[derive(Default)]
+struct Plan {
+    kept: Vec<Kept>,
+    gone: Vec<Uuid>,
+    /// Every page that is touched. All are held before anything else is written.
+    wanted: BTreeMap<Key, Wanted>,
+    /// From the page of a card to the one that it had before.
+    before: BTreeMap<Key, Key>,
+    renamed: Renamed,
+    /// Other cards are indexed where some of these are now.
+    is_taken: bool,
+    asked: Asked,
+    /// Pages that cards leave, and whose those are.
+    left: (Vec<Key>, Vec<String>),
+}
+
+impl Plan {
+    /// `row` is one of [`CARDS`].
+    fn add(&mut self, row: &PgRow) -> Result<(), Failure> {
+        let digest: Vec<u8> = get(row, "url_digest")?;
+        let url = CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?);
+        let owner: String = get(row, "owner_id")?;
+        let mut want = |private: bool| {
+            let key = page_key(&digest, private.then_some(owner.as_str()));
+            let keeper = private.then(|| owner.clone());
+            self.wanted.entry(key.clone()).or_insert_with(|| Wanted { url: url.clone(), keeper });
+            key
+        };
+        let (is_kept, private): (bool, bool) = (get(row, "kept")?, get(row, "private")?);
+        let page = is_kept.then(|| want(private));
+        let taken: Option<bool> = get(row, "taken")?;
+        let mut left: Vec<Key> = taken.filter(|_| is_kept).map(&mut want).into_iter().collect();
+        self.is_taken |= !left.is_empty();
+        let was_at: Option<Vec<u8>> = get(row, "was_at")?;
+        let was_private: bool = get::<Option<bool>>(row, "was_private")?.unwrap_or_default();
+        let is_renamed = was_at.as_ref().is_some_and(|at| *at != digest);
+        let was = was_at.map(|at| page_key(&at, was_private.then_some(owner.as_str())));
+        if let Some(was) = was.filter(|was| page.as_ref() != Some(was)) {
+            if is_renamed {
+                self.renamed.leave(was.clone());
+            } else {
+                want(was_private);
+            }
+            match &page {
+                Some(page) if is_renamed && was_private == private => self.renamed.follow(was.clone(), page.clone()),
+                // What is known of somebody's own page is told to others only under the URL that it was fetched for.
+                Some(page) if !is_renamed || private => {
+                    self.before.insert(page.clone(), was.clone());
+                }
+                _ => {}
+            }
+            left.push(was);
+        }
+        self.left.1.extend(left.iter().map(|_| owner.clone()));
+        self.left.0.extend(left);
+        let id = get(row, "id")?;
+        match page {
+            Some(page) => {
+                self.asked.add(page.clone(), owner.clone(), url.domain());
+                self.kept.push(Kept { id, owner, page, note: get(row, "text")?, private });
+            }
+            None => self.gone.push(id),
+        }
+        Ok(())
+    }
+
+    /// Holds the pages, which begin with what is known of those before them. Finds the cards that are in the way only then: who
+    /// moves one on holds the page that it leaves.
+    async fn hold(&mut self, session: &mut Session) -> Result<BTreeMap<Key, Held>, Failure> {
+        for (key, keeper, url) in self.renamed.left(session).await? {
+            self.wanted.entry(key).or_insert(Wanted { url, keeper });
+        }
+        let made = make_pages(session, &self.wanted).await?;
+        self.before.retain(|page, _| made.contains(page));
+        take_along(session, &self.before).await?;
+        self.renamed.carry(session).await?;
+        if self.is_taken {
+            self.gone.extend(in_the_way(session, self.kept.iter().map(|card| card.id).collect()).await?);
+        }
+        hold_pages(session, &self.wanted.keys().cloned().collect::<Vec<_>>()).await
+    }
+
+    /// Lets pages go that no card shows any more.
+    async fn let_go(&self, session: &mut Session) -> Result<(), Failure> {
+        let (left, leavers) = &self.left;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let dropped = session.fetch_all(sqlx::query(DROP_PAGES).bind(left)).await?;
+        let dropped = dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Key>, Failure>>()?;
+        // Of these, another type may be known than was counted.
+        let changed = dropped.iter().chain(self.before.keys()).chain(self.renamed.after());
+        let changed: BTreeSet<&Key> = changed.filter(|key| everybodys(key).is_some()).collect();
+        trends::refresh(session, &changed.into_iter().cloned().collect::<Vec<_>>()).await?;
+        fetch_line::leave(session, left, leavers).await
+    }
+}
+
 /// In the session's transaction. `cards` are sorted.
 pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid]) -> Result<(), Failure> {
     if cards.is_empty() {
@@ -143,60 +253,23 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
     // Held until the commit, so that nobody indexes a later row before this one. Read only then: what is read along with a lock
     // that had to be waited for may be older than the lock.
     session.execute(sqlx::query("SELECT 1 FROM cards WHERE id = ANY($1) ORDER BY id FOR SHARE").bind(cards)).await?;
-    let (mut kept, mut gone) = (Vec::new(), Vec::new());
-    let (mut asked, mut left, mut leavers) = (Asked::default(), Vec::new(), Vec::new());
-    let mut wanted: BTreeMap<Key, Wanted> = BTreeMap::new();
-    // From the page of a card to the one that it had before.
-    let mut before: BTreeMap<Key, Key> = BTreeMap::new();
+    let mut plan = Plan::default();
     for row in session.fetch_all(sqlx::query(CARDS).bind(cards)).await? {
-        let (id, digest): (Uuid, Vec<u8>) = (get(&row, "id")?, get(&row, "url_digest")?);
-        let url = CardUrl::from_stored(get(&row, "url")?, get(&row, "normalised_url")?);
-        let owner: String = get(&row, "owner_id")?;
-        let mut want = |private: bool| {
-            let key = page_key(&digest, private.then_some(owner.as_str()));
-            let keeper = private.then(|| owner.clone());
-            wanted.entry(key.clone()).or_insert_with(|| Wanted { url: url.clone(), keeper });
-            key
-        };
-        let (is_kept, private): (bool, bool) = (get(&row, "kept")?, get(&row, "private")?);
-        let was: Option<bool> = get(&row, "was_private")?;
-        let page = is_kept.then(|| want(private));
-        if let Some(was) = was.filter(|was| !is_kept || *was != private).map(&mut want) {
-            before.extend(page.clone().map(|page| (page, was.clone())));
-            left.push(was);
-            leavers.push(owner.clone());
-        }
-        match page {
-            Some(page) => {
-                asked.add(page.clone(), owner.clone(), url.domain());
-                kept.push(Kept { id, owner, page, note: get(&row, "text")?, private });
-            }
-            None => gone.push(id),
-        }
+        plan.add(&row)?;
     }
-    let made = make_pages(session, &wanted).await?;
-    before.retain(|page, _| made.contains(page));
-    take_along(session, &before).await?;
-    let keys: Vec<Key> = wanted.into_keys().collect();
-    let pages = hold_pages(session, &keys).await?;
-    let words_before = words::of(session, &keys, cards).await?;
-    if !gone.is_empty() {
-        session.execute(sqlx::query("DELETE FROM search_documents WHERE card_id = ANY($1)").bind(&gone)).await?;
+    let pages = plan.hold(session).await?;
+    let keys: Vec<Key> = plan.wanted.keys().cloned().collect();
+    let indexed: Vec<Uuid> = cards.iter().chain(&plan.gone).copied().collect();
+    let before = words::of(session, &keys, &indexed).await?;
+    if !plan.gone.is_empty() {
+        session.execute(sqlx::query("DELETE FROM search_documents WHERE card_id = ANY($1)").bind(&plan.gone)).await?;
     }
     let mut now = Words::new();
-    put_documents(session, &pages, &kept, &mut now).await?;
-    if !left.is_empty() {
-        let dropped = session.fetch_all(sqlx::query(DROP_PAGES).bind(&left)).await?;
-        let dropped = dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Key>, Failure>>()?;
-        // Of these, another type may be known than was counted.
-        let changed: BTreeSet<&Key> =
-            dropped.iter().chain(before.keys()).filter(|key| everybodys(key).is_some()).collect();
-        trends::refresh(session, &changed.into_iter().cloned().collect::<Vec<_>>()).await?;
-        fetch_line::leave(session, &left, &leavers).await?;
-    }
-    fetch_line::join(session, asked).await?;
+    put_documents(session, PUT_DOCUMENTS, &pages, &plan.kept, &mut now).await?;
+    plan.let_go(session).await?;
+    fetch_line::join(session, plan.asked).await?;
     put_pages(session, &pages, &mut now).await?;
-    words::replace(session, &words_before, now).await
+    words::replace(session, &before, now).await
 }
 
 /// Indexes a page of which more is known now, and what holds it for its owner alone. In the session's transaction.
@@ -217,7 +290,7 @@ pub(in super::super) async fn index_page(session: &mut Session, key: &[u8]) -> R
     let cards: Vec<Uuid> = own.iter().map(|card| card.id).collect();
     let before = words::of(session, &keys, &cards).await?;
     let mut now = Words::new();
-    put_documents(session, &pages, &own, &mut now).await?;
+    put_documents(session, PUT_WORDS, &pages, &own, &mut now).await?;
     put_pages(session, &pages, &mut now).await?;
     words::replace(session, &before, now).await
 }
@@ -256,8 +329,10 @@ async fn hold_pages(session: &mut Session, keys: &[Key]) -> Result<BTreeMap<Key,
     rows.iter().map(held).collect()
 }
 
+/// `put` is [`PUT_DOCUMENTS`] or [`PUT_WORDS`].
 async fn put_documents(
     session: &mut Session,
+    put: &'static str,
     pages: &BTreeMap<Key, Held>,
     kept: &[Kept],
     words: &mut Words,
@@ -282,7 +357,7 @@ async fn put_documents(
         own.push(vector);
         private.push(card.private);
     }
-    session.execute(sqlx::query(PUT_DOCUMENTS).bind(ids).bind(own).bind(private)).await?;
+    session.execute(sqlx::query(put).bind(ids).bind(own).bind(private)).await?;
     Ok(())
 }
 

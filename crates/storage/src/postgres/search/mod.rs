@@ -1,6 +1,7 @@
 //! Search over pages and, for their owner, notes and cards that others do not see.
 
 mod index;
+mod renamed;
 mod vector;
 mod words;
 

@@ -5,7 +5,8 @@
 //!
 //! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see has a page of its own
 //! ([`page_keys`](crate::page_keys)) and is found by a row among the notes, which holds that page as well. When others stop seeing a card, or begin
-//! to, its new page begins with what is known of the one before, unless that page is there already.
+//! to, its new page begins with what is known of the one before, unless that page is there already. A card that gets another URL takes along what
+//! is known, too, but never from its owner's own page to everybody's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ use super::super::fetch_line::{self, Asked};
 use super::super::page_rows::get_metadata;
 use super::super::trends;
 use super::super::values::{blob, first, get, rows, run, us};
+use super::renamed::{carry, make_room};
 use super::text::{self, NoteText, PageText};
 use super::words::{self, Words};
 use crate::page_keys::{everybodys, page_key};
@@ -47,7 +49,8 @@ FROM pages WHERE number = ?1";
 const PLACE_PAGE: &str = "UPDATE pages SET cards = ?2, place = ?3 WHERE number = ?1";
 const DROP_PAGE: &str = "DELETE FROM pages WHERE number = ?1";
 
-const DOCUMENT_OF: &str = "SELECT number, page FROM search_documents WHERE card_id = ?1";
+const DOCUMENT_OF: &str = "\
+SELECT d.number, d.page, p.url_digest AS key FROM search_documents d JOIN pages p ON p.number = d.page WHERE d.card_id = ?1";
 const MAKE_DOCUMENT: &str =
     "INSERT INTO search_documents (card_id, owner_id, page, private) VALUES (?1, ?2, ?3, ?4) RETURNING number";
 const TURN_DOCUMENT: &str = "UPDATE search_documents SET page = ?2, private = ?3 WHERE number = ?1";
@@ -73,6 +76,13 @@ pub(super) const NUMBER: i64 = (1 << NUMBER_BITS) - 1;
 /// Rises with the logarithm of `cards`, so that it changes rarely.
 fn place(page: i64, cards: u64) -> i64 {
     (i64::from(u64::BITS - 1 - cards.max(1).ilog2()) << NUMBER_BITS) | page
+}
+
+/// Where a card is indexed: its document, and the page of that.
+struct Indexed {
+    number: i64,
+    page: i64,
+    key: Vec<u8>,
 }
 
 /// A document, and what there is to find in it for its owner alone.
@@ -127,25 +137,35 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
             Ok((url, owner, digest, kept, private && kept, get::<Option<String>>(row, "text")?))
         };
         let Some((url, owner, digest, kept, private, note)) = first(connection, CARD, &[&id], read)? else { continue };
-        let known = |row: &Row<'_>| Ok((get::<i64>(row, "number")?, get::<i64>(row, "page")?));
-        let before = first(connection, DOCUMENT_OF, &[&id], known)?;
+        let before = first(connection, DOCUMENT_OF, &[&id], |row| {
+            Ok(Indexed { number: get(row, "number")?, page: get(row, "page")?, key: get(row, "key")? })
+        })?;
         if kept {
-            let key = page_key(&digest, private.then_some(owner.as_str()));
-            let (page, is_made) = page_of(connection, now, &url, &key, private.then_some(owner.as_str()))?;
-            if let Some((_, before)) = before
-                && is_made
-            {
-                run(connection, TAKE_ALONG, &[&key, &before])?;
-                changed.extend(everybodys(&key));
+            let keeper = private.then_some(owner.as_str());
+            let key = page_key(&digest, keeper);
+            let (page, is_made) = page_of(connection, now, &url, &key, keeper)?;
+            let is_placed = before.as_ref().is_some_and(|before| before.page == page);
+            if let Some(before) = before.as_ref().filter(|_| !is_placed) {
+                let (is_renamed, was_private) = (!before.key.starts_with(&digest), everybodys(&before.key).is_none());
+                if is_renamed && was_private == private {
+                    carry(connection, before.page, page)?;
+                    changed.extend(everybodys(&key));
+                } else if is_made && (!is_renamed || private) {
+                    // What a person's own page is known to be is told to others under the URL alone that it was fetched for.
+                    run(connection, TAKE_ALONG, &[&key, &before.page])?;
+                    changed.extend(everybodys(&key));
+                }
+                left.push((before.page, owner.clone()));
+                touched.entry(before.page).or_default();
             }
-            let number = place_document(connection, before, &id, &owner, page, private)?;
+            if !is_placed && let Some(number) = make_room(connection, &owner, page, &id)? {
+                let gone = Document { number, owner: owner.clone(), note: None, private: false };
+                touched.entry(page).or_default().push(gone);
+            }
+            let number = place_document(connection, before.as_ref(), &id, &owner, page, private)?;
             asked.push(Asked { page, by: owner.clone(), domain: registrable_domain(url.domain()).into_owned() });
-            if let Some((_, before)) = before.filter(|(_, before)| *before != page) {
-                left.push((before, owner.clone()));
-                touched.entry(before).or_default();
-            }
             touched.entry(page).or_default().push(Document { number, owner, note, private });
-        } else if let Some((number, page)) = before {
+        } else if let Some(Indexed { number, page, .. }) = before {
             run(connection, DROP_DOCUMENT, &[&number])?;
             left.push((page, owner.clone()));
             touched.entry(page).or_default().push(Document { number, owner, note: None, private });
@@ -194,21 +214,21 @@ fn page_of(
     Ok((number.ok_or_else(|| Failure::Nonsense("a page that was made is not there".into()))?, made == 1))
 }
 
-/// `before`: the number and the page of the card's document, if it has one. Returns its number.
+/// `before`: where the card is indexed, if it is. Returns the number of its document.
 fn place_document(
     connection: &Connection,
-    before: Option<(i64, i64)>,
+    before: Option<&Indexed>,
     card: &[u8; 16],
     owner: &str,
     page: i64,
     private: bool,
 ) -> Result<i64, Failure> {
-    if let Some((number, before)) = before {
+    if let Some(before) = before {
         // Whether others see it decides which page it has.
-        if before != page {
-            run(connection, TURN_DOCUMENT, &[&number, &page, &private])?;
+        if before.page != page {
+            run(connection, TURN_DOCUMENT, &[&before.number, &page, &private])?;
         }
-        return Ok(number);
+        return Ok(before.number);
     }
     let number = first(connection, MAKE_DOCUMENT, &[card, &owner, &page, &private], |row| get(row, "number"))?;
     number.ok_or_else(|| Failure::Nonsense("a row that was made has no number".into()))

@@ -4,6 +4,7 @@
 
 mod index;
 mod rank;
+mod renamed;
 mod text;
 mod words;
 

@@ -1,0 +1,66 @@
+//! What people paste is taken for the URL that they mean, or refused with the reason.
+
+use actix_web::http::Method;
+use cardwire_apptest::harness::Api;
+use serde_json::{Value, json};
+
+const SAVES: &str = "/api/cards/library/urls";
+
+async fn saved(api: &Api, url: &str, status: u16) -> String {
+    let answer = api.post("alice", SAVES, json!({ "url": url })).await.expect(status);
+    answer["urlCardId"].as_str().unwrap().to_owned()
+}
+
+async fn shown(api: &Api, card: &str) -> Value {
+    api.get(&format!("/api/cards/{card}")).await.expect(200)["url"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_people_paste_is_saved_as_the_url_they_mean() {
+    let api = Api::new();
+    for (pasted, url) in [
+        ("b08.example/page", "https://b08.example/page"),
+        ("https://b11.example/My Report.pdf", "https://b11.example/My%20Report.pdf"),
+        ("https:/b12.example/x", "https://b12.example/x"),
+        ("<https://b15.example/x>", "https://b15.example/x"),
+        ("\u{200b}https://b17.example/x", "https://b17.example/x"),
+        ("see https://b18.example/x.", "https://b18.example/x"),
+        ("https://b19.example/\u{202e}fdp.exe", "https://b19.example/%E2%80%AEfdp.exe"),
+        ("http://192.168.1.4:8123/x", "http://192.168.1.4:8123/x"),
+        ("https://b10.example/health#What-is-this?", "https://b10.example/health#What-is-this?"),
+    ] {
+        let card = saved(&api, pasted, 201).await;
+        assert_eq!(shown(&api, &card).await, url, "{pasted:?}");
+        assert_eq!(saved(&api, url, 200).await, card, "{pasted:?}");
+    }
+    let path = "/api/cards/library/status?url=b08.example/page%23top";
+    let status = api.ask("alice", Method::GET, path, None).await.expect(200);
+    assert_eq!(status["inLibrary"], true, "{status}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_is_another_page_and_an_anchor_is_not() {
+    let api = Api::new();
+    let one = saved(&api, "https://matrix.to/#/#one:b.example", 201).await;
+    let two = saved(&api, "https://matrix.to/#/#two:b.example", 201).await;
+    assert_ne!(one, two);
+    assert_eq!(saved(&api, "https://matrix.to/#/%23one:b.example", 200).await, one);
+    assert_eq!(shown(&api, &two).await, "https://matrix.to/#/#two:b.example");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_url_is_refused_with_the_rule() {
+    let api = Api::new();
+    for (pasted, rule) in [
+        ("rust", "must be an absolute URL such as https://example.com/page"),
+        ("https://b13.example https://b14.example", "must be one URL, not several"),
+        ("mailto:me@b13.example", "must start with http:// or https://"),
+        ("https://me@b13.example/x", "must not contain a user name or password"),
+        ("https://b13.example/\u{7}", "must not contain control characters"),
+    ] {
+        let problem = api.post("alice", SAVES, json!({ "url": pasted })).await.expect_problem(422, "invalid-value");
+        assert_eq!(problem["field"], "url");
+        assert!(problem["detail"].as_str().unwrap().contains(rule), "{pasted:?}: {problem}");
+    }
+    assert_eq!(api.owed().await.iter().sum::<u64>(), 0, "nothing was stored");
+}

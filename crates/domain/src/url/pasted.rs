@@ -1,0 +1,413 @@
+//! Where the URL is in what people paste: in brackets, in a sentence, without its scheme.
+//!
+//! Linear in the length of the text.
+
+use super::domain::{Host, host};
+use super::percent;
+use crate::text::{is_invisible, shapes};
+
+const EMPTY: &str = "must not be empty";
+const NO_URL: &str = "must be an absolute URL such as https://example.com/page";
+const OTHER_SCHEME: &str = "must start with http:// or https://";
+const SEVERAL: &str = "must be one URL, not several";
+
+/// A scheme, and the text behind the slashes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Pasted {
+    pub(super) scheme: &'static str,
+    pub(super) rest: String,
+}
+
+/// The one URL in a text, or the rule that the text breaks.
+pub(super) fn find(text: &str) -> Result<Pasted, &'static str> {
+    let text = unwrapped(text);
+    let is_encoded = begins(text, "https%3a") || begins(text, "http%3a");
+    match is_encoded.then(|| percent::decode(text)).flatten() {
+        Some(decoded) => find_in(unwrapped(&decoded)),
+        None => find_in(text),
+    }
+}
+
+fn find_in(text: &str) -> Result<Pasted, &'static str> {
+    // As RFC 3986, appendix C, has it.
+    let text = if begins(text, "url:") { text[4..].trim_start() } else { text };
+    let found = if text.is_empty() {
+        return Err(EMPTY);
+    } else if split_scheme(text).is_some() {
+        if starts(text).any(|start| text[..start].ends_with(char::is_whitespace)) {
+            return Err(SEVERAL);
+        }
+        split_scheme(without_prose(text))
+    } else if has_other_scheme(text) {
+        return Err(OTHER_SCHEME);
+    } else {
+        match urls(text)[..] {
+            [] => split_bare(without_prose(text)),
+            [url] => split_scheme(url),
+            _ => return Err(SEVERAL),
+        }
+    };
+    found.map(|(scheme, rest)| Pasted { scheme, rest: rest.to_owned() }).ok_or(NO_URL)
+}
+
+/// What stands around texts in pairs.
+const PAIRS: [(char, char); 22] = [
+    ('<', '>'),
+    ('(', ')'),
+    ('[', ']'),
+    ('{', '}'),
+    ('"', '"'),
+    ('\'', '\''),
+    ('`', '`'),
+    ('“', '”'),
+    ('„', '“'),
+    ('„', '”'),
+    ('‘', '’'),
+    ('‚', '‘'),
+    ('«', '»'),
+    ('»', '«'),
+    ('‹', '›'),
+    ('「', '」'),
+    ('『', '』'),
+    ('【', '】'),
+    ('《', '》'),
+    ('〈', '〉'),
+    ('（', '）'),
+    ('＜', '＞'),
+];
+/// More of them around a text are left.
+const MAX_PAIRS: usize = 8;
+
+/// Without blanks and invisible characters at its ends, and without brackets and quotation marks around it.
+fn unwrapped(text: &str) -> &str {
+    let mut text = text.trim_matches(is_around);
+    for _ in 0..MAX_PAIRS {
+        let Some(inner) = PAIRS.iter().find_map(|(open, close)| inside(text, *open, *close)) else { break };
+        text = inner.trim_matches(is_around);
+    }
+    text
+}
+
+/// What the first and the last character enclose, if they belong together.
+fn inside(text: &str, open: char, close: char) -> Option<&str> {
+    let inner = text.strip_prefix(open)?.strip_suffix(close)?;
+    let mut depth = 0_usize;
+    for c in inner.chars() {
+        if c == close {
+            depth = depth.checked_sub(1)?;
+        } else if c == open {
+            depth += 1;
+        }
+    }
+    Some(inner)
+}
+
+fn is_around(c: char) -> bool {
+    c.is_whitespace() || (is_invisible(c) && !c.is_control() && !shapes(c))
+}
+
+fn begins(text: &str, with: &str) -> bool {
+    text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+}
+
+/// Slips that cannot be meant otherwise. Links written with `hxxp` are not meant to be followed.
+const SLIPS: [(&str, &str); 11] = [
+    ("ttp", "http"),
+    ("htp", "http"),
+    ("htt", "http"),
+    ("htttp", "http"),
+    ("hhttp", "http"),
+    ("ttps", "https"),
+    ("htps", "https"),
+    ("htts", "https"),
+    ("htttps", "https"),
+    ("hhttps", "https"),
+    ("httpss", "https"),
+];
+/// What stands between a scheme that is written right and the rest.
+const MARKS: [&str; 5] = ["://", ":://", ":", ";//", "//"];
+
+/// The scheme with which a text begins, or is unmistakably meant to, and what is behind it. Of several, as in `https://https://`, the last.
+fn split_scheme(text: &str) -> Option<(&'static str, &str)> {
+    let mut found = split_first_scheme(text)?;
+    while ["http:/", "https:/", "http:\\", "https:\\"].iter().any(|start| begins(found.1, start)) {
+        found = split_first_scheme(found.1)?;
+    }
+    Some(found)
+}
+
+fn split_first_scheme(text: &str) -> Option<(&'static str, &str)> {
+    let behind = text.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let word = &text[..text.len() - behind.len()];
+    let is = |name: &str| word.eq_ignore_ascii_case(name);
+    let (scheme, marks) = if is("https") {
+        ("https", &MARKS[..])
+    } else if is("http") {
+        ("http", &MARKS[..])
+    } else {
+        let (_, scheme) = SLIPS.into_iter().find(|(slip, _)| is(slip))?;
+        (scheme, &MARKS[..1])
+    };
+    let rest = marks.iter().find_map(|mark| behind.strip_prefix(mark))?;
+    // Browsers take any number of slashes for two.
+    Some((scheme, rest.trim_start_matches(|c: char| matches!(c, '/' | '\\') || is_around(c))))
+}
+
+/// `mailto:` and the like, but not a host with its port.
+fn has_other_scheme(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let port = rest.split(ends_host).next().unwrap_or_default();
+    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    is_scheme && !is_port && rest.starts_with(|c: char| !c.is_whitespace())
+}
+
+fn ends_host(c: char) -> bool {
+    matches!(c, '/' | '\\' | '?' | '#')
+}
+
+/// A host, and what may be behind it. Of addresses `http` is meant, and of names `https`.
+fn split_bare(text: &str) -> Option<(&'static str, &str)> {
+    let text = text.strip_prefix("//").unwrap_or(text);
+    let (authority, behind) = text.split_at(text.find(ends_host).unwrap_or(text.len()));
+    let digits = authority.len() - authority.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let (before, port) = authority.split_at(authority.len() - digits);
+    let (name, has_port) = match before.strip_suffix(':') {
+        Some(name) if !port.is_empty() => (name, true),
+        _ => (authority, false),
+    };
+    match host(name)? {
+        Host::Here => Some(("http", text)),
+        Host::Known => Some(("https", text)),
+        // A word such as the name of a file is no URL.
+        Host::Unknown => (has_port || !behind.is_empty()).then_some(("https", text)),
+    }
+}
+
+/// A link that was wrapped goes on in the next line. But a title does not belong to it: another paragraph, or a line of several words.
+fn without_prose(text: &str) -> &str {
+    let Some((first, others)) = text.split_once('\n') else { return text };
+    let first = first.trim_end();
+    let is_paragraph = others.lines().next().is_some_and(|line| line.trim().is_empty());
+    let has_words = || others.lines().any(|line| line.trim().contains(char::is_whitespace));
+    if !first.contains(char::is_whitespace) && (is_paragraph || has_words()) { first } else { text }
+}
+
+/// Where `http://` and `https://` stand.
+fn starts(text: &str) -> impl Iterator<Item = usize> {
+    text.match_indices("://").filter_map(move |(colon, _)| {
+        let of = |scheme: &str| {
+            let start = colon.checked_sub(scheme.len())?;
+            text.get(start..colon)?.eq_ignore_ascii_case(scheme).then_some(start)
+        };
+        of("https").or_else(|| of("http"))
+    })
+}
+
+/// The URLs in a text, each once; two at most.
+fn urls(text: &str) -> Vec<&str> {
+    let (mut found, mut end) = (Vec::new(), 0);
+    for start in starts(text) {
+        if found.len() > 1 {
+            break;
+        }
+        if start < end || text[..start].ends_with(goes_on) {
+            continue;
+        }
+        let url = cut(&text[start..]);
+        end = start + url.len();
+        if !found.contains(&url) {
+            found.push(url);
+        }
+    }
+    found
+}
+
+/// Behind such a character a URL is part of another one.
+fn goes_on(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '/' | '=' | '%' | '&' | '?' | '#' | '@' | '+' | '-' | '_')
+}
+
+/// The URL with which a text begins: up to what cannot be in one, and without the punctuation of the sentence that it is in.
+fn cut(text: &str) -> &str {
+    let mut url = &text[..text.find(cannot_be_inside).unwrap_or(text.len())];
+    let surplus = |open: char, close: char| url.matches(close).count().saturating_sub(url.matches(open).count());
+    let mut surplus = [(')', surplus('(', ')')), (']', surplus('[', ']')), ('}', surplus('{', '}'))];
+    while let Some(last) = url.chars().next_back() {
+        let closed_here = surplus.iter_mut().find(|(close, count)| *close == last && *count > 0);
+        if let Some((_, count)) = closed_here {
+            *count -= 1;
+        } else if !matches!(last, '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '’' | '*' | '…') {
+            break;
+        }
+        url = &url[..url.len() - last.len_utf8()];
+    }
+    url
+}
+
+/// Marks that end a URL in a text. In a URL itself they would be encoded.
+const OUTSIDE: &str = "\"<>`“”„«»‹›「」『』【】《》〈〉（）＜＞。，、";
+
+fn cannot_be_inside(c: char) -> bool {
+    c.is_whitespace() || OUTSIDE.contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let found = find(text).map(|Pasted { scheme, rest }| format!("{scheme}://{rest}"));
+        assert_eq!(found.as_deref().map_err(|rule| *rule), expected, "{text:?}");
+    }
+
+    const URL: Result<&str, &str> = Ok("https://b15.example/x");
+
+    #[test]
+    fn what_is_around_it_is_taken_off() {
+        for text in [
+            "https://b15.example/x",
+            "  https://b15.example/x\r\n",
+            "\u{a0}\u{3000}https://b15.example/x\u{2028}",
+            "\u{200b}https://b15.example/x",
+            "\u{feff}https://b15.example/x\u{2060}\u{ad}",
+            "\u{202a}https://b15.example/x\u{202c}\u{200e}",
+            "<https://b15.example/x>",
+            "(https://b15.example/x)",
+            "[https://b15.example/x]",
+            "{https://b15.example/x}",
+            "\"https://b15.example/x\"",
+            "' https://b15.example/x '",
+            "`https://b15.example/x`",
+            "“https://b15.example/x”",
+            "„https://b15.example/x“",
+            "« https://b15.example/x »",
+            "「https://b15.example/x」",
+            "<\u{200b}\"https://b15.example/x\" >",
+            "URL:https://b15.example/x",
+            "<URL: https://b15.example/x>",
+        ] {
+            check(text, URL);
+        }
+        check("https://b15.example/(x)", Ok("https://b15.example/(x)"));
+        check("(https://b15.example/a_(x))", Ok("https://b15.example/a_(x)"));
+        check("https://b15.example/x?", Ok("https://b15.example/x?"));
+        check("https://b15.example/❤\u{fe0f}", Ok("https://b15.example/❤\u{fe0f}"));
+    }
+
+    #[test]
+    fn the_text_around_the_only_url_is_left_out() {
+        for text in [
+            "see https://b15.example/x.",
+            "see https://b15.example/x, and more",
+            "see (https://b15.example/x).",
+            "A title https://b15.example/x",
+            "A title\nhttps://b15.example/x",
+            "A title\r\n\r\nhttps://b15.example/x\r\n\r\nSent from my phone",
+            "https://b15.example/x\n\nA title",
+            "https://b15.example/x\nA title of some words",
+            "[A title](https://b15.example/x)",
+            "![A picture](https://b15.example/x)",
+            "<a href=\"https://b15.example/x\">A title</a>",
+            "\"https://b15.example/x\" said Ann",
+            "Ann said: “https://b15.example/x”!",
+            "*https://b15.example/x*",
+            "詳細https://b15.example/x。",
+            "see https://b15.example/x or https://b15.example/x",
+        ] {
+            check(text, URL);
+        }
+        check("see https://b15.example/a_(x).", Ok("https://b15.example/a_(x)"));
+        check("see https://web.b15.example/https://c.example/", Ok("https://web.b15.example/https://c.example/"));
+        check("see https://b15.example/x and https://b15.example/y", Err(SEVERAL));
+        check("https://b15.example/x https://b15.example/y", Err(SEVERAL));
+        check("https://b15.example/x\nhttps://b15.example/y", Err(SEVERAL));
+        check("see b15.example/x", Err(NO_URL));
+        check("https://b15.example/very/\nlong", Ok("https://b15.example/very/\nlong"));
+        check("https://b15.example/My Report.pdf", Ok("https://b15.example/My Report.pdf"));
+    }
+
+    #[test]
+    fn schemes_are_mended_where_they_cannot_be_meant_otherwise() {
+        for text in [
+            "HTTPS://b15.example/x",
+            "https:/b15.example/x",
+            "https:b15.example/x",
+            "https:///b15.example/x",
+            "https:\\\\b15.example/x",
+            "https:// b15.example/x",
+            "https: //b15.example/x",
+            "https//b15.example/x",
+            "https;//b15.example/x",
+            "https:://b15.example/x",
+            "https://https://b15.example/x",
+            "http://https://b15.example/x",
+            "ttps://b15.example/x",
+            "htps://b15.example/x",
+            "hhttps://b15.example/x",
+            "httpss://b15.example/x",
+            "https%3A%2F%2Fb15.example%2Fx",
+        ] {
+            check(text, URL);
+        }
+        check("http:/b15.example/x", Ok("http://b15.example/x"));
+        check("https://http://b15.example/x", Ok("http://b15.example/x"));
+        check("https://b15.example/https://c.example/", Ok("https://b15.example/https://c.example/"));
+        for text in [
+            "ftp://b15.example/x",
+            "hxxps://b15.example/x",
+            "javascript:alert(1)",
+            "javascript:void(open('https://b15.example/'))",
+            "mailto:me@b15.example",
+            "data:text/html,<b>x",
+            "about:config",
+            "file:///etc/hostname",
+            "place:sort=8&maxResults=10",
+            "feed:https://b15.example/x",
+            "view-source:https://b15.example/x",
+        ] {
+            check(text, Err(OTHER_SCHEME));
+        }
+        check("https://", Ok("https://"));
+        check("https", Err(NO_URL));
+    }
+
+    #[test]
+    fn hosts_alone_get_a_scheme() {
+        check("b08.example/page", Ok("https://b08.example/page"));
+        check("b08.example", Ok("https://b08.example"));
+        check("//b08.example/page", Ok("https://b08.example/page"));
+        check("www.b08.example:8443/page?x#y", Ok("https://www.b08.example:8443/page?x#y"));
+        check("b08.example?u=https://c.example/", Ok("https://b08.example?u=https://c.example/"));
+        check("web.b08.example/https://c.example/", Ok("https://web.b08.example/https://c.example/"));
+        check("b08.example/My Report.pdf", Ok("https://b08.example/My Report.pdf"));
+        check("Bücher.example/x", Ok("https://Bücher.example/x"));
+        check("localhost:8080/x", Ok("http://localhost:8080/x"));
+        check("localhost", Ok("http://localhost"));
+        check("192.168.1.4:8123", Ok("http://192.168.1.4:8123"));
+        check("[2001:db8::7]:8080/x", Ok("http://[2001:db8::7]:8080/x"));
+        check("server.unheard:8080", Ok("https://server.unheard:8080"));
+        check("server.unheard/x", Ok("https://server.unheard/x"));
+        for text in [
+            "rust",
+            "octopus/app",
+            "octopus:8080/app",
+            "report.pdf",
+            "node.js",
+            "3.14",
+            "e.g.",
+            "me@b08.example",
+            "me@b08.example/x",
+            "b08.example is good",
+            "and/or",
+            "no URL",
+            "<script>alert(1)</script>",
+        ] {
+            check(text, Err(NO_URL));
+        }
+        for text in ["", "  ", "\u{200b}\u{feff}", "<>", "\"\""] {
+            check(text, Err(EMPTY));
+        }
+    }
+}
