@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::Result;
 use cardwire_domain::metadata::{
-    FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
+    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
 };
 use cardwire_domain::url::CardUrl;
+use cardwire_domain::{Result, UserId};
 use ulid::Ulid;
 
 use super::error::Failure;
-use super::fetch_line;
+use super::fetch_line::{self, Asked};
 use super::page_rows::get_page;
 use super::pool::Session;
 use super::search::index_page;
@@ -58,8 +58,19 @@ WHERE url_digest = $1 AND lease = $2";
 
 const FAIL: &str = "\
 UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'failed' END, reason = $3, retryable = $4, lease = NULL,
-    tries = CASE WHEN $6 THEN 0 ELSE tries END, next_fetch_at = now() + make_interval(secs => $5)
+    fetched_at = now(), tries = CASE WHEN $6 THEN 0 ELSE tries END, next_fetch_at = now() + make_interval(secs => $5)
 WHERE url_digest = $1 AND lease = $2";
+
+/// Locked, so that of several who ask at once one gets it. The others see its turn; it may be due after the time at which they began.
+const TO_ASK_FOR: &str = "\
+SELECT host, lease IS NOT NULL OR turn IS NOT NULL OR coalesce(next_fetch_at <= now(), false) AS is_waiting,
+    extract(epoch FROM fetched_at + make_interval(secs => $2) - now())::float8 AS too_soon_s
+FROM pages WHERE url_digest = $1 FOR UPDATE";
+
+const ASK_AGAIN: &str = "\
+UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'pending' END, reason = NULL, retryable = true, tries = 0,
+    next_fetch_at = now()
+WHERE url_digest = $1";
 
 #[async_trait]
 impl PageRepository for PostgresStore {
@@ -113,6 +124,31 @@ impl PageRepository for PostgresStore {
         let rows = self.session().await?.fetch_all(sqlx::query(sql).bind(url_digest(url.normalised()))).await?;
         Ok(rows.first().map(get_page).transpose()?.unwrap_or_default())
     }
+
+    async fn fetch_again(&self, url: &CardUrl, by: &UserId) -> Result<FetchAgain> {
+        let mut session = self.session().await?;
+        Ok(ask_again(&mut session, &url_digest(url.normalised()), by).await?)
+    }
+}
+
+async fn ask_again(session: &mut Session, digest: &[u8], by: &UserId) -> Result<FetchAgain, Failure> {
+    session.begin().await?;
+    let query = sqlx::query(TO_ASK_FOR).bind(digest).bind(FetchAgain::GAP.as_secs_f64());
+    let rows = session.fetch_all(query).await?;
+    let Some(row) = rows.first() else { return Ok(FetchAgain::Waiting) };
+    if get(row, "is_waiting")? {
+        return Ok(FetchAgain::Waiting);
+    }
+    let too_soon_s = get::<Option<f64>>(row, "too_soon_s")?.unwrap_or_default();
+    if too_soon_s > 0.0 {
+        return Ok(FetchAgain::TooSoon(Duration::from_secs_f64(too_soon_s).min(FetchAgain::GAP)));
+    }
+    session.execute(sqlx::query(ASK_AGAIN).bind(digest)).await?;
+    let mut asked = Asked::default();
+    asked.add(digest.to_vec(), by.to_string(), get(row, "host")?);
+    fetch_line::join(session, asked).await?;
+    session.commit().await?;
+    Ok(FetchAgain::Taken)
 }
 
 async fn finish(
@@ -147,7 +183,7 @@ async fn finish(
         Err(failure) => {
             // A later refresh has all its attempts again.
             let given_up = !failure.retryable || job.tries >= policy.attempts;
-            let wait = if failure.retryable { policy.wait(job.tries, rand::random()) } else { policy.refresh };
+            let wait = policy.wait_after(failure, job.tries, rand::random());
             let query = sqlx::query(FAIL)
                 .bind(&digest)
                 .bind(uuid(job.lease))

@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::Result;
 use cardwire_domain::metadata::{
-    FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
+    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
 };
-use cardwire_domain::url::CardUrl;
+use cardwire_domain::url::{CardUrl, registrable_domain};
+use cardwire_domain::{Result, UserId};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use ulid::Ulid;
 
 use super::error::Failure;
-use super::fetch_line;
+use super::fetch_line::{self, Asked};
 use super::page_rows::get_page;
 use super::search::index_page;
 use super::store::SqliteStore;
 use super::trends;
-use super::values::{blob, cut, first, get, rows, run, url_digest, us, user_id};
+use super::values::{blob, cut, first, get, rows, run, time, url_digest, us, user_id};
 
 /// Of the line, this many pages are looked at. Only pages of people, domains and hosts that have all their places can stand in the way of
 /// others, and of each of those there is one page or so in a turn.
@@ -43,8 +43,17 @@ WHERE url_digest = ?1 AND lease = ?2";
 
 const FAIL: &str = "\
 UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'failed' END, reason = ?3, retryable = ?4, lease = NULL,
-    tries = CASE WHEN ?5 THEN 0 ELSE tries END, next_fetch_at = ?6
+    tries = CASE WHEN ?5 THEN 0 ELSE tries END, next_fetch_at = ?6, fetched_at = ?7
 WHERE url_digest = ?1 AND lease = ?2";
+
+const TO_ASK_FOR: &str = "\
+SELECT number, host, lease IS NOT NULL OR turn IS NOT NULL OR ifnull(next_fetch_at <= ?2, 0) AS is_waiting, fetched_at
+FROM pages WHERE url_digest = ?1";
+
+const ASK_AGAIN: &str = "\
+UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'pending' END, reason = NULL, retryable = 1, tries = 0,
+    next_fetch_at = ?2
+WHERE number = ?1";
 
 const PAGE: &str = "\
 SELECT state, reason, retryable, fetched_at, title, description, image, site_name, author, kind, language
@@ -75,6 +84,29 @@ impl PageRepository for SqliteStore {
         let digest = url_digest(url.normalised());
         Ok(self.read(move |connection, _| first(connection, PAGE, &[&digest], get_page)).await?.unwrap_or_default())
     }
+
+    async fn fetch_again(&self, url: &CardUrl, by: &UserId) -> Result<FetchAgain> {
+        let (digest, by) = (url_digest(url.normalised()), by.to_string());
+        Ok(self.write(move |connection, now| ask_again(connection, now, &digest, &by)).await?)
+    }
+}
+
+fn ask_again(connection: &Connection, now: Timestamp, digest: &[u8; 32], by: &str) -> Result<FetchAgain, Failure> {
+    let known = first(connection, TO_ASK_FOR, &[digest, &us(now)], |row| {
+        let fetched_at: Option<i64> = get(row, "fetched_at")?;
+        Ok((get::<i64>(row, "number")?, get::<String>(row, "host")?, get::<bool>(row, "is_waiting")?, fetched_at))
+    })?;
+    let Some((page, host, false, fetched_at)) = known else { return Ok(FetchAgain::Waiting) };
+    if let Some(fetched_at) = fetched_at {
+        let too_soon = FetchAgain::GAP.saturating_sub(now.duration_since(time(fetched_at)?).unsigned_abs());
+        if !too_soon.is_zero() {
+            return Ok(FetchAgain::TooSoon(too_soon));
+        }
+    }
+    run(connection, ASK_AGAIN, &[&page, &us(now)])?;
+    let domain = registrable_domain(&host).into_owned();
+    fetch_line::join(connection, now, &[Asked { page, by: by.to_owned(), domain }])?;
+    Ok(FetchAgain::Taken)
 }
 
 fn lease(
@@ -175,12 +207,12 @@ fn fail(
 ) -> Result<bool, Failure> {
     // A later refresh has all its attempts again.
     let given_up = !failure.retryable || job.tries >= policy.attempts;
-    let wait = if failure.retryable { policy.wait(job.tries, rand::random()) } else { policy.refresh };
+    let wait = policy.wait_after(failure, job.tries, rand::random());
     let reason = cut(&failure.reason, REASON_CHARS);
     let held = run(
         connection,
         FAIL,
-        &[&url_digest(&job.url), &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait)],
+        &[&url_digest(&job.url), &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait), &us(now)],
     )?;
     Ok(held == 1)
 }

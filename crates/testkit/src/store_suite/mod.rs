@@ -291,6 +291,9 @@ macro_rules! store_suite {
             a_lost_lease_is_given_to_another_and_its_outcome_is_dropped,
             one_host_does_not_take_every_place,
             a_page_that_nobody_keeps_is_forgotten_with_what_a_fetch_still_brings,
+            a_server_is_not_asked_again_before_the_time_it_names,
+            a_page_is_fetched_again_for_somebody_who_asks,
+            a_page_that_waits_or_was_just_fetched_cannot_be_asked_for,
         ]);
         $crate::store_suite!(@cases $make, $runtime, fetching: [
             many_hosts_of_one_person_keep_nobody_waiting,
