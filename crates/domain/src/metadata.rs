@@ -111,8 +111,8 @@ impl Metadata {
     }
 }
 
-/// Characters that are never seen and that no word needs: soft hyphens, spaces without width, invisible operators. Joiners stay, which Persian words
-/// and emoji need, and so do the marks that Arabic and Hebrew need.
+/// Characters that are never seen and that no word needs: soft hyphens, spaces without width, invisible operators. Joiners stay, which Persian
+/// words and emoji need, and so do the marks that Arabic and Hebrew need.
 fn hides(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }

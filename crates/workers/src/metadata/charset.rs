@@ -94,7 +94,8 @@ fn sniffed(body: &[u8], url: &Url) -> &'static Encoding {
     detector.guess(country.filter(is_label).filter(|label| !label.is_empty()).map(str::as_bytes), Utf8Detection::Deny)
 }
 
-/// Whether it is UTF-8, but for less damage than there are characters that nothing else is likely to hold. A character that the end cuts is no damage.
+/// Whether it is UTF-8: if some of it is damaged, no more than there are characters that hardly anything but UTF-8 holds. A character that
+/// the end cuts is no damage.
 fn is_utf_8(body: &[u8]) -> bool {
     let (mut characters, mut damage) = (0_usize, 0_usize);
     let mut left = body.len();

@@ -30,7 +30,7 @@ fn parse(content: &str) -> Option<(u64, &str)> {
     let rest = rest.strip_prefix([';', ',']).unwrap_or(rest).trim_ascii_start();
     let address = without_name(rest).unwrap_or(rest);
     let address = match address.strip_prefix(['"', '\'']) {
-        Some(inside) => inside.split(|c| address.starts_with(c)).next().unwrap_or_default(),
+        Some(inside) => inside.split(|c: char| address.starts_with(c)).next().unwrap_or_default(),
         None => address,
     };
     let address = address.trim_ascii();

@@ -1,7 +1,7 @@
 //! A page's tags, told from its text as browsers tell them, in one pass and without building its tree.
 //!
-//! It works on bytes, so that a page can be looked through before its encoding is known: in every encoding but UTF-16, what tags are made of is ASCII. Each
-//! byte is looked at a bounded number of times, whatever the page is made of.
+//! It works on bytes, so that a page can be looked through before its encoding is known: in every encoding but UTF-16, what tags are made
+//! of is ASCII. Each byte is looked at a bounded number of times, whatever the page is made of.
 
 /// What comes next in a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,8 +219,8 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// Names and values, as they are written, of what comes after a tag's name. In the end `rest` begins with the `>` of the tag, or is empty if the page ends
-/// in it.
+/// Names and values, as they are written, of what comes after a tag's name. In the end `rest` begins with the `>` of the tag, or is empty
+/// if the page ends in it.
 struct Attributes<'a> {
     rest: &'a [u8],
     /// A slash comes right before the `>`.
