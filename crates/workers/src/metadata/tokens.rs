@@ -51,52 +51,8 @@ const DRAWINGS: [&str; 2] = ["svg", "math"];
 /// HTML inside of a drawing.
 const HTML_INSIDE: [&str; 2] = ["foreignobject", "annotation-xml"];
 /// Tags that end a drawing which was never closed.
-const END_DRAWINGS: [&str; 44] = [
-    "b",
-    "big",
-    "blockquote",
-    "body",
-    "br",
-    "center",
-    "code",
-    "dd",
-    "div",
-    "dl",
-    "dt",
-    "em",
-    "embed",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "head",
-    "hr",
-    "i",
-    "img",
-    "li",
-    "listing",
-    "menu",
-    "meta",
-    "nobr",
-    "ol",
-    "p",
-    "pre",
-    "ruby",
-    "s",
-    "small",
-    "span",
-    "strong",
-    "strike",
-    "sub",
-    "sup",
-    "table",
-    "tt",
-    "u",
-    "ul",
-    "var",
-];
+const END_DRAWINGS: &str = "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu \
+    meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var";
 
 /// Reads a page token by token.
 pub(super) struct Tokens<'a> {
@@ -120,7 +76,7 @@ impl<'a> Tokens<'a> {
         self.drawings > 0
     }
 
-    fn take(&mut self, length: usize) -> &'a [u8] {
+    fn split_off(&mut self, length: usize) -> &'a [u8] {
         let (taken, rest) = self.rest.split_at(length);
         self.rest = rest;
         taken
@@ -143,7 +99,7 @@ impl<'a> Tokens<'a> {
     }
 
     fn start(&mut self, tag: Tag<'a>) -> Tag<'a> {
-        if self.drawings > 0 && self.html_inside == 0 && tag.is_any(&END_DRAWINGS) {
+        if self.drawings > 0 && self.html_inside == 0 && END_DRAWINGS.split(' ').any(|name| tag.is(name)) {
             self.drawings = 0;
         }
         let is_drawing = tag.is_any(&DRAWINGS);
@@ -191,29 +147,29 @@ impl<'a> Iterator for Tokens<'a> {
         if let Some(name) = self.raw.take() {
             let length = raw_length(self.rest, name);
             if length > 0 {
-                return Some(Token::Raw(self.take(length)));
+                return Some(Token::Raw(self.split_off(length)));
             }
         }
         loop {
             let text = self.rest.iter().position(|c| *c == b'<').unwrap_or(self.rest.len());
             if text > 0 {
-                return Some(Token::Text(self.take(text)));
+                return Some(Token::Text(self.split_off(text)));
             }
             match self.rest {
                 [] => return None,
-                [_, b'!' | b'?', ..] => _ = self.take(self.declaration()),
+                [_, b'!' | b'?', ..] => _ = self.split_off(self.declaration()),
                 [_, b'/', c, ..] if c.is_ascii_alphabetic() => {
                     let tag = self.tag(2)?;
                     self.end(&tag);
                     return Some(Token::End(tag.name));
                 }
                 // An end tag without a name is a comment.
-                [_, b'/', _, ..] => _ = self.take(find(self.rest, b">").map_or(self.rest.len(), |end| end + 1)),
+                [_, b'/', _, ..] => _ = self.split_off(find(self.rest, b">").map_or(self.rest.len(), |end| end + 1)),
                 [_, c, ..] if c.is_ascii_alphabetic() => {
                     let tag = self.tag(1)?;
                     return Some(Token::Start(self.start(tag)));
                 }
-                _ => return Some(Token::Text(self.take(1))),
+                _ => return Some(Token::Text(self.split_off(1))),
             }
         }
     }

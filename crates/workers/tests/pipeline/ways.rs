@@ -84,7 +84,8 @@ async fn five_steps_are_taken_of_whatever_kind() {
         0 => redirect(next),
         _ => page("200 OK", &["content-type: text/html", &format!("refresh: 1; url={next}")], "<title>Go on</title>"),
     };
-    for lead in [by_status, by_refresh, in_turn] {
+    let leads: [fn(usize, &str) -> Vec<u8>; 3] = [by_status, by_refresh, in_turn];
+    for lead in leads {
         let (title, paths) = chain(5, lead).await;
         assert_eq!((title, paths.len()), (Ok(Some("The end".into())), 6));
     }
