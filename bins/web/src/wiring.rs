@@ -44,6 +44,7 @@ pub fn state(
     Ok(AppState {
         store: adapters.store.clone(),
         library: adapters.library.clone(),
+        pages: adapters.pages.clone(),
         collections: adapters.collections.clone(),
         feed: adapters.feed.clone(),
         search: adapters.search.clone(),

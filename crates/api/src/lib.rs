@@ -15,6 +15,7 @@ pub mod health;
 pub mod library;
 mod limits;
 pub mod membership;
+pub mod metadata;
 pub mod openapi;
 pub mod resource;
 pub mod search;
@@ -31,6 +32,7 @@ use resource::Resource;
 const RESOURCES: &[Resource] = &[
     cards::RESOURCE,
     library::RESOURCE,
+    metadata::RESOURCE,
     collections::RESOURCE,
     membership::RESOURCE,
     stream::RESOURCE,

@@ -139,6 +139,7 @@ impl Api {
         let state = AppState {
             store: shared.clone(),
             library: shared.clone(),
+            pages: shared.clone(),
             collections: shared.clone(),
             feed: shared.clone(),
             search: shared.clone(),

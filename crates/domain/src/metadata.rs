@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use crate::error::{Error, Result};
-use crate::ids::UserId;
+use crate::ids::{CardId, UserId};
 use crate::text::{is_visible, turns_direction};
 use crate::url::CardUrl;
 
@@ -91,10 +91,11 @@ impl Metadata {
     pub const NAME_CHARS: usize = 200;
     pub const LANGUAGE_CHARS: usize = 35;
 
-    /// Cuts every text to its limit and takes out what turns its direction; what shows nothing or cannot be stored is left out.
+    /// Cuts every text to its limit and takes out what turns its direction or hides in it; what shows nothing or cannot be stored is left out.
     pub fn tidy(self) -> Self {
         let text = |text: Option<String>, chars: usize| {
-            let words = text?.replace(turns_direction, "").replace(|c: char| c.is_control(), " ");
+            let hidden = |c: char| turns_direction(c) || hides(c);
+            let words = text?.replace(hidden, "").replace(|c: char| c.is_control(), " ");
             let line: String = words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(chars).collect();
             let line = line.trim_end().to_owned();
             is_visible(&line).then_some(line)
@@ -109,6 +110,12 @@ impl Metadata {
             language: text(self.language, Self::LANGUAGE_CHARS),
         }
     }
+}
+
+/// Characters that are never seen and that no word needs: soft hyphens, spaces without width, invisible operators. Joiners stay, which Persian
+/// words and emoji need, and so do the marks that Arabic and Hebrew need.
+fn hides(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 /// How far the fetch of a page has come.
@@ -139,7 +146,24 @@ pub struct PageInfo {
     pub state: FetchState,
     /// Empty until the first fetch that succeeded.
     pub metadata: Metadata,
+    /// When it was last fetched, whatever came of it.
     pub fetched_at: Option<Timestamp>,
+}
+
+/// What comes of asking for a page to be fetched again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchAgain {
+    /// It is fetched when its turn comes.
+    Taken,
+    /// It already waits for its fetch, or is being fetched.
+    Waiting,
+    /// It was fetched a moment ago. This much later it can be asked for.
+    TooSoon(Duration),
+}
+
+impl FetchAgain {
+    /// Between a fetch and the next one that somebody may ask for.
+    pub const GAP: Duration = Duration::from_secs(60);
 }
 
 /// A page to fetch, leased to whoever got it.
@@ -186,6 +210,20 @@ pub struct FetchFailure {
     pub reason: String,
     /// Whether trying again may help.
     pub retryable: bool,
+    /// How long its server asks to be left alone.
+    pub wait: Option<Duration>,
+}
+
+impl FetchFailure {
+    /// Trying again soon does not help.
+    pub fn lasting(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retryable: false, wait: None }
+    }
+
+    /// Trying again may help.
+    pub fn passing(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retryable: true, wait: None }
+    }
 }
 
 /// When pages are fetched again.
@@ -223,6 +261,12 @@ impl FetchPolicy {
         let doubled = self.backoff.saturating_mul(2u32.saturating_pow(tries.saturating_sub(1)));
         doubled.min(self.backoff_at_most).mul_f64(0.5 + draw.clamp(0.0, 1.0) / 2.0)
     }
+
+    /// How long to wait after attempt number `tries` came to this failure: at least as long as the server asks.
+    pub fn wait_after(&self, failure: &FetchFailure, tries: u32, draw: f64) -> Duration {
+        let wait = if failure.retryable { self.wait(tries, draw) } else { self.refresh };
+        wait.max(failure.wait.unwrap_or_default())
+    }
 }
 
 /// The pages and the jobs that fetch them. Jobs come from indexing: a card whose page is new makes one.
@@ -244,6 +288,11 @@ pub trait PageRepository: Send + Sync {
 
     /// What everyone may know of the page behind this URL; pending if that is nothing.
     async fn page(&self, url: &CardUrl) -> Result<PageInfo>;
+
+    /// Has the page that this card shows fetched again, in its owner's place in line and with all its attempts: the page that is its owner's alone if
+    /// others do not see the card. A page that failed is pending until then. A page that nothing is known of is waiting: indexing the
+    /// card makes its job. [`Error::NotFound`] if the card is in no library.
+    async fn fetch_again(&self, card: CardId) -> Result<FetchAgain>;
 }
 
 #[cfg(test)]
@@ -269,12 +318,39 @@ mod tests {
     }
 
     #[test]
+    fn characters_that_hide_in_a_text_are_taken_out() {
+        let title = |text: &str| Metadata { title: Some(text.into()), ..Metadata::default() }.tidy().title;
+        let check = |text: &str, expected: &str| assert_eq!(title(text).as_deref(), Some(expected), "{text:?}");
+        check(
+            "Report \u{202e}cod.exe\u{202c} of\u{200b} May\u{a0}4 co\u{ad}operate",
+            "Report cod.exe of May 4 cooperate",
+        );
+        check("\u{feff}Tab\tbell\u{7}", "Tab bell");
+        check("👩\u{200d}🚀 می\u{200c}خواهم \u{200f}שלום", "👩\u{200d}🚀 می\u{200c}خواهم \u{200f}שלום");
+        assert_eq!(title("\u{200b}\u{ad}"), None);
+    }
+
+    #[test]
     fn waits_double_and_end_in_the_refresh() {
         let policy = FetchPolicy::default();
         let waits: Vec<u64> = (1..=8).map(|tries| policy.wait(tries, 1.0).as_secs()).collect();
         assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1_920, 604_800]);
         assert_eq!(policy.wait(1, 0.0).as_secs(), 15);
         assert_eq!(FetchPolicy { attempts: 100, ..policy }.wait(99, 1.0), policy.backoff_at_most);
+    }
+
+    #[test]
+    fn a_server_is_left_alone_as_long_as_it_asks() {
+        let policy = FetchPolicy::default();
+        let asks = |seconds| FetchFailure {
+            wait: Some(Duration::from_secs(seconds)),
+            ..FetchFailure::passing("answered 429")
+        };
+        assert_eq!(policy.wait_after(&asks(3_600), 1, 0.5).as_secs(), 3_600);
+        assert_eq!(policy.wait_after(&asks(1), 1, 1.0).as_secs(), 30, "its own pauses are not shortened");
+        assert_eq!(policy.wait_after(&asks(3_600), 8, 0.5), policy.refresh);
+        assert_eq!(policy.wait_after(&FetchFailure::lasting("answered 404"), 1, 0.5), policy.refresh);
+        assert_eq!(policy.wait_after(&FetchFailure::passing("answered 503"), 2, 1.0).as_secs(), 60);
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod people;
 pub mod places;
 pub mod problem;
 pub mod query;
+pub mod refetch;
 pub mod searches;
 pub mod session;
 pub mod state;

@@ -9,6 +9,7 @@ use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
+use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::quotas::Quotas;
 use cardwire_domain::search::{SearchHit, SearchIndex, SearchRequest};
 use cardwire_domain::{Page, PageRequest, Store};
@@ -36,6 +37,7 @@ pub trait Readiness: Send + Sync {
 pub struct AppState {
     pub store: Arc<dyn Store>,
     pub library: Arc<dyn LibraryRepository>,
+    pub pages: Arc<dyn PageRepository>,
     pub collections: Arc<dyn CollectionRepository>,
     pub feed: Arc<dyn FeedRepository>,
     /// Through [`AppState::find`], which bounds how many run at once.

@@ -9,7 +9,7 @@ use cardwire_domain::library::LibraryCard;
 use cardwire_domain::metadata::{FetchState, PageKind};
 use cardwire_domain::use_cases::{RemoveCardFromLibrary, UpdateUrlCardAssociations};
 use cardwire_http::endpoint::Endpoint;
-use cardwire_http::problem::Problem;
+use cardwire_http::problem::{CONFLICT, Problem};
 use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
 
@@ -25,6 +25,7 @@ pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/cards/{id}").get(show).post(edit).register(config);
     Endpoint::at("/cards/{id}/row").get(row).register(config);
     Endpoint::at("/cards/{id}/remove").post(remove).register(config);
+    Endpoint::at("/cards/{id}/retry").post(retry).register(config);
 }
 
 #[derive(Template)]
@@ -103,9 +104,32 @@ async fn row(
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {
     let look = params.number("look", 1..=1_000)?.unwrap_or(1);
-    let kept = load(&state, &visit, &id).await?;
+    draw_row(&state, &visit, &id, u32::try_from(look).unwrap_or(u32::MAX)).await
+}
+
+/// Has the page behind the card fetched again. A script puts the answer in the row's place; without one, the card's page shows how it goes.
+async fn retry(
+    state: Data<AppState>,
+    request: HttpRequest,
+    id: Path<String>,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let caller = posted.visit.caller()?;
+    match state.fetch_again(&caller, &id).await {
+        Ok(_) => {}
+        // That is what was asked for.
+        Err(problem) if problem.kind() == &CONFLICT => {}
+        Err(problem) => return Err(problem),
+    }
+    if request.headers().contains_key("hx-request") {
+        return draw_row(&state, &posted.visit, &id, 0).await;
+    }
+    Ok(see_other(&format!("/cards/{id}")))
+}
+
+async fn draw_row(state: &AppState, visit: &Visit, id: &str, look: u32) -> Result<HttpResponse, Problem> {
+    let kept = load(state, visit, id).await?;
     let reader = visit.viewer().map(|viewer| &viewer.user.id);
-    let look = u32::try_from(look).unwrap_or(u32::MAX);
     let card = Row::of(kept, reader, look, state.operations.clock.now());
     visit.page(&RowPart { chrome: visit.chrome(Section::Library), card })
 }

@@ -48,7 +48,8 @@ impl TimeMachine for Aging {
             "UPDATE trend_days SET day = day + 1000000 + 0 * $1::int",
             "UPDATE trend_days SET day = day - 1000000 - ($1 / 86400)::int",
             "UPDATE trend_windows SET from_day = from_day - ($1 / 86400)::int",
-            "UPDATE pages SET next_fetch_at = next_fetch_at - make_interval(secs => $1)",
+            "UPDATE pages SET next_fetch_at = next_fetch_at - make_interval(secs => $1), \
+             fetched_at = fetched_at - make_interval(secs => $1)",
             "UPDATE queue_pauses SET resumed_at = resumed_at - make_interval(secs => $1)",
             "UPDATE sample_turn SET at = at - make_interval(secs => $1)",
             "UPDATE queue_samples SET at = at - make_interval(secs => $1)",

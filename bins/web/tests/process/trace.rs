@@ -55,6 +55,7 @@ fn state(adapters: &Adapters) -> AppState {
     AppState {
         store: adapters.store.clone(),
         library: adapters.library.clone(),
+        pages: adapters.pages.clone(),
         collections: adapters.collections.clone(),
         feed: adapters.feed.clone(),
         search: adapters.search.clone(),

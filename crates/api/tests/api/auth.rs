@@ -135,6 +135,7 @@ async fn nobody_reads_what_is_public_and_writes_nothing() {
         (Method::POST, "/api/cards/collections".into(), json!({ "cardId": card, "collectionIds": [collection] })),
         (Method::PUT, "/api/cards/url/associations".into(), json!({ "cardId": card })),
         (Method::DELETE, format!("/api/cards/{card}/library"), json!(null)),
+        (Method::POST, format!("/api/cards/{card}/metadata/retry"), json!(null)),
         (Method::DELETE, format!("/api/cards/{card}/collections"), json!({ "collectionIds": [collection] })),
         (Method::POST, "/api/collections".into(), json!({ "name": "n" })),
         (Method::PUT, format!("/api/collections/{collection}"), json!({ "name": "n" })),

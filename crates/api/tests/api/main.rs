@@ -16,6 +16,7 @@ mod idempotency;
 mod invites;
 mod limits;
 mod membership;
+mod metadata;
 mod operators;
 mod paging;
 mod passwords;

@@ -77,6 +77,7 @@ fn of_cards(route: &str, path: &str, world: &World, reader: Reader) -> Option<Ve
             .map(|(card, from)| (of_card(card), Body::Json(json!({ "collectionIds": [from] }))))
             .into(),
         "DELETE /api/cards/{id}/library" => vec![(of_card(card), Body::None)],
+        "POST /api/cards/{id}/metadata/retry" => vec![(of_card(card), Body::None)],
         "POST /library" => vec![
             form(path, vec![("url", "https://public.example/4".into())], tags(&[collection])),
             form(path, vec![("url", "https://public.example/5".into()), ("find", "true".into())], tags(&[collection])),
@@ -94,6 +95,7 @@ fn of_cards(route: &str, path: &str, world: &World, reader: Reader) -> Option<Ve
             ]
         }
         "POST /cards/{id}/remove" => sure(&of_card(card), &[]),
+        "POST /cards/{id}/retry" => vec![form(&of_card(card), vec![], vec![])],
         "POST /import" => {
             [collection.clone(), String::new()].map(|collection| (path.to_owned(), Body::File(collection))).into()
         }

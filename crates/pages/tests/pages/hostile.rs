@@ -66,7 +66,7 @@ async fn script_in_anything_is_shown_as_text_on_every_page() {
         };
         let outcome = match job.host.as_str() {
             "example.com" => Ok(metadata),
-            "example.org" => Err(FetchFailure { reason: SCRIPT.into(), retryable: true }),
+            "example.org" => Err(FetchFailure::passing(SCRIPT)),
             _ => continue,
         };
         assert!(api.store.finish_fetch(&job, &outcome, &policy).await.unwrap());

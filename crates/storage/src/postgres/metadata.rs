@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::metadata::{
-    FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
+    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
 };
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{Result, UserId};
+use cardwire_domain::{CardId, Error, Result, UserId};
 use ulid::Ulid;
 
 use super::error::Failure;
-use super::fetch_line;
-use super::page_rows::get_page;
+use super::fetch_line::{self, Asked};
+use super::page_rows::{get_page, page_of};
 use super::pool::Session;
 use super::search::index_page;
 use super::store::PostgresStore;
@@ -59,8 +59,27 @@ WHERE url_digest = $1 AND lease = $2";
 
 const FAIL: &str = "\
 UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'failed' END, reason = $3, retryable = $4, lease = NULL,
-    tries = CASE WHEN $6 THEN 0 ELSE tries END, next_fetch_at = now() + make_interval(secs => $5)
+    fetched_at = now(), tries = CASE WHEN $6 THEN 0 ELSE tries END, next_fetch_at = now() + make_interval(secs => $5)
 WHERE url_digest = $1 AND lease = $2";
+
+/// The page that a card shows. The card is locked: until the commit it stays in the library of its owner, who is named in the line, and nobody
+/// changes who sees it.
+const SHOWN_BY: &str = concat!(
+    "SELECT c.owner_id, ",
+    page_of!("c"),
+    " AS page FROM cards c WHERE c.id = $1 AND c.library_link IS NOT NULL FOR SHARE"
+);
+
+/// Locked, so that of several who ask at once one gets it. The others see its turn; it may be due after the time at which they began.
+const TO_ASK_FOR: &str = "\
+SELECT host, lease IS NOT NULL OR turn IS NOT NULL OR coalesce(next_fetch_at <= now(), false) AS is_waiting,
+    extract(epoch FROM fetched_at + make_interval(secs => $2) - now())::float8 AS too_soon_s
+FROM pages WHERE url_digest = $1 FOR UPDATE";
+
+const ASK_AGAIN: &str = "\
+UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'pending' END, reason = NULL, retryable = true, tries = 0,
+    next_fetch_at = now()
+WHERE url_digest = $1";
 
 #[async_trait]
 impl PageRepository for PostgresStore {
@@ -116,6 +135,35 @@ impl PageRepository for PostgresStore {
         let rows = self.session().await?.fetch_all(sqlx::query(sql).bind(url_digest(url.normalised()))).await?;
         Ok(rows.first().map(get_page).transpose()?.unwrap_or_default())
     }
+
+    async fn fetch_again(&self, card: CardId) -> Result<FetchAgain> {
+        let mut session = self.session().await?;
+        ask_again(&mut session, card).await?.ok_or_else(|| Error::not_found("card", card))
+    }
+}
+
+/// `None`: the card is in no library.
+async fn ask_again(session: &mut Session, card: CardId) -> Result<Option<FetchAgain>, Failure> {
+    session.begin().await?;
+    let shown = session.fetch_all(sqlx::query(SHOWN_BY).bind(uuid(card.ulid()))).await?;
+    let Some(shown) = shown.first() else { return Ok(None) };
+    let (key, by): (Vec<u8>, String) = (get(shown, "page")?, get(shown, "owner_id")?);
+    let query = sqlx::query(TO_ASK_FOR).bind(&key).bind(FetchAgain::GAP.as_secs_f64());
+    let rows = session.fetch_all(query).await?;
+    let Some(row) = rows.first() else { return Ok(Some(FetchAgain::Waiting)) };
+    if get(row, "is_waiting")? {
+        return Ok(Some(FetchAgain::Waiting));
+    }
+    let too_soon_s = get::<Option<f64>>(row, "too_soon_s")?.unwrap_or_default();
+    if too_soon_s > 0.0 {
+        return Ok(Some(FetchAgain::TooSoon(Duration::from_secs_f64(too_soon_s).min(FetchAgain::GAP))));
+    }
+    session.execute(sqlx::query(ASK_AGAIN).bind(&key)).await?;
+    let mut asked = Asked::default();
+    asked.add(key, by, get(row, "host")?);
+    fetch_line::join(session, asked).await?;
+    session.commit().await?;
+    Ok(Some(FetchAgain::Taken))
 }
 
 async fn finish(
@@ -152,7 +200,7 @@ async fn finish(
         Err(failure) => {
             // A later refresh has all its attempts again.
             let given_up = !failure.retryable || job.tries >= policy.attempts;
-            let wait = if failure.retryable { policy.wait(job.tries, rand::random()) } else { policy.refresh };
+            let wait = policy.wait_after(failure, job.tries, rand::random());
             let query = sqlx::query(FAIL)
                 .bind(&key)
                 .bind(uuid(job.lease))

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::metadata::{
-    FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
+    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
 };
-use cardwire_domain::url::CardUrl;
-use cardwire_domain::{Result, UserId};
+use cardwire_domain::url::{CardUrl, registrable_domain};
+use cardwire_domain::{CardId, Error, Result, UserId};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use ulid::Ulid;
 
 use super::error::Failure;
-use super::fetch_line;
-use super::page_rows::get_page;
+use super::fetch_line::{self, Asked};
+use super::page_rows::{get_page, page_of};
 use super::search::index_page;
 use super::store::SqliteStore;
 use super::trends;
-use super::values::{blob, cut, first, get, rows, run, url_digest, us, user_id};
+use super::values::{blob, cut, first, get, rows, run, time, url_digest, us, user_id};
 use crate::page_keys::{everybodys, page_key};
 
 /// Of the line, this many pages are looked at. Only pages of people, domains and hosts that have all their places can stand in the way of
@@ -44,8 +44,24 @@ WHERE url_digest = ?1 AND lease = ?2";
 
 const FAIL: &str = "\
 UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'failed' END, reason = ?3, retryable = ?4, lease = NULL,
-    tries = CASE WHEN ?5 THEN 0 ELSE tries END, next_fetch_at = ?6
+    tries = CASE WHEN ?5 THEN 0 ELSE tries END, next_fetch_at = ?6, fetched_at = ?7
 WHERE url_digest = ?1 AND lease = ?2";
+
+/// The page that a card shows.
+const SHOWN_BY: &str = concat!(
+    "SELECT c.owner_id, ",
+    page_of!("c"),
+    " AS page FROM cards c WHERE c.id = ?1 AND c.library_link IS NOT NULL"
+);
+
+const TO_ASK_FOR: &str = "\
+SELECT number, host, lease IS NOT NULL OR turn IS NOT NULL OR ifnull(next_fetch_at <= ?2, 0) AS is_waiting, fetched_at
+FROM pages WHERE url_digest = ?1";
+
+const ASK_AGAIN: &str = "\
+UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'pending' END, reason = NULL, retryable = 1, tries = 0,
+    next_fetch_at = ?2
+WHERE number = ?1";
 
 const PAGE: &str = "\
 SELECT state, reason, retryable, fetched_at, title, description, image, site_name, author, kind, language
@@ -76,6 +92,34 @@ impl PageRepository for SqliteStore {
         let digest = url_digest(url.normalised());
         Ok(self.read(move |connection, _| first(connection, PAGE, &[&digest], get_page)).await?.unwrap_or_default())
     }
+
+    async fn fetch_again(&self, card: CardId) -> Result<FetchAgain> {
+        let asked = self.write(move |connection, now| ask_again(connection, now, card)).await?;
+        asked.ok_or_else(|| Error::not_found("card", card))
+    }
+}
+
+/// `None`: the card is in no library.
+fn ask_again(connection: &Connection, now: Timestamp, card: CardId) -> Result<Option<FetchAgain>, Failure> {
+    let shown = first(connection, SHOWN_BY, &[&blob(card.ulid())], |row| {
+        Ok((get::<Vec<u8>>(row, "page")?, get::<String>(row, "owner_id")?))
+    })?;
+    let Some((key, by)) = shown else { return Ok(None) };
+    let known = first(connection, TO_ASK_FOR, &[&key, &us(now)], |row| {
+        let fetched_at: Option<i64> = get(row, "fetched_at")?;
+        Ok((get::<i64>(row, "number")?, get::<String>(row, "host")?, get::<bool>(row, "is_waiting")?, fetched_at))
+    })?;
+    let Some((page, host, false, fetched_at)) = known else { return Ok(Some(FetchAgain::Waiting)) };
+    if let Some(fetched_at) = fetched_at {
+        let too_soon = FetchAgain::GAP.saturating_sub(now.duration_since(time(fetched_at)?).unsigned_abs());
+        if !too_soon.is_zero() {
+            return Ok(Some(FetchAgain::TooSoon(too_soon)));
+        }
+    }
+    run(connection, ASK_AGAIN, &[&page, &us(now)])?;
+    let domain = registrable_domain(&host).into_owned();
+    fetch_line::join(connection, now, &[Asked { page, by, domain }])?;
+    Ok(Some(FetchAgain::Taken))
 }
 
 fn lease(
@@ -180,12 +224,12 @@ fn fail(
 ) -> Result<bool, Failure> {
     // A later refresh has all its attempts again.
     let given_up = !failure.retryable || job.tries >= policy.attempts;
-    let wait = if failure.retryable { policy.wait(job.tries, rand::random()) } else { policy.refresh };
+    let wait = policy.wait_after(failure, job.tries, rand::random());
     let reason = cut(&failure.reason, REASON_CHARS);
     let held = run(
         connection,
         FAIL,
-        &[&key_of(job), &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait)],
+        &[&key_of(job), &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait), &us(now)],
     )?;
     Ok(held == 1)
 }

@@ -299,6 +299,9 @@ macro_rules! store_suite {
             a_lost_lease_is_given_to_another_and_its_outcome_is_dropped,
             one_host_does_not_take_every_place,
             a_page_that_nobody_keeps_is_forgotten_with_what_a_fetch_still_brings,
+            a_server_is_not_asked_again_before_the_time_it_names,
+            a_page_is_fetched_again_for_somebody_who_asks,
+            a_page_that_waits_or_was_just_fetched_cannot_be_asked_for,
         ]);
         $crate::store_suite!(@cases $make, $runtime, private_pages: [
             what_is_fetched_for_a_private_card_is_nobody_elses_page,
@@ -307,6 +310,7 @@ macro_rules! store_suite {
             the_page_of_a_public_card_stays_when_another_is_made_private,
             a_card_that_is_made_public_or_hidden_brings_its_page,
             a_link_kept_privately_and_by_others_is_one_hit,
+            the_page_that_a_card_shows_is_fetched_again_and_no_other,
             a_private_card_that_gets_another_url_keeps_what_is_known_for_its_owner,
             what_is_known_of_a_private_page_is_not_published_under_another_url,
             two_cards_that_become_a_private_one_leave_nothing_on_everybodys_page,

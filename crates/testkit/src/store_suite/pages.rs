@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use cardwire_domain::UserId;
 use cardwire_domain::metadata::{
-    FetchFailure, FetchJob, FetchPolicy, FetchRoom, FetchState, Metadata, PageInfo, PageKind,
+    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, FetchState, Metadata, PageInfo, PageKind,
 };
 use cardwire_domain::search::SearchRequest;
 use cardwire_domain::url::CardUrl;
@@ -31,7 +32,7 @@ impl Stores {
                 is_due = true;
                 Ok(metadata.clone())
             } else {
-                Err(FetchFailure { reason: "not this one".into(), retryable: true })
+                Err(FetchFailure::passing("not this one"))
             };
             assert!(self.pages.finish_fetch(&job, &outcome, &FetchPolicy::default()).await?);
         }
@@ -41,6 +42,15 @@ impl Stores {
 
     async fn page_of(&self, url: &str) -> anyhow::Result<PageInfo> {
         Ok(self.pages.page(&CardUrl::parse(url)?).await?)
+    }
+
+    /// Fetches the page, which must be the only one that is due, in vain.
+    async fn fails(&self, failure: &FetchFailure) -> anyhow::Result<UserId> {
+        let mut jobs = self.due().await?;
+        assert_eq!(jobs.iter().map(|job| (job.url.as_str(), job.tries)).collect::<Vec<_>>(), [(URL, 1)]);
+        let job = jobs.remove(0);
+        assert!(self.pages.finish_fetch(&job, &Err(failure.clone()), &FetchPolicy::default()).await?);
+        Ok(job.asked_by)
     }
 
     async fn found(&self, text: &str) -> anyhow::Result<usize> {
@@ -109,7 +119,7 @@ pub async fn failures_wait_longer_each_time_and_are_shown(stores: Stores) -> Tes
     for (tries, wait_s) in [(1, 30), (2, 60), (3, 7 * 86_400), (1, 30)] {
         let jobs = stores.due().await?;
         assert_eq!(jobs.iter().map(|job| job.tries).collect::<Vec<_>>(), [tries]);
-        let failure = FetchFailure { reason: "answered 503".into(), retryable: true };
+        let failure = FetchFailure::passing("answered 503");
         assert!(stores.pages.finish_fetch(&jobs[0], &Err(failure), &policy).await?);
         let failed = FetchState::Failed { reason: "answered 503".into(), retryable: true };
         assert_eq!(stores.page_of(URL).await?.state, failed);
@@ -117,7 +127,7 @@ pub async fn failures_wait_longer_each_time_and_are_shown(stores: Stores) -> Tes
         stores.time.advance(Duration::from_secs(wait_s + 1)).await;
     }
     let job = stores.due().await?.remove(0);
-    let lasting = FetchFailure { reason: "answered 404".into(), retryable: false };
+    let lasting = FetchFailure::lasting("answered 404");
     assert!(stores.pages.finish_fetch(&job, &Err(lasting), &policy).await?);
     stores.time.advance(Duration::from_secs(86_400)).await;
     assert_eq!(stores.due().await?, [], "no use in asking again soon");
@@ -126,7 +136,7 @@ pub async fn failures_wait_longer_each_time_and_are_shown(stores: Stores) -> Tes
     assert_eq!(stores.found("back").await?, 1);
     stores.time.advance(Duration::from_secs(8 * 86_400)).await;
     let job = stores.due().await?.remove(0);
-    let gone = FetchFailure { reason: "answered 500".into(), retryable: true };
+    let gone = FetchFailure::passing("answered 500");
     assert!(stores.pages.finish_fetch(&job, &Err(gone), &policy).await?);
     let known = stores.page_of(URL).await?;
     assert_eq!((known.state, known.metadata), (FetchState::Ready, titled("Back")), "what is known stays");
@@ -206,5 +216,71 @@ pub async fn a_page_that_nobody_keeps_is_forgotten_with_what_a_fetch_still_bring
     assert!(!stores.pages.finish_fetch(&refresh, &Ok(titled("Late")), &policy).await?);
     assert!(stores.pages.finish_fetch(&again, &Ok(titled("New")), &policy).await?);
     assert_eq!((stores.found("new").await?, stores.found("secret").await?), (1, 0));
+    Ok(())
+}
+
+pub async fn a_server_is_not_asked_again_before_the_time_it_names(stores: Stores) -> Tested {
+    stores.save(&person("alice"), URL).await?;
+    stores.index_all().await?;
+    let wait = Some(Duration::from_secs(3_600));
+    stores.fails(&FetchFailure { wait, ..FetchFailure::passing("answered 429") }).await?;
+    for _ in 0..6 {
+        stores.time.advance(Duration::from_secs(590)).await;
+        assert_eq!(stores.due().await?, []);
+    }
+    stores.time.advance(Duration::from_secs(61)).await;
+    assert_eq!(stores.due().await?.len(), 1);
+    Ok(())
+}
+
+pub async fn a_page_is_fetched_again_for_somebody_who_asks(stores: Stores) -> Tested {
+    let hers = stores.save(&person("alice"), URL).await?.url_card_id;
+    let his = stores.save(&person("bob"), URL).await?.url_card_id;
+    stores.index_all().await?;
+    assert_eq!(stores.fails(&FetchFailure::lasting("answered 404")).await?, person("alice"));
+    stores.time.advance(FetchAgain::GAP + Duration::from_secs(1)).await;
+    assert_eq!(stores.due().await?, []);
+
+    assert_eq!(stores.pages.fetch_again(his).await?, FetchAgain::Taken);
+    assert_eq!(stores.page_of(URL).await?.state, FetchState::Pending);
+    assert_eq!(stores.fails(&FetchFailure::passing("answered 503")).await?, person("bob"), "in his place in line");
+    let failed = FetchState::Failed { reason: "answered 503".into(), retryable: true };
+    assert_eq!(stores.page_of(URL).await?.state, failed);
+
+    // Later than the next attempt would be: that one has to be taken.
+    stores.time.advance(FetchAgain::GAP + Duration::from_secs(1)).await;
+    stores.fetched(URL, titled("Found")).await?;
+    stores.time.advance(FetchAgain::GAP + Duration::from_secs(1)).await;
+    assert_eq!(stores.pages.fetch_again(hers).await?, FetchAgain::Taken);
+    let known = stores.page_of(URL).await?;
+    assert_eq!((known.state, known.metadata), (FetchState::Ready, titled("Found")), "what is known stays");
+    stores.fetched(URL, titled("Changed")).await?;
+    assert_eq!((stores.found("changed").await?, stores.found("found").await?), (1, 0));
+    Ok(())
+}
+
+pub async fn a_page_that_waits_or_was_just_fetched_cannot_be_asked_for(stores: Stores) -> Tested {
+    let card = stores.save(&person("alice"), URL).await?.url_card_id;
+    assert_eq!(stores.pages.fetch_again(card).await?, FetchAgain::Waiting, "nothing is known of it");
+    stores.index_all().await?;
+    assert_eq!(stores.pages.fetch_again(card).await?, FetchAgain::Waiting, "it is due");
+    let job = stores.due().await?.remove(0);
+    assert_eq!(stores.pages.fetch_again(card).await?, FetchAgain::Waiting, "it is being fetched");
+    let gone = FetchFailure::lasting("answered 410");
+    assert!(stores.pages.finish_fetch(&job, &Err(gone), &FetchPolicy::default()).await?);
+    match stores.pages.fetch_again(card).await? {
+        FetchAgain::TooSoon(wait) => assert!(!wait.is_zero() && wait <= FetchAgain::GAP, "{wait:?}"),
+        other => panic!("it was just fetched: {other:?}"),
+    }
+    assert!(matches!(stores.page_of(URL).await?.state, FetchState::Failed { .. }), "nothing has changed");
+    stores.time.advance(FetchAgain::GAP + Duration::from_secs(1)).await;
+    let asking = (0..4).map(|_| {
+        let stores = stores.clone();
+        async move { stores.pages.fetch_again(card).await }
+    });
+    let answers = at_once(asking).await?.into_iter().collect::<cardwire_domain::Result<Vec<_>>>()?;
+    assert_eq!(answers.iter().filter(|answer| **answer == FetchAgain::Taken).count(), 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| **answer == FetchAgain::Waiting).count(), 3, "{answers:?}");
+    assert_eq!(stores.due().await?.len(), 1);
     Ok(())
 }

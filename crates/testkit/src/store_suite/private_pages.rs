@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use cardwire_domain::analytics::KindCount;
 use cardwire_domain::library::LibraryFilter;
-use cardwire_domain::metadata::{FetchJob, FetchPolicy, FetchRoom, FetchState, Metadata, PageInfo, PageKind};
+use cardwire_domain::metadata::{
+    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, FetchState, Metadata, PageInfo, PageKind,
+};
 use cardwire_domain::search::{SearchHit, SearchRequest};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::use_cases::{HideCard, ShowCard};
-use cardwire_domain::{CardId, UserId, Visibility};
+use cardwire_domain::{CardId, Error, UserId, Visibility};
 use cardwire_events::Queue;
 
 use super::pages::titled;
-use super::scene::{page, person, sorted};
+use super::scene::{page, person, refused, sorted};
 use super::{Stores, Tested};
 
 const URL: &str = "https://example.com/page";
@@ -259,6 +261,31 @@ pub async fn a_link_kept_privately_and_by_others_is_one_hit(stores: Stores) -> T
         };
         assert!(hits.iter().all(|hit| hit.card_ids == seen), "{request:?}: {hits:?}");
     }
+    Ok(())
+}
+
+pub async fn the_page_that_a_card_shows_is_fetched_again_and_no_other(stores: Stores) -> Tested {
+    let (alice, bob) = (person("alice"), person("bob"));
+    // Earlier rules made the identity of these. Reading the URL that they show by the present ones would lead to another page.
+    let hers = stores.kept_before(&alice, (OLD_URL, OLD_URL), None, &[]).await?;
+    stores.let_see(&alice, hers, Visibility::Private).await?;
+    let his = stores.kept_before(&bob, (OLD_URL, OLD_URL), None, &[]).await?;
+    stores.index_all().await?;
+    let gone = Err(FetchFailure::lasting("answered 404"));
+    for job in stores.all_due().await? {
+        assert!(stores.pages.finish_fetch(&job, &gone, &FetchPolicy::default()).await?);
+    }
+    stores.time.advance(FetchAgain::GAP + Duration::from_secs(1)).await;
+    assert_eq!(stores.all_due().await?, []);
+    for (card, owner, keeper) in [(hers, &alice, Some(&alice)), (his, &bob, None)] {
+        assert_eq!(stores.pages.fetch_again(card).await?, FetchAgain::Taken);
+        let jobs = stores.all_due().await?;
+        let told: Vec<_> = jobs.iter().map(|job| (&job.asked_by, job.keeper.as_ref())).collect();
+        assert_eq!(told, [(owner, keeper)]);
+        assert!(stores.pages.finish_fetch(&jobs[0], &gone, &FetchPolicy::default()).await?);
+    }
+    stores.remove(&alice, hers).await?;
+    refused(stores.pages.fetch_again(hers).await, |error| matches!(error, Error::NotFound { .. }))?;
     Ok(())
 }
 

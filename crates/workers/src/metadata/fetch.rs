@@ -8,17 +8,22 @@ use std::time::Duration;
 use cardwire_domain::metadata::{FetchFailure, Metadata};
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
-use reqwest::{Client, Response, StatusCode, redirect};
-use tokio::time::timeout;
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, COOKIE, HeaderMap, REFRESH};
+use reqwest::{Client, Response, redirect};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::address::{AddressPolicy, Refusal};
-use super::parse;
+use super::content_type::ContentType;
+use super::cookies::Jar;
+use super::parse::{self, Page};
+use super::unpack::{self, Cut};
+use super::{hop, refresh};
 
 /// What a fetch may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchLimits {
+    /// Of one page, packed and unpacked. What comes after them is not read.
     pub bytes: usize,
     /// From the first look-up to the last byte, redirects included.
     pub time: Duration,
@@ -73,6 +78,20 @@ impl Resolve for CheckedResolver {
     }
 }
 
+/// A page's bytes, as far as they came.
+struct Received {
+    body: Vec<u8>,
+    /// Why that is not all.
+    cut: Option<Short>,
+}
+
+/// Why a body is not whole, which is its failure unless what was read of it says enough.
+struct Short {
+    failure: FetchFailure,
+    /// It was cut by its size alone: then whatever it says is all that is to be had. Otherwise another attempt may bring more.
+    by_size: bool,
+}
+
 impl PageFetcher {
     /// # Errors
     /// When TLS cannot be set up.
@@ -95,66 +114,126 @@ impl PageFetcher {
 
     /// If the future is dropped, the connection is closed.
     pub async fn fetch(&self, url: &str) -> Result<Metadata, FetchFailure> {
-        match timeout(self.limits.time, self.follow(url)).await {
-            Ok(fetched) => fetched,
-            Err(_) => Err(retryable(format!("not read within {} s", self.limits.time.as_secs_f32()))),
+        let deadline = Instant::now() + self.limits.time;
+        let mut url = Url::parse(url).map_err(|error| FetchFailure::lasting(format!("no URL: {error}")))?;
+        let mut jar = Jar::default();
+        let mut redirects_left = self.limits.redirects;
+        loop {
+            let answer = timeout_at(deadline, self.ask(&url, &jar)).await;
+            let response = answer.map_err(|_| self.too_slow())??;
+            let has_new_cookie = jar.keep(&url, response.headers());
+            let next = match hop::next(&url, response.status(), response.headers())? {
+                Some(next) => next,
+                None => {
+                    let Page { metadata, sends_to } = self.read(response, &url, deadline).await?;
+                    // A page that only loads itself again is the page, unless it wants to see its cookie.
+                    match sends_to.filter(|next| !is_same(next, &url) || has_new_cookie) {
+                        Some(next) if redirects_left > 0 => next,
+                        _ => return Ok(metadata),
+                    }
+                }
+            };
+            redirects_left = redirects_left
+                .checked_sub(1)
+                .ok_or_else(|| FetchFailure::lasting(format!("more than {} redirects", self.limits.redirects)))?;
+            url = next;
         }
     }
 
-    async fn follow(&self, url: &str) -> Result<Metadata, FetchFailure> {
-        let mut url = Url::parse(url).map_err(|error| lasting(format!("no URL: {error}")))?;
-        for _ in 0..=self.limits.redirects {
-            self.policy.check_url(&url).map_err(|refusal| lasting(refusal.to_string()))?;
-            let request =
-                self.client.get(url.clone()).header(ACCEPT, "text/html,application/xhtml+xml;q=0.9,*/*;q=0.5");
-            let response = request.send().await.map_err(|error| failed(&error))?;
-            let status = response.status();
-            if matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-                let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
-                let target = target.ok_or_else(|| lasting("redirected to nowhere".into()))?;
-                url = url.join(target).map_err(|_| lasting("redirected to what is no URL".into()))?;
-                continue;
-            }
-            if !status.is_success() {
-                return Err(refused(status));
-            }
-            return self.read(response, url).await;
+    async fn ask(&self, url: &Url, jar: &Jar) -> Result<Response, FetchFailure> {
+        self.policy.check_url(url).map_err(|refusal| FetchFailure::lasting(refusal.to_string()))?;
+        let mut request = self
+            .client
+            .get(url.clone())
+            .header(ACCEPT, "text/html,application/xhtml+xml;q=0.9,*/*;q=0.5")
+            .header(ACCEPT_ENCODING, unpack::ACCEPTED);
+        if let Some(cookies) = jar.header(url) {
+            request = request.header(COOKIE, cookies);
         }
-        Err(lasting(format!("more than {} redirects", self.limits.redirects)))
+        request.send().await.map_err(|error| failed(&error))
     }
 
-    async fn read(&self, mut response: Response, url: Url) -> Result<Metadata, FetchFailure> {
-        let content_type = header(response.headers(), CONTENT_TYPE.as_str());
-        if let Some(metadata) = parse::by_content_type(&content_type) {
-            return Ok(metadata);
+    async fn read(&self, response: Response, url: &Url, deadline: Instant) -> Result<Page, FetchFailure> {
+        let content_type = ContentType::of(response.headers());
+        if let Some(metadata) = content_type.metadata() {
+            return Ok(Page { metadata, sends_to: None });
         }
-        if !matches!(header(response.headers(), CONTENT_ENCODING.as_str()).as_str(), "" | "identity") {
-            return Err(lasting("the answer is packed although that was not asked for".into()));
+        let packings = unpack::packings(response.headers())
+            .map_err(|name| FetchFailure::lasting(format!("packed in a way that is not read ({name})")))?;
+        let refresh = header_refresh(response.headers(), url);
+        let Received { body, cut } = self.receive(response, deadline).await;
+        let (url, limit) = (url.clone(), self.limits.bytes);
+        let parsed = tokio::task::spawn_blocking(move || {
+            let unpacked = unpack::unpack(body, &packings, limit);
+            let is_whole = cut.is_none() && unpacked.cut.is_none();
+            let page = parse::html(&unpacked.body, &content_type, &url, is_whole);
+            (page, cut, unpacked.cut)
+        });
+        let (page, cut, unpacked) =
+            parsed.await.map_err(|error| FetchFailure::lasting(format!("the page could not be read: {error}")))?;
+        let page = page.map_err(FetchFailure::lasting)?;
+        // What came in pieces cannot be unpacked whole, so the first cut tells more.
+        match cut.or_else(|| unpacked.map(|cut| self.short_of(cut))) {
+            Some(Short { failure, by_size }) if !says_enough(&page, by_size) => Err(failure),
+            _ => Ok(Page { sends_to: refresh.or(page.sends_to), ..page }),
         }
-        let too_large = || lasting(format!("more than {} bytes", self.limits.bytes));
-        let limit = self.limits.bytes;
-        if response.content_length().is_some_and(|length| length > limit as u64) {
-            return Err(too_large());
-        }
+    }
+
+    /// Up to the limit of bytes or time.
+    async fn receive(&self, mut response: Response, deadline: Instant) -> Received {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
-            if body.len() + chunk.len() > limit {
-                return Err(too_large());
+        let cut = loop {
+            match timeout_at(deadline, response.chunk()).await {
+                Ok(Ok(Some(chunk))) => {
+                    let room = self.limits.bytes - body.len();
+                    body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                    if chunk.len() > room {
+                        break Some(self.short_of(Cut::TooLarge));
+                    }
+                }
+                Ok(Ok(None)) => break None,
+                Ok(Err(error)) => break Some(Short { failure: failed(&error), by_size: false }),
+                Err(_) => break Some(Short { failure: self.too_slow(), by_size: false }),
             }
-            body.extend_from_slice(&chunk);
+        };
+        Received { body, cut }
+    }
+
+    fn short_of(&self, cut: Cut) -> Short {
+        match cut {
+            Cut::TooLarge => {
+                let failure = FetchFailure::lasting(format!("more than {} bytes", self.limits.bytes));
+                Short { failure, by_size: true }
+            }
+            Cut::Broken(error) => {
+                let failure = FetchFailure::lasting(format!("the answer could not be unpacked: {error}"));
+                Short { failure, by_size: false }
+            }
         }
-        let parsed = tokio::task::spawn_blocking(move || parse::html(&body, &content_type, &url)).await;
-        parsed.map_err(|error| lasting(format!("the page could not be read: {error}")))
+    }
+
+    fn too_slow(&self) -> FetchFailure {
+        FetchFailure::passing(format!("not read within {} s", self.limits.time.as_secs_f32()))
     }
 }
 
-fn header(headers: &HeaderMap, name: &str) -> String {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim().to_ascii_lowercase()
+/// The part of a page that came, if it was cut.
+fn says_enough(page: &Page, by_size: bool) -> bool {
+    page.metadata.title.is_some() || page.sends_to.is_some() || (by_size && page.metadata != Metadata::default())
 }
 
-fn refused(status: StatusCode) -> FetchFailure {
-    let retryable = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
-    FetchFailure { reason: format!("answered {}", status.as_u16()), retryable }
+fn is_same(one: &Url, other: &Url) -> bool {
+    let [one, other] = [one, other].map(|url| {
+        let mut url = url.clone();
+        url.set_fragment(None);
+        url
+    });
+    one == other
+}
+
+/// As a `meta` of the same name.
+fn header_refresh(headers: &HeaderMap, url: &Url) -> Option<Url> {
+    refresh::target(&String::from_utf8_lossy(headers.get(REFRESH)?.as_bytes()), url)
 }
 
 /// A refusal of ours lies somewhere below what the client says.
@@ -163,18 +242,10 @@ fn failed(error: &reqwest::Error) -> FetchFailure {
     let mut deepest = String::new();
     while let Some(current) = cause {
         if let Some(refusal) = current.downcast_ref::<Refusal>() {
-            return lasting(refusal.to_string());
+            return FetchFailure::lasting(refusal.to_string());
         }
         deepest = current.to_string();
         cause = current.source();
     }
-    retryable(format!("could not be fetched: {deepest}"))
-}
-
-fn lasting(reason: String) -> FetchFailure {
-    FetchFailure { reason, retryable: false }
-}
-
-fn retryable(reason: String) -> FetchFailure {
-    FetchFailure { reason, retryable: true }
+    FetchFailure::passing(format!("could not be fetched: {deepest}"))
 }

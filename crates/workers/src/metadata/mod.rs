@@ -3,9 +3,21 @@
 //! What is not done survives in the store: a worker that dies leaves leases that run out.
 
 mod address;
+mod challenge;
+mod charset;
+mod content_type;
+mod cookies;
 mod fetch;
+mod hop;
 mod parse;
+#[cfg(test)]
+mod properties;
+mod references;
+mod refresh;
 mod scan;
+mod schema;
+mod tokens;
+mod unpack;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,7 +121,7 @@ impl MetadataLoop {
             let outcome = if job.tries > policy.attempts {
                 // It never came back, not even with an error.
                 let reason = format!("whoever fetched it was lost in each of {} attempts", policy.attempts);
-                Err(FetchFailure { reason, retryable: false })
+                Err(FetchFailure::lasting(reason))
             } else {
                 fetcher.fetch(&job.url).await
             };

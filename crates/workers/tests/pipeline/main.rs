@@ -9,4 +9,7 @@ mod faults;
 mod harness;
 mod imports;
 mod pages;
+mod site;
+mod ways;
+mod wild;
 mod windows;

@@ -1,10 +1,8 @@
 //! Fetching pages from servers that lie, lead astray, never end or are simply there.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cardwire_domain::metadata::{FetchState, PageKind, PageRepository};
@@ -16,146 +14,95 @@ use cardwire_events::Handover;
 use cardwire_storage::SqliteStore;
 use cardwire_workers::MetadataLoop;
 use cardwire_workers::metadata::{AddressPolicy, FetchLimits, Lookup, MetadataSettings, PageFetcher};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use url::form_urlencoded;
 
-/// A web server of the test's own.
-struct Site {
-    address: SocketAddr,
-    /// Of endless bodies.
-    sent: Arc<AtomicUsize>,
-    /// Requests that are never answered.
-    silent: Arc<AtomicUsize>,
-}
+use crate::site::{Site, html, page};
 
-impl Site {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (sent, silent) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let counted = (sent.clone(), silent.clone());
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (sent, silent) = counted.clone();
-                // A client that turns away mid-answer is what these tests are about.
-                tokio::spawn(async move { drop(answer(stream, sent, silent).await) });
-            }
-        });
-        Self { address, sent, silent }
-    }
+/// Where nobody from outside may lead.
+const INSIDE: [&str; 13] = [
+    "http://169.254.169.254/latest/meta-data",
+    "http://[::ffff:127.0.0.1]/",
+    "http://0x7f000001/",
+    "http://127.1/",
+    "http://①②⑦.0.0.1/",
+    "http://127.0.0.1./",
+    "http:\\\\127.0.0.1\\x",
+    "//2130706433/",
+    "/\\127.0.0.1/",
+    "http://[fd00::1]/",
+    "http://inner.example/",
+    "http://mixed.example/",
+    "http://mapped.example/",
+];
 
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn fetcher(&self, time: Duration) -> PageFetcher {
-        let policy = AddressPolicy { exempt: BTreeSet::from([self.address]), ..AddressPolicy::default() };
-        PageFetcher::new(policy, FetchLimits { time, ..FetchLimits::default() }, names()).unwrap()
-    }
-}
-
-/// Names that resolve to where they should not.
-fn names() -> Lookup {
-    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-    let names = BTreeMap::from([
-        ("inner.example", vec![ip("10.0.0.1")]),
-        ("mixed.example", vec![ip("93.184.215.14"), ip("fd00::1")]),
-        ("mapped.example", vec![ip("::ffff:127.0.0.1")]),
-    ]);
-    Arc::new(move |name| {
-        let found = names.get(name.as_str()).cloned();
-        Box::pin(async move { found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such name")) })
+/// Every way in which an answer can lead on: `/WAY/TARGET`.
+fn leading(path: &str) -> Option<Vec<u8>> {
+    let (way, target) = path.strip_prefix('/')?.split_once('/')?;
+    let (target, _) = form_urlencoded::parse(target.as_bytes()).next()?;
+    let refresh = format!("<meta http-equiv=refresh content=\"0; url={target}\">");
+    let location = format!("location: {target}");
+    Some(match way {
+        "found" => page("302 Found", &[&location], ""),
+        "choices" => page("300 Multiple Choices", &[&location], ""),
+        "with-cookie" => page("307 Temporary", &["set-cookie: n=v; path=/", &location], ""),
+        "refresh" => html(&refresh),
+        "refresh-late" => html(format!("<title>Here</title><h1>Wait</h1>{}", refresh.replace("0;", "3;"))),
+        "header" => {
+            page("200 OK", &["content-type: text/html", &format!("refresh: 0; url={target}")], "<title>Here</title>")
+        }
+        "base" => html(format!("<base href=\"{target}\"><meta http-equiv=refresh content='0; url=x'>")),
+        _ => return None,
     })
-}
-
-async fn answer(mut stream: TcpStream, sent: Arc<AtomicUsize>, silent: Arc<AtomicUsize>) -> io::Result<()> {
-    let mut request = vec![0; 8_192];
-    let length = stream.read(&mut request).await?;
-    let request = String::from_utf8_lossy(&request[..length]).into_owned();
-    let path = request.split_whitespace().nth(1).unwrap_or("/").to_owned();
-    let page = |status: &str, headers: &str, body: &str| {
-        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n{body}", body.len())
-    };
-    let html = "content-type: text/html; charset=utf-8\r\n";
-    if let Some(target) = path.strip_prefix("/to/") {
-        stream.write_all(page("302 Found", &format!("location: {target}\r\n"), "").as_bytes()).await?;
-        return Ok(());
-    }
-    match path.as_str() {
-        "/good" => {
-            let body = "<title>A good page</title><meta property=og:type content=article>";
-            stream.write_all(page("200 OK", html, body).as_bytes()).await
-        }
-        "/missing" => stream.write_all(page("404 Not Found", "", "").as_bytes()).await,
-        "/busy" => stream.write_all(page("503 Service Unavailable", "", "").as_bytes()).await,
-        "/loop" => stream.write_all(page("301 Moved", "location: /loop\r\n", "").as_bytes()).await,
-        "/huge" => {
-            let head = format!("HTTP/1.1 200 OK\r\n{html}content-length: 1073741824\r\n\r\n");
-            stream.write_all(head.as_bytes()).await?;
-            pour(&mut stream, &sent).await
-        }
-        "/pours" => {
-            stream.write_all(format!("HTTP/1.1 200 OK\r\n{html}connection: close\r\n\r\n").as_bytes()).await?;
-            pour(&mut stream, &sent).await
-        }
-        "/drips" => {
-            stream.write_all(format!("HTTP/1.1 200 OK\r\n{html}connection: close\r\n\r\n<title>").as_bytes()).await?;
-            loop {
-                stream.write_all(b"x").await?;
-                sleep(Duration::from_millis(20)).await;
-            }
-        }
-        // "/silent": never an answer.
-        _ => {
-            silent.fetch_add(1, Ordering::Relaxed);
-            std::future::pending().await
-        }
-    }
-}
-
-/// A gigabyte, as far as somebody takes it.
-async fn pour(stream: &mut TcpStream, sent: &AtomicUsize) -> io::Result<()> {
-    let portion = vec![b'x'; 64 * 1_024];
-    while sent.load(Ordering::Relaxed) < 1 << 30 {
-        stream.write_all(&portion).await?;
-        sent.fetch_add(portion.len(), Ordering::Relaxed);
-    }
-    Ok(())
 }
 
 #[tokio::test]
 async fn every_way_inside_is_refused_for_good() {
-    let site = Site::start().await;
+    let site = Site::with(|asked| leading(&asked.path)).await;
     let fetcher = site.fetcher(Duration::from_secs(10));
-    for target in [
-        "http://169.254.169.254/latest/meta-data",
-        "http://[::ffff:127.0.0.1]/",
-        "http://0x7f000001/",
-        "http://127.1/",
-        "//2130706433/",
-        "http://[fd00::1]/",
-        "http://inner.example/",
-        "http://mixed.example/",
-        "http://mapped.example/",
-    ] {
-        let failure = fetcher.fetch(&site.url(&format!("/to/{target}"))).await.unwrap_err();
-        assert_eq!(failure.reason, "not a public address", "{target}");
-        assert!(!failure.retryable, "{target}");
+    let encoded = |target: &str| form_urlencoded::byte_serialize(target.as_bytes()).collect::<String>();
+    for way in ["found", "choices", "with-cookie", "refresh", "refresh-late", "header", "base"] {
+        for target in INSIDE {
+            let failure = fetcher.fetch(&site.url(&format!("/{way}/{}", encoded(target)))).await.unwrap_err();
+            assert_eq!(failure.reason, "not a public address", "{way} to {target}");
+            assert!(!failure.retryable, "{way} to {target}");
+        }
+        let way_to = |target: &str| site.url(&format!("/{way}/{}", encoded(target)));
+        for (target, reason) in [
+            ("http://example.com:22/", "port 22 is not fetched from"),
+            ("http://user:secret@example.com/", "URLs with a user name or password are not fetched"),
+            ("//user@example.com/", "URLs with a user name or password are not fetched"),
+        ] {
+            let failure = fetcher.fetch(&way_to(target)).await.unwrap_err();
+            assert_eq!((failure.reason.as_str(), failure.retryable), (reason, false), "{way} to {target}");
+        }
     }
-    for (target, reason) in [
-        ("http://example.com:22/", "port 22 is not fetched from"),
-        ("file:///etc/passwd", "file URLs are not fetched"),
-        ("http://user:secret@example.com/", "URLs with a user name or password are not fetched"),
-        ("//user@example.com/", "URLs with a user name or password are not fetched"),
-    ] {
-        let failure = fetcher.fetch(&site.url(&format!("/to/{target}"))).await.unwrap_err();
-        assert_eq!((failure.reason.as_str(), failure.retryable), (reason, false));
+    let files = fetcher.fetch(&site.url(&format!("/found/{}", encoded("file:///etc/passwd")))).await.unwrap_err();
+    assert_eq!((files.reason.as_str(), files.retryable), ("file URLs are not fetched", false));
+    for way in ["refresh-late", "header"] {
+        // There is no page to go to, so this one is the page.
+        let stays = fetcher.fetch(&site.url(&format!("/{way}/{}", encoded("file:///etc/passwd")))).await.unwrap();
+        assert_eq!(stays.title.as_deref(), Some("Here"), "{way}");
     }
     let direct = fetcher.fetch("http://inner.example/").await.unwrap_err();
     assert_eq!((direct.reason.as_str(), direct.retryable), ("not a public address", false));
     assert!(fetcher.fetch("http://unknown.example/").await.unwrap_err().retryable, "a name may come back");
+}
+
+#[tokio::test]
+async fn what_a_page_names_is_never_asked_for() {
+    let inside = Site::start().await;
+    let to = inside.url("/good");
+    let body = format!(
+        "<base href='{to}'><link rel=canonical href='{to}'><link rel=icon href='{to}'><meta property=og:image content='{to}'>\
+         <script src='{to}'></script><iframe src='{to}'></iframe><title>Names much</title>"
+    );
+    let site = Site::with(move |_| Some(html(&body))).await;
+    let read = site.fetcher(Duration::from_secs(10)).fetch(&site.url("/page")).await.unwrap();
+    assert_eq!((read.title.as_deref(), read.image), (Some("Names much"), Some(to)));
+    assert_eq!(site.paths(), ["/page"]);
+    assert_eq!(inside.paths(), [""; 0]);
 }
 
 #[tokio::test]
@@ -180,6 +127,8 @@ async fn bodies_redirects_and_time_are_bounded() {
         assert_eq!((failure.reason.as_str(), failure.retryable), ("not read within 0.3 s", true), "{path}");
         assert!(started.elapsed() < Duration::from_secs(5), "{path}");
     }
+    let slow = patient.fetch(&site.url("/drips-on")).await.unwrap();
+    assert_eq!(slow.title.as_deref(), Some("Slow but there"), "what was read in time");
     let page = fetcher.fetch(&site.url("/to//good")).await.unwrap();
     assert_eq!((page.title.as_deref(), page.kind), (Some("A good page"), Some(PageKind::Article)));
 }
