@@ -23,7 +23,7 @@ use super::super::page_rows::get_metadata;
 use super::super::pool::Session;
 use super::super::trends;
 use super::super::values::get;
-use super::renamed::{Renamed, in_the_way};
+use super::renamed;
 use super::vector::Vector;
 use super::words::{self, Words};
 use crate::page_keys::{everybodys, page_key};
@@ -155,7 +155,10 @@ struct Plan {
     wanted: BTreeMap<Key, Wanted>,
     /// From the page of a card to the one that it had before.
     before: BTreeMap<Key, Key>,
-    renamed: Renamed,
+    /// The same, if the card has another URL, and the same people see it.
+    followed: BTreeMap<Key, Key>,
+    /// Pages of other URLs than the cards have now.
+    renamed: Vec<Key>,
     /// Other cards are indexed where some of these are now.
     is_taken: bool,
     asked: Asked,
@@ -186,17 +189,17 @@ impl Plan {
         let was = was_at.map(|at| page_key(&at, was_private.then_some(owner.as_str())));
         if let Some(was) = was.filter(|was| page.as_ref() != Some(was)) {
             if is_renamed {
-                self.renamed.leave(was.clone());
+                self.renamed.push(was.clone());
             } else {
                 want(was_private);
             }
-            match &page {
-                Some(page) if is_renamed && was_private == private => self.renamed.follow(was.clone(), page.clone()),
-                // What is known of somebody's own page is told to others only under the URL that it was fetched for.
-                Some(page) if !is_renamed || private => {
-                    self.before.insert(page.clone(), was.clone());
+            if let Some(page) = page.clone() {
+                if is_renamed && was_private == private {
+                    self.followed.insert(page, was.clone());
+                } else if !is_renamed || private {
+                    // What is known of somebody's own page is told to others only under the URL that it was fetched for.
+                    self.before.insert(page, was.clone());
                 }
-                _ => {}
             }
             left.push(was);
         }
@@ -216,15 +219,17 @@ impl Plan {
     /// Holds the pages, which begin with what is known of those before them. Finds the cards that are in the way only then: who
     /// moves one on holds the page that it leaves.
     async fn hold(&mut self, session: &mut Session) -> Result<BTreeMap<Key, Held>, Failure> {
-        for (key, keeper, url) in self.renamed.left(session).await? {
+        for (key, keeper, url) in renamed::pages(session, &self.renamed).await? {
             self.wanted.entry(key).or_insert(Wanted { url, keeper });
         }
         let made = make_pages(session, &self.wanted).await?;
         self.before.retain(|page, _| made.contains(page));
+        self.followed.retain(|page, _| made.contains(page));
         take_along(session, &self.before).await?;
-        self.renamed.carry(session).await?;
+        renamed::carry(session, &self.followed).await?;
         if self.is_taken {
-            self.gone.extend(in_the_way(session, self.kept.iter().map(|card| card.id).collect()).await?);
+            let kept = self.kept.iter().map(|card| card.id).collect();
+            self.gone.extend(renamed::in_the_way(session, kept).await?);
         }
         hold_pages(session, &self.wanted.keys().cloned().collect::<Vec<_>>()).await
     }
@@ -238,7 +243,7 @@ impl Plan {
         let dropped = session.fetch_all(sqlx::query(DROP_PAGES).bind(left)).await?;
         let dropped = dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Key>, Failure>>()?;
         // Of these, another type may be known than was counted.
-        let changed = dropped.iter().chain(self.before.keys()).chain(self.renamed.after());
+        let changed = dropped.iter().chain(self.before.keys()).chain(self.followed.keys());
         let changed: BTreeSet<&Key> = changed.filter(|key| everybodys(key).is_some()).collect();
         trends::refresh(session, &changed.into_iter().cloned().collect::<Vec<_>>()).await?;
         fetch_line::leave(session, left, leavers).await

@@ -147,7 +147,7 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
             let is_placed = before.as_ref().is_some_and(|before| before.page == page);
             if let Some(before) = before.as_ref().filter(|_| !is_placed) {
                 let (is_renamed, was_private) = (!before.key.starts_with(&digest), everybodys(&before.key).is_none());
-                if is_renamed && was_private == private {
+                if is_made && is_renamed && was_private == private {
                     carry(connection, before.page, page)?;
                     changed.extend(everybodys(&key));
                 } else if is_made && (!is_renamed || private) {

@@ -9,11 +9,9 @@ use super::super::values::{first, get, run};
 const CARRY: &str = "\
 UPDATE pages AS n SET state = o.state, reason = o.reason, retryable = o.retryable, fetched_at = o.fetched_at,
     next_fetch_at = o.next_fetch_at, title = o.title, description = o.description, image = o.image,
-    site_name = o.site_name, author = o.author, kind = o.kind, language = o.language,
-    turn = NULL, asked_by = NULL, domain = NULL, by_person = NULL, by_domain = NULL
+    site_name = o.site_name, author = o.author, kind = o.kind, language = o.language
 FROM pages AS o
-WHERE o.number = ?1 AND n.number = ?2 AND n.keeper IS o.keeper
-  AND n.state = 'pending' AND n.lease IS NULL AND o.state = 'ready'";
+WHERE o.number = ?1 AND n.number = ?2 AND n.keeper IS o.keeper AND o.state = 'ready'";
 
 /// Another card of the owner that is indexed there has moved on itself, and an event says so.
 const MAKE_ROOM: &str =
@@ -29,7 +27,7 @@ pub(super) fn make_room(
     first(connection, MAKE_ROOM, &[&owner, &page, card], |row| get(row, "number"))
 }
 
-/// For a card that the same people see at another page.
+/// For a card that the same people see at another page, which was made just now.
 pub(super) fn carry(connection: &Connection, from: i64, to: i64) -> Result<(), Failure> {
     run(connection, CARRY, &[&from, &to])?;
     Ok(())
