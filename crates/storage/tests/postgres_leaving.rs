@@ -10,7 +10,7 @@ use cardwire_domain::accounts::TokenHash;
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::imports::{ImportRow, NewImport};
 use cardwire_domain::profile::ProfileChange;
-use cardwire_domain::use_cases::BlockPerson;
+use cardwire_domain::use_cases::{BlockPerson, renew_identities};
 use cardwire_domain::{CollectionId, ImportId, UserId, Visibility};
 use cardwire_events::operations::Action;
 use cardwire_events::{Handover, Queue};
@@ -235,5 +235,37 @@ async fn a_save_that_outlives_the_deletion_of_its_account_is_refused() -> anyhow
     refused(save.await?, is_leaving)?;
     let named = stores.naming(&alice).await;
     ensure!(named.is_empty(), "{} is named by {named:?} afterwards", alice.user.id);
+    Ok(())
+}
+
+/// By new rules for URLs: what tells of it names the card's owner.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_marked_as_deleted_after_its_card_has_got_another_url() -> anyhow::Result<()> {
+    let (stores, pool, mut gate) = stores().await?;
+    let alice = stores.sign_up("alice.in.chains").await?;
+    stores.save(&alice.user.id, "https://example.com/late?igsh=1").await?;
+    let outdate = "UPDATE cards SET normalised_url = url, url_digest = sha256(convert_to(url, 'UTF8')), identity_version = 0";
+    sqlx::query(outdate).execute(&pool).await?;
+    gate_at(&mut gate, &["events"]).await?;
+    close(&mut gate).await?;
+    let look = tokio::spawn({
+        let store = stores.store.clone();
+        async move { renew_identities(&*store, None, 10).await }
+    });
+    until_waiting(&pool, AT_THE_GATE).await?;
+    let deletion = tokio::spawn({
+        let (accounts, alice) = (stores.accounts.clone(), alice.clone());
+        async move { accounts.delete_account(&alice).await }
+    });
+    until_waiting(&pool, A_DELETION).await?;
+    open(&mut gate).await?;
+    let looked = look.await??;
+    ensure!(looked.failed.is_empty(), "{looked:?}");
+    ensure!(deletion.await??);
+    let changed = "SELECT count(*) FROM events WHERE type LIKE 'CardUrlChanged.%'";
+    ensure!(sqlx::query_scalar::<_, i64>(changed).fetch_one(&pool).await? == 1);
+    stores.let_leave().await?;
+    let named = stores.naming(&alice).await;
+    ensure!(named.is_empty(), "{} is named by {named:?}", alice.user.id);
     Ok(())
 }

@@ -28,10 +28,7 @@ SELECT d.card_id FROM cards c JOIN search_documents d ON d.owner_id = c.owner_id
 WHERE c.id = ANY($1) AND d.card_id <> c.id";
 
 /// Those of these pages that are there: their keys, whose they are, and their URLs.
-pub(super) async fn pages(
-    session: &mut Session,
-    keys: &[Key],
-) -> Result<Vec<(Key, Option<String>, CardUrl)>, Failure> {
+pub(super) async fn pages(session: &mut Session, keys: &[Key]) -> Result<Vec<(Key, Option<String>, CardUrl)>, Failure> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
