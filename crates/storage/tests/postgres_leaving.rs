@@ -244,7 +244,8 @@ async fn an_account_is_marked_as_deleted_after_its_card_has_got_another_url() ->
     let (stores, pool, mut gate) = stores().await?;
     let alice = stores.sign_up("alice.in.chains").await?;
     stores.save(&alice.user.id, "https://example.com/late?igsh=1").await?;
-    let outdate = "UPDATE cards SET normalised_url = url, url_digest = sha256(convert_to(url, 'UTF8')), identity_version = 0";
+    let outdate =
+        "UPDATE cards SET normalised_url = url, url_digest = sha256(convert_to(url, 'UTF8')), identity_version = 0";
     sqlx::query(outdate).execute(&pool).await?;
     gate_at(&mut gate, &["events"]).await?;
     close(&mut gate).await?;
