@@ -39,7 +39,7 @@ pub(super) fn html(body: &[u8], told: &ContentType, url: &Url, is_whole: bool) -
     let pictures = seen.all(&pictures).chain(seen.image.as_deref()).chain(described.image.as_deref());
     let absolute = |address: &str| {
         let absolute = String::from(base.join(address.trim()).ok()?);
-        CardUrl::parse(&absolute).is_ok().then_some(absolute)
+        CardUrl::is_url(&absolute).then_some(absolute)
     };
     let author = seen.all(&["author", "article:author", "book:author"]).find(|name| !name.starts_with("http"));
     let metadata = Metadata {
