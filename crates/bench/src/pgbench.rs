@@ -117,6 +117,9 @@ fn values() -> Vec<String> {
         none("uuid"),
         none("bool"),
         format!("ARRAY[{PERSON}]"),
+        "ARRAY[NULL::timestamptz]".to_owned(),
+        none("timestamptz"),
+        none("timestamptz"),
     ]
 }
 

@@ -30,7 +30,7 @@ pub use handover::Handover;
 pub use log::{Attempt, Backlog, Due, EventLog, Failure, Owed, Verdict};
 pub use operations::{Action, AuditEntry, AuditId, Operator, Pause, Pauses, Rebuilds, WorkHistory};
 pub use port::{Claim, Depth, EventHandler, EventPublisher, EventSubscriber, Outcome, WaitingRoom};
-pub use queue::{Queue, QueueSettings, routes};
+pub use queue::{Queue, QueueSettings, owed_to, routes};
 pub use registry::{WorkerId, WorkerInfo, WorkerRegistry};
 pub use relay::Relay;
 pub use server_url::{InvalidUrl, ServerUrl};

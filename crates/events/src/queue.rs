@@ -65,6 +65,12 @@ pub const fn routes(event: &DomainEvent) -> &'static [Queue] {
     }
 }
 
+/// The queues an event is owed to, without the feed's if an import raised it: what was collected elsewhere long ago is no news, and thousands of
+/// links would leave no room for anybody else's. They are found and counted all the same.
+pub fn owed_to(event: &DomainEvent, is_imported: bool) -> impl Iterator<Item = Queue> {
+    routes(event).iter().copied().filter(move |queue| !is_imported || *queue != Queue::Feeds)
+}
+
 /// How a queue is worked off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,7 +109,12 @@ mod tests {
     fn every_event_goes_where_the_table_says() {
         let actor_id = UserId::parse("did:plc:a").unwrap();
         let (card_id, collection_id, link_id) = (CardId::generate(), CollectionId::generate(), LinkId::generate());
-        let check = |event: DomainEvent, expected: &[Queue]| assert_eq!(routes(&event), expected, "{event:?}");
+        let check = |event: DomainEvent, expected: &[Queue]| {
+            assert_eq!(routes(&event), expected, "{event:?}");
+            assert_eq!(owed_to(&event, false).collect::<Vec<_>>(), expected, "{event:?}");
+            let quiet: Vec<Queue> = expected.iter().copied().filter(|queue| *queue != Queue::Feeds).collect();
+            assert_eq!(owed_to(&event, true).collect::<Vec<_>>(), quiet, "{event:?}");
+        };
         use Queue::{Analytics, Feeds, Search};
         // Also what others do not see: it may be news to them that they see it no more.
         for visibility in [Visibility::Public, Visibility::Private] {

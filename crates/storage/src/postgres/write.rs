@@ -9,7 +9,7 @@ use cardwire_domain::{
     Change, Collection, CollectionId, DomainEvent, Error, EventId, LinkId, RecordedEvent, Result, UserId, Visibility,
 };
 use cardwire_events::log::FIRST_LOOK_AFTER;
-use cardwire_events::{Envelope, Handover, Owed, Queue, routes};
+use cardwire_events::{Envelope, Handover, Owed, Queue, owed_to};
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::types::Uuid;
@@ -19,7 +19,8 @@ use super::error::Failure;
 use super::forgetting::forget;
 use super::leaving::{cut_ties, leave};
 use super::pool::Session;
-use super::values::{get_time, url_digest, uuid};
+use super::undoing::{Undoing, undo};
+use super::values::{get_time, time, url_digest, uuid};
 
 /// The columns of the statement. Rows that name one card are in the order in which the command listed them.
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub(super) struct Batch {
     /// With the version that was read; `None`: it was not.
     updated: Vec<(Collection, Option<i64>)>,
     deleted: Vec<(CollectionId, Option<i64>)>,
+    /// Of an import.
+    undoing: Vec<Undoing>,
     forgotten: Vec<Uuid>,
     /// Who blocks whom; false: not any more.
     blocks: Vec<(UserId, UserId, bool)>,
@@ -36,7 +39,7 @@ pub(super) struct Batch {
     people: BTreeSet<String>,
     held: (Vec<Uuid>, Vec<i64>),
     cards: Cards,
-    imported: bool,
+    import: Option<Uuid>,
     /// Of cards that are there: one change for each, since a statement changes a row once.
     library: BTreeMap<Uuid, Stay>,
     notes: BTreeMap<Uuid, Option<(Uuid, String)>>,
@@ -63,8 +66,9 @@ enum Leaving {
 struct Stay {
     before: Option<Uuid>,
     after: Option<Uuid>,
-    /// It begins now.
+    /// It begins: now, or then.
     is_new: bool,
+    at: Option<jiff_sqlx::Timestamp>,
     /// `None`: as it was.
     private: Option<bool>,
     hidden: Option<bool>,
@@ -76,6 +80,7 @@ struct Link {
     card: Uuid,
     collection: Uuid,
     private: bool,
+    at: Option<jiff_sqlx::Timestamp>,
 }
 
 #[derive(Default)]
@@ -88,6 +93,8 @@ struct Cards {
     vias: Vec<Option<Uuid>>,
     library_links: Vec<Option<Uuid>>,
     private: Vec<bool>,
+    /// Since when they are in the library; `None`: since now.
+    since: Vec<Option<jiff_sqlx::Timestamp>>,
 }
 
 impl Batch {
@@ -95,7 +102,8 @@ impl Batch {
     pub(super) fn of(changes: Changes, versions: &BTreeMap<CollectionId, i64>, handover: &Handover) -> Result<Self> {
         let people =
             if changes.is_parting { BTreeSet::new() } else { changes.people().map(ToString::to_string).collect() };
-        let mut batch = Self { imported: changes.imported, people, ..Self::default() };
+        let import = changes.import.map(|import| uuid(import.ulid()));
+        let mut batch = Self { import, people, ..Self::default() };
         let mut checked = versions.clone();
         for change in changes.rows {
             match change {
@@ -105,6 +113,14 @@ impl Batch {
                     batch.updated.push((collection, version));
                 }
                 Change::DeleteCollection(id) => batch.deleted.push((id, checked.remove(&id))),
+                Change::DeleteEmptyCollection(id) => batch.undoing.push(Undoing::DeleteEmpty(id)),
+                Change::LeftAs { import, number, fingerprint } => {
+                    batch.undoing.push(Undoing::LeftAs { import, number, fingerprint });
+                }
+                Change::UndoRows { import, before, after, removed, kept } => {
+                    batch.undoing.push(Undoing::Rows { import, before, after, removed, kept });
+                }
+                Change::FinishUndo(import) => batch.undoing.push(Undoing::Finish(import)),
                 Change::ForgetCollection(id) => batch.forgotten.push(uuid(id.ulid())),
                 Change::Block { by, person } => batch.blocks.push((by, person, true)),
                 Change::Unblock { by, person } => batch.blocks.push((by, person, false)),
@@ -145,14 +161,18 @@ impl Batch {
                 self.cards.vias.push(via.map(|via| uuid(via.ulid())));
                 self.cards.library_links.push(None);
                 self.cards.private.push(false);
+                self.cards.since.push(None);
             }
             Change::SetNote { card_id, note } => {
                 let note = note.map(|note| (uuid(note.id.ulid()), note.text.as_str().to_owned()));
                 self.notes.insert(uuid(card_id.ulid()), note);
             }
-            Change::AddToLibrary { card_id, link_id, visibility } => {
-                if let Some(stay) = self.move_card(uuid(card_id.ulid()), None, Some(link_id), Some(visibility))? {
-                    stay.is_new = true;
+            Change::AddToLibrary { card_id, link_id, visibility, at } => {
+                let (card, at) = (uuid(card_id.ulid()), at.map(time));
+                if let Some(stay) = self.move_card(card, None, Some(link_id), Some(visibility))? {
+                    (stay.is_new, stay.at) = (true, at);
+                } else if let Some(index) = self.cards.ids.iter().position(|id| *id == card) {
+                    self.cards.since[index] = at;
                 }
             }
             Change::RenewStay { card_id, before, after, visibility, is_hidden } => {
@@ -164,11 +184,12 @@ impl Batch {
             Change::RemoveFromLibrary { card_id, link_id } => {
                 self.move_card(uuid(card_id.ulid()), Some(link_id), None, None)?;
             }
-            Change::AddToCollection { card_id, link_id, collection_id, visibility } => self.linked.push(Link {
+            Change::AddToCollection { card_id, link_id, collection_id, visibility, at } => self.linked.push(Link {
                 id: uuid(link_id.ulid()),
                 card: uuid(card_id.ulid()),
                 collection: uuid(collection_id.ulid()),
                 private: visibility.is_private(),
+                at: at.map(time),
             }),
             Change::RenewLink { before, after, visibility, .. } => {
                 self.renew_link(uuid(before.ulid()), uuid(after.ulid()), visibility.is_private());
@@ -177,12 +198,16 @@ impl Batch {
             Change::InsertCollection(_)
             | Change::UpdateCollection(_)
             | Change::DeleteCollection(_)
+            | Change::DeleteEmptyCollection(_)
             | Change::ForgetCollection(_)
             | Change::Block { .. }
             | Change::Unblock { .. }
             | Change::CutTies(_)
             | Change::Leave { .. }
-            | Change::Forget { .. } => {}
+            | Change::Forget { .. }
+            | Change::LeftAs { .. }
+            | Change::UndoRows { .. }
+            | Change::FinishUndo(_) => {}
         }
         Ok(())
     }
@@ -206,7 +231,7 @@ impl Batch {
             self.cards.private[index] = private.unwrap_or(self.cards.private[index]);
             return Ok(None);
         }
-        let unchanged = Stay { before, after: before, is_new: false, private: None, hidden: None };
+        let unchanged = Stay { before, after: before, is_new: false, at: None, private: None, hidden: None };
         let stay = self.library.entry(card).or_insert(unchanged);
         if stay.after != before {
             return Err(Error::Stale);
@@ -246,15 +271,15 @@ impl Batch {
             // The server sets the time.
             let recorded = RecordedEvent { id: EventId::from_ulid(id), occurred_at: Timestamp::UNIX_EPOCH, event };
             let envelope = Envelope::wrap(&recorded, traceparent.clone());
-            for queue in routes(&recorded.event) {
-                let is_handed = handover.is_open(*queue);
+            for queue in owed_to(&recorded.event, self.import.is_some()) {
+                let is_handed = handover.is_open(queue);
                 self.deliveries.0.push(queue.name());
                 self.deliveries.1.push(uuid(id));
                 self.deliveries.2.push(is_handed);
                 if is_handed {
-                    self.handed.push(Owed { queue: *queue, envelope: envelope.clone() });
+                    self.handed.push(Owed { queue, envelope: envelope.clone() });
                 } else {
-                    self.due.insert(*queue);
+                    self.due.insert(queue);
                 }
             }
             self.events.0.push(uuid(id));
@@ -272,15 +297,16 @@ WITH held AS (
     SELECT k.id, k.version FROM collections k WHERE k.id = ANY($1) ORDER BY k.id FOR SHARE
 ), new_cards AS (
     INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, library_link, private, library_at, imported)
-    SELECT n.*, CASE WHEN n.library_link IS NOT NULL THEN now() END, $30
-    FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[], $33::bool[])
-        AS n(id, owner_id, url, normalised_url, url_digest, via, library_link, private)
+    SELECT n.id, n.owner_id, n.url, n.normalised_url, n.url_digest, n.via, n.library_link, n.private,
+           CASE WHEN n.library_link IS NOT NULL THEN coalesce(n.since, now()) END, $30
+    FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[], $33::bool[], $42::timestamptz[])
+        AS n(id, owner_id, url, normalised_url, url_digest, via, library_link, private, since)
 ), moved AS (
     UPDATE cards c SET library_link = m.after,
-        library_at = CASE WHEN m.after IS NULL THEN NULL WHEN m.is_new THEN now() ELSE c.library_at END,
+        library_at = CASE WHEN m.after IS NULL THEN NULL WHEN m.is_new THEN coalesce(m.at, now()) ELSE c.library_at END,
         private = coalesce(m.private, c.private), hidden = coalesce(m.hidden, c.hidden)
-    FROM unnest($10::uuid[], $11::uuid[], $12::uuid[], $34::bool[], $35::bool[], $36::bool[])
-        AS m(id, before, after, is_new, private, hidden)
+    FROM unnest($10::uuid[], $11::uuid[], $12::uuid[], $34::bool[], $35::bool[], $36::bool[], $43::timestamptz[])
+        AS m(id, before, after, is_new, private, hidden, at)
     WHERE c.id = m.id AND c.library_link IS NOT DISTINCT FROM m.before
     RETURNING 1
 ), noted AS (
@@ -295,8 +321,10 @@ WITH held AS (
     FROM unnest($38::uuid[], $39::uuid[], $40::bool[]) AS r(before, after, private)
     WHERE l.id = r.before RETURNING 1
 ), linked AS (
-    INSERT INTO links (id, card_id, collection_id, private)
-    SELECT * FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $37::bool[])
+    INSERT INTO links (id, card_id, collection_id, private, added_at)
+    SELECT l.id, l.card_id, l.collection_id, l.private, coalesce(l.at, now())
+    FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $37::bool[], $44::timestamptz[])
+        AS l(id, card_id, collection_id, private, at)
 ), raised AS (
     INSERT INTO events (id, type, envelope, occurred_at)
     SELECT e.id, e.type, e.envelope || jsonb_build_object('time',
@@ -323,11 +351,11 @@ SELECT expect_rows((SELECT count(*) FROM held JOIN unnest($1, $2) AS was(id, ver
 pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owed>, Failure> {
     let collections_too = !(batch.inserted.is_empty() && batch.updated.is_empty());
     let more_too = !(batch.deleted.is_empty() && batch.forgotten.is_empty() && batch.blocks.is_empty());
-    if collections_too || more_too || !batch.leaving.is_empty() {
+    if collections_too || more_too || !batch.leaving.is_empty() || !batch.undoing.is_empty() {
         session.begin().await?;
     }
     for collection in &batch.inserted {
-        insert_collection(session, collection).await?;
+        insert_collection(session, collection, batch.import).await?;
     }
     for (collection, version) in &batch.updated {
         update_collection(session, collection, *version).await?;
@@ -383,7 +411,7 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         .bind(key)
         .bind(fingerprint)
         .bind(answer)
-        .bind(batch.imported)
+        .bind(batch.import.is_some())
         .bind(is_handed)
         .bind(FIRST_LOOK_AFTER.as_secs_f64())
         .bind(batch.cards.private)
@@ -394,7 +422,10 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         .bind(relinked)
         .bind(renewed)
         .bind(renewed_private)
-        .bind(batch.people.into_iter().collect::<Vec<_>>());
+        .bind(batch.people.into_iter().collect::<Vec<_>>())
+        .bind(batch.cards.since)
+        .bind(stays.iter().map(|stay| stay.at).collect::<Vec<_>>())
+        .bind(batch.linked.iter().map(|link| link.at).collect::<Vec<_>>());
     let rows = session.fetch_all(query).await?;
     let at = rows.first().map_or(Err(Failure::Changed), |row| get_time(row, "at"))?;
     let mut handed = batch.handed;
@@ -427,19 +458,21 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
             Leaving::Forget { person, limit } => forget(session, person, *limit).await?,
         }
     }
+    undo(session, batch.undoing).await?;
     Ok(handed)
 }
 
-async fn insert_collection(session: &mut Session, new: &Collection) -> Result<(), Failure> {
-    let sql =
-        "INSERT INTO collections (id, author_id, name, description, access, private) VALUES ($1, $2, $3, $4, $5, $6)";
+async fn insert_collection(session: &mut Session, new: &Collection, import: Option<Uuid>) -> Result<(), Failure> {
+    let sql = "INSERT INTO collections (id, author_id, name, description, access, private, import_id) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let query = sqlx::query(sql)
         .bind(uuid(new.id.ulid()))
         .bind(new.author.as_str())
         .bind(new.name.as_str())
         .bind(new.description.as_str())
         .bind(access_name(new.access))
-        .bind(new.visibility.is_private());
+        .bind(new.visibility.is_private())
+        .bind(import);
     session.execute(query).await?;
     if new.collaborators.is_empty() && new.invited.is_empty() { Ok(()) } else { replace_people(session, new).await }
 }

@@ -126,9 +126,9 @@ async fn everything(stores: &Stores) -> anyhow::Result<(Account, Account, Collec
         owner: a.clone(),
         file_name: "bookmarks.html".into(),
         collection: Some(hers),
-        rows: rows.collect(),
+        is_check: false,
     };
-    stores.imports.begin_import(&import).await?;
+    stores.imports.begin_import(&import, &rows.collect::<Vec<_>>()).await?;
     stores.log.reject_entry(Queue::Feeds, &format!("nonsense|{a}"), "not an event").await?;
     let (queue, reason) = (Queue::Search, None);
     stores.operator.act(&a, &Action::Pause { queue, reason }).await?;
@@ -277,8 +277,8 @@ pub async fn nobody_acts_for_an_account_that_is_being_deleted(stores: Stores) ->
     refused(stores.run(a, &BlockPerson { person: b.clone() }).await, forbidden)?;
     let rows = vec![ImportRow::new("https://example.com/import", None)];
     let (id, file_name) = (ImportId::generate(), "late.html".to_owned());
-    let import = NewImport { id, owner: a.clone(), file_name, collection: None, rows };
-    ensure!(stores.imports.begin_import(&import).await.is_err());
+    let import = NewImport { id, owner: a.clone(), file_name, collection: None, is_check: false };
+    ensure!(stores.imports.begin_import(&import, &rows).await.is_err());
     let library = stores.library_of(a).await?;
     ensure!(library.len() == 1 && library[0].card.id == card && library[0].note.is_none(), "{library:?}");
     // Others go on.
