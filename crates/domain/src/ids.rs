@@ -75,7 +75,7 @@ impl CardId {
     /// a file have the higher ones.
     pub fn of_row(import: ImportId, number: u32) -> Self {
         let random = Ulid::generate().random() & ((1 << 48) - 1);
-        Self(Ulid::from_parts(import.ulid().timestamp_ms(), u128::from(u32::MAX - number) << 48 | random))
+        Self(Ulid::from_parts(import.ulid().timestamp_ms(), (u128::from(u32::MAX - number) << 48) | random))
     }
 }
 

@@ -102,8 +102,9 @@ impl Survey {
         self.rows += 1;
         let FileRow::Link(row) = row else { return };
         for name in &row.collections {
+            let name = self.hash(name);
             if self.names.len() < MAX_NAMES {
-                self.names.insert(self.hash(name));
+                self.names.insert(name);
             }
         }
         if let Some(link) = self.link(row) {
@@ -136,7 +137,7 @@ impl Survey {
 
     fn hash(&self, text: &str) -> u128 {
         let [one, other] = self.hashers.each_ref().map(|hasher| hasher.hash_one(text));
-        u128::from(one) << 64 | u128::from(other)
+        (u128::from(one) << 64) | u128::from(other)
     }
 }
 

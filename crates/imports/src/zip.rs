@@ -136,7 +136,7 @@ fn check(members: &[Packed]) -> Result<()> {
         if member.encrypted() {
             return Err(Error::refused("must not be encrypted: unpack it first"));
         }
-        if !matches!(member.compression(), CompressionMethod::STORE | CompressionMethod::DEFLATE) {
+        if !matches!(member.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
             return Err(Error::refused("must be packed in the usual way (deflate): unpack it, and pack it again"));
         }
         bytes = bytes.saturating_add(member.size());

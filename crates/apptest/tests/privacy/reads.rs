@@ -51,7 +51,7 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         }
         "/import" => with(&["", "?filter=velvet"]),
         "/imports/{id}" => {
-            ["", "?show=refused", "?show=cut"].iter().map(|query| format!("/imports/{import}{query}")).collect()
+            ["", "?refused=true", "?cut=true"].iter().map(|query| format!("/imports/{import}{query}")).collect()
         }
         "/export/bookmarks.html" | "/export/cards.csv" | "/api/users/me/export" => with(&[""]),
 
