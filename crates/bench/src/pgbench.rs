@@ -120,6 +120,9 @@ fn values() -> Vec<String> {
         format!("ARRAY[{PERSON}]"),
         CardUrl::RULES.to_string(),
         none("uuid"),
+        "ARRAY[NULL::timestamptz]".to_owned(),
+        none("timestamptz"),
+        none("timestamptz"),
     ]
 }
 

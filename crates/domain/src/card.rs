@@ -7,6 +7,7 @@ use crate::collection::Collection;
 use crate::error::{Error, Result};
 use crate::event::DomainEvent;
 use crate::ids::{CardId, CollectionId, LinkId, UserId};
+use crate::imports::Fingerprint;
 use crate::note::{Note, NoteText};
 use crate::url::CardUrl;
 use crate::visibility::Visibility;
@@ -47,8 +48,13 @@ impl Card {
 
     /// A new card, not yet in the library.
     pub fn create(owner: UserId, url: CardUrl, via: Option<CardId>, changes: &mut Changes) -> Self {
+        Self::create_as(CardId::generate(), owner, url, via, changes)
+    }
+
+    /// The same under this id, which is nobody's yet.
+    pub fn create_as(id: CardId, owner: UserId, url: CardUrl, via: Option<CardId>, changes: &mut Changes) -> Self {
         let card = Self {
-            id: CardId::generate(),
+            id,
             owner,
             url,
             via,
@@ -102,13 +108,23 @@ impl Card {
 
     /// Puts the card into its owner's library, with this visibility; true if it was not there. A card that is there keeps its own.
     pub fn add_to_library(&mut self, visibility: Visibility, changes: &mut Changes) -> bool {
+        self.add_to_library_since(None, visibility, changes)
+    }
+
+    /// The same with another date than now, which is past.
+    pub fn add_to_library_since(
+        &mut self,
+        at: Option<Timestamp>,
+        visibility: Visibility,
+        changes: &mut Changes,
+    ) -> bool {
         if self.library_link.is_some() {
             return false;
         }
         let link_id = LinkId::generate();
         self.library_link = Some(link_id);
         self.visibility = visibility;
-        changes.rows.push(Change::AddToLibrary { card_id: self.id, link_id, visibility });
+        changes.rows.push(Change::AddToLibrary { card_id: self.id, link_id, visibility, at });
         changes.events.push(self.added(link_id));
         true
     }
@@ -179,6 +195,16 @@ impl Card {
 
     /// Does nothing where the card is in the collection already.
     pub fn add_to_collection(&mut self, collection: &Collection, changes: &mut Changes) -> Result<()> {
+        self.add_to_collection_since(None, collection, changes)
+    }
+
+    /// The same with another date than now, which is past.
+    pub fn add_to_collection_since(
+        &mut self,
+        at: Option<Timestamp>,
+        collection: &Collection,
+        changes: &mut Changes,
+    ) -> Result<()> {
         collection.may_add(&self.owner)?;
         if self.is_in(collection.id) {
             return Ok(());
@@ -197,6 +223,7 @@ impl Card {
             link_id: link.id,
             collection_id: link.collection_id,
             visibility: self.shown(),
+            at,
         });
         changes.events.push(self.joined(&link));
         self.collection_links.push(link);
@@ -284,6 +311,17 @@ impl Card {
         changes.events.push(other.left(&other.owner, link));
         changes.events.push(self.joined(&taken));
         self.collection_links.push(taken);
+    }
+
+    /// Of what people can change of it: two of one card differ if somebody changed it in between.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let id = |ulid: ulid::Ulid| ulid.to_bytes().to_vec();
+        let mut links: Vec<Vec<u8>> = self.collection_links.iter().map(|link| id(link.id.ulid())).collect();
+        links.sort_unstable();
+        let library = self.library_link.map(|link| id(link.ulid())).unwrap_or_default();
+        let note = self.note.as_ref().map_or("", |note| note.text.as_str());
+        let parts = [library, self.visibility.name().into(), note.into()];
+        Fingerprint::of(parts.iter().chain(&links).map(Vec::as_slice))
     }
 
     fn unlink(&self, by: &UserId, link: &CollectionLink, changes: &mut Changes) {
@@ -482,6 +520,29 @@ mod tests {
         assert!(card.add_to_library(Visibility::Public, &mut changes));
         assert_eq!((card.visibility, card.shown()), (Visibility::Public, Visibility::Private));
         assert_eq!(told(&changes).1, [(card.library_link.unwrap(), Visibility::Private)]);
+    }
+
+    #[test]
+    fn whatever_is_changed_of_a_card_changes_its_fingerprint() {
+        let card = saved(Visibility::Public);
+        let change = |change: fn(&mut Card, &mut Changes)| {
+            let mut changed = card.clone();
+            change(&mut changed, &mut Changes::default());
+            changed.fingerprint()
+        };
+        let prints = [
+            card.fingerprint(),
+            change(|card, changes| card.set_visibility(Visibility::Private, changes)),
+            change(|card, changes| card.set_note(NoteText::parse("a").unwrap(), true, changes)),
+            change(|card, changes| card.set_note(NoteText::parse("b").unwrap(), true, changes)),
+            change(|card, changes| card.add_to_collection(&collection(&alice()), changes).unwrap()),
+            change(|card, changes| {
+                card.remove_from_library(changes);
+                card.add_to_library(Visibility::Public, changes);
+            }),
+        ];
+        assert_eq!(BTreeSet::from(prints).len(), prints.len(), "{prints:?}");
+        assert_eq!(change(|card, _| card.collection_links.reverse()), card.fingerprint(), "their order is nobody's");
     }
 
     #[test]

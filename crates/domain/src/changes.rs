@@ -1,9 +1,12 @@
 //! What a command changes, as it is handed to the store.
 
+use jiff::Timestamp;
+
 use crate::collection::Collection;
 use crate::error::{Error, Result};
 use crate::event::DomainEvent;
 use crate::ids::{CardId, CollectionId, EventId, ImportId, LinkId, UserId};
+use crate::imports::Fingerprint;
 use crate::leaving::Stage;
 use crate::note::Note;
 use crate::url::CardUrl;
@@ -27,6 +30,8 @@ pub enum Change {
         card_id: CardId,
         link_id: LinkId,
         visibility: Visibility,
+        /// Since when it is there; `None`: since now.
+        at: Option<Timestamp>,
     },
     /// Who sees the card changes. It stays in the library, with its date; `after` is `before` where others see no difference.
     RenewStay {
@@ -46,6 +51,8 @@ pub enum Change {
         collection_id: CollectionId,
         /// What others see of the card.
         visibility: Visibility,
+        /// Since when it is there; `None`: since now.
+        at: Option<Timestamp>,
     },
     /// The same stay under another id, with its date.
     RenewLink {
@@ -83,6 +90,8 @@ pub enum Change {
     UpdateCollection(Collection),
     /// It is gone for everybody. Its cards leave it afterwards: see [`crate::use_cases::let_cards_go`].
     DeleteCollection(CollectionId),
+    /// The same, if no card is in it. If one is, nothing changes.
+    DeleteEmptyCollection(CollectionId),
     /// What is left of a deleted collection that no card is in any more.
     ForgetCollection(CollectionId),
     /// `person` cannot invite `by` any more. Blocking again changes nothing.
@@ -109,6 +118,24 @@ pub enum Change {
         person: UserId,
         limit: usize,
     },
+    /// What the card of this row is like when the import is done with it.
+    LeftAs {
+        import: ImportId,
+        number: u32,
+        fingerprint: Fingerprint,
+    },
+    /// An import is undone up to and with the row `after`.
+    UndoRows {
+        import: ImportId,
+        before: u32,
+        after: u32,
+        /// Rows whose cards are removed.
+        removed: Vec<u32>,
+        /// How many cards stay because somebody changed them.
+        kept: u32,
+    },
+    /// Nothing is left to undo.
+    FinishUndo(ImportId),
 }
 
 /// Everything a command changes: committed whole or not at all.
@@ -117,10 +144,10 @@ pub struct Changes {
     pub rows: Vec<Change>,
     /// The store gives each an id and its time, and owes it to every queue of its route.
     pub events: Vec<DomainEvent>,
-    /// The feed is not told of what they add.
+    /// They come of this import: its cards and collections count towards no [`crate::quotas::Quota`].
+    pub import: Option<ImportId>,
+    /// What they add is no news: the feed is not told of it.
     pub is_untold: bool,
-    /// They come of an import, so its cards do not count towards [`crate::quotas::Quota::Cards`].
-    pub imported: bool,
     /// They are part of leaving. Otherwise whatever somebody does whose account is being deleted, or has been, is [`Error::Forbidden`]. What
     /// is committed at the same time as the deletion is requested comes before it, and is deleted with the rest, or is refused.
     pub is_parting: bool,

@@ -70,6 +70,15 @@ ulid_id!(
     TokenId, "token"
 );
 
+impl CardId {
+    /// Of the card that a row of an import makes. Lists show the newest first, and of equally old ones the highest id: so the earlier rows of
+    /// a file have the higher ones.
+    pub fn of_row(import: ImportId, number: u32) -> Self {
+        let random = Ulid::generate().random() & ((1 << 48) - 1);
+        Self(Ulid::from_parts(import.ulid().timestamp_ms(), (u128::from(u32::MAX - number) << 48) | random))
+    }
+}
+
 /// A person's DID, such as `did:plc:alice`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -136,6 +145,15 @@ mod tests {
             assert!(UserId::parse(bad).is_err(), "{bad:?}");
         }
         assert_eq!(UserId::parse("did:plc:alice").unwrap().fallback_handle(), "alice");
+    }
+
+    #[test]
+    fn the_cards_of_an_import_sort_against_its_rows() {
+        let import = ImportId::generate();
+        let ids: Vec<CardId> = (1..100).map(|number| CardId::of_row(import, number)).collect();
+        assert!(ids.is_sorted_by(|one, next| one > next));
+        assert_ne!(CardId::of_row(import, 1), ids[0], "nobody can guess one");
+        assert_eq!(ids[0].ulid().timestamp_ms(), import.ulid().timestamp_ms());
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::card::Card;
 use crate::changes::{Changes, IdempotencyKey};
 use crate::collection::Collection;
 use crate::error::Result;
-use crate::ids::{CardId, CollectionId, EventId, LinkId, UserId};
+use crate::ids::{CardId, CollectionId, EventId, ImportId, LinkId, UserId};
+use crate::imports::Fingerprint;
 use crate::leaving::Stage;
 use crate::membership::Invitee;
 use crate::quotas::Quota;
@@ -57,6 +58,35 @@ pub enum Left {
     Nothing,
 }
 
+/// An import that is being undone.
+#[derive(Clone, Debug)]
+pub struct UndoneImport {
+    pub import: ImportId,
+    /// Its rows up to this one are done.
+    pub behind: u32,
+    pub left: LeftToUndo,
+}
+
+/// What is left of an import that is being undone, in the order in which it goes.
+#[derive(Clone, Debug)]
+pub enum LeftToUndo {
+    /// Cards that its next rows made.
+    Cards(Vec<MadeCard>),
+    /// Collections that it made and in which no card is.
+    Collections(Vec<CollectionId>),
+    Nothing,
+}
+
+/// A card that a row of an import made.
+#[derive(Clone, Debug)]
+pub struct MadeCard {
+    pub number: u32,
+    /// As it is now. `None`: it is gone.
+    pub card: Option<Card>,
+    /// As the import left it.
+    pub left_as: Option<Fingerprint>,
+}
+
 /// An answer that was kept.
 #[derive(Clone, Debug)]
 pub struct Recall {
@@ -87,6 +117,8 @@ pub trait Transaction: Send {
     async fn card_by_url(&mut self, owner: &UserId, normalised_url: &str) -> Result<Option<Card>>;
     /// In the order of `ids`; unknown ones are left out.
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>>;
+    /// This author's collections with these names; of several with one name the first that was made.
+    async fn collections_named(&mut self, author: &UserId, names: &[String]) -> Result<Vec<Collection>>;
     /// What bounds this author's invitations of these people, in any order.
     async fn invitees(&mut self, people: &[UserId], author: &UserId) -> Result<Vec<Invitee>>;
     /// The author's collections to which this person has an open invitation.
@@ -101,6 +133,9 @@ pub trait Transaction: Send {
     /// Up to `limit` cards behind `after`, by their ids, whose URLs were read by earlier rules. Those of people who are leaving are not among them,
     /// and those that somebody else has at the moment need not be.
     async fn outdated_cards(&mut self, after: Option<CardId>, limit: usize) -> Result<Vec<OutdatedCard>>;
+    /// An import that is being undone, with up to `limit` of what comes next. Nobody else gets the same one before the commit. Those of people
+    /// who are leaving are let be.
+    async fn undone_import(&mut self, limit: usize) -> Result<Option<UndoneImport>>;
     /// Whether this person added `most` of it or more within [`Quota::PERIOD`], and then how long until one of them stops counting.
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>>;
     /// Rows, events, deliveries and the kept answer, in one commit.

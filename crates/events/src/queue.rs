@@ -66,9 +66,14 @@ pub const fn routes(event: &DomainEvent) -> &'static [Queue] {
     }
 }
 
-/// Those of its route that an event is owed to when it is accepted. `is_untold`: the feed is not told of what was added.
+/// Those of its route that an event is owed to when it is accepted. `is_untold`: what it adds is no news, so the feed is not told of it.
 pub fn owed_to(event: &DomainEvent, is_untold: bool) -> impl Iterator<Item = Queue> + use<> {
-    let adds = matches!(event, DomainEvent::CardAddedToLibrary { .. } | DomainEvent::CardAddedToCollection { .. });
+    let adds = matches!(
+        event,
+        DomainEvent::CardAddedToLibrary { .. }
+            | DomainEvent::CardAddedToCollection { .. }
+            | DomainEvent::CollectionCreated { .. }
+    );
     routes(event).iter().copied().filter(move |queue| *queue != Queue::Feeds || !(is_untold && adds))
 }
 
@@ -110,7 +115,10 @@ mod tests {
     fn every_event_goes_where_the_table_says() {
         let actor_id = UserId::parse("did:plc:a").unwrap();
         let (card_id, collection_id, link_id) = (CardId::generate(), CollectionId::generate(), LinkId::generate());
-        let check = |event: DomainEvent, expected: &[Queue]| assert_eq!(routes(&event), expected, "{event:?}");
+        let check = |event: DomainEvent, expected: &[Queue]| {
+            assert_eq!(routes(&event), expected, "{event:?}");
+            assert_eq!(owed_to(&event, false).collect::<Vec<_>>(), expected, "{event:?}");
+        };
         use Queue::{Analytics, Feeds, Search};
         // Also what others do not see: it may be news to them that they see it no more.
         for visibility in [Visibility::Public, Visibility::Private] {
@@ -144,7 +152,6 @@ mod tests {
         let actor_id = || UserId::parse("did:plc:a").unwrap();
         let visibility = Visibility::Public;
         let check = |event: DomainEvent, expected: &[Queue]| {
-            assert_eq!(owed_to(&event, false).collect::<Vec<_>>(), routes(&event));
             assert_eq!(owed_to(&event, true).collect::<Vec<_>>(), expected, "{event:?}");
         };
         use Queue::{Analytics, Feeds, Search};
@@ -156,6 +163,7 @@ mod tests {
             DomainEvent::CardAddedToCollection { card_id, actor_id: actor_id(), collection_id, link_id, visibility },
             &[],
         );
+        check(DomainEvent::CollectionCreated { collection_id, actor_id: actor_id() }, &[]);
         check(
             DomainEvent::CardRemovedFromLibrary { card_id, actor_id: actor_id(), link_id },
             &[Feeds, Search, Analytics],

@@ -39,7 +39,7 @@ kinds! {
     NOT_ACCEPTABLE: 406 "not-acceptable" "Not acceptable" "No form of the answer fits the Accept headers.";
     REQUEST_TIMEOUT: 408 "request-timeout" "Request timed out" "The body did not arrive in time.";
     CONFLICT: 409 "conflict" "Conflict" "It contradicts what is there already.";
-    BODY_TOO_LARGE: 413 "body-too-large" "Body too large" "A body may hold 256 KiB, a file to import 10 MiB.";
+    BODY_TOO_LARGE: 413 "body-too-large" "Body too large" "A body may hold 256 KiB, a file to import 100 MiB.";
     UNSUPPORTED_MEDIA_TYPE: 415 "unsupported-media-type" "Unsupported media type" "A body must be application/json, without a content encoding.";
     MISDIRECTED: 421 "misdirected" "Not a name of this site" "The Host header names a site that this server does not answer for.";
     INVALID_VALUE: 422 "invalid-value" "A rule is broken" "The JSON is valid, but `field` breaks the rule that `detail` names.";

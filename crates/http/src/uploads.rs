@@ -1,51 +1,70 @@
-//! Files on their way to us. One takes memory as its bytes arrive, and a turn at being read only when all are here, so that a sender who
-//! dawdles keeps nobody waiting.
+//! Files on their way to us. One takes room on the disk as its bytes arrive, never memory, and a turn at being read only when all are here,
+//! so that a sender who dawdles keeps nobody waiting.
 
+use std::fs::File;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cardwire_domain::UserId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::places::{Place, Places};
 use crate::problem::{Problem, REQUEST_TIMEOUT, UNAVAILABLE};
 
+/// Of one file.
+const MOST_BYTES: usize = 100 << 20;
 /// Of all files that are arriving or being read.
-const BYTES_IN_ALL: usize = 32 << 20;
+const BYTES_IN_ALL: usize = 300 << 20;
 /// While less than half of that is free, what is here may be held for so long, in seconds, before as much again must have come.
 const HELD_S: usize = 30;
-/// How many files are read at once. Reading one takes several times its size.
+/// How many files are read at once.
 const READ_AT_ONCE: usize = 1;
 /// How long a file waits to be read.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So much is written to the disk together.
+const PORTION: usize = 256 << 10;
 
 /// One file per person. Clones share the limits.
 #[derive(Clone, Debug)]
 pub struct Uploads {
     places: Places,
-    memory: Arc<Semaphore>,
+    most_bytes: usize,
+    in_all: usize,
+    room: Arc<Semaphore>,
     turns: Arc<Semaphore>,
 }
 
 impl Default for Uploads {
     fn default() -> Self {
-        Self {
-            places: Places::new(1, usize::MAX),
-            memory: Arc::new(Semaphore::new(BYTES_IN_ALL)),
-            turns: Arc::new(Semaphore::new(READ_AT_ONCE)),
-        }
+        Self::with_room(MOST_BYTES, BYTES_IN_ALL)
     }
 }
 
 impl Uploads {
-    /// A file of up to `max_bytes`.
-    pub fn begin(&self, person: &UserId, max_bytes: usize) -> Result<Upload, Problem> {
+    /// For files of up to `most_bytes`, together `in_all`.
+    pub fn with_room(most_bytes: usize, in_all: usize) -> Self {
+        Self {
+            places: Places::new(1, usize::MAX),
+            most_bytes,
+            in_all,
+            room: Arc::new(Semaphore::new(in_all)),
+            turns: Arc::new(Semaphore::new(READ_AT_ONCE)),
+        }
+    }
+
+    /// Of one file.
+    pub fn most_bytes(&self) -> usize {
+        self.most_bytes
+    }
+
+    /// A file that nothing has come of yet.
+    pub fn begin(&self, person: &UserId) -> Result<Upload, Problem> {
         let place =
             self.places.take(person).ok_or_else(|| busy("you are sending another file; wait until it is done"))?;
-        // Pages that nothing was written to take no memory; growing step by step would copy all of it each time.
-        let bytes = Vec::with_capacity(max_bytes);
-        Ok(Upload { uploads: self.clone(), bytes, memory: None, _place: place })
+        Ok(Upload { uploads: self.clone(), file: None, portion: Vec::new(), received: 0, room: None, _place: place })
     }
 }
 
@@ -57,32 +76,54 @@ fn busy(detail: &'static str) -> Problem {
 #[derive(Debug)]
 pub struct Upload {
     uploads: Uploads,
-    bytes: Vec<u8>,
-    memory: Option<OwnedSemaphorePermit>,
+    /// Without a name, so that nothing of it is left however this process ends.
+    file: Option<File>,
+    /// Not written yet.
+    portion: Vec<u8>,
+    received: usize,
+    room: Option<OwnedSemaphorePermit>,
     _place: Place,
 }
 
 impl Upload {
-    pub fn add(&mut self, chunk: &[u8]) -> Result<(), Problem> {
+    /// If the future is dropped, the upload is worth nothing any more.
+    pub async fn add(&mut self, chunk: &[u8]) -> Result<(), Problem> {
         let size = u32::try_from(chunk.len()).map_err(|error| Problem::internal(error.to_string()))?;
-        let more = self.uploads.memory.clone().try_acquire_many_owned(size);
+        let more = self.uploads.room.clone().try_acquire_many_owned(size);
         let more = more.map_err(|_| busy("too many files are being sent now; try again"))?;
-        match &mut self.memory {
-            Some(memory) => memory.merge(more),
-            None => self.memory = Some(more),
+        match &mut self.room {
+            Some(room) => room.merge(more),
+            None => self.room = Some(more),
         }
-        self.bytes.extend_from_slice(chunk);
+        self.received += chunk.len();
+        self.portion.extend_from_slice(chunk);
+        if self.portion.len() >= PORTION { self.write().await } else { Ok(()) }
+    }
+
+    async fn write(&mut self) -> Result<(), Problem> {
+        let (file, mut portion) = (self.file.take(), std::mem::take(&mut self.portion));
+        let write = move || -> io::Result<(File, Vec<u8>)> {
+            let mut file = file.map_or_else(tempfile::tempfile, Ok)?;
+            file.write_all(&portion)?;
+            portion.clear();
+            Ok((file, portion))
+        };
+        let written = spawn_blocking(write).await.map_err(|error| Problem::internal(error.to_string()))?;
+        let (file, portion) = written.map_err(|error| no_room(&error))?;
+        (self.file, self.portion) = (Some(file), portion);
         Ok(())
     }
 
-    /// The rate at which the rest must arrive. While memory is short, a sender who holds much of it must be quick to give it back.
+    /// The rate at which the rest must arrive. While room is short, a sender who holds much of it must be quick to give it back.
     pub fn bytes_per_second(&self) -> usize {
-        let is_short = self.uploads.memory.available_permits() < BYTES_IN_ALL / 2;
-        if is_short { Pace::BYTES_PER_SECOND.max(self.bytes.len() / HELD_S) } else { Pace::BYTES_PER_SECOND }
+        let is_short = self.uploads.room.available_permits() < self.uploads.in_all / 2;
+        if is_short { Pace::BYTES_PER_SECOND.max(self.received / HELD_S) } else { Pace::BYTES_PER_SECOND }
     }
 
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// All that has come. Its room is given back when the upload is dropped, so that must be kept while the file is read.
+    pub async fn file(&mut self) -> Result<File, Problem> {
+        self.write().await?;
+        Ok(self.file.take().expect("what was written is in a file"))
     }
 
     /// Waits until it may be read.
@@ -91,6 +132,11 @@ impl Upload {
         let turn = turn.map_err(|_| busy("other files are being read now; try again"))?;
         Ok(turn.expect("nobody closes the semaphore"))
     }
+}
+
+fn no_room(error: &io::Error) -> Problem {
+    tracing::error!(%error, directory = %std::env::temp_dir().display(), "a file that was sent could not be kept");
+    Problem::new(&UNAVAILABLE, "this server could not keep the file; try again later").retry_after(60)
 }
 
 /// How fast a file must arrive. A sender who was fast at first gains no time to stall later: they fall behind while nothing comes, and
@@ -107,7 +153,7 @@ impl Pace {
     const GRACE: Duration = Duration::from_secs(10);
     /// The slowest.
     pub const BYTES_PER_SECOND: usize = 16 * 1024;
-    const AT_MOST: Duration = Duration::from_secs(120);
+    const AT_MOST: Duration = Duration::from_secs(20 * 60);
 
     pub fn begin() -> Self {
         let now = Instant::now();
@@ -132,27 +178,44 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Seek};
+
     use super::*;
 
     fn person(name: &str) -> UserId {
         UserId::parse(&format!("did:plc:{name}")).unwrap()
     }
 
-    #[test]
-    fn files_together_take_so_much_memory_and_give_it_back() {
-        let uploads = Uploads::default();
-        let chunk = vec![0; 8 << 20];
-        let mut first: Vec<Upload> =
-            (0..4).map(|n| uploads.begin(&person(&format!("person{n}")), 8 << 20).unwrap()).collect();
-        for upload in &mut first {
-            upload.add(&chunk).unwrap();
+    #[tokio::test]
+    async fn what_was_sent_is_read_again() {
+        let mut upload = Uploads::default().begin(&person("alice")).unwrap();
+        let chunk: Vec<u8> = (0..=255).cycle().take(PORTION / 3).collect();
+        for _ in 0..7 {
+            upload.add(&chunk).await.unwrap();
         }
-        let mut next = uploads.begin(&person("next"), 8 << 20).unwrap();
-        assert!(next.add(b"x").is_err());
+        let mut file = upload.file().await.unwrap();
+        let mut whole = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut whole).unwrap();
+        assert!(whole == chunk.repeat(7));
+        let mut empty = Uploads::default().begin(&person("bob")).unwrap();
+        assert_eq!(empty.file().await.unwrap().metadata().unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn files_together_take_so_much_room_and_give_it_back() {
+        let uploads = Uploads::with_room(8, 32);
+        let chunk = [0; 8];
+        let mut first: Vec<Upload> = (0..4).map(|n| uploads.begin(&person(&format!("person{n}"))).unwrap()).collect();
+        for upload in &mut first {
+            upload.add(&chunk).await.unwrap();
+        }
+        let mut next = uploads.begin(&person("next")).unwrap();
+        assert!(next.add(b"x").await.is_err());
         first.pop();
-        next.add(&chunk).unwrap();
-        assert_eq!(next.bytes().len(), chunk.len());
-        assert!(uploads.begin(&person("next"), 8 << 20).is_err(), "one file of each person");
+        next.add(&chunk).await.unwrap();
+        assert_eq!(next.file().await.unwrap().metadata().unwrap().len(), 8);
+        assert!(uploads.begin(&person("next")).is_err(), "one file of each person");
     }
 
     #[tokio::test(start_paused = true)]
@@ -176,17 +239,16 @@ mod tests {
         assert_eq!(begun.elapsed(), Pace::AT_MOST);
     }
 
-    #[test]
-    fn who_holds_much_memory_while_it_is_short_must_be_quick() {
-        let uploads = Uploads::default();
-        let mut files: Vec<Upload> =
-            (0..4).map(|n| uploads.begin(&person(&format!("person{n}")), 8 << 20).unwrap()).collect();
-        files[0].add(&vec![0; 6 << 20]).unwrap();
+    #[tokio::test]
+    async fn who_holds_much_room_while_it_is_short_must_be_quick() {
+        let uploads = Uploads::with_room(8 << 20, 32 << 20);
+        let mut files: Vec<Upload> = (0..4).map(|n| uploads.begin(&person(&format!("person{n}"))).unwrap()).collect();
+        files[0].add(&vec![0; 6 << 20]).await.unwrap();
         assert_eq!(files[0].bytes_per_second(), 16 << 10, "nobody else needs it");
         for file in &mut files[1..3] {
-            file.add(&vec![0; 6 << 20]).unwrap();
+            file.add(&vec![0; 6 << 20]).await.unwrap();
         }
-        files[3].add(b"url").unwrap();
+        files[3].add(b"url").await.unwrap();
         assert_eq!(files[0].bytes_per_second(), (6 << 20) / 30);
         assert_eq!(files[3].bytes_per_second(), 16 << 10, "who holds little may be slow");
         files.remove(1);
@@ -196,7 +258,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_file_is_read_at_once_and_others_wait_a_while() {
         let uploads = Uploads::default();
-        let [first, second] = ["first", "second"].map(|name| uploads.begin(&person(name), 8 << 20).unwrap());
+        let [first, second] = ["first", "second"].map(|name| uploads.begin(&person(name)).unwrap());
         let turn = first.turn().await.unwrap();
         assert!(second.turn().await.is_err());
         let (_, second) = tokio::join!(async { drop(turn) }, second.turn());

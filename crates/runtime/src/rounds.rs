@@ -1,12 +1,12 @@
 //! What every process does beside its work: learns which queues are paused, says how its workers do, takes its turn at measuring,
-//! empties collections that were deleted, takes the deletion of accounts further, and reads the URLs of cards by new rules.
+//! empties collections that were deleted, undoes imports, takes the deletion of accounts further, and reads the URLs of cards by new rules.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cardwire_domain::use_cases::{Parting, Renewed, let_cards_go, let_person_go, renew_identities};
+use cardwire_domain::use_cases::{Parting, Renewed, let_cards_go, let_person_go, renew_identities, undo_imports};
 use cardwire_domain::{CardId, Clock as _, Error, EventId, SystemClock};
 use cardwire_events::operations::{Gauges, Pauses, SAMPLE_EVERY};
 use cardwire_events::registry::{WorkerId, WorkerInfo};
@@ -14,7 +14,7 @@ use cardwire_events::worker::Progress;
 use cardwire_events::{EventSubscriber, Queue};
 use futures_util::future::{join_all, join3};
 use parking_lot::Mutex;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::adapters::Adapters;
 use crate::version::VERSION;
@@ -29,6 +29,9 @@ const LET_GO_EVERY: Duration = Duration::from_secs(2);
 const LET_GO: usize = 500;
 /// Cards, or rows of another kind, of somebody whose account is being deleted that go in one transaction.
 const PART_WITH: usize = 100;
+/// Cards of an import that is undone that go in one transaction, and the shortest pause before the next, so that saves of others come through.
+const UNDO: usize = 50;
+const UNDO_PAUSE: Duration = Duration::from_millis(50);
 /// How many of those who are leaving may turn out to be waiting before a round ends.
 const DRAWS: usize = 5;
 /// How often to look for cards whose URLs were read by earlier rules: after an update, and as long as processes of the build before run.
@@ -102,6 +105,7 @@ impl Rounds {
             every(SAMPLE_EVERY, || self.measure()),
             every(LET_GO_EVERY, || self.empty_collections()),
             every(LET_GO_EVERY, || self.delete_accounts()),
+            every(LET_GO_EVERY, || self.undo_imports()),
             every(RENEW_EVERY, || self.renew_identities()),
         );
     }
@@ -234,6 +238,23 @@ impl Rounds {
         }
     }
 
+    /// What is not done now, another round does, of this process or of another.
+    async fn undo_imports(&self) {
+        loop {
+            let begun = Instant::now();
+            match undo_imports(&*self.adapters.store, UNDO).await {
+                Ok(true) => sleep(begun.elapsed().clamp(UNDO_PAUSE, LET_GO_EVERY)).await,
+                Ok(false) => return,
+                // Somebody changed a card meanwhile.
+                Err(Error::Stale) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "an import could not be undone any further; another round tries again");
+                    return;
+                }
+            }
+        }
+    }
+
     async fn measure(&self) {
         if let Err(error) = self.take_sample().await {
             tracing::debug!(%error, "no sample was taken");
@@ -293,7 +314,6 @@ mod tests {
     use cardwire_domain::user::User;
     use cardwire_domain::{UserId, Visibility};
     use cardwire_events::operations::Action;
-    use tokio::time::{Instant, sleep};
 
     use super::*;
     use crate::{CliSettings, Environment, InMemoryEventWorkerProcess, Role, Settings};

@@ -293,9 +293,9 @@ async fn a_note_that_was_imported_is_kept_by_its_card_alone() -> anyhow::Result<
         owner: person("alice"),
         file_name: "cards.csv".into(),
         collection: None,
-        rows: vec![row("https://example.com/"), row("no address")],
+        is_check: false,
     };
-    stores.imports.begin_import(&import).await?;
+    stores.imports.begin_import(&import, &[row("https://example.com/"), row("no address")]).await?;
     let notes = async || -> sqlx::Result<i64> {
         sqlx::query_scalar("SELECT count(note) FROM import_rows").fetch_one(&pool).await
     };

@@ -130,7 +130,8 @@ async fn name(stores: Stores, table: &str, alice: UserId, bob: UserId, his: Coll
         "imports" => {
             let rows = vec![ImportRow::new("https://example.com/late", None)];
             let (id, file_name) = (ImportId::generate(), "late.html".to_owned());
-            stores.imports.begin_import(&NewImport { id, owner: alice, file_name, collection: None, rows }).await?;
+            let import = NewImport { id, owner: alice, file_name, collection: None, is_check: false };
+            stores.imports.begin_import(&import, &rows).await?;
         }
         "profiles" => {
             let change = ProfileChange { default_visibility: Some(Visibility::Private), ..ProfileChange::default() };

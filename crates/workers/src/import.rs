@@ -1,4 +1,5 @@
-//! Saves the rows of imports, a few at a time and with pauses, so that everybody else's saves hardly notice.
+//! Saves the rows of imports, a few at a time and with pauses, so that everybody else's saves hardly notice. Of a check, it only finds out
+//! what would become of them.
 //!
 //! A few rows share a commit and an idempotency key: whoever is killed between saving and reporting finds out, when the lease has run
 //! out, that the rows were saved, and reports them so. The first row that is not reported always begins such a few, so that they are
@@ -12,7 +13,7 @@ use cardwire_domain::changes::Idempotency;
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::imports::{ImportRepository, ImportRow, LeasedRows, RowOutcome};
 use cardwire_domain::quotas::Quotas;
-use cardwire_domain::use_cases::{ImportUrls, Request, UrlsImported, execute};
+use cardwire_domain::use_cases::{ImportUrls, Request, UrlsImported, check_urls, execute};
 use cardwire_domain::{Error, ImportId, Store};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +58,7 @@ const TRIES_OF_A_FEW: u32 = 2;
 /// How often in a row commits of an import failed.
 type Failures = HashMap<ImportId, u32>;
 
-/// Leases rows of imports, saves them and reports what became of them.
+/// Leases rows of imports, saves or checks them, and reports what became of them.
 pub struct ImportLoop {
     imports: Arc<dyn ImportRepository>,
     store: Arc<dyn Store>,
@@ -134,7 +135,12 @@ impl ImportLoop {
         rows: &[(u32, ImportRow)],
         outcomes: &mut Vec<(u32, RowOutcome)>,
     ) -> cardwire_domain::Result<()> {
-        match self.commit(leased, rows).await {
+        let done = if leased.is_check {
+            check_urls(&*self.store, &leased.owner, rows, leased.collection).await
+        } else {
+            self.commit(leased, rows).await
+        };
+        match done {
             Ok(saved) => outcomes.extend(saved),
             // Forbidden: its owner is leaving, and the import has ended with that.
             Err(error @ (Error::Stale | Error::Unavailable(_) | Error::Forbidden(_))) => return Err(error),
@@ -169,8 +175,10 @@ impl ImportLoop {
             quotas: Quotas::default(),
         };
         let command = ImportUrls {
-            rows: rows.iter().map(|(_, row)| row.clone()).collect(),
+            import: leased.import,
+            rows: rows.to_vec(),
             collection_id: leased.collection.map(|id| id.to_string()),
+            begun_at: Some(leased.begun_at),
         };
         let UrlsImported(outcomes) = execute(&*self.store, &request, &command).await?;
         Ok(numbers().zip(outcomes).collect())

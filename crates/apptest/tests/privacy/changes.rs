@@ -44,7 +44,7 @@ pub fn saves_link(route: &str) -> Vec<Change> {
 }
 
 fn of_cards(route: &str, path: &str, world: &World, reader: Reader) -> Option<Vec<Change>> {
-    let World { card, collection, shelf, own, .. } = world;
+    let World { card, collection, shelf, own, import, .. } = world;
     let to = |bodies: Vec<Value>| bodies.into_iter().map(|body| (path.to_owned(), Body::Json(body))).collect();
     let of_card = |id: &str| path.replace("{id}", id);
     let tags = |ids: &[&String]| ids.iter().map(|id| ("collection", (*id).clone())).collect::<Vec<_>>();
@@ -99,6 +99,8 @@ fn of_cards(route: &str, path: &str, world: &World, reader: Reader) -> Option<Ve
         "POST /import" => {
             [collection.clone(), String::new()].map(|collection| (path.to_owned(), Body::File(collection))).into()
         }
+        "POST /imports/{id}/import" => vec![form(&path.replace("{id}", import), vec![], vec![])],
+        "POST /imports/{id}/undo" => sure(&path.replace("{id}", import), &[]),
         _ => return None,
     })
 }

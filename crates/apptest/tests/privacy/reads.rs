@@ -50,7 +50,9 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
             with(&["", &format!("?url={URL}"), &format!("?url={SHARED}&note=x"), &format!("?collection={collection}")])
         }
         "/import" => with(&["", "?filter=velvet"]),
-        "/imports/{id}" => ["", "?refused=true"].iter().map(|query| format!("/imports/{import}{query}")).collect(),
+        "/imports/{id}" => {
+            ["", "?refused=true", "?cut=true"].iter().map(|query| format!("/imports/{import}{query}")).collect()
+        }
         "/export/bookmarks.html" | "/export/cards.csv" | "/api/users/me/export" => with(&[""]),
 
         "/api/collections" => with(&["?limit=1", ""]),

@@ -207,10 +207,10 @@ async fn keep_card(world: &mut World, thing: Thing) {
         owner: UserId::parse("did:plc:owner").unwrap(),
         file_name: FILE.to_owned(),
         collection: None,
-        rows: vec![ImportRow::new(URL, Some(NOTE)).private()],
+        is_check: false,
     };
     world.import = import.id.to_string();
-    world.api.store.begin_import(&import).await.unwrap();
+    world.api.store.begin_import(&import, &[ImportRow::new(URL, Some(NOTE)).private()]).await.unwrap();
 }
 
 /// A collection with cards of its author and of its collaborator.

@@ -22,10 +22,11 @@ pub(super) async fn admit_changes(
     tx: &mut dyn Transaction,
 ) -> Result<()> {
     let quota = changes.rows.iter().find_map(|row| match row {
-        Change::InsertCard { .. } if !changes.imported => Some(Quota::Cards),
+        Change::InsertCard { .. } => Some(Quota::Cards),
         Change::InsertCollection(_) => Some(Quota::Collections),
         _ => None,
     });
+    let quota = quota.filter(|_| changes.import.is_none());
     match quota {
         Some(quota) => admit(quotas, quota, by, tx).await,
         None => Ok(()),

@@ -1,26 +1,34 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::named::load_collections;
 use super::use_case::UseCase;
 use crate::card::Card;
-use crate::changes::Changes;
-use crate::collection::Collection;
+use crate::changes::{Change, Changes};
+use crate::collection::{AccessType, Collection, Description, Name};
 use crate::error::{Error, Result};
-use crate::ids::{CardId, UserId};
+use crate::event::DomainEvent;
+use crate::ids::{CardId, CollectionId, ImportId, UserId};
 use crate::imports::{ImportRow, RowOutcome};
 use crate::note::NoteText;
-use crate::store::Transaction;
+use crate::store::{Store, Transaction};
 use crate::url::CardUrl;
 
 /// Saves links that were brought along, all in one commit. One that breaks a rule is refused without hindering the others. One that is
-/// in the library already keeps its note and its visibility; it only joins the collection.
-#[derive(Clone, Debug, Default)]
+/// in the library already keeps its note, its date and its visibility; it only joins the collections. What a row names as a collection is
+/// looked up among those of its owner, and made where there is none.
+#[derive(Clone, Debug)]
 pub struct ImportUrls {
-    pub rows: Vec<ImportRow>,
+    pub import: ImportId,
+    /// With their numbers.
+    pub rows: Vec<(u32, ImportRow)>,
+    /// Where every link goes.
     pub collection_id: Option<String>,
+    /// The date of links without one, and the latest that any gets. `None`: now.
+    pub begun_at: Option<Timestamp>,
 }
 
 /// What became of each row, in their order.
@@ -32,23 +40,34 @@ impl UseCase for ImportUrls {
     type Answer = UrlsImported;
 
     async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<UrlsImported> {
-        let collections = match load_collections(tx, "collectionIds", self.collection_id.as_slice(), by).await {
+        (changes.import, changes.is_untold) = (Some(self.import), true);
+        let chosen = match load_collections(tx, "collectionIds", self.collection_id.as_slice(), by).await {
             Ok(collections) => Ok(collections),
             Err(error) => Err(rule(error)?),
         };
-        changes.imported = true;
-        let mut outcomes = Vec::new();
+        let names: BTreeSet<&String> = self.rows.iter().flat_map(|(_, row)| &row.collections).collect();
+        let names: Vec<String> = names.into_iter().cloned().collect();
+        let known = if names.is_empty() { Vec::new() } else { tx.collections_named(by, &names).await? };
+        let named = known.into_iter().map(|collection| (collection.name.as_str().to_owned(), collection)).collect();
         // What the rows before did is not in the store yet.
-        let mut seen = BTreeMap::new();
-        for row in &self.rows {
-            let outcome = match &collections {
-                Ok(collections) => import(row, collections, by, tx, &mut seen, changes)
+        let mut here = Here { by, command: self, named, cards: BTreeMap::new(), left_as: BTreeMap::new() };
+        let mut outcomes = Vec::new();
+        for (number, row) in &self.rows {
+            let outcome = match &chosen {
+                Ok(chosen) => here
+                    .import(*number, row, chosen, tx, changes)
                     .await
                     .or_else(|error| Ok::<_, Error>(RowOutcome::Refused(rule(error)?)))?,
                 Err(why) => RowOutcome::Refused(why.clone()),
             };
             outcomes.push(outcome);
         }
+        let left_as = here.left_as.into_iter().map(|(number, card)| Change::LeftAs {
+            import: self.import,
+            number,
+            fingerprint: here.cards[&card].fingerprint(),
+        });
+        changes.rows.extend(left_as);
         Ok(UrlsImported(outcomes))
     }
 }
@@ -63,35 +82,134 @@ fn rule(error: Error) -> Result<String> {
     }
 }
 
-/// Changes nothing when it is refused.
-async fn import(
-    row: &ImportRow,
-    collections: &[Collection],
+/// What a command has done so far.
+struct Here<'c> {
+    by: &'c UserId,
+    command: &'c ImportUrls,
+    /// The owner's collections, by name.
+    named: BTreeMap<String, Collection>,
+    /// By normalised URL.
+    cards: BTreeMap<String, Card>,
+    /// Rows that made a card, and the cards.
+    left_as: BTreeMap<u32, String>,
+}
+
+impl Here<'_> {
+    /// Changes nothing when it is refused.
+    async fn import(
+        &mut self,
+        number: u32,
+        row: &ImportRow,
+        chosen: &[Collection],
+        tx: &mut dyn Transaction,
+        changes: &mut Changes,
+    ) -> Result<RowOutcome> {
+        let url = CardUrl::parse(&row.url)?;
+        let note = row.note.as_deref().map(NoteText::parse).transpose()?.flatten();
+        let (mut own, mut made) = (Changes::default(), Vec::new());
+        let normalised = url.normalised().to_owned();
+        let mut card = match self.cards.get(&normalised) {
+            Some(card) => card.clone(),
+            None => match tx.card_by_url(self.by, &normalised).await? {
+                Some(card) => card,
+                None => {
+                    let id = CardId::of_row(self.command.import, number);
+                    Card::create_as(id, self.by.clone(), url, None, &mut own)
+                }
+            },
+        };
+        let at = self.date(row);
+        let created = card.add_to_library_since(at, row.visibility, &mut own);
+        if created && note.is_some() {
+            card.set_note(note, false, &mut own);
+        }
+        for collection in chosen {
+            card.add_to_collection_since(at, collection, &mut own)?;
+        }
+        for name in &row.collections {
+            let collection = match self.named.get(name) {
+                Some(collection) => collection.clone(),
+                None => self.make(name, row, &mut own)?,
+            };
+            card.add_to_collection_since(at, &collection, &mut own)?;
+            made.push(collection);
+        }
+        changes.rows.append(&mut own.rows);
+        changes.events.append(&mut own.events);
+        self.named.extend(made.into_iter().map(|collection| (collection.name.as_str().to_owned(), collection)));
+        if created || row.same_as.is_some() {
+            // The first row of a link stands for its card.
+            self.left_as.insert(row.same_as.unwrap_or(number), normalised.clone());
+        }
+        let id = card.id;
+        self.cards.insert(normalised, card);
+        Ok(if created { RowOutcome::Saved(id) } else { RowOutcome::Known(id) })
+    }
+
+    fn date(&self, row: &ImportRow) -> Option<Timestamp> {
+        let latest = self.command.begun_at;
+        match row.added_at {
+            Some(added) => latest.map(|latest| added.min(latest)),
+            None => latest,
+        }
+    }
+
+    /// Who can see the link can see the collection that is made for it.
+    fn make(&self, name: &str, row: &ImportRow, changes: &mut Changes) -> Result<Collection> {
+        let collection = Collection {
+            id: CollectionId::generate(),
+            author: self.by.clone(),
+            name: Name::parse(name)?,
+            description: Description::default(),
+            access: AccessType::Closed,
+            visibility: row.visibility,
+            collaborators: BTreeSet::new(),
+            invited: BTreeSet::new(),
+        };
+        changes.rows.push(Change::InsertCollection(collection.clone()));
+        changes.events.push(DomainEvent::CollectionCreated { collection_id: collection.id, actor_id: self.by.clone() });
+        Ok(collection)
+    }
+}
+
+/// What [`ImportUrls`] would do with rows, if each had a commit of its own. Changes nothing.
+pub async fn check_urls(
+    store: &dyn Store,
     by: &UserId,
-    tx: &mut dyn Transaction,
-    seen: &mut BTreeMap<String, CardId>,
-    changes: &mut Changes,
-) -> Result<RowOutcome> {
-    let url = CardUrl::parse(&row.url)?;
-    let note = row.note.as_deref().map(NoteText::parse).transpose()?.flatten();
-    if let Some(card) = seen.get(url.normalised()) {
-        return Ok(RowOutcome::Known(*card));
-    }
-    let normalised = url.normalised().to_owned();
-    let mut own = Changes::default();
-    let mut card = match tx.card_by_url(by, &normalised).await? {
-        Some(card) => card,
-        None => Card::create(by.clone(), url, None, &mut own),
+    rows: &[(u32, ImportRow)],
+    collection_id: Option<CollectionId>,
+) -> Result<Vec<(u32, RowOutcome)>> {
+    let mut tx = store.begin().await?;
+    let chosen: Option<String> = collection_id.map(|id| id.to_string());
+    let closed = match load_collections(&mut *tx, "collectionIds", chosen.as_slice(), by).await {
+        Ok(collections) => {
+            collections.iter().find_map(|collection| collection.may_add(by).err()).map(rule).transpose()?
+        }
+        Err(error) => Some(rule(error)?),
     };
-    let created = card.add_to_library(row.visibility, &mut own);
-    if created && note.is_some() {
-        card.set_note(note, false, &mut own);
+    let mut outcomes = Vec::new();
+    for (number, row) in rows {
+        let outcome = match &closed {
+            Some(why) => RowOutcome::Refused(why.clone()),
+            None => {
+                check(row, by, &mut *tx).await.or_else(|error| Ok::<_, Error>(RowOutcome::Refused(rule(error)?)))?
+            }
+        };
+        outcomes.push((*number, outcome));
     }
-    for collection in collections {
-        card.add_to_collection(collection, &mut own)?;
+    Ok(outcomes)
+}
+
+async fn check(row: &ImportRow, by: &UserId, tx: &mut dyn Transaction) -> Result<RowOutcome> {
+    let url = CardUrl::parse(&row.url)?;
+    row.note.as_deref().map(NoteText::parse).transpose()?;
+    row.collections.iter().try_for_each(|name| Name::parse(name).map(drop))?;
+    if row.same_as.is_some() {
+        return Ok(RowOutcome::Again);
     }
-    changes.rows.append(&mut own.rows);
-    changes.events.append(&mut own.events);
-    seen.insert(normalised, card.id);
-    Ok(if created { RowOutcome::Saved(card.id) } else { RowOutcome::Known(card.id) })
+    let card = tx.card_by_url(by, url.normalised()).await?;
+    Ok(match card.filter(|card| card.library_link.is_some()) {
+        Some(card) => RowOutcome::Known(card.id),
+        None => RowOutcome::New,
+    })
 }

@@ -13,6 +13,8 @@ use cardwire_apptest::harness::{Answer, Api};
 use cardwire_apptest::people::NobodyWithoutToken;
 use cardwire_domain::UserId;
 use cardwire_domain::quotas::Quotas;
+use cardwire_domain::use_cases::undo_imports;
+use cardwire_http::Uploads;
 use cardwire_workers::ImportLoop;
 use cardwire_workers::import::ImportSettings;
 use futures_util::{StreamExt, future, stream};
@@ -134,6 +136,148 @@ async fn a_browsers_bookmarks_are_saved_and_told_row_by_row() {
     stop.cancel();
 }
 
+/// With what a file may say of links: folders, tags, dates, titles, notes and what is private.
+const WHOLE: &str = "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p>\n\
+    <DT><H3>Kitchen</H3>\n<DL><p>\n<DT><H3>Bread</H3>\n<DL><p>\n\
+    <DT><A HREF=\"https://example.com/rye\" ADD_DATE=\"1262304000\" TAGS=\"slow,dark\">Rye</A>\n<DD>a note\n\
+    </DL><p>\n<DT><A HREF=\"https://example.com/tea\" ADD_DATE=\"1300000000\" PRIVATE=\"1\">Tea</A>\n</DL><p>\n\
+    <DT><A HREF=\"https://example.com/undated\" ADD_DATE=\"yesterday\">Undated</A>\n\
+    <DT><A HREF=\"https://example.com/rye\">Rye again</A>\n<DT><A HREF=\"javascript:x\">Script</A>\n</DL><p>\n";
+
+/// The whole library of somebody: URL, date, who sees it, and collections.
+async fn library(api: &Api, person: &str) -> Vec<(String, String, String, Vec<String>)> {
+    let cards = api.ask(person, actix_web::http::Method::GET, "/api/cards/my?limit=100", None).await.expect(200);
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let card = |card: &serde_json::Value| {
+        let mut names: Vec<String> =
+            card["collections"].as_array().unwrap().iter().map(|collection| text(&collection["name"])).collect();
+        names.sort();
+        (text(&card["url"]), text(&card["addedAt"]), text(&card["visibility"]), names)
+    };
+    cards["items"].as_array().unwrap().iter().map(card).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn dates_folders_tags_and_privacy_are_kept_and_the_rest_is_told() {
+    let api = Api::new();
+    let stop = work(&api);
+    let mut alice = Browser::of(&api, "alice");
+    let mut fields = form(&mut alice).await;
+    fields.retain(|(name, _)| name != "visibility");
+    fields.push(("visibility".into(), "PUBLIC".into()));
+    alice.send(upload(&fields, "x.html", WHOLE.as_bytes())).await;
+    let path = alice.path.clone();
+    finished(&mut alice, &path).await;
+    assert!(alice.text("#progress").contains("5 of 5: 3 saved, 1 already there, 1 refused."));
+    let kept = library(&api, "alice").await;
+    let told: Vec<(&str, &str, &str, Vec<&str>)> = kept
+        .iter()
+        .map(|(url, date, sees, names)| {
+            (&url[20..], &date[..10], sees.as_str(), names.iter().map(String::as_str).collect())
+        })
+        .collect();
+    let today = told[0].1;
+    assert_eq!(
+        told,
+        [
+            ("undated", today, "PUBLIC", vec![]),
+            ("tea", "2011-03-13", "PRIVATE", vec!["Kitchen"]),
+            ("rye", "2010-01-01", "PUBLIC", vec!["Kitchen / Bread", "dark", "slow"]),
+        ]
+    );
+    assert_ne!(today, "2011-03-13");
+    alice.open(&format!("{path}?cut=true")).await;
+    assert_eq!(alice.text("tbody"), "3https://example.com/undatedsaved: its date was not understood");
+    alice.open(&format!("{path}?refused=true")).await;
+    assert!(alice.text("tbody").starts_with("5javascript:xrefused: url: "), "{}", alice.text("tbody"));
+    api.deliver().await;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    api.deliver().await;
+    let feed = api.get("/api/feeds/global").await.expect(200);
+    assert_eq!(feed["items"], json!([]), "an import is no news");
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_is_checked_before_it_is_imported() {
+    let api = Api::new();
+    let stop = work(&api);
+    api.save("alice", "https://example.com/tea", &[]).await;
+    let mut alice = Browser::of(&api, "alice");
+    let fields = form(&mut alice).await;
+    assert_eq!(alice.one("button[formaction]").attr("formaction"), Some("/import?check=true"));
+    alice.send(upload(&fields, "x.html", WHOLE.as_bytes()).uri("/import?check=true")).await;
+    let path = alice.path.clone();
+    let told = finished(&mut alice, &path).await;
+    assert_eq!(alice.text("h1"), "Check of x.html");
+    let states: Vec<&str> = told.iter().map(|(_, state)| state.split(':').next().unwrap()).collect();
+    assert_eq!(states, ["new", "already there", "new", "the same link as an earlier row", "refused"]);
+    let progress = alice.text("#progress");
+    assert!(progress.contains("5 of 5: 2 new, 2 already there, 1 refused. Nothing has been imported."), "{progress}");
+    assert_eq!(library(&api, "alice").await.len(), 1);
+    assert!(alice.all("form[action$='/undo']").is_empty(), "there is nothing to undo");
+
+    alice.submit(&format!("{path}/import"), &[]).await;
+    assert_eq!(alice.path, path);
+    finished(&mut alice, &path).await;
+    assert!(alice.text("#progress").contains("5 of 5: 2 saved, 2 already there, 1 refused."));
+    assert_eq!(library(&api, "alice").await.len(), 3);
+    assert!(alice.all("form[action$='/import'][method=post]").is_empty(), "it is done");
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_is_undone_from_its_page() {
+    let api = Api::new();
+    let stop = work(&api);
+    let mut alice = Browser::of(&api, "alice");
+    import(&mut alice, "x.html", WHOLE.as_bytes()).await;
+    let path = alice.path.clone();
+    finished(&mut alice, &path).await;
+    let rye = "https://example.com/rye";
+    api.post("alice", "/api/cards/library/urls", json!({ "url": rye, "note": "mine now" })).await.expect(200);
+    alice.submit(&format!("{path}/undo"), &[]).await;
+    assert_eq!(alice.text("h1"), "Undo import?", "without a script, it is asked once more");
+    assert_eq!(library(&api, "alice").await.len(), 3);
+    alice.submit(&format!("{path}/undo"), &[]).await;
+    assert_eq!(alice.path, path);
+    assert!(alice.text(".undo").starts_with("Being undone"), "{}", alice.text(".undo"));
+    while undo_imports(&api.store, 2).await.unwrap() {}
+    finished(&mut alice, &path).await;
+    assert_eq!(alice.text(".undo"), "Undone: 2 cards removed, 1 kept because you have changed it.");
+    let kept = library(&api, "alice").await;
+    assert_eq!(kept.iter().map(|(url, ..)| url.as_str()).collect::<Vec<_>>(), [rye]);
+    assert!(alice.all(&format!("form[action='{path}/undo']")).is_empty());
+    let mut bob = Browser::of(&api, "bob");
+    bob.open("/import").await;
+    let token = bob.form("/import").into_iter().filter(|(name, _)| name == "csrf").collect::<Vec<_>>();
+    for what in ["undo", "import"] {
+        let request = cardwire_apptest::browser::post(&format!("{path}/{what}"), &token);
+        assert_eq!(bob.send(request).await.status.as_u16(), 404, "it is hers alone");
+    }
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_of_other_services_are_read_from_what_is_in_them() {
+    let api = Api::new();
+    let stop = work(&api);
+    let json = br#"[{"href":"https://example.com/pin","description":"P","extended":"","time":"2020-01-01T00:00:00Z","tags":"a b"}]"#;
+    for (person, file) in [
+        ("alice", &json[..]),
+        ("bob", b"\xff\xfeu\0r\0l\0\n\0h\0t\0t\0p\0s\0:\0/\0/\0e\0.\0e\0x\0/\0"),
+        ("carol", b"https://example.com/list\n"),
+        ("dave", b"Titel;URL\n\"a; b\";https://example.com/table\n"),
+    ] {
+        let mut browser = Browser::of(&api, person);
+        import(&mut browser, "bookmarks.html", file).await;
+        let path = browser.path.clone();
+        finished(&mut browser, &path).await;
+        assert!(browser.text("#progress").contains("1 of 1: 1 saved"), "{person}: {}", browser.text("#progress"));
+    }
+    stop.cancel();
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_exported_can_be_imported_again() {
     let api = Api::new();
@@ -185,22 +329,26 @@ async fn what_is_exported_can_be_imported_again() {
 
 #[tokio::test(start_paused = true)]
 async fn files_that_cannot_be_imported_are_refused_beside_the_field() {
-    let api = Api::new();
+    let mut api = Api::new();
+    api.state.uploads = Uploads::with_room(1 << 20, 8 << 20);
     let mut alice = Browser::of(&api, "alice");
-    let many = format!("url\n{}", "https://example.com/\n".repeat(50_001));
-    let large = vec![b'x'; 10 * 1024 * 1024 + 1];
+    let many = format!("url\n{}", "https://a.example\n".repeat(50_001));
+    let large = vec![b'x'; (1 << 20) + 1];
     for (file, rule) in [
-        (&b""[..], "a column named url"),
+        (&b""[..], "must hold at least one link"),
         (b"url\n", "must hold at least one link"),
         (b"nothing,of,this", "a column named url"),
+        (b"%PDF-1.7", "this is a PDF"),
         (b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n", "the quote that begins on line 2"),
+        (b"[{\"url\": \"https://a.example/\"}, {", "must be JSON without mistakes"),
         (many.as_bytes(), "must hold at most 50,000 links"),
-        (&large, "must be at most 10 MiB"),
+        (&large, "must be at most 1 MiB"),
     ] {
         let answer = import(&mut alice, "x.csv", file).await;
         assert_eq!(answer.status.as_u16(), 422, "{rule}");
         assert!(alice.text("#file-wrong").contains(rule), "{}", alice.text("#file-wrong"));
     }
+    assert!(alice.all(".items").is_empty(), "nothing of them is kept");
     // One at a time.
     import(&mut alice, "x.csv", b"url\nhttps://example.com/").await;
     assert!(alice.path.starts_with("/imports/"));

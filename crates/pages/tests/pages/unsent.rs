@@ -14,7 +14,7 @@ use cardwire_domain::accounts::Registration;
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall};
+use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall, UndoneImport};
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, Result, Store, Transaction, UserId};
 use cardwire_http::{AccountSettings, Accounts, AppState, TokenAuthenticator};
 
@@ -260,6 +260,9 @@ impl Transaction for MuteTransaction {
     async fn collections(&mut self, ids: &[CollectionId]) -> Result<Vec<Collection>> {
         self.0.collections(ids).await
     }
+    async fn collections_named(&mut self, author: &UserId, names: &[String]) -> Result<Vec<Collection>> {
+        self.0.collections_named(author, names).await
+    }
     async fn invitees(&mut self, people: &[UserId], author: &UserId) -> Result<Vec<Invitee>> {
         self.0.invitees(people, author).await
     }
@@ -277,6 +280,9 @@ impl Transaction for MuteTransaction {
     }
     async fn outdated_cards(&mut self, after: Option<CardId>, limit: usize) -> Result<Vec<OutdatedCard>> {
         self.0.outdated_cards(after, limit).await
+    }
+    async fn undone_import(&mut self, limit: usize) -> Result<Option<UndoneImport>> {
+        self.0.undone_import(limit).await
     }
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
         self.0.used_up(quota, person, most).await

@@ -1,10 +1,14 @@
-//! Imports: rows leased with their import by `next_at`, and what became of them.
+//! Imports: rows leased with their import by `next_at`, and what became of them. While an import gets its rows it has no `next_at`.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::imports::{
+    FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, RECEIVED_WITHIN, ReportRow, RowOutcome,
+    UndoView, Wanted,
+};
 use cardwire_domain::{Error, ImportId, Page, PageRequest, Position, Result, UserId};
+use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 use ulid::Ulid;
@@ -12,57 +16,97 @@ use ulid::Ulid;
 use super::error::Failure;
 use super::leaving::nobody_leaves;
 use super::store::PostgresStore;
-use super::values::{card_id, collection_id, get, get_time, get_visibility, no_cursor, signed, ulid, user_id, uuid};
+use super::values::{
+    card_id, collection_id, get, get_time, get_visibility, no_cursor, signed, time, ulid, user_id, uuid,
+};
 
-/// Rows written by one statement, so that none takes long.
-const PORTION: usize = 5_000;
-/// Of a reason, this many characters are kept.
+/// Of a reason or remark, this many characters are kept.
 const REASON_CHARS: usize = 300;
 
-/// Whoever begins one clears away what is long finished, whoever's it was.
+/// Whoever begins one clears away what is long finished, and what will never get all its rows, whoever's it was.
 const CLEAR: &str = "\
 DELETE FROM imports WHERE id IN (
-    SELECT id FROM imports WHERE finished_at < now() - interval '30 days' ORDER BY begun_at LIMIT 5 FOR UPDATE SKIP LOCKED
+    SELECT id FROM imports
+    WHERE finished_at < now() - interval '30 days' AND (undo_at IS NULL OR undone_at IS NOT NULL)
+       OR finished_at IS NULL AND next_at IS NULL AND begun_at < now() - make_interval(secs => $2)
+    ORDER BY owner_id <> $1, begun_at LIMIT 5 FOR UPDATE SKIP LOCKED
 )";
 
-const BEGIN: &str = concat!(
-    "INSERT INTO imports (id, owner_id, file_name, collection_id, total) SELECT $1, $2, $3, $4, $5 \
+const OPEN: &str = concat!(
+    "INSERT INTO imports (id, owner_id, file_name, collection_id, is_check, total, next_at) SELECT $1, $2, $3, $4, $5, 0, NULL \
      WHERE expect_nobody_leaves(NOT ",
     nobody_leaves!("ARRAY[$2]"),
     ") ON CONFLICT (owner_id) WHERE finished_at IS NULL DO NOTHING"
 );
 
 const ADD_ROWS: &str = "\
-INSERT INTO import_rows (import_id, number, url, note, private)
-SELECT $1, number, url, note, private
-FROM unnest($2::integer[], $3::text[], $4::text[], $5::bool[]) AS row (number, url, note, private)";
+INSERT INTO import_rows (import_id, number, url, title, note, added_at, collections, private, remark, same_as, outcome, reason)
+SELECT $1, f.* FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[], $8::bool[],
+                             $9::text[], $10::integer[], $11::text[], $12::text[])
+    AS f (number, url, title, note, added_at, collections, private, remark, same_as, outcome, reason)
+WHERE EXISTS (SELECT FROM imports WHERE id = $1 AND finished_at IS NULL AND next_at IS NULL)";
+
+const START: &str = "\
+UPDATE imports i SET total = r.total, refused = r.refused, remarked = r.remarked,
+    next_at = CASE WHEN r.refused < r.total THEN now() END, finished_at = CASE WHEN r.refused >= r.total THEN now() END
+FROM (SELECT count(*)::integer AS total, count(*) FILTER (WHERE outcome = 'refused')::integer AS refused,
+             count(remark)::integer AS remarked FROM import_rows WHERE import_id = $1) r
+WHERE i.id = $1 AND i.finished_at IS NULL AND i.next_at IS NULL";
+
+const ABANDON: &str = "DELETE FROM imports WHERE id = $1 AND finished_at IS NULL AND next_at IS NULL";
+
+/// What the check refused, an import would refuse as well.
+const CARRY_OUT: &str = concat!(
+    "\
+WITH carried_out AS (
+    UPDATE imports SET is_check = false, saved = 0, known = 0, begun_at = now(), finished_at = NULL, next_at = now()
+    WHERE id = $1 AND owner_id = $2 AND is_check AND finished_at IS NOT NULL AND refused < total
+      AND NOT EXISTS (SELECT FROM imports o WHERE o.owner_id = $2 AND o.finished_at IS NULL)
+      AND expect_nobody_leaves(NOT ",
+    nobody_leaves!("ARRAY[$2]"),
+    ")
+    RETURNING id
+), opened AS (
+    UPDATE import_rows r SET outcome = NULL, card_id = NULL FROM carried_out c
+    WHERE r.import_id = c.id AND r.outcome IN ('saved', 'known')
+)
+SELECT 1 FROM carried_out"
+);
+
+const ASK_TO_UNDO: &str = "\
+UPDATE imports SET undo_at = coalesce(undo_at, now())
+WHERE id = $1 AND owner_id = $2 AND NOT is_check AND finished_at IS NOT NULL AND saved > 0";
 
 macro_rules! select_imports {
     ($rest:literal) => {
         concat!(
-            "SELECT id, file_name, total, saved, known, refused, begun_at, finished_at FROM imports WHERE owner_id = $1 ",
+            "SELECT id, file_name, is_check, total, saved, known, refused, remarked, begun_at, finished_at, undo_at, \
+                    undone_at, undone, kept FROM imports WHERE owner_id = $1 ",
             $rest
         )
     };
 }
 
 const REPORT: &str = "\
-SELECT r.number, r.url, r.outcome, r.card_id, r.reason FROM import_rows r JOIN imports i ON i.id = r.import_id
-WHERE i.id = $1 AND i.owner_id = $2 AND r.number > $3 AND (NOT $4 OR r.outcome = 'refused')
-ORDER BY r.number LIMIT $5";
+SELECT r.number, r.url, r.outcome, r.card_id, r.reason, r.remark, r.undone
+FROM import_rows r JOIN imports i ON i.id = r.import_id
+WHERE i.id = $1 AND i.owner_id = $2 AND r.number > $3
+  AND (NOT $4 OR r.outcome = 'refused') AND (NOT $5 OR r.remark IS NOT NULL)
+ORDER BY r.number LIMIT $6";
 
 const LEASE: &str = "\
 UPDATE imports SET lease = $1, next_at = now() + make_interval(secs => $2)
 WHERE id = (SELECT id FROM imports WHERE next_at <= now() ORDER BY next_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, owner_id, collection_id";
+RETURNING id, owner_id, collection_id, is_check, begun_at";
 
 const LEASED_ROWS: &str = "\
-SELECT number, url, note, private FROM import_rows WHERE import_id = $1 AND outcome IS NULL ORDER BY number LIMIT $2";
+SELECT number, url, title, note, added_at, collections, private, remark, same_as FROM import_rows
+WHERE import_id = $1 AND outcome IS NULL ORDER BY number LIMIT $2";
 
-/// Each row once: what was kept stays. Its note is the card's from now on, and goes with the card.
+/// Each row once: what was kept stays. Once it is saved, its note is the card's, and goes with the card.
 const FINISH_ROWS: &str = "\
 WITH done AS (
-    UPDATE import_rows r SET outcome = o.outcome, card_id = o.card_id, reason = o.reason, note = NULL
+    UPDATE import_rows r SET outcome = o.outcome, card_id = o.card_id, reason = o.reason, note = CASE WHEN $6 THEN r.note END
     FROM unnest($2::integer[], $3::text[], $4::uuid[], $5::text[]) AS o (number, outcome, card_id, reason)
     WHERE r.import_id = $1 AND r.number = o.number AND r.outcome IS NULL
     RETURNING o.outcome
@@ -79,30 +123,72 @@ FROM counted c, open o WHERE i.id = $1";
 
 #[async_trait]
 impl ImportRepository for PostgresStore {
-    async fn begin_import(&self, import: &NewImport) -> Result<()> {
-        let id = uuid(import.id.ulid());
+    async fn open_import(&self, import: &NewImport) -> Result<()> {
         let mut session = self.batch_session().await?;
-        session.execute(sqlx::query(CLEAR)).await?;
-        session.begin().await?;
-        let begin = sqlx::query(BEGIN)
-            .bind(id)
+        let clear = sqlx::query(CLEAR).bind(import.owner.as_str()).bind(RECEIVED_WITHIN.as_secs_f64());
+        session.execute(clear).await?;
+        let open = sqlx::query(OPEN)
+            .bind(uuid(import.id.ulid()))
             .bind(import.owner.as_str())
             .bind(&import.file_name)
             .bind(import.collection.map(|id| uuid(id.ulid())))
-            .bind(number(import.rows.len())?);
-        if session.execute(begin).await? == 0 {
-            return Err(Error::Conflict("another import of yours is still running".into()));
+            .bind(import.is_check);
+        match session.execute(open).await? {
+            0 => Err(Error::Conflict("another import of yours is still running".into())),
+            _ => Ok(()),
         }
-        for (portion, rows) in import.rows.chunks(PORTION).enumerate() {
-            let numbers = (1..=rows.len()).map(|n| number(portion * PORTION + n)).collect::<Result<Vec<i32>>>()?;
-            let (urls, notes): (Vec<&str>, Vec<Option<&str>>) =
-                rows.iter().map(|row| (row.url.as_str(), row.note.as_deref())).unzip();
-            let private: Vec<bool> = rows.iter().map(|row| row.visibility.is_private()).collect();
-            let add = sqlx::query(ADD_ROWS).bind(id).bind(numbers).bind(urls).bind(notes).bind(private);
-            session.execute(add).await?;
+    }
+
+    async fn add_rows(&self, import: ImportId, first: u32, rows: &[FileRow]) -> Result<()> {
+        let columns = Columns::of(first, rows)?;
+        let added = sqlx::query(ADD_ROWS)
+            .bind(uuid(import.ulid()))
+            .bind(columns.numbers)
+            .bind(columns.urls)
+            .bind(columns.titles)
+            .bind(columns.notes)
+            .bind(columns.dates)
+            .bind(columns.collections)
+            .bind(columns.private)
+            .bind(columns.remarks)
+            .bind(columns.same_as)
+            .bind(columns.outcomes)
+            .bind(columns.reasons);
+        match self.batch_session().await?.execute(added).await? {
+            0 if !rows.is_empty() => Err(Error::not_found("import", import)),
+            _ => Ok(()),
         }
-        session.commit().await?;
+    }
+
+    async fn start_import(&self, import: ImportId) -> Result<()> {
+        let start = sqlx::query(START).bind(uuid(import.ulid()));
+        match self.batch_session().await?.execute(start).await? {
+            0 => Err(Error::not_found("import", import)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn abandon_import(&self, import: ImportId) -> Result<()> {
+        self.batch_session().await?.execute(sqlx::query(ABANDON).bind(uuid(import.ulid()))).await?;
         Ok(())
+    }
+
+    async fn carry_out(&self, owner: &UserId, id: ImportId) -> Result<()> {
+        let query = sqlx::query(CARRY_OUT).bind(uuid(id.ulid())).bind(owner.as_str());
+        if !self.batch_session().await?.fetch_all(query).await?.is_empty() {
+            return Ok(());
+        }
+        self.import(owner, id).await?;
+        Err(Error::Conflict("there is nothing to import, or another import of yours is still running".into()))
+    }
+
+    async fn ask_to_undo(&self, owner: &UserId, id: ImportId) -> Result<()> {
+        let query = sqlx::query(ASK_TO_UNDO).bind(uuid(id.ulid())).bind(owner.as_str());
+        if self.session().await?.execute(query).await? > 0 {
+            return Ok(());
+        }
+        self.import(owner, id).await?;
+        Err(Error::Conflict("this import is still running, or saved nothing".into()))
     }
 
     async fn import(&self, owner: &UserId, id: ImportId) -> Result<ImportView> {
@@ -123,7 +209,7 @@ impl ImportRepository for PostgresStore {
         &self,
         owner: &UserId,
         id: ImportId,
-        refused: bool,
+        wanted: Wanted,
         page: &PageRequest,
     ) -> Result<Page<ReportRow>> {
         let after =
@@ -132,7 +218,8 @@ impl ImportRepository for PostgresStore {
             .bind(uuid(id.ulid()))
             .bind(owner.as_str())
             .bind(after)
-            .bind(refused)
+            .bind(wanted == Wanted::Refused)
+            .bind(wanted == Wanted::Remarked)
             .bind(signed(page.limit.get() + 1));
         let rows = self.session().await?.fetch_all(query).await?;
         let rows = rows.iter().map(read_row).collect::<Result<Vec<_>, Failure>>()?;
@@ -151,6 +238,8 @@ impl ImportRepository for PostgresStore {
             import: ImportId::from_ulid(ulid(id)),
             owner: user_id(get(row, "owner_id")?)?,
             collection: get::<Option<Uuid>>(row, "collection_id")?.map(collection_id),
+            is_check: get(row, "is_check")?,
+            begun_at: get_time(row, "begun_at")?,
             lease: token,
             rows: rows.iter().map(read_leased).collect::<Result<_, Failure>>()?,
         }))
@@ -169,24 +258,81 @@ impl ImportRepository for PostgresStore {
         for (number, outcome) in outcomes {
             numbers.push(i32::try_from(*number).map_err(|_| Error::Corrupt(format!("row {number} of an import")))?);
             names.push(outcome.name());
-            let (card, reason) = match outcome {
-                RowOutcome::Saved(card) | RowOutcome::Known(card) => (Some(uuid(card.ulid())), None),
-                RowOutcome::Refused(why) => {
-                    (None, Some(why.chars().filter(|c| *c != '\0').take(REASON_CHARS).collect::<String>()))
-                }
-            };
-            cards.push(card);
-            reasons.push(reason);
+            cards.push(outcome.card().map(|card| uuid(card.ulid())));
+            reasons.push(outcome.reason().map(cut));
         }
-        let query = sqlx::query(FINISH_ROWS).bind(id).bind(numbers).bind(names).bind(cards).bind(reasons);
+        let query =
+            sqlx::query(FINISH_ROWS).bind(id).bind(numbers).bind(names).bind(cards).bind(reasons).bind(leased.is_check);
         session.execute(query).await?;
         session.commit().await?;
         Ok(true)
     }
 }
 
-fn number(n: usize) -> Result<i32> {
-    i32::try_from(n).map_err(|_| Error::invalid("file", "has too many rows"))
+/// Rows, column by column.
+#[derive(Default)]
+struct Columns<'r> {
+    numbers: Vec<i32>,
+    urls: Vec<&'r str>,
+    titles: Vec<Option<&'r str>>,
+    notes: Vec<Option<&'r str>>,
+    dates: Vec<Option<jiff_sqlx::Timestamp>>,
+    collections: Vec<Value>,
+    private: Vec<bool>,
+    remarks: Vec<Option<String>>,
+    same_as: Vec<Option<i32>>,
+    outcomes: Vec<Option<&'static str>>,
+    reasons: Vec<Option<String>>,
+}
+
+impl<'r> Columns<'r> {
+    fn of(first: u32, rows: &'r [FileRow]) -> Result<Self> {
+        let mut columns = Self::default();
+        for (number, row) in (first..).zip(rows) {
+            columns.numbers.push(signed_number(number)?);
+            match row {
+                FileRow::Link(row) => columns.add(row)?,
+                FileRow::Refused { url, why } => columns.refuse(url, why),
+            }
+        }
+        Ok(columns)
+    }
+
+    fn add(&mut self, row: &'r ImportRow) -> Result<()> {
+        self.urls.push(&row.url);
+        self.titles.push(row.title.as_deref());
+        self.notes.push(row.note.as_deref());
+        self.dates.push(row.added_at.map(time));
+        self.collections.push(row.collections.iter().map(String::as_str).collect());
+        self.private.push(row.visibility.is_private());
+        self.remarks.push(row.remark.as_deref().map(cut));
+        self.same_as.push(row.same_as.map(signed_number).transpose()?);
+        self.outcomes.push(None);
+        self.reasons.push(None);
+        Ok(())
+    }
+
+    fn refuse(&mut self, url: &'r str, why: &str) {
+        self.urls.push(url);
+        self.titles.push(None);
+        self.notes.push(None);
+        self.dates.push(None);
+        self.collections.push(Value::Array(Vec::new()));
+        self.private.push(true);
+        self.remarks.push(None);
+        self.same_as.push(None);
+        self.outcomes.push(Some("refused"));
+        self.reasons.push(Some(cut(why)));
+    }
+}
+
+/// A reason or remark as it is kept.
+fn cut(text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').take(REASON_CHARS).collect()
+}
+
+fn signed_number(number: u32) -> Result<i32> {
+    i32::try_from(number).map_err(|_| Error::invalid("file", "has too many rows"))
 }
 
 fn count(row: &PgRow, column: &str) -> Result<u32, Failure> {
@@ -195,34 +341,57 @@ fn count(row: &PgRow, column: &str) -> Result<u32, Failure> {
 }
 
 fn read_import(row: &PgRow) -> Result<ImportView, Failure> {
-    let finished_at: Option<jiff_sqlx::Timestamp> = get(row, "finished_at")?;
+    let time = |column| Ok::<_, Failure>(get::<Option<jiff_sqlx::Timestamp>>(row, column)?.map(|at| at.to_jiff()));
+    let undo = UndoView {
+        is_finished: time("undone_at")?.is_some(),
+        removed: count(row, "undone")?,
+        kept: count(row, "kept")?,
+    };
     Ok(ImportView {
         id: ImportId::from_ulid(ulid(get(row, "id")?)),
         file_name: get(row, "file_name")?,
+        is_check: get(row, "is_check")?,
         total: count(row, "total")?,
         saved: count(row, "saved")?,
         known: count(row, "known")?,
         refused: count(row, "refused")?,
+        remarked: count(row, "remarked")?,
         begun_at: get_time(row, "begun_at")?,
-        finished_at: finished_at.map(jiff_sqlx::Timestamp::to_jiff),
+        finished_at: time("finished_at")?,
+        undo: time("undo_at")?.map(|_| undo),
     })
 }
 
 fn read_row(row: &PgRow) -> Result<ReportRow, Failure> {
-    let card = |row| -> Result<_, Failure> {
-        let card: Option<Uuid> = get(row, "card_id")?;
-        card.map(card_id).ok_or_else(|| Failure::Nonsense("a saved row of an import has no card".into()))
-    };
+    let card = get::<Option<Uuid>>(row, "card_id")?.map(card_id);
     let outcome = match get::<Option<&str>>(row, "outcome")? {
         None => None,
-        Some("saved") => Some(RowOutcome::Saved(card(row)?)),
-        Some("known") => Some(RowOutcome::Known(card(row)?)),
-        Some(_) => Some(RowOutcome::Refused(get::<Option<String>>(row, "reason")?.unwrap_or_default())),
+        Some(name) => {
+            let outcome = RowOutcome::from_stored(name, card, get(row, "reason")?);
+            Some(outcome.ok_or_else(|| Failure::Nonsense(format!("{name:?} is stored as what became of a row")))?)
+        }
     };
-    Ok(ReportRow { number: count(row, "number")?, url: get(row, "url")?, outcome })
+    Ok(ReportRow {
+        number: count(row, "number")?,
+        url: get(row, "url")?,
+        outcome,
+        remark: get(row, "remark")?,
+        is_undone: get(row, "undone")?,
+    })
 }
 
 fn read_leased(row: &PgRow) -> Result<(u32, ImportRow), Failure> {
-    let row_of_file = ImportRow { url: get(row, "url")?, note: get(row, "note")?, visibility: get_visibility(row)? };
+    let collections: Value = get(row, "collections")?;
+    let same_as: Option<i32> = get(row, "same_as")?;
+    let row_of_file = ImportRow {
+        url: get(row, "url")?,
+        title: get(row, "title")?,
+        note: get(row, "note")?,
+        added_at: get::<Option<jiff_sqlx::Timestamp>>(row, "added_at")?.map(|at| at.to_jiff()),
+        collections: serde_json::from_value(collections).map_err(|error| Failure::Nonsense(error.to_string()))?,
+        visibility: get_visibility(row)?,
+        remark: get(row, "remark")?,
+        same_as: same_as.and_then(|number| u32::try_from(number).ok()),
+    };
     Ok((count(row, "number")?, row_of_file))
 }

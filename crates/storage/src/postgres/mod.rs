@@ -42,6 +42,7 @@ mod stream;
 mod tokens;
 mod transaction;
 mod trends;
+mod undoing;
 mod values;
 mod write;
 

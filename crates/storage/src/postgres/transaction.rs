@@ -4,18 +4,23 @@
 //! many people add to one at once; the commit checks that they are still as they were read. A card that does not exist yet cannot be
 //! locked; its unique constraint decides, and the loser runs again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::collection::{AccessType, Description, Name};
+use cardwire_domain::imports::Fingerprint;
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::store::{DeletedCollection, Leaver, Left, OutdatedCard, Recall, Store, Transaction};
+use cardwire_domain::store::{
+    DeletedCollection, Leaver, Left, LeftToUndo, MadeCard, OutdatedCard, Recall, Store, Transaction, UndoneImport,
+};
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Error, Result, UserId};
+use cardwire_domain::{
+    Card, CardId, Changes, Collection, CollectionId, CollectionLink, Error, ImportId, Result, UserId,
+};
 use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -26,9 +31,10 @@ use super::identity;
 use super::leaving;
 use super::pool::Session;
 use super::store::PostgresStore;
+use super::undoing;
 use super::values::{
-    card_id, collection_id, get, get_count, get_note, get_time, get_visibility, link_id, signed, url_digest, user_id,
-    uuid,
+    card_id, collection_id, get, get_count, get_note, get_time, get_visibility, link_id, signed, ulid, url_digest,
+    user_id, uuid,
 };
 use super::write;
 use crate::answers::KEEP_ANSWERS_HOURS;
@@ -169,6 +175,15 @@ impl Transaction for PostgresTransaction {
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
 
+    async fn collections_named(&mut self, author: &UserId, names: &[String]) -> Result<Vec<Collection>> {
+        const NAMED: &str = select_collections!(
+            "c.id = ANY(ARRAY(SELECT DISTINCT ON (k.name) k.id FROM collections k WHERE k.author_id = $1 \
+                              AND k.deleted_at IS NULL AND k.name = ANY($2) ORDER BY k.name, k.created_at, k.id))"
+        );
+        let query = sqlx::query(NAMED).bind(author.as_str()).bind(names);
+        Ok(self.read_collections(query).await?.into_values().collect())
+    }
+
     async fn invitees(&mut self, people: &[UserId], author: &UserId) -> Result<Vec<Invitee>> {
         let people: Vec<&str> = people.iter().map(UserId::as_str).collect();
         let rows = self.session.fetch_all(sqlx::query(INVITEES).bind(people).bind(author.as_str())).await?;
@@ -233,6 +248,30 @@ impl Transaction for PostgresTransaction {
         Ok(identity::outdated(&mut self.session, after, limit).await?)
     }
 
+    async fn undone_import(&mut self, limit: usize) -> Result<Option<UndoneImport>> {
+        let Some(held) = undoing::hold(&mut self.session).await? else { return Ok(None) };
+        let made = undoing::made(&mut self.session, &held, limit).await?;
+        let left = if made.is_empty() {
+            match undoing::empty(&mut self.session, &held, limit).await? {
+                ids if ids.is_empty() => LeftToUndo::Nothing,
+                ids => LeftToUndo::Collections(ids),
+            }
+        } else {
+            let ids: Vec<Uuid> = made.iter().map(|made| made.card).collect();
+            let cards = self.lock_cards(&ids).await?;
+            let mut cards: HashMap<CardId, Card> = cards.into_iter().map(|card| (card.id, card)).collect();
+            let cards = made.into_iter().map(|made| {
+                Ok(MadeCard {
+                    number: row_number(made.number)?,
+                    card: cards.remove(&card_id(made.card)),
+                    left_as: made.left_as.map(Fingerprint::from_stored),
+                })
+            });
+            LeftToUndo::Cards(cards.collect::<Result<_, Failure>>()?)
+        };
+        Ok(Some(UndoneImport { import: ImportId::from_ulid(ulid(held.id)), behind: row_number(held.behind)?, left }))
+    }
+
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
         let query = sqlx::query(used_up(quota))
             .bind(person.as_str())
@@ -265,8 +304,8 @@ const fn used_up(quota: Quota) -> &'static str {
         }
         Quota::Collections => {
             "SELECT extract(epoch FROM created_at + make_interval(secs => $2) - now())::float8 AS free_in FROM collections \
-             WHERE author_id = $1 AND deleted_at IS NULL AND created_at > now() - make_interval(secs => $2) \
-             ORDER BY created_at DESC, id DESC OFFSET $3 LIMIT 1"
+             WHERE author_id = $1 AND deleted_at IS NULL AND import_id IS NULL \
+               AND created_at > now() - make_interval(secs => $2) ORDER BY created_at DESC, id DESC OFFSET $3 LIMIT 1"
         }
         Quota::Imports => {
             "SELECT extract(epoch FROM begun_at + make_interval(secs => $2) - now())::float8 AS free_in FROM imports \
@@ -274,6 +313,11 @@ const fn used_up(quota: Quota) -> &'static str {
              ORDER BY begun_at DESC, id DESC OFFSET $3 LIMIT 1"
         }
     }
+}
+
+/// Of an import.
+fn row_number(number: i32) -> Result<u32, Failure> {
+    u32::try_from(number).map_err(|_| Failure::Nonsense(format!("row {number} of an import")))
 }
 
 fn read_card(row: &PgRow) -> Result<Card, Failure> {

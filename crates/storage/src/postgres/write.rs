@@ -21,7 +21,8 @@ use super::forgetting::forget;
 use super::identity::identify;
 use super::leaving::{cut_ties, leave, nobody_leaves};
 use super::pool::Session;
-use super::values::{get_time, url_digest, uuid};
+use super::undoing::{Undoing, undo};
+use super::values::{get_time, time, url_digest, uuid};
 
 /// The columns of the statement. Rows that name one card are in the order in which the command listed them.
 #[derive(Default)]
@@ -30,6 +31,8 @@ pub(super) struct Batch {
     /// With the version that was read; `None`: it was not.
     updated: Vec<(Collection, Option<i64>)>,
     deleted: Vec<(CollectionId, Option<i64>)>,
+    /// Of an import.
+    undoing: Vec<Undoing>,
     forgotten: Vec<Uuid>,
     /// Who blocks whom; false: not any more.
     blocks: Vec<(UserId, UserId, bool)>,
@@ -38,7 +41,7 @@ pub(super) struct Batch {
     people: BTreeSet<String>,
     held: (Vec<Uuid>, Vec<i64>),
     cards: Cards,
-    imported: bool,
+    import: Option<Uuid>,
     /// Of cards that are there: one change for each, since a statement changes a row once.
     library: BTreeMap<Uuid, Stay>,
     notes: BTreeMap<Uuid, Option<(Uuid, String)>>,
@@ -68,8 +71,9 @@ enum Leaving {
 struct Stay {
     before: Option<Uuid>,
     after: Option<Uuid>,
-    /// It begins now.
+    /// It begins: now, or then.
     is_new: bool,
+    at: Option<jiff_sqlx::Timestamp>,
     /// `None`: as it was.
     private: Option<bool>,
     hidden: Option<bool>,
@@ -89,6 +93,7 @@ struct Link {
     card: Uuid,
     collection: Uuid,
     private: bool,
+    at: Option<jiff_sqlx::Timestamp>,
 }
 
 #[derive(Default)]
@@ -101,6 +106,8 @@ struct Cards {
     vias: Vec<Option<Uuid>>,
     library_links: Vec<Option<Uuid>>,
     private: Vec<bool>,
+    /// Since when they are in the library; `None`: since now.
+    since: Vec<Option<jiff_sqlx::Timestamp>>,
 }
 
 impl Batch {
@@ -108,7 +115,8 @@ impl Batch {
     pub(super) fn of(changes: Changes, versions: &BTreeMap<CollectionId, i64>, handover: &Handover) -> Result<Self> {
         let people =
             if changes.is_parting { BTreeSet::new() } else { changes.people().map(ToString::to_string).collect() };
-        let mut batch = Self { imported: changes.imported, people, ..Self::default() };
+        let import = changes.import.map(|import| uuid(import.ulid()));
+        let mut batch = Self { import, people, ..Self::default() };
         let mut checked = versions.clone();
         for change in changes.rows {
             match change {
@@ -118,6 +126,14 @@ impl Batch {
                     batch.updated.push((collection, version));
                 }
                 Change::DeleteCollection(id) => batch.deleted.push((id, checked.remove(&id))),
+                Change::DeleteEmptyCollection(id) => batch.undoing.push(Undoing::DeleteEmpty(id)),
+                Change::LeftAs { import, number, fingerprint } => {
+                    batch.undoing.push(Undoing::LeftAs { import, number, fingerprint });
+                }
+                Change::UndoRows { import, before, after, removed, kept } => {
+                    batch.undoing.push(Undoing::Rows { import, before, after, removed, kept });
+                }
+                Change::FinishUndo(import) => batch.undoing.push(Undoing::Finish(import)),
                 Change::ForgetCollection(id) => batch.forgotten.push(uuid(id.ulid())),
                 Change::Block { by, person } => batch.blocks.push((by, person, true)),
                 Change::Unblock { by, person } => batch.blocks.push((by, person, false)),
@@ -160,14 +176,18 @@ impl Batch {
                 self.cards.vias.push(via.map(|via| uuid(via.ulid())));
                 self.cards.library_links.push(None);
                 self.cards.private.push(false);
+                self.cards.since.push(None);
             }
             Change::SetNote { card_id, note } => {
                 let note = note.map(|note| (uuid(note.id.ulid()), note.text.as_str().to_owned()));
                 self.notes.insert(uuid(card_id.ulid()), note);
             }
-            Change::AddToLibrary { card_id, link_id, visibility } => {
-                if let Some(stay) = self.move_card(uuid(card_id.ulid()), None, Some(link_id), Some(visibility))? {
-                    stay.is_new = true;
+            Change::AddToLibrary { card_id, link_id, visibility, at } => {
+                let (card, at) = (uuid(card_id.ulid()), at.map(time));
+                if let Some(stay) = self.move_card(card, None, Some(link_id), Some(visibility))? {
+                    (stay.is_new, stay.at) = (true, at);
+                } else if let Some(index) = self.cards.ids.iter().position(|id| *id == card) {
+                    self.cards.since[index] = at;
                 }
             }
             Change::RenewStay { card_id, before, after, visibility, is_hidden } => {
@@ -179,11 +199,12 @@ impl Batch {
             Change::RemoveFromLibrary { card_id, link_id } => {
                 self.move_card(uuid(card_id.ulid()), Some(link_id), None, None)?;
             }
-            Change::AddToCollection { card_id, link_id, collection_id, visibility } => self.linked.push(Link {
+            Change::AddToCollection { card_id, link_id, collection_id, visibility, at } => self.linked.push(Link {
                 id: uuid(link_id.ulid()),
                 card: uuid(card_id.ulid()),
                 collection: uuid(collection_id.ulid()),
                 private: visibility.is_private(),
+                at: at.map(time),
             }),
             Change::RenewLink { before, after, visibility, .. } => {
                 let renewed = Relinked { id: uuid(after.ulid()), private: visibility.is_private(), card: None };
@@ -198,6 +219,7 @@ impl Batch {
             Change::InsertCollection(_)
             | Change::UpdateCollection(_)
             | Change::DeleteCollection(_)
+            | Change::DeleteEmptyCollection(_)
             | Change::ForgetCollection(_)
             | Change::Block { .. }
             | Change::Unblock { .. }
@@ -205,7 +227,10 @@ impl Batch {
             | Change::Leave { .. }
             | Change::Forget { .. }
             | Change::Retire { .. }
-            | Change::Identify { .. } => {}
+            | Change::Identify { .. }
+            | Change::LeftAs { .. }
+            | Change::UndoRows { .. }
+            | Change::FinishUndo(_) => {}
         }
         Ok(())
     }
@@ -229,7 +254,7 @@ impl Batch {
             self.cards.private[index] = private.unwrap_or(self.cards.private[index]);
             return Ok(None);
         }
-        let unchanged = Stay { before, after: before, is_new: false, private: None, hidden: None };
+        let unchanged = Stay { before, after: before, is_new: false, at: None, private: None, hidden: None };
         let stay = self.library.entry(card).or_insert(unchanged);
         if stay.after != before {
             return Err(Error::Stale);
@@ -297,15 +322,16 @@ WITH held AS (
 ), new_cards AS (
     INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, library_link, private, library_at, imported,
                        identity_version)
-    SELECT n.*, CASE WHEN n.library_link IS NOT NULL THEN now() END, $30, $42
-    FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[], $33::bool[])
-        AS n(id, owner_id, url, normalised_url, url_digest, via, library_link, private)
+    SELECT n.id, n.owner_id, n.url, n.normalised_url, n.url_digest, n.via, n.library_link, n.private,
+           CASE WHEN n.library_link IS NOT NULL THEN coalesce(n.since, now()) END, $30, $42
+    FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[], $33::bool[], $44::timestamptz[])
+        AS n(id, owner_id, url, normalised_url, url_digest, via, library_link, private, since)
 ), moved AS (
     UPDATE cards c SET library_link = m.after,
-        library_at = CASE WHEN m.after IS NULL THEN NULL WHEN m.is_new THEN now() ELSE c.library_at END,
+        library_at = CASE WHEN m.after IS NULL THEN NULL WHEN m.is_new THEN coalesce(m.at, now()) ELSE c.library_at END,
         private = coalesce(m.private, c.private), hidden = coalesce(m.hidden, c.hidden)
-    FROM unnest($10::uuid[], $11::uuid[], $12::uuid[], $34::bool[], $35::bool[], $36::bool[])
-        AS m(id, before, after, is_new, private, hidden)
+    FROM unnest($10::uuid[], $11::uuid[], $12::uuid[], $34::bool[], $35::bool[], $36::bool[], $45::timestamptz[])
+        AS m(id, before, after, is_new, private, hidden, at)
     WHERE c.id = m.id AND c.library_link IS NOT DISTINCT FROM m.before
     RETURNING 1
 ), noted AS (
@@ -320,8 +346,10 @@ WITH held AS (
     FROM unnest($38::uuid[], $39::uuid[], $40::bool[], $43::uuid[]) AS r(before, after, private, card_id)
     WHERE l.id = r.before RETURNING 1
 ), linked AS (
-    INSERT INTO links (id, card_id, collection_id, private)
-    SELECT * FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $37::bool[])
+    INSERT INTO links (id, card_id, collection_id, private, added_at)
+    SELECT l.id, l.card_id, l.collection_id, l.private, coalesce(l.at, now())
+    FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $37::bool[], $46::timestamptz[])
+        AS l(id, card_id, collection_id, private, at)
 ), raised AS (
     INSERT INTO events (id, type, envelope, occurred_at)
     SELECT e.id, e.type, e.envelope || jsonb_build_object('time',
@@ -380,13 +408,13 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
     let collections_too = !(batch.inserted.is_empty() && batch.updated.is_empty());
     let more_too = !(batch.deleted.is_empty() && batch.forgotten.is_empty() && batch.blocks.is_empty());
     let cards_too = !(batch.retired.is_empty() && batch.identified.is_empty());
-    if collections_too || more_too || cards_too || !batch.leaving.is_empty() {
+    if collections_too || more_too || cards_too || !batch.leaving.is_empty() || !batch.undoing.is_empty() {
         session.begin().await?;
     }
     identify(session, &batch.retired).await?;
     identify(session, &batch.identified).await?;
     for collection in &batch.inserted {
-        insert_collection(session, collection).await?;
+        insert_collection(session, collection, batch.import).await?;
     }
     for (collection, version) in &batch.updated {
         update_collection(session, collection, *version).await?;
@@ -441,7 +469,7 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         .bind(key)
         .bind(fingerprint)
         .bind(answer)
-        .bind(batch.imported)
+        .bind(batch.import.is_some())
         .bind(is_handed)
         .bind(FIRST_LOOK_AFTER.as_secs_f64())
         .bind(batch.cards.private)
@@ -454,7 +482,10 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         .bind(renewed.iter().map(|renewed| renewed.private).collect::<Vec<_>>())
         .bind(batch.people.into_iter().collect::<Vec<_>>())
         .bind(CardUrl::RULES)
-        .bind(renewed.iter().map(|renewed| renewed.card).collect::<Vec<_>>());
+        .bind(renewed.iter().map(|renewed| renewed.card).collect::<Vec<_>>())
+        .bind(batch.cards.since)
+        .bind(stays.iter().map(|stay| stay.at).collect::<Vec<_>>())
+        .bind(batch.linked.iter().map(|link| link.at).collect::<Vec<_>>());
     let rows = session.fetch_all(query).await?;
     let at = rows.first().map_or(Err(Failure::Changed), |row| get_time(row, "at"))?;
     let mut handed = batch.handed;
@@ -483,19 +514,21 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
             Leaving::Forget { person, limit } => forget(session, person, *limit).await?,
         }
     }
+    undo(session, batch.undoing).await?;
     Ok(handed)
 }
 
-async fn insert_collection(session: &mut Session, new: &Collection) -> Result<(), Failure> {
-    let sql =
-        "INSERT INTO collections (id, author_id, name, description, access, private) VALUES ($1, $2, $3, $4, $5, $6)";
+async fn insert_collection(session: &mut Session, new: &Collection, import: Option<Uuid>) -> Result<(), Failure> {
+    let sql = "INSERT INTO collections (id, author_id, name, description, access, private, import_id) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let query = sqlx::query(sql)
         .bind(uuid(new.id.ulid()))
         .bind(new.author.as_str())
         .bind(new.name.as_str())
         .bind(new.description.as_str())
         .bind(access_name(new.access))
-        .bind(new.visibility.is_private());
+        .bind(new.visibility.is_private())
+        .bind(import);
     session.execute(query).await?;
     if new.collaborators.is_empty() && new.invited.is_empty() { Ok(()) } else { replace_people(session, new).await }
 }

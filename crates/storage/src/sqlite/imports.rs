@@ -1,12 +1,15 @@
-//! Imports: rows leased with their import by `next_at`, and what became of them.
+//! Imports: rows leased with their import by `next_at`, and what became of them. While an import gets its rows it has no `next_at`.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::accounts::is_leaving;
-use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::imports::{
+    FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, RECEIVED_WITHIN, ReportRow, RowOutcome,
+    UndoView, Wanted,
+};
 use cardwire_domain::{Error, ImportId, Page, PageRequest, Position, Result, UserId};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, ToSql};
 use ulid::Ulid;
 
 use super::error::Failure;
@@ -17,53 +20,89 @@ use super::values::{
     signed, time, ulid, us, user_id,
 };
 
-/// Of a reason, this many characters are kept.
+/// Of a reason or remark, this many characters are kept.
 const REASON_CHARS: usize = 300;
 /// How long a finished import is kept.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
-/// Whoever begins one clears away what is long finished, whoever's it was.
-const CLEAR: &str = "\
-DELETE FROM imports WHERE id IN (SELECT id FROM imports WHERE finished_at < ?1 ORDER BY finished_at LIMIT 2)";
+/// Whoever begins one clears away what is long finished, and what will never get all its rows, whoever's it was.
+const CLEAR: [&str; 2] = [
+    "DELETE FROM imports WHERE id IN ( \
+         SELECT id FROM imports WHERE finished_at < ?1 AND (undo_at IS NULL OR undone_at IS NOT NULL) ORDER BY finished_at LIMIT 2)",
+    "DELETE FROM imports WHERE finished_at IS NULL AND next_at IS NULL AND begun_at < ?1",
+];
 
-const BEGIN: &str = "\
-INSERT INTO imports (id, owner_id, file_name, collection_id, total, begun_at, next_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+const OPEN: &str = "\
+INSERT INTO imports (id, owner_id, file_name, collection_id, is_check, total, begun_at, next_at)
+VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, NULL)
 ON CONFLICT (owner_id) WHERE finished_at IS NULL DO NOTHING";
 
-const ADD_ROW: &str = "INSERT INTO import_rows (import_id, number, url, note, private) VALUES (?1, ?2, ?3, ?4, ?5)";
+const IS_OPEN: &str = "SELECT 1 FROM imports WHERE id = ?1 AND finished_at IS NULL AND next_at IS NULL";
+
+const ADD_ROW: &str = "\
+INSERT INTO import_rows (import_id, number, url, title, note, added_at, collections, private, remark, same_as)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+const ADD_REFUSED: &str = "\
+INSERT INTO import_rows (import_id, number, url, private, outcome, reason) VALUES (?1, ?2, ?3, 1, 'refused', ?4)";
+
+const START: &str = "\
+UPDATE imports SET total = r.total, refused = r.refused, remarked = r.remarked,
+    next_at = iif(r.refused < r.total, ?2, NULL), finished_at = iif(r.refused < r.total, NULL, ?2)
+FROM (SELECT count(*) AS total, count(*) FILTER (WHERE outcome = 'refused') AS refused, count(remark) AS remarked
+      FROM import_rows WHERE import_id = ?1) r
+WHERE id = ?1 AND finished_at IS NULL AND next_at IS NULL";
+
+/// What the check refused, an import would refuse as well.
+const CARRY_OUT: &str = "\
+UPDATE imports SET is_check = 0, saved = 0, known = 0, begun_at = ?3, finished_at = NULL, next_at = ?3
+WHERE id = ?1 AND owner_id = ?2 AND is_check AND finished_at IS NOT NULL AND refused < total
+  AND NOT EXISTS (SELECT 1 FROM imports o WHERE o.owner_id = ?2 AND o.finished_at IS NULL)";
+
+const OPEN_ROWS: &str = "\
+UPDATE import_rows SET outcome = NULL, card_id = NULL WHERE import_id = ?1 AND outcome IN ('saved', 'known')";
+
+const ASK_TO_UNDO: &str = "\
+UPDATE imports SET undo_at = coalesce(undo_at, ?3)
+WHERE id = ?1 AND owner_id = ?2 AND NOT is_check AND finished_at IS NOT NULL AND saved > 0";
 
 macro_rules! select_imports {
     ($rest:literal) => {
         concat!(
-            "SELECT id, file_name, total, saved, known, refused, begun_at, finished_at FROM imports WHERE owner_id = ?1 ",
+            "SELECT id, file_name, is_check, total, saved, known, refused, remarked, begun_at, finished_at, undo_at, \
+                    undone_at, undone, kept FROM imports WHERE owner_id = ?1 ",
             $rest
         )
     };
 }
 
-const REPORT: &str = "\
-SELECT r.number, r.url, r.outcome, r.card_id, r.reason FROM imports i JOIN import_rows r ON r.import_id = i.id
-WHERE i.id = ?1 AND i.owner_id = ?2 AND r.number > ?3 ORDER BY r.number LIMIT ?4";
-
-/// Left to itself, SQLite looks through all rows for these.
-const REPORT_REFUSED: &str = "\
-SELECT r.number, r.url, r.outcome, r.card_id, r.reason
-FROM imports i JOIN import_rows r INDEXED BY import_rows_refused ON r.import_id = i.id
-WHERE i.id = ?1 AND i.owner_id = ?2 AND r.number > ?3 AND r.outcome = 'refused' ORDER BY r.number LIMIT ?4";
+/// Left to itself, SQLite looks through all rows for some of these.
+macro_rules! report {
+    ($index:literal, $condition:literal) => {
+        concat!(
+            "SELECT r.number, r.url, r.outcome, r.card_id, r.reason, r.remark, r.undone \
+             FROM imports i JOIN import_rows r ",
+            $index,
+            " ON r.import_id = i.id WHERE i.id = ?1 AND i.owner_id = ?2 AND r.number > ?3 ",
+            $condition,
+            " ORDER BY r.number LIMIT ?4"
+        )
+    };
+}
 
 const LEASABLE: &str = "\
-SELECT id, owner_id, collection_id FROM imports WHERE next_at <= ?1 ORDER BY next_at, id LIMIT 1";
+SELECT id, owner_id, collection_id, is_check, begun_at FROM imports WHERE next_at <= ?1 ORDER BY next_at, id LIMIT 1";
 
 const LEASE: &str = "UPDATE imports SET lease = ?2, next_at = ?3 WHERE id = ?1";
 
 /// For these, too.
 const LEASED_ROWS: &str = "\
-SELECT number, url, note, private FROM import_rows INDEXED BY import_rows_open
-WHERE import_id = ?1 AND outcome IS NULL ORDER BY number LIMIT ?2";
+SELECT number, url, title, note, added_at, collections, private, remark, same_as
+FROM import_rows INDEXED BY import_rows_open WHERE import_id = ?1 AND outcome IS NULL ORDER BY number LIMIT ?2";
 
-/// Once: what was kept stays. Its note is the card's from now on, and goes with the card.
+/// Once: what was kept stays. Once it is saved, its note is the card's, and goes with the card.
 const FINISH_ROW: &str = "\
-UPDATE import_rows SET outcome = ?3, card_id = ?4, reason = ?5, note = NULL
+UPDATE import_rows SET outcome = ?3, card_id = ?4, reason = ?5, note = iif(?6, note, NULL)
 WHERE import_id = ?1 AND number = ?2 AND outcome IS NULL";
 
 const COUNT: &str = "\
@@ -74,25 +113,87 @@ WHERE id = ?1";
 
 #[async_trait]
 impl ImportRepository for SqliteStore {
-    async fn begin_import(&self, import: &NewImport) -> Result<()> {
-        let NewImport { id, owner, file_name, collection, rows } = import.clone();
-        let total = u32::try_from(rows.len()).map_err(|_| Error::invalid("file", "has too many rows"))?;
-        let begin = move |connection: &Connection, now| {
+    async fn open_import(&self, import: &NewImport) -> Result<()> {
+        let NewImport { id, owner, file_name, collection, is_check } = import.clone();
+        let open = move |connection: &Connection, now| {
             if leaves(connection, &owner)? {
                 return Err(Failure::Refused(is_leaving()));
             }
-            run(connection, CLEAR, &[&earlier(now, KEPT)])?;
-            let (id, collection) = (blob(id.ulid()), collection.map(|id| blob(id.ulid())));
-            if run(connection, BEGIN, &[&id, &owner.as_str(), &file_name, &collection, &total, &us(now)])? == 0 {
-                let rule = "another import of yours is still running";
-                return Err(Failure::Refused(Error::Conflict(rule.into())));
+            for (clear, age) in CLEAR.into_iter().zip([KEPT, RECEIVED_WITHIN]) {
+                run(connection, clear, &[&earlier(now, age)])?;
             }
-            for (number, row) in (1..=total).zip(&rows) {
-                run(connection, ADD_ROW, &[&id, &number, &row.url, &row.note, &row.visibility.is_private()])?;
+            let (id, collection) = (blob(id.ulid()), collection.map(|id| blob(id.ulid())));
+            match run(connection, OPEN, &[&id, &owner.as_str(), &file_name, &collection, &is_check, &us(now)])? {
+                0 => Err(Failure::Refused(Error::Conflict("another import of yours is still running".into()))),
+                _ => Ok(()),
+            }
+        };
+        Ok(self.write(open).await?)
+    }
+
+    async fn add_rows(&self, import: ImportId, first: u32, rows: &[FileRow]) -> Result<()> {
+        let rows = rows.to_vec();
+        let add = move |connection: &Connection, _| {
+            let id = blob(import.ulid());
+            is_open(connection, import)?;
+            for (number, row) in (first..).zip(&rows) {
+                match row {
+                    FileRow::Link(row) => add_row(connection, &id, number, row)?,
+                    FileRow::Refused { url, why } => {
+                        run(connection, ADD_REFUSED, &[&id, &number, url, &cut(why, REASON_CHARS)])?;
+                    }
+                }
             }
             Ok(())
         };
-        Ok(self.write(begin).await?)
+        Ok(self.write(add).await?)
+    }
+
+    async fn start_import(&self, import: ImportId) -> Result<()> {
+        let start = move |connection: &Connection, now| {
+            is_open(connection, import)?;
+            run(connection, START, &[&blob(import.ulid()), &us(now)]).map(drop)
+        };
+        Ok(self.write(start).await?)
+    }
+
+    async fn abandon_import(&self, import: ImportId) -> Result<()> {
+        let abandon = move |connection: &Connection, _| {
+            let sql = "DELETE FROM imports WHERE id = ?1 AND finished_at IS NULL AND next_at IS NULL";
+            run(connection, sql, &[&blob(import.ulid())]).map(drop)
+        };
+        Ok(self.write(abandon).await?)
+    }
+
+    async fn carry_out(&self, owner: &UserId, id: ImportId) -> Result<()> {
+        let (person, key) = (owner.clone(), blob(id.ulid()));
+        let carry_out = move |connection: &Connection, now| {
+            if leaves(connection, &person)? {
+                return Err(Failure::Refused(is_leaving()));
+            }
+            let begun = run(connection, CARRY_OUT, &[&key, &person.as_str(), &us(now)])? > 0;
+            if begun {
+                run(connection, OPEN_ROWS, &[&key])?;
+            }
+            Ok(begun)
+        };
+        if self.write(carry_out).await? {
+            return Ok(());
+        }
+        self.import(owner, id).await?;
+        Err(Error::Conflict("there is nothing to import, or another import of yours is still running".into()))
+    }
+
+    async fn ask_to_undo(&self, owner: &UserId, id: ImportId) -> Result<()> {
+        let (person, key) = (owner.clone(), blob(id.ulid()));
+        let ask = move |connection: &Connection, now| {
+            Ok(run(connection, ASK_TO_UNDO, &[&key, &person.as_str(), &us(now)])? > 0)
+        };
+        if self.write(ask).await? {
+            return Ok(());
+        }
+        self.import(owner, id).await?;
+        Err(Error::Conflict("this import is still running, or saved nothing".into()))
     }
 
     async fn import(&self, owner: &UserId, id: ImportId) -> Result<ImportView> {
@@ -116,14 +217,18 @@ impl ImportRepository for SqliteStore {
         &self,
         owner: &UserId,
         id: ImportId,
-        refused: bool,
+        wanted: Wanted,
         page: &PageRequest,
     ) -> Result<Page<ReportRow>> {
         let after =
             page.after.as_ref().map_or(Ok(0), |position| u32::try_from(position.key).map_err(|_| no_cursor()))?;
         let (owner, id, most) = (owner.clone(), blob(id.ulid()), signed(page.limit.get() + 1));
         let list = move |connection: &Connection, _| {
-            let sql = if refused { REPORT_REFUSED } else { REPORT };
+            let sql = match wanted {
+                Wanted::All => report!("", ""),
+                Wanted::Refused => report!("INDEXED BY import_rows_refused", "AND r.outcome = 'refused'"),
+                Wanted::Remarked => report!("INDEXED BY import_rows_remarked", "AND r.remark IS NOT NULL"),
+            };
             rows(connection, sql, &[&id, &owner.as_str(), &after, &most], read_row)
         };
         let rows = self.read(list).await?;
@@ -138,10 +243,7 @@ impl ImportRepository for SqliteStore {
             };
             let id = blob(leased.import.ulid());
             run(connection, LEASE, &[&id, &blob(token), &later(now, lease)])?;
-            let rows = rows(connection, LEASED_ROWS, &[&id, &signed(limit)], |row| {
-                let (url, note, visibility) = (get(row, "url")?, get(row, "note")?, get_visibility(row)?);
-                Ok((get(row, "number")?, ImportRow { url, note, visibility }))
-            })?;
+            let rows = rows(connection, LEASED_ROWS, &[&id, &signed(limit)], read_leased_row)?;
             Ok(Some(LeasedRows { rows, ..leased }))
         };
         Ok(self.write(take).await?)
@@ -149,6 +251,7 @@ impl ImportRepository for SqliteStore {
 
     async fn finish_rows(&self, leased: &LeasedRows, outcomes: &[(u32, RowOutcome)]) -> Result<bool> {
         let (id, lease, outcomes) = (blob(leased.import.ulid()), blob(leased.lease), outcomes.to_vec());
+        let keeps_notes = leased.is_check;
         let finish = move |connection: &Connection, now| {
             let held = "SELECT 1 FROM imports WHERE id = ?1 AND lease = ?2";
             if first(connection, held, &[&id, &lease], |_| Ok(()))?.is_none() {
@@ -156,12 +259,14 @@ impl ImportRepository for SqliteStore {
             }
             let (mut saved, mut known, mut refused) = (0, 0, 0);
             for (number, outcome) in &outcomes {
-                let (counted, card, reason) = match outcome {
-                    RowOutcome::Saved(card) => (&mut saved, Some(blob(card.ulid())), None),
-                    RowOutcome::Known(card) => (&mut known, Some(blob(card.ulid())), None),
-                    RowOutcome::Refused(why) => (&mut refused, None, Some(cut(why, REASON_CHARS))),
+                let counted = match outcome {
+                    RowOutcome::Saved(_) | RowOutcome::New => &mut saved,
+                    RowOutcome::Known(_) | RowOutcome::Again => &mut known,
+                    RowOutcome::Refused(_) => &mut refused,
                 };
-                *counted += run(connection, FINISH_ROW, &[&id, number, &outcome.name(), &card, &reason])?;
+                let card = outcome.card().map(|card| blob(card.ulid()));
+                let reason = outcome.reason().map(|why| cut(why, REASON_CHARS));
+                *counted += run(connection, FINISH_ROW, &[&id, number, &outcome.name(), &card, &reason, &keeps_notes])?;
             }
             run(connection, COUNT, &[&id, &signed(saved), &signed(known), &signed(refused), &us(now)])?;
             Ok(true)
@@ -170,32 +275,59 @@ impl ImportRepository for SqliteStore {
     }
 }
 
+/// It gets its rows.
+fn is_open(connection: &Connection, import: ImportId) -> Result<(), Failure> {
+    let found = first(connection, IS_OPEN, &[&blob(import.ulid())], |_| Ok(()))?;
+    found.ok_or_else(|| Failure::Refused(Error::not_found("import", import)))
+}
+
+fn add_row(connection: &Connection, import: &[u8; 16], number: u32, row: &ImportRow) -> Result<(), Failure> {
+    let collections = serde_json::to_string(&row.collections).map_err(|error| Failure::Nonsense(error.to_string()))?;
+    let (added_at, private) = (row.added_at.map(us), row.visibility.is_private());
+    let remark = row.remark.as_deref().map(|remark| cut(remark, REASON_CHARS));
+    let values: [&dyn ToSql; 10] =
+        [import, &number, &row.url, &row.title, &row.note, &added_at, &collections, &private, &remark, &row.same_as];
+    run(connection, ADD_ROW, &values).map(drop)
+}
+
 fn read_import(row: &Row<'_>) -> Result<ImportView, Failure> {
     let finished_at: Option<i64> = get(row, "finished_at")?;
+    let undo = UndoView {
+        is_finished: get::<Option<i64>>(row, "undone_at")?.is_some(),
+        removed: get(row, "undone")?,
+        kept: get(row, "kept")?,
+    };
     Ok(ImportView {
         id: ImportId::from_ulid(ulid(get(row, "id")?)),
         file_name: get(row, "file_name")?,
+        is_check: get(row, "is_check")?,
         total: get(row, "total")?,
         saved: get(row, "saved")?,
         known: get(row, "known")?,
         refused: get(row, "refused")?,
+        remarked: get(row, "remarked")?,
         begun_at: get_time(row, "begun_at")?,
         finished_at: finished_at.map(time).transpose()?,
+        undo: get::<Option<i64>>(row, "undo_at")?.map(|_| undo),
     })
 }
 
 fn read_row(row: &Row<'_>) -> Result<ReportRow, Failure> {
-    let card = || -> Result<_, Failure> {
-        let card: Option<[u8; 16]> = get(row, "card_id")?;
-        card.map(card_id).ok_or_else(|| Failure::Nonsense("a saved row of an import has no card".into()))
-    };
-    let outcome = match get::<Option<String>>(row, "outcome")?.as_deref() {
+    let card = get::<Option<[u8; 16]>>(row, "card_id")?.map(card_id);
+    let outcome = match get::<Option<String>>(row, "outcome")? {
         None => None,
-        Some("saved") => Some(RowOutcome::Saved(card()?)),
-        Some("known") => Some(RowOutcome::Known(card()?)),
-        Some(_) => Some(RowOutcome::Refused(get::<Option<String>>(row, "reason")?.unwrap_or_default())),
+        Some(name) => {
+            let outcome = RowOutcome::from_stored(&name, card, get(row, "reason")?);
+            Some(outcome.ok_or_else(|| Failure::Nonsense(format!("{name:?} is stored as what became of a row")))?)
+        }
     };
-    Ok(ReportRow { number: get(row, "number")?, url: get(row, "url")?, outcome })
+    Ok(ReportRow {
+        number: get(row, "number")?,
+        url: get(row, "url")?,
+        outcome,
+        remark: get(row, "remark")?,
+        is_undone: get(row, "undone")?,
+    })
 }
 
 /// Without its rows.
@@ -204,7 +336,24 @@ fn read_leased(row: &Row<'_>, lease: Ulid) -> Result<LeasedRows, Failure> {
         import: ImportId::from_ulid(ulid(get(row, "id")?)),
         owner: user_id(&get::<String>(row, "owner_id")?)?,
         collection: get::<Option<[u8; 16]>>(row, "collection_id")?.map(collection_id),
+        is_check: get(row, "is_check")?,
+        begun_at: get_time(row, "begun_at")?,
         lease,
         rows: Vec::new(),
     })
+}
+
+fn read_leased_row(row: &Row<'_>) -> Result<(u32, ImportRow), Failure> {
+    let collections: String = get(row, "collections")?;
+    let row_of_file = ImportRow {
+        url: get(row, "url")?,
+        title: get(row, "title")?,
+        note: get(row, "note")?,
+        added_at: get::<Option<i64>>(row, "added_at")?.map(time).transpose()?,
+        collections: serde_json::from_str(&collections).map_err(|error| Failure::Nonsense(error.to_string()))?,
+        visibility: get_visibility(row)?,
+        remark: get(row, "remark")?,
+        same_as: get(row, "same_as")?,
+    };
+    Ok((get(row, "number")?, row_of_file))
 }

@@ -42,6 +42,7 @@ mod tokens;
 mod transaction;
 mod trends;
 mod turns;
+mod undoing;
 mod values;
 mod write;
 mod writer;

@@ -13,7 +13,9 @@ use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::collection::{AccessType, Description, Name};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::store::{DeletedCollection, Leaver, Left, OutdatedCard, Recall, Store, Transaction};
+use cardwire_domain::store::{
+    DeletedCollection, Leaver, Left, LeftToUndo, MadeCard, OutdatedCard, Recall, Store, Transaction, UndoneImport,
+};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Error, Result, UserId};
 use rusqlite::{Connection, Row, ToSql};
@@ -23,6 +25,7 @@ use super::identity;
 use super::leaving;
 use super::store::SqliteStore;
 use super::turns::Turn;
+use super::undoing;
 use super::values::{
     blob, card_id, collection_id, earlier, first, get, get_count, get_note, get_time, get_visibility, link_id, rows,
     run, signed, url_digest, user_id,
@@ -87,6 +90,9 @@ FROM invitations i JOIN collections c ON c.id = i.collection_id AND c.deleted_at
 /// A person has few invitations, and an author may have many collections: CROSS says where to begin.
 const INVITATIONS: &str = "\
 SELECT c.id FROM invitations i CROSS JOIN collections c ON c.id = i.collection_id WHERE i.user_id = ?1 AND c.author_id = ?2";
+
+const NAMED: &str = "\
+SELECT id FROM collections WHERE author_id = ?1 AND name = ?2 AND deleted_at IS NULL ORDER BY created_at, id LIMIT 1";
 
 impl Versions {
     fn check(&self, connection: &Connection) -> Result<(), Failure> {
@@ -187,6 +193,20 @@ impl Transaction for SqliteTransaction {
         Ok(self.read_before(found))
     }
 
+    async fn collections_named(&mut self, author: &UserId, names: &[String]) -> Result<Vec<Collection>> {
+        let (author, names) = (author.clone(), names.to_vec());
+        let read = move |connection: &Connection, _| {
+            let mut ids = Vec::new();
+            for name in &names {
+                let id = |row: &Row<'_>| Ok(collection_id(get(row, "id")?));
+                ids.extend(first(connection, NAMED, &[&author.as_str(), name], id)?);
+            }
+            read_collections(connection, ids)
+        };
+        let found = self.store.look(read)?;
+        Ok(self.read_before(found))
+    }
+
     async fn invitees(&mut self, people: &[UserId], author: &UserId) -> Result<Vec<Invitee>> {
         let (people, author) = (people.to_vec(), author.clone());
         let read = move |connection: &Connection, _| {
@@ -265,6 +285,27 @@ impl Transaction for SqliteTransaction {
         Ok(self.store.read(move |connection, _| identity::outdated(connection, after, limit)).await?)
     }
 
+    async fn undone_import(&mut self, limit: usize) -> Result<Option<UndoneImport>> {
+        for import in self.store.read(|connection, _| undoing::undone(connection)).await? {
+            let Some(turn) = self.store.turns.ask(import.ulid()) else { continue };
+            // Whoever had the turn before may have done the last of it.
+            let looked = self.store.read(move |connection, _| undoing::next(connection, import, limit)).await?;
+            let Some(undoing::Next { behind, made, empty }) = looked else { continue };
+            self.turns.push(turn);
+            let mut cards = Vec::new();
+            for undoing::Made { number, card, left_as } in made {
+                cards.push(MadeCard { number, card: self.card(card).await?, left_as });
+            }
+            let left = match (cards.is_empty(), empty.is_empty()) {
+                (false, _) => LeftToUndo::Cards(cards),
+                (true, false) => LeftToUndo::Collections(empty),
+                (true, true) => LeftToUndo::Nothing,
+            };
+            return Ok(Some(UndoneImport { import, behind, left }));
+        }
+        Ok(None)
+    }
+
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
         let person = person.clone();
         let read = move |connection: &Connection, now| {
@@ -299,8 +340,8 @@ const fn used_up(quota: Quota) -> &'static str {
              ORDER BY created_at DESC LIMIT 1 OFFSET ?3"
         }
         Quota::Collections => {
-            "SELECT created_at FROM collections WHERE author_id = ?1 AND deleted_at IS NULL AND created_at > ?2 \
-             ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET ?3"
+            "SELECT created_at FROM collections WHERE author_id = ?1 AND deleted_at IS NULL AND import_id IS NULL \
+               AND created_at > ?2 ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET ?3"
         }
         Quota::Imports => {
             "SELECT begun_at FROM imports WHERE owner_id = ?1 AND begun_at > ?2 ORDER BY begun_at DESC, id DESC LIMIT 1 OFFSET ?3"

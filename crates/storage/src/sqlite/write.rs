@@ -6,7 +6,7 @@ use cardwire_domain::accounts::is_leaving;
 use cardwire_domain::changes::Remember;
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{CardId, Change, Changes, Collection, DomainEvent, EventId, RecordedEvent, UserId};
+use cardwire_domain::{CardId, Change, Changes, Collection, DomainEvent, EventId, ImportId, RecordedEvent, UserId};
 use cardwire_events::log::FIRST_LOOK_AFTER;
 use cardwire_events::{Envelope, Handover, Owed, Queue, owed_to};
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use super::error::Failure;
 use super::forgetting::forget;
 use super::identity::identify;
 use super::leaving::{cut_ties, leave, leaves};
+use super::undoing::{delete_empty, finish, left_as, undo_rows};
 use super::values::{blob, earlier, first, later, run, ulid, url_digest, us};
 use crate::answers::KEEP_ANSWERS;
 
@@ -44,7 +45,7 @@ pub(super) fn write(
             }
         }
     }
-    let mut rows = Rows { connection, at: now, now: us(now), imported: changes.imported, touched: BTreeSet::new() };
+    let mut rows = Rows { connection, at: now, now: us(now), import: changes.import, touched: BTreeSet::new() };
     for change in changes.rows {
         rows.apply(change)?;
     }
@@ -54,14 +55,14 @@ pub(super) fn write(
     if let Some(remember) = changes.remember {
         keep_answer(connection, now, &remember)?;
     }
-    raise(connection, now, changes.events, changes.is_untold, changes.traceparent.as_deref(), handover)
+    raise(connection, now, changes.events, (changes.traceparent.as_deref(), changes.is_untold), handover)
 }
 
 struct Rows<'a> {
     connection: &'a Connection,
     at: Timestamp,
     now: i64,
-    imported: bool,
+    import: Option<ImportId>,
     /// Cards whose note or links changed.
     touched: BTreeSet<CardId>,
 }
@@ -76,7 +77,7 @@ impl Rows<'_> {
                 let (id, digest) = (blob(card_id.ulid()), url_digest(url.normalised()));
                 let via = via.map(|via| blob(via.ulid()));
                 let (owner, given, normalised) = (owner.as_str(), url.given(), url.normalised());
-                let (imported, rules) = (self.imported, CardUrl::RULES);
+                let (imported, rules) = (self.import.is_some(), CardUrl::RULES);
                 run(connection, sql, &[&id, &owner, &given, &normalised, &digest, &via, &imported, &now, &rules])?;
                 Ok(())
             }
@@ -92,11 +93,11 @@ impl Rows<'_> {
                 run(connection, sql, &[&card, &blob(note.id.ulid()), &note.text.as_str()])?;
                 Ok(())
             }
-            Change::AddToLibrary { card_id, link_id, visibility } => {
+            Change::AddToLibrary { card_id, link_id, visibility, at } => {
                 let sql = "UPDATE cards SET library_link = ?2, library_at = ?3, private = ?4, version = version + 1 \
                            WHERE id = ?1 AND library_link IS NULL";
                 let (id, link, private) = (blob(card_id.ulid()), blob(link_id.ulid()), visibility.is_private());
-                one(run(connection, sql, &[&id, &link, &now, &private])?)
+                one(run(connection, sql, &[&id, &link, &at.map_or(now, us), &private])?)
             }
             Change::RenewStay { card_id, before, after, visibility, is_hidden } => {
                 let sql = "UPDATE cards SET library_link = ?3, private = ?4, hidden = ?5, version = version + 1 \
@@ -109,12 +110,13 @@ impl Rows<'_> {
                            WHERE id = ?1 AND library_link = ?2";
                 one(run(connection, sql, &[&blob(card_id.ulid()), &blob(link_id.ulid())])?)
             }
-            Change::AddToCollection { card_id, link_id, collection_id, visibility } => {
+            Change::AddToCollection { card_id, link_id, collection_id, visibility, at } => {
                 self.touched.insert(card_id);
                 let sql =
                     "INSERT INTO links (id, card_id, collection_id, added_at, private) VALUES (?1, ?2, ?3, ?4, ?5)";
                 let (id, card, collection) = (blob(link_id.ulid()), blob(card_id.ulid()), blob(collection_id.ulid()));
-                run(connection, sql, &[&id, &card, &collection, &now, &visibility.is_private()])?;
+                let at = at.map_or(now, us);
+                run(connection, sql, &[&id, &card, &collection, &at, &visibility.is_private()])?;
                 Ok(())
             }
             Change::RenewLink { card_id, before, after, visibility } => {
@@ -136,12 +138,13 @@ impl Rows<'_> {
                 one(run(connection, sql, &[&from, &before, &after, &to, &visibility.is_private()])?)
             }
             Change::Retire { card_id, url } | Change::Identify { card_id, url } => identify(connection, card_id, &url),
-            Change::InsertCollection(collection) => insert_collection(connection, now, &collection),
+            Change::InsertCollection(collection) => insert_collection(connection, now, &collection, self.import),
             Change::UpdateCollection(collection) => update_collection(connection, now, &collection),
             Change::DeleteCollection(id) => {
                 let sql = "UPDATE collections SET deleted_at = ?2, version = version + 1 WHERE id = ?1 AND deleted_at IS NULL";
                 one(run(connection, sql, &[&blob(id.ulid()), &now])?)
             }
+            Change::DeleteEmptyCollection(id) => delete_empty(connection, now, id),
             Change::ForgetCollection(id) => {
                 // The links' reference sees to it that no card is left in it.
                 let sql = "DELETE FROM collections WHERE id = ?1 AND deleted_at IS NOT NULL";
@@ -163,16 +166,27 @@ impl Rows<'_> {
             Change::CutTies(person) => cut_ties(connection, &person),
             Change::Leave { person, before, after, behind } => leave(connection, &person, before, after, behind),
             Change::Forget { person, limit } => forget(connection, self.at, &person, limit),
+            Change::LeftAs { import, number, fingerprint } => left_as(connection, import, number, fingerprint),
+            Change::UndoRows { import, before, after, removed, kept } => {
+                undo_rows(connection, import, (before, after), &removed, kept)
+            }
+            Change::FinishUndo(import) => finish(connection, now, import),
         }
     }
 }
 
-fn insert_collection(connection: &Connection, now: i64, new: &Collection) -> Result<(), Failure> {
-    let sql = "INSERT INTO collections (id, author_id, name, description, access, private, created_at, updated_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)";
+fn insert_collection(
+    connection: &Connection,
+    now: i64,
+    new: &Collection,
+    import: Option<ImportId>,
+) -> Result<(), Failure> {
+    let sql = "INSERT INTO collections (id, author_id, name, description, access, private, created_at, updated_at, import_id) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)";
+    let import = import.map(|import| blob(import.ulid()));
     let (id, author, access) = (blob(new.id.ulid()), new.author.as_str(), access_name(new.access));
     let (name, description, private) = (new.name.as_str(), new.description.as_str(), new.visibility.is_private());
-    run(connection, sql, &[&id, &author, &name, &description, &access, &private, &now])?;
+    run(connection, sql, &[&id, &author, &name, &description, &access, &private, &now, &import])?;
     if new.collaborators.is_empty() && new.invited.is_empty() { Ok(()) } else { replace_people(connection, now, new) }
 }
 
@@ -230,8 +244,7 @@ fn raise(
     connection: &Connection,
     now: Timestamp,
     events: Vec<DomainEvent>,
-    is_untold: bool,
-    traceparent: Option<&str>,
+    (traceparent, is_untold): (Option<&str>, bool),
     handover: &Handover,
 ) -> Result<Accepted, Failure> {
     let mut accepted = Accepted::default();

@@ -11,7 +11,7 @@ use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::search::{Reindexed, SearchHit, SearchIndex, SearchRequest};
-use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall};
+use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall, UndoneImport};
 use cardwire_domain::{
     Card, CardId, Changes, CollectedWindow, Collection, CollectionId, EventId, Page, PageRequest, RecordedEvent, Store,
     Transaction, UserId,
@@ -78,6 +78,10 @@ impl Transaction for FaultyTransaction {
         self.seam.through(self.tx.collections(ids)).await
     }
 
+    async fn collections_named(&mut self, author: &UserId, names: &[String]) -> DomainResult<Vec<Collection>> {
+        self.seam.through(self.tx.collections_named(author, names)).await
+    }
+
     async fn invitees(&mut self, people: &[UserId], author: &UserId) -> DomainResult<Vec<Invitee>> {
         self.seam.through(self.tx.invitees(people, author)).await
     }
@@ -100,6 +104,10 @@ impl Transaction for FaultyTransaction {
 
     async fn outdated_cards(&mut self, after: Option<CardId>, limit: usize) -> DomainResult<Vec<OutdatedCard>> {
         self.seam.through(self.tx.outdated_cards(after, limit)).await
+    }
+
+    async fn undone_import(&mut self, limit: usize) -> DomainResult<Option<UndoneImport>> {
+        self.seam.through(self.tx.undone_import(limit)).await
     }
 
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> DomainResult<Option<Duration>> {

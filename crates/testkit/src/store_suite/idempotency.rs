@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use cardwire_domain::changes::{Idempotency, IdempotencyKey};
 use cardwire_domain::imports::{ImportRow, RowOutcome};
-use cardwire_domain::use_cases::{AddUrlToLibrary, ImportUrls, Request, UrlAdded, UrlsImported, execute};
+use cardwire_domain::use_cases::{AddUrlToLibrary, Request, UrlAdded, UrlsImported, execute};
 use cardwire_domain::{Error, ImportId, UserId};
 use cardwire_events::Queue;
 
-use super::scene::{at_once, person, refused, saving};
+use super::scene::{at_once, importing, person, refused, saving};
 use super::{Stores, Tested};
 
 const URL: &str = "https://example.com/page";
@@ -115,7 +115,7 @@ pub async fn a_client_cannot_take_the_key_of_an_import_or_a_form(stores: Stores)
         let idempotency = Some(Idempotency { fingerprint: key.as_str().to_owned(), key });
         let rows = vec![ImportRow::new(&format!("{URL}/{tried}"), None)];
         tried += 1;
-        let command = ImportUrls { rows, collection_id: None };
+        let command = importing(rows);
         let request = Request { idempotency, ..Request::by(alice.clone()) };
         let UrlsImported(outcomes) = execute(&*stores.store, &request, &command).await?;
         assert!(matches!(outcomes[..], [RowOutcome::Saved(_)]), "{outcomes:?}");

@@ -132,9 +132,9 @@ async fn everything(stores: &Stores) -> anyhow::Result<(Account, Account, Collec
         owner: a.clone(),
         file_name: "bookmarks.html".into(),
         collection: Some(hers),
-        rows: rows.collect(),
+        is_check: false,
     };
-    stores.imports.begin_import(&import).await?;
+    stores.imports.begin_import(&import, &rows.collect::<Vec<_>>()).await?;
     stores.log.reject_entry(Queue::Feeds, &format!("nonsense|{a}"), "not an event").await?;
     let (queue, reason) = (Queue::Search, None);
     stores.operator.act(&a, &Action::Pause { queue, reason }).await?;
@@ -273,6 +273,11 @@ pub async fn nobody_acts_for_an_account_that_is_being_deleted(stores: Stores) ->
     let (a, b) = (&alice.user.id, &bob.user.id);
     let card = stores.save(a, SHARED).await?.url_card_id;
     let his = stores.collection(b, "His", AccessType::Open).await?;
+    let rows = vec![ImportRow::new("https://example.com/import", None)];
+    let (id, file_name) = (ImportId::generate(), "checked.html".to_owned());
+    let checked = NewImport { id, owner: a.clone(), file_name, collection: None, is_check: true };
+    stores.imports.begin_import(&checked, &rows).await?;
+    stores.work_off_imports().await?;
     ensure!(stores.accounts.delete_account(&alice).await?);
     refused(stores.run(a, &saving("https://example.com/late", None, &[])).await, is_leaving)?;
     refused(stores.run(a, &saving(SHARED, Some("a late note"), &[his])).await, is_leaving)?;
@@ -280,10 +285,9 @@ pub async fn nobody_acts_for_an_account_that_is_being_deleted(stores: Stores) ->
     refused(stores.run(a, &private).await, is_leaving)?;
     refused(stores.run(a, &creating("Late", AccessType::Open)).await.map(drop), is_leaving)?;
     refused(stores.run(a, &BlockPerson { person: b.clone() }).await, is_leaving)?;
-    let rows = vec![ImportRow::new("https://example.com/import", None)];
-    let (id, file_name) = (ImportId::generate(), "late.html".to_owned());
-    let import = NewImport { id, owner: a.clone(), file_name, collection: None, rows };
-    refused(stores.imports.begin_import(&import).await, is_leaving)?;
+    let import = NewImport { id: ImportId::generate(), is_check: false, ..checked };
+    refused(stores.imports.begin_import(&import, &rows).await, is_leaving)?;
+    refused(stores.imports.carry_out(a, id).await, is_leaving)?;
     let library = stores.library_of(a).await?;
     ensure!(library.len() == 1 && library[0].card.id == card && library[0].note.is_none(), "{library:?}");
     // Others go on.
@@ -314,8 +318,8 @@ pub async fn nobody_acts_for_an_account_that_is_gone(stores: Stores) -> Tested {
     refused(stores.run(a, &BlockPerson { person: b.clone() }).await, is_leaving)?;
     let rows = vec![ImportRow::new("https://example.com/import", None)];
     let (id, file_name) = (ImportId::generate(), "late.html".to_owned());
-    let import = NewImport { id, owner: a.clone(), file_name, collection: None, rows };
-    refused(stores.imports.begin_import(&import).await, is_leaving)?;
+    let import = NewImport { id, owner: a.clone(), file_name, collection: None, is_check: false };
+    refused(stores.imports.begin_import(&import, &rows).await, is_leaving)?;
     let change = ProfileChange { default_visibility: Some(Visibility::Private), ..ProfileChange::default() };
     refused(stores.accounts.change_profile(a, &change).await, is_leaving)?;
     refused(stores.accounts.create_invite(a, &hash(1)).await, is_leaving)?;

@@ -12,6 +12,7 @@
 
 pub mod activities;
 pub mod attempts;
+pub mod bringing;
 pub mod collecting;
 pub mod counting;
 pub mod dead_letters;
@@ -35,6 +36,7 @@ pub mod scene;
 pub mod searching;
 pub mod stream;
 pub mod truth;
+pub mod undoing;
 pub mod visibility;
 
 use std::sync::Arc;
@@ -327,17 +329,37 @@ macro_rules! store_suite {
         ]);
         $crate::store_suite!(@cases $make, $runtime, quotas: [
             cards_are_counted_for_a_day_removed_ones_too,
-            cards_of_imports_do_not_count,
+            what_imports_make_does_not_count,
             collections_are_counted_for_a_day,
             imports_are_counted_for_a_day,
         ]);
         $crate::store_suite!(@cases $make, $runtime, imports: [
             rows_are_leased_in_order_and_reported,
+            rows_are_kept_as_the_file_has_them,
+            an_import_without_a_link_is_finished_at_once,
+            an_import_that_gets_no_rows_gives_way,
             a_lost_lease_counts_nothing,
             imports_take_turns_and_a_person_has_one_at_a_time,
             an_import_is_its_owners_alone,
             a_link_that_is_kept_keeps_its_note,
             a_report_is_read_in_pages,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, bringing: [
+            links_keep_their_dates_and_the_order_of_the_file,
+            folders_and_tags_become_collections,
+            a_link_in_several_folders_is_in_several_collections,
+            collections_are_as_private_as_what_they_are_made_for,
+            an_import_is_found_and_counted_but_no_news,
+            a_link_that_comes_back_is_no_news_until_its_owner_collects_it,
+            a_check_saves_nothing,
+            a_check_is_carried_out,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, undoing: [
+            an_import_is_undone_with_what_it_made,
+            what_was_changed_since_stays,
+            an_import_is_undone_in_portions_by_several_at_once,
+            what_saved_nothing_cannot_be_undone,
+            nothing_is_undone_for_somebody_who_is_leaving,
         ]);
         $crate::store_suite!(@cases $make, $runtime, visibility: [
             a_private_card_exists_for_its_owner_alone,

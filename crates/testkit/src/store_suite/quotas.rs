@@ -6,10 +6,10 @@ use std::time::Duration;
 use cardwire_domain::changes::{Idempotency, IdempotencyKey};
 use cardwire_domain::imports::{ImportRow, NewImport, RowOutcome};
 use cardwire_domain::quotas::{Quota, Quotas};
-use cardwire_domain::use_cases::{ImportUrls, Request, UseCase, admit, execute};
+use cardwire_domain::use_cases::{Request, UseCase, admit, execute};
 use cardwire_domain::{AccessType, Error, ImportId, Result, UserId};
 
-use super::scene::{creating, person, saving};
+use super::scene::{creating, importing, person, saving};
 use super::{Stores, Tested};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -57,15 +57,22 @@ pub async fn cards_are_counted_for_a_day_removed_ones_too(stores: Stores) -> Tes
     Ok(())
 }
 
-pub async fn cards_of_imports_do_not_count(stores: Stores) -> Tested {
+pub async fn what_imports_make_does_not_count(stores: Stores) -> Tested {
     let alice = person("alice");
-    let rows = (0..5).map(|n| ImportRow::new(&format!("https://example.org/{n}"), None)).collect();
-    let imported = add(&stores, &alice, None, &ImportUrls { rows, collection_id: None }).await?;
+    let row = |n: usize| ImportRow {
+        collections: vec![format!("Folder {n}")],
+        ..ImportRow::new(&format!("https://example.org/{n}"), None)
+    };
+    let imported = add(&stores, &alice, None, &importing((0..5).map(row).collect())).await?;
     assert!(imported.0.iter().all(|row| matches!(row, RowOutcome::Saved(_))), "{imported:?}");
     for n in 0..3 {
         add(&stores, &alice, None, &saving(&format!("https://example.com/{n}"), None, &[])).await?;
     }
     used_up(add(&stores, &alice, None, &saving("https://example.com/3", None, &[])).await, Quota::Cards, 24);
+    for n in 0..3 {
+        add(&stores, &alice, None, &creating(&format!("Shelf {n}"), AccessType::Closed)).await?;
+    }
+    used_up(add(&stores, &alice, None, &creating("Shelf 3", AccessType::Closed)).await, Quota::Collections, 24);
     Ok(())
 }
 
@@ -93,9 +100,9 @@ pub async fn imports_are_counted_for_a_day(stores: Stores) -> Tested {
             owner: alice.clone(),
             file_name: "bookmarks.html".into(),
             collection: None,
-            rows: vec![ImportRow::new("https://example.com/", None)],
+            is_check: false,
         };
-        stores.imports.begin_import(&import).await?;
+        stores.imports.begin_import(&import, &[ImportRow::new("https://example.com/", None)]).await?;
         let Some(leased) = stores.imports.lease_rows(10, Duration::from_secs(60)).await? else {
             panic!("it has a row")
         };

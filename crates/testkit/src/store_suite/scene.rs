@@ -7,15 +7,16 @@ use std::future::Future;
 use anyhow::{Context, bail};
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::feed::FeedItem;
+use cardwire_domain::imports::ImportRow;
 use cardwire_domain::library::{LibraryCard, LibraryFilter};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::use_cases::{
-    AcceptInvitation, AddCardToCollections, AddUrlToLibrary, CreateCollection, RemoveCardFromCollections,
+    AcceptInvitation, AddCardToCollections, AddUrlToLibrary, CreateCollection, ImportUrls, RemoveCardFromCollections,
     RemoveCardFromLibrary, Request, SetCollaborators, UrlAdded, UseCase, execute, let_cards_go,
 };
 use cardwire_domain::{
-    Card, CardId, Change, Changes, CollectedWindow, CollectionId, DomainEvent, Limit, Member, Page, PageRequest,
-    Position, RecordedEvent, UserId, Visibility,
+    Card, CardId, Change, Changes, CollectedWindow, CollectionId, DomainEvent, ImportId, Limit, Member, Page,
+    PageRequest, Position, RecordedEvent, UserId, Visibility,
 };
 use cardwire_events::{Message, Owed, Queue};
 use jiff::Timestamp;
@@ -267,6 +268,12 @@ pub fn saving(url: &str, note: Option<&str>, collections: &[CollectionId]) -> Ad
         collection_ids: texts(collections),
         ..AddUrlToLibrary::default()
     }
+}
+
+/// The rows of an import, numbered from 1, with the date of now where they have none.
+pub fn importing(rows: Vec<ImportRow>) -> ImportUrls {
+    let rows = (1..).zip(rows).collect();
+    ImportUrls { import: ImportId::generate(), rows, collection_id: None, begun_at: None }
 }
 
 /// A public collection.

@@ -7,14 +7,14 @@ use cardwire_domain::imports::{ImportRow, NewImport, RowOutcome};
 use cardwire_domain::library::LibraryFilter;
 use cardwire_domain::search::{SearchHit, SearchRequest};
 use cardwire_domain::use_cases::{
-    AddUrlToLibrary, CreateCollection, DeleteCollection, HideCard, ImportUrls, LeaveCollection, ShowCard,
-    UpdateCollection, UpdateUrlCardAssociations,
+    AddUrlToLibrary, CreateCollection, DeleteCollection, HideCard, LeaveCollection, ShowCard, UpdateCollection,
+    UpdateUrlCardAssociations,
 };
 use cardwire_domain::{CardId, CollectionId, Error, ImportId, UserId, Visibility};
 use cardwire_events::Queue;
 
 use super::pages::titled;
-use super::scene::{all_pages, at_once, creating, page, person, refused, saving, sorted, texts};
+use super::scene::{all_pages, at_once, creating, importing, page, person, refused, saving, sorted, texts};
 use super::{Stores, Tested};
 
 const URL: &str = "https://example.com/page";
@@ -408,13 +408,13 @@ pub async fn rows_of_an_import_are_private_one_by_one(stores: Stores) -> Tested 
         owner: alice.clone(),
         file_name: "bookmarks.html".into(),
         collection: None,
-        rows: rows.clone(),
+        is_check: false,
     };
-    stores.imports.begin_import(&import).await?;
+    stores.imports.begin_import(&import, &rows).await?;
     let leased = stores.imports.lease_rows(10, Duration::from_secs(60)).await?;
     let leased: Vec<_> = leased.into_iter().flat_map(|leased| leased.rows).map(|(_, row)| row).collect();
     assert_eq!(leased, rows);
-    let outcomes = stores.run(&alice, &ImportUrls { rows: leased, collection_id: None }).await?.0;
+    let outcomes = stores.run(&alice, &importing(leased)).await?.0;
     assert!(matches!(
         outcomes[..],
         [RowOutcome::Saved(_), RowOutcome::Saved(_), RowOutcome::Known(_), RowOutcome::Known(_)]

@@ -16,14 +16,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("testkit", &["domain", "events", "saga", "storage"]),
     ("http", &["domain", "events", "saga"]),
     ("api", &["domain", "events", "saga", "http"]),
-    ("pages", &["domain", "events", "saga", "http"]),
+    ("imports", &["domain"]),
+    ("pages", &["domain", "events", "saga", "http", "imports"]),
     // For tests only.
     ("apptest", &["domain", "events", "saga", "storage", "testkit", "http", "api", "pages"]),
     // Measures all of it; nothing depends on it.
     ("bench", &["domain", "events", "saga", "storage", "testkit"]),
 ];
 /// Binaries may use every crate but the test support.
-const BINARIES: &[&str] = &["domain", "events", "saga", "storage", "workers", "runtime", "http", "api", "pages"];
+const BINARIES: &[&str] =
+    &["domain", "events", "saga", "storage", "workers", "runtime", "http", "api", "imports", "pages"];
 
 /// Libraries that only some crates may use (binaries by package name).
 const ONLY_IN: &[(&str, &[&str])] = &[
@@ -33,6 +35,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("actix-web", &["http", "api", "pages", "apptest", "web", "runtime"]),
     ("askama", &["pages"]),
     ("utoipa", &["http", "api"]),
+    ("zip", &["imports"]),
 ];
 /// Libraries that a crate must not use.
 const NEVER_IN: &[(&str, &[&str])] = &[("domain", &["tokio", "sqlx", "fred", "actix-web", "reqwest"])];

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::changes::{Idempotency, IdempotencyKey, Remember};
-use cardwire_domain::imports::{ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome};
+use cardwire_domain::imports::{
+    FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome, Wanted,
+};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall};
+use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall, UndoneImport};
 use cardwire_domain::{
     Card, CardId, Changes, Collection, CollectionId, Error, ImportId, Page, PageRequest, Result, Store, Transaction,
     UserId,
@@ -87,6 +89,10 @@ impl Transaction for Stumbling {
         self.inner.collections(ids).await
     }
 
+    async fn collections_named(&mut self, author: &UserId, names: &[String]) -> Result<Vec<Collection>> {
+        self.inner.collections_named(author, names).await
+    }
+
     async fn invitees(&mut self, people: &[UserId], author: &UserId) -> Result<Vec<Invitee>> {
         self.inner.invitees(people, author).await
     }
@@ -111,6 +117,10 @@ impl Transaction for Stumbling {
         self.inner.outdated_cards(after, limit).await
     }
 
+    async fn undone_import(&mut self, limit: usize) -> Result<Option<UndoneImport>> {
+        self.inner.undone_import(limit).await
+    }
+
     async fn used_up(&mut self, quota: Quota, person: &UserId, most: NonZeroU32) -> Result<Option<Duration>> {
         self.inner.used_up(quota, person, most).await
     }
@@ -122,8 +132,28 @@ impl Transaction for Stumbling {
 
 #[async_trait]
 impl ImportRepository for Losing {
-    async fn begin_import(&self, import: &NewImport) -> Result<()> {
-        self.store.begin_import(import).await
+    async fn open_import(&self, import: &NewImport) -> Result<()> {
+        self.store.open_import(import).await
+    }
+
+    async fn add_rows(&self, import: ImportId, first: u32, rows: &[FileRow]) -> Result<()> {
+        self.store.add_rows(import, first, rows).await
+    }
+
+    async fn start_import(&self, import: ImportId) -> Result<()> {
+        self.store.start_import(import).await
+    }
+
+    async fn abandon_import(&self, import: ImportId) -> Result<()> {
+        self.store.abandon_import(import).await
+    }
+
+    async fn carry_out(&self, owner: &UserId, id: ImportId) -> Result<()> {
+        self.store.carry_out(owner, id).await
+    }
+
+    async fn ask_to_undo(&self, owner: &UserId, id: ImportId) -> Result<()> {
+        self.store.ask_to_undo(owner, id).await
     }
 
     async fn import(&self, owner: &UserId, id: ImportId) -> Result<ImportView> {
@@ -138,10 +168,10 @@ impl ImportRepository for Losing {
         &self,
         owner: &UserId,
         id: ImportId,
-        refused: bool,
+        wanted: Wanted,
         page: &PageRequest,
     ) -> Result<Page<ReportRow>> {
-        self.store.import_report(owner, id, refused, page).await
+        self.store.import_report(owner, id, wanted, page).await
     }
 
     async fn lease_rows(&self, limit: usize, lease: Duration) -> Result<Option<LeasedRows>> {
@@ -181,8 +211,8 @@ async fn run_poisoned(
     let losing = Arc::new(losing(store.clone()));
     let alice = person("alice");
     let id = ImportId::generate();
-    let import = NewImport { id, owner: alice.clone(), file_name: "x".into(), collection: None, rows };
-    store.begin_import(&import).await.unwrap();
+    let import = NewImport { id, owner: alice.clone(), file_name: "x".into(), collection: None, is_check: false };
+    store.begin_import(&import, &rows).await.unwrap();
     for (first, last) in poisoned {
         let key = IdempotencyKey::of_rows(id, *first, *last);
         let idempotency = Idempotency { key, fingerprint: "poison".into() };
@@ -207,13 +237,18 @@ async fn run_poisoned(
     (view, store, started.elapsed())
 }
 
+async fn owed(store: &SqliteStore, queue: Queue) -> u64 {
+    let backlog = store.backlog().await.unwrap();
+    backlog.iter().find(|backlog| backlog.queue == queue).map_or(0, |backlog| backlog.owed)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_row_that_was_saved_but_not_reported_is_reported_as_saved() {
     for away in 0..4 {
         let (view, store, took) = run(links(123), 2, away, Duration::ZERO).await;
         assert_eq!((view.saved, view.known, view.refused), (123, 0, 0), "away {away} times");
-        let owed = store.backlog().await.unwrap().into_iter().find(|backlog| backlog.queue == Queue::Feeds).unwrap();
-        assert_eq!(owed.owed, 123, "each row raised its event once");
+        assert_eq!(owed(&store, Queue::Search).await, 123, "each row raised its event once");
+        assert_eq!(owed(&store, Queue::Feeds).await, 0, "and none is news");
         assert!(took >= Duration::from_secs(30), "two leases had to run out: {took:?}");
     }
 }
@@ -226,7 +261,8 @@ async fn a_row_that_cannot_be_stored_hinders_no_other() {
     }
     let (view, store, _) = run(rows, 1, 0, Duration::ZERO).await;
     assert_eq!((view.saved, view.known, view.refused), (58, 0, 2));
-    let refused = store.import_report(&person("alice"), view.id, true, &PageRequest::default()).await.unwrap().items;
+    let refused =
+        store.import_report(&person("alice"), view.id, Wanted::Refused, &PageRequest::default()).await.unwrap().items;
     assert_eq!(refused.iter().map(|row| row.number).collect::<Vec<_>>(), [4, 58]);
 }
 
@@ -244,8 +280,7 @@ async fn a_store_too_slow_for_a_few_rows_at_once_is_given_them_one_by_one() {
     let (view, store, _) =
         run_with(links(123), |store| Losing { store, lose: 0.into(), away: 0.into(), slow, patience: 1 }).await;
     assert_eq!((view.saved, view.known, view.refused), (123, 0, 0));
-    let owed = store.backlog().await.unwrap().into_iter().find(|backlog| backlog.queue == Queue::Feeds).unwrap();
-    assert_eq!(owed.owed, 123, "each row raised its event once");
+    assert_eq!(owed(&store, Queue::Search).await, 123, "each row raised its event once");
 }
 
 #[tokio::test(start_paused = true)]

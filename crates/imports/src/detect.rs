@@ -1,0 +1,133 @@
+//! What kind of file it is, by what is in it. Its name is not asked: people rename files, and services name them as they like.
+
+use encoding_rs::Encoding;
+
+use crate::csv::{self, Table};
+use crate::encoding::{decode, encoding_of};
+use crate::error::{Error, Result};
+use crate::list;
+use crate::source::{Source, head};
+
+/// Of a file, so much is looked at.
+const HEAD_BYTES: u64 = 64 * 1_024;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Bookmarks,
+    Xml,
+    Table(Table),
+    Json,
+    List,
+}
+
+/// Refused if it is of no kind that is read, in words that help whoever sent it.
+pub(crate) fn detect(source: &mut dyn Source) -> Result<(Kind, &'static Encoding)> {
+    let bytes = head(source, HEAD_BYTES)?;
+    if let Some(what) = signature(&bytes) {
+        return Err(Error::refused(format!("{WANTED}; {what}")));
+    }
+    let encoding = encoding_of(&bytes, source)?;
+    let text = decode(&bytes, encoding)?;
+    match kind(&text)? {
+        Some(kind) => Ok((kind, encoding)),
+        None if text.trim().is_empty() => Err(Error::refused(NO_LINKS)),
+        None => Err(Error::refused(WANTED)),
+    }
+}
+
+/// What a file without links is refused with.
+pub(crate) const NO_LINKS: &str = "must hold at least one link";
+
+const WANTED: &str =
+    "must be a bookmark file of a browser, CSV with a column named url, JSON, a list of links, or a zip file of these";
+
+/// What files are that begin so, and what to do.
+fn signature(head: &[u8]) -> Option<&'static str> {
+    const SIGNATURES: [(&[u8], &str); 9] = [
+        (b"mozLz40\0", "this is Firefox's own backup: in its library, choose “Export Bookmarks to HTML” or “Backup…”"),
+        (b"SQLite format 3\0", "this is a browser's database: export bookmarks from its menu instead"),
+        (b"bplist", "this is a property list: export bookmarks from the browser's menu instead"),
+        (b"\x1f\x8b", "this is packed with gzip: unpack it first"),
+        (b"7z\xbc\xaf\x27\x1c", "this is packed with 7-Zip: unpack it first"),
+        (b"Rar!", "this is packed with RAR: unpack it first"),
+        (b"%PDF", "this is a PDF"),
+        (b"\x89PNG", "this is a picture"),
+        (b"\xff\xd8\xff", "this is a picture"),
+    ];
+    SIGNATURES.iter().find(|(start, _)| head.starts_with(start)).map(|(_, what)| *what)
+}
+
+fn kind(text: &str) -> Result<Option<Kind>> {
+    let start = text.trim_start();
+    // Some lists have their links in brackets.
+    if start.starts_with('<') && !start.starts_with("<http") {
+        return markup(start).map(Some);
+    }
+    if is_json(start) {
+        return Ok(Some(Kind::Json));
+    }
+    if let Some(table) = csv::find(text)? {
+        return Ok(Some(Kind::Table(table)));
+    }
+    let lower = start.to_ascii_lowercase();
+    if lower.contains("netscape-bookmark") || lower.contains("<a ") && lower.contains("href") {
+        return Ok(Some(Kind::Bookmarks));
+    }
+    Ok(list::is_list(text).then_some(Kind::List))
+}
+
+fn markup(start: &str) -> Result<Kind> {
+    let lower = start.to_ascii_lowercase();
+    // The first element that is none of the prologue.
+    let root = lower.split('<').skip(1).find(|tag| !tag.starts_with(['?', '!'])).unwrap_or_default();
+    let name = root.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    match name {
+        "xbel" | "posts" => Ok(Kind::Xml),
+        "opml" | "rss" | "feed" => {
+            Err(Error::refused(format!("{WANTED}; this is a feed or a list of feeds, which are no links to keep")))
+        }
+        "plist" => Err(Error::refused(format!(
+            "{WANTED}; this is a property list: export bookmarks from the browser's menu instead"
+        ))),
+        _ => Ok(Kind::Bookmarks),
+    }
+}
+
+/// Markdown's links begin with a bracket as well.
+fn is_json(start: &str) -> bool {
+    match start.strip_prefix('[') {
+        Some(inner) => inner.trim_start().starts_with(['{', '[', '"', ']']),
+        None => start.starts_with('{'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_a_file_follows_from_what_is_in_it() {
+        let check = |text: &str, expected: &str| {
+            let kind = kind(text).unwrap().map(|kind| format!("{kind:?}"));
+            let told = kind.map_or("none".into(), |kind| kind.split('(').next().unwrap_or_default().to_owned());
+            assert_eq!(told, expected, "{text}");
+        };
+        check("\n<!DOCTYPE NETSCAPE-Bookmark-file-1>", "Bookmarks");
+        check("<html><a href=x>", "Bookmarks");
+        check("exported\n<DL><DT><A HREF=\"x\">", "Bookmarks");
+        check("<?xml version='1.0'?>\n<!-- x -->\n<posts user=\"x\">", "Xml");
+        check("<!DOCTYPE xbel PUBLIC '+//IDN'><xbel>", "Xml");
+        check(" [ {\"url\"", "Json");
+        check("{", "Json");
+        check("[\"https://a.example/\"]", "Json");
+        check("[A](https://a.example/)", "List");
+        check("<https://a.example/>", "List");
+        check("[x](https://a.example/)", "List");
+        check("url,note\n", "Table");
+        check("Title;URL\n<a href=x>;y", "Table");
+        check("https://a.example/\n", "List");
+        check("name,note\na,b", "none");
+        check("Dear all,\n", "none");
+        assert!(kind("<?xml version='1.0'?><opml>").is_err() && kind("<rss>").is_err() && kind("<plist>").is_err());
+    }
+}

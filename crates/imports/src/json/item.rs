@@ -1,0 +1,98 @@
+//! The members of an object that may be a link.
+
+use crate::dates;
+use crate::names;
+use crate::row::{Draft, is_yes};
+
+use super::fields::{Field, Loose};
+
+#[derive(Debug, Default)]
+pub(super) struct Item {
+    url: String,
+    title: Option<String>,
+    description: Option<String>,
+    note: Option<String>,
+    extended: Option<String>,
+    excerpt: String,
+    content: Loose,
+    added: String,
+    tags: Loose,
+    folder: String,
+    pub collections: Vec<String>,
+    is_private: bool,
+    guid: String,
+}
+
+impl Item {
+    pub fn set(&mut self, field: Field, value: Loose) {
+        match field {
+            Field::Url => self.url = if value.text.is_empty() { value.url } else { value.text },
+            Field::Title => self.title = Some(value.text),
+            Field::Description => self.description = Some(value.text),
+            Field::Note => self.note = Some(value.text),
+            Field::Extended => self.extended = Some(value.text),
+            Field::Excerpt => self.excerpt = value.text,
+            // Of some services it is the page.
+            Field::Content if !value.url.is_empty() => self.content = value,
+            Field::Added if self.added.is_empty() => self.added = value.text,
+            Field::Tags => self.tags = value,
+            Field::Folder => self.folder = value.text,
+            Field::Private => self.is_private |= is_yes(&value.text),
+            Field::Visibility => self.is_private |= value.text.eq_ignore_ascii_case("private"),
+            Field::Shared => self.is_private |= !value.text.is_empty() && !is_yes(&value.text),
+            Field::Guid => self.guid = value.text,
+            Field::Added
+            | Field::Content
+            | Field::Collections
+            | Field::Items
+            | Field::Children
+            | Field::Roots
+            | Field::Other => {}
+        }
+    }
+
+    pub fn is_named(&self) -> bool {
+        self.title.is_some()
+    }
+
+    /// Firefox's own folders have names that nobody is shown.
+    pub fn folder_name(&self) -> Option<&str> {
+        self.title.as_deref().filter(|_| !self.guid.ends_with("_____"))
+    }
+
+    pub fn title(&self) -> String {
+        self.title.clone().unwrap_or_default()
+    }
+
+    /// `None`: it is no link.
+    pub fn finish(self) -> Option<Draft> {
+        let url = if self.url.is_empty() { self.content.url } else { self.url };
+        if url.is_empty() {
+            return None;
+        }
+        // Pinboard has its titles elsewhere, and blanks between tags.
+        let is_pinboard = self.title.is_none() && self.extended.is_some();
+        let (title, description) = if is_pinboard { (self.description, None) } else { (self.title, self.description) };
+        let has_words = self.note.is_some() || self.extended.is_some() || description.is_some();
+        let excerpt = Some(self.excerpt).filter(|_| !has_words);
+        let notes = [self.note, self.extended, description, excerpt].into_iter().flatten();
+        let mut tags = self.tags.list;
+        if is_pinboard {
+            tags.extend(self.tags.text.split_whitespace().map(str::to_owned));
+        } else {
+            tags.extend(names::tags(&self.tags.text));
+        }
+        tags.push(self.folder);
+        tags.extend(self.collections);
+        let mut draft = Draft {
+            url,
+            title: title.filter(|title| !title.is_empty()).unwrap_or(self.content.text),
+            note: notes.filter(|note| !note.trim().is_empty()).collect::<Vec<_>>().join("\n\n"),
+            tags,
+            is_private: self.is_private,
+            ..Draft::default()
+        };
+        draft.dated(dates::read(&self.added));
+        Some(draft)
+    }
+}

@@ -1,0 +1,96 @@
+//! Files of the largest size that may be sent.
+
+use std::io::{Read, Result, Seek, SeekFrom};
+
+use cardwire_imports::Row;
+
+/// A file that is made while it is read: equal blocks of equal length, each with its number.
+struct Made {
+    block: fn(usize) -> String,
+    blocks: usize,
+    at: u64,
+    made: (usize, String),
+}
+
+impl Made {
+    fn new(block: fn(usize) -> String, blocks: usize) -> Self {
+        Self { block, blocks, at: 0, made: (0, block(0)) }
+    }
+
+    fn len(&self) -> u64 {
+        (self.blocks * self.made.1.len()) as u64
+    }
+}
+
+impl Read for Made {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize> {
+        let length = self.made.1.len();
+        let at = usize::try_from(self.at).unwrap();
+        let (number, offset) = (at / length, at % length);
+        if number >= self.blocks {
+            return Ok(0);
+        }
+        if self.made.0 != number {
+            self.made = (number, (self.block)(number));
+            assert_eq!(self.made.1.len(), length);
+        }
+        let taken = into.len().min(length - offset);
+        into[..taken].copy_from_slice(&self.made.1.as_bytes()[offset..offset + taken]);
+        self.at += taken as u64;
+        Ok(taken)
+    }
+}
+
+impl Seek for Made {
+    fn seek(&mut self, to: SeekFrom) -> Result<u64> {
+        self.at = match to {
+            SeekFrom::Start(at) => at,
+            SeekFrom::End(behind) => self.len().saturating_add_signed(behind),
+            SeekFrom::Current(more) => self.at.saturating_add_signed(more),
+        };
+        Ok(self.at)
+    }
+}
+
+/// The most memory that this process ever had, in bytes.
+fn high_water_mark() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024
+}
+
+/// Reads it and returns its number of rows and by how much the mark rose.
+fn read(mut file: Made) -> (usize, usize) {
+    let before = high_water_mark();
+    let mut rows = 0;
+    let summary = cardwire_imports::read(&mut file, &mut |row| {
+        assert!(matches!(row, Row::Link(_)), "{row:?}");
+        rows += 1;
+        Ok(())
+    });
+    assert_eq!(summary.unwrap().rows, rows);
+    (rows, high_water_mark() - before)
+}
+
+fn with_icon(number: usize) -> String {
+    let icon = "iVBORw0KGgoAAAANSUhEUgAA".repeat(710);
+    format!(
+        "    <DT><A HREF=\"https://icon.example/{number:06}\" ICON=\"data:image/png;base64,{icon}\">{number:06}</A>\n"
+    )
+}
+
+fn with_page(number: usize) -> String {
+    let page = "<p>words of a page that a service kept</p>".repeat(400);
+    format!("{{\"id\": \"{number:06}\", \"content\": \"{page}\", \"url\": \"https://page.example/{number:06}\"}}\n")
+}
+
+#[test]
+fn what_is_no_part_of_a_link_is_not_kept() {
+    for block in [with_icon, with_page] {
+        let file = Made::new(block, 3_500);
+        assert!(file.len() > 55_000_000, "{}", file.len());
+        let (rows, more) = read(file);
+        assert_eq!(rows, 3_500);
+        assert!(more < 16 * 1_024 * 1_024, "{more} bytes more than before");
+    }
+}

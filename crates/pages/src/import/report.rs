@@ -1,0 +1,122 @@
+//! The page of an import: what became of each row, and what its owner can do with all of it.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use cardwire_domain::ImportId;
+use cardwire_domain::imports::{ReportRow, RowOutcome, Wanted};
+use cardwire_http::cursor::List;
+use cardwire_http::problem::Problem;
+use cardwire_http::query::Params;
+use cardwire_http::state::AppState;
+
+use super::progress::Progress;
+use crate::form::Posted;
+use crate::links::{see_other, with_parameter};
+use crate::shown::{next, part};
+use crate::visit::{Chrome, Section, Visit};
+
+#[derive(Template)]
+#[template(path = "imported.html")]
+struct ImportedPage {
+    chrome: Chrome,
+    import: Progress,
+    /// This page, with the rows that are wanted.
+    path: String,
+    is_all: bool,
+    is_refused: bool,
+    is_cut: bool,
+    rows: Vec<Reported>,
+    more: Option<String>,
+}
+
+struct Reported {
+    number: u32,
+    url: String,
+    state: &'static str,
+    why: String,
+    card: Option<String>,
+}
+
+impl From<ReportRow> for Reported {
+    fn from(row: ReportRow) -> Self {
+        let state = match &row.outcome {
+            None => "waiting",
+            Some(RowOutcome::Saved(_)) if row.is_undone => "removed again",
+            Some(RowOutcome::Saved(_)) => "saved",
+            Some(RowOutcome::Known(_)) => "already there",
+            Some(RowOutcome::New) => "new",
+            Some(RowOutcome::Again) => "the same link as an earlier row",
+            Some(RowOutcome::Refused(_)) => "refused",
+        };
+        let card = row.outcome.as_ref().and_then(RowOutcome::card).filter(|_| !row.is_undone);
+        let reason = row.outcome.as_ref().and_then(RowOutcome::reason);
+        let why: Vec<&str> = reason.into_iter().chain(row.remark.as_deref()).collect();
+        Self { number: row.number, why: why.join("; "), card: card.map(|card| card.to_string()), url: row.url, state }
+    }
+}
+
+pub(super) async fn show(
+    state: Data<AppState>,
+    visit: Visit,
+    id: Path<String>,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
+    let caller = visit.caller()?;
+    let id: ImportId = id.parse()?;
+    let (wanted, which) = match (params.flag("refused")?, params.flag("cut")?) {
+        (true, _) => (Wanted::Refused, "refused"),
+        (false, true) => (Wanted::Remarked, "cut"),
+        (false, false) => (Wanted::All, "all"),
+    };
+    let import = state.imports.import(caller.id(), id).await?;
+    let list = List::by_rank(&["import", &id.to_string(), which]);
+    let request = part(&mut params, &list)?;
+    let report = state.imports.import_report(caller.id(), id, wanted, &request).await?;
+    let mut path = format!("/imports/{id}");
+    if wanted != Wanted::All {
+        path = with_parameter(&path, which, "true");
+    }
+    visit.page(&ImportedPage {
+        chrome: visit.chrome(Section::Library),
+        import: Progress::of(&state, import),
+        is_all: wanted == Wanted::All,
+        is_refused: wanted == Wanted::Refused,
+        is_cut: wanted == Wanted::Remarked,
+        more: next(&report, &list, &path),
+        path,
+        rows: report.items.into_iter().map(Into::into).collect(),
+    })
+}
+
+/// Imports what was checked.
+pub(super) async fn carry_out(
+    state: Data<AppState>,
+    id: Path<String>,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let caller = posted.visit.caller()?;
+    let id: ImportId = id.parse()?;
+    state.imports.carry_out(caller.id(), id).await?;
+    Ok(see_other(&format!("/imports/{id}")))
+}
+
+pub(super) async fn undo(
+    state: Data<AppState>,
+    request: HttpRequest,
+    id: Path<String>,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let caller = posted.visit.caller()?;
+    let id: ImportId = id.parse()?;
+    let path = format!("/imports/{id}");
+    if !posted.is_sure() {
+        // Nobody is asked about what is not theirs.
+        state.imports.import(caller.id(), id).await?;
+        let about = "The cards that it saved are removed, with their notes, and so are the collections that it created and that are empty \
+                     then. Cards that you have changed since stay.";
+        return posted.ask(&request, ("Undo import", about), &path);
+    }
+    state.imports.ask_to_undo(caller.id(), id).await?;
+    Ok(see_other(&path))
+}

@@ -1,0 +1,125 @@
+//! Imports that are undone: what comes next for each, and how far it has come.
+
+use cardwire_domain::imports::Fingerprint;
+use cardwire_domain::{CollectionId, ImportId};
+use sqlx::types::Uuid;
+
+use super::error::Failure;
+use super::pool::Session;
+use super::values::{collection_id, get, signed, uuid};
+
+/// Any of them, so that one that cannot be undone holds up no other.
+const HOLD: &str = "\
+SELECT i.id, i.owner_id, i.undo_behind FROM imports i WHERE i.undo_at IS NOT NULL AND i.undone_at IS NULL
+AND NOT EXISTS (SELECT FROM leaving WHERE user_id = i.owner_id) ORDER BY random() LIMIT 1 FOR UPDATE OF i SKIP LOCKED";
+
+const MADE: &str = "\
+SELECT number, card_id, fingerprint FROM import_rows
+WHERE import_id = $1 AND number > $2 AND outcome = 'saved' AND card_id IS NOT NULL ORDER BY number LIMIT $3";
+
+const EMPTY: &str = "\
+SELECT c.id FROM collections c WHERE c.import_id = $1 AND c.author_id = $2 AND c.deleted_at IS NULL
+AND NOT EXISTS (SELECT FROM links WHERE collection_id = c.id) ORDER BY c.id LIMIT $3";
+
+const LEFT_AS: &str = "\
+UPDATE import_rows r SET fingerprint = l.fingerprint FROM unnest($2::integer[], $3::bigint[]) AS l(number, fingerprint)
+WHERE r.import_id = $1 AND r.number = l.number";
+
+const MOVE_ON: &str = "\
+UPDATE imports SET undo_behind = $3, undone = undone + $4, kept = kept + $5
+WHERE id = $1 AND undo_behind = $2 AND undo_at IS NOT NULL AND undone_at IS NULL";
+
+/// A change of an import, or of what it made.
+pub(super) enum Undoing {
+    LeftAs { import: ImportId, number: u32, fingerprint: Fingerprint },
+    Rows { import: ImportId, before: u32, after: u32, removed: Vec<u32>, kept: u32 },
+    DeleteEmpty(CollectionId),
+    Finish(ImportId),
+}
+
+/// An import that is undone, held by the session's transaction.
+pub(super) struct Held {
+    pub(super) id: Uuid,
+    pub(super) owner: String,
+    pub(super) behind: i32,
+}
+
+/// A row that made a card.
+pub(super) struct Made {
+    pub(super) number: i32,
+    pub(super) card: Uuid,
+    pub(super) left_as: Option<i64>,
+}
+
+pub(super) async fn hold(session: &mut Session) -> Result<Option<Held>, Failure> {
+    session.begin().await?;
+    let rows = session.fetch_all(sqlx::query(HOLD)).await?;
+    let held = |row| Ok(Held { id: get(row, "id")?, owner: get(row, "owner_id")?, behind: get(row, "undo_behind")? });
+    rows.first().map(held).transpose()
+}
+
+/// The next rows that made a card.
+pub(super) async fn made(session: &mut Session, held: &Held, limit: usize) -> Result<Vec<Made>, Failure> {
+    let query = sqlx::query(MADE).bind(held.id).bind(held.behind).bind(signed(limit));
+    let rows = session.fetch_all(query).await?;
+    let made =
+        |row| Ok(Made { number: get(row, "number")?, card: get(row, "card_id")?, left_as: get(row, "fingerprint")? });
+    rows.iter().map(made).collect()
+}
+
+/// Collections that it made and in which no card is.
+pub(super) async fn empty(session: &mut Session, held: &Held, limit: usize) -> Result<Vec<CollectionId>, Failure> {
+    let query = sqlx::query(EMPTY).bind(held.id).bind(&held.owner).bind(signed(limit));
+    let rows = session.fetch_all(query).await?;
+    rows.iter().map(|row| Ok(collection_id(get(row, "id")?))).collect()
+}
+
+/// In the session's transaction.
+pub(super) async fn undo(session: &mut Session, steps: Vec<Undoing>) -> Result<(), Failure> {
+    let (mut of, mut numbers, mut fingerprints) = (None, Vec::new(), Vec::new());
+    for step in steps {
+        match step {
+            Undoing::LeftAs { import, number, fingerprint } => {
+                of = Some(import);
+                numbers.push(signed_number(number)?);
+                fingerprints.push(fingerprint.as_stored());
+            }
+            Undoing::Rows { import, before, after, removed, kept } => {
+                let import = uuid(import.ulid());
+                let removed = removed.into_iter().map(signed_number).collect::<Result<Vec<i32>, Failure>>()?;
+                let move_on = sqlx::query(MOVE_ON)
+                    .bind(import)
+                    .bind(signed_number(before)?)
+                    .bind(signed_number(after)?)
+                    .bind(i32::try_from(removed.len()).unwrap_or(i32::MAX))
+                    .bind(signed_number(kept)?);
+                if session.execute(move_on).await? != 1 {
+                    return Err(Failure::Changed);
+                }
+                let mark = "UPDATE import_rows SET undone = true WHERE import_id = $1 AND number = ANY($2)";
+                session.execute(sqlx::query(mark).bind(import).bind(removed)).await?;
+            }
+            Undoing::DeleteEmpty(id) => {
+                // Whoever puts a card in holds on to the collection until that is committed; the next statement sees the card.
+                let hold = "SELECT 1 FROM collections WHERE id = $1 FOR UPDATE";
+                session.execute(sqlx::query(hold).bind(uuid(id.ulid()))).await?;
+                let delete = "UPDATE collections SET deleted_at = now(), version = version + 1 WHERE id = $1 \
+                              AND deleted_at IS NULL AND NOT EXISTS (SELECT FROM links WHERE collection_id = $1)";
+                session.execute(sqlx::query(delete).bind(uuid(id.ulid()))).await?;
+            }
+            Undoing::Finish(import) => {
+                let finish = "UPDATE imports SET undone_at = now() WHERE id = $1 AND undone_at IS NULL";
+                session.execute(sqlx::query(finish).bind(uuid(import.ulid()))).await?;
+            }
+        }
+    }
+    if let Some(import) = of {
+        let query = sqlx::query(LEFT_AS).bind(uuid(import.ulid())).bind(numbers).bind(fingerprints);
+        session.execute(query).await?;
+    }
+    Ok(())
+}
+
+fn signed_number(number: u32) -> Result<i32, Failure> {
+    i32::try_from(number).map_err(|_| Failure::Nonsense(format!("row {number} of an import")))
+}
