@@ -117,6 +117,9 @@ fn values() -> Vec<String> {
         none("uuid"),
         none("bool"),
         format!("ARRAY[{PERSON}]"),
+        format!("ARRAY[{}]", null("text")),
+        none("bool"),
+        none("text"),
     ]
 }
 

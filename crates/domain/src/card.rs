@@ -1,4 +1,4 @@
-//! A URL card: somebody's saved link, where it is kept, and their note on it.
+//! A URL card: somebody's saved link, where it is kept, and what they call it and note on it.
 
 use jiff::Timestamp;
 
@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::event::DomainEvent;
 use crate::ids::{CardId, CollectionId, LinkId, UserId};
 use crate::note::{Note, NoteText};
+use crate::title::Title;
 use crate::url::CardUrl;
 use crate::visibility::Visibility;
 
@@ -30,6 +31,8 @@ pub struct Card {
     /// The card through which the owner found this URL.
     pub via: Option<CardId>,
     pub note: Option<Note>,
+    /// What its owner calls it; `None`: what its page is called. Only while it is in the library.
+    pub title: Option<Title>,
     /// Who may see it, as its owner wants it. See [`Card::shown`].
     pub visibility: Visibility,
     /// An administrator hides it from everybody but its owner. It stays hidden when it is removed and saved again.
@@ -53,6 +56,7 @@ impl Card {
             url,
             via,
             note: None,
+            title: None,
             visibility: Visibility::Public,
             is_hidden: false,
             library_link: None,
@@ -162,7 +166,7 @@ impl Card {
         }
     }
 
-    /// Takes the card out of the library, out of every collection, and drops the note.
+    /// Takes the card out of the library, out of every collection, and drops the note and the title.
     pub fn remove_from_library(&mut self, changes: &mut Changes) {
         let Some(link_id) = self.library_link.take() else {
             return;
@@ -172,6 +176,9 @@ impl Card {
         }
         if self.note.take().is_some() {
             changes.rows.push(Change::SetNote { card_id: self.id, note: None });
+        }
+        if self.title.take().is_some() {
+            changes.rows.push(Change::SetTitle { card_id: self.id, link_id, title: None });
         }
         changes.rows.push(Change::RemoveFromLibrary { card_id: self.id, link_id });
         changes.events.push(self.removed(link_id));
@@ -231,8 +238,22 @@ impl Card {
         let id = self.note.as_ref().map_or_else(CardId::generate, |note| note.id);
         self.note = text.map(|text| Note { id, text });
         changes.rows.push(Change::SetNote { card_id: self.id, note: self.note.clone() });
-        if was_saved {
-            changes.events.push(DomainEvent::CardNoteChanged { card_id: self.id, actor_id: self.owner.clone() });
+        self.reworded(was_saved, changes);
+    }
+
+    /// Replaces the title; `None` leaves it to the page. Only for a card in the library. `was_saved`: as with the note.
+    pub fn set_title(&mut self, title: Option<Title>, was_saved: bool, changes: &mut Changes) {
+        let Some(link_id) = self.library_link.filter(|_| self.title != title) else { return };
+        self.title = title;
+        changes.rows.push(Change::SetTitle { card_id: self.id, link_id, title: self.title.clone() });
+        self.reworded(was_saved, changes);
+    }
+
+    /// Search reads the card again. Once is enough, whatever changed.
+    fn reworded(&self, was_saved: bool, changes: &mut Changes) {
+        let event = DomainEvent::CardNoteChanged { card_id: self.id, actor_id: self.owner.clone() };
+        if was_saved && !changes.events.contains(&event) {
+            changes.events.push(event);
         }
     }
 
@@ -376,6 +397,25 @@ mod tests {
         assert!(card.add_to_library(Visibility::Public, &mut changes));
         assert_eq!((card.visibility, card.shown()), (Visibility::Public, Visibility::Private));
         assert_eq!(told(&changes).1, [(card.library_link.unwrap(), Visibility::Private)]);
+    }
+
+    #[test]
+    fn title_and_note_change_with_one_event_and_go_with_the_card() {
+        let mut card = saved(Visibility::Public);
+        let mut changes = Changes::default();
+        let title = Title::parse("Mine").unwrap();
+        card.set_title(title.clone(), true, &mut changes);
+        card.set_note(NoteText::parse("sesame").unwrap(), true, &mut changes);
+        card.set_title(title.clone(), true, &mut changes);
+        assert_eq!((changes.rows.len(), changes.events.len()), (2, 1), "{changes:?}");
+        let link_id = card.library_link.unwrap();
+        let mut changes = Changes::default();
+        card.remove_from_library(&mut changes);
+        assert_eq!((&card.title, &card.note), (&None, &None));
+        assert!(changes.rows.contains(&Change::SetTitle { card_id: card.id, link_id, title: None }));
+        let mut changes = Changes::default();
+        card.set_title(title, true, &mut changes);
+        assert!(changes.rows.is_empty() && card.title.is_none(), "it is in no library");
     }
 
     #[test]

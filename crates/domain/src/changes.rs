@@ -6,6 +6,7 @@ use crate::event::DomainEvent;
 use crate::ids::{CardId, CollectionId, EventId, ImportId, LinkId, UserId};
 use crate::leaving::Stage;
 use crate::note::Note;
+use crate::title::Title;
 use crate::url::CardUrl;
 use crate::visibility::Visibility;
 
@@ -22,6 +23,12 @@ pub enum Change {
     SetNote {
         card_id: CardId,
         note: Option<Note>,
+    },
+    /// Of a card that is in the library by this link.
+    SetTitle {
+        card_id: CardId,
+        link_id: LinkId,
+        title: Option<Title>,
     },
     AddToLibrary {
         card_id: CardId,

@@ -213,6 +213,7 @@ async fn search_tables(pool: &PgPool) -> anyhow::Result<Vec<String>> {
         "SELECT 'page ' || url || ' ' || coalesce(title, '') FROM pages",
         "SELECT 'indexed ' || encode(url_digest, 'hex') || words::text || cards FROM search_pages",
         "SELECT 'document ' || card_id::text || coalesce(own_words::text, '') FROM search_documents",
+        "SELECT 'title ' || card_id::text || words::text FROM search_titles",
     ] {
         rows.extend(sqlx::query_scalar::<_, String>(sql).fetch_all(pool).await?);
     }
@@ -231,6 +232,8 @@ async fn words_and_pages_go_with_the_last_card_that_has_them_and_a_rebuild_gives
         let url = format!("https://h{}.example/{}", draws.below(2), words[draws.below(5)]);
         let note = (draws.below(2) == 0).then(|| format!("{} {}", words[draws.below(5)], words[draws.below(5)]));
         let card = stores.save_with(&by, &url, Some(note.as_deref().unwrap_or_default()), &[]).await?.url_card_id;
+        let title = [String::new(), words[draws.below(5)].into(), format!("my {}", words[draws.below(5)])];
+        stores.call(&by, card, &title[draws.below(3)]).await?;
         stores.let_see(&by, card, Visibility::of(draws.below(2) == 0)).await?;
         changes.push((by.clone(), card));
         if draws.below(3) > 0 {
@@ -259,7 +262,7 @@ async fn words_and_pages_go_with_the_last_card_that_has_them_and_a_rebuild_gives
     }
     stores.index_all().await?;
     let live = search_tables(&pool).await?;
-    assert!(live.iter().any(|row| row.starts_with("word ")), "{live:#?}");
+    assert!(["word ", "title "].iter().all(|kind| live.iter().any(|row| row.starts_with(kind))), "{live:#?}");
     sqlx::query("INSERT INTO search_words (word, owner_id) VALUES ('stray', ''), ('stray', 'did:plc:p0')")
         .execute(&pool)
         .await?;

@@ -25,6 +25,7 @@ mod quotas;
 mod refusals;
 mod sessions;
 mod stream;
+mod titles;
 mod tokens;
 mod visibility;
 mod wrong_requests;

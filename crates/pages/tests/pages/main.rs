@@ -11,5 +11,6 @@ mod operators_pages;
 mod pages;
 mod people;
 mod sign_up;
+mod titles;
 mod unsent;
 mod visibility;

@@ -177,6 +177,7 @@ pub(crate) const TABLES: &[Table] = &[
             column("imported", Bool),
             column("private", Bool),
             column("hidden", Bool),
+            column("title", Text),
             column("created_at", Time),
         ],
     ),
