@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod account;
+mod exports;
 mod forms;
 mod hostile;
 mod imports;
