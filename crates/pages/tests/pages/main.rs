@@ -11,6 +11,7 @@ mod membership;
 mod operators_pages;
 mod pages;
 mod people;
+mod round_trip;
 mod sign_up;
 mod titles;
 mod unsent;
