@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 use super::library::CardAnswer;
-use crate::dto::VisibilityBody;
+use crate::dto::{VisibilityBody, sent};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -66,6 +66,11 @@ pub async fn collect(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Associate {
     card_id: String,
+    /// What you call it, instead of the page's title: 1 to 500 characters, without control characters. Left out, it stays; null or empty, it is
+    /// dropped.
+    #[serde(default, deserialize_with = "sent")]
+    #[schema(value_type = Option<String>)]
+    title: Option<Option<String>>,
     /// Left out, the note stays; empty, it is dropped.
     #[serde(default)]
     note: Option<String>,
@@ -91,7 +96,7 @@ pub struct Associated {
     collection_ids: Vec<CollectionId>,
 }
 
-/// Changes the note, the collections and the visibility of your card in one step. Others see a card that is made public as one that was
+/// Changes the title, the note, the collections and the visibility of your card in one step. Others see a card that is made public as one that was
 /// saved just now; one that is made private is gone for them with this answer. You can remove your card from any collection it is in, even one
 /// you can no longer see.
 #[utoipa::path(
@@ -106,9 +111,10 @@ pub async fn associate(
     _: NoParams,
     body: JsonBody<Associate>,
 ) -> Result<HttpResponse, Problem> {
-    let Associate { card_id, note, visibility, add_to_collections, remove_from_collections } = body.value;
+    let Associate { card_id, title, note, visibility, add_to_collections, remove_from_collections } = body.value;
     let command = UpdateUrlCardAssociations {
         card_id,
+        title: title.map(Option::unwrap_or_default),
         note,
         visibility: visibility.map(Into::into),
         add_to_collections: add_to_collections.unwrap_or_default(),

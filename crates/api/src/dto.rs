@@ -7,7 +7,7 @@ use cardwire_domain::note::Note;
 use cardwire_domain::user::User;
 use cardwire_domain::{CardId, CollectionId, Page, UserId, Visibility};
 use cardwire_http::cursor::List;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 /// One page of a list.
@@ -26,6 +26,11 @@ impl<T> PageBody<T> {
             next_cursor: page.next.map(|position| list.encode(&position)),
         }
     }
+}
+
+/// A field that was sent, even if it is null.
+pub fn sent<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,6 +55,7 @@ pub struct CardBody {
     pub id: CardId,
     #[schema(example = "https://example.com/page")]
     pub url: String,
+    /// What its owner calls it, or else what its page is called. Left out while neither is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "A page")]
     pub title: Option<String>,
@@ -108,6 +114,10 @@ pub struct MetadataBody {
     /// Whether a failed fetch is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     retryable: Option<bool>,
+    /// The page's own title, whatever the card is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "A page")]
+    title: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,9 +140,9 @@ impl From<PageInfo> for MetadataBody {
             FetchState::Failed { reason, retryable } => (Some(reason), Some(retryable)),
             FetchState::Pending | FetchState::Ready => (None, None),
         };
-        let Metadata { title: _, description, image, site_name, author, kind, language } = page.metadata;
+        let Metadata { title, description, image, site_name, author, kind, language } = page.metadata;
         let r#type = kind.map(PageKind::name);
-        Self { state, reason, retryable, description, image, site_name, author, r#type, language }
+        Self { state, reason, retryable, title, description, image, site_name, author, r#type, language }
     }
 }
 

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::{CollectionNameBody, MetadataBody, NoteBody, PageBody, UserBody, VisibilityBody};
+use crate::dto::{CollectionNameBody, MetadataBody, NoteBody, PageBody, UserBody, VisibilityBody, sent};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -42,6 +42,11 @@ pub struct SaveUrl {
     /// What people paste is repaired where it can only be meant one way. http or https, at most 2,048 bytes, without credentials.
     #[schema(example = "https://example.com/page")]
     url: String,
+    /// What you call it, instead of the page's title: 1 to 500 characters, without control characters. Left out, an existing one stays; null or
+    /// empty, it is dropped.
+    #[serde(default, deserialize_with = "sent")]
+    #[schema(value_type = Option<String>, example = "The page about pages")]
+    title: Option<Option<String>>,
     /// At most 10,000 characters. Left out, an existing note stays; empty, it is dropped.
     #[serde(default)]
     #[schema(example = "Read this again.")]
@@ -84,9 +89,10 @@ pub async fn save(
     body: JsonBody<SaveUrl>,
 ) -> Result<HttpResponse, Problem> {
     let idempotency = idempotency(&request, body.fingerprint)?;
-    let SaveUrl { url, note, collection_ids, via_card_id, visibility } = body.value;
+    let SaveUrl { url, title, note, collection_ids, via_card_id, visibility } = body.value;
     let command = AddUrlToLibrary {
         url,
+        title: title.map(Option::unwrap_or_default),
         note,
         collection_ids: collection_ids.unwrap_or_default(),
         via_card_id,
@@ -108,6 +114,7 @@ pub struct LibraryCardBody {
     id: CardId,
     #[schema(example = "https://example.com/page")]
     url: String,
+    /// What its owner calls it, or else what its page is called (`metadata.title`).
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<String>,
     visibility: VisibilityBody,
@@ -145,7 +152,7 @@ impl From<LibraryCard> for LibraryCardBody {
     operation_id = "listMyCards",
     get, path = "/api/cards/my", tag = "library", security(("bearer" = [])),
     params(
-        ("q" = Option<String>, Query, description = "Every word occurs in URL, title or note"),
+        ("q" = Option<String>, Query, description = "Every word occurs in URL, title, the page's title or note"),
         ("uncollected" = Option<bool>, Query, description = "Only cards in no collection"),
         ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),

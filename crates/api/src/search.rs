@@ -33,6 +33,7 @@ fn configure(config: &mut ServiceConfig) {
 #[schema(as = SearchHit)]
 pub struct SearchHitBody {
     url: String,
+    /// What you call it; else, if it was found by what the owner of a card calls it, that; else the page's title.
     title: Option<String>,
     description: Option<String>,
     /// What the page is: article, audio, book, document, image, profile, video or website. Null: not known.
@@ -61,8 +62,9 @@ impl From<SearchHit> for SearchHitBody {
     }
 }
 
-/// URLs in whose page every word occurs, best first: title, description, site, author and URL. Notes and private cards
-/// are found by their owner only. `"words in a row"` and `-word` are understood; a word that occurs nowhere is taken for similar ones.
+/// URLs in whose page every word occurs, best first: title, description, site, author and URL; also with what the owner of a card that you can
+/// see calls it. Notes and private cards are found by their owner only. `"words in a row"` and `-word` are understood; a word that occurs
+/// nowhere is taken for similar ones.
 #[utoipa::path(
     operation_id = "search",
     get, path = "/api/search", tag = "search", security((), ("bearer" = [])),

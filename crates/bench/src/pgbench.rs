@@ -123,6 +123,9 @@ fn values() -> Vec<String> {
         "ARRAY[NULL::timestamptz]".to_owned(),
         none("timestamptz"),
         none("timestamptz"),
+        format!("ARRAY[{}]", null("text")),
+        none("bool"),
+        none("text"),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! A URL card: somebody's saved link, where it is kept, and their note on it.
+//! A URL card: somebody's saved link, where it is kept, and what they call it and note on it.
 
 use jiff::Timestamp;
 
@@ -9,6 +9,7 @@ use crate::event::DomainEvent;
 use crate::ids::{CardId, CollectionId, LinkId, UserId};
 use crate::imports::Fingerprint;
 use crate::note::{Note, NoteText};
+use crate::title::Title;
 use crate::url::CardUrl;
 use crate::visibility::Visibility;
 
@@ -31,6 +32,8 @@ pub struct Card {
     /// The card through which the owner found this URL.
     pub via: Option<CardId>,
     pub note: Option<Note>,
+    /// What its owner calls it; `None`: what its page is called. Only while it is in the library.
+    pub title: Option<Title>,
     /// Who may see it, as its owner wants it. See [`Card::shown`].
     pub visibility: Visibility,
     /// An administrator hides it from everybody but its owner. It stays hidden when it is removed and saved again.
@@ -59,6 +62,7 @@ impl Card {
             url,
             via,
             note: None,
+            title: None,
             visibility: Visibility::Public,
             is_hidden: false,
             library_link: None,
@@ -178,7 +182,7 @@ impl Card {
         }
     }
 
-    /// Takes the card out of the library, out of every collection, and drops the note.
+    /// Takes the card out of the library, out of every collection, and drops the note and the title.
     pub fn remove_from_library(&mut self, changes: &mut Changes) {
         let Some(link_id) = self.library_link.take() else {
             return;
@@ -188,6 +192,9 @@ impl Card {
         }
         if self.note.take().is_some() {
             changes.rows.push(Change::SetNote { card_id: self.id, note: None });
+        }
+        if self.title.take().is_some() {
+            changes.rows.push(Change::SetTitle { card_id: self.id, link_id, title: None });
         }
         changes.rows.push(Change::RemoveFromLibrary { card_id: self.id, link_id });
         changes.events.push(self.removed(link_id));
@@ -258,8 +265,22 @@ impl Card {
         let id = self.note.as_ref().map_or_else(CardId::generate, |note| note.id);
         self.note = text.map(|text| Note { id, text });
         changes.rows.push(Change::SetNote { card_id: self.id, note: self.note.clone() });
-        if was_saved {
-            changes.events.push(DomainEvent::CardNoteChanged { card_id: self.id, actor_id: self.owner.clone() });
+        self.reworded(was_saved, changes);
+    }
+
+    /// Replaces the title; `None` leaves it to the page. Only for a card in the library. `was_saved`: as with the note.
+    pub fn set_title(&mut self, title: Option<Title>, was_saved: bool, changes: &mut Changes) {
+        let Some(link_id) = self.library_link.filter(|_| self.title != title) else { return };
+        self.title = title;
+        changes.rows.push(Change::SetTitle { card_id: self.id, link_id, title: self.title.clone() });
+        self.reworded(was_saved, changes);
+    }
+
+    /// Search reads the card again. Once is enough, whatever changed.
+    fn reworded(&self, was_saved: bool, changes: &mut Changes) {
+        let event = DomainEvent::CardNoteChanged { card_id: self.id, actor_id: self.owner.clone() };
+        if was_saved && !changes.events.contains(&event) {
+            changes.events.push(event);
         }
     }
 
@@ -274,8 +295,9 @@ impl Card {
         }
     }
 
-    /// Takes over what another card of the owner holds, which turned out to be of the same link. Notes are joined, collections united; it
-    /// is public only if both are, and hidden if one is. The other leaves the library, and no URL leads to it any more.
+    /// Takes over what another card of the owner holds, which turned out to be of the same link. Notes are joined, collections united, and
+    /// its own title goes before the other's; it is public only if both are, and hidden if one is. The other leaves the library, and no URL
+    /// leads to it any more.
     ///
     /// If the other is in the library, so is this one.
     pub fn absorb(&mut self, mut other: Self, changes: &mut Changes) {
@@ -294,6 +316,8 @@ impl Card {
             (own, others) => own.as_ref().or(others.as_ref()).map(|note| note.text.clone()),
         };
         self.set_note(text, true, changes);
+        let title = self.title.clone().or_else(|| other.title.clone());
+        self.set_title(title, true, changes);
         for link in std::mem::take(&mut other.collection_links) {
             if self.collection_links.iter().any(|own| own.collection_id == link.collection_id) {
                 other.unlink(&other.owner, &link, changes);
@@ -320,7 +344,8 @@ impl Card {
         links.sort_unstable();
         let library = self.library_link.map(|link| id(link.ulid())).unwrap_or_default();
         let note = self.note.as_ref().map_or("", |note| note.text.as_str());
-        let parts = [library, self.visibility.name().into(), note.into()];
+        let title = self.title.as_ref().map_or("", Title::as_str);
+        let parts = [library, self.visibility.name().into(), title.into(), note.into()];
         Fingerprint::of(parts.iter().chain(&links).map(Vec::as_slice))
     }
 
@@ -490,6 +515,24 @@ mod tests {
     }
 
     #[test]
+    fn a_merged_card_keeps_its_own_title_or_takes_the_others() {
+        let called = |title: &str| {
+            let mut card = saved(Visibility::Public);
+            card.set_title(Title::parse(title).unwrap(), false, &mut Changes::default());
+            card
+        };
+        for (own, others, expected) in
+            [("a", "b", Some("a")), ("a", "", Some("a")), ("", "b", Some("b")), ("", "", None)]
+        {
+            let (mut card, mut changes) = (called(own), Changes::default());
+            card.absorb(called(others), &mut changes);
+            assert_eq!(card.title.as_ref().map(Title::as_str), expected, "{own:?} {others:?}");
+            let is_news = changes.events.iter().any(|event| matches!(event, DomainEvent::CardNoteChanged { .. }));
+            assert_eq!(is_news, own.is_empty() && !others.is_empty(), "{own:?} {others:?}");
+        }
+    }
+
+    #[test]
     fn a_merged_card_is_as_private_and_as_hidden_as_either_was() {
         use Visibility::{Private, Public};
         for (own, others, expected) in [
@@ -533,6 +576,7 @@ mod tests {
         let prints = [
             card.fingerprint(),
             change(|card, changes| card.set_visibility(Visibility::Private, changes)),
+            change(|card, changes| card.set_title(Title::parse("a").unwrap(), true, changes)),
             change(|card, changes| card.set_note(NoteText::parse("a").unwrap(), true, changes)),
             change(|card, changes| card.set_note(NoteText::parse("b").unwrap(), true, changes)),
             change(|card, changes| card.add_to_collection(&collection(&alice()), changes).unwrap()),
@@ -543,6 +587,25 @@ mod tests {
         ];
         assert_eq!(BTreeSet::from(prints).len(), prints.len(), "{prints:?}");
         assert_eq!(change(|card, _| card.collection_links.reverse()), card.fingerprint(), "their order is nobody's");
+    }
+
+    #[test]
+    fn title_and_note_change_with_one_event_and_go_with_the_card() {
+        let mut card = saved(Visibility::Public);
+        let mut changes = Changes::default();
+        let title = Title::parse("Mine").unwrap();
+        card.set_title(title.clone(), true, &mut changes);
+        card.set_note(NoteText::parse("sesame").unwrap(), true, &mut changes);
+        card.set_title(title.clone(), true, &mut changes);
+        assert_eq!((changes.rows.len(), changes.events.len()), (2, 1), "{changes:?}");
+        let link_id = card.library_link.unwrap();
+        let mut changes = Changes::default();
+        card.remove_from_library(&mut changes);
+        assert_eq!((&card.title, &card.note), (&None, &None));
+        assert!(changes.rows.contains(&Change::SetTitle { card_id: card.id, link_id, title: None }));
+        let mut changes = Changes::default();
+        card.set_title(title, true, &mut changes);
+        assert!(changes.rows.is_empty() && card.title.is_none(), "it is in no library");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::ids::{CardId, CollectionId, EventId, ImportId, LinkId, UserId};
 use crate::imports::Fingerprint;
 use crate::leaving::Stage;
 use crate::note::Note;
+use crate::title::Title;
 use crate::url::CardUrl;
 use crate::visibility::Visibility;
 
@@ -25,6 +26,12 @@ pub enum Change {
     SetNote {
         card_id: CardId,
         note: Option<Note>,
+    },
+    /// Of a card that is in the library by this link.
+    SetTitle {
+        card_id: CardId,
+        link_id: LinkId,
+        title: Option<Title>,
     },
     AddToLibrary {
         card_id: CardId,

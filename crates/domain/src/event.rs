@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{CardId, CollectionId, EventId, LinkId, UserId};
 use crate::visibility::Visibility;
 
-/// Carries ids, and who sees what was added; never a note's text. The serde tag is the type on the wire, with its version.
+/// Carries ids, and who sees what was added; never the text of a note or title. The serde tag is the type on the wire, with its version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data", rename_all_fields = "camelCase")]
 pub enum DomainEvent {
@@ -25,6 +25,7 @@ pub enum DomainEvent {
     CardRemovedFromLibrary { card_id: CardId, actor_id: UserId, link_id: LinkId },
     #[serde(rename = "CardRemovedFromCollection.v1")]
     CardRemovedFromCollection { card_id: CardId, actor_id: UserId, collection_id: CollectionId, link_id: LinkId },
+    /// Its owner changed the note, or what they call it.
     #[serde(rename = "CardNoteChanged.v1")]
     CardNoteChanged { card_id: CardId, actor_id: UserId },
     /// Its URL is spelled or identified otherwise than before, by other rules.

@@ -18,6 +18,7 @@ use crate::visibility::Visibility;
 pub struct CardView {
     pub id: CardId,
     pub url: String,
+    /// What its owner calls it, or else what its page is called.
     pub title: Option<String>,
     /// As its owner wants it.
     pub visibility: Visibility,

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::error::Result;
+use crate::exports::ExportedCard;
 use crate::feed::{CardView, CollectionName};
 use crate::ids::{CardId, UserId};
 use crate::metadata::PageInfo;
@@ -17,6 +18,8 @@ use crate::user::User;
 pub struct LibraryCard {
     pub card: CardView,
     pub owner: User,
+    /// What its owner calls it, if they call it anything.
+    pub own_title: Option<String>,
     /// Only for the owner.
     pub note: Option<Note>,
     /// Those that the reader sees.
@@ -44,4 +47,14 @@ pub trait LibraryRepository: Send + Sync {
     async fn library_card(&self, id: CardId, reader: Option<&UserId>) -> Result<LibraryCard>;
     /// As its owner sees it.
     async fn library_card_by_url(&self, owner: &UserId, url: &CardUrl) -> Result<Option<LibraryCard>>;
+    /// All cards of a library, or those in a collection of this name that their owner sees, in the order of the library.
+    async fn exported(
+        &self,
+        owner: &UserId,
+        collection: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<ExportedCard>>;
+    /// Names of the collections that cards of a library are in, as far as their owner sees them: each once, in the order of their bytes, up to
+    /// `limit` behind `after`.
+    async fn names_of_collections(&self, owner: &UserId, after: Option<&str>, limit: usize) -> Result<Vec<String>>;
 }

@@ -1,4 +1,4 @@
-//! One card: what it is, and its owner's note and collections.
+//! One card: what it is, and its owner's title, note and collections.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, ServiceConfig};
@@ -43,6 +43,9 @@ struct CardPage {
 }
 
 struct EditBox {
+    title: String,
+    /// What it is called without a title.
+    page_title: String,
     note: String,
     audience: Audience,
     choices: Choices,
@@ -53,6 +56,8 @@ struct EditBox {
 
 /// What the form of a card's owner holds.
 struct Edit {
+    /// `None`: the form did not ask for it.
+    title: Option<String>,
     note: String,
     audience: Audience,
     filter: String,
@@ -64,6 +69,7 @@ impl Edit {
     fn of(kept: &LibraryCard) -> Self {
         let is_in: Vec<String> = kept.collections.iter().map(|one| one.id.to_string()).collect();
         Self {
+            title: kept.own_title.clone(),
             note: kept.note.as_ref().map(|note| note.text.as_str().to_owned()).unwrap_or_default(),
             audience: Audience::drawn(kept.card.visibility),
             filter: String::new(),
@@ -74,6 +80,7 @@ impl Edit {
 
     fn sent(fields: &Fields, kept: &LibraryCard) -> Result<Self, Problem> {
         Ok(Self {
+            title: fields.all("title").into_iter().next(),
             note: fields.text("note").to_owned(),
             audience: Audience::sent(fields, kept.card.visibility)?,
             filter: fields.text("filter").to_owned(),
@@ -151,6 +158,7 @@ async fn edit(
     let is_in: Vec<String> = kept.collections.iter().map(|one| one.id.to_string()).collect();
     let command = UpdateUrlCardAssociations {
         card_id: id.to_string(),
+        title: sent.title.clone(),
         note: Some(sent.note.clone()),
         visibility: sent.audience.asked(),
         add_to_collections: sent.chosen.iter().filter(|id| !is_in.contains(id)).cloned().collect(),
@@ -163,7 +171,7 @@ async fn edit(
     match state.execute(&request, &caller, None, &command).await {
         Ok(_) => Ok(see_other(&format!("/cards/{}", command.card_id))),
         Err(problem) => {
-            let refused = Complaint::of(problem, &["note"])?;
+            let refused = Complaint::of(problem, &["title", "note"])?;
             draw(&state, &visit, kept, sent, refused).await
         }
     }
@@ -204,10 +212,19 @@ async fn draw(
     let reader = visit.viewer().map(|viewer| &viewer.user.id);
     let is_own = reader == Some(&kept.owner.id);
     let edit = if is_own {
-        let Edit { note, audience, filter, chosen, was_in } = edit;
+        let Edit { title, note, audience, filter, chosen, was_in } = edit;
+        let page_title = kept.page.metadata.title.clone();
         let wanted = Wanted { filter: &filter, chosen: &chosen, known: &kept.collections };
         let choices = choices(state, &visit.caller()?, &wanted).await?;
-        Some(EditBox { note, audience, choices, was_in: was_in.join(","), complaint })
+        Some(EditBox {
+            title: title.unwrap_or_default(),
+            page_title: page_title.unwrap_or_else(|| without_scheme(&kept.card.url).to_owned()),
+            note,
+            audience,
+            choices,
+            was_in: was_in.join(","),
+            complaint,
+        })
     } else {
         None
     };
@@ -218,6 +235,7 @@ async fn draw(
     };
     let facts = [
         ("Not read", failed),
+        ("Page title", kept.own_title.as_ref().and(metadata.title.clone())),
         ("Site", metadata.site_name.clone()),
         ("By", metadata.author.clone()),
         ("Kind", metadata.kind.map(PageKind::name).map(str::to_owned)),

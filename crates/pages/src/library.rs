@@ -80,9 +80,10 @@ async fn save(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Re
         return again(&state, &visit, &caller, &fields, (StatusCode::OK, Complaint::default())).await;
     }
     let audience = Audience::sent(&fields, caller.0.default_visibility)?;
-    // An empty box asks for nothing: it does not drop the note of a link that was saved before.
+    // An empty box asks for nothing: it does not drop the title or note of a link that was saved before.
     let command = AddUrlToLibrary {
         url: fields.text("url").to_owned(),
+        title: fields.given("title").map(str::to_owned),
         note: fields.given("note").map(str::to_owned),
         collection_ids: fields.all("collection"),
         via_card_id: None,
@@ -97,7 +98,7 @@ async fn save(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Re
             Ok(see_other(&format!("/library?told={told}{suffix}")))
         }
         Err(problem) => {
-            let complaint = Complaint::of(problem, &["url", "note", "collectionIds"])?;
+            let complaint = Complaint::of(problem, &["url", "title", "note", "collectionIds"])?;
             again(&state, &visit, &caller, &fields, complaint).await
         }
     }

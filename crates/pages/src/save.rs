@@ -20,10 +20,11 @@ pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/save").get(page).register(config);
 }
 
-/// A form for a link, who can see it, a note and collections.
+/// A form for a link, who can see it, a title, a note and collections.
 #[derive(Debug)]
 pub struct SaveBox {
     pub url: String,
+    pub title: String,
     pub note: String,
     pub audience: Audience,
     pub choices: Choices,
@@ -34,7 +35,7 @@ pub struct SaveBox {
 impl SaveBox {
     pub async fn empty(state: &AppState, caller: &Caller) -> Result<Self, Problem> {
         let audience = Audience::drawn(caller.0.default_visibility);
-        Self::filled(state, caller, ("", ""), audience, &Wanted::default()).await
+        Self::filled(state, caller, ("", "", ""), audience, &Wanted::default()).await
     }
 
     /// As it was sent, with what is wrong in it.
@@ -42,23 +43,24 @@ impl SaveBox {
         let audience = Audience::sent(fields, caller.0.default_visibility)?;
         let chosen = fields.all("collection");
         let wanted = Wanted { filter: fields.text("filter"), chosen: &chosen, known: &[] };
-        let texts = (fields.text("url"), fields.text("note"));
+        let texts = (fields.text("url"), fields.text("title"), fields.text("note"));
         Ok(Self { complaint, ..Self::filled(state, caller, texts, audience, &wanted).await? })
     }
 
     async fn filled(
         state: &AppState,
         caller: &Caller,
-        (url, note): (&str, &str),
+        (url, title, note): (&str, &str, &str),
         audience: Audience,
         wanted: &Wanted<'_>,
     ) -> Result<Self, Problem> {
         Ok(Self {
             url: url.to_owned(),
+            title: title.to_owned(),
             note: note.to_owned(),
             audience,
             choices: choices(state, caller, wanted).await?,
-            is_open: !note.is_empty() || !wanted.chosen.is_empty() || !wanted.filter.is_empty(),
+            is_open: !title.is_empty() || !note.is_empty() || !wanted.chosen.is_empty() || !wanted.filter.is_empty(),
             complaint: Complaint::default(),
         })
     }
@@ -71,11 +73,11 @@ struct SavePage {
     save: SaveBox,
 }
 
-/// Filled with `url`, `note` and `collection`. Who can see a link that is in the library already is drawn as it is.
+/// Filled with `url`, `title`, `note` and `collection`. Who can see a link that is in the library already is drawn as it is.
 async fn page(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
     let caller = visit.caller()?;
     let mut text = |name: &str| params.text(name).unwrap_or_default();
-    let (url, note, collection) = (text("url"), text("note"), text("collection"));
+    let (url, title, note, collection) = (text("url"), text("title"), text("note"), text("collection"));
     let chosen: Vec<String> = (!collection.is_empty()).then_some(collection).into_iter().collect();
     let kept = match CardUrl::parse(&url) {
         Ok(url) => state.library.library_card_by_url(caller.id(), &url).await?,
@@ -83,7 +85,7 @@ async fn page(state: Data<AppState>, visit: Visit, mut params: Params) -> Result
     };
     let usual = kept.map_or(caller.0.default_visibility, |kept| kept.card.visibility);
     let wanted = Wanted { chosen: &chosen, ..Wanted::default() };
-    let save = SaveBox::filled(&state, &caller, (&url, &note), Audience::drawn(usual), &wanted).await?;
+    let save = SaveBox::filled(&state, &caller, (&url, &title, &note), Audience::drawn(usual), &wanted).await?;
     visit.page(&SavePage { chrome: visit.chrome(Section::Library), save })
 }
 

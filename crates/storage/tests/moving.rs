@@ -59,7 +59,7 @@ async fn seen(stores: &Stores) -> anyhow::Result<Vec<String>> {
     let mut seen = Vec::new();
     seen.push(format!("{:?}", stores.feed.feed(None, &page(100, None)).await?));
     seen.push(format!("{:?}", stores.library.library(&alice, &LibraryFilter::default(), &page(100, None)).await?));
-    let texts = ["page", "7", "worth", "\"worth reading\"", "pge"];
+    let texts = ["page", "7", "worth", "\"worth reading\"", "pge", "leeks", "leesk"];
     for (text, reader) in texts.into_iter().flat_map(|text| ["alice", "bob"].map(|name| (text, person(name)))) {
         let request = SearchRequest { text: text.into(), reader: Some(reader), ..SearchRequest::default() };
         let mut urls = all_pages(100, |page| {
@@ -101,6 +101,7 @@ async fn filled(path: &Path, cards: usize) -> anyhow::Result<Vec<String>> {
             )
             .await?;
     }
+    stores.save_called(&bob, "https://example.com/note/1", "Leeks under snow").await?;
     // Some of what was collected, and some that was not.
     for kept in stores.library_of(&alice).await?.iter().take(20).skip(5) {
         stores.let_see(&alice, kept.card.id, Visibility::Private).await?;
@@ -129,7 +130,7 @@ async fn everything_arrives_and_is_seen_as_before() -> Tested {
     let progress = Seen::default();
     let moved = move_to_postgres(&path, &store, &progress).await?;
     let rows = |name: &str| moved.rows.iter().find(|(table, _)| *table == name).map(|(_, rows)| *rows);
-    assert_eq!((rows("cards"), rows("notes"), rows("links")), (Some(611), Some(10), Some(10)), "{moved:?}");
+    assert_eq!((rows("cards"), rows("notes"), rows("links")), (Some(612), Some(10), Some(10)), "{moved:?}");
     assert_eq!(progress.0.load(Ordering::Relaxed), progress.1.load(Ordering::Relaxed));
     assert_eq!(seen(&Stores::of(Arc::new(store.clone()), Arc::new(Unturned))).await?, before);
 

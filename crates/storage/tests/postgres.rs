@@ -220,6 +220,7 @@ async fn search_tables(pool: &PgPool) -> anyhow::Result<Vec<String>> {
         "SELECT 'page ' || url || ' ' || coalesce(title, '') FROM pages",
         "SELECT 'indexed ' || encode(url_digest, 'hex') || words::text || cards FROM search_pages",
         "SELECT 'document ' || card_id::text || coalesce(own_words::text, '') FROM search_documents",
+        "SELECT 'title ' || card_id::text || words::text FROM search_titles",
     ] {
         rows.extend(sqlx::query_scalar::<_, String>(sql).fetch_all(pool).await?);
     }
@@ -238,6 +239,8 @@ async fn words_and_pages_go_with_the_last_card_that_has_them_and_a_rebuild_gives
         let url = format!("https://h{}.example/{}", draws.below(2), words[draws.below(5)]);
         let note = (draws.below(2) == 0).then(|| format!("{} {}", words[draws.below(5)], words[draws.below(5)]));
         let card = stores.save_with(&by, &url, Some(note.as_deref().unwrap_or_default()), &[]).await?.url_card_id;
+        let title = [String::new(), words[draws.below(5)].into(), format!("my {}", words[draws.below(5)])];
+        stores.call(&by, card, &title[draws.below(3)]).await?;
         stores.let_see(&by, card, Visibility::of(draws.below(2) == 0)).await?;
         changes.push((by.clone(), card));
         if draws.below(3) > 0 {
@@ -266,7 +269,7 @@ async fn words_and_pages_go_with_the_last_card_that_has_them_and_a_rebuild_gives
     }
     stores.index_all().await?;
     let live = search_tables(&pool).await?;
-    assert!(live.iter().any(|row| row.starts_with("word ")), "{live:#?}");
+    assert!(["word ", "title "].iter().all(|kind| live.iter().any(|row| row.starts_with(kind))), "{live:#?}");
     sqlx::query("INSERT INTO search_words (word, owner_id) VALUES ('stray', ''), ('stray', 'did:plc:p0')")
         .execute(&pool)
         .await?;
@@ -285,9 +288,12 @@ async fn words_and_pages_go_with_the_last_card_that_has_them_and_a_rebuild_gives
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_note_that_was_imported_is_kept_by_its_card_alone() -> anyhow::Result<()> {
+async fn what_was_imported_is_kept_by_its_card_alone() -> anyhow::Result<()> {
     let (stores, pool) = stores_and_pool().await?;
-    let row = |url: &str| ImportRow::new(url, Some("a private note"));
+    let row = |url: &str| ImportRow {
+        title: Some("A private title".into()),
+        ..ImportRow::new(url, Some("a private note"))
+    };
     let import = NewImport {
         id: ImportId::generate(),
         owner: person("alice"),
@@ -296,13 +302,13 @@ async fn a_note_that_was_imported_is_kept_by_its_card_alone() -> anyhow::Result<
         is_check: false,
     };
     stores.imports.begin_import(&import, &[row("https://example.com/"), row("no address")]).await?;
-    let notes = async || -> sqlx::Result<i64> {
-        sqlx::query_scalar("SELECT count(note) FROM import_rows").fetch_one(&pool).await
+    let texts = async || -> sqlx::Result<i64> {
+        sqlx::query_scalar("SELECT count(note) + count(title) FROM import_rows").fetch_one(&pool).await
     };
-    assert_eq!(notes().await?, 2i64);
+    assert_eq!(texts().await?, 4i64);
     let leased = stores.imports.lease_rows(10, Duration::from_secs(60)).await?.context("nothing to lease")?;
     let outcomes = [(1, RowOutcome::Saved(CardId::generate())), (2, RowOutcome::Refused("url: is no address".into()))];
     assert!(stores.imports.finish_rows(&leased, &outcomes).await?);
-    assert_eq!(notes().await?, 0i64);
+    assert_eq!(texts().await?, 0i64);
     Ok(())
 }

@@ -14,10 +14,10 @@ use cardwire_http::query::NoParams;
 use cardwire_http::state::AppState;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::VisibilityBody;
+use crate::dto::{VisibilityBody, sent};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -106,11 +106,6 @@ pub struct ChangeProfile {
     bio: Option<Option<String>>,
     #[serde(default)]
     default_visibility: Option<VisibilityBody>,
-}
-
-/// A field that was sent, even if it is null.
-fn sent<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// Refuses a value that was sent and differs from the one there is.

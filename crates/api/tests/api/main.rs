@@ -26,6 +26,7 @@ mod quotas;
 mod refusals;
 mod sessions;
 mod stream;
+mod titles;
 mod tokens;
 mod urls;
 mod visibility;

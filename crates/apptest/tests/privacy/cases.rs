@@ -277,7 +277,7 @@ impl Case {
     }
 }
 
-const OF_CARDS: [&str; 14] = [
+const OF_CARDS: [&str; 15] = [
     "/api/cards/my",
     "/api/cards/{id}",
     "/api/collections/{id}",
@@ -288,13 +288,14 @@ const OF_CARDS: [&str; 14] = [
     "/collections/{id}",
     "/export/bookmarks.html",
     "/export/cards.csv",
+    "/export/cards.json",
     "/import",
     "/imports/{id}",
     "/library",
     "/search",
 ];
 /// The save box is on several pages, and offers collections.
-const OF_COLLECTIONS: [&str; 15] = [
+const OF_COLLECTIONS: [&str; 16] = [
     "/",
     "/api/cards/my",
     "/api/cards/{id}",
@@ -307,6 +308,7 @@ const OF_COLLECTIONS: [&str; 15] = [
     "/collections/{id}",
     "/export/bookmarks.html",
     "/export/cards.csv",
+    "/export/cards.json",
     "/import",
     "/library",
     "/save",

@@ -58,6 +58,7 @@ fn of_cards(route: &str, path: &str, world: &World, reader: Reader) -> Option<Ve
         "PUT /api/cards/url/associations" => {
             let mut bodies = vec![
                 json!({ "cardId": card, "note": "changed" }),
+                json!({ "cardId": card, "title": "changed" }),
                 json!({ "cardId": card, "addToCollections": [shelf] }),
                 json!({ "cardId": card, "removeFromCollections": [collection] }),
                 json!({ "cardId": own, "addToCollections": [collection] }),

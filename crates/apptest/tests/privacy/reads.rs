@@ -7,12 +7,15 @@ use crate::world::World;
 pub const STREAM: &str = "/api/feeds/global/stream";
 
 /// Words that find the things, as they are written and nearly so.
-const WORDS: [&str; 10] = [
+const WORDS: [&str; 13] = [
     "unmistakable",
     "unmistakabel",
     "secret.example",
     "sesame",
     "marmalade",
+    "saffron",
+    "safrfon",
+    "saffron%20page",
     "wheelbarrows",
     "velvet",
     "walnut",
@@ -44,8 +47,8 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/cards/{id}" => [card, own].iter().map(|id| format!("/cards/{id}")).collect(),
         "/cards/{id}/row" => [card, own].iter().map(|id| format!("/cards/{id}/row?look=2")).collect(),
         "/api/cards/library/status" => with(&[&format!("?url={URL}"), &format!("?url={SHARED}")]),
-        "/api/cards/my" => with(&["?limit=1", "", "?q=unmistakable", "?q=sesame", "?q=marmalade", "?uncollected=true"]),
-        "/library" => with(&["", "?q=unmistakable", "?q=sesame", "?q=marmalade", "?uncollected=true"]),
+        "/api/cards/my" => with(&["?limit=1", "", "?q=unmistakable", "?q=sesame", "?q=saffron", "?uncollected=true"]),
+        "/library" => with(&["", "?q=unmistakable", "?q=saffron", "?q=marmalade", "?uncollected=true"]),
         "/save" => {
             with(&["", &format!("?url={URL}"), &format!("?url={SHARED}&note=x"), &format!("?collection={collection}")])
         }
@@ -53,7 +56,7 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/imports/{id}" => {
             ["", "?refused=true", "?cut=true"].iter().map(|query| format!("/imports/{import}{query}")).collect()
         }
-        "/export/bookmarks.html" | "/export/cards.csv" | "/api/users/me/export" => with(&[""]),
+        "/export/bookmarks.html" | "/export/cards.csv" | "/export/cards.json" | "/api/users/me/export" => with(&[""]),
 
         "/api/collections" => with(&["?limit=1", ""]),
         "/collections" => with(&["", "?told=x"]),

@@ -19,6 +19,8 @@ pub const URL: &str = "https://secret.example/unmistakable";
 pub const SHARED: &str = "https://shared.example/page";
 const NOTE: &str = "sesame";
 const TITLE: &str = "Marmalade";
+/// What the owner calls both cards.
+const CALLED: &str = "Saffron";
 const ABOUT: &str = "Wheelbarrows";
 const FILE: &str = "mulberry.html";
 pub const NAME: &str = "Velvet";
@@ -89,7 +91,7 @@ impl Thing {
     pub const fn marks(self) -> &'static [&'static str] {
         match self {
             Self::PrivateCard | Self::CardMadePrivate | Self::HiddenCard => {
-                &["unmistakable", "secret.example", NOTE, TITLE, ABOUT, FILE]
+                &["unmistakable", "secret.example", NOTE, TITLE, CALLED, ABOUT, FILE]
             }
             Self::PrivateCollection | Self::CardInPrivateCollection => &[NAME, DESCRIPTION],
         }
@@ -172,7 +174,7 @@ async fn save(api: &Api, person: &str, url: &str, collections: &[&str]) -> Strin
 async fn keep_first(world: &World, thing: Thing) {
     for url in [SHARED, URL] {
         let visibility = if thing == Thing::PrivateCard { "PRIVATE" } else { "PUBLIC" };
-        let body = json!({ "url": url, "visibility": visibility, "collectionIds": [world.shelf] });
+        let body = json!({ "url": url, "title": CALLED, "visibility": visibility, "collectionIds": [world.shelf] });
         tokio::time::advance(Duration::from_millis(10)).await;
         world.api.post(OWNER, "/api/cards/library/urls", body).await.expect(201);
     }
@@ -191,7 +193,7 @@ async fn take_back(world: &World) {
 /// The same cards as their owner has them in the end.
 async fn keep_card(world: &mut World, thing: Thing) {
     for url in [SHARED, URL] {
-        let mut body = json!({ "url": url, "note": NOTE, "collectionIds": [world.shelf] });
+        let mut body = json!({ "url": url, "title": CALLED, "note": NOTE, "collectionIds": [world.shelf] });
         if thing != Thing::HiddenCard {
             body["visibility"] = json!("PRIVATE");
         }

@@ -19,6 +19,8 @@ pub use words::{is_near, tokens};
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchHit {
     pub url: String,
+    /// What the reader calls it; else, if it is found by what the owner of a card calls it, that; else the page's, or, where it has none, that of
+    /// the oldest card that the reader sees.
     pub title: Option<String>,
     pub description: Option<String>,
     pub kind: Option<PageKind>,
@@ -74,8 +76,9 @@ pub trait SearchIndex: Send + Sync {
     /// How many cards there are to reindex.
     async fn card_count(&self) -> Result<u64>;
 
-    /// URLs in which every word occurs: best first, of equal ones the one that more people keep. Only what the reader may see now, however
-    /// far behind the index is; what nobody else sees is counted, and taken for similar words, for its owner alone.
+    /// URLs in which every word occurs, with what the owner of a card that the reader sees calls it: best first, of equal ones the one that
+    /// more people keep. Only what the reader may see now, however far behind the index is; what nobody else sees is counted, and taken for
+    /// similar words, for its owner alone.
     ///
     /// An index may rank only the 1,000 URLs that most people keep of those that match.
     ///

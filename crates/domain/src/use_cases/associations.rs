@@ -8,12 +8,14 @@ use crate::error::{Error, Result};
 use crate::ids::{CardId, CollectionId, UserId};
 use crate::note::NoteText;
 use crate::store::Transaction;
+use crate::title::Title;
 use crate::visibility::Visibility;
 
-/// Changes who sees a card, its note and its collections in one step. What is not given stays; an empty note is dropped.
+/// Changes who sees a card, its title, its note and its collections in one step. What is not given stays; an empty title or note is dropped.
 #[derive(Clone, Debug, Default)]
 pub struct UpdateUrlCardAssociations {
     pub card_id: String,
+    pub title: Option<String>,
     pub note: Option<String>,
     pub visibility: Option<Visibility>,
     pub add_to_collections: Vec<String>,
@@ -33,6 +35,7 @@ impl UseCase for UpdateUrlCardAssociations {
     type Answer = AssociationsUpdated;
 
     async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<AssociationsUpdated> {
+        let title = self.title.as_deref().map(Title::parse).transpose()?;
         let note = self.note.as_deref().map(NoteText::parse).transpose()?;
         let card_id: CardId = self.card_id.parse()?;
         if let Some(both) = self.add_to_collections.iter().find(|id| self.remove_from_collections.contains(id)) {
@@ -46,6 +49,9 @@ impl UseCase for UpdateUrlCardAssociations {
         let card = tx.card(card_id).await?.ok_or_else(|| Error::not_found("card", card_id))?;
         let mut card = card.in_library()?.owned_by(by)?;
         let removed = removed.left_by(by, &card)?;
+        if let Some(title) = title {
+            card.set_title(title, true, changes);
+        }
         if let Some(text) = note {
             card.set_note(text, true, changes);
         }

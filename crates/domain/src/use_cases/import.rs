@@ -15,11 +15,12 @@ use crate::ids::{CardId, CollectionId, ImportId, UserId};
 use crate::imports::{ImportRow, RowOutcome};
 use crate::note::NoteText;
 use crate::store::{Store, Transaction};
+use crate::title::Title;
 use crate::url::CardUrl;
 
 /// Saves links that were brought along, all in one commit. One that breaks a rule is refused without hindering the others. One that is
-/// in the library already keeps its note, its date and its visibility; it only joins the collections. What a row names as a collection is
-/// looked up among those of its owner, and made where there is none.
+/// in the library already keeps its title, its note, its date and its visibility; it only joins the collections. What a row names as a
+/// collection is looked up among those of its owner, and made where there is none.
 #[derive(Clone, Debug)]
 pub struct ImportUrls {
     pub import: ImportId,
@@ -120,6 +121,9 @@ impl Here<'_> {
         };
         let at = self.date(row);
         let created = card.add_to_library_since(at, row.visibility, &mut own);
+        if created {
+            card.set_title(row.title.as_deref().and_then(Title::of_file), false, &mut own);
+        }
         if created && note.is_some() {
             card.set_note(note, false, &mut own);
         }

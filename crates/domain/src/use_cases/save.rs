@@ -9,14 +9,16 @@ use crate::error::{Error, Result};
 use crate::ids::{CardId, UserId};
 use crate::note::NoteText;
 use crate::store::Transaction;
+use crate::title::Title;
 use crate::url::CardUrl;
 use crate::visibility::Visibility;
 
-/// Saves a URL to the library, with a note and to collections. Saving it again returns the same card, replaces the
-/// note if one is given (an empty one drops it), changes who sees it if that is given, and adds the collections.
+/// Saves a URL to the library, with a title, a note and to collections. Saving it again returns the same card, replaces
+/// title and note if they are given (an empty one drops it), changes who sees it if that is given, and adds the collections.
 #[derive(Clone, Debug, Default)]
 pub struct AddUrlToLibrary {
     pub url: String,
+    pub title: Option<String>,
     pub note: Option<String>,
     pub collection_ids: Vec<String>,
     pub via_card_id: Option<String>,
@@ -39,6 +41,7 @@ impl UseCase for AddUrlToLibrary {
 
     async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<UrlAdded> {
         let url = CardUrl::parse(&self.url)?;
+        let title = self.title.as_deref().map(Title::parse).transpose()?;
         let note = self.note.as_deref().map(NoteText::parse).transpose()?;
         let via = self.via_card_id.as_deref().map(str::parse::<CardId>).transpose()?;
         if let Some(via) = via
@@ -55,6 +58,9 @@ impl UseCase for AddUrlToLibrary {
         let created = card.add_to_library(self.visibility.unwrap_or(self.default_visibility), changes);
         if let Some(visibility) = self.visibility {
             card.set_visibility(visibility, changes);
+        }
+        if let Some(title) = title {
+            card.set_title(title, !created, changes);
         }
         if let Some(text) = note {
             card.set_note(text, !created, changes);

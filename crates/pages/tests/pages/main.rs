@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod account;
+mod exports;
 mod forms;
 mod hostile;
 mod imports;
@@ -11,6 +12,8 @@ mod operators_pages;
 mod pages;
 mod people;
 mod retry;
+mod round_trip;
 mod sign_up;
+mod titles;
 mod unsent;
 mod visibility;

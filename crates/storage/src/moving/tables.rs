@@ -179,6 +179,7 @@ pub(crate) const TABLES: &[Table] = &[
             column("hidden", Bool),
             column("identity_version", Int),
             column("former_digest", Bytes),
+            column("title", Text),
             column("created_at", Time),
         ],
     ),

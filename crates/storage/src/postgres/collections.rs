@@ -68,7 +68,7 @@ WHERE b.user_id = $2 AND ($3::timestamptz IS NULL OR (b.blocked_at, b.blocked_id
 ORDER BY b.blocked_at DESC, b.blocked_id DESC LIMIT $1";
 
 const CARDS_IN: &str = concat!(
-    "SELECT c.id, c.url, c.private, c.hidden, g.title, c.owner_id, u.handle, l.added_at \
+    "SELECT c.id, c.url, c.private, c.hidden, coalesce(c.title, g.title) AS title, c.owner_id, u.handle, l.added_at \
      FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL \
      JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id \
      LEFT JOIN pages g ON g.url_digest = ",

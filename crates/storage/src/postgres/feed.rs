@@ -17,7 +17,7 @@ use super::values::{behind, card_id, collection_id, get, get_time, get_user, uli
 macro_rules! select_items {
     ($rest:literal) => {
         concat!(
-            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, g.title, a.created_at, a.epoch::text AS epoch, \
+            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, coalesce(c.title, g.title) AS title, a.created_at, a.epoch::text AS epoch, \
                     l.collections, l.names \
              FROM activities a \
              JOIN cards c ON c.id = a.card_id \

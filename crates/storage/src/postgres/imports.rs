@@ -103,10 +103,11 @@ const LEASED_ROWS: &str = "\
 SELECT number, url, title, note, added_at, collections, private, remark, same_as FROM import_rows
 WHERE import_id = $1 AND outcome IS NULL ORDER BY number LIMIT $2";
 
-/// Each row once: what was kept stays. Once it is saved, its note is the card's, and goes with the card.
+/// Each row once: what was kept stays. Once it is saved, its title and note are the card's, and go with the card.
 const FINISH_ROWS: &str = "\
 WITH done AS (
-    UPDATE import_rows r SET outcome = o.outcome, card_id = o.card_id, reason = o.reason, note = CASE WHEN $6 THEN r.note END
+    UPDATE import_rows r SET outcome = o.outcome, card_id = o.card_id, reason = o.reason,
+        title = CASE WHEN $6 THEN r.title END, note = CASE WHEN $6 THEN r.note END
     FROM unnest($2::integer[], $3::text[], $4::uuid[], $5::text[]) AS o (number, outcome, card_id, reason)
     WHERE r.import_id = $1 AND r.number = o.number AND r.outcome IS NULL
     RETURNING o.outcome

@@ -1,6 +1,7 @@
 //! Reads about libraries.
 
 use async_trait::async_trait;
+use cardwire_domain::exports::ExportedCard;
 use cardwire_domain::feed::CardView;
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
 use cardwire_domain::url::CardUrl;
@@ -19,7 +20,7 @@ use crate::seen::{sees_card, sees_collection};
 macro_rules! select_cards {
     ($reader:literal, $($rest:tt)+) => {
         concat!(
-            "SELECT c.id, c.url, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
+            "SELECT c.id, c.url, c.title AS own_title, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
                     l.collections, l.names, l.are_private, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, \
                     g.site_name, g.author, g.kind, g.language \
              FROM cards c LEFT JOIN pages g ON g.url_digest = ",
@@ -55,7 +56,7 @@ const FILTERED_NEWEST: &str = select_cards!(
          AND ($4::timestamptz IS NULL OR (library_at, id) < ($4, $5)) ORDER BY library_at DESC, id DESC LIMIT 300 \
      ) \
      AND (NOT $3 OR l.collections IS NULL) \
-     AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \
+     AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, c.title, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \
      ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
 );
 
@@ -66,13 +67,14 @@ const FILTERED: &str = select_cards!(
      AND ($4::timestamptz IS NULL OR (c.library_at, c.id) < ($4, $5)) \
      AND c.id IN ( \
          SELECT id FROM cards WHERE lower(url) LIKE $7 AND library_link IS NOT NULL AND owner_id = $2 \
+         UNION ALL SELECT id FROM cards WHERE lower(title) LIKE $7 AND owner_id = $2 \
          UNION ALL SELECT k.id FROM cards k JOIN pages p ON p.url_digest = k.url_digest \
          WHERE k.owner_id = $2 AND NOT (k.private OR k.hidden) AND lower(p.title) LIKE $7 \
          UNION ALL SELECT k.id FROM cards k JOIN pages p ON p.url_digest = k.url_digest || convert_to(k.owner_id, 'UTF8') \
          WHERE k.owner_id = $2 AND (k.private OR k.hidden) AND lower(p.title) LIKE $7 \
          UNION ALL SELECT o.card_id FROM notes o JOIN cards k ON k.id = o.card_id AND k.owner_id = $2 WHERE lower(o.text) LIKE $7 \
      ) \
-     AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \
+     AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, c.title, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \
      ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
 );
 
@@ -125,6 +127,19 @@ impl LibraryRepository for PostgresStore {
         let rows = self.session().await?.fetch_all(query).await?;
         Ok(rows.first().map(|row| read(row, Some(owner))).transpose()?)
     }
+
+    async fn exported(
+        &self,
+        owner: &UserId,
+        collection: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<ExportedCard>> {
+        self.cards_to_export(owner, collection, page).await
+    }
+
+    async fn names_of_collections(&self, owner: &UserId, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
+        self.names_to_export(owner, after, limit).await
+    }
 }
 
 /// A pattern that finds the text anywhere.
@@ -145,16 +160,18 @@ fn read(row: &PgRow, reader: Option<&UserId>) -> Result<LibraryCard, Failure> {
     let ids: Option<Vec<Uuid>> = get(row, "collections")?;
     let names: Option<Vec<String>> = get(row, "names")?;
     let page = get_page(row)?;
+    let own_title: Option<String> = get(row, "own_title")?;
     Ok(LibraryCard {
         card: CardView {
             id: card_id(get(row, "id")?),
             url: get(row, "url")?,
-            title: page.metadata.title.clone(),
+            title: own_title.clone().or_else(|| page.metadata.title.clone()),
             visibility: get_visibility(row)?,
             is_hidden: get(row, "hidden")?,
         },
         note: if reader == Some(&owner.id) { get_note(row)? } else { None },
         owner,
+        own_title,
         collections: collection_names(ids, names, get(row, "are_private")?),
         page,
         added_at: get_time(row, "library_at")?,

@@ -14,6 +14,7 @@ mod collections;
 mod dead_letters;
 mod departed;
 mod error;
+mod exports;
 mod feed;
 mod fetch_line;
 mod flush;

@@ -17,6 +17,7 @@ use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{
     DeletedCollection, Leaver, Left, LeftToUndo, MadeCard, OutdatedCard, Recall, Store, Transaction, UndoneImport,
 };
+use cardwire_domain::title::Title;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{
     Card, CardId, Changes, Collection, CollectionId, CollectionLink, Error, ImportId, Result, UserId,
@@ -68,7 +69,7 @@ struct PostgresTransaction {
 macro_rules! select_cards {
     ($rest:literal) => {
         concat!(
-            "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.via, c.private, c.hidden, c.library_link, c.created_at, \
+            "SELECT c.id, c.owner_id, c.url, c.normalised_url, c.via, c.title, c.private, c.hidden, c.library_link, c.created_at, \
                     n.id AS note_id, n.text AS note_text, l.ids AS links, l.collections, l.seen \
              FROM cards c LEFT JOIN notes n ON n.card_id = c.id \
              LEFT JOIN LATERAL (SELECT array_agg(links.id ORDER BY added_at, links.id) AS ids, \
@@ -338,6 +339,7 @@ fn read_card(row: &PgRow) -> Result<Card, Failure> {
         url: CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?),
         via: via.map(card_id),
         note: get_note(row)?,
+        title: get::<Option<String>>(row, "title")?.map(Title::from_stored),
         visibility: get_visibility(row)?,
         is_hidden: get(row, "hidden")?,
         library_link: library_link.map(link_id),

@@ -77,6 +77,7 @@ struct Stay {
     /// `None`: as it was.
     private: Option<bool>,
     hidden: Option<bool>,
+    title: Option<Option<String>>,
 }
 
 /// What becomes of a stay in a collection.
@@ -108,6 +109,15 @@ struct Cards {
     private: Vec<bool>,
     /// Since when they are in the library; `None`: since now.
     since: Vec<Option<jiff_sqlx::Timestamp>>,
+    titles: Vec<Option<String>>,
+}
+
+impl Cards {
+    fn entitle(&mut self, card: Uuid, title: Option<String>) {
+        if let Some(index) = self.ids.iter().position(|id| *id == card) {
+            self.titles[index] = title;
+        }
+    }
 }
 
 impl Batch {
@@ -177,10 +187,18 @@ impl Batch {
                 self.cards.library_links.push(None);
                 self.cards.private.push(false);
                 self.cards.since.push(None);
+                self.cards.titles.push(None);
             }
             Change::SetNote { card_id, note } => {
                 let note = note.map(|note| (uuid(note.id.ulid()), note.text.as_str().to_owned()));
                 self.notes.insert(uuid(card_id.ulid()), note);
+            }
+            Change::SetTitle { card_id, link_id, title } => {
+                let (card, title) = (uuid(card_id.ulid()), title.map(|title| title.as_str().to_owned()));
+                match self.move_card(card, Some(link_id), Some(link_id), None)? {
+                    Some(stay) => stay.title = Some(title),
+                    None => self.cards.entitle(card, title),
+                }
             }
             Change::AddToLibrary { card_id, link_id, visibility, at } => {
                 let (card, at) = (uuid(card_id.ulid()), at.map(time));
@@ -254,7 +272,8 @@ impl Batch {
             self.cards.private[index] = private.unwrap_or(self.cards.private[index]);
             return Ok(None);
         }
-        let unchanged = Stay { before, after: before, is_new: false, at: None, private: None, hidden: None };
+        let unchanged =
+            Stay { before, after: before, is_new: false, at: None, private: None, hidden: None, title: None };
         let stay = self.library.entry(card).or_insert(unchanged);
         if stay.after != before {
             return Err(Error::Stale);
@@ -320,18 +339,21 @@ pub const WRITE: &str = concat!(
 WITH held AS (
     SELECT k.id, k.version FROM collections k WHERE k.id = ANY($1) ORDER BY k.id FOR SHARE
 ), new_cards AS (
-    INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, library_link, private, library_at, imported,
+    INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, via, library_link, private, title, library_at, imported,
                        identity_version)
-    SELECT n.id, n.owner_id, n.url, n.normalised_url, n.url_digest, n.via, n.library_link, n.private,
+    SELECT n.id, n.owner_id, n.url, n.normalised_url, n.url_digest, n.via, n.library_link, n.private, n.title,
            CASE WHEN n.library_link IS NOT NULL THEN coalesce(n.since, now()) END, $30, $42
-    FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[], $33::bool[], $44::timestamptz[])
-        AS n(id, owner_id, url, normalised_url, url_digest, via, library_link, private, since)
+    FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[], $33::bool[],
+                $44::timestamptz[], $47::text[])
+        AS n(id, owner_id, url, normalised_url, url_digest, via, library_link, private, since, title)
 ), moved AS (
     UPDATE cards c SET library_link = m.after,
         library_at = CASE WHEN m.after IS NULL THEN NULL WHEN m.is_new THEN coalesce(m.at, now()) ELSE c.library_at END,
-        private = coalesce(m.private, c.private), hidden = coalesce(m.hidden, c.hidden)
-    FROM unnest($10::uuid[], $11::uuid[], $12::uuid[], $34::bool[], $35::bool[], $36::bool[], $45::timestamptz[])
-        AS m(id, before, after, is_new, private, hidden, at)
+        private = coalesce(m.private, c.private), hidden = coalesce(m.hidden, c.hidden),
+        title = CASE WHEN m.is_retitled THEN m.title ELSE c.title END
+    FROM unnest($10::uuid[], $11::uuid[], $12::uuid[], $34::bool[], $35::bool[], $36::bool[], $45::timestamptz[],
+                $48::bool[], $49::text[])
+        AS m(id, before, after, is_new, private, hidden, at, is_retitled, title)
     WHERE c.id = m.id AND c.library_link IS NOT DISTINCT FROM m.before
     RETURNING 1
 ), noted AS (
@@ -485,7 +507,10 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         .bind(renewed.iter().map(|renewed| renewed.card).collect::<Vec<_>>())
         .bind(batch.cards.since)
         .bind(stays.iter().map(|stay| stay.at).collect::<Vec<_>>())
-        .bind(batch.linked.iter().map(|link| link.at).collect::<Vec<_>>());
+        .bind(batch.linked.iter().map(|link| link.at).collect::<Vec<_>>())
+        .bind(batch.cards.titles)
+        .bind(stays.iter().map(|stay| stay.title.is_some()).collect::<Vec<_>>())
+        .bind(stays.into_iter().map(|stay| stay.title.flatten()).collect::<Vec<_>>());
     let rows = session.fetch_all(query).await?;
     let at = rows.first().map_or(Err(Failure::Changed), |row| get_time(row, "at"))?;
     let mut handed = batch.handed;

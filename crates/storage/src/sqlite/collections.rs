@@ -60,7 +60,7 @@ WHERE b.user_id = ?1 AND (b.blocked_at, b.blocked_id) < (?2, ?3)
 ORDER BY b.blocked_at DESC, b.blocked_id DESC LIMIT ?4";
 
 const CARDS_IN: &str = concat!(
-    "SELECT c.id, c.url, c.private, c.hidden, g.title, c.owner_id, u.handle, l.added_at \
+    "SELECT c.id, c.url, c.private, c.hidden, coalesce(c.title, g.title) AS title, c.owner_id, u.handle, l.added_at \
      FROM links l JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id \
      LEFT JOIN pages g ON g.url_digest = ",
     page_of!("c"),

@@ -18,7 +18,7 @@ use super::values::{behind, blob, card_id, collection_id, get, get_time, get_use
 macro_rules! select_items {
     ($rest:literal) => {
         concat!(
-            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, g.title, a.created_at, a.position \
+            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, coalesce(c.title, g.title) AS title, a.created_at, a.position \
              FROM activities a \
              CROSS JOIN cards c ON c.id = a.card_id \
              LEFT JOIN users u ON u.id = a.actor_id \

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ToSql};
 use super::departed::{delete_activities, delete_curators, indexed};
 use super::error::Failure;
 use super::leaving::{LOOK, cut_ties, named};
-use super::search::{purge_notes, reindex};
+use super::search::{purge_texts, reindex};
 use super::values::{first, get, rows, run, signed, us};
 use crate::departed::NOBODY;
 
@@ -94,7 +94,7 @@ fn forget_events(connection: &Connection, person: &UserId, behind: [u8; 16]) -> 
     }
 }
 
-/// `purges`: the index of notes is being rid of what is deleted there.
+/// `purges`: the indexes of notes and titles are being rid of what is deleted there.
 fn clear(
     connection: &Connection,
     now: Timestamp,
@@ -121,7 +121,7 @@ fn clear(
     if delete_activities(connection, person)? || keeps_cards(connection, person)? {
         return Ok(());
     }
-    if purge_notes(connection, !purges)? {
+    if purge_texts(connection, !purges)? {
         return move_on(connection, person, Stage::Clearing, Some([0; 16]));
     }
     delete_curators(connection, &people)?;

@@ -100,9 +100,9 @@ const LEASED_ROWS: &str = "\
 SELECT number, url, title, note, added_at, collections, private, remark, same_as
 FROM import_rows INDEXED BY import_rows_open WHERE import_id = ?1 AND outcome IS NULL ORDER BY number LIMIT ?2";
 
-/// Once: what was kept stays. Once it is saved, its note is the card's, and goes with the card.
+/// Once: what was kept stays. Once it is saved, its title and note are the card's, and go with the card.
 const FINISH_ROW: &str = "\
-UPDATE import_rows SET outcome = ?3, card_id = ?4, reason = ?5, note = iif(?6, note, NULL)
+UPDATE import_rows SET outcome = ?3, card_id = ?4, reason = ?5, title = iif(?6, title, NULL), note = iif(?6, note, NULL)
 WHERE import_id = ?1 AND number = ?2 AND outcome IS NULL";
 
 const COUNT: &str = "\
@@ -251,7 +251,7 @@ impl ImportRepository for SqliteStore {
 
     async fn finish_rows(&self, leased: &LeasedRows, outcomes: &[(u32, RowOutcome)]) -> Result<bool> {
         let (id, lease, outcomes) = (blob(leased.import.ulid()), blob(leased.lease), outcomes.to_vec());
-        let keeps_notes = leased.is_check;
+        let keeps_texts = leased.is_check;
         let finish = move |connection: &Connection, now| {
             let held = "SELECT 1 FROM imports WHERE id = ?1 AND lease = ?2";
             if first(connection, held, &[&id, &lease], |_| Ok(()))?.is_none() {
@@ -266,7 +266,7 @@ impl ImportRepository for SqliteStore {
                 };
                 let card = outcome.card().map(|card| blob(card.ulid()));
                 let reason = outcome.reason().map(|why| cut(why, REASON_CHARS));
-                *counted += run(connection, FINISH_ROW, &[&id, number, &outcome.name(), &card, &reason, &keeps_notes])?;
+                *counted += run(connection, FINISH_ROW, &[&id, number, &outcome.name(), &card, &reason, &keeps_texts])?;
             }
             run(connection, COUNT, &[&id, &signed(saved), &signed(known), &signed(refused), &us(now)])?;
             Ok(true)

@@ -1,6 +1,7 @@
 //! Reads about libraries.
 
 use async_trait::async_trait;
+use cardwire_domain::exports::ExportedCard;
 use cardwire_domain::feed::{CardView, CollectionName};
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
 use cardwire_domain::url::CardUrl;
@@ -19,7 +20,7 @@ use crate::seen::{sees_card, sees_collection};
 macro_rules! select_cards {
     ($($rest:tt)+) => {
         concat!(
-            "SELECT c.id, c.url, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
+            "SELECT c.id, c.url, c.title AS own_title, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
                     g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.site_name, g.author, \
                     g.kind, g.language \
              FROM cards c LEFT JOIN pages g ON g.url_digest = ",
@@ -93,6 +94,19 @@ impl LibraryRepository for SqliteStore {
         };
         Ok(self.read(find).await?)
     }
+
+    async fn exported(
+        &self,
+        owner: &UserId,
+        collection: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<ExportedCard>> {
+        self.cards_to_export(owner, collection, page).await
+    }
+
+    async fn names_of_collections(&self, owner: &UserId, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
+        self.names_to_export(owner, after, limit).await
+    }
 }
 
 /// Words are found anywhere, as the owner would find them by reading.
@@ -101,7 +115,7 @@ fn all_occur(words: &[String], row: &Row<'_>) -> Result<bool, Failure> {
         return Ok(true);
     }
     let text = |column| Ok::<_, Failure>(get::<Option<String>>(row, column)?.unwrap_or_default().to_lowercase());
-    let texts = [text("url")?, text("title")?, text("note_text")?];
+    let texts = [text("url")?, text("own_title")?, text("title")?, text("note_text")?];
     Ok(words.iter().all(|word| texts.iter().any(|text| text.contains(word))))
 }
 
@@ -109,16 +123,18 @@ fn read(connection: &Connection, row: &Row<'_>, reader: Option<&UserId>) -> Resu
     let owner = get_user(row, "owner_id", "handle")?;
     let id: [u8; 16] = get(row, "id")?;
     let page = get_page(row)?;
+    let own_title: Option<String> = get(row, "own_title")?;
     Ok(LibraryCard {
         card: CardView {
             id: card_id(id),
             url: get(row, "url")?,
-            title: page.metadata.title.clone(),
+            title: own_title.clone().or_else(|| page.metadata.title.clone()),
             visibility: get_visibility(row)?,
             is_hidden: get(row, "hidden")?,
         },
         note: if reader == Some(&owner.id) { get_note(row)? } else { None },
         owner,
+        own_title,
         collections: rows(connection, COLLECTIONS, &[&id, &reader.map(UserId::as_str)], |row| {
             Ok(CollectionName {
                 id: collection_id(get(row, "id")?),

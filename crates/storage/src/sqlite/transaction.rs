@@ -16,6 +16,7 @@ use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{
     DeletedCollection, Leaver, Left, LeftToUndo, MadeCard, OutdatedCard, Recall, Store, Transaction, UndoneImport,
 };
+use cardwire_domain::title::Title;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Error, Result, UserId};
 use rusqlite::{Connection, Row, ToSql};
@@ -68,7 +69,7 @@ struct Versions {
 }
 
 const CARD: &str = "\
-SELECT c.owner_id, c.url, c.normalised_url, c.via, c.private, c.hidden, c.library_link, c.created_at, c.version,
+SELECT c.owner_id, c.url, c.normalised_url, c.via, c.title, c.private, c.hidden, c.library_link, c.created_at, c.version,
        n.id AS note_id, n.text AS note_text
 FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ?1";
 
@@ -377,6 +378,7 @@ fn read_card(connection: &Connection, id: CardId) -> Result<Option<(Card, i64)>,
             url: CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?),
             via: get::<Option<[u8; 16]>>(row, "via")?.map(card_id),
             note: get_note(row)?,
+            title: get::<Option<String>>(row, "title")?.map(Title::from_stored),
             visibility: get_visibility(row)?,
             is_hidden: get(row, "hidden")?,
             library_link: get::<Option<[u8; 16]>>(row, "library_link")?.map(link_id),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cardwire_domain::accounts::is_leaving;
 use cardwire_domain::changes::Remember;
 use cardwire_domain::collection::AccessType;
+use cardwire_domain::title::Title;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, Change, Changes, Collection, DomainEvent, EventId, ImportId, RecordedEvent, UserId};
 use cardwire_events::log::FIRST_LOOK_AFTER;
@@ -92,6 +93,11 @@ impl Rows<'_> {
                            ON CONFLICT (card_id) DO UPDATE SET id = excluded.id, text = excluded.text";
                 run(connection, sql, &[&card, &blob(note.id.ulid()), &note.text.as_str()])?;
                 Ok(())
+            }
+            Change::SetTitle { card_id, link_id, title } => {
+                let sql = "UPDATE cards SET title = ?3, version = version + 1 WHERE id = ?1 AND library_link = ?2";
+                let title = title.as_ref().map(Title::as_str);
+                one(run(connection, sql, &[&blob(card_id.ulid()), &blob(link_id.ulid()), &title])?)
             }
             Change::AddToLibrary { card_id, link_id, visibility, at } => {
                 let sql = "UPDATE cards SET library_link = ?2, library_at = ?3, private = ?4, version = version + 1 \

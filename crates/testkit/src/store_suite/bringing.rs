@@ -115,6 +115,24 @@ pub async fn links_keep_their_dates_and_the_order_of_the_file(stores: Stores) ->
     Ok(())
 }
 
+pub async fn titles_of_the_file_are_those_of_its_cards(stores: Stores) -> Tested {
+    let alice = person("alice");
+    stores.save_called(&alice, &url("kept"), "Mine").await?;
+    let called = |title: &str, row: ImportRow| ImportRow { title: Some(title.into()), ..row };
+    let rows = [
+        called(" A \u{202e}title ", row("new")),
+        called("Theirs", row("kept")),
+        row("plain"),
+        ImportRow { same_as: Some(1), ..called("Another", row("new")) },
+    ];
+    stores.bring(&alice, &rows).await?;
+    let kept = stores.library_of(&alice).await?.into_iter().map(|kept| (kept.card.url, kept.own_title));
+    let told: BTreeSet<(String, Option<String>)> = kept.collect();
+    let expected = [("new", Some("A title")), ("kept", Some("Mine")), ("plain", None)];
+    assert_eq!(told, expected.map(|(name, title)| (url(name), title.map(str::to_owned))).into());
+    Ok(())
+}
+
 pub async fn folders_and_tags_become_collections(stores: Stores) -> Tested {
     let (alice, bob) = (person("alice"), person("bob"));
     let tea = stores.collection(&alice, "Tea", AccessType::Closed).await?;

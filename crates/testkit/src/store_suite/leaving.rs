@@ -108,7 +108,7 @@ async fn everything(stores: &Stores) -> anyhow::Result<(Account, Account, Collec
     for number in 0..7 {
         stores.save_with(&a, &format!("https://example.com/own/{number}"), Some("her words"), &[hers, his]).await?;
     }
-    stores.save(&a, SHARED).await?;
+    stores.save_called(&a, SHARED, &format!("As {ALICE} calls it")).await?;
     stores.save_privately(&a, "https://example.com/secret", Some("for nobody else"), &[hers]).await?;
     let removed = stores.save(&a, "https://example.com/removed").await?.url_card_id;
     stores.remove(&a, removed).await?;
@@ -162,6 +162,10 @@ async fn everything(stores: &Stores) -> anyhow::Result<(Account, Account, Collec
 async fn is_gone(stores: &Stores, alice: &Account, bob: &Account, his: CollectionId) -> Tested {
     let named = stores.naming(alice).await;
     ensure!(named.is_empty(), "{} is named by {named:?}", alice.user.id);
+    // A word of her title.
+    let mut holding = stores.time.holding("chains").await;
+    holding.retain(|column| !column.starts_with("audit_log."));
+    ensure!(holding.is_empty(), "her word is held by {holding:?}");
     let b = &bob.user.id;
     let library = stores.library_of(b).await?;
     ensure!(library.len() == 1 && library[0].note.is_some() && library[0].collections.len() == 1, "{library:?}");
@@ -171,6 +175,7 @@ async fn is_gone(stores: &Stores, alice: &Account, bob: &Account, his: Collectio
     ensure!(urls == [SHARED], "{urls:?}");
     ensure!(stores.hits("shared", b).await? == 1 && stores.hits("builders", b).await? == 1);
     ensure!(stores.hits("own", b).await? == 0 && stores.hits("secret", b).await? == 0);
+    ensure!(stores.hits("chains", b).await? == 0, "nobody finds what she called it");
     let today = stores.analytics.summary(1).await?.pop().context("a day")?;
     ensure!(today.active_curators == 1 && today.saves > 10, "the saves stay counted: {today:?}");
     let trending = stores.analytics.top_urls(7, 10).await?;

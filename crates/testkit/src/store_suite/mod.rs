@@ -16,6 +16,7 @@ pub mod bringing;
 pub mod collecting;
 pub mod counting;
 pub mod dead_letters;
+pub mod exporting;
 pub mod feeds;
 pub mod fetching;
 pub mod first_account;
@@ -35,6 +36,7 @@ pub mod saving;
 pub mod scene;
 pub mod searching;
 pub mod stream;
+pub mod titles;
 pub mod truth;
 pub mod undoing;
 pub mod visibility;
@@ -294,6 +296,21 @@ macro_rules! store_suite {
             searches_are_narrowed_by_type_and_to_ones_own,
             reindexing_changes_nothing_that_is_right,
         ]);
+        $crate::store_suite!(@cases $make, $runtime, titles: [
+            a_card_is_called_what_its_owner_calls_it_wherever_it_is_shown,
+            a_changed_title_is_one_event_and_a_bad_one_changes_nothing,
+            a_title_is_changed_along_with_everything_else,
+            a_library_is_filtered_by_titles,
+            everybody_who_sees_a_card_finds_it_by_its_title,
+            a_title_finds_what_its_page_does_not_say,
+            a_title_counts_as_much_as_that_of_a_page,
+            the_title_of_a_private_card_is_its_owners_alone,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, exporting: [
+            a_card_is_exported_with_all_that_its_owner_put_into_it,
+            pages_of_an_export_neither_skip_nor_repeat,
+            names_of_collections_are_listed_in_order_and_in_pages,
+        ]);
         $crate::store_suite!(@cases $make, $runtime, pages: [
             a_page_is_fetched_once_for_all_its_cards,
             a_fetched_page_is_shown_and_found_by_its_words,
@@ -346,6 +363,7 @@ macro_rules! store_suite {
         ]);
         $crate::store_suite!(@cases $make, $runtime, bringing: [
             links_keep_their_dates_and_the_order_of_the_file,
+            titles_of_the_file_are_those_of_its_cards,
             folders_and_tags_become_collections,
             a_link_in_several_folders_is_in_several_collections,
             collections_are_as_private_as_what_they_are_made_for,

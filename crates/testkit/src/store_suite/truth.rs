@@ -196,6 +196,7 @@ impl Model {
                     add.is_none_or(sees) && take.is_none_or(|take| sees(take) || card.collections.contains(&take));
                 let command = UpdateUrlCardAssociations {
                     card_id: card.id.to_string(),
+                    title: None,
                     note: None,
                     visibility,
                     add_to_collections: self.ids(add).into_iter().collect(),

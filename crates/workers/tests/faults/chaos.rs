@@ -213,6 +213,7 @@ impl Truth {
         let note = has_note.then(|| format!("note {}", self.commands.load(Ordering::Relaxed)));
         let command = UpdateUrlCardAssociations {
             card_id: id.to_string(),
+            title: None,
             note,
             visibility,
             add_to_collections: self.ids(&add),

@@ -7,7 +7,8 @@
 //! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see has a page of its own
 //! ([`page_keys`](crate::page_keys)) and is found by its own words, which hold those of that page. When others stop seeing a card, or begin to, its
 //! new page begins with what is known of the one before, unless that page is there already. A card that gets another URL takes along what is
-//! known, too, but never from its owner's own page to everybody's.
+//! known, too, but never from its owner's own page to everybody's. A card that everybody sees and that has a title of its own is found by a row of
+//! its own as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,7 @@ use super::renamed;
 use super::vector::Vector;
 use super::words::{self, Words};
 use crate::page_keys::{everybodys, page_key};
+use crate::titles::says_more;
 
 /// Of a page.
 type Key = Vec<u8>;
@@ -78,6 +80,17 @@ ON CONFLICT (url_digest) DO UPDATE SET kind = excluded.kind, cards = excluded.ca
     popularity = excluded.popularity, words = excluded.words
 RETURNING url_digest";
 
+/// `$1`: cards that were found by a title; of them, only those in `$2` still are.
+const PUT_TITLES: &str = "\
+WITH gone AS (
+    DELETE FROM search_titles WHERE card_id = ANY($1) AND card_id <> ALL($2)
+)
+INSERT INTO search_titles (card_id, owner_id, url_digest, words)
+SELECT n.card_id, n.owner_id, n.url_digest, n.words::tsvector
+FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[]) AS n(card_id, owner_id, url_digest, words)
+ORDER BY n.card_id
+ON CONFLICT (card_id) DO UPDATE SET url_digest = excluded.url_digest, words = excluded.words";
+
 /// Of a page `p`: no document needs it any more.
 macro_rules! is_stray {
     () => {
@@ -105,24 +118,28 @@ const DROP_STRAYS: &str = concat!("DELETE FROM pages p WHERE ", is_stray!());
 /// `taken`: another card of the owner is indexed where this one is now. It has moved on itself.
 const CARDS: &str = "\
 SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, c.private OR c.hidden AS private,
-       n.text, d.url_digest AS was_at, d.private AS was_private, o.private AS taken
+       c.title, n.text, d.url_digest AS was_at, d.private AS was_private, o.private AS taken,
+       EXISTS (SELECT 1 FROM search_titles t WHERE t.card_id = c.id) AS is_titled
 FROM cards c LEFT JOIN notes n ON n.card_id = c.id LEFT JOIN search_documents d ON d.card_id = c.id
 LEFT JOIN search_documents o ON o.owner_id = c.owner_id AND o.url_digest = c.url_digest AND o.card_id <> c.id
 WHERE c.id = ANY($1)";
 
-/// Of a page that everybody sees: the cards with a note.
-const NOTED: &str = "\
-SELECT d.card_id, d.owner_id, d.private, n.text
-FROM search_documents d JOIN notes n ON n.card_id = d.card_id
-WHERE d.url_digest = $1 AND NOT d.private
+/// Of a page that everybody sees: the cards with a note or a title of their own. A title is left out while it is not indexed yet that others
+/// do not see the card any more: it may be one that they never saw.
+const WORDED: &str = "\
+SELECT d.card_id, d.owner_id, d.private, n.text, CASE WHEN NOT (c.private OR c.hidden) THEN c.title END AS title,
+       t.card_id IS NOT NULL AS is_titled
+FROM search_documents d LEFT JOIN cards c ON c.id = d.card_id LEFT JOIN notes n ON n.card_id = d.card_id
+LEFT JOIN search_titles t ON t.card_id = d.card_id
+WHERE d.url_digest = $1 AND NOT d.private AND (n.card_id IS NOT NULL OR c.title IS NOT NULL OR t.card_id IS NOT NULL)
 ORDER BY d.card_id";
 
 /// Of a page that one person sees: their card.
 const KEPT_ALONE: &str = "\
-SELECT d.card_id, d.owner_id, d.private, n.text
+SELECT d.card_id, d.owner_id, d.private, n.text, c.title, false AS is_titled
 FROM pages p
 JOIN search_documents d ON d.owner_id = p.keeper AND d.url_digest = substring(p.url_digest FROM 1 FOR 32) AND d.private
-LEFT JOIN notes n ON n.card_id = d.card_id
+LEFT JOIN cards c ON c.id = d.card_id LEFT JOIN notes n ON n.card_id = d.card_id
 WHERE p.url_digest = $1";
 
 /// A page that is to be there.
@@ -141,6 +158,7 @@ struct Kept {
     id: Uuid,
     owner: String,
     page: Key,
+    title: Option<String>,
     note: Option<String>,
     /// Others do not see it.
     private: bool,
@@ -151,6 +169,8 @@ struct Kept {
 struct Plan {
     kept: Vec<Kept>,
     gone: Vec<Uuid>,
+    /// Those that are found by a title, as far as it is indexed, or may be.
+    titled: Vec<Uuid>,
     /// Every page that is touched. All are held before anything else is written.
     wanted: BTreeMap<Key, Wanted>,
     /// From the page of a card to the one that it had before.
@@ -206,10 +226,14 @@ impl Plan {
         self.left.1.extend(left.iter().map(|_| owner.clone()));
         self.left.0.extend(left);
         let id = get(row, "id")?;
+        if get(row, "is_titled")? {
+            self.titled.push(id);
+        }
         match page {
             Some(page) => {
                 self.asked.add(page.clone(), owner.clone(), url.domain());
-                self.kept.push(Kept { id, owner, page, note: get(row, "text")?, private });
+                let (title, note) = (get(row, "title")?, get(row, "text")?);
+                self.kept.push(Kept { id, owner, page, title, note, private });
             }
             None => self.gone.push(id),
         }
@@ -229,7 +253,9 @@ impl Plan {
         renamed::carry(session, &self.followed).await?;
         if self.is_taken {
             let kept = self.kept.iter().map(|card| card.id).collect();
-            self.gone.extend(renamed::in_the_way(session, kept).await?);
+            let in_the_way = renamed::in_the_way(session, kept).await?;
+            self.titled.extend(&in_the_way);
+            self.gone.extend(in_the_way);
         }
         hold_pages(session, &self.wanted.keys().cloned().collect::<Vec<_>>()).await
     }
@@ -271,6 +297,7 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
     }
     let mut now = Words::new();
     put_documents(session, PUT_DOCUMENTS, &pages, &plan.kept, &mut now).await?;
+    put_titles(session, &pages, &plan.kept, &plan.titled, &mut now).await?;
     plan.let_go(session).await?;
     fetch_line::join(session, plan.asked).await?;
     put_pages(session, &pages, &mut now).await?;
@@ -281,13 +308,17 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
 pub(in super::super) async fn index_page(session: &mut Session, key: &[u8]) -> Result<(), Failure> {
     let keys = [key.to_vec()];
     let pages = hold_pages(session, &keys).await?;
-    let mut own = Vec::new();
-    let cards = if everybodys(key).is_some() { NOTED } else { KEPT_ALONE };
+    let (mut own, mut titled) = (Vec::new(), Vec::new());
+    let cards = if everybodys(key).is_some() { WORDED } else { KEPT_ALONE };
     for row in session.fetch_all(sqlx::query(cards).bind(key)).await? {
+        if get(&row, "is_titled")? {
+            titled.push(get(&row, "card_id")?);
+        }
         own.push(Kept {
             id: get(&row, "card_id")?,
             owner: get(&row, "owner_id")?,
             page: key.to_vec(),
+            title: get(&row, "title")?,
             note: get(&row, "text")?,
             private: get(&row, "private")?,
         });
@@ -296,6 +327,7 @@ pub(in super::super) async fn index_page(session: &mut Session, key: &[u8]) -> R
     let before = words::of(session, &keys, &cards).await?;
     let mut now = Words::new();
     put_documents(session, PUT_WORDS, &pages, &own, &mut now).await?;
+    put_titles(session, &pages, &own, &titled, &mut now).await?;
     put_pages(session, &pages, &mut now).await?;
     words::replace(session, &before, now).await
 }
@@ -349,7 +381,7 @@ async fn put_documents(
     for card in kept {
         let note = card.note.as_deref().or(card.private.then_some(""));
         let vector = note.zip(pages.get(&card.page)).map(|(note, page)| {
-            let vector = Vector::of_note(note, &page.url, &page.metadata);
+            let vector = Vector::of_note(note, card.title.as_deref(), &page.url, &page.metadata);
             let owned = |word| (word, card.owner.clone());
             if card.private {
                 words.extend(vector.words().cloned().map(owned));
@@ -363,6 +395,36 @@ async fn put_documents(
         private.push(card.private);
     }
     session.execute(sqlx::query(put).bind(ids).bind(own).bind(private)).await?;
+    Ok(())
+}
+
+/// What everybody finds cards by that have titles of their own. `titled`: those that had some.
+async fn put_titles(
+    session: &mut Session,
+    pages: &BTreeMap<Key, Held>,
+    kept: &[Kept],
+    titled: &[Uuid],
+    words: &mut Words,
+) -> Result<(), Failure> {
+    let (mut ids, mut owners, mut digests, mut literals) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for card in kept.iter().filter(|card| !card.private) {
+        let Some((title, page)) = card.title.as_deref().zip(pages.get(&card.page)) else { continue };
+        if !says_more(title, page.metadata.title.as_deref()) {
+            continue;
+        }
+        let vector = Vector::of_title(title, &page.url, &page.metadata);
+        words.extend(vector.words().map(|word| (word.clone(), String::new())));
+        ids.push(card.id);
+        owners.push(card.owner.clone());
+        // It is everybody's page.
+        digests.push(card.page.clone());
+        literals.push(vector.literal());
+    }
+    if ids.is_empty() && titled.is_empty() {
+        return Ok(());
+    }
+    let query = sqlx::query(PUT_TITLES).bind(titled).bind(ids).bind(owners).bind(digests).bind(literals);
+    session.execute(query).await?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Search over pages and, for their owner, notes and cards that others do not see.
+//! Search over pages, titles that cards have of their own and, for their owner, notes and cards that others do not see.
 
 mod index;
 mod renamed;
@@ -28,7 +28,11 @@ use vector::{Near, ts_query};
 
 /// Words of the page: all found whole before found at the beginning of longer ones, then by where and how near to each other they are,
 /// then by how many people keep the URL. What only the reader's own note completes counts half; a page of their own counts in full. Of very
-/// many pages, those that most people keep are ranked; a word that frequent says little by itself.
+/// many pages, those that most people keep are ranked, and of very many cards found by their own titles the newest; a word that frequent
+/// says little by itself.
+///
+/// A hit is called what the reader calls it; else, if it is found by the title of a card, so; else as its page is, or, where that has no
+/// title, as the oldest of its cards is.
 ///
 /// The index may be behind: which cards of a page the reader sees is asked of the cards themselves, hit by hit until the list is full.
 const SEARCH: &str = concat!(
@@ -39,13 +43,26 @@ WITH q AS (SELECT $1::tsquery AS asked, $2::tsquery AS whole), popular AS (
       AND (NOT $5 OR EXISTS (
           SELECT 1 FROM search_documents d WHERE d.owner_id = $3 AND d.url_digest = p.url_digest AND NOT d.private))
     ORDER BY p.popularity DESC, p.url_digest LIMIT $10
+), titled AS (
+    SELECT t.card_id, t.url_digest, t.words
+    FROM search_titles t JOIN cards k ON k.id = t.card_id AND k.library_link IS NOT NULL
+    WHERE t.words @@ $1::tsquery AND (NOT $5 OR t.owner_id = $3)
+      AND ($4::text IS NULL OR EXISTS (SELECT 1 FROM pages g WHERE g.url_digest = t.url_digest AND g.kind = $4)) AND ",
+    sees_card!("k", "$3"),
+    "
+    ORDER BY t.card_id DESC LIMIT $10
 ), hits AS (
-    SELECT p.url_digest, p.url_digest AS page,
+    SELECT p.url_digest, p.url_digest AS page, NULL::uuid AS titled,
            CASE WHEN p.words @@ q.whole THEN 1000000000 ELSE 0 END
            + (ts_rank('{0.1, 0.3, 0.5, 1.0}', p.words, q.asked) * 1e6)::bigint * 1000 + least(p.cards, 999) AS score
     FROM q, popular p
     UNION ALL
-    SELECT d.url_digest, g.url_digest,
+    SELECT t.url_digest, t.url_digest, t.card_id,
+           CASE WHEN t.words @@ q.whole THEN 1000000000 ELSE 0 END
+           + (ts_rank('{0.1, 0.3, 0.5, 1.0}', t.words, q.asked) * 1e6)::bigint * 1000 + coalesce(least(p.cards, 999), 0)
+    FROM q, titled t LEFT JOIN search_pages p ON p.url_digest = t.url_digest
+    UNION ALL
+    SELECT d.url_digest, g.url_digest, NULL,
            CASE WHEN d.private AND d.own_words @@ q.whole THEN 1000000000 ELSE 0 END
            + (ts_rank('{0.1, 0.3, 0.5, 1.0}', d.own_words, q.asked) * CASE WHEN d.private THEN 1e6 ELSE 5e5 END)::bigint * 1000
            + coalesce(least(p.cards, 999), 0)
@@ -55,19 +72,27 @@ WITH q AS (SELECT $1::tsquery AS asked, $2::tsquery AS whole), popular AS (
     LEFT JOIN search_pages p ON p.url_digest = d.url_digest
     WHERE d.owner_id = $3 AND d.own_words @@ q.asked AND ($4::text IS NULL OR g.kind = $4)
       AND (p.url_digest IS NULL OR ($5 AND d.private) OR NOT (p.words @@ q.asked AND ($4::text IS NULL OR p.kind = $4)))
+), best AS (
+    SELECT DISTINCT ON (url_digest) url_digest, page, titled, score FROM hits
+    ORDER BY url_digest, score DESC, titled NULLS FIRST
 )
-SELECT h.score, h.url_digest, g.title, g.description, g.kind, c.ids, c.urls[1] AS url, coalesce((
+SELECT h.score, h.url_digest, g.description, g.kind, c.ids, c.urls[1] AS url, coalesce((
+    SELECT o.title FROM cards o WHERE o.owner_id = $3 AND o.url_digest = h.url_digest AND o.library_link IS NOT NULL
+), (SELECT o.title FROM cards o WHERE o.id = h.titled), g.title, c.titles[1]) AS title, coalesce((
     SELECT o.private FROM cards o WHERE o.owner_id = $3 AND o.url_digest = h.url_digest AND o.library_link IS NOT NULL
 ), false) AS private
 FROM (
-    SELECT url_digest, page, score FROM hits
+    SELECT url_digest, page, titled, score FROM best
     WHERE $6::bigint IS NULL OR score < $6 OR (score = $6 AND url_digest > $7)
     ORDER BY score DESC, url_digest OFFSET 0
 ) h
 JOIN pages g ON g.url_digest = h.page
 CROSS JOIN LATERAL (
-    SELECT array_agg(s.card_id ORDER BY s.card_id) AS ids, array_agg(s.url ORDER BY s.card_id) AS urls FROM (
-        SELECT d.card_id, d.url FROM search_documents d JOIN cards k ON k.id = d.card_id AND k.library_link IS NOT NULL
+    SELECT array_agg(s.card_id ORDER BY s.card_id) AS ids, array_agg(s.url ORDER BY s.card_id) AS urls,
+           array_agg(s.title ORDER BY s.card_id) FILTER (WHERE s.title IS NOT NULL) AS titles
+    FROM (
+        SELECT d.card_id, d.url, k.title
+        FROM search_documents d JOIN cards k ON k.id = d.card_id AND k.library_link IS NOT NULL
         WHERE d.url_digest = h.url_digest AND (NOT $5 OR d.owner_id = $3) AND ",
     sees_card!("k", "$3"),
     "

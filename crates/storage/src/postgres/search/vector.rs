@@ -23,18 +23,27 @@ pub(super) struct Vector {
 
 impl Vector {
     pub(super) fn of_page(normalised_url: &str, metadata: &Metadata) -> Self {
-        Self::of(normalised_url, "", metadata)
+        Self::of(None, normalised_url, "", metadata)
     }
 
-    /// A note together with its page. The words of the note, and only they, have no weight, so that they can be told apart.
-    pub(super) fn of_note(note: &str, normalised_url: &str, metadata: &Metadata) -> Self {
-        let mut vector = Self::of(normalised_url, "C", metadata);
+    /// A page together with what the owner of a card calls it.
+    pub(super) fn of_title(title: &str, normalised_url: &str, metadata: &Metadata) -> Self {
+        Self::of(Some(title), normalised_url, "", metadata)
+    }
+
+    /// A note together with its page and the card's title. The words of the note, and only they, have no weight, so that they can be told
+    /// apart.
+    pub(super) fn of_note(note: &str, title: Option<&str>, normalised_url: &str, metadata: &Metadata) -> Self {
+        let mut vector = Self::of(title, normalised_url, "C", metadata);
         vector.add(Some(note), "");
         vector
     }
 
-    fn of(normalised_url: &str, weight: &'static str, metadata: &Metadata) -> Self {
+    fn of(title: Option<&str>, normalised_url: &str, weight: &'static str, metadata: &Metadata) -> Self {
         let mut vector = Self::default();
+        if title.is_some() {
+            vector.add(title, "A");
+        }
         vector.add(metadata.title.as_deref(), "A");
         vector.add(metadata.site_name.as_deref(), "B");
         vector.add(metadata.author.as_deref(), "B");
@@ -106,8 +115,15 @@ mod tests {
 
     #[test]
     fn only_the_words_of_a_note_have_no_weight() {
-        let vector = Vector::of_note("book club", "https://a.b/rust", &Metadata::default());
+        let vector = Vector::of_note("book club", None, "https://a.b/rust", &Metadata::default());
         assert_eq!(vector.literal(), "'a':34C 'b':35C 'book':45 'club':46 'https':33C 'rust':36C");
+    }
+
+    #[test]
+    fn a_title_of_ones_own_comes_before_the_pages() {
+        let metadata = Metadata { title: Some("Rust".into()), ..Metadata::default() };
+        let vector = Vector::of_title("Oxide", "https://a.b/", &metadata);
+        assert_eq!(vector.literal(), "'a':44 'b':45 'https':43 'oxide':1A 'rust':10A");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The words that typing errors are looked up among: each is there exactly while a page that everybody finds has it, or a note of its owner,
-//! or a card that others do not see.
+//! The words that typing errors are looked up among: each is there exactly while a page that everybody finds has it, or the title of a card,
+//! or a note of its owner, or a card that others do not see.
 //!
 //! A word is dropped by a transaction that finds it nowhere else. It must not miss a page that another transaction is about to commit,
 //! which found the word there and did not add it. So whoever adds words shares a lock until its commit, and whoever drops some has it
@@ -19,6 +19,9 @@ pub(super) type Words = BTreeSet<(String, String)>;
 const OF: &str = "\
 SELECT w.word, '' AS owner_id FROM search_pages p CROSS JOIN LATERAL unnest(tsvector_to_array(p.words)) AS w(word)
 WHERE p.url_digest = ANY($1)
+UNION
+SELECT w.word, '' FROM search_titles t CROSS JOIN LATERAL unnest(tsvector_to_array(t.words)) AS w(word)
+WHERE t.card_id = ANY($2)
 UNION
 SELECT w.word, d.owner_id
 FROM search_documents d CROSS JOIN LATERAL unnest(tsvector_to_array(
@@ -47,6 +50,7 @@ WITH few AS MATERIALIZED (SELECT words FROM search_pages ORDER BY popularity DES
             AND (d.private OR d.own_words @@ q.note))
         WHEN EXISTS (SELECT 1 FROM few WHERE few.words @@ q.page) THEN false
         ELSE NOT EXISTS (SELECT 1 FROM search_pages p WHERE p.words @@ q.page)
+             AND NOT EXISTS (SELECT 1 FROM search_titles t WHERE t.words @@ q.page)
     END
 )
 DELETE FROM search_words s USING unused WHERE s.word = unused.word AND s.owner_id = unused.owner_id";

@@ -6,7 +6,8 @@
 //! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see has a page of its own
 //! ([`page_keys`](crate::page_keys)) and is found by a row among the notes, which holds that page as well. When others stop seeing a card, or begin
 //! to, its new page begins with what is known of the one before, unless that page is there already. A card that gets another URL takes along what
-//! is known, too, but never from its owner's own page to everybody's.
+//! is known, too, but never from its owner's own page to everybody's. A card that everybody sees and that has a title of its own is found by a row
+//! among the titles, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,9 +25,11 @@ use super::renamed::{carry, make_room};
 use super::text::{self, NoteText, PageText};
 use super::words::{self, Words};
 use crate::page_keys::{everybodys, page_key};
+use crate::titles::says_more;
 
 const CARD: &str = "\
-SELECT c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, c.private OR c.hidden AS private, n.text
+SELECT c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, c.private OR c.hidden AS private,
+       c.title, n.text
 FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ?1";
 
 const PAGE_OF: &str = "SELECT number FROM pages WHERE url_digest = ?1";
@@ -56,13 +59,20 @@ const MAKE_DOCUMENT: &str =
 const TURN_DOCUMENT: &str = "UPDATE search_documents SET page = ?2, private = ?3 WHERE number = ?1";
 const DROP_DOCUMENT: &str = "DELETE FROM search_documents WHERE number = ?1";
 
-const NOTED: &str = "\
-SELECT d.number, d.owner_id, d.private, n.text FROM search_documents d LEFT JOIN notes n ON n.card_id = d.card_id
-WHERE d.page = ?1 AND (d.private OR n.card_id IS NOT NULL)";
+/// What is found by more than its page. A title is left out while it is not indexed yet that others do not see the card any more: it may be one
+/// that they never saw.
+const WORDED: &str = "\
+SELECT d.number, d.owner_id, d.private, n.text, CASE WHEN d.private OR NOT (c.private OR c.hidden) THEN c.title END AS title
+FROM search_documents d LEFT JOIN cards c ON c.id = d.card_id LEFT JOIN notes n ON n.card_id = d.card_id
+WHERE d.page = ?1 AND (d.private OR n.card_id IS NOT NULL OR c.title IS NOT NULL)";
 
 const PAGE_TEXT: &str = "SELECT scope, title, names, description, url FROM search_pages WHERE rowid = ?1";
 const PUT_PAGE_TEXT: &str = "INSERT OR REPLACE INTO search_pages (rowid, scope, title, names, description, url) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const DROP_PAGE_TEXT: &str = "DELETE FROM search_pages WHERE rowid = ?1";
+
+const TITLE_TEXT: &str = "SELECT scope, title, names, description, url FROM search_titles WHERE rowid = ?1";
+const PUT_TITLE_TEXT: &str = "INSERT OR REPLACE INTO search_titles (rowid, scope, title, names, description, url) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const DROP_TITLE_TEXT: &str = "DELETE FROM search_titles WHERE rowid = ?1";
 
 const NOTE_TEXT: &str = "SELECT scope, title, names, description, url, note FROM search_notes WHERE rowid = ?1";
 const PUT_NOTE_TEXT: &str = "INSERT OR REPLACE INTO search_notes (rowid, scope, title, names, description, url, note) \
@@ -85,19 +95,29 @@ struct Indexed {
     key: Vec<u8>,
 }
 
-/// A document, and what there is to find in it for its owner alone.
+/// A document, and what there is to find in it besides its page.
 struct Document {
     number: i64,
     owner: String,
+    title: Option<String>,
     note: Option<String>,
     /// Others do not see the card.
     private: bool,
 }
 
 impl Document {
-    fn text(&self, page: &PageText) -> Option<NoteText> {
+    /// For its owner alone.
+    fn note_text(&self, page: &PageText) -> Option<NoteText> {
         let note = self.note.as_deref().or(self.private.then_some(""))?;
-        Some(text::of_note(note, &self.owner, self.private, page))
+        let titled = self.title.as_deref().map(|title| text::of_title(title, page));
+        Some(text::of_note(note, &self.owner, self.private, titled.as_ref().unwrap_or(page)))
+    }
+
+    /// For everybody.
+    fn title_text(&self, page: &PageText) -> Option<PageText> {
+        let title = self.title.as_deref().filter(|_| !self.private)?;
+        let [_, of_page, ..] = page;
+        says_more(title, Some(of_page)).then(|| text::of_title(title, page))
     }
 }
 
@@ -105,22 +125,31 @@ impl Document {
 #[derive(Default)]
 struct Changes {
     pages: BTreeMap<i64, Option<PageText>>,
+    titles: BTreeMap<i64, Option<PageText>>,
     notes: BTreeMap<i64, Option<NoteText>>,
     before: Words,
     now: Words,
 }
 
-/// Pages of the index of notes that one job merges.
+/// Pages of an index that one job merges.
 const PURGE: i64 = 200;
+const MERGE: [&str; 2] = [
+    "INSERT INTO search_notes (search_notes, rank) VALUES ('merge', ?1)",
+    "INSERT INTO search_titles (search_titles, rank) VALUES ('merge', ?1)",
+];
 
-/// Rids the index of notes of what is deleted there, which FTS5 keeps, marked, until it merges the parts that hold it. `begins`: all of
-/// the index is merged from here on; else what was begun goes on. Returns whether there may be more.
-pub(in crate::sqlite) fn purge_notes(connection: &Connection, begins: bool) -> Result<bool, Failure> {
-    let before = connection.total_changes();
+/// Rids the indexes of notes and titles of what is deleted there, which FTS5 keeps, marked, until it merges the parts that hold it.
+/// `begins`: all of each index is merged from here on; else what was begun goes on. Returns whether there may be more.
+pub(in crate::sqlite) fn purge_texts(connection: &Connection, begins: bool) -> Result<bool, Failure> {
     let pages = if begins { -PURGE } else { PURGE };
-    run(connection, "INSERT INTO search_notes (search_notes, rank) VALUES ('merge', ?1)", &[&pages])?;
-    // As FTS5 tells it: the statement itself counts as one.
-    Ok(connection.total_changes() - before >= 2)
+    let mut may_be_more = false;
+    for sql in MERGE {
+        let before = connection.total_changes();
+        run(connection, sql, &[&pages])?;
+        // As FTS5 tells it: the statement itself counts as one.
+        may_be_more |= connection.total_changes() - before >= 2;
+    }
+    Ok(may_be_more)
 }
 
 /// Indexes the current rows of these cards, and drops those that are in no library.
@@ -134,9 +163,11 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
             let url = CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?);
             let (owner, digest): (String, [u8; 32]) = (get(row, "owner_id")?, get(row, "url_digest")?);
             let (kept, private): (bool, bool) = (get(row, "kept")?, get(row, "private")?);
-            Ok((url, owner, digest, kept, private && kept, get::<Option<String>>(row, "text")?))
+            let own: [Option<String>; 2] = [get(row, "title")?, get(row, "text")?];
+            Ok((url, owner, digest, kept, private && kept, own))
         };
-        let Some((url, owner, digest, kept, private, note)) = first(connection, CARD, &[&id], read)? else { continue };
+        let Some((url, owner, digest, kept, private, own)) = first(connection, CARD, &[&id], read)? else { continue };
+        let [title, note] = own;
         let before = first(connection, DOCUMENT_OF, &[&id], |row| {
             Ok(Indexed { number: get(row, "number")?, page: get(row, "page")?, key: get(row, "key")? })
         })?;
@@ -159,25 +190,25 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
                 touched.entry(before.page).or_default();
             }
             if !is_placed && let Some(number) = make_room(connection, &owner, page, &id)? {
-                let gone = Document { number, owner: owner.clone(), note: None, private: false };
+                let gone = Document { number, owner: owner.clone(), title: None, note: None, private: false };
                 touched.entry(page).or_default().push(gone);
             }
             let number = place_document(connection, before.as_ref(), &id, &owner, page, private)?;
             asked.push(Asked { page, by: owner.clone(), domain: registrable_domain(url.domain()).into_owned() });
-            touched.entry(page).or_default().push(Document { number, owner, note, private });
+            touched.entry(page).or_default().push(Document { number, owner, title, note, private });
         } else if let Some(Indexed { number, page, .. }) = before {
             run(connection, DROP_DOCUMENT, &[&number])?;
             left.push((page, owner.clone()));
-            touched.entry(page).or_default().push(Document { number, owner, note: None, private });
+            touched.entry(page).or_default().push(Document { number, owner, title: None, note: None, private });
         }
     }
     let mut changes = Changes::default();
     for (page, documents) in touched {
         match changes.page(connection, page)? {
-            Known::Kept { text, .. } => changes.notes(connection, &text, documents)?,
+            Known::Kept { text, .. } => changes.documents(connection, &text, documents)?,
             Known::Dropped { key } => {
                 changed.extend(everybodys(&key));
-                changes.notes(connection, &PageText::default(), documents)?;
+                changes.documents(connection, &PageText::default(), documents)?;
             }
         }
     }
@@ -187,16 +218,16 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
     changes.write(connection)
 }
 
-/// Indexes a page of which more is known now, and the notes on it.
+/// Indexes a page of which more is known now, and the titles and notes that it has.
 pub(in crate::sqlite) fn index_page(connection: &Connection, key: &[u8]) -> Result<(), Failure> {
     let Some(page) = first(connection, PAGE_OF, &[&key], |row| get(row, "number"))? else { return Ok(()) };
     let mut changes = Changes::default();
     if let Known::Kept { text, changed: true } = changes.page(connection, page)? {
-        let noted = rows(connection, NOTED, &[&page], |row| {
-            let (number, owner) = (get(row, "number")?, get(row, "owner_id")?);
-            Ok(Document { number, owner, note: get(row, "text")?, private: get(row, "private")? })
+        let worded = rows(connection, WORDED, &[&page], |row| {
+            let (number, owner, private) = (get(row, "number")?, get(row, "owner_id")?, get(row, "private")?);
+            Ok(Document { number, owner, title: get(row, "title")?, note: get(row, "text")?, private })
         })?;
-        changes.notes(connection, &text, noted)?;
+        changes.documents(connection, &text, worded)?;
     }
     changes.write(connection)
 }
@@ -287,11 +318,18 @@ impl Changes {
         Ok(Known::Kept { text, changed })
     }
 
-    /// What is found of a page by its owners alone.
-    fn notes(&mut self, connection: &Connection, page: &PageText, documents: Vec<Document>) -> Result<(), Failure> {
+    /// What is found of a page by the titles that cards have, and by their owners alone.
+    fn documents(&mut self, connection: &Connection, page: &PageText, documents: Vec<Document>) -> Result<(), Failure> {
         for document in documents {
+            let before: Option<PageText> = first(connection, TITLE_TEXT, &[&document.number], columns)?;
+            let now = document.title_text(page);
+            self.before.extend(before.iter().flat_map(|text| words_of("", text)));
+            self.now.extend(now.iter().flat_map(|text| words_of("", text)));
+            if before != now {
+                self.titles.insert(document.number, now);
+            }
             let before: Option<NoteText> = first(connection, NOTE_TEXT, &[&document.number], columns)?;
-            let now = document.text(page);
+            let now = document.note_text(page);
             let words = |text: &Option<NoteText>| {
                 let own = text.iter().flat_map(text::own_words);
                 own.map(|word| (document.owner.clone(), word.to_owned())).collect::<Vec<_>>()
@@ -308,6 +346,9 @@ impl Changes {
     fn write(self, connection: &Connection) -> Result<(), Failure> {
         for (row, text) in &self.pages {
             put(connection, *row, text.as_ref().map(|text| &text[..]), PUT_PAGE_TEXT, DROP_PAGE_TEXT)?;
+        }
+        for (row, text) in &self.titles {
+            put(connection, *row, text.as_ref().map(|text| &text[..]), PUT_TITLE_TEXT, DROP_TITLE_TEXT)?;
         }
         for (row, text) in &self.notes {
             put(connection, *row, text.as_ref().map(|text| &text[..]), PUT_NOTE_TEXT, DROP_NOTE_TEXT)?;
@@ -338,7 +379,7 @@ fn columns<const N: usize>(row: &Row<'_>) -> Result<[String; N], Failure> {
     Ok(columns)
 }
 
-/// Of a page, for everybody.
+/// Of a page, or a page with a card's title, for everybody.
 fn words_of<'a>(owner: &'a str, [_, columns @ ..]: &'a PageText) -> impl Iterator<Item = (String, String)> + 'a {
     columns.iter().flat_map(|column| text::words(column)).map(move |word| (owner.to_owned(), word.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Search over pages and, for their owner, notes and cards that others do not see.
+//! Search over pages, titles that cards have of their own and, for their owner, notes and cards that others do not see.
 //!
 //! The index may be behind: which cards of a page the reader sees is asked of the cards themselves, hit by hit until the list is full.
 
@@ -28,7 +28,7 @@ use crate::seen::sees_card;
 use rank::Fields;
 use text::Near;
 
-pub(super) use index::{index_page, purge_notes, reindex};
+pub(super) use index::{index_page, purge_texts, reindex};
 
 /// Of a portion, so many cards may be left out of the index. When more cannot be indexed, it is hardly the cards' fault.
 const MAX_UNFIT: usize = 20;
@@ -62,12 +62,23 @@ LEFT JOIN pages e ON d.private AND e.url_digest = substr(p.url_digest, 1, 32)
 WHERE t.search_notes MATCH ?1 AND d.owner_id = ?2
 ORDER BY t.rowid DESC LIMIT ?3";
 
+/// Of very many, the newest.
+const IN_TITLES: &str = concat!(
+    "SELECT t.title, t.names, t.description, t.url, p.number, p.cards, d.card_id \
+     FROM search_titles t CROSS JOIN search_documents d ON d.number = t.rowid CROSS JOIN pages p ON p.number = d.page \
+     CROSS JOIN cards c ON c.id = d.card_id AND c.library_link IS NOT NULL \
+     WHERE t.search_titles MATCH ?1 AND (?3 IS NULL OR d.owner_id = ?3) AND ",
+    sees_card!("c", "?2"),
+    " ORDER BY t.rowid DESC LIMIT ?4"
+);
+
 const HOW_MANY: &str = "SELECT count(*) AS n FROM (SELECT 1 FROM search_documents WHERE owner_id = ?1 LIMIT ?2)";
 
 const SHOWN: &str = "SELECT title, description, kind FROM pages WHERE number = ?1";
+const TITLE_OF: &str = "SELECT title FROM cards WHERE id = ?1";
 /// Those that the reader sees, whichever page of the URL they show.
 const CARDS: &str = concat!(
-    "SELECT c.id AS card_id, c.url \
+    "SELECT c.id AS card_id, c.url, c.title \
      FROM pages p CROSS JOIN cards c ON c.url_digest = substr(p.url_digest, 1, 32) AND c.library_link IS NOT NULL \
      CROSS JOIN search_documents d ON d.card_id = c.id \
      WHERE p.number = ?1 AND ",
@@ -75,10 +86,10 @@ const CARDS: &str = concat!(
     " ORDER BY c.id LIMIT ?3"
 );
 const OWN_CARD: &str = "\
-SELECT d.card_id, c.url FROM search_documents d JOIN cards c ON c.id = d.card_id AND c.library_link IS NOT NULL
+SELECT d.card_id, c.url, c.title FROM search_documents d JOIN cards c ON c.id = d.card_id AND c.library_link IS NOT NULL
 WHERE d.owner_id = ?1 AND d.page = ?2";
-const OWN_VISIBILITY: &str = "\
-SELECT c.private FROM pages p JOIN cards c ON c.owner_id = ?1 AND c.url_digest = substr(p.url_digest, 1, 32)
+const OWN_WORD: &str = "\
+SELECT c.private, c.title FROM pages p JOIN cards c ON c.owner_id = ?1 AND c.url_digest = substr(p.url_digest, 1, 32)
 WHERE p.number = ?2 AND c.library_link IS NOT NULL";
 
 const NEXT_CARDS: &str = "SELECT id FROM cards WHERE id > ?1 ORDER BY id LIMIT ?2";
@@ -180,12 +191,14 @@ fn search(
 struct Found {
     page: i64,
     score: i64,
+    /// The card by whose title it is found, if it is found so.
+    titled: Option<CardId>,
 }
 
 /// From `number` and `cards`.
 fn found(row: &Row<'_>, rank: i64) -> Result<Found, Failure> {
     let cards: i64 = get(row, "cards")?;
-    Ok(Found { page: get(row, "number")?, score: rank * RANK_UNIT + cards.min(RANK_UNIT - 1) })
+    Ok(Found { page: get(row, "number")?, score: rank * RANK_UNIT + cards.min(RANK_UNIT - 1), titled: None })
 }
 
 fn find(
@@ -197,10 +210,13 @@ fn find(
 ) -> Result<Page<SearchHit>, Failure> {
     let mark = if near.is_empty() { String::new() } else { SIMILAR.to_string() };
     let mut hits = in_pages(connection, query, near, request)?;
-    let found: BTreeSet<i64> = hits.iter().map(|hit| hit.page).collect();
-    // A URL is one hit.
+    hits.extend(in_titles(connection, query, near, request)?);
+    // A URL is one hit, the best; of equally good ones not that by a title.
+    hits.sort_by_key(|hit| (Reverse(hit.score), hit.page));
+    let mut found = BTreeSet::new();
+    hits.retain(|hit| found.insert(hit.page));
     let own = in_notes(connection, query, near, request)?.into_iter();
-    let own = own.filter(|(_, everybodys)| everybodys.is_none_or(|page| !found.contains(&page)));
+    let own = own.filter(|(hit, everybodys)| !found.contains(&everybodys.unwrap_or(hit.page)));
     hits.extend(own.map(|(hit, _)| hit));
     if let Some(after) = &page.after {
         let number = after.id.strip_prefix(&mark).and_then(|number| number.parse().ok());
@@ -272,22 +288,58 @@ fn in_notes(
     Ok(hits.into_iter().flatten().collect())
 }
 
+/// What is found by the title of a card that the reader sees.
+fn in_titles(
+    connection: &Connection,
+    query: &SearchQuery,
+    near: &Near,
+    request: &SearchRequest,
+) -> Result<Vec<Found>, Failure> {
+    let reader = request.reader.as_ref().map(UserId::as_str);
+    if request.mine && reader.is_none() {
+        return Ok(Vec::new());
+    }
+    let read = |row: &Row<'_>| {
+        let columns = [text_at(row, 0)?, text_at(row, 1)?, text_at(row, 2)?, text_at(row, 3)?];
+        let hit = rank::of_page(query, near, &Fields::of(&columns)).map(|rank| found(row, rank)).transpose()?;
+        let titled = Some(card_id(get(row, "card_id")?));
+        Ok::<_, Failure>(hit.map(|hit| Found { titled, ..hit }))
+    };
+    let asked = text::in_pages(query, near, request.kind);
+    let keeper = reader.filter(|_| request.mine);
+    let hits = rows(connection, IN_TITLES, &[&asked, &reader, &keeper, &signed(MAX_RANKED)], read)?;
+    Ok(hits.into_iter().flatten().collect())
+}
+
 fn text_at<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, Failure> {
     Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
-/// `None`: the reader sees none of its cards.
+/// `None`: the reader sees none of its cards. It is called what the reader calls it; else, if it is found by the title of a card, so; else as
+/// its page is, or, where that has no title, as the oldest of its cards is.
 fn shown(connection: &Connection, request: &SearchRequest, hit: &Found) -> Result<Option<SearchHit>, Failure> {
-    let card = |row: &Row<'_>| Ok::<_, Failure>((card_id(get(row, "card_id")?), get::<String>(row, "url")?));
+    let card = |row: &Row<'_>| {
+        let (card, title) = (card_id(get(row, "card_id")?), get::<Option<String>>(row, "title")?);
+        Ok::<_, Failure>((card, get::<String>(row, "url")?, title))
+    };
     let reader = request.reader.as_ref().map(UserId::as_str);
     let cards = match request.mine {
         true => rows(connection, OWN_CARD, &[&reader, &hit.page], card)?,
         false => rows(connection, CARDS, &[&hit.page, &reader, &signed(MAX_HIT_CARDS)], card)?,
     };
-    let Some((_, url)) = cards.first().cloned() else { return Ok(None) };
-    let visibility = first(connection, OWN_VISIBILITY, &[&reader, &hit.page], get_visibility)?.unwrap_or_default();
+    let Some((_, url, _)) = cards.first().cloned() else { return Ok(None) };
+    let own = |row: &Row<'_>| Ok((get_visibility(row)?, get::<Option<String>>(row, "title")?));
+    let (visibility, own_title) = first(connection, OWN_WORD, &[&reader, &hit.page], own)?.unwrap_or_default();
+    // As its owner calls it now.
+    let called = |card: CardId| {
+        let title = first(connection, TITLE_OF, &[&blob(card.ulid())], |row| get::<Option<String>>(row, "title"))?;
+        Ok::<_, Failure>(title.flatten())
+    };
+    let found_by = hit.titled.map(called).transpose()?.flatten();
     let read = |row: &Row<'_>| Ok((get(row, "title")?, get(row, "description")?, get_kind(row)?));
-    let (title, description, kind) = first(connection, SHOWN, &[&hit.page], read)?.unwrap_or_default();
-    let card_ids = cards.into_iter().map(|(card, _)| card).collect();
+    let (of_page, description, kind) = first(connection, SHOWN, &[&hit.page], read)?.unwrap_or_default();
+    let of_card = || cards.iter().find_map(|(.., title)| title.clone());
+    let title = own_title.or(found_by).or(of_page).or_else(of_card);
+    let card_ids = cards.into_iter().map(|(card, ..)| card).collect();
     Ok(Some(SearchHit { url, title, description, kind, card_ids, visibility, rank: hit.score as f32 / 1e9 }))
 }

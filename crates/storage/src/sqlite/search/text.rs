@@ -9,7 +9,7 @@ use cardwire_domain::search::{SearchQuery, Term, tokens};
 /// Similar words, by the word that was asked for.
 pub(super) type Near = BTreeMap<String, Vec<String>>;
 
-/// The columns of `search_pages`: scope, title, names, description, URL.
+/// The columns of `search_pages` and of `search_titles`: scope, title, names, description, URL.
 pub(super) type PageText = [String; 5];
 /// The columns of `search_notes`: those of the page, and the note, which is empty where others do not see the card and there is none.
 pub(super) type NoteText = [String; 6];
@@ -29,6 +29,12 @@ pub(super) fn of_page(normalised_url: &str, metadata: &Metadata) -> PageText {
         column(metadata.description.as_deref()),
         spaced(normalised_url),
     ]
+}
+
+/// The page together with what the owner of a card calls it.
+pub(super) fn of_title(title: &str, page: &PageText) -> PageText {
+    let [scope, of_page, names, description, url] = page.clone();
+    [scope, format!("{} {MARK} {of_page}", spaced(title)), names, description, url]
 }
 
 /// `private`: others do not see the card, so that all of it is its owner's alone.
@@ -66,7 +72,7 @@ fn mark_of_person(id: &str) -> String {
     format!("{MARK}{hex}")
 }
 
-/// Asks `search_pages`.
+/// Asks `search_pages`, or `search_titles`.
 pub(super) fn in_pages(query: &SearchQuery, near: &Near, kind: Option<PageKind>) -> String {
     asked(query, near, kind, &[])
 }
@@ -139,6 +145,12 @@ mod tests {
         assert_eq!(private[0], "·6469643a62 ·private ·book");
         assert_eq!(own_words(&private).collect::<Vec<_>>().join(" "), "rust the book über uns ann https a b rust");
         assert_eq!(words(&note[2]).collect::<Vec<_>>(), ["über", "uns", "ann"]);
+        let titled = of_title("Oxide (again)", &page);
+        assert_eq!(titled[1], "oxide again · rust the book");
+        assert_eq!(
+            own_words(&of_note("", "did:b", true, &titled)).take(3).collect::<Vec<_>>(),
+            ["oxide", "again", "rust"]
+        );
         assert_eq!(words("").count(), 0);
     }
 

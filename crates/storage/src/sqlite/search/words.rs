@@ -1,5 +1,5 @@
 //! The words that typing errors are looked up among: each that may be taken for one is there exactly while a page that everybody finds has
-//! it, or a note of its owner, or a card that others do not see.
+//! it, or the title of a card, or a note of its owner, or a card that others do not see.
 //!
 //! Some letters of a word are right, whatever the errors: of its beginning, its end and what is in between, each error spoils one, with
 //! a letter between them so that two swapped letters do not spoil two. Words are looked up by these parts.
@@ -34,6 +34,7 @@ const NEXT: &str =
     "SELECT owner_id, word FROM search_words WHERE (owner_id, word) > (?1, ?2) ORDER BY owner_id, word LIMIT ?3";
 
 const IN_PAGES: &str = "SELECT 1 FROM search_pages WHERE search_pages MATCH ?1 LIMIT 1";
+const IN_TITLES: &str = "SELECT 1 FROM search_titles WHERE search_titles MATCH ?1 LIMIT 1";
 const IN_NOTES: &str = "SELECT 1 FROM search_notes WHERE search_notes MATCH ?1 LIMIT 1";
 
 const WITH_PART: &str = "SELECT word FROM search_word_parts WHERE letters = ?1 AND at = ?2 AND length = ?3";
@@ -73,14 +74,14 @@ pub(super) fn drop_strays(
     Ok(Portion { changed: next.len() as u64, next: next.into_iter().last() })
 }
 
-/// Whether pages, or what is the owner's alone, have what is asked for.
+/// Whether pages and titles, or what is the owner's alone, have what is asked for.
 fn occurs(connection: &Connection, owner: &str, asked: &str) -> Result<bool, Failure> {
-    let found = if owner.is_empty() {
-        first(connection, IN_PAGES, &[&asked], |_| Ok(()))?
+    let is_in = |sql, asked: &str| Ok::<_, Failure>(first(connection, sql, &[&asked], |_| Ok(()))?.is_some());
+    if owner.is_empty() {
+        Ok(is_in(IN_PAGES, asked)? || is_in(IN_TITLES, asked)?)
     } else {
-        first(connection, IN_NOTES, &[&in_notes_of(owner, asked)], |_| Ok(()))?
-    };
-    Ok(found.is_some())
+        is_in(IN_NOTES, &in_notes_of(owner, asked))
+    }
 }
 
 /// Similar words for those that begin no indexed one, the nearest first.

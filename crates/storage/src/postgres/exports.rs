@@ -1,0 +1,95 @@
+//! A library as it is exported.
+
+use cardwire_domain::exports::ExportedCard;
+use cardwire_domain::note::NoteText;
+use cardwire_domain::url::CardUrl;
+use cardwire_domain::{Page, PageRequest, Position, Result, UserId};
+use sqlx::postgres::PgRow;
+
+use super::error::Failure;
+use super::page_rows::page_of;
+use super::store::PostgresStore;
+use super::values::{behind, card_id, get, get_time, get_visibility, signed};
+use crate::seen::sees_collection;
+
+/// Links of a card `c` to collections that the person `$2` sees.
+macro_rules! links_seen {
+    () => {
+        concat!(
+            "links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL AND ",
+            sees_collection!("k", "$2"),
+            " WHERE l.card_id = c.id"
+        )
+    };
+}
+
+const CARDS: &str = concat!(
+    "SELECT c.id, c.url, c.normalised_url, coalesce(c.title, g.title) AS title, n.text, c.private, c.library_at, \
+            ARRAY(SELECT k.name FROM ",
+    links_seen!(),
+    ") AS names \
+     FROM cards c LEFT JOIN pages g ON g.url_digest = ",
+    page_of!("c"),
+    " LEFT JOIN notes n ON n.card_id = c.id \
+     WHERE c.owner_id = $2 AND c.library_link IS NOT NULL \
+       AND ($3::timestamptz IS NULL OR (c.library_at, c.id) < ($3, $4)) \
+       AND ($5::text IS NULL OR EXISTS (SELECT 1 FROM ",
+    links_seen!(),
+    " AND k.name = $5)) \
+     ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
+);
+
+const NAMES: &str = concat!(
+    "SELECT DISTINCT x.name COLLATE \"C\" AS name FROM cards c CROSS JOIN LATERAL (SELECT k.name FROM ",
+    links_seen!(),
+    ") x \
+     WHERE c.owner_id = $2 AND c.library_link IS NOT NULL AND ($3::text IS NULL OR x.name COLLATE \"C\" > $3) \
+     ORDER BY name LIMIT $1"
+);
+
+impl PostgresStore {
+    pub(super) async fn cards_to_export(
+        &self,
+        owner: &UserId,
+        collection: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<ExportedCard>> {
+        let (at, id) = behind(page.after.as_ref())?;
+        let query = sqlx::query(CARDS)
+            .bind(signed(page.limit.get() + 1))
+            .bind(owner.as_str())
+            .bind(at)
+            .bind(id)
+            .bind(collection);
+        let rows = self.session().await?.fetch_all(query).await?;
+        let cards = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Page::cut(cards, page.limit, |card| Position {
+            key: card.added_at.as_microsecond(),
+            id: card.id.to_string(),
+        }))
+    }
+
+    pub(super) async fn names_to_export(
+        &self,
+        owner: &UserId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        let query = sqlx::query(NAMES).bind(signed(limit)).bind(owner.as_str()).bind(after);
+        let rows = self.session().await?.fetch_all(query).await?;
+        Ok(rows.iter().map(|row| get(row, "name")).collect::<Result<_, Failure>>()?)
+    }
+}
+
+fn read(row: &PgRow) -> Result<ExportedCard, Failure> {
+    let names: Vec<String> = get(row, "names")?;
+    Ok(ExportedCard {
+        id: card_id(get(row, "id")?),
+        url: CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?),
+        title: get(row, "title")?,
+        note: get::<Option<String>>(row, "text")?.map(NoteText::from_stored),
+        collections: names.into_iter().collect(),
+        visibility: get_visibility(row)?,
+        added_at: get_time(row, "library_at")?,
+    })
+}
