@@ -22,6 +22,7 @@ mod people;
 mod profile;
 mod quotas;
 mod refusals;
+mod search;
 mod sessions;
 mod stream;
 mod tokens;

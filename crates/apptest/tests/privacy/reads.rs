@@ -71,6 +71,9 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
             let pages = |query: &String| path == "/api/search" || !query.contains("limit");
             queries.chain(more).filter(pages).map(|query| format!("{path}{query}")).collect()
         }
+        "/api/search/people" | "/api/search/collections" => {
+            WORDS.iter().chain(["owner", "shelf"].iter()).map(|word| format!("{path}?q={word}")).collect()
+        }
         "/api/analytics/summary" | "/trends" => with(&["", "?days=1", "?days=366"]),
         "/api/analytics/top-urls" | "/api/analytics/top-domains" => with(&["", "?days=366&limit=100", "?limit=1"]),
 

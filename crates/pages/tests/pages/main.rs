@@ -10,6 +10,7 @@ mod membership;
 mod operators_pages;
 mod pages;
 mod people;
+mod search;
 mod sign_up;
 mod unsent;
 mod visibility;

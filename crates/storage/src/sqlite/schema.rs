@@ -6,11 +6,12 @@ use rusqlite::Connection;
 const APPLICATION_ID: i32 = 0x4372_6477;
 
 /// Numbered as those of PostgreSQL: the same number, the same data.
-const MIGRATIONS: [(i32, &str); 4] = [
+const MIGRATIONS: [(i32, &str); 5] = [
     (17, include_str!("../../migrations/sqlite/0017_one_file.sql")),
     (18, include_str!("../../migrations/sqlite/0018_private.sql")),
     (19, include_str!("../../migrations/sqlite/0019_accounts.sql")),
     (20, include_str!("../../migrations/sqlite/0020_leaving.sql")),
+    (23, include_str!("../../migrations/sqlite/0023_words.sql")),
 ];
 const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

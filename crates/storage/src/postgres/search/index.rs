@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use cardwire_domain::metadata::Metadata;
-use cardwire_domain::search::tokens;
+use cardwire_domain::search::WORDING;
 use cardwire_domain::url::CardUrl;
 use sqlx::types::Uuid;
 
@@ -37,11 +37,11 @@ SELECT url_digest, url, title, description, image, site_name, author, kind, lang
 WHERE url_digest = ANY($1) ORDER BY url_digest FOR UPDATE";
 
 const PUT_DOCUMENTS: &str = "\
-INSERT INTO search_documents (card_id, owner_id, url, url_digest, own_words, private)
-SELECT c.id, c.owner_id, c.url, c.url_digest, n.own_words::tsvector, n.private
+INSERT INTO search_documents (card_id, owner_id, url, url_digest, own_words, private, version)
+SELECT c.id, c.owner_id, c.url, c.url_digest, n.own_words::tsvector, n.private, $4
 FROM unnest($1::uuid[], $2::text[], $3::bool[]) AS n(card_id, own_words, private) JOIN cards c ON c.id = n.card_id
 ORDER BY n.card_id
-ON CONFLICT (card_id) DO UPDATE SET own_words = excluded.own_words, private = excluded.private";
+ON CONFLICT (card_id) DO UPDATE SET own_words = excluded.own_words, private = excluded.private, version = excluded.version";
 
 /// Counted, not added up, so that it cannot drift: all in one index, less those in another that others do not see.
 const PUT_PAGES: &str = "\
@@ -201,7 +201,7 @@ async fn put_documents(
             if card.private {
                 words.extend(vector.words().cloned().map(owned));
             } else {
-                words.extend(tokens(note).map(owned));
+                words.extend(Vector::words_of(note).map(owned));
             }
             vector.literal()
         });
@@ -209,7 +209,7 @@ async fn put_documents(
         own.push(vector);
         private.push(card.private);
     }
-    session.execute(sqlx::query(PUT_DOCUMENTS).bind(ids).bind(own).bind(private)).await?;
+    session.execute(sqlx::query(PUT_DOCUMENTS).bind(ids).bind(own).bind(private).bind(WORDING)).await?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use cardwire_domain::CardId;
+use cardwire_domain::search::WORDING;
 use cardwire_domain::url::{CardUrl, registrable_domain};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, ToSql};
@@ -18,7 +19,7 @@ use super::super::fetch_line::{self, Asked};
 use super::super::page_rows::get_metadata;
 use super::super::trends;
 use super::super::values::{blob, first, get, rows, run, us};
-use super::text::{self, NoteText, PageText};
+use super::text::{self, NoteText, Page, PageText};
 use super::words::{self, Words};
 
 const CARD: &str = "\
@@ -41,8 +42,9 @@ const DROP_PAGE: &str = "DELETE FROM pages WHERE number = ?1";
 
 const DOCUMENT_OF: &str = "SELECT number FROM search_documents WHERE card_id = ?1";
 const MAKE_DOCUMENT: &str =
-    "INSERT INTO search_documents (card_id, owner_id, page) VALUES (?1, ?2, ?3) RETURNING number";
-const SEE_DOCUMENT: &str = "UPDATE search_documents SET private = ?2 WHERE number = ?1 AND private <> ?2";
+    "INSERT INTO search_documents (card_id, owner_id, page, version) VALUES (?1, ?2, ?3, ?4) RETURNING number";
+const SEE_DOCUMENT: &str = "\
+UPDATE search_documents SET private = ?2, version = ?3 WHERE number = ?1 AND (private <> ?2 OR version <> ?3)";
 const DROP_DOCUMENT: &str = "DELETE FROM search_documents WHERE card_id = ?1 RETURNING number, page";
 
 const NOTED: &str = "\
@@ -77,9 +79,9 @@ struct Document {
 }
 
 impl Document {
-    fn text(&self, page: &PageText) -> Option<NoteText> {
+    fn text(&self, page: &Page) -> Option<NoteText> {
         let note = self.note.as_deref().or(self.private.then_some(""))?;
-        Some(text::of_note(note, &self.owner, self.private, page))
+        Some(page.text_with(note, &self.owner, self.private))
     }
 }
 
@@ -120,9 +122,9 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
         let document = if kept {
             let page = page_of(connection, now, &url, &digest)?;
             asked.push(Asked { page, by: owner.clone(), domain: registrable_domain(url.domain()).into_owned() });
-            let made = [&id as &dyn ToSql, &owner, &page];
+            let made = [&id as &dyn ToSql, &owner, &page, &WORDING];
             let number = number_of(connection, DOCUMENT_OF, &[&id], MAKE_DOCUMENT, &made)?;
-            run(connection, SEE_DOCUMENT, &[&number, &private])?;
+            run(connection, SEE_DOCUMENT, &[&number, &private, &WORDING])?;
             Some((number, page, note))
         } else {
             let gone = |row: &Row<'_>| Ok((get(row, "number")?, get(row, "page")?, None));
@@ -137,10 +139,10 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
     let (mut changes, mut dropped) = (Changes::default(), Vec::new());
     for (page, documents) in touched {
         match changes.page(connection, page)? {
-            Known::Kept { text, .. } => changes.notes(connection, &text, documents)?,
+            Known::Kept { known, .. } => changes.notes(connection, &known, documents)?,
             Known::Dropped { digest } => {
                 dropped.push(digest);
-                changes.notes(connection, &PageText::default(), documents)?;
+                changes.notes(connection, &Page::default(), documents)?;
             }
         }
     }
@@ -154,12 +156,12 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
 pub(in crate::sqlite) fn index_page(connection: &Connection, digest: &[u8; 32]) -> Result<(), Failure> {
     let Some(page) = first(connection, PAGE_OF, &[digest], |row| get(row, "number"))? else { return Ok(()) };
     let mut changes = Changes::default();
-    if let Known::Kept { text, changed: true } = changes.page(connection, page)? {
+    if let Known::Kept { known, changed: true } = changes.page(connection, page)? {
         let noted = rows(connection, NOTED, &[&page], |row| {
             let (number, owner) = (get(row, "number")?, get(row, "owner_id")?);
             Ok(Document { number, owner, note: get(row, "text")?, private: get(row, "private")? })
         })?;
-        changes.notes(connection, &text, noted)?;
+        changes.notes(connection, &known, noted)?;
     }
     changes.write(connection)
 }
@@ -188,7 +190,7 @@ fn number_of(
 /// A page that was looked at.
 enum Known {
     Kept {
-        text: PageText,
+        known: Page,
         changed: bool,
     },
     /// Nobody keeps it.
@@ -202,13 +204,14 @@ impl Changes {
     fn page(&mut self, connection: &Connection, page: i64) -> Result<Known, Failure> {
         let read = |row: &Row<'_>| {
             let (cards, count): (i64, i64) = (get(row, "cards")?, get(row, "count")?);
-            let text = text::of_page(&get::<String>(row, "url")?, &get_metadata(row)?);
+            let known = Page::of(&get::<String>(row, "url")?, &get_metadata(row)?);
             let (place, is_kept): (Option<i64>, bool) = (get(row, "place")?, get(row, "is_kept")?);
-            Ok((get::<[u8; 32]>(row, "url_digest")?, text, place, is_kept, cards, count))
+            Ok((get::<[u8; 32]>(row, "url_digest")?, known, place, is_kept, cards, count))
         };
         let found = first(connection, PAGE, &[&page], read)?;
-        let (digest, text, place_before, is_kept, cards, count) =
+        let (digest, known, place_before, is_kept, cards, count) =
             found.ok_or_else(|| Failure::Nonsense(format!("page {page} of an indexed card is not there")))?;
+        let text = known.text();
         let before = match &place_before {
             Some(place) => first(connection, PAGE_TEXT, &[place], columns)?,
             None => None,
@@ -224,22 +227,22 @@ impl Changes {
                 return Ok(Known::Dropped { digest });
             }
             run(connection, PLACE_PAGE, &[&page, &count, &None::<i64>])?;
-            return Ok(Known::Kept { text, changed });
+            return Ok(Known::Kept { known, changed });
         }
         self.now.extend(words_of("", &text));
         let place = place(page, count.unsigned_abs());
         if changed || place_before != Some(place) {
             self.pages.extend(place_before.map(|place| (place, None)));
-            self.pages.insert(place, Some(text.clone()));
+            self.pages.insert(place, Some(text));
         }
         if count != cards || place_before != Some(place) {
             run(connection, PLACE_PAGE, &[&page, &count, &place])?;
         }
-        Ok(Known::Kept { text, changed })
+        Ok(Known::Kept { known, changed })
     }
 
     /// What is found of a page by its owners alone.
-    fn notes(&mut self, connection: &Connection, page: &PageText, documents: Vec<Document>) -> Result<(), Failure> {
+    fn notes(&mut self, connection: &Connection, page: &Page, documents: Vec<Document>) -> Result<(), Failure> {
         for document in documents {
             let before: Option<NoteText> = first(connection, NOTE_TEXT, &[&document.number], columns)?;
             let now = document.text(page);
