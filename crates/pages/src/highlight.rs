@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use cardwire_domain::search::{PART_CHARS, SearchQuery, Term, Unit, Word, is_near, pieces};
+use cardwire_domain::search::{self, PART_CHARS, SearchQuery, Term, Unit, Word, is_near, pieces};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -52,13 +52,11 @@ impl Marker {
         let mut hits = Vec::new();
         for piece in pieces(text) {
             match piece {
-                cardwire_domain::search::Piece::Word(word)
-                    if self.terms.iter().any(|term| self.is_meant(term, &word)) =>
-                {
+                search::Piece::Word(word) if self.terms.iter().any(|term| self.is_meant(term, &word)) => {
                     hits.push(word.range);
                 }
-                cardwire_domain::search::Piece::Word(_) => {}
-                cardwire_domain::search::Piece::Run(units) => {
+                search::Piece::Word(_) => {}
+                search::Piece::Run(units) => {
                     let are_hits = self.in_run(&units);
                     let marked = units.into_iter().zip(are_hits).filter(|(_, is_hit)| *is_hit);
                     hits.extend(marked.map(|(unit, _)| unit.range));

@@ -1,4 +1,4 @@
-//! How long searches take over 200,000 cards, in a PostgreSQL server of its own.
+//! How long searches take over 200,000 cards, and how large what they read is, in a PostgreSQL server of its own.
 //!
 //! `cargo run --release -p cardwire-storage --example search_figures [cards]`
 
@@ -32,7 +32,8 @@ async fn main() -> anyhow::Result<()> {
     let database = server.database().await?;
     let store = PostgresStore::connect(database.url(), PoolSettings::default(), Handover::default())?;
     let mut draws = Draws::seeded(7);
-    let pages = fill(&store, cards, &mut draws).await?;
+    let urls = fill(&store, cards, &mut draws).await?;
+    let pages = urls.len();
 
     let started = Instant::now();
     let mut after = None;
@@ -42,12 +43,13 @@ async fn main() -> anyhow::Result<()> {
     let took = started.elapsed();
     eprintln!("indexed {cards} cards, {pages} pages in {took:.1?}: {:.0}/s", cards as f64 / took.as_secs_f64());
     sqlx::raw_sql("VACUUM ANALYZE").execute(store.pool()).await?;
+    sizes(&store, cards).await?;
 
     println!("| search | median ms | p95 ms | max ms | found something |");
     println!("|---|---|---|---|---|");
     let mut kinds: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for _ in 0..SEARCHES {
-        let title = title(&mut draws);
+        let title = plain_title(&mut draws);
         let words: Vec<&str> = title.split(' ').collect();
         kinds.entry("1 one word").or_default().push(words[0].into());
         kinds.entry("2 two words").or_default().push(format!("{} {}", words[0], words[1]));
@@ -56,11 +58,32 @@ async fn main() -> anyhow::Result<()> {
         kinds.entry("5 typo").or_default().push(slip(words[3]));
         kinds.entry("6 two words, one typo").or_default().push(format!("{} {}", words[0], slip(words[3])));
         kinds.entry("7 nothing").or_default().push(format!("{}qqqq", words[4]));
+        kinds.entry("8 part of a word").or_default().push(words[1].chars().skip(2).take(4).collect());
+        kinds.entry("9 word that is written with an accent").or_default().push(words[2].into());
+        kinds.entry("A word of two Chinese characters").or_default().push(unspaced(&mut draws, 2));
+        kinds.entry("B title of twelve Chinese characters").or_default().push(unspaced(&mut draws, 12));
+        let number = draws.below(pages);
+        kinds.entry("C pasted URL").or_default().push(format!("{}?utm_source=x#top", urls[number]));
+        kinds.entry("D pasted title of six words").or_default().push(title);
     }
     for (kind, texts) in kinds {
         measure(&store, &kind[2..], texts).await?;
     }
     measure(&store, "the most frequent word", vec![word(0); SEARCHES]).await
+}
+
+/// What search alone needs, and what a library was filtered by before it used the words of search.
+async fn sizes(store: &PostgresStore, cards: usize) -> anyhow::Result<()> {
+    let sql = "SELECT relname::text, pg_relation_size(c.oid) FROM pg_class c \
+               WHERE c.relkind IN ('r', 'i') AND (relname LIKE 'search\\_%' OR relname LIKE '%\\_trigrams') \
+               AND relname NOT LIKE 'search\\_rebuilds%' ORDER BY relname";
+    let sizes: Vec<(String, i64)> = sqlx::query_as(sql).fetch_all(store.pool()).await?;
+    for (name, bytes) in &sizes {
+        eprintln!("{name}: {} KiB", bytes / 1_024);
+    }
+    let all: i64 = sizes.iter().map(|(_, bytes)| bytes).sum();
+    eprintln!("{all} bytes in all, {:.0} for each card", all as f64 / cards as f64);
+    Ok(())
 }
 
 async fn measure(store: &PostgresStore, kind: &str, texts: Vec<String>) -> anyhow::Result<()> {
@@ -83,18 +106,19 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// Cards and fetched pages, as the worker would have stored them. Returns how many pages.
-async fn fill(store: &PostgresStore, cards: usize, draws: &mut Draws) -> anyhow::Result<usize> {
-    let pages = cards / CARDS_PER_URL;
+/// Cards and fetched pages, as the worker would have stored them. Returns the URLs.
+async fn fill(store: &PostgresStore, cards: usize, draws: &mut Draws) -> anyhow::Result<Vec<String>> {
+    let (pages, mut all) = (cards / CARDS_PER_URL, Vec::new());
     for first in (0..pages).step_by(PORTION) {
         let (mut digests, mut urls, mut titles, mut descriptions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for number in first..(first + PORTION).min(pages) {
             let url = CardUrl::parse(&format!("https://{}.example/{}/{number}", drawn(draws), drawn(draws)))?;
             digests.push(Sha256::digest(url.normalised().as_bytes()).to_vec());
             urls.push(url.normalised().to_owned());
-            titles.push(title(draws));
+            titles.push(title(number, draws));
             descriptions.push((0..20).map(|_| drawn(draws)).collect::<Vec<_>>().join(" "));
         }
+        all.extend(urls.iter().cloned());
         sqlx::query(
             "INSERT INTO pages (url_digest, url, host, state, next_fetch_at, title, description, kind) \
              SELECT n.*, 'article' FROM (SELECT d, u, 'a.example', 'ready', now() + interval '7 days', t, s \
@@ -121,11 +145,29 @@ async fn fill(store: &PostgresStore, cards: usize, draws: &mut Draws) -> anyhow:
             .await?;
         }
     }
-    Ok(pages)
+    Ok(all)
 }
 
-fn title(draws: &mut Draws) -> String {
+/// One of ten is Chinese, one has accents.
+fn title(number: usize, draws: &mut Draws) -> String {
+    match number % 10 {
+        0 => unspaced(draws, 12),
+        1 => plain_title(draws).replace('a', "á").replace('u', "ü"),
+        _ => plain_title(draws),
+    }
+}
+
+fn plain_title(draws: &mut Draws) -> String {
     (0..6).map(|_| drawn(draws)).collect::<Vec<_>>().join(" ")
+}
+
+/// Of 3,000 characters, frequent ones far more often.
+fn unspaced(draws: &mut Draws, length: usize) -> String {
+    let character = |_| {
+        let share = draws.below(1 << 20) as f64 / f64::from(1 << 20);
+        char::from_u32(0x4e00 + 3_000_f64.powf(share) as u32).unwrap_or('一')
+    };
+    (0..length).map(character).collect()
 }
 
 /// Frequent words are drawn much more often than rare ones, roughly as in a language (Zipf).

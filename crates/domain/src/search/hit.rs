@@ -1,3 +1,5 @@
+//! What a search lists.
+
 use crate::ids::CardId;
 use crate::metadata::PageKind;
 use crate::visibility::Visibility;

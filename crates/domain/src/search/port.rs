@@ -1,3 +1,5 @@
+//! What a search index does.
+
 use async_trait::async_trait;
 
 use super::hit::SearchHit;

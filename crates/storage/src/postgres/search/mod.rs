@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use cardwire_domain::search::{
     CollectionFound, Found, Gathering, Pass, PersonFound, Reindexed, Renewed, SearchIndex, SearchQuery, SearchRequest,
 };
-use cardwire_domain::{CardId, EventId, PageRequest, RecordedEvent, Result, UserId};
+use cardwire_domain::{CardId, EventId, PageRequest, RecordedEvent, Result};
 use cardwire_events::Queue;
 use sqlx::types::Uuid;
 
