@@ -42,8 +42,9 @@ struct SearchPage {
 }
 
 impl SearchPage {
-    fn has_nothing(&self) -> bool {
-        self.hits.is_empty() && self.people.is_empty() && self.collections.is_empty()
+    fn is_vain(&self) -> bool {
+        let has_nothing = self.hits.is_empty() && self.people.is_empty() && self.collections.is_empty();
+        has_nothing && !self.q.is_empty() && !self.is_refused
     }
 }
 
@@ -54,7 +55,8 @@ struct Named {
     /// A handle. Empty where it is the name.
     by: Vec<Piece>,
     about: Vec<Piece>,
-    card_count: Option<u64>,
+    /// How many a collection has.
+    cards: String,
 }
 
 impl Named {
@@ -69,17 +71,21 @@ impl Named {
             name,
             by,
             about: Vec::new(),
-            card_count: None,
+            cards: String::new(),
         }
     }
 
     fn collection(found: CollectionFound, marker: &Marker) -> Self {
+        let cards = match found.card_count {
+            1 => "1 card".to_owned(),
+            many => format!("{many} cards"),
+        };
         Self {
             href: format!("/collections/{}", found.id),
             name: marker.pieces(&found.name),
             by: Marker::default().pieces(&found.author.handle),
             about: marker.pieces(&found.description),
-            card_count: Some(found.card_count),
+            cards,
         }
     }
 }

@@ -84,7 +84,7 @@ impl SearchQuery {
         let url = readable(url.normalised());
         // A scheme that was not typed may be another one.
         let words: &str =
-            if text.contains("://") { &url } else { url.split_once("://").map_or(&url, |(_, rest)| rest) };
+            if text.contains("://") { &url } else { url.split_once("://").map_or(url.as_str(), |(_, rest)| rest) };
         let mut required = Vec::new();
         let pieces = pieces(words);
         let last = pieces.len().saturating_sub(1);
