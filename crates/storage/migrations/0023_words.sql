@@ -32,10 +32,11 @@ EXECUTE FUNCTION drop_words_of_collection();
 CREATE FUNCTION drop_words_of_person() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE users SET words = NULL WHERE id = NEW.user_id;
-    RETURN NULL;
+    RETURN NEW;
 END
 $$;
-CREATE TRIGGER drop_words AFTER INSERT OR UPDATE OF display_name ON profiles FOR EACH ROW
+-- Before the profile is locked: whoever deletes an account locks the account first, too.
+CREATE TRIGGER drop_words BEFORE INSERT OR UPDATE OF display_name ON profiles FOR EACH ROW
 EXECUTE FUNCTION drop_words_of_person();
 
 -- A library is filtered by the words of the index, too.
