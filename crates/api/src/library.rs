@@ -152,7 +152,7 @@ impl From<LibraryCard> for LibraryCardBody {
     operation_id = "listMyCards",
     get, path = "/api/cards/my", tag = "library", security(("bearer" = [])),
     params(
-        ("q" = Option<String>, Query, description = "Every word occurs in URL, title, the page's title or note"),
+        ("q" = Option<String>, Query, description = "Every word occurs in what you call the card, in the title, site, author or description of the page, in the URL or in the note; read as by /api/search"),
         ("uncollected" = Option<bool>, Query, description = "Only cards in no collection"),
         ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),

@@ -1,10 +1,10 @@
-//! Search over everybody's cards.
+//! Search over everybody's cards, people, and public collections.
 
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use cardwire_domain::CardId;
 use cardwire_domain::metadata::PageKind;
-use cardwire_domain::search::{SearchHit, SearchRequest};
+use cardwire_domain::search::{CollectionFound, Found, PersonFound, SearchHit, SearchRequest};
+use cardwire_domain::{CardId, CollectionId, UserId};
 use cardwire_http::caller::Reader;
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
@@ -14,17 +14,19 @@ use cardwire_http::state::AppState;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::{PageBody, VisibilityBody};
+use crate::dto::{UserBody, VisibilityBody};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
 
 #[derive(OpenApi)]
-#[openapi(paths(search))]
+#[openapi(paths(search, people, collections))]
 struct Document;
 
 fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/api/search").get(search).register(config);
+    Endpoint::at("/api/search/people").get(people).register(config);
+    Endpoint::at("/api/search/collections").get(collections).register(config);
 }
 
 /// One URL, with the cards that hold it.
@@ -62,19 +64,34 @@ impl From<SearchHit> for SearchHitBody {
     }
 }
 
+/// A page of hits.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SearchHits)]
+pub struct SearchHitsBody {
+    items: Vec<SearchHitBody>,
+    /// Opaque: give it back as `cursor` for the next page. Null on the last.
+    next_cursor: Option<String>,
+    /// On the first page, if nothing was found for what you typed: what was found instead. Misspelt words are corrected in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "memory safety")]
+    corrected: Option<String>,
+}
+
 /// URLs in whose page every word occurs, best first: title, description, site, author and URL; also with what the owner of a card that you can
-/// see calls it. Notes and private cards are found by their owner only. `"words in a row"` and `-word` are understood; a word that occurs
-/// nowhere is taken for similar ones.
+/// see calls it. Notes and private cards are found by their owner only. Case and accents do not matter, but words that are spelled as you
+/// typed them come first; parts of longer words come last. `"words in a row"` and `-word` are understood, and a URL finds its page. A word
+/// that occurs nowhere is taken for similar ones.
 #[utoipa::path(
     operation_id = "search",
     get, path = "/api/search", tag = "search", security((), ("bearer" = [])),
     params(
-        ("q" = String, Query, description = "1 to 200 characters", example = "rust"),
+        ("q" = String, Query, description = "1 to 200 characters; a URL may be longer", example = "rust"),
         ("type" = Option<String>, Query, description = "Only pages of this type", example = "article"),
         ("mine" = Option<bool>, Query, description = "Only URLs in your own library"),
         ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),
-    responses((status = 200, body = PageBody<SearchHitBody>))
+    responses((status = 200, body = SearchHitsBody))
 )]
 pub async fn search(
     state: Data<AppState>,
@@ -82,11 +99,7 @@ pub async fn search(
     reader: Reader,
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {
-    let text = params.text("q").ok_or_else(|| Problem::parameter("q", "is required"))?;
-    let text = words(&text)?;
-    if text.is_empty() {
-        return Err(Problem::invalid("q", "must not be empty"));
-    }
+    let text = looked_for(&mut params)?;
     let kind: Option<PageKind> = params.text("type").map(|kind| kind.parse()).transpose()?;
     let mine = params.flag("mine")?;
     if mine && reader.id().is_none() {
@@ -98,6 +111,108 @@ pub async fn search(
     let list = List::by_rank(&["search", scope, &text, kind.map_or("", PageKind::name), whose]);
     let page = params.page(&list)?;
     let asked = SearchRequest { text, reader: reader.id().cloned(), kind, mine };
-    let page = state.find(&request, &asked, &page).await?;
-    Ok(HttpResponse::Ok().json(PageBody::<SearchHitBody>::of(page, &list)))
+    let Found { items, next, corrected } = state.find(&request, &asked, &page).await?;
+    let next_cursor = next.map(|place| list.encode(&place));
+    let items = items.into_iter().map(Into::into).collect();
+    Ok(HttpResponse::Ok().json(SearchHitsBody { items, next_cursor, corrected }))
+}
+
+/// The required text.
+fn looked_for(params: &mut Params) -> Result<String, Problem> {
+    let text = params.text("q").ok_or_else(|| Problem::parameter("q", "is required"))?;
+    match words(&text)? {
+        text if text.is_empty() => Err(Problem::invalid("q", "must not be empty")),
+        text => Ok(text),
+    }
+}
+
+/// All that was found.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NamesFound<T> {
+    /// At most 10.
+    items: Vec<T>,
+}
+
+impl<T> NamesFound<T> {
+    fn of<U: Into<T>>(found: Vec<U>) -> Self {
+        Self { items: found.into_iter().map(Into::into).collect() }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PersonFound)]
+pub struct PersonFoundBody {
+    #[schema(value_type = String, example = "did:plc:alice")]
+    id: UserId,
+    #[schema(example = "alice")]
+    handle: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Alice")]
+    display_name: Option<String>,
+}
+
+impl From<PersonFound> for PersonFoundBody {
+    fn from(found: PersonFound) -> Self {
+        Self { id: found.user.id, handle: found.user.handle, display_name: found.display_name }
+    }
+}
+
+/// The best ten people in whose handle or display name every word occurs. Nobody whose account is suspended.
+#[utoipa::path(
+    operation_id = "searchPeople",
+    get, path = "/api/search/people", tag = "search", security((), ("bearer" = [])),
+    params(("q" = String, Query, description = "1 to 200 characters", example = "alice")),
+    responses((status = 200, body = NamesFound<PersonFoundBody>))
+)]
+pub async fn people(
+    state: Data<AppState>,
+    request: HttpRequest,
+    reader: Reader,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
+    let text = looked_for(&mut params)?;
+    params.finish()?;
+    let found = state.find_people(&request, reader.id(), &text).await?;
+    Ok(HttpResponse::Ok().json(NamesFound::<PersonFoundBody>::of(found)))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CollectionFound)]
+pub struct CollectionFoundBody {
+    #[schema(value_type = String, example = "01JD4A3W5T8Q2V9X7Y6Z1B0C3E")]
+    id: CollectionId,
+    #[schema(example = "Reading")]
+    name: String,
+    description: String,
+    author: UserBody,
+    /// How many of its cards everybody can see.
+    card_count: u64,
+}
+
+impl From<CollectionFound> for CollectionFoundBody {
+    fn from(found: CollectionFound) -> Self {
+        let CollectionFound { id, name, description, author, card_count } = found;
+        Self { id, name, description, author: author.into(), card_count }
+    }
+}
+
+/// The best ten public collections in whose name or description every word occurs. None of an author whose account is suspended.
+#[utoipa::path(
+    operation_id = "searchCollections",
+    get, path = "/api/search/collections", tag = "search", security((), ("bearer" = [])),
+    params(("q" = String, Query, description = "1 to 200 characters", example = "reading")),
+    responses((status = 200, body = NamesFound<CollectionFoundBody>))
+)]
+pub async fn collections(
+    state: Data<AppState>,
+    request: HttpRequest,
+    reader: Reader,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
+    let text = looked_for(&mut params)?;
+    params.finish()?;
+    let found = state.find_collections(&request, reader.id(), &text).await?;
+    Ok(HttpResponse::Ok().json(NamesFound::<CollectionFoundBody>::of(found)))
 }

@@ -218,7 +218,7 @@ impl Api {
         self.ask(person, Method::POST, &format!("{path}/membership"), None).await.expect(200);
     }
 
-    /// Does at once what the workers do: everything that is owed takes effect.
+    /// Does at once what the workers do: everything that is owed takes effect, and names are found.
     pub async fn deliver(&self) {
         for queue in Queue::ALL {
             loop {
@@ -232,6 +232,7 @@ impl Api {
                 }
             }
         }
+        while self.store.renew(100).await.unwrap().count > 0 {}
     }
 
     async fn take_effect(&self, queue: Queue, recorded: &RecordedEvent) {

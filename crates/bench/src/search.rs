@@ -37,9 +37,10 @@ pub async fn run(ground: &Ground, cards: usize, count: usize, store: Store) -> a
             index(&store, cards).await?;
             drop(store);
             ground.settle_postgres().await?;
+            sizes(ground, cards).await?;
             let mut web = Process::start("web", &environment(ground.database.url(), &ground.redis.url));
             web.ready().await;
-            measure(ground, &web, count).await
+            measure(ground, &web, &pages, count).await
         }
         Store::Sqlite => {
             let folder = one_file::filled(|transaction| fill_file(transaction, &pages)).await?;
@@ -48,23 +49,36 @@ pub async fn run(ground: &Ground, cards: usize, count: usize, store: Store) -> a
             store.close().await?;
             drop(store);
             let one = OneFile::start_over(folder).await?;
-            measure(ground, &one.web, count).await
+            measure(ground, &one.web, &pages, count).await
         }
     }
 }
 
+/// What search alone needs. Prints it as progress does.
+async fn sizes(ground: &Ground, cards: usize) -> anyhow::Result<()> {
+    let sql = "SELECT relname::text, pg_relation_size(c.oid) FROM pg_class c \
+               WHERE c.relkind IN ('r', 'i') AND relname LIKE 'search\\_%' AND relname NOT LIKE 'search\\_rebuilds%' ORDER BY relname";
+    let sizes: Vec<(String, i64)> = sqlx::query_as(sql).fetch_all(&ground.pool).await.context("asking for sizes")?;
+    let all: i64 = sizes.iter().map(|(_, bytes)| bytes).sum();
+    let mut rows = vec![vec!["of search".to_owned(), "KiB".to_owned()]];
+    rows.extend(sizes.into_iter().map(|(name, bytes)| vec![name, (bytes / 1_024).to_string()]));
+    rows.push(vec!["bytes for each card".to_owned(), format!("{:.0}", all as f64 / cards as f64)]);
+    eprintln!("{}", aligned(&rows));
+    Ok(())
+}
+
 /// Prints a table of the kinds, as progress does.
-async fn measure(ground: &Ground, web: &Process, count: usize) -> anyhow::Result<Figures> {
+async fn measure(ground: &Ground, web: &Process, pages: &[Page], count: usize) -> anyhow::Result<Figures> {
     let mut client = Client::connect(web.port).await?;
     let mut kinds: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
     let mut found: BTreeMap<&str, usize> = BTreeMap::new();
     // Connections to PostgreSQL and statements are known then.
-    for text in corpus::searches(10).into_values().flatten() {
+    for text in corpus::searches(pages, 10).into_values().flatten() {
         search(&mut client, &text).await?;
     }
     let before = (ground.cpu(), accounting::cpu(web.id()));
     let started = Instant::now();
-    for (kind, texts) in corpus::searches(count) {
+    for (kind, texts) in corpus::searches(pages, count) {
         for text in texts {
             let (took, is_found) = search(&mut client, &text).await?;
             kinds.entry(kind).or_default().push(took);

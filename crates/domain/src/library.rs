@@ -32,7 +32,8 @@ pub struct LibraryCard {
 
 #[derive(Clone, Debug, Default)]
 pub struct LibraryFilter {
-    /// Every word occurs in the URL, title or note, in any case.
+    /// As [`crate::search::SearchQuery::is_in`] finds it in what the owner calls the card, in the title, names and description of the page, in the
+    /// note and the URL. Words of cards that are neither new nor indexed are not found.
     pub text: Option<String>,
     /// Only cards in no collection that their owner sees.
     pub uncollected: bool,

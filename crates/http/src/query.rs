@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use cardwire_domain::search::pasted;
 use cardwire_domain::{Limit, PageRequest};
 use percent_encoding::percent_decode;
 
@@ -80,16 +81,24 @@ impl Params {
     }
 }
 
-/// What is looked for: trimmed, without NUL, at most 200 characters.
+/// What is looked for: trimmed, without NUL, at most 200 characters unless it is a URL.
 pub fn words(text: &str) -> Result<String, Problem> {
     let text = text.trim();
     if text.contains('\0') {
         return Err(Problem::invalid("q", "must not contain a NUL character"));
     }
-    if text.chars().count() > MAX_WORDS_CHARS {
+    if text.chars().count() > MAX_WORDS_CHARS && pasted(text).is_empty() {
         return Err(Problem::invalid("q", "must be at most 200 characters"));
     }
     Ok(text.to_owned())
+}
+
+/// The same of a box on a page: what is pasted there may be a long title, of which the first words will do.
+pub fn first_words(text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    let end = text.char_indices().nth(MAX_WORDS_CHARS).filter(|_| pasted(text).is_empty()).map(|(end, _)| end);
+    let cut = end.and_then(|end| text[..end].rsplit_once(char::is_whitespace)).map_or(text, |(words, _)| words);
+    words(cut)
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -132,6 +141,25 @@ mod tests {
         for bad in ["0", "101", "abc", "", "-1", "%2B5", "1.0", "99999999999999999999"] {
             assert!(limit(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_longer_text_is_taken_if_it_is_a_url() {
+        let long = "x".repeat(201);
+        assert!(words(&"x".repeat(200)).is_ok() && words(&long).is_err());
+        assert!(words(&format!("https://example.com/{long}")).is_ok() && words(&format!("example.com/{long}")).is_ok());
+        assert!(words(&format!("https://example.com/{}", "x".repeat(2_048))).is_err());
+        assert!(words(&format!("see https://example.com/{long}")).is_err());
+    }
+
+    #[test]
+    fn of_a_long_title_the_first_words_are_looked_for() {
+        let title = "word ".repeat(50);
+        assert_eq!(first_words(&title).unwrap(), title[..199].trim_end().to_owned());
+        assert_eq!(first_words("a b").unwrap(), "a b");
+        assert!(first_words(&"x".repeat(201)).is_err(), "one word");
+        let url = format!("https://example.com/{}", "x".repeat(300));
+        assert_eq!(first_words(&url).unwrap(), url);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::quotas::Quotas;
-use cardwire_domain::search::{SearchHit, SearchIndex, SearchRequest};
-use cardwire_domain::{Page, PageRequest, Store};
+use cardwire_domain::search::{CollectionFound, Found, PersonFound, SearchIndex, SearchRequest};
+use cardwire_domain::{PageRequest, Store, UserId};
 
 use crate::accounts::Accounts;
 use crate::auth::Authenticator;
@@ -67,8 +67,37 @@ impl AppState {
         request: &HttpRequest,
         asked: &SearchRequest,
         page: &PageRequest,
-    ) -> Result<Page<SearchHit>, Problem> {
-        let searcher = Searcher::of(asked.reader.as_ref(), self.accounts.client_address(request));
-        Ok(self.searches.run(searcher, self.search.search(asked, page)).await??)
+    ) -> Result<Found, Problem> {
+        self.when_there_is_room(request, asked.reader.as_ref(), self.search.search(asked, page)).await
+    }
+
+    /// As [`Self::find`], people by their names.
+    pub async fn find_people(
+        &self,
+        request: &HttpRequest,
+        reader: Option<&UserId>,
+        text: &str,
+    ) -> Result<Vec<PersonFound>, Problem> {
+        self.when_there_is_room(request, reader, self.search.find_people(text)).await
+    }
+
+    /// As [`Self::find`], public collections by their names.
+    pub async fn find_collections(
+        &self,
+        request: &HttpRequest,
+        reader: Option<&UserId>,
+        text: &str,
+    ) -> Result<Vec<CollectionFound>, Problem> {
+        self.when_there_is_room(request, reader, self.search.find_collections(text)).await
+    }
+
+    async fn when_there_is_room<T>(
+        &self,
+        request: &HttpRequest,
+        reader: Option<&UserId>,
+        search: impl Future<Output = cardwire_domain::Result<T>>,
+    ) -> Result<T, Problem> {
+        let searcher = Searcher::of(reader, self.accounts.client_address(request));
+        Ok(self.searches.run(searcher, search).await??)
     }
 }

@@ -4,15 +4,15 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use cardwire_domain::CardId;
 use cardwire_domain::library::LibraryFilter;
+use cardwire_domain::search::SearchRequest;
 use cardwire_domain::use_cases::AddUrlToLibrary;
+use cardwire_domain::{CardId, Limit, PageRequest};
 use cardwire_http::caller::Caller;
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
-use cardwire_http::query::Params;
-use cardwire_http::query::words;
+use cardwire_http::query::{Params, first_words};
 use cardwire_http::state::AppState;
 
 use crate::audience::Audience;
@@ -21,7 +21,7 @@ use crate::fields::Complaint;
 use crate::form::Posted;
 use crate::links::{see_other, with_parameter};
 use crate::save::{SaveBox, again};
-use crate::shown::{Row, next, part};
+use crate::shown::{Corrected, Row, next, part};
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -37,12 +37,19 @@ struct LibraryPage {
     q: String,
     uncollected: bool,
     cards: Vec<Row>,
+    /// What would find something.
+    meant: Option<Corrected>,
     older: Option<String>,
 }
 
-async fn library(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
+async fn library(
+    state: Data<AppState>,
+    http: HttpRequest,
+    visit: Visit,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
     let caller = visit.caller()?;
-    let q = words(&params.text("q").unwrap_or_default())?;
+    let q = first_words(&params.text("q").unwrap_or_default())?;
     let uncollected = params.flag("uncollected")?;
     let told = match params.text("told").as_deref() {
         Some("saved") => Some("Saved."),
@@ -57,6 +64,8 @@ async fn library(state: Data<AppState>, visit: Visit, mut params: Params) -> Res
     let request = part(&mut params, &list)?;
     let filter = LibraryFilter { text: Some(q.clone()).filter(|q| !q.is_empty()), uncollected };
     let page = state.library.library(caller.id(), &filter, &request).await?;
+    let is_vain = page.items.is_empty() && request.after.is_none() && !uncollected && !q.is_empty();
+    let meant = if is_vain { meant(&state, &http, &caller, &q).await } else { None };
     let mut path = with_parameter("/library", "q", &q);
     if uncollected {
         path = with_parameter(&path, "uncollected", "true");
@@ -66,11 +75,25 @@ async fn library(state: Data<AppState>, visit: Visit, mut params: Params) -> Res
         chrome: visit.chrome(Section::Library),
         save: SaveBox::empty(&state, &caller).await?,
         told,
+        meant,
         older: next(&page, &list, &path),
         cards: page.items.into_iter().map(|kept| Row::of(kept, Some(caller.id()), 0, now)).collect(),
         q,
         uncollected,
     })
+}
+
+/// The text with misspelt words corrected, if that finds something. Only an offer, so the page is drawn without it while searches fail.
+async fn meant(state: &AppState, request: &HttpRequest, caller: &Caller, text: &str) -> Option<Corrected> {
+    let asked = SearchRequest {
+        text: text.to_owned(),
+        reader: Some(caller.id().clone()),
+        mine: true,
+        ..SearchRequest::default()
+    };
+    let one = PageRequest { limit: Limit::new(1).ok()?, after: None };
+    let found = state.find(request, &asked, &one).await.ok()?;
+    found.corrected.map(|text| Corrected::of("/library", text))
 }
 
 async fn save(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {

@@ -1,22 +1,22 @@
-//! Search over everybody's cards.
+//! Search over everybody's cards, people, and public collections.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use cardwire_domain::metadata::PageKind;
-use cardwire_domain::search::{SearchHit, SearchRequest};
+use cardwire_domain::search::{CollectionFound, PersonFound, SearchHit, SearchRequest};
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
-use cardwire_http::query::words;
+use cardwire_http::query::first_words;
 use cardwire_http::state::AppState;
 
 use crate::fields::Complaint;
 use crate::highlight::{Marker, Piece, has_hit};
 use crate::links::with_parameter;
-use crate::shown::{next, part, without_scheme};
+use crate::shown::{Corrected, next, part, without_scheme};
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -32,9 +32,62 @@ struct SearchPage {
     kind: &'static str,
     mine: bool,
     hits: Vec<Hit>,
+    /// What was found instead of what was typed.
+    corrected: Option<Corrected>,
+    people: Vec<Named>,
+    collections: Vec<Named>,
     more: Option<String>,
     is_refused: bool,
     complaint: Complaint,
+}
+
+impl SearchPage {
+    fn is_vain(&self) -> bool {
+        let has_nothing = self.hits.is_empty() && self.people.is_empty() && self.collections.is_empty();
+        has_nothing && !self.q.is_empty() && !self.is_refused
+    }
+}
+
+/// Somebody, or a collection.
+struct Named {
+    href: String,
+    name: Vec<Piece>,
+    /// A handle. Empty where it is the name.
+    by: Vec<Piece>,
+    about: Vec<Piece>,
+    /// How many a collection has.
+    cards: String,
+}
+
+impl Named {
+    fn person(found: PersonFound, marker: &Marker) -> Self {
+        let handle = marker.pieces(&found.user.handle);
+        let (name, by) = match found.display_name {
+            Some(name) => (marker.pieces(&name), handle),
+            None => (handle, Vec::new()),
+        };
+        Self {
+            href: with_parameter("/", "actor", found.user.id.as_str()),
+            name,
+            by,
+            about: Vec::new(),
+            cards: String::new(),
+        }
+    }
+
+    fn collection(found: CollectionFound, marker: &Marker) -> Self {
+        let cards = match found.card_count {
+            1 => "1 card".to_owned(),
+            many => format!("{many} cards"),
+        };
+        Self {
+            href: format!("/collections/{}", found.id),
+            name: marker.pieces(&found.name),
+            by: Marker::default().pieces(&found.author.handle),
+            about: marker.pieces(&found.description),
+            cards,
+        }
+    }
 }
 
 struct Hit {
@@ -95,11 +148,14 @@ async fn search(
         kind: kind.map_or("", PageKind::name),
         mine,
         hits: Vec::new(),
+        corrected: None,
+        people: Vec::new(),
+        collections: Vec::new(),
         more: None,
         is_refused: false,
         complaint: Complaint::default(),
     };
-    let text = match unknown.map_or_else(|| words(&typed), Err) {
+    let text = match unknown.map_or_else(|| first_words(&typed), Err) {
         Ok(text) => text,
         Err(problem) => {
             let (status, complaint) = Complaint::of(problem, &["q", "type"])?;
@@ -113,8 +169,18 @@ async fn search(
         let whose = if mine { "mine" } else { "all" };
         let list = List::by_rank(&["search", scope, &text, page.kind, whose]);
         let portion = part(&mut params, &list)?;
+        let marker = Marker::of(&text);
+        // Only what everybody keeps has sections besides, and only its first page.
+        if portion.after.is_none() && kind.is_none() && !mine {
+            let people = state.find_people(&request, reader.as_ref(), &text).await?;
+            page.people = people.into_iter().map(|found| Named::person(found, &marker)).collect();
+            let collections = state.find_collections(&request, reader.as_ref(), &text).await?;
+            page.collections = collections.into_iter().map(|found| Named::collection(found, &marker)).collect();
+        }
         let asked = SearchRequest { text: text.clone(), reader, kind, mine };
-        let found = state.find(&request, &asked, &portion).await?;
+        let mut found = state.find(&request, &asked, &portion).await?;
+        page.corrected = found.corrected.take().map(|text| Corrected::of("/search", text));
+        let found = found.page();
         let mut path = with_parameter("/search", "q", &text);
         if kind.is_some() {
             path = with_parameter(&path, "type", page.kind);
@@ -123,7 +189,6 @@ async fn search(
             path = with_parameter(&path, "mine", "true");
         }
         page.more = next(&found, &list, &path);
-        let marker = Marker::of(&text);
         page.hits = found.items.into_iter().map(|hit| Hit::of(hit, &marker)).collect();
     }
     visit.page_with(StatusCode::OK, &page)

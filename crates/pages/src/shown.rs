@@ -49,6 +49,19 @@ impl Link {
     }
 }
 
+/// What was typed, with its misspelt words corrected.
+pub struct Corrected {
+    pub text: String,
+    /// Where it is looked for.
+    pub href: String,
+}
+
+impl Corrected {
+    pub fn of(path: &str, text: String) -> Self {
+        Self { href: with_parameter(path, "q", &text), text }
+    }
+}
+
 pub fn without_scheme(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
 }

@@ -1,4 +1,4 @@
-//! Rebuilds of the search index that administrators asked for: any search-worker runs them.
+//! Rebuilds of the search index that administrators asked for, and what an upgrade has to be indexed anew: any search-worker does it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,18 +6,25 @@ use std::time::Duration;
 use cardwire_domain::Error;
 use cardwire_domain::search::SearchIndex;
 use cardwire_events::operations::{Rebuild, RebuildLease, Rebuilds};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// Cards indexed in one transaction.
 pub(crate) const PORTION: usize = 500;
 /// How often to look for one.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Cards that an upgrade has indexed anew in one transaction. Others wait for a transaction of a file.
+const RENEWED: usize = 100;
+/// How long that goes on before the store is left to others until the next look.
+const ROUND: Duration = Duration::from_secs(1);
+/// How long not to try again after a failure that does not pass by itself.
+const REST: Duration = Duration::from_secs(60);
 
 /// Runs what is asked for until `stop`; what is not finished then goes on in another worker, or here after the next start.
 pub async fn run(rebuilds: Arc<dyn Rebuilds>, search: Arc<dyn SearchIndex>, stop: CancellationToken) {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut rests_until = Instant::now();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -25,6 +32,12 @@ pub async fn run(rebuilds: Arc<dyn Rebuilds>, search: Arc<dyn SearchIndex>, stop
         }
         let lease = RebuildLease::generate();
         match rebuilds.claim(lease).await {
+            Ok(None) if Instant::now() >= rests_until => {
+                if let Err(error) = renew(&*search, &stop).await {
+                    tracing::warn!(%error, "what an older release indexed cannot be indexed anew now; it is tried again");
+                    rests_until = Instant::now() + REST;
+                }
+            }
             Ok(None) => {}
             Ok(Some(rebuild)) => {
                 if let Err(error) = carry_on(&*rebuilds, &*search, lease, rebuild, &stop).await {
@@ -34,6 +47,30 @@ pub async fn run(rebuilds: Arc<dyn Rebuilds>, search: Arc<dyn SearchIndex>, stop
             Err(error) => tracing::debug!(%error, "could not look for a rebuild"),
         }
     }
+}
+
+/// Some of what an older release indexed. What is left, another round does, of this process or of another.
+async fn renew(search: &dyn SearchIndex, stop: &CancellationToken) -> cardwire_domain::Result<()> {
+    let (end, mut count) = (Instant::now() + ROUND, 0);
+    while !stop.is_cancelled() && Instant::now() < end {
+        let renewed = match search.renew(RENEWED).await {
+            Ok(renewed) => renewed,
+            // The next look tries again.
+            Err(Error::Unavailable(_) | Error::Stale) => break,
+            Err(error) => return Err(error),
+        };
+        for (card, why) in renewed.failed {
+            tracing::error!(%card, error = why, "the card cannot be indexed anew; it is found as before");
+        }
+        count += renewed.count;
+        if renewed.count == 0 {
+            break;
+        }
+    }
+    if count > 0 {
+        tracing::debug!(count, "cards and names were indexed anew");
+    }
+    Ok(())
 }
 
 /// An error passes: the lease runs out, and the rebuild goes on where it was.
@@ -92,9 +129,10 @@ async fn portion(search: &dyn SearchIndex, rebuild: &mut Rebuild) -> cardwire_do
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use cardwire_domain::search::{Reindexed, SearchHit, SearchRequest};
-    use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
-    use cardwire_domain::{CardId, Page, PageRequest, RecordedEvent, SystemClock, UserId};
+    use cardwire_domain::collection::AccessType;
+    use cardwire_domain::search::{CollectionFound, Found, PersonFound, Reindexed, Renewed, SearchRequest};
+    use cardwire_domain::use_cases::{AddUrlToLibrary, CreateCollection, Request, execute};
+    use cardwire_domain::{CardId, PageRequest, RecordedEvent, SystemClock, UserId, Visibility};
     use cardwire_events::Handover;
     use cardwire_storage::SqliteStore;
     use tokio::time::timeout;
@@ -122,12 +160,20 @@ mod tests {
             self.0.card_count().await
         }
 
-        async fn search(
-            &self,
-            request: &SearchRequest,
-            page: &PageRequest,
-        ) -> cardwire_domain::Result<Page<SearchHit>> {
+        async fn renew(&self, limit: usize) -> cardwire_domain::Result<Renewed> {
+            self.0.renew(limit).await
+        }
+
+        async fn search(&self, request: &SearchRequest, page: &PageRequest) -> cardwire_domain::Result<Found> {
             self.0.search(request, page).await
+        }
+
+        async fn find_people(&self, text: &str) -> cardwire_domain::Result<Vec<PersonFound>> {
+            self.0.find_people(text).await
+        }
+
+        async fn find_collections(&self, text: &str) -> cardwire_domain::Result<Vec<CollectionFound>> {
+            self.0.find_collections(text).await
         }
     }
 
@@ -186,5 +232,28 @@ mod tests {
         let request = SearchRequest { text: "bread".into(), ..SearchRequest::default() };
         let found = store.search(&request, &PageRequest::default()).await.unwrap();
         assert_eq!(found.items.len(), 1, "although no event was worked off");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_are_indexed_without_being_asked_for() {
+        let (store, alice) = scene();
+        let command = CreateCollection {
+            name: "Bread".into(),
+            description: None,
+            access: AccessType::Closed,
+            visibility: Visibility::Public,
+        };
+        execute(&*store, &Request::by(alice), &command).await.unwrap();
+        assert!(store.find_collections("bread").await.unwrap().is_empty(), "nobody has looked yet");
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run(store.clone(), store.clone(), stop.clone()));
+        let found = async {
+            while store.find_collections("bread").await.unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), found).await.unwrap();
+        stop.cancel();
+        timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
     }
 }

@@ -9,8 +9,7 @@ CREATE TABLE search_titles (
     words      tsvector NOT NULL
 ) WITH (fillfactor = 80);
 CREATE INDEX search_titles_words ON search_titles USING gin (words);
+CREATE INDEX search_titles_url ON search_titles (url_digest);
 
 -- Last, as saves wait from here on. NULL: it is called what its page is called.
 ALTER TABLE cards ADD COLUMN title text;
--- A library is filtered by parts of words.
-CREATE INDEX cards_title_trigrams ON cards USING gin (lower(title) gin_trgm_ops) WHERE title IS NOT NULL;

@@ -14,7 +14,7 @@ use cardwire_domain::library::LibraryFilter;
 use cardwire_domain::metadata::FetchPolicy;
 use cardwire_domain::profile::{Bio, Edit, ProfileChange, ProfileRepository as _};
 use cardwire_domain::resets::ResetRepository as _;
-use cardwire_domain::search::SearchRequest;
+use cardwire_domain::search::{Found, SearchRequest};
 use cardwire_domain::sessions::{NewSession, SessionRepository as _, SessionTokens};
 use cardwire_domain::tokens::{NewToken, Scope, TokenName, TokenRepository as _};
 use cardwire_domain::user::User;
@@ -64,7 +64,7 @@ async fn seen(stores: &Stores) -> anyhow::Result<Vec<String>> {
         let request = SearchRequest { text: text.into(), reader: Some(reader), ..SearchRequest::default() };
         let mut urls = all_pages(100, |page| {
             let request = request.clone();
-            async move { stores.search.search(&request, &page).await }
+            async move { stores.search.search(&request, &page).await.map(Found::page) }
         })
         .await?;
         // Each store ranks in numbers of its own.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use cardwire_domain::EventId;
+use cardwire_domain::search::{Found, Renewed, SearchIndex, SearchRequest};
 use cardwire_domain::use_cases::renew_identities;
+use cardwire_domain::{EventId, PageRequest};
 use cardwire_events::{EventLog, Handover, Queue};
 use cardwire_storage::PostgresStore;
 use cardwire_storage::postgres::PoolSettings;
@@ -141,5 +142,73 @@ async fn cards_of_old_processes_are_looked_at_whenever_they_are_stored() -> anyh
         // An old process that still runs does not know that one.
         keep(&pool, "https://example.com/%7Euser").await?;
     }
+    Ok(())
+}
+
+/// Before words were compared without their accents.
+const OLD_WORDS: i64 = 20;
+
+/// As a build of that time indexed a card.
+const OLD_CARD: &str = "\
+INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at)
+SELECT id, owner, url, url, digest, id, now() FROM old;
+INSERT INTO pages (url_digest, url, host, state, title, next_fetch_at)
+SELECT digest, url, 'example.com', 'ready', 'Größe', now() + interval '7 days' FROM old;
+INSERT INTO search_documents (card_id, owner_id, url, url_digest) SELECT id, owner, url, digest FROM old;
+INSERT INTO search_pages (url_digest, cards, popularity, words) SELECT digest, 1, 0, words FROM old;
+INSERT INTO search_words (word, owner_id)
+SELECT w, '' FROM old, unnest(tsvector_to_array(words)) AS w ON CONFLICT DO NOTHING";
+
+async fn index_as_before(pool: &PgPool, number: u32) -> anyhow::Result<()> {
+    let url = format!("https://example.com/{number}");
+    let words = format!("größe:1A https:10 example:11 com:12 {number}:13");
+    let card = format!(
+        "BEGIN; CREATE TEMPORARY TABLE old ON COMMIT DROP AS SELECT '{number:032x}'::uuid AS id, 'did:plc:alice' AS owner, \
+         '{url}' AS url, sha256('{url}') AS digest, '{words}'::tsvector AS words; {OLD_CARD}; COMMIT"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(card)).execute(pool).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cards_that_an_older_build_indexed_are_indexed_anew_some_at_a_time() -> anyhow::Result<()> {
+    let server = Arc::new(Postgres::start()?);
+    let (database, pool) = migrated(&server, OLD_WORDS).await?;
+    let person = "INSERT INTO users (id, handle, password_hash) VALUES ('did:plc:alice', 'alice', '')";
+    sqlx::raw_sql(person).execute(&pool).await?;
+    for number in 1..=5 {
+        index_as_before(&pool, number).await?;
+    }
+    let store = PostgresStore::connect(database.url(), PoolSettings::default(), Handover::default())?;
+    store.migrate().await?;
+    let find = async |text: &str| -> anyhow::Result<Found> {
+        let request = SearchRequest { text: text.into(), ..SearchRequest::default() };
+        Ok(store.search(&request, &PageRequest::default()).await?)
+    };
+    assert_eq!((find("example").await?.items.len(), find("grosse").await?.items.len()), (5, 0));
+    for (renewed, found) in [(2, 2), (2, 4), (1, 5)] {
+        assert_eq!(store.renew(2).await?, Renewed { count: renewed, failed: Vec::new() });
+        assert_eq!((find("example").await?.items.len(), find("grosse").await?.items.len()), (5, found));
+    }
+    assert_eq!(store.renew(2).await?.count, 1, "the person's name");
+    assert_eq!(store.find_people("alice").await?.len(), 1);
+    // A process of the older build that still runs.
+    index_as_before(&pool, 6).await?;
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$; \
+                  CREATE TRIGGER refuse BEFORE INSERT ON search_documents FOR EACH ROW EXECUTE FUNCTION refuse()";
+    sqlx::raw_sql(refuse).execute(&pool).await?;
+    let renewed = store.renew(2).await?;
+    let [(card, why)] = &renewed.failed[..] else { anyhow::bail!("{renewed:?}") };
+    assert!(card.ulid().0 == 6 && why.contains("not this one"), "{card}: {why}");
+    assert_eq!(store.renew(2).await?, Renewed::default(), "it is not tried again");
+    assert_eq!(find("grosse").await?.items.len(), 5);
+    sqlx::raw_sql("DROP TRIGGER refuse ON search_documents").execute(&pool).await?;
+    let mut after = None;
+    while let Some(portion) = store.reindex(after, 100).await? {
+        after = Some(portion.last);
+    }
+    assert_eq!(find("grosse").await?.items.len(), 6);
+    let words: Vec<String> = sqlx::query_scalar("SELECT word FROM search_words ORDER BY word").fetch_all(&pool).await?;
+    assert_eq!(words, ["com", "example", "grosse", "https"], "numbers are not looked up");
     Ok(())
 }

@@ -107,6 +107,8 @@ async fn nobody_reads_what_is_public_and_writes_nothing() {
     for path in [
         "/api/feeds/global",
         "/api/search?q=example",
+        "/api/search/people?q=alice",
+        "/api/search/collections?q=reading",
         "/api/analytics/summary",
         "/api/analytics/top-urls",
         "/api/analytics/top-domains",

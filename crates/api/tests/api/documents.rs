@@ -70,6 +70,8 @@ async fn the_document_lists_every_route_and_each_answers() {
         (Method::DELETE, "/api/users/me/blocks/{userId}", "", none()),
         (Method::GET, "/api/feeds/global", "?actorId=did:plc:alice", none()),
         (Method::GET, "/api/search", "?q=example", none()),
+        (Method::GET, "/api/search/people", "?q=alice", none()),
+        (Method::GET, "/api/search/collections", "?q=reading", none()),
         (Method::GET, "/api/analytics/summary", "?days=366", none()),
         (Method::GET, "/api/analytics/top-urls", "?days=1&limit=1", none()),
         (Method::GET, "/api/analytics/top-domains", "?days=1&limit=1", none()),

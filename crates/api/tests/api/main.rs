@@ -24,6 +24,7 @@ mod people;
 mod profile;
 mod quotas;
 mod refusals;
+mod search;
 mod sessions;
 mod stream;
 mod titles;

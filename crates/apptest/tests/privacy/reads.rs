@@ -72,9 +72,13 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         STREAM => with(&[""]),
         "/api/search" | "/search" => {
             let queries = WORDS.iter().flat_map(|word| [format!("?q={word}"), format!("?q={word}&mine=true")]);
-            let more = ["?q=page&type=article", "?q=example&limit=1"].iter().map(ToString::to_string);
+            let parts = ["?q=mistakab", "?q=ffron", "?q=page&type=article", "?q=example&limit=1"];
+            let more = parts.iter().map(ToString::to_string).chain([format!("?q={URL}&mine=true"), format!("?q={URL}")]);
             let pages = |query: &String| path == "/api/search" || !query.contains("limit");
             queries.chain(more).filter(pages).map(|query| format!("{path}{query}")).collect()
+        }
+        "/api/search/people" | "/api/search/collections" => {
+            WORDS.iter().chain(["owner", "shelf"].iter()).map(|word| format!("{path}?q={word}")).collect()
         }
         "/api/analytics/summary" | "/trends" => with(&["", "?days=1", "?days=366"]),
         "/api/analytics/top-urls" | "/api/analytics/top-domains" => with(&["", "?days=366&limit=100", "?limit=1"]),

@@ -13,6 +13,7 @@ mod pages;
 mod people;
 mod retry;
 mod round_trip;
+mod search;
 mod sign_up;
 mod titles;
 mod unsent;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use cardwire_domain::exports::ExportedCard;
 use cardwire_domain::feed::CardView;
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
+use cardwire_domain::search::SearchQuery;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, Error, Page, PageRequest, Position, Result, UserId};
 use sqlx::postgres::PgRow;
@@ -12,8 +13,10 @@ use sqlx::types::Uuid;
 use super::error::Failure;
 use super::feed::collection_names;
 use super::page_rows::{get_page, page_of};
+use super::pool::Session;
+use super::search::{Lookup, begun, inside};
 use super::store::PostgresStore;
-use super::values::{behind, card_id, get, get_note, get_time, get_user, get_visibility, url_digest, uuid, words};
+use super::values::{behind, card_id, get, get_note, get_time, get_user, get_visibility, signed, url_digest, uuid};
 use crate::seen::{sees_card, sees_collection};
 
 /// With the collections that the reader sees.
@@ -47,62 +50,67 @@ const LIBRARY: &str = select_cards!(
      ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
 );
 
-/// Words are found anywhere, as the owner would find them by reading. Those that are frequent in this library fill a page from its
-/// newest cards.
-const FILTERED_NEWEST: &str = select_cards!(
-    "c.owner_id",
-    "AND c.id IN ( \
-         SELECT id FROM cards WHERE owner_id = $2 AND library_link IS NOT NULL \
-         AND ($4::timestamptz IS NULL OR (library_at, id) < ($4, $5)) ORDER BY library_at DESC, id DESC LIMIT 300 \
-     ) \
-     AND (NOT $3 OR l.collections IS NULL) \
-     AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, c.title, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \
-     ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
+/// Those of a page, whose ids were found before.
+const THESE: &str = select_cards!("c.owner_id", "AND c.id = ANY($1) ORDER BY c.library_at DESC, c.id DESC");
+
+/// Of the owner's cards behind a place: in no collection that they see, if asked.
+macro_rules! behind_place {
+    () => {
+        concat!(
+            "c.owner_id = $1 AND c.library_link IS NOT NULL AND ($3::timestamptz IS NULL OR (c.library_at, c.id) < ($3, $4)) \
+             AND (NOT $2 OR NOT EXISTS ( \
+                 SELECT 1 FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL \
+                 WHERE l.card_id = c.id AND ",
+            sees_collection!("k", "c.owner_id"),
+            "))"
+        )
+    };
+}
+
+/// What the newest cards say. They may not be indexed yet.
+const NEWEST: &str = concat!(
+    "SELECT c.id, c.library_at, c.url, c.title AS own_title, n.text, g.title, g.site_name, g.author, g.description \
+     FROM cards c LEFT JOIN notes n ON n.card_id = c.id LEFT JOIN pages g ON g.url_digest = ",
+    page_of!("c"),
+    " WHERE ",
+    behind_place!(),
+    " ORDER BY c.library_at DESC, c.id DESC LIMIT $5"
 );
 
-/// The others are found by the trigrams of the longest word.
-const FILTERED: &str = select_cards!(
-    "c.owner_id",
-    "AND c.owner_id = $2 AND (NOT $3 OR l.collections IS NULL) \
-     AND ($4::timestamptz IS NULL OR (c.library_at, c.id) < ($4, $5)) \
-     AND c.id IN ( \
-         SELECT id FROM cards WHERE lower(url) LIKE $7 AND library_link IS NOT NULL AND owner_id = $2 \
-         UNION ALL SELECT id FROM cards WHERE lower(title) LIKE $7 AND owner_id = $2 \
-         UNION ALL SELECT k.id FROM cards k JOIN pages p ON p.url_digest = k.url_digest \
-         WHERE k.owner_id = $2 AND NOT (k.private OR k.hidden) AND lower(p.title) LIKE $7 \
-         UNION ALL SELECT k.id FROM cards k JOIN pages p ON p.url_digest = k.url_digest || convert_to(k.owner_id, 'UTF8') \
-         WHERE k.owner_id = $2 AND (k.private OR k.hidden) AND lower(p.title) LIKE $7 \
-         UNION ALL SELECT o.card_id FROM notes o JOIN cards k ON k.id = o.card_id AND k.owner_id = $2 WHERE lower(o.text) LIKE $7 \
-     ) \
-     AND (SELECT bool_and(strpos(lower(concat_ws(' ', c.url, c.title, g.title, n.text)), w) > 0) FROM unnest($6::text[]) w) \
-     ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
+/// By the words of the index: of each card by what has most of them, so that nothing that is excluded is missed.
+const INDEXED: &str = concat!(
+    "SELECT c.id FROM ( \
+         SELECT d.card_id FROM search_pages p JOIN search_documents d ON d.owner_id = $1 AND d.url_digest = p.url_digest \
+         WHERE p.words @@ $6::tsquery AND d.own_words IS NULL \
+           AND NOT EXISTS (SELECT 1 FROM search_titles t WHERE t.card_id = d.card_id) \
+         UNION ALL \
+         SELECT d.card_id FROM search_titles t JOIN search_documents d ON d.card_id = t.card_id AND d.owner_id = $1 \
+         WHERE t.words @@ $6::tsquery AND d.own_words IS NULL \
+         UNION ALL \
+         SELECT d.card_id FROM search_documents d WHERE d.owner_id = $1 AND d.own_words @@ $6::tsquery \
+     ) f JOIN cards c ON c.id = f.card_id WHERE ",
+    behind_place!(),
+    " ORDER BY c.library_at DESC, c.id DESC LIMIT $5"
 );
+
+/// So many cards are looked at themselves.
+const LOOKED_AT: usize = 300;
 
 #[async_trait]
 impl LibraryRepository for PostgresStore {
     async fn library(&self, owner: &UserId, filter: &LibraryFilter, page: &PageRequest) -> Result<Page<LibraryCard>> {
-        let (at, id) = behind(page.after.as_ref())?;
-        let text = filter.text.as_deref().unwrap_or_default();
-        if text.contains('\0') {
-            // It occurs in nothing that PostgreSQL holds, and cannot be asked for.
-            return Ok(Page { items: Vec::new(), next: None });
-        }
-        let words = words(text);
-        let ask = |sql| {
-            let query = sqlx::query(sql).bind(page.limit.get() as i64 + 1).bind(owner.as_str());
-            query.bind(filter.uncollected).bind(at).bind(id)
-        };
+        let place = behind(page.after.as_ref())?;
+        let most = page.limit.get() + 1;
         let mut session = self.session().await?;
-        let rows = match words.iter().max_by_key(|word| word.chars().count()).map(|word| like(word)) {
-            None => session.fetch_all(ask(LIBRARY)).await?,
-            Some(longest) => {
-                let newest = session.fetch_all(ask(FILTERED_NEWEST).bind(&words)).await?;
-                if newest.len() > page.limit.get() {
-                    newest
-                } else {
-                    // Planned for this word: how frequent it is decides where to look.
-                    session.fetch_all(ask(FILTERED).bind(&words).bind(longest).persistent(false)).await?
-                }
+        let rows = match filter.text.as_deref().filter(|text| !text.trim().is_empty()) {
+            None => {
+                let query = sqlx::query(LIBRARY).bind(signed(most)).bind(owner.as_str()).bind(filter.uncollected);
+                session.fetch_all(query.bind(place.0).bind(place.1)).await?
+            }
+            Some(text) => {
+                let Some(query) = SearchQuery::parse(text) else { return Ok(Page { items: Vec::new(), next: None }) };
+                let ids = matching(&mut session, owner, &query, filter.uncollected, place, most).await?;
+                session.fetch_all(sqlx::query(THESE).bind(ids)).await?
             }
         };
         let cards = rows.iter().map(|row| read(row, Some(owner))).collect::<Result<Vec<_>, Failure>>()?;
@@ -142,17 +150,43 @@ impl LibraryRepository for PostgresStore {
     }
 }
 
-/// A pattern that finds the text anywhere.
-fn like(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
+type Place = (Option<jiff_sqlx::Timestamp>, Option<Uuid>);
+
+/// The ids of up to so many cards behind the place that have what is looked for, newest first.
+async fn matching(
+    session: &mut Session,
+    owner: &UserId,
+    query: &SearchQuery,
+    uncollected: bool,
+    place: Place,
+    most: usize,
+) -> Result<Vec<Uuid>, Failure> {
+    let ask =
+        |sql: &'static str, (at, id): Place| sqlx::query(sql).bind(owner.as_str()).bind(uncollected).bind(at).bind(id);
+    let newest = session.fetch_all(ask(NEWEST, place).bind(signed(LOOKED_AT))).await?;
+    let mut ids = Vec::new();
+    for row in &newest {
+        if ids.len() < most && has(query, row)? {
+            ids.push(get(row, "id")?);
         }
-        pattern.push(c);
     }
-    pattern.push('%');
-    pattern
+    let Some(last) = newest.last().filter(|_| ids.len() < most && newest.len() == LOOKED_AT) else { return Ok(ids) };
+    let place = (Some(get(last, "library_at")?), Some(get(last, "id")?));
+    let longer = inside(&mut Lookup { session, reader: Some(owner) }, query).await?;
+    // Planned for these words: how frequent they are decides where to look.
+    let older = ask(INDEXED, place).bind(signed(most - ids.len())).bind(begun(query, &longer)).persistent(false);
+    for row in session.fetch_all(older).await? {
+        ids.push(get(&row, "id")?);
+    }
+    Ok(ids)
+}
+
+fn has(query: &SearchQuery, row: &PgRow) -> Result<bool, Failure> {
+    let mut texts: Vec<&str> = Vec::new();
+    for column in ["own_title", "title", "site_name", "author", "description", "text"] {
+        texts.extend(get::<Option<&str>>(row, column)?);
+    }
+    Ok(query.is_in(texts, get(row, "url")?))
 }
 
 fn read(row: &PgRow, reader: Option<&UserId>) -> Result<LibraryCard, Failure> {

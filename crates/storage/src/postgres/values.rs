@@ -107,14 +107,6 @@ pub(super) fn behind(after: Option<&Position>) -> Result<(Option<jiff_sqlx::Time
     Ok((Some(at), Some(uuid(id))))
 }
 
-/// Lower-case words, each once, of what somebody looks for.
-pub(super) fn words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    words.sort_unstable();
-    words.dedup();
-    words
-}
-
 pub(super) fn url_digest(normalised_url: &str) -> Vec<u8> {
     Sha256::digest(normalised_url.as_bytes()).to_vec()
 }

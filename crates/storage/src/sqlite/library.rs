@@ -4,16 +4,18 @@ use async_trait::async_trait;
 use cardwire_domain::exports::ExportedCard;
 use cardwire_domain::feed::{CardView, CollectionName};
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
+use cardwire_domain::search::SearchQuery;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, Error, Page, PageRequest, Position, Result, UserId};
 use rusqlite::{Connection, Row, params};
 
 use super::error::Failure;
 use super::page_rows::{get_page, page_of};
+use super::search::Kept;
 use super::store::SqliteStore;
 use super::values::{
     NEWEST, behind, blob, card_id, collection_id, first, get, get_note, get_time, get_user, get_visibility, rows,
-    url_digest, words,
+    url_digest,
 };
 use crate::seen::{sees_card, sees_collection};
 
@@ -21,8 +23,8 @@ macro_rules! select_cards {
     ($($rest:tt)+) => {
         concat!(
             "SELECT c.id, c.url, c.title AS own_title, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
-                    g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.site_name, g.author, \
-                    g.kind, g.language \
+                    g.number AS page, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.site_name, \
+                    g.author, g.kind, g.language \
              FROM cards c LEFT JOIN pages g ON g.url_digest = ",
             page_of!("c"),
             " LEFT JOIN users u ON u.id = c.owner_id \
@@ -54,16 +56,21 @@ const COLLECTIONS: &str = concat!(
 impl LibraryRepository for SqliteStore {
     async fn library(&self, owner: &UserId, filter: &LibraryFilter, page: &PageRequest) -> Result<Page<LibraryCard>> {
         let (at, id) = behind(page.after.as_ref())?.unwrap_or(NEWEST);
-        let words = words(filter.text.as_deref().unwrap_or_default());
+        let text = filter.text.as_deref().filter(|text| !text.trim().is_empty());
+        let query = match text.map(SearchQuery::parse) {
+            Some(None) => return Ok(Page { items: Vec::new(), next: None }),
+            query => query.flatten(),
+        };
         let (owner, uncollected, most) = (owner.clone(), filter.uncollected, page.limit.get() + 1);
         let list = move |connection: &Connection, _| {
+            let mut matching = Matching::new(connection, &owner, query.as_ref());
             let mut statement = connection.prepare_cached(LIBRARY)?;
             let mut found = statement.query(params![owner.as_str(), at, id, uncollected])?;
             let mut cards = Vec::new();
             while cards.len() < most
                 && let Some(row) = found.next()?
             {
-                if all_occur(&words, row)? {
+                if matching.has(row)? {
                     cards.push(read(connection, row, Some(&owner))?);
                 }
             }
@@ -109,14 +116,42 @@ impl LibraryRepository for SqliteStore {
     }
 }
 
-/// Words are found anywhere, as the owner would find them by reading.
-fn all_occur(words: &[String], row: &Row<'_>) -> Result<bool, Failure> {
-    if words.is_empty() {
-        return Ok(true);
+/// So many cards are looked at themselves: the newest may not be indexed yet. Of the others, those that the index has.
+const LOOKED_AT: usize = 300;
+
+/// What is looked for among the cards of a library.
+struct Matching<'a> {
+    connection: &'a Connection,
+    owner: &'a UserId,
+    /// `None`: everything.
+    query: Option<&'a SearchQuery>,
+    looked_at: usize,
+    kept: Option<Kept>,
+}
+
+impl<'a> Matching<'a> {
+    fn new(connection: &'a Connection, owner: &'a UserId, query: Option<&'a SearchQuery>) -> Self {
+        Self { connection, owner, query, looked_at: 0, kept: None }
     }
-    let text = |column| Ok::<_, Failure>(get::<Option<String>>(row, column)?.unwrap_or_default().to_lowercase());
-    let texts = [text("url")?, text("own_title")?, text("title")?, text("note_text")?];
-    Ok(words.iter().all(|word| texts.iter().any(|text| text.contains(word))))
+
+    fn has(&mut self, row: &Row<'_>) -> Result<bool, Failure> {
+        let Some(query) = self.query else { return Ok(true) };
+        self.looked_at += 1;
+        if self.looked_at > LOOKED_AT {
+            if self.kept.is_none() {
+                self.kept = Some(Kept::by(self.connection, self.owner, query)?);
+            }
+            let page: Option<i64> = get(row, "page")?;
+            if !self.kept.as_ref().zip(page).is_some_and(|(kept, page)| kept.has(page)) {
+                return Ok(false);
+            }
+        }
+        let mut texts: Vec<String> = Vec::new();
+        for column in ["own_title", "title", "site_name", "author", "description", "note_text"] {
+            texts.extend(get::<Option<String>>(row, column)?);
+        }
+        Ok(query.is_in(texts.iter().map(String::as_str), &get::<String>(row, "url")?))
+    }
 }
 
 fn read(connection: &Connection, row: &Row<'_>, reader: Option<&UserId>) -> Result<LibraryCard, Failure> {

@@ -138,14 +138,6 @@ pub(super) fn behind(after: Option<&Position>) -> Result<Option<(i64, [u8; 16])>
     Ok(Some((position.key, blob(id))))
 }
 
-/// Lower-case words, each once, of what somebody looks for.
-pub(super) fn words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    words.sort_unstable();
-    words.dedup();
-    words
-}
-
 pub(super) fn url_digest(normalised_url: &str) -> [u8; 32] {
     Sha256::digest(normalised_url.as_bytes()).into()
 }

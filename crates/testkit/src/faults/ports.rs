@@ -10,7 +10,7 @@ use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::search::{Reindexed, SearchHit, SearchIndex, SearchRequest};
+use cardwire_domain::search::{CollectionFound, Found, PersonFound, Reindexed, Renewed, SearchIndex, SearchRequest};
 use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall, UndoneImport};
 use cardwire_domain::{
     Card, CardId, Changes, CollectedWindow, Collection, CollectionId, EventId, Page, PageRequest, RecordedEvent, Store,
@@ -383,8 +383,20 @@ impl SearchIndex for FaultySearch {
         self.seam.through(self.inner.card_count()).await
     }
 
-    async fn search(&self, request: &SearchRequest, page: &PageRequest) -> DomainResult<Page<SearchHit>> {
+    async fn renew(&self, limit: usize) -> DomainResult<Renewed> {
+        self.seam.through(self.inner.renew(limit)).await
+    }
+
+    async fn search(&self, request: &SearchRequest, page: &PageRequest) -> DomainResult<Found> {
         self.seam.through(self.inner.search(request, page)).await
+    }
+
+    async fn find_people(&self, text: &str) -> DomainResult<Vec<PersonFound>> {
+        self.seam.through(self.inner.find_people(text)).await
+    }
+
+    async fn find_collections(&self, text: &str) -> DomainResult<Vec<CollectionFound>> {
+        self.seam.through(self.inner.find_collections(text)).await
     }
 }
 

@@ -27,6 +27,7 @@ pub mod leaving;
 pub mod ledger;
 pub mod library;
 pub mod membership;
+pub mod names;
 pub mod operating;
 pub mod pages;
 pub mod private_pages;
@@ -40,6 +41,7 @@ pub mod titles;
 pub mod truth;
 pub mod undoing;
 pub mod visibility;
+pub mod wording;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -296,6 +298,26 @@ macro_rules! store_suite {
             searches_are_narrowed_by_type_and_to_ones_own,
             reindexing_changes_nothing_that_is_right,
         ]);
+        $crate::store_suite!(@cases $make, $runtime, wording: [
+            case_accents_and_widths_do_not_matter,
+            words_as_they_were_typed_come_first,
+            what_leaves_no_trace_and_apostrophes_do_not_matter,
+            signs_never_empty_a_search_and_some_make_words,
+            a_pasted_title_finds_its_page,
+            writing_without_spaces_is_found_by_its_words,
+            a_pasted_url_finds_its_page_first,
+            nobody_finds_a_private_page_by_its_url,
+            parts_of_words_are_found_last,
+            what_was_corrected_is_told,
+            whatever_is_typed_is_answered,
+            a_library_is_filtered_by_the_same_rules,
+            more_known_of_a_page_is_found_and_less_is_not,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, names: [
+            people_are_found_by_handle_and_display_name,
+            public_collections_are_found_by_name_and_description,
+            the_best_ten_names_are_listed,
+        ]);
         $crate::store_suite!(@cases $make, $runtime, titles: [
             a_card_is_called_what_its_owner_calls_it_wherever_it_is_shown,
             a_changed_title_is_one_event_and_a_bad_one_changes_nothing,
@@ -304,6 +326,7 @@ macro_rules! store_suite {
             everybody_who_sees_a_card_finds_it_by_its_title,
             a_title_finds_what_its_page_does_not_say,
             a_title_counts_as_much_as_that_of_a_page,
+            a_title_is_read_by_the_rules_of_all_words,
             the_title_of_a_private_card_is_its_owners_alone,
         ]);
         $crate::store_suite!(@cases $make, $runtime, exporting: [

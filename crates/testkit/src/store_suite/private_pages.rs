@@ -249,6 +249,14 @@ pub async fn a_link_kept_privately_and_by_others_is_one_hit(stores: Stores) -> T
         ("page", is_article, Some(&bob), false, None),
         ("page", is_video, Some(&alice), false, Some("Teapots")),
         ("page", is_video, Some(&alice), true, None),
+        (URL, None, None, false, Some("Teapots")),
+        (URL, None, Some(&alice), false, Some("Teapots")),
+        (URL, None, Some(&alice), true, Some("Marmalade")),
+        (URL, is_article, Some(&alice), false, Some("Marmalade")),
+        (URL, is_article, Some(&bob), false, None),
+        (URL, is_video, Some(&alice), true, None),
+        ("armal", None, Some(&alice), false, Some("Marmalade")),
+        ("armal", None, Some(&bob), false, None),
     ] {
         let request = SearchRequest { text: text.into(), kind, reader: reader.cloned(), mine };
         let hits = stores.hits_of(request.clone()).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cardwire_domain::metadata::{FetchPolicy, Metadata, PageKind};
-use cardwire_domain::search::{SearchHit, SearchRequest};
+use cardwire_domain::search::{Found, SearchHit, SearchRequest};
 use cardwire_domain::{CardId, DomainEvent, EventId, RecordedEvent, UserId};
 use cardwire_events::Queue;
 
@@ -181,7 +181,7 @@ pub async fn pages_of_hits_neither_skip_nor_repeat(stores: Stores) -> Tested {
     stores.index_all().await?;
     let (search, request) = (&stores.search, &asked("rust", Some(&alice)));
     for limit in [1, 7, 25, 100] {
-        let hits = all_pages(limit, |page| async move { search.search(request, &page).await }).await?;
+        let hits = all_pages(limit, |page| async move { search.search(request, &page).await.map(Found::page) }).await?;
         let urls: BTreeSet<_> = hits.iter().map(|hit| hit.url.clone()).collect();
         assert_eq!((urls.len(), hits.len()), (25, 25), "in pages of {limit}");
         assert!(hits.is_sorted_by(|a, b| a.rank >= b.rank), "in pages of {limit}: best first");
@@ -240,7 +240,7 @@ pub async fn quotes_minus_prefixes_and_typing_errors(stores: Stores) -> Tested {
     assert_eq!(found(&stores, "unmistakabel", Some(&bob)).await?, Vec::<String>::new());
     let search = &stores.search;
     let request = &asked("memroy", None);
-    let hits = all_pages(1, |page| async move { search.search(request, &page).await }).await?;
+    let hits = all_pages(1, |page| async move { search.search(request, &page).await.map(Found::page) }).await?;
     assert_eq!(hits.len(), 2, "similar words are paged like others");
     Ok(())
 }

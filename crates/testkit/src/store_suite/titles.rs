@@ -2,7 +2,7 @@
 
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::library::LibraryFilter;
-use cardwire_domain::search::{SearchHit, SearchRequest};
+use cardwire_domain::search::{Found, SearchHit, SearchRequest};
 use cardwire_domain::use_cases::{AddUrlToLibrary, UpdateUrlCardAssociations};
 use cardwire_domain::{CardId, DomainEvent, Error, UserId, Visibility};
 use cardwire_events::Queue;
@@ -267,10 +267,45 @@ pub async fn a_title_counts_as_much_as_that_of_a_page(stores: Stores) -> Tested 
     let all = all_pages(1, |page| {
         let request = SearchRequest { text: "teapots".into(), ..SearchRequest::default() };
         let search = stores.search.clone();
-        async move { search.search(&request, &page).await }
+        async move { search.search(&request, &page).await.map(Found::page) }
     });
     let urls: Vec<String> = all.await?.into_iter().map(|hit| hit.url).collect();
     assert_eq!(urls, [titled_so, described_so], "each URL once, however many cards are called so");
+    Ok(())
+}
+
+/// Titles, pages and notes of one URL are each found by some of these words whole, and by others begun or in part.
+pub async fn a_title_is_read_by_the_rules_of_all_words(stores: Stores) -> Tested {
+    let (alice, bob, other) = (person("alice"), person("bob"), "https://example.org/growings");
+    stores.save_called(&alice, URL, "Dvořák grow 図書館で Donaudampfschiff").await?;
+    stores.save_with(&bob, URL, Some("grow"), &[]).await?;
+    let private = AddUrlToLibrary {
+        title: some("Größe growing"),
+        visibility: Some(Visibility::Private),
+        ..saving(other, None, &[])
+    };
+    stores.run(&alice, &private).await?;
+    stores.save(&bob, other).await?;
+    stores.index_all().await?;
+    stores.fetched(URL, titled("Growth")).await?;
+    for (text, hers, everybodys) in [
+        ("dvorak", &[URL][..], &[URL][..]),
+        ("DVOŘÁK 図書館", &[URL], &[URL]),
+        ("dampf growth", &[URL], &[URL]),
+        ("grow", &[URL, other], &[URL, other]),
+        ("growing", &[other, URL], &[URL, other]),
+        ("grosse", &[other], &[]),
+        ("grosse growings", &[other], &[]),
+        ("grow -dvorak", &[URL, other], &[URL, other]),
+    ] {
+        for (reader, expected) in [(Some(&alice), hers), (Some(&bob), everybodys), (None, everybodys)] {
+            let request = SearchRequest { text: text.into(), reader: reader.cloned(), ..SearchRequest::default() };
+            let (search, request) = (&stores.search, &request);
+            let hits = all_pages(1, |page| async move { search.search(request, &page).await.map(Found::page) }).await?;
+            let urls: Vec<&str> = hits.iter().map(|hit| hit.url.as_str()).collect();
+            assert_eq!(urls, expected, "{text:?} by {reader:?}");
+        }
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::imports::{ImportRow, NewImport, RowOutcome};
 use cardwire_domain::library::LibraryFilter;
-use cardwire_domain::search::{SearchHit, SearchRequest};
+use cardwire_domain::search::{Found, SearchHit, SearchRequest};
 use cardwire_domain::use_cases::{
     AddUrlToLibrary, CreateCollection, DeleteCollection, HideCard, LeaveCollection, ShowCard, UpdateCollection,
     UpdateUrlCardAssociations,
@@ -521,7 +521,8 @@ pub async fn pages_are_full_although_some_of_their_items_are_private(stores: Sto
             assert_eq!(sorted(items.iter().map(|item| item.card.id).collect()), left, "the feed by {limit}");
             let items = all_pages(limit, |page| async move { collections.cards_in(open, None, &page).await }).await?;
             assert_eq!(sorted(items.iter().map(|item| item.card.id).collect()), left, "the collection by {limit}");
-            let items = all_pages(limit, |page| async move { search.search(request, &page).await }).await?;
+            let items =
+                all_pages(limit, |page| async move { search.search(request, &page).await.map(Found::page) }).await?;
             let found = sorted(items.iter().flat_map(|hit| hit.card_ids.clone()).collect());
             assert_eq!(found, left, "hits by {limit}");
         }

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cardwire_domain::metadata::Metadata;
-use cardwire_domain::search::tokens;
+use cardwire_domain::search::WORDING;
 use cardwire_domain::url::CardUrl;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
@@ -53,16 +53,16 @@ SELECT url_digest, url, title, description, image, site_name, author, kind, lang
 WHERE url_digest = ANY($1) ORDER BY url_digest FOR UPDATE";
 
 const PUT_DOCUMENTS: &str = "\
-INSERT INTO search_documents (card_id, owner_id, url, url_digest, own_words, private)
-SELECT c.id, c.owner_id, c.url, c.url_digest, n.own_words::tsvector, n.private
+INSERT INTO search_documents (card_id, owner_id, url, url_digest, own_words, private, version)
+SELECT c.id, c.owner_id, c.url, c.url_digest, n.own_words::tsvector, n.private, $4
 FROM unnest($1::uuid[], $2::text[], $3::bool[]) AS n(card_id, own_words, private) JOIN cards c ON c.id = n.card_id
 ORDER BY n.card_id
 ON CONFLICT (card_id) DO UPDATE SET url = excluded.url, url_digest = excluded.url_digest,
-    own_words = excluded.own_words, private = excluded.private";
+    own_words = excluded.own_words, private = excluded.private, version = excluded.version";
 
 /// Of documents that stay where they are, whatever has become of their cards.
 const PUT_WORDS: &str = "\
-UPDATE search_documents d SET own_words = n.own_words::tsvector
+UPDATE search_documents d SET own_words = n.own_words::tsvector, version = $4
 FROM unnest($1::uuid[], $2::text[], $3::bool[]) AS n(card_id, own_words, private) WHERE d.card_id = n.card_id";
 
 /// Counted, not added up, so that it cannot drift: all in one index, less those in another that others do not see.
@@ -386,7 +386,7 @@ async fn put_documents(
             if card.private {
                 words.extend(vector.words().cloned().map(owned));
             } else {
-                words.extend(tokens(note).map(owned));
+                words.extend(Vector::words_of(note).map(owned));
             }
             vector.literal()
         });
@@ -394,7 +394,7 @@ async fn put_documents(
         own.push(vector);
         private.push(card.private);
     }
-    session.execute(sqlx::query(put).bind(ids).bind(own).bind(private)).await?;
+    session.execute(sqlx::query(put).bind(ids).bind(own).bind(private).bind(WORDING)).await?;
     Ok(())
 }
 

@@ -1,12 +1,9 @@
-//! Words as PostgreSQL's text search takes them. Lexemes are words as they are: people search for what they see.
+//! Words as PostgreSQL's text search takes them. Lexemes are the words of the domain: the server folds nothing, stems nothing.
 
 use std::collections::BTreeMap;
 
 use cardwire_domain::metadata::Metadata;
-use cardwire_domain::search::{SearchQuery, Term, tokens};
-
-/// Similar words, by the word that was asked for.
-pub(super) type Near = BTreeMap<String, Vec<String>>;
+use cardwire_domain::search::{Forms, Wording};
 
 /// What PostgreSQL keeps of positions.
 const MAX_POSITION: u16 = 16_383;
@@ -15,9 +12,10 @@ const MAX_POSITIONS: usize = 255;
 const GAP: u16 = 8;
 
 /// A tsvector in the making.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Vector {
     lexemes: BTreeMap<String, Vec<(u16, &'static str)>>,
+    forms: Forms,
     next: u16,
 }
 
@@ -39,6 +37,14 @@ impl Vector {
         vector
     }
 
+    /// A name, and what else is said.
+    pub(super) fn of_names(names: &[&str], more: &str) -> Self {
+        let mut vector = Self::default();
+        names.iter().for_each(|name| vector.add(Some(name), "A"));
+        vector.add(Some(more), "C");
+        vector
+    }
+
     fn of(title: Option<&str>, normalised_url: &str, weight: &'static str, metadata: &Metadata) -> Self {
         let mut vector = Self::default();
         if title.is_some() {
@@ -48,58 +54,58 @@ impl Vector {
         vector.add(metadata.site_name.as_deref(), "B");
         vector.add(metadata.author.as_deref(), "B");
         vector.add(metadata.description.as_deref(), "C");
-        vector.add(Some(normalised_url), weight);
+        let url = Wording::of_url(normalised_url, &mut vector.forms);
+        vector.add_words(url, weight);
         vector
     }
 
     fn add(&mut self, text: Option<&str>, weight: &'static str) {
-        for token in tokens(text.unwrap_or_default()) {
+        let wording = Wording::of(text.unwrap_or_default(), &mut self.forms);
+        self.add_words(wording, weight);
+    }
+
+    fn add_words(&mut self, Wording { words, also }: Wording, weight: &'static str) {
+        let first = self.next;
+        for word in words {
             self.next = self.next.saturating_add(1).min(MAX_POSITION);
-            let positions = self.lexemes.entry(token).or_default();
-            if positions.len() < MAX_POSITIONS {
-                positions.push((self.next, weight));
-            }
+            self.put(word, self.next, weight);
+        }
+        for (place, word) in also {
+            let place = u16::try_from(place).unwrap_or(MAX_POSITION);
+            self.put(word, first.saturating_add(place).saturating_add(1).min(MAX_POSITION), weight);
         }
         self.next = self.next.saturating_add(GAP).min(MAX_POSITION);
     }
 
+    fn put(&mut self, word: String, position: u16, weight: &'static str) {
+        let positions = self.lexemes.entry(word).or_default();
+        if positions.len() < MAX_POSITIONS {
+            positions.push((position, weight));
+        }
+    }
+
+    /// Of a text by itself.
+    pub(super) fn words_of(text: &str) -> impl Iterator<Item = String> {
+        let Wording { words, also } = Wording::of(text, &mut Forms::default());
+        words.into_iter().chain(also.into_iter().map(|(_, word)| word))
+    }
+
+    /// Without spellings.
     pub(super) fn words(&self) -> impl Iterator<Item = &String> {
         self.lexemes.keys()
     }
 
-    /// Lexemes are letters and digits only, so there is nothing to escape.
+    /// How a word is spelled has no place: nobody asks for it in a row. Nothing in a lexeme has to be escaped: they are letters, digits and
+    /// the signs of the domain.
     pub(super) fn literal(&self) -> String {
         let lexeme = |(word, positions): (&String, &Vec<(u16, &str)>)| {
             let positions: Vec<String> = positions.iter().map(|(at, weight)| format!("{at}{weight}")).collect();
             format!("'{word}':{}", positions.join(","))
         };
-        self.lexemes.iter().map(lexeme).collect::<Vec<_>>().join(" ")
+        let spelling = |spelling: String| format!("'{spelling}'");
+        let lexemes = self.lexemes.iter().map(lexeme).chain(self.forms.spellings().map(spelling));
+        lexemes.collect::<Vec<_>>().join(" ")
     }
-}
-
-/// What to look for: with the ends of words open and similar words let in; and with what was typed alone, whole.
-pub(super) fn ts_query(query: &SearchQuery, near: Option<&Near>) -> (String, String) {
-    let phrase = |words: &[String]| {
-        let words: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
-        format!("({})", words.join(" <-> "))
-    };
-    let asked = query.required.iter().map(|term| match term {
-        Term::Phrase(words) => phrase(words),
-        Term::Word { word, open } => {
-            let similar = near.and_then(|near| near.get(word)).into_iter().flatten().map(|word| format!(" | '{word}'"));
-            format!("('{word}'{}{})", if *open { ":*" } else { "" }, similar.collect::<String>())
-        }
-    });
-    let whole = query.required.iter().map(|term| match term {
-        Term::Phrase(words) => phrase(words),
-        Term::Word { word, .. } => format!("'{word}'"),
-    });
-    let excluded = query.excluded.iter().map(|term| match term {
-        Term::Phrase(words) => format!("!{}", phrase(words)),
-        Term::Word { word, .. } => format!("!'{word}'"),
-    });
-    let asked: Vec<String> = asked.chain(excluded).collect();
-    (asked.join(" & "), whole.collect::<Vec<_>>().join(" & "))
 }
 
 #[cfg(test)]
@@ -127,11 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_written_out() {
-        let query = SearchQuery::parse("own \"a b\" rsut -c -\"d e\" x.").unwrap();
-        let near = Near::from([("rsut".to_owned(), vec!["rust".to_owned(), "rest".to_owned()])]);
-        let (asked, whole) = ts_query(&query, Some(&near));
-        assert_eq!(asked, "('own':*) & ('a' <-> 'b') & ('rsut':* | 'rust' | 'rest') & ('x') & !'c' & !('d' <-> 'e')");
-        assert_eq!(whole, "'own' & ('a' <-> 'b') & 'rsut' & 'x'");
+    fn spellings_have_no_places_and_words_with_signs_that_of_their_word() {
+        let vector = Vector::of_names(&["Café", "C++ C"], "日本");
+        assert_eq!(vector.literal(), "'c':10A,11A 'cafe':1A 'c＋＋':10A '日本':20C '本':21C 'cafe＝café'");
+        assert_eq!(vector.words().map(String::as_str).collect::<Vec<_>>(), ["c", "cafe", "c＋＋", "日本", "本"]);
     }
 }

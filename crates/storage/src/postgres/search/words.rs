@@ -1,5 +1,5 @@
-//! The words that typing errors are looked up among: each is there exactly while a page that everybody finds has it, or the title of a card,
-//! or a note of its owner, or a card that others do not see.
+//! The words that typing errors and parts of words are looked up among ([`is_in_lexicon`]): each is there exactly while a page that everybody
+//! finds has it, or the title of a card, or a note of its owner, or a card that others do not see.
 //!
 //! A word is dropped by a transaction that finds it nowhere else. It must not miss a page that another transaction is about to commit,
 //! which found the word there and did not add it. So whoever adds words shares a lock until its commit, and whoever drops some has it
@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use cardwire_domain::search::is_in_lexicon;
 use sqlx::types::Uuid;
 
 use super::super::error::Failure;
@@ -55,6 +56,11 @@ WITH few AS MATERIALIZED (SELECT words FROM search_pages ORDER BY popularity DES
 )
 DELETE FROM search_words s USING unused WHERE s.word = unused.word AND s.owner_id = unused.owner_id";
 
+/// What an earlier build looked words up among.
+const DROP: &str = "\
+DELETE FROM search_words s USING unnest($1::text[], $2::text[]) AS n(word, owner_id)
+WHERE s.word = n.word COLLATE \"C\" AND s.owner_id = n.owner_id COLLATE \"C\"";
+
 /// Words looked at by one statement.
 const PORTION: i64 = 1_000;
 const NEXT: &str = "\
@@ -63,11 +69,13 @@ SELECT word, owner_id FROM search_words WHERE (word, owner_id) > ($1 COLLATE \"C
 /// Those that these pages, and these cards for their owners alone, stand for as they are indexed now.
 pub(super) async fn of(session: &mut Session, digests: &[Vec<u8>], cards: &[Uuid]) -> Result<Words, Failure> {
     let rows = session.fetch_all(sqlx::query(OF).bind(digests).bind(cards)).await?;
-    rows.iter().map(|row| Ok((get(row, "word")?, get(row, "owner_id")?))).collect()
+    let words = rows.iter().map(|row| Ok((get(row, "word")?, get(row, "owner_id")?)));
+    Ok(words.collect::<Result<Words, Failure>>()?.into_iter().filter(|(word, _)| is_in_lexicon(word)).collect())
 }
 
 /// At the end of the transaction that indexed what the words are of.
-pub(super) async fn replace(session: &mut Session, before: &Words, now: Words) -> Result<(), Failure> {
+pub(super) async fn replace(session: &mut Session, before: &Words, mut now: Words) -> Result<(), Failure> {
+    now.retain(|(word, _)| is_in_lexicon(word));
     // First: two that share the lock and then want it alone would wait for each other.
     drop_unused(session, before.difference(&now).cloned().collect()).await?;
     if now.is_empty() {
@@ -101,8 +109,13 @@ pub(super) async fn drop_strays(session: &mut Session) -> Result<(), Failure> {
         let next = (get(last, "word")?, get(last, "owner_id")?);
         let words = rows.iter().map(|row| Ok((get(row, "word")?, get(row, "owner_id")?)));
         let words = words.collect::<Result<Words, Failure>>()?;
+        let (words, others): (Words, Words) = words.into_iter().partition(|(word, _)| is_in_lexicon(word));
         session.begin().await?;
         drop_unused(session, words).await?;
+        if !others.is_empty() {
+            let (others, owners): (Vec<String>, Vec<String>) = others.into_iter().unzip();
+            session.execute(sqlx::query(DROP).bind(others).bind(owners)).await?;
+        }
         session.commit().await?;
         after = next;
     }

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cardwire_domain::CardId;
+use cardwire_domain::search::WORDING;
 use cardwire_domain::url::{CardUrl, registrable_domain};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, ToSql};
@@ -22,10 +23,9 @@ use super::super::page_rows::get_metadata;
 use super::super::trends;
 use super::super::values::{blob, first, get, rows, run, us};
 use super::renamed::{carry, make_room};
-use super::text::{self, NoteText, PageText};
+use super::text::{self, NoteText, Page, PageText};
 use super::words::{self, Words};
 use crate::page_keys::{everybodys, page_key};
-use crate::titles::says_more;
 
 const CARD: &str = "\
 SELECT c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, c.private OR c.hidden AS private,
@@ -53,10 +53,10 @@ const PLACE_PAGE: &str = "UPDATE pages SET cards = ?2, place = ?3 WHERE number =
 const DROP_PAGE: &str = "DELETE FROM pages WHERE number = ?1";
 
 const DOCUMENT_OF: &str = "\
-SELECT d.number, d.page, p.url_digest AS key FROM search_documents d JOIN pages p ON p.number = d.page WHERE d.card_id = ?1";
+SELECT d.number, d.page, p.url_digest AS key, d.version FROM search_documents d JOIN pages p ON p.number = d.page WHERE d.card_id = ?1";
 const MAKE_DOCUMENT: &str =
-    "INSERT INTO search_documents (card_id, owner_id, page, private) VALUES (?1, ?2, ?3, ?4) RETURNING number";
-const TURN_DOCUMENT: &str = "UPDATE search_documents SET page = ?2, private = ?3 WHERE number = ?1";
+    "INSERT INTO search_documents (card_id, owner_id, page, private, version) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING number";
+const TURN_DOCUMENT: &str = "UPDATE search_documents SET page = ?2, private = ?3, version = ?4 WHERE number = ?1";
 const DROP_DOCUMENT: &str = "DELETE FROM search_documents WHERE number = ?1";
 
 /// What is found by more than its page. A title is left out while it is not indexed yet that others do not see the card any more: it may be one
@@ -93,6 +93,7 @@ struct Indexed {
     number: i64,
     page: i64,
     key: Vec<u8>,
+    version: i16,
 }
 
 /// A document, and what there is to find in it besides its page.
@@ -107,17 +108,14 @@ struct Document {
 
 impl Document {
     /// For its owner alone.
-    fn note_text(&self, page: &PageText) -> Option<NoteText> {
+    fn note_text(&self, page: &Page) -> Option<NoteText> {
         let note = self.note.as_deref().or(self.private.then_some(""))?;
-        let titled = self.title.as_deref().map(|title| text::of_title(title, page));
-        Some(text::of_note(note, &self.owner, self.private, titled.as_ref().unwrap_or(page)))
+        Some(page.text_with(note, self.title.as_deref(), &self.owner, self.private))
     }
 
     /// For everybody.
-    fn title_text(&self, page: &PageText) -> Option<PageText> {
-        let title = self.title.as_deref().filter(|_| !self.private)?;
-        let [_, of_page, ..] = page;
-        says_more(title, Some(of_page)).then(|| text::of_title(title, page))
+    fn title_text(&self, page: &Page) -> Option<PageText> {
+        page.text_called(self.title.as_deref().filter(|_| !self.private)?)
     }
 }
 
@@ -169,7 +167,8 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
         let Some((url, owner, digest, kept, private, own)) = first(connection, CARD, &[&id], read)? else { continue };
         let [title, note] = own;
         let before = first(connection, DOCUMENT_OF, &[&id], |row| {
-            Ok(Indexed { number: get(row, "number")?, page: get(row, "page")?, key: get(row, "key")? })
+            let (number, page) = (get(row, "number")?, get(row, "page")?);
+            Ok(Indexed { number, page, key: get(row, "key")?, version: get(row, "version")? })
         })?;
         if kept {
             let keeper = private.then_some(owner.as_str());
@@ -205,10 +204,10 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
     let mut changes = Changes::default();
     for (page, documents) in touched {
         match changes.page(connection, page)? {
-            Known::Kept { text, .. } => changes.documents(connection, &text, documents)?,
+            Known::Kept { known, .. } => changes.documents(connection, &known, documents)?,
             Known::Dropped { key } => {
                 changed.extend(everybodys(&key));
-                changes.documents(connection, &PageText::default(), documents)?;
+                changes.documents(connection, &Page::default(), documents)?;
             }
         }
     }
@@ -222,12 +221,12 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
 pub(in crate::sqlite) fn index_page(connection: &Connection, key: &[u8]) -> Result<(), Failure> {
     let Some(page) = first(connection, PAGE_OF, &[&key], |row| get(row, "number"))? else { return Ok(()) };
     let mut changes = Changes::default();
-    if let Known::Kept { text, changed: true } = changes.page(connection, page)? {
+    if let Known::Kept { known, changed: true } = changes.page(connection, page)? {
         let worded = rows(connection, WORDED, &[&page], |row| {
             let (number, owner, private) = (get(row, "number")?, get(row, "owner_id")?, get(row, "private")?);
             Ok(Document { number, owner, title: get(row, "title")?, note: get(row, "text")?, private })
         })?;
-        changes.documents(connection, &text, worded)?;
+        changes.documents(connection, &known, worded)?;
     }
     changes.write(connection)
 }
@@ -256,19 +255,20 @@ fn place_document(
 ) -> Result<i64, Failure> {
     if let Some(before) = before {
         // Whether others see it decides which page it has.
-        if before.page != page {
-            run(connection, TURN_DOCUMENT, &[&before.number, &page, &private])?;
+        if before.page != page || before.version != WORDING {
+            run(connection, TURN_DOCUMENT, &[&before.number, &page, &private, &WORDING])?;
         }
         return Ok(before.number);
     }
-    let number = first(connection, MAKE_DOCUMENT, &[card, &owner, &page, &private], |row| get(row, "number"))?;
+    let made: [&dyn ToSql; 5] = [card, &owner, &page, &private, &WORDING];
+    let number = first(connection, MAKE_DOCUMENT, &made, |row| get(row, "number"))?;
     number.ok_or_else(|| Failure::Nonsense("a row that was made has no number".into()))
 }
 
 /// A page that was looked at.
 enum Known {
     Kept {
-        text: PageText,
+        known: Page,
         changed: bool,
     },
     /// Nobody keeps it.
@@ -282,13 +282,14 @@ impl Changes {
     fn page(&mut self, connection: &Connection, page: i64) -> Result<Known, Failure> {
         let read = |row: &Row<'_>| {
             let (cards, count): (i64, i64) = (get(row, "cards")?, get(row, "count")?);
-            let text = text::of_page(&get::<String>(row, "url")?, &get_metadata(row)?);
+            let known = Page::of(&get::<String>(row, "url")?, &get_metadata(row)?);
             let (place, is_kept): (Option<i64>, bool) = (get(row, "place")?, get(row, "is_kept")?);
-            Ok((get::<Vec<u8>>(row, "url_digest")?, text, place, is_kept, cards, count))
+            Ok((get::<Vec<u8>>(row, "url_digest")?, known, place, is_kept, cards, count))
         };
         let found = first(connection, PAGE, &[&page], read)?;
-        let (key, text, place_before, is_kept, cards, count) =
+        let (key, known, place_before, is_kept, cards, count) =
             found.ok_or_else(|| Failure::Nonsense(format!("page {page} of an indexed card is not there")))?;
+        let text = known.text();
         let before = match &place_before {
             Some(place) => first(connection, PAGE_TEXT, &[place], columns)?,
             None => None,
@@ -304,22 +305,22 @@ impl Changes {
                 return Ok(Known::Dropped { key });
             }
             run(connection, PLACE_PAGE, &[&page, &count, &None::<i64>])?;
-            return Ok(Known::Kept { text, changed });
+            return Ok(Known::Kept { known, changed });
         }
         self.now.extend(words_of("", &text));
         let place = place(page, count.unsigned_abs());
         if changed || place_before != Some(place) {
             self.pages.extend(place_before.map(|place| (place, None)));
-            self.pages.insert(place, Some(text.clone()));
+            self.pages.insert(place, Some(text));
         }
         if count != cards || place_before != Some(place) {
             run(connection, PLACE_PAGE, &[&page, &count, &place])?;
         }
-        Ok(Known::Kept { text, changed })
+        Ok(Known::Kept { known, changed })
     }
 
     /// What is found of a page by the titles that cards have, and by their owners alone.
-    fn documents(&mut self, connection: &Connection, page: &PageText, documents: Vec<Document>) -> Result<(), Failure> {
+    fn documents(&mut self, connection: &Connection, page: &Page, documents: Vec<Document>) -> Result<(), Failure> {
         for document in documents {
             let before: Option<PageText> = first(connection, TITLE_TEXT, &[&document.number], columns)?;
             let now = document.title_text(page);

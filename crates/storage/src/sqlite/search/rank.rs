@@ -1,72 +1,117 @@
 //! How well what is known of a page answers a search.
 
-use cardwire_domain::search::{SearchQuery, Term};
+use cardwire_domain::search::{Alternatives, SearchQuery, Term, holds, holds_split, nearly_holds, spelled};
 
-use super::text::Near;
+use super::asked::As;
+use super::text::spellings;
 
-/// By where a word is: title, names, description, URL, note. A whole word counts twice a beginning.
+/// By where a word is: title, names, description, URL, note. A whole word counts twice another one.
 const WEIGHTS: [i64; 5] = [1_000, 500, 300, 100, 50];
-/// All words found whole.
-const WHOLE: i64 = 1_000_000;
 /// What many words in titles may come to.
-const MOST: i64 = WHOLE - 1;
+const MOST: i64 = 999_999;
 
-/// The words, and marks, of a page's columns without the scope, and of the note if there is one.
-pub(super) struct Fields<'a>(Vec<Vec<&'a str>>);
+/// The words, and marks, of a page's columns, and of the note if there is one; and how words are spelled.
+pub(super) struct Fields<'a> {
+    columns: Vec<Vec<&'a str>>,
+    spellings: Vec<&'a str>,
+}
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(columns: &[&'a str]) -> Self {
-        Self(columns.iter().map(|column| column.split(' ').collect()).collect())
+    pub(super) fn of(scope: &'a str, columns: &[&'a str]) -> Self {
+        let columns = columns.iter().map(|column| column.split(' ').collect()).collect();
+        Self { columns, spellings: spellings(scope).collect() }
+    }
+
+    /// Without the note, which comes last.
+    pub(super) fn page(&self) -> &[Vec<&'a str>] {
+        self.columns.split_last().map_or(&[][..], |(_, page)| page)
+    }
+
+    pub(super) fn all(&self) -> &[Vec<&'a str>] {
+        &self.columns
+    }
+
+    /// Whether words are spelled as they were typed, if they are all there.
+    pub(super) fn are_spelled_so(&self, query: &SearchQuery) -> bool {
+        let is_there = |spelling: &str| self.spellings.contains(&spelling);
+        query.required.iter().all(|term| match term {
+            Term::Word { word, exact: Some(exact), .. } => is_there(&spelled(word, exact)),
+            Term::Word { word, exact: None, .. } => {
+                let has_accents = self.spellings.iter().any(|spelling| spelling.starts_with(&spelled(word, "")));
+                !has_accents || is_there(&spelled(word, word))
+            }
+            Term::Phrase { spellings, .. } => spellings.iter().all(|spelling| is_there(spelling)),
+            Term::Run(_) => true,
+        })
     }
 }
 
-/// By all of it. `None`: it lacks a word, or has one that must not occur.
-pub(super) fn of_page(query: &SearchQuery, near: &Near, fields: &Fields<'_>) -> Option<i64> {
-    rank(query, near, &fields.0)
-}
-
-/// With the note, which comes last. Half, and never before what is whole; `None` as well when the page alone is found.
-pub(super) fn of_note(query: &SearchQuery, near: &Near, fields: &Fields<'_>) -> Option<i64> {
-    let page = fields.0.split_last().map_or(&[][..], |(_, page)| page);
-    if rank(query, near, page).is_some() {
-        return None;
-    }
-    rank(query, near, &fields.0).map(|rank| rank % WHOLE / 2)
-}
-
-fn rank(query: &SearchQuery, near: &Near, fields: &[Vec<&str>]) -> Option<i64> {
+/// From 0 to 999,999. `None`: it lacks a word, or has one that must not occur.
+pub(super) fn rank(query: &SearchQuery, how: As<'_>, fields: &[Vec<&str>]) -> Option<i64> {
     if query.excluded.iter().any(|term| fields.iter().any(|words| holds(words, term))) {
         return None;
     }
-    let (mut rank, mut all_whole) = (0, true);
+    let others: Option<&Alternatives> = match how {
+        As::Whole => None,
+        As::Begun(others) => Some(others),
+    };
+    let mut rank = 0;
     for term in &query.required {
-        let (mut best, mut whole) = (0, false);
+        let mut best = 0;
         for (words, weight) in fields.iter().zip(WEIGHTS) {
             if holds(words, term) {
-                (best, whole) = (best.max(weight), true);
-            } else if nearly_holds(words, term, near) {
+                best = best.max(weight);
+            } else if others.is_some_and(|others| nearly_holds(words, term, others)) {
                 best = best.max(weight / 2);
             }
+        }
+        if best == 0 && others.is_some() && holds_split(fields, term) {
+            best = WEIGHTS[WEIGHTS.len() - 1] / 2;
         }
         if best == 0 {
             return None;
         }
         rank += best * 10;
-        all_whole &= whole;
     }
-    Some(rank.min(MOST) + if all_whole { WHOLE } else { 0 })
+    Some(rank.min(MOST))
 }
 
-fn holds(words: &[&str], term: &Term) -> bool {
-    match term {
-        Term::Word { word, .. } => words.contains(&word.as_str()),
-        Term::Phrase(phrase) => words.windows(phrase.len()).any(|window| window == phrase.as_slice()),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A longer word, or a similar one.
-fn nearly_holds(words: &[&str], term: &Term, near: &Near) -> bool {
-    let Term::Word { word, open } = term else { return false };
-    (*open && words.iter().any(|other| other.starts_with(word.as_str())))
-        || near.get(word).is_some_and(|near| near.iter().any(|near| words.contains(&near.as_str())))
+    #[test]
+    fn whole_words_in_titles_come_first() {
+        let none = Alternatives::new();
+        let rank = |text: &str, how: As<'_>| {
+            let fields = Fields::of("", &["rust book", "", "a 東京 京都 都の の本 本", "https example", "dampfschiff"]);
+            rank(&SearchQuery::parse(text).unwrap(), how, fields.all())
+        };
+        assert!(rank("rust", As::Whole) > rank("example", As::Whole));
+        assert!(rank("rust", As::Begun(&none)) > rank("rus", As::Begun(&none)));
+        assert_eq!(rank("rus", As::Whole), None);
+        assert_eq!(rank("rust -book", As::Whole), None);
+        assert!(rank("京都", As::Whole).is_some() && rank("東京の本", As::Whole).is_none());
+        assert!(rank("東京の本", As::Begun(&none)).is_some());
+        let inside = Alternatives::from([("schiff".to_owned(), vec!["dampfschiff".to_owned()])]);
+        assert!(rank("schiff", As::Begun(&none)).is_none() && rank("schiff", As::Begun(&inside)).is_some());
+    }
+
+    #[test]
+    fn how_words_are_spelled_is_compared() {
+        let is_so = |text: &str, scope: &str| Fields::of(scope, &[]).are_spelled_so(&SearchQuery::parse(text).unwrap());
+        for (text, scope, expected) in [
+            ("cafe", "", true),
+            ("café", "", false),
+            ("cafe", "·article ·cafe＝café", false),
+            ("café", "·article ·cafe＝café", true),
+            ("cafè", "·cafe＝café", false),
+            ("cafe", "·cafe＝cafe ·cafe＝café", true),
+            ("\"café noir\"", "·cafe＝café", true),
+            ("\"café noir\"", "", false),
+            ("caf", "·cafe＝café", true),
+        ] {
+            assert_eq!(is_so(text, scope), expected, "{text} in {scope:?}");
+        }
+    }
 }

@@ -1,13 +1,9 @@
-//! Words as FTS5 keeps them, and what it is asked for. Words are as they are: people search for what they see.
+//! Words as FTS5 keeps them: those of the domain, with spaces between them.
 
-use std::collections::BTreeMap;
-
-use cardwire_domain::UserId;
 use cardwire_domain::metadata::{Metadata, PageKind};
-use cardwire_domain::search::{SearchQuery, Term, tokens};
+use cardwire_domain::search::{Forms, SPELLED, Wording};
 
-/// Similar words, by the word that was asked for.
-pub(super) type Near = BTreeMap<String, Vec<String>>;
+use crate::titles::says_more;
 
 /// The columns of `search_pages` and of `search_titles`: scope, title, names, description, URL.
 pub(super) type PageText = [String; 5];
@@ -15,34 +11,74 @@ pub(super) type PageText = [String; 5];
 pub(super) type NoteText = [String; 6];
 
 /// Begins what is no word: nobody can ask for it, and no phrase reaches across it.
-const MARK: char = '·';
+pub(super) const MARK: char = '·';
 /// Marks what others do not see. No type of page is called so.
-const PRIVATE: &str = "·private";
+pub(super) const PRIVATE: &str = "·private";
 
-pub(super) fn of_page(normalised_url: &str, metadata: &Metadata) -> PageText {
-    let column = |text: Option<&str>| spaced(text.unwrap_or_default());
-    let names = format!("{} {MARK} {}", column(metadata.site_name.as_deref()), column(metadata.author.as_deref()));
-    [
-        metadata.kind.map(mark_of_kind).unwrap_or_default(),
-        column(metadata.title.as_deref()),
-        names,
-        column(metadata.description.as_deref()),
-        spaced(normalised_url),
-    ]
+/// What is known of a page, and with it how its words are spelled, which a title or a note may add to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Page {
+    kind: Option<PageKind>,
+    /// As people read it.
+    title: Option<String>,
+    /// Title, names, description, URL.
+    columns: [String; 4],
+    forms: Forms,
 }
 
-/// The page together with what the owner of a card calls it.
-pub(super) fn of_title(title: &str, page: &PageText) -> PageText {
-    let [scope, of_page, names, description, url] = page.clone();
-    [scope, format!("{} {MARK} {of_page}", spaced(title)), names, description, url]
+impl Page {
+    pub(super) fn of(normalised_url: &str, metadata: &Metadata) -> Self {
+        let mut forms = Forms::default();
+        let mut column = |text: Option<&str>| spaced(Wording::of(text.unwrap_or_default(), &mut forms));
+        let title = column(metadata.title.as_deref());
+        let names = format!("{} {MARK} {}", column(metadata.site_name.as_deref()), column(metadata.author.as_deref()));
+        let description = column(metadata.description.as_deref());
+        let url = spaced(Wording::of_url(normalised_url, &mut forms));
+        Self { kind: metadata.kind, title: metadata.title.clone(), columns: [title, names, description, url], forms }
+    }
+
+    pub(super) fn text(&self) -> PageText {
+        let [title, names, description, url] = self.columns.clone();
+        [joined(self.kind.map(mark_of_kind), &self.forms), title, names, description, url]
+    }
+
+    /// Together with what the owner of a card calls it, if that says something more.
+    pub(super) fn text_called(&self, title: &str) -> Option<PageText> {
+        if !says_more(title, self.title.as_deref()) {
+            return None;
+        }
+        let mut forms = self.forms.clone();
+        let title = self.called(Some(title), &mut forms);
+        let [_, names, description, url] = self.columns.clone();
+        Some([joined(self.kind.map(mark_of_kind), &forms), title, names, description, url])
+    }
+
+    /// `private`: others do not see the card, so that all of it is its owner's alone.
+    pub(super) fn text_with(&self, note: &str, title: Option<&str>, owner: &str, private: bool) -> NoteText {
+        let mut forms = self.forms.clone();
+        let title = self.called(title, &mut forms);
+        let note = spaced(Wording::of(note, &mut forms));
+        let marks = std::iter::once(mark_of_person(owner)).chain(private.then(|| PRIVATE.to_owned()));
+        let [_, names, description, url] = self.columns.clone();
+        [joined(marks.chain(self.kind.map(mark_of_kind)), &forms), title, names, description, url, note]
+    }
+
+    /// The title of a card before that of the page.
+    fn called(&self, title: Option<&str>, forms: &mut Forms) -> String {
+        let [of_page, ..] = &self.columns;
+        match title {
+            Some(title) => format!("{} {MARK} {of_page}", spaced(Wording::of(title, forms))),
+            None => of_page.clone(),
+        }
+    }
 }
 
-/// `private`: others do not see the card, so that all of it is its owner's alone.
-pub(super) fn of_note(note: &str, owner: &str, private: bool, page: &PageText) -> NoteText {
-    let [scope, title, names, description, url] = page.clone();
-    let person = mark_of_person(owner);
-    let marks = if private { format!("{person} {PRIVATE} {scope}") } else { format!("{person} {scope}") };
-    [marks, title, names, description, url, spaced(note)]
+/// A name, and what else is said, as people and collections keep it.
+pub(super) fn of_names(names: &[&str], more: &str) -> String {
+    let mut forms = Forms::default();
+    let mut column = |text: &str| spaced(Wording::of(text, &mut forms));
+    let names: Vec<String> = names.iter().copied().map(&mut column).collect();
+    format!("{}\n{}", names.join(&format!(" {MARK} ")), column(more))
 }
 
 /// The words that are its author's alone.
@@ -53,8 +89,19 @@ pub(super) fn own_words(text: &NoteText) -> impl Iterator<Item = &str> {
     page.iter().chain([note]).flat_map(|column| words(column))
 }
 
-fn spaced(text: &str) -> String {
-    tokens(text).collect::<Vec<_>>().join(" ")
+/// What is in no row stands behind the others, each by itself.
+fn spaced(Wording { words, also }: Wording) -> String {
+    let mut spaced = words.join(" ");
+    for (_, word) in also {
+        spaced.push_str(&format!(" {MARK} {word}"));
+    }
+    spaced
+}
+
+/// Marks, and how words are spelled, in a column by themselves.
+fn joined(marks: impl IntoIterator<Item = String>, forms: &Forms) -> String {
+    let spellings = forms.spellings().map(|spelling| mark_of_spelling(&spelling));
+    marks.into_iter().chain(spellings).collect::<Vec<_>>().join(" ")
 }
 
 /// The words of a column.
@@ -62,65 +109,23 @@ pub(super) fn words(column: &str) -> impl Iterator<Item = &str> {
     column.split(' ').filter(|word| !word.is_empty() && !word.starts_with(MARK))
 }
 
-fn mark_of_kind(kind: PageKind) -> String {
+/// How the words of a document are spelled, of those that have a spelling with accents.
+pub(super) fn spellings(scope: &str) -> impl Iterator<Item = &str> {
+    scope.split(' ').filter_map(|mark| mark.strip_prefix(MARK)).filter(|mark| mark.contains(SPELLED))
+}
+
+pub(super) fn mark_of_kind(kind: PageKind) -> String {
     format!("{MARK}{kind}")
 }
 
+fn mark_of_spelling(spelling: &str) -> String {
+    format!("{MARK}{spelling}")
+}
+
 /// The tokenizer ignores the case of ASCII letters, which tells people apart.
-fn mark_of_person(id: &str) -> String {
+pub(super) fn mark_of_person(id: &str) -> String {
     let hex: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
     format!("{MARK}{hex}")
-}
-
-/// Asks `search_pages`, or `search_titles`.
-pub(super) fn in_pages(query: &SearchQuery, near: &Near, kind: Option<PageKind>) -> String {
-    asked(query, near, kind, &[])
-}
-
-/// Asks `search_notes` for those of a person in which at least one of the words is theirs alone.
-pub(super) fn in_notes(query: &SearchQuery, near: &Near, kind: Option<PageKind>, author: &UserId) -> String {
-    let terms: Vec<String> = query.required.iter().map(|term| matching(term, near)).collect();
-    let own = format!("({} OR note : ({}))", quoted(PRIVATE), terms.join(" OR "));
-    asked(query, near, kind, &[quoted(&mark_of_person(author.as_str())), own])
-}
-
-fn asked(query: &SearchQuery, near: &Near, kind: Option<PageKind>, more: &[String]) -> String {
-    let mut all: Vec<String> = more.to_vec();
-    all.extend(kind.map(|kind| quoted(&mark_of_kind(kind))));
-    all.extend(query.required.iter().map(|term| matching(term, near)));
-    let all = all.join(" AND ");
-    let excluded: Vec<String> = query.excluded.iter().map(exactly).collect();
-    if excluded.is_empty() { all } else { format!("({all}) NOT ({})", excluded.join(" OR ")) }
-}
-
-/// With the end of the word open, and similar words let in.
-fn matching(term: &Term, near: &Near) -> String {
-    let Term::Word { word, open } = term else { return exactly(term) };
-    let mut all = vec![if *open { beginning(word) } else { quoted(word) }];
-    all.extend(near.get(word).into_iter().flatten().map(|word| quoted(word)));
-    format!("({})", all.join(" OR "))
-}
-
-fn exactly(term: &Term) -> String {
-    match term {
-        Term::Word { word, .. } => quoted(word),
-        Term::Phrase(words) => quoted(&words.join(" ")),
-    }
-}
-
-/// Words are letters and digits only, so there is nothing to escape.
-pub(super) fn quoted(words: &str) -> String {
-    format!("\"{words}\"")
-}
-
-/// Words that begin so.
-pub(super) fn beginning(word: &str) -> String {
-    format!("{} *", quoted(word))
-}
-
-/// This, in what is this person's alone.
-pub(super) fn in_notes_of(author: &str, asked: &str) -> String {
-    format!("{} AND ({} AND {asked} OR note : {asked})", quoted(&mark_of_person(author)), quoted(PRIVATE))
 }
 
 #[cfg(test)]
@@ -130,43 +135,40 @@ mod tests {
     #[test]
     fn columns_hold_words_and_marks() {
         let metadata = Metadata {
-            title: Some("Rust, the Book".into()),
+            title: Some("Rust, the Book in C++".into()),
             site_name: Some("Über-uns".into()),
             author: Some("Ann".into()),
             kind: Some(PageKind::Book),
             ..Metadata::default()
         };
-        let page = of_page("https://a.b/rust", &metadata);
-        assert_eq!(page, ["·book", "rust the book", "über uns · ann", "", "https a b rust"]);
-        let note = of_note("Book club", "did:b", false, &page);
-        assert_eq!(note, ["·6469643a62 ·book", "rust the book", "über uns · ann", "", "https a b rust", "book club"]);
-        assert_eq!(own_words(&note).collect::<Vec<_>>(), ["book", "club"]);
-        let private = of_note("", "did:b", true, &page);
-        assert_eq!(private[0], "·6469643a62 ·private ·book");
-        assert_eq!(own_words(&private).collect::<Vec<_>>().join(" "), "rust the book über uns ann https a b rust");
-        assert_eq!(words(&note[2]).collect::<Vec<_>>(), ["über", "uns", "ann"]);
-        let titled = of_title("Oxide (again)", &page);
-        assert_eq!(titled[1], "oxide again · rust the book");
+        let page = Page::of("https://a.b/rust", &metadata);
         assert_eq!(
-            own_words(&of_note("", "did:b", true, &titled)).take(3).collect::<Vec<_>>(),
-            ["oxide", "again", "rust"]
+            page.text(),
+            ["·book ·uber＝über", "rust the book in c · c＋＋", "uber uns · ann", "", "https a b rust"]
         );
+        let note = page.text_with("Book Uber", None, "did:b", false);
+        assert_eq!(note[0], "·6469643a62 ·book ·uber＝uber ·uber＝über");
+        assert_eq!(note[5], "book uber");
+        assert_eq!(spellings(&note[0]).collect::<Vec<_>>(), ["uber＝uber", "uber＝über"]);
+        assert_eq!(own_words(&note).collect::<Vec<_>>(), ["book", "uber"]);
+        let private = page.text_with("", None, "did:b", true);
+        assert_eq!(private[0], "·6469643a62 ·private ·book ·uber＝über");
+        assert_eq!(
+            own_words(&private).collect::<Vec<_>>().join(" "),
+            "rust the book in c c＋＋ uber uns ann https a b rust"
+        );
+        assert_eq!(words(&note[2]).collect::<Vec<_>>(), ["uber", "uns", "ann"]);
+        let titled = page.text_called("Oxíde (again)").unwrap();
+        assert_eq!(titled[0], "·book ·oxide＝oxíde ·uber＝über");
+        assert_eq!(titled[1..], page.text_with("", Some("Oxíde (again)"), "did:b", true)[1..5]);
+        assert_eq!(titled[1], "oxide again · rust the book in c · c＋＋");
+        assert_eq!(page.text_called("The book"), None);
         assert_eq!(words("").count(), 0);
     }
 
     #[test]
-    fn a_query_is_written_out() {
-        let query = SearchQuery::parse("own \"a b\" rsut -c -\"d e\" x.").unwrap();
-        let near = Near::from([("rsut".to_owned(), vec!["rust".to_owned(), "rest".to_owned()])]);
-        assert_eq!(
-            in_pages(&query, &near, Some(PageKind::Article)),
-            "(\"·article\" AND (\"own\" *) AND \"a b\" AND (\"rsut\" * OR \"rust\" OR \"rest\") AND (\"x\")) \
-             NOT (\"c\" OR \"d e\")"
-        );
-        let query = SearchQuery::parse("own book.").unwrap();
-        assert_eq!(
-            in_notes(&query, &Near::new(), None, &UserId::parse("did:web:b").unwrap()),
-            "\"·6469643a7765623a62\" AND (\"·private\" OR note : ((\"own\" *) OR (\"book\"))) AND (\"own\" *) AND (\"book\")"
-        );
+    fn names_and_what_else_is_said_are_lines() {
+        assert_eq!(of_names(&["alice", "Ålice B."], "Écrit"), "alice · alice b\necrit");
+        assert_eq!(of_names(&["🚀"], ""), "\n");
     }
 }

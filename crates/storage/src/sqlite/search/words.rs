@@ -1,35 +1,37 @@
-//! The words that typing errors are looked up among: each that may be taken for one is there exactly while a page that everybody finds has
-//! it, or the title of a card, or a note of its owner, or a card that others do not see.
+//! The words that typing errors and parts of words are looked up among ([`is_in_lexicon`]): each is there exactly while a page that everybody
+//! finds has it, or the title of a card, or a note of its owner, or a card that others do not see.
 //!
 //! Some letters of a word are right, whatever the errors: of its beginning, its end and what is in between, each error spoils one, with
-//! a letter between them so that two swapped letters do not spoil two. Words are looked up by these parts.
+//! a letter between them so that two swapped letters do not spoil two. Words are looked up by these parts. What is inside of a word begins
+//! one of its tails.
 
 use std::collections::BTreeSet;
 
 use cardwire_domain::UserId;
-use cardwire_domain::search::{MAX_MISSPELT, MAX_NEAR_WORDS, SearchQuery, Term, is_near};
+use cardwire_domain::search::{
+    Alternatives, MAX_LONGER_WORDS, MAX_MISSPELT, MAX_NEAR_WORDS, MAX_PARTS, MAX_SLIPS, MISSPELT_CHARS, PART_CHARS,
+    SearchQuery, is_in_lexicon, is_near,
+};
 use rusqlite::{Connection, Row, ToSql};
 
 use super::super::error::Failure;
 use super::super::portions::{PORTION, Portion};
 use super::super::values::{first, get, rows, run, signed};
-use super::text::{Near, beginning, in_notes_of, quoted};
+use super::asked::{beginning, in_notes_of, quoted};
 
 /// (owner, word); the owner is empty for words that everybody may find.
 pub(super) type Words = BTreeSet<(String, String)>;
 
-/// Words that are looked up; there are no errors to find in longer ones.
-const ASKED_CHARS: std::ops::RangeInclusive<usize> = 4..=50;
-/// What [`is_near`] allows at most, so that words may be this much shorter or longer than what was asked for.
-const ERRORS: usize = 2;
 /// From here on words have two errors, and so three parts; those that are two letters shorter may be meant.
 const LONG: usize = 8;
 
 const PUT: &str = "INSERT INTO search_words (owner_id, word) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 const PUT_PART: &str =
     "INSERT INTO search_word_parts (letters, at, length, word) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+const PUT_TAIL: &str = "INSERT INTO search_word_tails (tail, word) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 const DROP: &str = "DELETE FROM search_words WHERE owner_id = ?1 AND word = ?2";
 const DROP_PART: &str = "DELETE FROM search_word_parts WHERE letters = ?1 AND at = ?2 AND length = ?3 AND word = ?4";
+const DROP_TAIL: &str = "DELETE FROM search_word_tails WHERE tail = ?1 AND word = ?2";
 const NEXT: &str =
     "SELECT owner_id, word FROM search_words WHERE (owner_id, word) > (?1, ?2) ORDER BY owner_id, word LIMIT ?3";
 
@@ -38,13 +40,21 @@ const IN_TITLES: &str = "SELECT 1 FROM search_titles WHERE search_titles MATCH ?
 const IN_NOTES: &str = "SELECT 1 FROM search_notes WHERE search_notes MATCH ?1 LIMIT 1";
 
 const WITH_PART: &str = "SELECT word FROM search_word_parts WHERE letters = ?1 AND at = ?2 AND length = ?3";
+/// All that begin with the part.
+const WITH_TAIL: &str = "\
+SELECT DISTINCT word FROM search_word_tails WHERE tail >= ?1 AND tail < ?1 || char(0x10ffff) AND NOT (word >= ?1 AND word < ?1 || char(0x10ffff))
+ORDER BY length(word), word LIMIT ?2";
+const OF_OWNER_INSIDE: &str = "\
+SELECT word FROM search_words WHERE owner_id = ?1 AND instr(word, ?2) > 1 AND NOT (word >= ?2 AND word < ?2 || char(0x10ffff))
+ORDER BY length(word), word LIMIT ?3";
 const OF_OWNER: &str = "SELECT word FROM search_words WHERE owner_id = ?1 AND length(word) BETWEEN ?2 AND ?3";
 
 /// After the transaction's documents are written.
 pub(super) fn replace(connection: &Connection, before: &Words, now: &Words) -> Result<(), Failure> {
-    for (owner, word) in now.iter().filter(|(_, word)| may_be_meant(word)) {
+    for (owner, word) in now.iter().filter(|(_, word)| is_in_lexicon(word)) {
         if run(connection, PUT, &[owner, word])? == 1 && owner.is_empty() {
             each_part(word, |letters, at, length| run(connection, PUT_PART, &[&letters, &at, &length, word]))?;
+            each_tail(word, |tail| run(connection, PUT_TAIL, &[&tail, word]))?;
         }
     }
     before.difference(now).try_for_each(|(owner, word)| drop_unused(connection, owner, word))
@@ -52,11 +62,13 @@ pub(super) fn replace(connection: &Connection, before: &Words, now: &Words) -> R
 
 /// Drops it unless something else has it.
 fn drop_unused(connection: &Connection, owner: &str, word: &str) -> Result<(), Failure> {
-    if occurs(connection, owner, &quoted(word))? || run(connection, DROP, &[&owner, &word])? == 0 {
+    let is_needed = is_in_lexicon(word) && occurs(connection, owner, &quoted(word))?;
+    if is_needed || run(connection, DROP, &[&owner, &word])? == 0 {
         return Ok(());
     }
     if owner.is_empty() {
         each_part(word, |letters, at, length| run(connection, DROP_PART, &[&letters, &at, &length, &word]))?;
+        each_tail(word, |tail| run(connection, DROP_TAIL, &[&tail, &word]))?;
     }
     Ok(())
 }
@@ -84,14 +96,56 @@ fn occurs(connection: &Connection, owner: &str, asked: &str) -> Result<bool, Fai
     }
 }
 
-/// Similar words for those that begin no indexed one, the nearest first.
-pub(super) fn near(connection: &Connection, query: &SearchQuery, reader: Option<&UserId>) -> Result<Near, Failure> {
-    let unknown = unknown(connection, query, reader)?;
+/// The shortest words that have one of the query's inside.
+pub(super) fn inside(
+    connection: &Connection,
+    query: &SearchQuery,
+    reader: Option<&UserId>,
+) -> Result<Alternatives, Failure> {
+    let mut parts: BTreeSet<&str> = query.parts().collect();
+    if parts.len() > MAX_PARTS {
+        parts = unknown(connection, parts, reader)?;
+    }
+    let mut inside = Alternatives::new();
+    if parts.len() > MAX_PARTS {
+        return Ok(inside);
+    }
+    for part in parts {
+        let longer = longer(connection, part, reader)?;
+        if !longer.is_empty() {
+            inside.insert(part.to_owned(), longer);
+        }
+    }
+    Ok(inside)
+}
+
+fn longer(connection: &Connection, part: &str, reader: Option<&UserId>) -> Result<Vec<String>, Failure> {
+    let most = signed(MAX_LONGER_WORDS);
+    let mut longer = rows(connection, WITH_TAIL, &[&part, &most], |row| get::<String>(row, "word"))?;
+    if let Some(reader) = reader {
+        let own = rows(connection, OF_OWNER_INSIDE, &[&reader.as_str(), &part, &most], |row| get(row, "word"))?;
+        longer.extend(own);
+        longer.sort_by_cached_key(|word| (word.chars().count(), word.clone()));
+        longer.dedup();
+        longer.truncate(MAX_LONGER_WORDS);
+    }
+    Ok(longer)
+}
+
+/// Similar words for those that occur nowhere, not even inside of others; the nearest first.
+pub(super) fn near(
+    connection: &Connection,
+    query: &SearchQuery,
+    inside: &Alternatives,
+    reader: Option<&UserId>,
+) -> Result<Alternatives, Failure> {
+    let words = query.words().filter(|word| MISSPELT_CHARS.contains(&word.chars().count()));
+    let unknown = unknown(connection, words.filter(|word| !inside.contains_key(*word)).collect(), reader)?;
+    let mut near = Alternatives::new();
     // Every word must occur, so with more of them there is nothing to find.
     if unknown.len() > MAX_MISSPELT {
-        return Ok(Near::new());
+        return Ok(near);
     }
-    let mut near = Near::new();
     for word in unknown {
         let similar = similar(connection, word, reader)?;
         if !similar.is_empty() {
@@ -101,19 +155,18 @@ pub(super) fn near(connection: &Connection, query: &SearchQuery, reader: Option<
     Ok(near)
 }
 
+/// Those that begin no indexed word.
 fn unknown<'a>(
     connection: &Connection,
-    query: &'a SearchQuery,
+    words: BTreeSet<&'a str>,
     reader: Option<&UserId>,
 ) -> Result<BTreeSet<&'a str>, Failure> {
     let mut unknown = BTreeSet::new();
-    for term in &query.required {
-        let Term::Word { word, .. } = term else { continue };
-        let known = !ASKED_CHARS.contains(&word.chars().count())
-            || occurs(connection, "", &beginning(word))?
+    for word in words {
+        let is_known = occurs(connection, "", &beginning(word))?
             || reader.map_or(Ok(false), |reader| occurs(connection, reader.as_str(), &beginning(word)))?;
-        if !known {
-            unknown.insert(word.as_str());
+        if !is_known {
+            unknown.insert(word);
         }
     }
     Ok(unknown)
@@ -122,7 +175,7 @@ fn unknown<'a>(
 /// All words that are near it, and how near.
 fn similar(connection: &Connection, word: &str, reader: Option<&UserId>) -> Result<BTreeSet<(usize, String)>, Failure> {
     let letters: Vec<char> = word.chars().collect();
-    let errors = if letters.len() < LONG { 1 } else { ERRORS };
+    let errors = if letters.len() < LONG { 1 } else { MAX_SLIPS };
     let lengths = letters.len() - errors..=letters.len() + errors;
     let kinds = kinds(word);
     let read = |row: &Row<'_>| {
@@ -149,13 +202,6 @@ fn similar(connection: &Connection, word: &str, reader: Option<&UserId>) -> Resu
         similar.extend(rows(connection, OF_OWNER, &values, read)?.into_iter().flatten());
     }
     Ok(similar)
-}
-
-/// Whether a word of [`ASKED_CHARS`] without digits may be near it.
-fn may_be_meant(word: &str) -> bool {
-    let shortest = ASKED_CHARS.start() - 1;
-    (shortest..=ASKED_CHARS.end() + ERRORS).contains(&word.chars().count())
-        && word.chars().filter(|c| c.is_numeric()).count() <= ERRORS
 }
 
 /// Which letters it has, as bits.
@@ -207,12 +253,22 @@ fn each_part(word: &str, mut with: impl FnMut(String, i64, i64) -> Result<usize,
     if length <= LONG {
         all.extend(parts(length, 1));
     }
-    if length >= LONG - ERRORS {
-        all.extend(parts(length, ERRORS));
+    if length >= LONG - MAX_SLIPS {
+        all.extend(parts(length, MAX_SLIPS));
     }
     for part in all {
         let letters = letters.iter().skip(part.at).take(part.letters).collect();
         with(letters, signed(part.at), signed(length))?;
+    }
+    Ok(())
+}
+
+/// What is left of a word of which one letter or more are cut off, as long as it may be asked for.
+fn each_tail(word: &str, mut with: impl FnMut(&str) -> Result<usize, Failure>) -> Result<(), Failure> {
+    let places: Vec<usize> = word.char_indices().map(|(at, _)| at).collect();
+    let last = (places.len() + 1).saturating_sub(PART_CHARS);
+    for at in places.iter().take(last).skip(1) {
+        with(&word[*at..])?;
     }
     Ok(())
 }
@@ -261,7 +317,7 @@ mod tests {
         })
         .unwrap();
         let asked: Vec<char> = asked.chars().collect();
-        let errors = if asked.len() < LONG { 1 } else { ERRORS };
+        let errors = if asked.len() < LONG { 1 } else { MAX_SLIPS };
         let length = word.chars().count();
         parts(length, errors).into_iter().any(|part| {
             part.places(asked.len(), length).any(|at| {
@@ -294,12 +350,18 @@ mod tests {
     }
 
     #[test]
-    fn words_that_no_error_makes_are_left_out() {
-        for (word, expected) in
-            [("ab", false), ("abc", true), ("mp3", true), ("2026", false), ("a1b2c3", false), ("über", true)]
-        {
-            assert_eq!(may_be_meant(word), expected, "{word}");
-        }
-        assert!(may_be_meant(&"x".repeat(52)) && !may_be_meant(&"x".repeat(53)));
+    fn a_word_has_a_tail_for_all_that_is_inside_of_it() {
+        let tails = |word: &str| {
+            let mut tails = Vec::new();
+            each_tail(word, |tail| {
+                tails.push(tail.to_owned());
+                Ok(1)
+            })
+            .unwrap();
+            tails
+        };
+        assert_eq!(tails("schiff"), ["chiff", "hiff", "iff"]);
+        assert_eq!(tails("über"), ["ber"]);
+        assert_eq!(tails("abc"), Vec::<String>::new());
     }
 }

@@ -1,0 +1,40 @@
+-- Words are compared without accents, widths and what leaves no trace in them, and writing without spaces by its pairs of letters.
+
+-- The rules by which a card was indexed. A build from before this column indexes by the first ones and writes none. Those are indexed anew
+-- in the background, while searches go on; the index holds what is left of them, in the end nothing. New rules need an index like it.
+ALTER TABLE search_documents ADD COLUMN version smallint NOT NULL DEFAULT 1;
+CREATE INDEX search_documents_old ON search_documents (card_id) WHERE version < 2;
+
+-- What is looked up for typing errors, and now for parts of words as well: no numbers, no keys of addresses, nothing shorter or longer.
+DELETE FROM search_words
+WHERE length(word) NOT BETWEEN 3 AND 52 OR length(regexp_replace(word, '[^0-9]', '', 'g')) > 4
+   OR 2 * length(regexp_replace(word, '[^0-9]', '', 'g')) >= length(word);
+
+-- People and collections are found by their names. NULL: to be made, in the background.
+ALTER TABLE users ADD COLUMN words tsvector;
+ALTER TABLE collections ADD COLUMN words tsvector;
+CREATE INDEX users_words ON users USING gin (words);
+CREATE INDEX users_wordless ON users (id) WHERE words IS NULL;
+CREATE INDEX collections_words ON collections USING gin (words);
+CREATE INDEX collections_wordless ON collections (id) WHERE words IS NULL;
+
+-- Whoever changes a name, of whatever build, drops the words made of the old one.
+CREATE FUNCTION drop_words_of_collection() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.words := NULL;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER drop_words BEFORE UPDATE OF name, description ON collections FOR EACH ROW
+WHEN (NEW.name IS DISTINCT FROM OLD.name OR NEW.description IS DISTINCT FROM OLD.description)
+EXECUTE FUNCTION drop_words_of_collection();
+
+CREATE FUNCTION drop_words_of_person() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE users SET words = NULL WHERE id = NEW.user_id;
+    RETURN NEW;
+END
+$$;
+-- Before the profile is locked: whoever deletes an account locks the account first, too.
+CREATE TRIGGER drop_words BEFORE INSERT OR UPDATE OF display_name ON profiles FOR EACH ROW
+EXECUTE FUNCTION drop_words_of_person();
