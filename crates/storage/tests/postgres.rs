@@ -290,10 +290,8 @@ async fn words_and_pages_go_with_the_last_card_that_has_them_and_a_rebuild_gives
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_imported_is_kept_by_its_card_alone() -> anyhow::Result<()> {
     let (stores, pool) = stores_and_pool().await?;
-    let row = |url: &str| ImportRow {
-        title: Some("A private title".into()),
-        ..ImportRow::new(url, Some("a private note"))
-    };
+    let row =
+        |url: &str| ImportRow { title: Some("A private title".into()), ..ImportRow::new(url, Some("a private note")) };
     let import = NewImport {
         id: ImportId::generate(),
         owner: person("alice"),

@@ -73,7 +73,8 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/api/search" | "/search" => {
             let queries = WORDS.iter().flat_map(|word| [format!("?q={word}"), format!("?q={word}&mine=true")]);
             let parts = ["?q=mistakab", "?q=ffron", "?q=page&type=article", "?q=example&limit=1"];
-            let more = parts.iter().map(ToString::to_string).chain([format!("?q={URL}&mine=true"), format!("?q={URL}")]);
+            let pasted = [format!("?q={URL}"), format!("?q={URL}&mine=true")];
+            let more = parts.iter().map(ToString::to_string).chain(pasted);
             let pages = |query: &String| path == "/api/search" || !query.contains("limit");
             queries.chain(more).filter(pages).map(|query| format!("{path}{query}")).collect()
         }

@@ -14,7 +14,7 @@ pub(super) enum As<'a> {
     Begun(&'a Alternatives),
 }
 
-/// Asks `search_pages`; for none that are as in `before`.
+/// Asks `search_pages`, or `search_titles`; for none that are as in `before`.
 pub(super) fn in_pages(query: &SearchQuery, how: As<'_>, before: Option<As<'_>>, kind: Option<PageKind>) -> String {
     let mut unwanted: Vec<String> = query.excluded.iter().map(exactly).collect();
     unwanted.extend(before.map(|how| format!("({})", all(query, how).join(" AND "))));

@@ -257,13 +257,7 @@ impl Search<'_> {
     }
 
     /// From the columns of a page, and its `number` and `cards`.
-    fn of_page(
-        &self,
-        row: &Row<'_>,
-        pass: Pass,
-        how: As<'_>,
-        before: Option<As<'_>>,
-    ) -> Result<Option<Hit>, Failure> {
+    fn of_page(&self, row: &Row<'_>, pass: Pass, how: As<'_>, before: Option<As<'_>>) -> Result<Option<Hit>, Failure> {
         let fields = fields(row, 4)?;
         if before.is_some_and(|before| rank(self.query, before, fields.all()).is_some()) {
             return Ok(None);
@@ -387,9 +381,8 @@ impl Search<'_> {
 
     fn has(&self, page: i64, word: &str) -> Result<bool, Failure> {
         let (asked, reader) = (quoted(word), self.reader());
-        let is_in = |sql, values: &[&dyn ToSql]| {
-            Ok::<_, Failure>(first(self.connection, sql, values, |_| Ok(()))?.is_some())
-        };
+        let is_in =
+            |sql, values: &[&dyn ToSql]| Ok::<_, Failure>(first(self.connection, sql, values, |_| Ok(()))?.is_some());
         Ok(is_in(HAS_WORD, &[&asked, &page])?
             || is_in(TITLE_HAS_WORD, &[&asked, &page, &reader])?
             || (reader.is_some() && is_in(NOTE_HAS_WORD, &[&asked, &page, &reader])?))

@@ -54,8 +54,7 @@ const DROP_PAGE: &str = "DELETE FROM pages WHERE number = ?1";
 
 const DOCUMENT_OF: &str = "\
 SELECT d.number, d.page, p.url_digest AS key, d.version FROM search_documents d JOIN pages p ON p.number = d.page WHERE d.card_id = ?1";
-const MAKE_DOCUMENT: &str =
-    "INSERT INTO search_documents (card_id, owner_id, page, private, version) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING number";
+const MAKE_DOCUMENT: &str = "INSERT INTO search_documents (card_id, owner_id, page, private, version) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING number";
 const TURN_DOCUMENT: &str = "UPDATE search_documents SET page = ?2, private = ?3, version = ?4 WHERE number = ?1";
 const DROP_DOCUMENT: &str = "DELETE FROM search_documents WHERE number = ?1";
 
