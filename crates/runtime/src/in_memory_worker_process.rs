@@ -16,6 +16,8 @@ use crate::settings::Settings;
 
 /// How often a drain looks whether everything has had its effect.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a drain waits after a look that failed.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Relay, workers, flush loop and the process's rounds, as tasks of this process.
 pub struct InMemoryEventWorkerProcess {
@@ -81,34 +83,51 @@ impl InMemoryEventWorkerProcess {
     /// Works on until every accepted event has had its effect, but for queues that are paused, or `patience` is over, writing open windows at once; then stops.
     /// Call it when nothing is accepted any more. If the future is dropped, the tasks are ended where they are.
     pub async fn drain(mut self, patience: Duration) -> anyhow::Result<Drained> {
-        let mut drained = Drained::default();
-        let finished = tokio::time::timeout(patience, self.work_off(&mut drained)).await;
+        let (mut drained, mut failure) = (Drained::default(), None);
+        let finished = tokio::time::timeout(patience, self.work_off(&mut drained, &mut failure)).await;
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             ended??;
         }
         self.going.shutdown().await;
         self.rounds.leave().await;
-        match finished {
-            Ok(result) => result?,
-            Err(_) => tracing::warn!(owed = drained.owed, "not everything could be drained in time"),
+        if let (Err(_), Some(failure)) = (&finished, failure) {
+            return Err(failure);
+        }
+        if finished.is_err() {
+            tracing::warn!(owed = drained.owed, "not everything could be drained in time");
         }
         tracing::info!(windows = drained.windows, owed = drained.owed, "workers drained");
         Ok(drained)
     }
 
-    async fn work_off(&self, drained: &mut Drained) -> anyhow::Result<()> {
+    /// `failure` is why the last look failed, if it did. The store may be back before the time is up, and a connection that a request handler
+    /// opened ends with the handler's thread.
+    async fn work_off(&self, drained: &mut Drained, failure: &mut Option<anyhow::Error>) {
         loop {
-            drained.windows += self.adapters.saga.flush_all().await?.windows;
-            let backlog = self.adapters.log.backlog().await?;
-            // While it is not known yet what is paused, nothing is.
-            let paused = self.adapters.pauses.paused();
-            let worked_off = backlog.iter().filter(|backlog| !paused.contains(&backlog.queue));
-            drained.owed = worked_off.map(|backlog| backlog.owed).sum();
-            if drained.owed == 0 {
-                return Ok(());
+            match self.look(drained).await {
+                Ok(()) if drained.owed == 0 => return,
+                Ok(()) => {
+                    *failure = None;
+                    sleep(LOOK_EVERY).await;
+                }
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "it is not known what is still owed; looking again");
+                    *failure = Some(error);
+                    sleep(LOOK_AGAIN).await;
+                }
             }
-            sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Writes open windows, and counts what is still owed.
+    async fn look(&self, drained: &mut Drained) -> anyhow::Result<()> {
+        drained.windows += self.adapters.saga.flush_all().await?.windows;
+        let backlog = self.adapters.log.backlog().await?;
+        // While it is not known yet what is paused, nothing is.
+        let paused = self.adapters.pauses.paused();
+        let worked_off = backlog.iter().filter(|backlog| !paused.contains(&backlog.queue));
+        drained.owed = worked_off.map(|backlog| backlog.owed).sum();
+        Ok(())
     }
 }

@@ -7,8 +7,11 @@ use cardwire_testkit::pgbouncer::PgBouncer;
 use cardwire_testkit::postgres::Postgres;
 use cardwire_testkit::process::{PATIENCE, Process};
 use cardwire_testkit::redis::RedisServer;
-use cardwire_testkit::stack::{Plan, Stack};
+use cardwire_testkit::stack::{Client, Plan, Stack};
 use nix::sys::signal::Signal;
+use serde_json::json;
+use sqlx::PgPool;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 const WORKERS: [&str; 3] = ["feed-worker", "search-worker", "analytics-worker"];
@@ -134,6 +137,33 @@ async fn an_older_schema_is_refused_and_migrate_mends_it() {
     assert_eq!(migrate.ended().await.code(), Some(0), "{}", migrate.log());
     let mut web = Process::start("web", &environment);
     web.ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_drains_although_its_requests_opened_the_connections() {
+    let postgres = Postgres::start().unwrap();
+    let database = postgres.database().await.unwrap();
+    let pool = PgPool::connect(postgres.url()).await.unwrap();
+    let settings = [("DATABASE_URL", database.url()), ("USE_IN_MEMORY_EVENTS", "true"), ("USE_MOCK_AUTH", "true")];
+    let mut environment: BTreeMap<_, _> = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    environment.insert("APP_ENV".to_owned(), "development".to_owned());
+    let mut web = Process::start("web", &environment);
+    web.ready().await;
+    let client = Client::of(&web);
+    // Requests are what comes first after each time.
+    for round in 0..10 {
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cardwire'";
+        sqlx::raw_sql(end).execute(&pool).await.unwrap();
+        let mut saves = JoinSet::new();
+        for n in 0..20 {
+            let (client, body) = (client.clone(), json!({ "url": format!("https://drain.example/{round}/{n}") }));
+            saves.spawn(async move { client.post("did:plc:alice", "/api/cards/library/urls", &body).await });
+        }
+        saves.join_all().await;
+    }
+    web.signal(Signal::SIGTERM);
+    assert_eq!(web.ended().await.code(), Some(0), "{}", web.log());
+    assert!(web.log().contains(r#""owed":0"#), "{}", web.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
