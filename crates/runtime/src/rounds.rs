@@ -14,7 +14,7 @@ use cardwire_events::worker::Progress;
 use cardwire_events::{EventSubscriber, Queue};
 use futures_util::future::{join_all, join3};
 use parking_lot::Mutex;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::adapters::Adapters;
 use crate::version::VERSION;
@@ -173,8 +173,10 @@ impl Rounds {
         // One of those who are leaving is drawn each time, so one that waits holds up no other.
         let mut waits = 0;
         while waits < DRAWS {
+            let begun = Instant::now();
             match let_person_go(&*self.adapters.store, PART_WITH).await {
-                Ok(Parting::Further) => {}
+                // Leaves as much time to everybody else as it took.
+                Ok(Parting::Further) => sleep(begun.elapsed()).await,
                 Ok(Parting::Nobody) => return,
                 Ok(Parting::Waits) => waits += 1,
                 Ok(Parting::WaitsForDead { person, event }) => {
@@ -256,7 +258,6 @@ mod tests {
     use cardwire_domain::user::User;
     use cardwire_domain::{UserId, Visibility};
     use cardwire_events::operations::Action;
-    use tokio::time::{Instant, sleep};
 
     use super::*;
     use crate::{CliSettings, Environment, InMemoryEventWorkerProcess, Role, Settings};
