@@ -122,11 +122,11 @@ pub struct Account {
     pub password_hash: String,
 }
 
-/// Who may sign up. The first account ever is made whatever this says.
+/// Who may sign up. The very first account is always allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Registration {
     Open,
-    /// Whoever has an invite.
+    /// People with an invite.
     #[default]
     Invite,
     Closed,

@@ -26,7 +26,7 @@ pub struct SignUp<'a> {
     pub invite: Option<&'a str>,
 }
 
-/// What somebody who comes to sign up is told.
+/// What a person who wants to sign up is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Welcome {
     /// Nobody ever had an account: the first person to sign up becomes the administrator.

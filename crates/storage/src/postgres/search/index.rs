@@ -69,7 +69,7 @@ ON CONFLICT (url_digest) DO UPDATE SET kind = excluded.kind, cards = excluded.ca
     popularity = excluded.popularity, words = excluded.words
 RETURNING url_digest";
 
-/// Of a page `p`: no document needs it any more.
+/// Of a page `p`: no document needs it.
 macro_rules! is_stray {
     () => {
         "NOT CASE WHEN p.keeper IS NULL \
