@@ -2,6 +2,7 @@
 //!
 //! Passwords and tokens never reach the store: it sees hashes.
 
+use std::fmt;
 use std::str::FromStr;
 
 use async_trait::async_trait;
@@ -115,18 +116,24 @@ const RESERVED: &[&str] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenHash(pub [u8; 32]);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Account {
     pub user: User,
     /// A PHC string (argon2id).
     pub password_hash: String,
 }
 
-/// Who may sign up. The first account ever is made whatever this says.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Who may sign up. The very first account is always allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Registration {
     Open,
-    /// Whoever has an invite.
+    /// People with an invite.
     #[default]
     Invite,
     Closed,

@@ -54,7 +54,7 @@ pub struct KindCount {
 pub trait Analytics: Send + Sync {
     /// Takes the events off the `analytics` ledger and counts those just taken, in one transaction. Returns how many. Trends are
     /// recounted from the current rows of their cards, so the order of events does not matter; totals count the saves themselves. What
-    /// others do not see counts in neither. Somebody whose account is gone is nobody's active curator any more; the saves stay counted
+    /// others do not see counts in neither. People whose accounts are gone no longer count as curators; the saves stay counted
     /// until the day is rebuilt.
     async fn count(&self, events: &[RecordedEvent]) -> Result<usize>;
 

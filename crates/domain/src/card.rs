@@ -133,7 +133,7 @@ impl Card {
         true
     }
 
-    /// Lets others see it, or not any more. Only for a card in the library.
+    /// Shows it to others, or stops showing it. Only for a card in the library.
     pub fn set_visibility(&mut self, visibility: Visibility, changes: &mut Changes) {
         if self.visibility != visibility {
             let before = self.shown();
@@ -142,7 +142,7 @@ impl Card {
         }
     }
 
-    /// Hides it from others whatever its owner wants, or not any more. Only for a card in the library.
+    /// Hides it from others even if its owner made it public, or shows it again. Only for a card in the library.
     pub fn set_hidden(&mut self, is_hidden: bool, changes: &mut Changes) {
         if self.is_hidden != is_hidden {
             let before = self.shown();

@@ -110,7 +110,7 @@ pub enum Change {
         by: UserId,
         person: UserId,
     },
-    /// Somebody collaborates nowhere any more; their invitations and blocks go, those of others to or against them included.
+    /// Somebody no longer collaborates anywhere; their invitations and blocks go, those of others to or against them included.
     CutTies(UserId),
     /// Deleting somebody's account has come this far: see [`crate::use_cases::let_person_go`].
     Leave {

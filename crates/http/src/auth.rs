@@ -54,6 +54,16 @@ pub enum Proof {
     Mock,
 }
 
+impl Proof {
+    /// The session; none with an API token or mock authentication.
+    pub const fn session(self) -> Option<SessionId> {
+        match self {
+            Self::Session(id) => Some(id),
+            Self::Token(_) | Self::Mock => None,
+        }
+    }
+}
+
 /// Somebody who is signed in; without one, the request is 401.
 #[derive(Clone, Debug)]
 pub struct Caller(pub Identity);
@@ -84,10 +94,7 @@ impl InPerson {
 
     /// The session of this request; none with mock authentication.
     pub fn session(&self) -> Option<SessionId> {
-        match self.0.0.proof {
-            Proof::Session(id) => Some(id),
-            Proof::Token(_) | Proof::Mock => None,
-        }
+        self.0.0.proof.session()
     }
 }
 

@@ -55,7 +55,7 @@ pub struct Wanted<'a> {
     /// Words that occur in the names, in any case.
     pub filter: &'a str,
     pub chosen: &'a [String],
-    /// These are offered whatever the filter.
+    /// These are offered regardless of the filter.
     pub known: &'a [CollectionName],
 }
 
@@ -99,7 +99,7 @@ fn named(collection: CollectionView) -> CollectionName {
 struct Found {
     collections: Vec<CollectionView>,
     has_more: bool,
-    /// The person has many collections, whatever was found.
+    /// The person has many collections, regardless of how many were found.
     is_many: bool,
 }
 

@@ -27,7 +27,7 @@ pub fn configure(config: &mut ServiceConfig) {
 pub struct Invited {
     pub id: String,
     pub name: String,
-    /// Whoever is invited to a private collection sees it once they have accepted.
+    /// People invited to a private collection see it once they have accepted.
     pub is_private: bool,
     pub author_id: String,
     pub author: String,

@@ -55,7 +55,7 @@ impl SignInPage {
         }
     }
 
-    /// The first person may sign up whatever the rule.
+    /// The first person may always sign up.
     async fn for_the_first(mut self, state: &AppState) -> Result<Self, Problem> {
         if self.needs_password && !self.offers_sign_up {
             self.offers_sign_up = state.accounts.welcome(None).await?.may_sign_up();
@@ -138,7 +138,7 @@ async fn sign_out(state: Data<AppState>, request: HttpRequest, _: Posted) -> Res
     signed_out(&request, "/")
 }
 
-/// Leads to a page, where this browser is nobody's any more.
+/// Leads to a page, with this browser signed out.
 pub fn signed_out(request: &HttpRequest, to: &str) -> Result<HttpResponse, Problem> {
     let mut response = see_other(to);
     let cleared = [Jar::Session, Jar::Visitor].map(|jar| response.add_cookie(&jar.clear(request)));

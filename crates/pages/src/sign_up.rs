@@ -90,7 +90,7 @@ async fn show(state: Data<AppState>, visit: Visit, mut params: Params) -> Result
     Typed { handle: "", invite: &invite }.draw(&state, &visit, (StatusCode::OK, Complaint::default())).await
 }
 
-/// Creates an account and signs its owner in; whoever was signed in before is signed out.
+/// Creates an account and signs its owner in; anybody who was signed in before is signed out.
 async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
     let typed = Typed { handle: posted.fields.text("handle"), invite: posted.fields.text("invite") };
     let password = posted.fields.text("password").into();

@@ -83,7 +83,8 @@ impl InMemoryEventWorkerProcess {
     /// Works on until every accepted event has had its effect, but for queues that are paused, or `patience` is over, writing open windows at once; then stops.
     /// Call it when nothing is accepted any more. If the future is dropped, the tasks are ended where they are.
     pub async fn drain(mut self, patience: Duration) -> anyhow::Result<Drained> {
-        let (mut drained, mut failure) = (Drained::default(), None);
+        let mut drained = Drained::default();
+        let mut failure = Some(anyhow::anyhow!("it is not known what is still owed: the store did not answer"));
         let finished = tokio::time::timeout(patience, self.work_off(&mut drained, &mut failure)).await;
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
@@ -101,12 +102,15 @@ impl InMemoryEventWorkerProcess {
         Ok(drained)
     }
 
-    /// `failure` is why the last look failed, if it did. The store may be back before the time is up, and a connection that a request handler
+    /// `failure` is why the last look failed, if it did; while none has ended, it stays as it is. The store may be back before the time is up, and a connection that a request handler
     /// opened ends with the handler's thread.
     async fn work_off(&self, drained: &mut Drained, failure: &mut Option<anyhow::Error>) {
         loop {
             match self.look(drained).await {
-                Ok(()) if drained.owed == 0 => return,
+                Ok(()) if drained.owed == 0 => {
+                    *failure = None;
+                    return;
+                }
                 Ok(()) => {
                     *failure = None;
                     sleep(LOOK_EVERY).await;

@@ -190,8 +190,10 @@ impl Rounds {
         // One of those who are leaving is drawn each time, so one that waits holds up no other.
         let mut waits = 0;
         while waits < DRAWS {
+            let begun = Instant::now();
             match let_person_go(&*self.adapters.store, PART_WITH).await {
-                Ok(Parting::Further) => {}
+                // Leaves as much time to everybody else as it took.
+                Ok(Parting::Further) => sleep(begun.elapsed()).await,
                 Ok(Parting::Nobody) => return,
                 Ok(Parting::Waits) => waits += 1,
                 Ok(Parting::WaitsForDead { person, event }) => {

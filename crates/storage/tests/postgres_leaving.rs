@@ -84,7 +84,7 @@ async fn until_waiting(pool: &PgPool, who: &'static str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whoever commits a new row of these tables passes the gate.
+/// Each commit of a new row in these tables has to pass the gate.
 async fn gate_at(gate: &mut PgConnection, tables: &[&str]) -> anyhow::Result<()> {
     let function = "CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS \
                     'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END'";

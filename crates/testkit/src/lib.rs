@@ -7,6 +7,7 @@ pub mod clock;
 pub mod deployment;
 pub mod faults;
 pub mod history;
+pub mod longer;
 pub mod net;
 pub mod pgbouncer;
 pub mod postgres;

@@ -79,7 +79,7 @@ impl Shell {
         assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(why)), "{problem}");
     }
 
-    /// What the API answers whoever signed in last.
+    /// What the API answers the person who signed in last.
     fn get(&mut self, path: &str) -> Value {
         self.json(&format!("curl -s \"$site{path}\" -H \"authorization: Bearer $token\""))
     }

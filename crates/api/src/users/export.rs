@@ -150,10 +150,7 @@ async fn portion(state: &AppState, caller: &Caller, list: List, after: Option<Po
         // A leaked token must not tell what else lets somebody in.
         List::Sessions | List::Tokens if matches!(caller.0.proof, Proof::Token(_)) => Ok((Vec::new(), None)),
         List::Sessions => {
-            let current = match caller.0.proof {
-                Proof::Session(id) => Some(id),
-                Proof::Token(_) | Proof::Mock => None,
-            };
+            let current = caller.0.proof.session();
             let sessions = accounts.sessions(id).await?.into_iter();
             let items = sessions.map(|session| SessionBody::of(session, current)).collect();
             written::<SessionBody, _>(Page { items, next: None })

@@ -68,7 +68,7 @@ async fn a_private_card_exists_for_its_owner_only() {
         assert_eq!(read(&api, person, &format!("{COLLECTIONS}/{shelf}")).await["cardCount"], 0, "{person}");
         let path = format!("/api/cards/{card}");
         api.ask(person, Method::GET, &path, None).await.expect_problem(404, "not-found");
-        // It cannot be told from one that never was.
+        // It looks exactly like one that never existed.
         let via = json!({ "url": "https://example.com/", "viaCardId": card });
         api.post(person, SAVE, via).await.expect_problem(404, "not-found");
         let uncollect = Some(json!({ "collectionIds": [shelf] }));
@@ -223,7 +223,7 @@ async fn an_administrator_hides_a_card_from_everyone_but_its_owner() {
     }
     assert_eq!(places(&api, "alice", &card, &shelf).await, BY_ITS_OWNER);
     assert_eq!(hidden().await, true);
-    // Whatever its owner wants.
+    // Even if its owner made it public.
     set(&api, "alice", &card, "PRIVATE").await;
     set(&api, "alice", &card, "PUBLIC").await;
     api.deliver().await;
@@ -288,7 +288,7 @@ async fn owners_take_their_cards_out_of_a_collection_that_was_made_private_and_l
         let body = json!({ "cardId": cards[1], "removeFromCollections": [id] });
         api.send(request("bob", Method::PUT, ASSOCIATIONS, Some(body)))
     };
-    // A collection that they do not see and one that never was are told from each other by nothing.
+    // A collection they cannot see looks exactly like one that never existed.
     let nothing = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D";
     for id in [other.as_str(), nothing] {
         for answer in [take_out("bob", &cards[0], id).await, change(id).await] {

@@ -40,7 +40,7 @@ impl Seen {
         marks.iter().map(|mark| mark.to_lowercase()).any(|mark| text.contains(&mark) && !asked.contains(&mark))
     }
 
-    /// `None`: to whoever reads them, both are the same.
+    /// `None`: readers cannot tell the two apart.
     pub fn difference(&self, other: &Self) -> Option<String> {
         if self.status != other.status {
             return Some(format!("{} instead of {}: {}", self.status, other.status, cut(&self.body, 0)));
@@ -78,7 +78,7 @@ pub fn next_page(answer: &Answer, path: &str) -> Option<String> {
     links.map(|link| link.replace("&amp;", "&")).find(|link| link.starts_with('/') && link.contains("cursor="))
 }
 
-/// Ids by what they stand for in this world; times, other ids, and whatever is random by what kind of thing it is.
+/// Replaces ids by the names of what they stand for, and times, other ids and random values by their kind.
 fn plain(text: &str, world: &World) -> String {
     let mut text = text.to_owned();
     for (id, name) in world.names() {

@@ -188,7 +188,7 @@ impl Case {
             self.fail(&what, &format!("changed it from {before} to {after}"));
         }
         self.kept = Some(after);
-        // Whoever changes what they may does not show it to others with that. Only an administrator shows a hidden card again.
+        // Ordinary changes never reveal it to others. Only an administrator can show a hidden card again.
         if !(self.reader == Reader::Admin && is_operators(route)) {
             self.looked_at += 1;
             if self.is_seen_by_others().await {
@@ -231,7 +231,7 @@ impl Case {
         }
         self.read_all().await;
         for route in self.routes.clone() {
-            // Whoever has the card already would let others see it with that, once it is removed.
+            // A reader who already has the card would publish it by removing it first.
             for change in if self.sees() { vec![] } else { saves_link(&route) } {
                 self.change(&route, change.clone(), change).await;
             }

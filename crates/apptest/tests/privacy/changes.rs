@@ -18,7 +18,7 @@ pub fn is_operators(route: &str) -> bool {
     route.contains(" /api/admin/") || route.ends_with(" /admin") || route.contains(" /admin/")
 }
 
-/// An answer to an invitation, for whoever has one; or a block of the person who sent it.
+/// An answer to one's own invitation, or a block of the person who sent it.
 pub fn answers_invitation(route: &str) -> bool {
     let ends =
         ["/membership", "/accept", "/decline", "/leave", "/blocks/{userId}", "/account/block", "/account/unblock"];

@@ -57,7 +57,7 @@ pub enum Body {
     File(String),
 }
 
-/// Mock authentication, but whoever shows nothing is nobody.
+/// Mock authentication, but a request without credentials is anonymous.
 struct NobodyByDefault(Arc<dyn Authenticator>);
 
 #[async_trait]

@@ -63,7 +63,7 @@ pub async fn let_person_go(store: &dyn Store, limit: usize) -> Result<Parting> {
             Stage::Forgetting | Stage::Clearing => changes.rows.push(Change::Forget { person, limit }),
         },
     }
-    // Even without changes, so that whoever asks next finds the person free.
+    // Even without changes, so that the person is free for the next caller.
     tx.commit(changes).await?;
     Ok(parting)
 }

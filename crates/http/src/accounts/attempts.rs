@@ -268,7 +268,7 @@ mod tests {
         begin(&attempts, owner, Some(&alice)).unwrap().succeeded();
         guesses_in_a_day(&attempts, 1_000).await;
         begin(&attempts, address(4_999), Some(&alice)).unwrap().failed();
-        // A new network has three tries of its own, whatever the others did.
+        // A new network has three tries of its own, no matter what the others did.
         for _ in 0..3 {
             begin(&attempts, address(5_000), Some(&alice)).unwrap().failed();
         }

@@ -16,7 +16,7 @@ use crate::auth::{Authenticator, Credential, Error, Identity, Proof};
 /// Takes access tokens of live sessions, and API tokens. An API token is good as a bearer token alone: no browser has one as its cookie.
 pub struct TokenAuthenticator {
     accounts: Arc<dyn AccountStore>,
-    /// Besides those whose account says so.
+    /// In addition to those whose account says so.
     admins: BTreeSet<UserId>,
 }
 

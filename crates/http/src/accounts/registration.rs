@@ -17,8 +17,7 @@ const INVITE_VOID: Error = Error::NotLetIn(
     "this invite is not valid, has been used or has expired; ask an administrator of this site for a new one",
 );
 
-/// A person who wants an account.
-#[derive(Debug)]
+/// A person who wants an account. Without `Debug`, as an invite is a secret.
 pub struct SignUp<'a> {
     pub handle: &'a str,
     pub password: SecretString,
@@ -26,7 +25,7 @@ pub struct SignUp<'a> {
     pub invite: Option<&'a str>,
 }
 
-/// What somebody who comes to sign up is told.
+/// What a person who wants to sign up is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Welcome {
     /// Nobody ever had an account: the first person to sign up becomes the administrator.

@@ -50,7 +50,7 @@ impl Operations {
     }
 }
 
-/// As [`Operations::written_down`], whoever acts.
+/// As [`Operations::written_down`], for any actor.
 pub(super) async fn written_down<T, E: Into<Problem>>(
     operator: &dyn Operator,
     by: &DoneBy,

@@ -28,7 +28,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// Nobody's bookmarks become public unless they say so.
+    /// Bookmarks become public only if their owner says so.
     const fn nothing() -> Self {
         Self { file_name: String::new(), file: None, collection: String::new(), visibility: Visibility::Private }
     }

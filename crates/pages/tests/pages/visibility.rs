@@ -298,7 +298,7 @@ async fn administrators_hide_cards_by_their_ids_and_see_no_more_of_them() {
     alice.open("/library").await;
     assert!(alice.text(".items").contains("hidden by an administrator"));
     alice.open(&format!("/cards/{id}")).await;
-    assert!(alice.text("main").contains("only you can see it, whatever you choose"));
+    assert!(alice.text("main").contains("only you can see it, no matter what you choose"));
     assert!(alice.all("main a[href^='/admin']").is_empty());
 
     admin.open("/admin/cards").await;

@@ -7,11 +7,11 @@ use sqlx::types::Uuid;
 
 use super::departed::{delete_activities, delete_curators, indexed};
 use super::error::Failure;
-use super::leaving::{LOOK, cut_ties, named};
+use super::leaving::{LOOK, cut_ties};
 use super::pool::Session;
 use super::search::index_cards;
 use super::values::{get, signed};
-use crate::departed::NOBODY;
+use crate::departed::{NOBODY, named};
 
 const STAGE: &str = "SELECT stage, behind, audit_id FROM leaving WHERE user_id = $1";
 

@@ -12,7 +12,7 @@ use super::sessions::end_access;
 use super::store::PostgresStore;
 use super::values::{get, get_time, user_id};
 
-/// Making an invite clears some away that let nobody in any more.
+/// Making an invite also clears away some that no longer work.
 const INVITE: &str = concat!(
     "\
 WITH expired AS (

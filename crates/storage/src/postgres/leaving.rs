@@ -8,6 +8,7 @@ use sqlx::types::Uuid;
 use super::error::Failure;
 use super::pool::Session;
 use super::values::{collection_id, event_id, get, signed, user_id, uuid};
+use crate::departed::named;
 
 /// Of what is owed, or in the log, so much is looked through at once.
 pub(super) const LOOK: i64 = 10_000;
@@ -138,11 +139,6 @@ async fn owed(session: &mut Session, held: &Held) -> Result<Left, Failure> {
     let last: Option<Uuid> = get(row, "last")?;
     let is_more: bool = get(row, "is_more")?;
     Ok(last.filter(|_| is_more).map_or(Left::Nothing, |last| Left::Unknown { behind: event_id(last) }))
-}
-
-/// As events name somebody.
-pub(super) fn named(person: &UserId) -> String {
-    format!("\"{person}\"")
 }
 
 pub(super) async fn leave(

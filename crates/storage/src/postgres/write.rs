@@ -396,7 +396,7 @@ SELECT expect_rows((SELECT count(*) FROM held JOIN unnest($1, $2) AS was(id, ver
     ") AS held, now() AS at"
 );
 
-/// Somebody whose account is deleted cannot be blocked any more.
+/// Somebody whose account is deleted can no longer be blocked.
 const BLOCK: &str = concat!(
     "INSERT INTO blocks (user_id, blocked_id) SELECT $1, $2 WHERE ",
     nobody_leaves!("ARRAY[$2]"),

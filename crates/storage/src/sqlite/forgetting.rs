@@ -10,10 +10,10 @@ use rusqlite::{Connection, ToSql};
 
 use super::departed::{delete_activities, delete_curators, indexed};
 use super::error::Failure;
-use super::leaving::{LOOK, cut_ties, named};
+use super::leaving::{LOOK, cut_ties};
 use super::search::{purge_texts, reindex};
 use super::values::{first, get, rows, run, signed, us};
-use crate::departed::NOBODY;
+use crate::departed::{NOBODY, named};
 
 const STAGE: &str = "SELECT stage, behind, audit_id FROM leaving WHERE user_id = ?1";
 

@@ -14,7 +14,7 @@ use super::sessions::end_access;
 use super::store::SqliteStore;
 use super::values::{first, get, later, run, time, us, user_id};
 
-/// Making an invite clears some away that let nobody in any more.
+/// Making an invite also clears away some that no longer work.
 const CLEAR: &str = "\
 DELETE FROM invites WHERE code_hash IN (
     SELECT code_hash FROM invites WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 10

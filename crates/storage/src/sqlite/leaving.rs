@@ -9,6 +9,7 @@ use ulid::Ulid;
 
 use super::error::Failure;
 use super::values::{blob, card_id, collection_id, event_id, first, get, rows, run, signed, user_id};
+use crate::departed::named;
 
 /// Of what is owed, or in the log, so much is looked through at once.
 pub(super) const LOOK: usize = 2_000;
@@ -114,11 +115,6 @@ fn owed(connection: &Connection, person: &UserId, behind: Option<[u8; 16]>) -> R
     }
     let is_more = looked.len() == LOOK;
     Ok(looked.last().filter(|_| is_more).map_or(Left::Nothing, |(last, ..)| Left::Unknown { behind: *last }))
-}
-
-/// As events name somebody.
-pub(super) fn named(person: &UserId) -> String {
-    format!("\"{person}\"")
 }
 
 pub(super) fn leave(

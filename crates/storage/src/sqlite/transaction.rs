@@ -267,7 +267,7 @@ impl Transaction for SqliteTransaction {
             let Some(turn) = self.store.turns.ask(leaving::turn_at(&person)) else { continue };
             let asked = person.clone();
             let looked = self.store.read(move |connection, _| leaving::look(connection, &asked, limit)).await?;
-            // Whoever had the turn before may have done the last of it.
+            // The previous holder of the turn may have finished it.
             let Some((stage, kept, mut left)) = looked else { continue };
             self.turns.push(turn);
             if !kept.is_empty() {

@@ -156,7 +156,7 @@ impl Rows<'_> {
                 let sql = "DELETE FROM collections WHERE id = ?1 AND deleted_at IS NOT NULL";
                 one(run(connection, sql, &[&blob(id.ulid())])?)
             }
-            // Somebody whose account is deleted cannot be blocked any more.
+            // Somebody whose account is deleted can no longer be blocked.
             Change::Block { person, .. } if leaves(connection, &person)? => Ok(()),
             Change::Block { by, person } => {
                 let sql =

@@ -60,7 +60,7 @@ pub async fn a_new_password_ends_all_access_but_one_session(accounts: Accounts) 
     ensure!(access(&accounts).await? == [false, true, false]);
     ensure!(password_of(&accounts, &alice.id).await? == "new");
     ensure!(!accounts.store.reset_works(&token(90)).await?, "a link from before");
-    // Whoever was checked against the old password comes too late.
+    // A sign-in that was checked against the old password comes too late.
     ensure!(accounts.try_open(&alice, 60).await?.1 == Opening::Outdated);
     ensure!(!accounts.store.change_password(&account(alice.clone()), "newer", None).await?);
     ensure!(access(&accounts).await? == [false, true, false] && password_of(&accounts, &alice.id).await? == "new");

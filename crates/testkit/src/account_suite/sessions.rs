@@ -123,7 +123,7 @@ pub async fn a_closed_session_is_gone(accounts: Accounts) -> Tested {
     ensure!(accounts.store.close_session(&token(10)).await?);
     ensure!(accounts.who(10).await?.is_none());
     ensure!(accounts.refresh(11, 30).await?.is_none());
-    ensure!(!accounts.store.close_session(&token(10)).await?, "there is none any more");
+    ensure!(!accounts.store.close_session(&token(10)).await?, "there is none left");
     ensure!(!accounts.store.close_session(&token(21)).await?, "a refresh token closes nothing");
     ensure!(accounts.who(20).await? == Some(alice), "other sessions stay");
     Ok(())
@@ -161,7 +161,7 @@ pub async fn sessions_are_listed_and_ended_by_their_owner(accounts: Accounts) ->
     ensure!(!accounts.store.end_session(&alice.id, other).await?, "it is somebody else's");
     ensure!(!accounts.store.end_session(&alice.id, SessionId::generate()).await?);
     ensure!(accounts.store.end_session(&alice.id, first).await?);
-    ensure!(!accounts.store.end_session(&alice.id, first).await?, "there is none any more");
+    ensure!(!accounts.store.end_session(&alice.id, first).await?, "there is none left");
     ensure!(accounts.who(10).await?.is_none() && accounts.refresh(11, 40).await?.is_none());
     ensure!(accounts.who(20).await?.is_some() && accounts.who(30).await? == Some(bob), "the others stay");
     // One that can only be refreshed is listed, and one that cannot be used at all is not.

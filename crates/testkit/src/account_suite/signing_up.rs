@@ -71,7 +71,7 @@ pub async fn the_first_account_is_made_whatever_the_rule_and_is_an_administrator
     ensure!(create("alice", Admission::FirstOnly).await? == SignedUp::First);
     ensure!(!accounts.store.is_fresh().await?);
     ensure!(create("bob", Admission::FirstOnly).await? == SignedUp::Refused);
-    // Whoever is not let in does not learn which handles are taken.
+    // People who are not let in do not learn which handles are taken.
     ensure!(create("alice", Admission::FirstOnly).await? == SignedUp::Refused);
     ensure!(create("alice", Admission::Invited(token(1))).await? == SignedUp::Refused, "nobody made that invite");
     ensure!(create("bob", Admission::Open).await? == SignedUp::Member);

@@ -34,7 +34,7 @@ pub async fn an_api_token_is_good_until_it_expires_or_is_revoked(accounts: Accou
     ensure!(!accounts.store.revoke_token(&bob.id, long.id).await?, "it is somebody else's");
     ensure!(!accounts.store.revoke_token(&alice.id, TokenId::generate()).await?);
     ensure!(accounts.store.revoke_token(&alice.id, long.id).await?);
-    ensure!(!accounts.store.revoke_token(&alice.id, long.id).await?, "there is none any more");
+    ensure!(!accounts.store.revoke_token(&alice.id, long.id).await?, "there is none left");
     ensure!(accounts.live_token(2).await?.is_none());
     Ok(())
 }

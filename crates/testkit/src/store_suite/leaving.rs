@@ -230,7 +230,7 @@ pub async fn a_deletion_goes_on_wherever_it_was_stopped(stores: Stores) -> Teste
                 stores.let_all_go(2).await?;
                 stores.work_off().await?;
             }
-            // A server may not know yet that whoever had it is gone.
+            // A server may not know yet that the previous holder is gone.
             Ok(Parting::Nobody) if stores.naming(&alice).await.is_empty() => {
                 return is_gone(&stores, &alice, &bob, his).await;
             }

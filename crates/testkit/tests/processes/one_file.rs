@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use cardwire_testkit::history::{Checked, History};
+use cardwire_testkit::longer::told;
 use cardwire_testkit::net::free_port;
 use cardwire_testkit::postgres::Postgres;
 use cardwire_testkit::process::Process;
@@ -13,7 +14,7 @@ use nix::sys::signal::Signal;
 use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
 
-use crate::random::{Random, save_all, told};
+use crate::random::{Random, save_all};
 
 /// On the same ports whenever it is started.
 pub(crate) fn environment(file: &Path) -> BTreeMap<String, String> {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use cardwire_testkit::history::History;
+use cardwire_testkit::longer::told;
 use cardwire_testkit::process::{FAKETIME, faketime};
 use cardwire_testkit::stack::{Client, Plan, Stack};
 use tokio::task::JoinSet;
@@ -16,12 +17,6 @@ enum Disaster {
     FlushAll,
     RedisRestart,
     PostgresRestart,
-}
-
-/// A number from the environment, so that the same tests can be run longer.
-pub(crate) fn told(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text}")))
 }
 
 /// A small linear congruential generator: the same seed is the same run, as far as processes can be.

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cardwire_testkit::history::History;
+use cardwire_testkit::longer::told;
 use cardwire_testkit::stack::{Client, Plan, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::random::{Random, told};
+use crate::random::Random;
 
 const PEOPLE: usize = 8;
 /// The same ones for everybody.

@@ -13,17 +13,13 @@ use cardwire_domain::use_cases::{
     UpdateUrlCardAssociations, UseCase,
 };
 use cardwire_domain::{AccessType, CardId, CollectionId, Error, UserId, Visibility};
-use cardwire_testkit::faults::FaultAction::{
-    CrashAfter, CrashBefore, DelayAfter, DelayBefore, FlushallAfter, FlushallBefore, FreezeAfter, FreezeBefore,
-    LoseReply, RunTwice,
-};
-use cardwire_testkit::faults::{FaultPlan, FaultPoint};
+use cardwire_testkit::faults::FaultPlan;
+use cardwire_testkit::longer::told;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as Turn, MutexGuard};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::enumerated::PAST_THE_LEASE;
 use crate::others;
 use crate::pairs::Draw;
 use crate::world::{PROCESSES, Setup, World, in_world};
@@ -78,10 +74,6 @@ pub struct Truth {
 
 pub fn url(number: usize) -> String {
     format!("https://example.com/{number}")
-}
-
-fn told(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
 }
 
 impl Truth {
@@ -313,24 +305,7 @@ fn collection(number: usize) -> CreateCollection {
 
 /// Faults at the named points, all over the run.
 fn planned(draw: &mut Draw) -> Vec<FaultPlan> {
-    let actions = [
-        CrashBefore,
-        CrashAfter,
-        RunTwice,
-        LoseReply,
-        DelayBefore(PAST_THE_LEASE),
-        DelayAfter(PAST_THE_LEASE),
-        FreezeBefore(PAST_THE_LEASE),
-        FreezeAfter(PAST_THE_LEASE),
-        FlushallBefore,
-        FlushallAfter,
-    ];
-    let plan = |_| FaultPlan {
-        point: FaultPoint::EVERYDAY[draw.below(FaultPoint::EVERYDAY.len())],
-        action: actions[draw.below(actions.len())],
-        occurrence: 1 + draw.below(400),
-    };
-    (0..PLANNED).map(plan).collect()
+    (0..PLANNED).map(|_| draw.plan(400)).collect()
 }
 
 /// Kills one process after the other, now and then both at once, and now and then the transport loses everything.

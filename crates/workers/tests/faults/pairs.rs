@@ -22,7 +22,8 @@ impl Draw {
         usize::try_from(self.0 >> 33).unwrap() % bound
     }
 
-    fn plan(&mut self) -> FaultPlan {
+    /// At one of the first `occurrences` calls of a point.
+    pub fn plan(&mut self, occurrences: usize) -> FaultPlan {
         let actions = [
             CrashBefore,
             CrashAfter,
@@ -38,7 +39,7 @@ impl Draw {
         FaultPlan {
             point: FaultPoint::EVERYDAY[self.below(FaultPoint::EVERYDAY.len())],
             action: actions[self.below(actions.len())],
-            occurrence: 1 + self.below(2),
+            occurrence: 1 + self.below(occurrences),
         }
     }
 }
@@ -47,7 +48,7 @@ fn sample(seed: u64) -> Vec<Vec<FaultPlan>> {
     let mut draw = Draw(seed);
     let mut cases = Vec::with_capacity(SAMPLES);
     while cases.len() < SAMPLES {
-        let (first, second) = (draw.plan(), draw.plan());
+        let (first, second) = (draw.plan(2), draw.plan(2));
         // One call meets one fault.
         if (first.point, first.occurrence) != (second.point, second.occurrence) {
             cases.push(vec![first, second]);

@@ -91,7 +91,7 @@ FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[]) AS n(card_id, owner
 ORDER BY n.card_id
 ON CONFLICT (card_id) DO UPDATE SET url_digest = excluded.url_digest, words = excluded.words";
 
-/// Of a page `p`: no document needs it any more.
+/// Of a page `p`: no document needs it.
 macro_rules! is_stray {
     () => {
         "NOT CASE WHEN p.keeper IS NULL \
