@@ -189,10 +189,9 @@ pub async fn imports_take_turns_and_a_person_has_one_at_a_time(stores: Stores) -
 pub async fn an_import_is_its_owners_alone(stores: Stores) -> Tested {
     let (alice, bob) = (person("alice"), person("bob"));
     let import = stores.begin(&alice, 1).await?;
-    let not_found = |error: Error| matches!(error, Error::NotFound { .. });
-    assert!(not_found(stores.imports.import(&bob, import).await.unwrap_err()));
-    assert!(not_found(stores.imports.ask_to_undo(&bob, import).await.unwrap_err()));
-    assert!(not_found(stores.imports.carry_out(&bob, import).await.unwrap_err()));
+    assert!(matches!(stores.imports.import(&bob, import).await, Err(Error::NotFound { .. })));
+    assert!(matches!(stores.imports.ask_to_undo(&bob, import).await, Err(Error::NotFound { .. })));
+    assert!(matches!(stores.imports.carry_out(&bob, import).await, Err(Error::NotFound { .. })));
     assert_eq!(stores.imports.imports_of(&bob, 10).await?, []);
     assert_eq!(stores.report(&bob, import).await?, []);
     Ok(())
