@@ -82,7 +82,7 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ("cardwire_sse_connections", Gauge, "Live readers of the feed"),
     ("cardwire_page_fetches_total", Counter, "Pages asked what they say about themselves, by outcome"),
     ("cardwire_searches_refused_total", Counter, "Searches refused because too many others ran"),
-    ("cardwire_import_rows_total", Counter, "Rows of imports that were worked off, by outcome"),
+    ("cardwire_import_rows_total", Counter, "Rows of imports and checks that were worked off, by outcome"),
     ("cardwire_saga_windows_flushed_total", Counter, "Windows written as activities"),
     ("cardwire_saga_flush_lateness_seconds", Histogram, "How long after its due time a window was flushed"),
     ("cardwire_saga_lock_contended_total", Counter, "Windows that were due while another worker flushed them"),

@@ -38,7 +38,7 @@ async fn a_pasted_url_finds_its_page_however_long_it_is() {
 async fn people_are_found_unless_they_are_suspended() {
     let api = with_accounts();
     // The first account is an administrator's.
-    join(&api, "operator").await;
+    join(&api, "olive").await;
     let alice = join(&api, "alice").await;
     let session = log_in(&api, "alice").await;
     ask_with(&api, &session, Method::PUT, "/api/users/me", Some(json!({ "displayName": "Ålice" }))).await.expect(200);
@@ -48,9 +48,9 @@ async fn people_are_found_unless_they_are_suspended() {
     let expected = json!({ "id": alice, "handle": "alice", "displayName": "Ålice" });
     assert_eq!((&found["items"][0], column(&found, "handle")), (&expected, vec!["alice", "alina"]));
     assert_eq!(found["items"][1].get("displayName"), None);
-    let operator = log_in(&api, "operator").await;
+    let olive = log_in(&api, "olive").await;
     let suspend = format!("/api/admin/users/{alice}/suspend");
-    assert!(ask_with(&api, &operator, Method::POST, &suspend, None).await.status.is_success());
+    assert!(ask_with(&api, &olive, Method::POST, &suspend, None).await.status.is_success());
     assert_eq!(column(&api.get("/api/search/people?q=ali").await.expect(200), "handle"), ["alina"]);
 }
 

@@ -7,12 +7,13 @@ use url::Url;
 use super::percent;
 use super::tracking::tracks;
 
-/// `None`: there is no host.
+/// `None`: there is no host, or it has characters that no name has, although the URL standard allows them, such as a quotation mark.
 pub(super) fn identity(url: &Url) -> Option<String> {
     let host = url.host_str()?;
     // The root of all names may be written or not.
     let host = host.strip_suffix('.').unwrap_or(host);
-    if host.is_empty() || host.ends_with('.') {
+    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) && !host.ends_with('.');
+    if host.is_empty() || !(is_name || host.starts_with('[')) {
         return None;
     }
     let mut identity = format!("{}://{host}", url.scheme());

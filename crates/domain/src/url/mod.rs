@@ -55,7 +55,7 @@ impl CardUrl {
         if !url.username().is_empty() || url.password().is_some() {
             return Err("must not contain a user name or password");
         }
-        let normalised = identity::identity(&url).ok_or("must name a host")?;
+        let normalised = identity::identity(&url).ok_or("must name a host: letters, digits, hyphens and dots")?;
         if normalised.len() > 4 * Self::MAX_BYTES {
             return Err(TOO_LONG);
         }

@@ -154,6 +154,7 @@ fn refuses_what_is_no_web_address() {
     let long = format!("https://example.com/{}", "x".repeat(2_048));
     let longer = format!("https://example.com/{}", "x ".repeat(1_000));
     let text = format!("{}https://example.com/", "see ".repeat(3_000));
+    let host = "must name a host: letters, digits, hyphens and dots";
     let absolute = "must be an absolute URL such as https://example.com/page";
     for (bad, expected) in [
         ("", "must not be empty"),
@@ -164,7 +165,9 @@ fn refuses_what_is_no_web_address() {
         ("https://", absolute),
         ("https://:8080/", absolute),
         ("https://example.com:99999/", absolute),
-        ("https://.", "must name a host"),
+        ("https://.", host),
+        ("https://example.com\"/", host),
+        ("https://exa`mple.com/", host),
         ("https://u:p@example.com", "must not contain a user name or password"),
         ("https://me@b13.example/x", "must not contain a user name or password"),
         ("https://exa mple.com", absolute),

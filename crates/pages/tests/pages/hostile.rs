@@ -11,6 +11,8 @@ use cardwire_events::{EventLog as _, Failure, Queue, QueueSettings, Verdict};
 use serde_json::json;
 
 const SCRIPT: &str = "</title></textarea><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7 * 7 }}";
+/// [`URL`], as it is stored.
+const STORED: &str = "https://example.com/%22%3E%3Cscript%3Ealert(1)%3C/script%3E'onmouseover='alert(1)";
 const URL: &str = "https://example.com/\"><script>alert(1)</script>'onmouseover='alert(1)";
 
 /// What a browser would make of the page holds nothing that runs, and leads nowhere but to web pages.
@@ -107,7 +109,7 @@ async fn script_in_anything_is_shown_as_text_on_every_page() {
     assert_eq!(shown(&browser, ".item .note"), SCRIPT);
     assert_eq!(shown(&browser, ".says"), SCRIPT);
     assert_eq!(shown(&browser, "textarea#note"), SCRIPT);
-    assert_eq!(browser.one(".item a.title").attr("href"), Some(URL));
+    assert_eq!(browser.one(".item a.title").attr("href"), Some(STORED));
     assert!(browser.all(".facts dd").iter().any(|fact| fact.text().collect::<String>() == SCRIPT));
     browser.open(&format!("/cards/{}", cards[1])).await;
     assert_eq!(shown(&browser, ".facts dd"), SCRIPT, "why its page could not be read");

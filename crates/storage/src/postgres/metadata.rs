@@ -145,6 +145,13 @@ impl PageRepository for PostgresStore {
 /// `None`: the card is in no library.
 async fn ask_again(session: &mut Session, card: CardId) -> Result<Option<FetchAgain>, Failure> {
     session.begin().await?;
+    let answer = ask_if_due(session, card).await?;
+    // Whatever it is: the page stays locked until then, and who fetches passes over it.
+    session.commit().await?;
+    Ok(answer)
+}
+
+async fn ask_if_due(session: &mut Session, card: CardId) -> Result<Option<FetchAgain>, Failure> {
     let shown = session.fetch_all(sqlx::query(SHOWN_BY).bind(uuid(card.ulid()))).await?;
     let Some(shown) = shown.first() else { return Ok(None) };
     let (key, by): (Vec<u8>, String) = (get(shown, "page")?, get(shown, "owner_id")?);
@@ -162,7 +169,6 @@ async fn ask_again(session: &mut Session, card: CardId) -> Result<Option<FetchAg
     let mut asked = Asked::default();
     asked.add(key, by, get(row, "host")?);
     fetch_line::join(session, asked).await?;
-    session.commit().await?;
     Ok(Some(FetchAgain::Taken))
 }
 
