@@ -362,6 +362,7 @@ mod tests {
             "mailto:me@b15.example",
             "data:text/html,<b>x",
             "about:config",
+            "chrome://settings/",
             "file:///etc/hostname",
             "place:sort=8&maxResults=10",
             "feed:https://b15.example/x",
