@@ -236,7 +236,7 @@ mod tests {
     fn names_of_the_site_are_reserved_however_they_are_punctuated() {
         let is_reserved = |text: &str| Handle::parse(text).unwrap().is_reserved();
         for reserved in
-            ["admin", "Administrator", "root", "support", "s.up-port_", "no-reply", "www", "api", "security"]
+            ["admin", "AdMiN", "Administrator", "root", "support", "s.up-port_", "no-reply", "www", "api", "security"]
         {
             assert!(is_reserved(reserved), "{reserved}");
         }
@@ -256,6 +256,10 @@ mod tests {
         check("a.b-c_9", Some("a.b-c_9"));
         for bad in ["", "ab", "-ab", ".ab", "al ice", "al\0ice", "älice", &"x".repeat(31)] {
             check(bad, None);
+        }
+        // Cyrillic, full width, a dotted capital, with a joiner: each looks like a name that somebody else may have.
+        for lookalike in ["\u{430}lice", "\u{ff41}lice", "al\u{130}ce", "al\u{200d}ice"] {
+            check(lookalike, None);
         }
     }
 }

@@ -22,11 +22,21 @@ impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { origin, site } = self;
         match origin {
+            Some(origin) if is_same_but_plain(origin, site) => write!(
+                f,
+                "it came from {origin}, but this site is {site}. Other machines need HTTPS to use it. Open {site} and send \
+                 it again. If you run this site without HTTPS, set APP__PUBLIC_URL={origin}"
+            )?,
             Some(origin) => write!(f, "it came from {origin}, but this site is {site}. Open {site} and send it again")?,
             None => write!(f, "it came without an Origin header, so nothing says that it came from {site}")?,
         }
         f.write_str(". If you run this site behind a proxy, set APP__PUBLIC_URL")
     }
+}
+
+/// Whether it is the site's own address, reached without TLS.
+fn is_same_but_plain(origin: &str, site: &str) -> bool {
+    origin.strip_prefix("http://").zip(site.strip_prefix("https://")).is_some_and(|(plain, secure)| plain == secure)
 }
 
 /// Refuses what a page of another site sends, and says so in the log. Requests without `Origin` are refused, too: browsers send it with
@@ -145,6 +155,24 @@ mod tests {
         let text = why("links.example", "http://links.example");
         assert!(text.contains("from http://links.example, but this site is https://links.example."), "{text}");
         assert!(text.contains("APP__PUBLIC_URL"), "{text}");
+    }
+
+    #[test]
+    fn a_refusal_says_that_https_is_needed_where_that_is_the_reason() {
+        let why = |host: &str, origin: &str| check(&request(host, origin).to_http_request()).unwrap_err().to_string();
+        for (host, origin, site) in [
+            ("192.168.1.5:8080", "http://192.168.1.5:8080", "https://192.168.1.5:8080"),
+            ("Links.Example", "http://links.example", "https://links.example"),
+            ("[2001:db8::1]:8080", "http://[2001:db8::1]:8080", "https://[2001:db8::1]:8080"),
+        ] {
+            let text = why(host, origin);
+            assert!(text.contains(&format!("need HTTPS to use it. Open {site} and send it again")), "{text}");
+            assert!(text.contains(&format!("without HTTPS, set APP__PUBLIC_URL={origin}")), "{text}");
+        }
+        for origin in ["http://evil.example", "https://evil.example", "http://192.168.1.5:8081"] {
+            let text = why("192.168.1.5:8080", origin);
+            assert!(!text.contains("HTTPS") && !text.contains(&format!("APP__PUBLIC_URL={origin}")), "{text}");
+        }
     }
 
     #[test]

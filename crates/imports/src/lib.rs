@@ -11,7 +11,7 @@
 //!   (`large::what_is_no_part_of_a_link_is_not_kept`). JSON that names folders behind what is in them is the exception: their links wait
 //!   for the name.
 //! - What is not taken is told: a row is refused with its reason, a link that lost something has [`Remark`]s, and a file that is of no
-//!   known kind is refused in words that help (`table_a`).
+//!   known kind is refused in words that help (`kinds`).
 //!
 //! Not guaranteed: that a file which breaks off in its middle is read up to there. Bookmark files and lists are; CSV with a quotation mark
 //! that is never closed and JSON are refused.

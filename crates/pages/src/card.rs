@@ -18,7 +18,7 @@ use crate::choices::{Choices, Wanted, choices, is_search};
 use crate::fields::{Complaint, Fields};
 use crate::form::Posted;
 use crate::links::{see_other, with_parameter};
-use crate::shown::{Row, without_scheme};
+use crate::shown::{Row, quoted, without_scheme};
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -186,10 +186,9 @@ async fn remove(
     let caller = posted.visit.caller()?;
     if !posted.is_sure() {
         let card = load(&state, &posted.visit, &id).await?.card;
-        let title = card.title.as_deref().unwrap_or_else(|| without_scheme(&card.url));
-        let about = format!(
-            "“{title}” is removed from your library and from every collection, and your note on it is deleted."
-        );
+        let title = quoted(card.title.as_deref().unwrap_or_else(|| without_scheme(&card.url)));
+        let about =
+            format!("{title} is removed from your library and from every collection, and your note on it is deleted.");
         return posted.ask(&request, ("Remove this link", &about), &format!("/cards/{id}"));
     }
     let command = RemoveCardFromLibrary { card_id: id.into_inner() };

@@ -22,7 +22,7 @@ use crate::form::Posted;
 use crate::links::see_other;
 use crate::membership::{Invited, invitations};
 use crate::once;
-use crate::shown::{Link, When, next, part};
+use crate::shown::{Link, When, next, part, quoted};
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -366,7 +366,8 @@ async fn take_out(
     let card_id = posted.fields.text("card").to_owned();
     if !posted.is_sure() {
         let card = state.library.library_card(card_id.parse()?, Some(caller.id())).await?;
-        let about = format!("“{}” stays in the library of the person who saved it.", Link::of(card.card).title);
+        let title = quoted(&Link::of(card.card).title);
+        let about = format!("{title} stays in the library of the person who saved it.");
         let question = "Remove this card from the collection";
         return posted.ask(&request, (question, &about), &format!("/collections/{id}"));
     }
@@ -383,9 +384,9 @@ async fn delete(
 ) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.caller()?;
     if !posted.is_sure() {
-        let name = state.collections.collection(id.parse()?, Some(caller.id())).await?.name;
+        let name = quoted(&state.collections.collection(id.parse()?, Some(caller.id())).await?.name);
         let about =
-            format!("“{name}” is deleted for everyone. The cards stay in the libraries of the people who saved them.");
+            format!("{name} is deleted for everyone. The cards stay in the libraries of the people who saved them.");
         return posted.ask(&request, ("Delete this collection", &about), &format!("/collections/{id}"));
     }
     state.execute(&request, &caller, None, &DeleteCollection { id: id.into_inner() }).await?;

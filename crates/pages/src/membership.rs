@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::form::Posted;
 use crate::links::see_other;
-use crate::shown::When;
+use crate::shown::{When, quoted};
 
 pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/collections/{id}/accept").post(accept).register(config);
@@ -80,8 +80,8 @@ async fn leave(
     let caller = posted.visit.caller()?;
     let id: CollectionId = id.parse()?;
     if !posted.is_sure() {
-        let name = state.collections.collection(id, Some(caller.id())).await?.name;
-        let about = format!("The cards you added stay in “{name}”.");
+        let name = quoted(&state.collections.collection(id, Some(caller.id())).await?.name);
+        let about = format!("The cards you added stay in {name}.");
         return posted.ask(&request, ("Leave this collection", &about), &format!("/collections/{id}"));
     }
     state.execute(&request, &caller, None, &LeaveCollection { id: id.to_string() }).await?;

@@ -3,12 +3,14 @@
 use cardwire_domain::feed::{CardView, CollectionName, FeedItem};
 use cardwire_domain::library::LibraryCard;
 use cardwire_domain::metadata::FetchState;
+use cardwire_domain::text::turns_direction;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Limit, Page, PageRequest, UserId};
 use cardwire_http::cursor::List;
 use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::links::with_parameter;
 
@@ -60,6 +62,25 @@ impl Corrected {
     pub fn of(path: &str, text: String) -> Self {
         Self { href: with_parameter(path, "q", &text), text }
     }
+}
+
+/// What stands in a URL's place, where nobody has read it as one yet. Characters that would show another address are encoded, as browsers
+/// show them.
+pub fn address(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if turns_direction(c) {
+            shown.extend(utf8_percent_encode(c.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// A name in a sentence, whichever way it is written: it turns nothing around it.
+pub fn quoted(name: &str) -> String {
+    format!("“\u{2068}{name}\u{2069}”")
 }
 
 pub fn without_scheme(url: &str) -> &str {
@@ -207,5 +228,11 @@ mod tests {
         assert_eq!((link.title.as_str(), link.domain.as_str()), ("example.com/a", ""));
         let link = Link::to("https://example.com/a/".into(), Some("A".into()));
         assert_eq!((link.title.as_str(), link.domain.as_str()), ("A", "example.com"));
+    }
+
+    #[test]
+    fn an_address_is_read_in_the_order_of_its_letters() {
+        assert_eq!(address("https://example.com/\u{202e}fdp.exe"), "https://example.com/%E2%80%AEfdp.exe");
+        assert_eq!(address("not a link\u{2069} é שלום"), "not a link%E2%81%A9 é שלום");
     }
 }

@@ -153,6 +153,9 @@ async fn long_texts(web: &Process, window: &Window) -> Vec<(&'static str, String
     let collection = post(web, "mock123", "/api/collections", body).await["id"].as_str().unwrap().to_owned();
     let body = json!({ "url": link, "note": words.repeat(3), "collectionIds": [collection] });
     let card = post(web, "mock123", "/api/cards/library/urls", body).await["urlCardId"].as_str().unwrap().to_owned();
+    let unbroken = "x".repeat(1_500);
+    let body = json!({ "url": "https://example.com/unbroken", "title": "x".repeat(500), "note": unbroken });
+    let titled = post(web, "mock123", "/api/cards/library/urls", body).await["urlCardId"].as_str().unwrap().to_owned();
     let deadline = tokio::time::Instant::now() + crate::window::PATIENCE;
     for (path, shown) in [
         ("/", "#feed a[href$='0123456789']"),
@@ -167,6 +170,8 @@ async fn long_texts(web: &Process, window: &Window) -> Vec<(&'static str, String
     }
     vec![
         ("long card", format!("/cards/{card}")),
+        ("long title", format!("/cards/{titled}")),
+        ("long library", "/library".into()),
         ("long collection", format!("/collections/{collection}")),
         ("long search", "/search?q=example".into()),
         ("a month's trends", "/trends?days=30".into()),
@@ -214,7 +219,7 @@ async fn look_at(web: &Process, driver: &Driver, pages: &[Stop], missing: &str) 
     for (width, dark) in [(1000, false), (1000, true), (NARROW, false)] {
         let window = driver.window(width.max(500), dark).await;
         if width == NARROW {
-            narrow(&window).await;
+            made(&window, NARROW).await;
         }
         for Stop { name, path, then } in pages {
             then.arrive(web, &window, path).await;
@@ -255,6 +260,8 @@ async fn every_page_is_quiet_reachable_and_keeps_to_itself() {
     let window = driver.window(1000, false).await;
     worked_off(&web, &window).await;
     let long = long_texts(&web, &window).await;
+    fits(&web, &window, &pages[..5]).await;
+    fits(&web, &window, &long[..5]).await;
     window.close().await;
     let pages: Vec<Stop> =
         pages.into_iter().chain(long).map(|(name, path)| Stop { name, path, then: Then::Look }).collect();
@@ -323,9 +330,23 @@ async fn every_page_of_the_operators_is_quiet_reachable_and_keeps_to_itself() {
 }
 
 /// Windows are not made as narrow as that; pages are.
-async fn narrow(window: &Window) {
-    let metrics = json!({ "width": NARROW, "height": 740, "deviceScaleFactor": 1, "mobile": true });
+async fn made(window: &Window, width: u32) {
+    let metrics = json!({ "width": width, "height": 740, "deviceScaleFactor": 1, "mobile": true });
     window.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+}
+
+/// None of these pages is scrolled sideways, on the smallest telephone and on a screen.
+async fn fits(web: &Process, window: &Window, pages: &[(&str, String)]) {
+    for width in [320, 1280] {
+        made(window, width).await;
+        for (name, path) in pages {
+            window.open(&web.url(path)).await;
+            window.wait("h1").await;
+            let wide = window.evaluate("[innerWidth, document.documentElement.scrollWidth]").await;
+            assert_eq!(wide, json!([width, width]), "{name}");
+        }
+    }
+    window.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
 }
 
 /// Pictures of the main pages, for the docs; only where they are asked for.

@@ -35,6 +35,50 @@ async fn a_pasted_url_finds_its_page_however_long_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whatever_is_typed_is_answered() {
+    let api = Api::new();
+    api.save("alice", "https://example.com/tulips", &[]).await;
+    api.deliver().await;
+    for text in [
+        "'",
+        "\"",
+        ":*",
+        "bed:tulips",
+        "a|b",
+        "((",
+        "!&|",
+        "<->",
+        "\\",
+        "%",
+        "\"open",
+        "-",
+        "--",
+        "* a",
+        "a AND",
+        "NOT x",
+        "NEAR(a b)",
+        "{title}: a",
+        "^a",
+        "&",
+        "R & D",
+        "Ann Doe <ann@provider.example>",
+        "日",
+        "🌷",
+        "\u{202e}",
+        "//",
+        "xn--",
+    ] {
+        let typed: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        for path in ["/api/search", "/api/search/people", "/api/search/collections", "/api/cards/my"] {
+            let found = api.get(&format!("{path}?q={typed}")).await.expect(200);
+            assert!(found["items"].is_array(), "{path} {text:?}: {found}");
+        }
+    }
+    let found = api.get("/api/search?q=tulips%20%26%20%F0%9F%8C%B7").await.expect(200);
+    assert_eq!(column(&found, "url"), ["https://example.com/tulips"], "signs are not looked for");
+}
+
+#[tokio::test(start_paused = true)]
 async fn people_are_found_unless_they_are_suspended() {
     let api = with_accounts();
     // The first account is an administrator's.

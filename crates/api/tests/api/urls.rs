@@ -19,21 +19,21 @@ async fn shown(api: &Api, card: &str) -> Value {
 async fn what_people_paste_is_saved_as_the_url_they_mean() {
     let api = Api::new();
     for (pasted, url) in [
-        ("b08.example/page", "https://b08.example/page"),
-        ("https://b11.example/My Report.pdf", "https://b11.example/My%20Report.pdf"),
-        ("https:/b12.example/x", "https://b12.example/x"),
-        ("<https://b15.example/x>", "https://b15.example/x"),
-        ("\u{200b}https://b17.example/x", "https://b17.example/x"),
-        ("see https://b18.example/x.", "https://b18.example/x"),
-        ("https://b19.example/\u{202e}fdp.exe", "https://b19.example/%E2%80%AEfdp.exe"),
+        ("bare.example/page", "https://bare.example/page"),
+        ("https://report.example/My Report.pdf", "https://report.example/My%20Report.pdf"),
+        ("https:/slash.example/x", "https://slash.example/x"),
+        ("<https://pasted.example/x>", "https://pasted.example/x"),
+        ("\u{200b}https://zero.example/x", "https://zero.example/x"),
+        ("see https://sentence.example/x.", "https://sentence.example/x"),
+        ("https://turned.example/\u{202e}fdp.exe", "https://turned.example/%E2%80%AEfdp.exe"),
         ("http://192.168.1.4:8123/x", "http://192.168.1.4:8123/x"),
-        ("https://b10.example/health#What-is-this?", "https://b10.example/health#What-is-this?"),
+        ("https://anchor.example/health#What-is-this?", "https://anchor.example/health#What-is-this?"),
     ] {
         let card = saved(&api, pasted, 201).await;
         assert_eq!(shown(&api, &card).await, url, "{pasted:?}");
         assert_eq!(saved(&api, url, 200).await, card, "{pasted:?}");
     }
-    let path = "/api/cards/library/status?url=b08.example/page%23top";
+    let path = "/api/cards/library/status?url=bare.example/page%23top";
     let status = api.ask("alice", Method::GET, path, None).await.expect(200);
     assert_eq!(status["inLibrary"], true, "{status}");
 }
@@ -53,10 +53,10 @@ async fn what_is_no_url_is_refused_with_the_rule() {
     let api = Api::new();
     for (pasted, rule) in [
         ("rust", "must be an absolute URL such as https://example.com/page"),
-        ("https://b13.example https://b14.example", "must be one URL, not several"),
-        ("mailto:me@b13.example", "must start with http:// or https://"),
-        ("https://me@b13.example/x", "must not contain a user name or password"),
-        ("https://b13.example/\u{7}", "must not contain control characters"),
+        ("https://secret.example https://other.example", "must be one URL, not several"),
+        ("mailto:me@secret.example", "must start with http:// or https://"),
+        ("https://me@secret.example/x", "must not contain a user name or password"),
+        ("https://secret.example/\u{7}", "must not contain control characters"),
     ] {
         let problem = api.post("alice", SAVES, json!({ "url": pasted })).await.expect_problem(422, "invalid-value");
         assert_eq!(problem["field"], "url");

@@ -100,7 +100,7 @@ mod tests {
             check(here, Some(Host::Here));
         }
         for known in
-            ["example.com", "B08.Example", "bücher.example", "nas.local", "a_b.co.uk", "example.com.", "例え.jp"]
+            ["example.com", "Bare.Example", "bücher.example", "nas.local", "a_b.co.uk", "example.com.", "例え.jp"]
         {
             check(known, Some(Host::Known));
         }

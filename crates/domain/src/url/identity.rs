@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn schemes_hosts_and_ports() {
-        check("HTTPS://B05.Example:443", "https://b05.example/");
+        check("HTTPS://Port.Example:443", "https://port.example/");
         check("http://example.com:80/a", "http://example.com/a");
         check("http://example.com:443/a", "http://example.com:443/a");
         check("http://example.com:8080/a", "http://example.com:8080/a");

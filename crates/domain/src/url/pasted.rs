@@ -262,110 +262,111 @@ mod tests {
         assert_eq!(found.as_deref().map_err(|rule| *rule), expected, "{text:?}");
     }
 
-    const URL: Result<&str, &str> = Ok("https://b15.example/x");
+    const URL: Result<&str, &str> = Ok("https://pasted.example/x");
 
     #[test]
     fn what_is_around_it_is_taken_off() {
         for text in [
-            "https://b15.example/x",
-            "  https://b15.example/x\r\n",
-            "\u{a0}\u{3000}https://b15.example/x\u{2028}",
-            "\u{200b}https://b15.example/x",
-            "\u{feff}https://b15.example/x\u{2060}\u{ad}",
-            "\u{202a}https://b15.example/x\u{202c}\u{200e}",
-            "<https://b15.example/x>",
-            "(https://b15.example/x)",
-            "[https://b15.example/x]",
-            "{https://b15.example/x}",
-            "\"https://b15.example/x\"",
-            "' https://b15.example/x '",
-            "`https://b15.example/x`",
-            "“https://b15.example/x”",
-            "„https://b15.example/x“",
-            "« https://b15.example/x »",
-            "「https://b15.example/x」",
-            "<\u{200b}\"https://b15.example/x\" >",
-            "URL:https://b15.example/x",
-            "<URL: https://b15.example/x>",
+            "https://pasted.example/x",
+            "  https://pasted.example/x\r\n",
+            "\u{a0}\u{3000}https://pasted.example/x\u{2028}",
+            "\u{200b}https://pasted.example/x",
+            "\u{feff}https://pasted.example/x\u{2060}\u{ad}",
+            "\u{202a}https://pasted.example/x\u{202c}\u{200e}",
+            "<https://pasted.example/x>",
+            "(https://pasted.example/x)",
+            "[https://pasted.example/x]",
+            "{https://pasted.example/x}",
+            "\"https://pasted.example/x\"",
+            "' https://pasted.example/x '",
+            "`https://pasted.example/x`",
+            "“https://pasted.example/x”",
+            "„https://pasted.example/x“",
+            "« https://pasted.example/x »",
+            "「https://pasted.example/x」",
+            "<\u{200b}\"https://pasted.example/x\" >",
+            "URL:https://pasted.example/x",
+            "<URL: https://pasted.example/x>",
         ] {
             check(text, URL);
         }
-        check("https://b15.example/(x)", Ok("https://b15.example/(x)"));
-        check("(https://b15.example/a_(x))", Ok("https://b15.example/a_(x)"));
-        check("https://b15.example/x?", Ok("https://b15.example/x?"));
-        check("https://b15.example/❤\u{fe0f}", Ok("https://b15.example/❤\u{fe0f}"));
+        check("https://pasted.example/(x)", Ok("https://pasted.example/(x)"));
+        check("(https://pasted.example/a_(x))", Ok("https://pasted.example/a_(x)"));
+        check("https://pasted.example/x?", Ok("https://pasted.example/x?"));
+        check("https://pasted.example/❤\u{fe0f}", Ok("https://pasted.example/❤\u{fe0f}"));
     }
 
     #[test]
     fn the_text_around_the_only_url_is_left_out() {
         for text in [
-            "see https://b15.example/x.",
-            "see https://b15.example/x, and more",
-            "see (https://b15.example/x).",
-            "A title https://b15.example/x",
-            "A title\nhttps://b15.example/x",
-            "A title\r\n\r\nhttps://b15.example/x\r\n\r\nSent from my phone",
-            "https://b15.example/x\n\nA title",
-            "https://b15.example/x\nA title of some words",
-            "[A title](https://b15.example/x)",
-            "![A picture](https://b15.example/x)",
-            "<a href=\"https://b15.example/x\">A title</a>",
-            "\"https://b15.example/x\" said Ann",
-            "Ann said: “https://b15.example/x”!",
-            "*https://b15.example/x*",
-            "詳細https://b15.example/x。",
-            "see https://b15.example/x or https://b15.example/x",
+            "see https://pasted.example/x.",
+            "see https://pasted.example/x, and more",
+            "see (https://pasted.example/x).",
+            "A title https://pasted.example/x",
+            "A title\nhttps://pasted.example/x",
+            "A title\r\n\r\nhttps://pasted.example/x\r\n\r\nSent from my phone",
+            "https://pasted.example/x\n\nA title",
+            "https://pasted.example/x\nA title of some words",
+            "[A title](https://pasted.example/x)",
+            "![A picture](https://pasted.example/x)",
+            "<a href=\"https://pasted.example/x\">A title</a>",
+            "\"https://pasted.example/x\" said Ann",
+            "Ann said: “https://pasted.example/x”!",
+            "*https://pasted.example/x*",
+            "詳細https://pasted.example/x。",
+            "see https://pasted.example/x or https://pasted.example/x",
         ] {
             check(text, URL);
         }
-        check("see https://b15.example/a_(x).", Ok("https://b15.example/a_(x)"));
-        check("see https://web.b15.example/https://c.example/", Ok("https://web.b15.example/https://c.example/"));
-        check("see https://b15.example/x and https://b15.example/y", Err(SEVERAL));
-        check("https://b15.example/x https://b15.example/y", Err(SEVERAL));
-        check("https://b15.example/x\nhttps://b15.example/y", Err(SEVERAL));
-        check("see b15.example/x", Err(NO_URL));
-        check("https://b15.example/very/\nlong", Ok("https://b15.example/very/\nlong"));
-        check("https://b15.example/My Report.pdf", Ok("https://b15.example/My Report.pdf"));
+        check("see https://pasted.example/a_(x).", Ok("https://pasted.example/a_(x)"));
+        check("see https://web.pasted.example/https://c.example/", Ok("https://web.pasted.example/https://c.example/"));
+        check("see https://pasted.example/x and https://pasted.example/y", Err(SEVERAL));
+        check("https://pasted.example/x https://pasted.example/y", Err(SEVERAL));
+        check("https://pasted.example/x\nhttps://pasted.example/y", Err(SEVERAL));
+        check("see pasted.example/x", Err(NO_URL));
+        check("https://pasted.example/very/\nlong", Ok("https://pasted.example/very/\nlong"));
+        check("https://pasted.example/My Report.pdf", Ok("https://pasted.example/My Report.pdf"));
     }
 
     #[test]
     fn schemes_are_mended_where_they_cannot_be_meant_otherwise() {
         for text in [
-            "HTTPS://b15.example/x",
-            "https:/b15.example/x",
-            "https:b15.example/x",
-            "https:///b15.example/x",
-            "https:\\\\b15.example/x",
-            "https:// b15.example/x",
-            "https: //b15.example/x",
-            "https//b15.example/x",
-            "https;//b15.example/x",
-            "https:://b15.example/x",
-            "https://https://b15.example/x",
-            "http://https://b15.example/x",
-            "ttps://b15.example/x",
-            "htps://b15.example/x",
-            "hhttps://b15.example/x",
-            "httpss://b15.example/x",
-            "https%3A%2F%2Fb15.example%2Fx",
+            "HTTPS://pasted.example/x",
+            "https:/pasted.example/x",
+            "https:pasted.example/x",
+            "https:///pasted.example/x",
+            "https:\\\\pasted.example/x",
+            "https:// pasted.example/x",
+            "https: //pasted.example/x",
+            "https//pasted.example/x",
+            "https;//pasted.example/x",
+            "https:://pasted.example/x",
+            "https://https://pasted.example/x",
+            "http://https://pasted.example/x",
+            "ttps://pasted.example/x",
+            "htps://pasted.example/x",
+            "hhttps://pasted.example/x",
+            "httpss://pasted.example/x",
+            "https%3A%2F%2Fpasted.example%2Fx",
         ] {
             check(text, URL);
         }
-        check("http:/b15.example/x", Ok("http://b15.example/x"));
-        check("https://http://b15.example/x", Ok("http://b15.example/x"));
-        check("https://b15.example/https://c.example/", Ok("https://b15.example/https://c.example/"));
+        check("http:/pasted.example/x", Ok("http://pasted.example/x"));
+        check("https://http://pasted.example/x", Ok("http://pasted.example/x"));
+        check("https://pasted.example/https://c.example/", Ok("https://pasted.example/https://c.example/"));
         for text in [
-            "ftp://b15.example/x",
-            "hxxps://b15.example/x",
+            "ftp://pasted.example/x",
+            "hxxps://pasted.example/x",
             "javascript:alert(1)",
-            "javascript:void(open('https://b15.example/'))",
-            "mailto:me@b15.example",
+            "javascript:void(open('https://pasted.example/'))",
+            "mailto:me@pasted.example",
             "data:text/html,<b>x",
             "about:config",
+            "chrome://settings/",
             "file:///etc/hostname",
             "place:sort=8&maxResults=10",
-            "feed:https://b15.example/x",
-            "view-source:https://b15.example/x",
+            "feed:https://pasted.example/x",
+            "view-source:https://pasted.example/x",
         ] {
             check(text, Err(OTHER_SCHEME));
         }
@@ -375,13 +376,13 @@ mod tests {
 
     #[test]
     fn hosts_alone_get_a_scheme() {
-        check("b08.example/page", Ok("https://b08.example/page"));
-        check("b08.example", Ok("https://b08.example"));
-        check("//b08.example/page", Ok("https://b08.example/page"));
-        check("www.b08.example:8443/page?x#y", Ok("https://www.b08.example:8443/page?x#y"));
-        check("b08.example?u=https://c.example/", Ok("https://b08.example?u=https://c.example/"));
-        check("web.b08.example/https://c.example/", Ok("https://web.b08.example/https://c.example/"));
-        check("b08.example/My Report.pdf", Ok("https://b08.example/My Report.pdf"));
+        check("bare.example/page", Ok("https://bare.example/page"));
+        check("bare.example", Ok("https://bare.example"));
+        check("//bare.example/page", Ok("https://bare.example/page"));
+        check("www.bare.example:8443/page?x#y", Ok("https://www.bare.example:8443/page?x#y"));
+        check("bare.example?u=https://c.example/", Ok("https://bare.example?u=https://c.example/"));
+        check("web.bare.example/https://c.example/", Ok("https://web.bare.example/https://c.example/"));
+        check("bare.example/My Report.pdf", Ok("https://bare.example/My Report.pdf"));
         check("Bücher.example/x", Ok("https://Bücher.example/x"));
         check("localhost:8080/x", Ok("http://localhost:8080/x"));
         check("localhost", Ok("http://localhost"));
@@ -397,9 +398,9 @@ mod tests {
             "node.js",
             "3.14",
             "e.g.",
-            "me@b08.example",
-            "me@b08.example/x",
-            "b08.example is good",
+            "me@bare.example",
+            "me@bare.example/x",
+            "bare.example is good",
             "and/or",
             "no URL",
             "<script>alert(1)</script>",

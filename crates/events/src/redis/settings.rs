@@ -127,11 +127,14 @@ impl RedisUrl {
         let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         let database = match url.path.as_str() {
             "" => 0,
-            number => number
-                .parse()
-                .ok()
-                .filter(|_| is_number(number))
-                .ok_or("must end in a database number from 0 to 255, such as /0, or in none")?,
+            number => {
+                let number = number.strip_suffix('/').unwrap_or(number);
+                number
+                    .parse()
+                    .ok()
+                    .filter(|_| is_number(number))
+                    .ok_or("must end in a database number from 0 to 255, such as /0, or in none")?
+            }
         };
         let (redacted, tls) = (url.redacted(), url.scheme == "rediss");
         let ServerUrl { username, password, host, port, .. } = url;
@@ -307,6 +310,13 @@ mod tests {
         assert_eq!(settings.topology, Topology::Standalone { node: ("cache.internal".into(), 6380) });
         assert_eq!((settings.username.as_deref(), settings.password.as_deref()), (Some("bob"), Some("s@crt")));
         assert_eq!((settings.database, settings.tls.is_some()), (Some(2), false));
+        let database = |url: &str| RedisSettings::from_url(url).map(|settings| settings.database).ok();
+        assert_eq!(database("redis://bob:s3cret@cache/3"), Some(Some(3)));
+        assert_eq!(database("redis://cache/3/"), Some(Some(3)), "a slash at the end says nothing");
+        assert_eq!(database("redis://cache/0/"), Some(None), "0 is what there is without asking");
+        for unclear in ["redis://cache//", "redis://cache/3//", "redis://cache/3/4", "redis://cache?db=3"] {
+            assert_eq!(database(unclear), None, "{unclear}");
+        }
         let short = RedisSettings::from_url("redis://localhost").unwrap();
         assert_eq!(short.topology, Topology::Standalone { node: ("localhost".into(), 6379) });
     }

@@ -166,6 +166,10 @@ mod tests {
         assert!(scheme.matches("correct horse", &first).unwrap());
         assert!(!scheme.matches("Correct horse", &first).unwrap());
         assert!(scheme.matches("correct horse", "not a hash").is_err());
+        // Some ways of hashing read the first 72 bytes alone.
+        let (long, other) = (format!("{}a", "x".repeat(72)), format!("{}b", "x".repeat(72)));
+        let hash = scheme.hash(&long).unwrap();
+        assert!(scheme.matches(&long, &hash).unwrap() && !scheme.matches(&other, &hash).unwrap());
         assert_eq!(scheme.spare.lock().len(), 1, "one at a time needs one buffer");
     }
 

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod arbitrary;
+mod kinds;
 mod large;
 mod services;
 mod support;
-mod table_a;

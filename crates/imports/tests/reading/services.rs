@@ -21,7 +21,7 @@ fn our_own_exports_are_read() {
         ],
     );
     check(
-        "a13f_ours.json",
+        "ours.json",
         &[
             "https://ours.example/a | Ours | note \"two\\nlines\" | 2025-05-05T05:05:05.000005Z \
              | [\"Reading; later\"] | private",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_multipart::{Field, Multipart};
 use cardwire_domain::Visibility;
+use cardwire_domain::text::turns_direction;
 use cardwire_http::problem::{BODY_TOO_LARGE, FORBIDDEN, MALFORMED_REQUEST, Problem, REQUEST_TIMEOUT};
 use cardwire_http::uploads::{Pace, Upload};
 use futures_util::StreamExt;
@@ -66,7 +67,8 @@ pub(super) async fn receive(
             "file" => {
                 let upload = begin_file()?;
                 let given = part.content_disposition().and_then(|told| told.get_filename()).unwrap_or("file");
-                sent.file_name = given.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+                sent.file_name =
+                    given.chars().filter(|c| !c.is_control() && !turns_direction(*c)).take(MAX_NAME_CHARS).collect();
                 sent.file = Some(read_file(&mut part, upload, most_bytes).await?);
                 deadline = Instant::now() + FIELDS_ARRIVAL;
             }

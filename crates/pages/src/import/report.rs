@@ -13,7 +13,7 @@ use cardwire_http::state::AppState;
 use super::progress::Progress;
 use crate::form::Posted;
 use crate::links::{see_other, with_parameter};
-use crate::shown::{next, part};
+use crate::shown::{address, next, part};
 use crate::visit::{Chrome, Section, Visit};
 
 #[derive(Template)]
@@ -52,7 +52,8 @@ impl From<ReportRow> for Reported {
         let card = row.outcome.as_ref().and_then(RowOutcome::card).filter(|_| !row.is_undone);
         let reason = row.outcome.as_ref().and_then(RowOutcome::reason);
         let why: Vec<&str> = reason.into_iter().chain(row.remark.as_deref()).collect();
-        Self { number: row.number, why: why.join("; "), card: card.map(|card| card.to_string()), url: row.url, state }
+        let url = address(&row.url);
+        Self { number: row.number, why: why.join("; "), card: card.map(|card| card.to_string()), url, state }
     }
 }
 

@@ -28,6 +28,22 @@ async fn a_form_sent_twice_makes_one_collection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_save_sent_twice_makes_one_card() {
+    let api = with_accounts();
+    let mut alice = signed_up(&api, "alice").await;
+    alice.open("/library").await;
+    let mut fields = alice.form("/library");
+    fields.retain(|(name, _)| name != "url");
+    fields.push(("url".into(), "example.com/bread".into()));
+    for told in ["saved", "again"] {
+        alice.send(post("/library", &fields)).await;
+        assert_eq!(alice.path, format!("/library?told={told}"));
+        assert_eq!(alice.text(".items .title"), "example.com/bread");
+        assert_eq!(alice.one(".items a.title").attr("href"), Some("https://example.com/bread"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_line_break_of_a_browser_is_one_character() {
     let api = with_accounts();
     let mut alice = signed_up(&api, "alice").await;

@@ -59,7 +59,7 @@ async fn form(browser: &mut Browser<'_>) -> Vec<(String, String)> {
     browser.form("/import").into_iter().filter(|(name, _)| name != "file").collect()
 }
 
-async fn import(browser: &mut Browser<'_>, file_name: &str, file: &[u8]) -> Answer {
+pub async fn import(browser: &mut Browser<'_>, file_name: &str, file: &[u8]) -> Answer {
     let fields = form(browser).await;
     browser.send(upload(&fields, file_name, file)).await
 }
@@ -74,7 +74,7 @@ async fn stalled(api: &Api, browser: &Browser<'_>, body: String, waited: Arc<Sem
     api.send_stream(browser.request(upload(&[], "x.csv", b"")), pieces).await
 }
 
-fn work(api: &Api) -> CancellationToken {
+pub fn work(api: &Api) -> CancellationToken {
     let stop = CancellationToken::new();
     let store = Arc::new(api.store.clone());
     let importing = ImportLoop::new(store.clone(), store, ImportSettings::default());
@@ -84,7 +84,7 @@ fn work(api: &Api) -> CancellationToken {
 }
 
 /// What the report says of each row, once the import is finished.
-async fn finished(browser: &mut Browser<'_>, path: &str) -> Vec<(String, String)> {
+pub async fn finished(browser: &mut Browser<'_>, path: &str) -> Vec<(String, String)> {
     for _ in 0..10_000 {
         browser.open(path).await;
         if browser.all("#progress[hx-get]").is_empty() {

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod account;
+mod directions;
 mod exports;
 mod forms;
 mod hostile;
 mod imports;
+mod large_imports;
 mod membership;
 mod operators_pages;
 mod pages;

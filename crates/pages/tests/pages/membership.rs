@@ -48,7 +48,7 @@ async fn an_invitation_is_accepted_and_the_collection_left() {
     let leave = format!("{path}/leave");
     bob.submit(&leave, &[]).await;
     assert_eq!(bob.text("h1"), "Leave this collection?");
-    assert!(bob.text("main").contains("The cards you added stay in “Ours”."));
+    assert!(bob.text("main").contains("The cards you added stay in “\u{2068}Ours\u{2069}”."));
     bob.submit(&leave, &[]).await;
     assert_eq!(bob.path, "/collections");
     assert!(bob.all(".items > li").is_empty());

@@ -77,6 +77,25 @@ async fn everything_a_person_does_works_without_scripts() {
     assert_eq!(alice.text(".items .line"), "Reading");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_removed_twice_is_gone_the_second_time() {
+    let api = Api::new();
+    let card = api.save("alice", "https://example.com/secret", &[]).await;
+    let mut alice = Browser::of(&api, "alice");
+    alice.open("/library").await;
+    let remove = format!("/cards/{card}/remove");
+    let fields = [alice.form(&remove), vec![("sure".to_owned(), "true".to_owned())]].concat();
+    alice.send(post(&remove, &fields)).await;
+    assert_eq!(alice.text(".told"), "Removed.");
+    let before = api.owed().await;
+    let again = alice.send(post(&remove, &fields)).await;
+    assert_eq!((again.status.as_u16(), alice.text("h1").as_str()), (404, "Not found"));
+    assert!(!alice.text("main").contains("secret"), "{}", alice.text("main"));
+    assert_eq!(api.owed().await, before, "nothing was done twice");
+    alice.open("/library").await;
+    assert!(alice.all(".items > li").is_empty());
+}
+
 /// Without a script, this form is answered with a page that asks once more; tells what it says.
 async fn is_asked(browser: &mut Browser<'_>, action: &str, filled: &[(&str, &str)], question: &str) -> String {
     let answer = browser.submit(action, filled).await;

@@ -204,6 +204,7 @@ fn values_that_break_their_rule_are_refused() {
     check("REDIS_URL=http://cache", "REDIS_URL: must start with redis:// or rediss://");
     check("REDIS_URL=redis-cluster://cache", "REDIS_URL: must start with redis:// or rediss://");
     check("REDIS_URL=cache:6379", "REDIS_URL: must start with redis:// or rediss://");
+    check("REDIS_URL=unix:///run/redis.sock", "REDIS_URL: must start with redis:// or rediss://");
     let host = "must name a host: a name, an IPv4 address, or an IPv6 address in brackets";
     let port = "must have a port from 1 to 65535, or none";
     let number = "must end in a database number from 0 to 255, such as /0, or in none";
@@ -215,7 +216,9 @@ fn values_that_break_their_rule_are_refused() {
     for path in ["x", "256", "+1", "1/2", "/1"] {
         check(&format!("REDIS_URL=redis://cache/{path}"), &format!("REDIS_URL: {number}"));
     }
-    check("REDIS_URL=redis://cache?timeout=5", "REDIS_URL: must have no parameters");
+    for parameter in ["timeout=5", "db=5"] {
+        check(&format!("REDIS_URL=redis://cache?{parameter}"), "REDIS_URL: must have no parameters");
+    }
     check("REDIS_CLUSTER_NODES=a:1,", &format!("REDIS_CLUSTER_NODES: {node}"));
     check("REDIS_SENTINEL_2_HOST=a:x", &format!("REDIS_SENTINEL_2_HOST: {node}"));
     check("DATABASE_URL=mysql://x", "DATABASE_URL: must start with postgres://, postgresql:// or sqlite:");
@@ -232,7 +235,15 @@ fn values_that_break_their_rule_are_refused() {
         "DATABASE_URL=postgres://db/x?sslmode=often",
         "DATABASE_URL: has a parameter with a value that it cannot have",
     );
+    check(
+        "DATABASE_URL=postgres://db/x?sslmode=no-verify",
+        "DATABASE_URL: has a parameter with a value that it cannot have",
+    );
     check("DATABASE_URL=postgres://db/x?port=x", "DATABASE_URL: has a parameter with a value that it cannot have");
+    for parameter in ["schema=public", "pgbouncer=true", "channel_binding=require"] {
+        let error = load(&format!("DATABASE_URL=postgres://db/x?{parameter}")).expect_err(parameter).to_string();
+        assert!(error.starts_with("DATABASE_URL: has a parameter that is not known; known are "), "{error}");
+    }
     let missing = "DATABASE_URL: names a file as sslrootcert that cannot be read";
     check("DATABASE_URL=postgres://db/x?sslrootcert=/no/such/file", missing);
     let quotes = "must not be in quotes: they would be part of it";

@@ -130,6 +130,12 @@ pub async fn titles_of_the_file_are_those_of_its_cards(stores: Stores) -> Tested
     let told: BTreeSet<(String, Option<String>)> = kept.collect();
     let expected = [("new", Some("A title")), ("kept", Some("Mine")), ("plain", None)];
     assert_eq!(told, expected.map(|(name, title)| (url(name), title.map(str::to_owned))).into());
+    // Nothing is known of its page, which may be gone for good.
+    stores.index_all().await?;
+    let asked = SearchRequest { text: "title".into(), ..SearchRequest::default() };
+    let found = stores.search.search(&asked, &page(10, None)).await?.items;
+    let told: Vec<(String, Option<String>)> = found.into_iter().map(|hit| (hit.url, hit.title)).collect();
+    assert_eq!(told, [(url("new"), Some("A title".to_owned()))]);
     Ok(())
 }
 

@@ -90,7 +90,7 @@ pub async fn a_card_is_found_by_the_rules_of_today(stores: Stores) -> Tested {
     let shelf = stores.collection(&alice, "shelf", AccessType::Closed).await?;
     let old = "https://example.com/garden?igsh=1";
     let card = stores.kept_before(&alice, (old, old), Some("pruning"), &[shelf]).await?;
-    let typed = stores.kept_before(&alice, ("https:/b12.example/x", "https://b12.example/x"), None, &[]).await?;
+    let typed = stores.kept_before(&alice, ("https:/slash.example/x", "https://slash.example/x"), None, &[]).await?;
     stores.work_off().await?;
     for job in stores.due().await? {
         let outcome = Ok(titled("Wheelbarrows"));
@@ -105,7 +105,7 @@ pub async fn a_card_is_found_by_the_rules_of_today(stores: Stores) -> Tested {
     stores.work_off().await?;
     ensure!(stores.library.library_card(card, Some(&alice)).await? == before, "all of it is as it was");
     ensure!(
-        stores.library.library_card(typed, Some(&alice)).await?.card.url == "https://b12.example/x",
+        stores.library.library_card(typed, Some(&alice)).await?.card.url == "https://slash.example/x",
         "it leads there"
     );
     ensure!(stores.library_of(&alice).await?.len() == 2);
@@ -120,7 +120,7 @@ pub async fn a_card_is_found_by_the_rules_of_today(stores: Stores) -> Tested {
     let hits = stores.found_by("wheelbarrows garden", None).await?;
     ensure!(hits.len() == 1 && sorted(hits[0].card_ids.clone()) == sorted(vec![card, his]), "{hits:?}");
     ensure!(stores.found_by("pruning", Some(&alice)).await?.len() == 1);
-    ensure!(stores.trends().await? == vec![("https://b12.example/x".to_owned(), 1), (old.to_owned(), 2)]);
+    ensure!(stores.trends().await? == vec![("https://slash.example/x".to_owned(), 1), (old.to_owned(), 2)]);
     Ok(())
 }
 

@@ -124,6 +124,27 @@ async fn a_migration_waits_for_a_database_that_is_being_restarted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_there_is_told_and_waited_for() {
+    let postgres = Postgres::start().unwrap();
+    let (server, _) = postgres.url().rsplit_once('/').unwrap();
+    let environment: BTreeMap<String, String> =
+        [("DATABASE_URL", format!("{server}/not_there")), ("USE_IN_MEMORY_EVENTS", "true".to_owned())]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into();
+    let mut web = Process::start("web", &environment);
+    let deadline = Instant::now() + PATIENCE;
+    while !web.log().contains("does not exist") {
+        assert!(web.is_running() && Instant::now() < deadline, "{}", web.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+    let mut migrate = Process::start_with("web", &["migrate"], &environment);
+    while !migrate.log().contains("does not exist") {
+        assert!(migrate.is_running() && Instant::now() < deadline, "{}", migrate.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_older_schema_is_refused_and_migrate_mends_it() {
     let postgres = Postgres::start().unwrap();
     let environment: BTreeMap<String, String> =

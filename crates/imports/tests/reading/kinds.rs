@@ -1,13 +1,13 @@
-//! What was tried on other products and reported in public: one test for each row of that table, which stands for a kind.
+//! Files as people have them, one test for each kind that programs read wrongly.
 
 use cardwire_imports::{Remark, Row};
 
 use crate::support::{check, check_bytes, check_refused, file, links, read, rows, told};
 
 #[test]
-fn a01_folders_inside_folders_and_tags_that_are_not_closed() {
+fn folders_inside_folders_and_tags_that_are_not_closed() {
     check(
-        "a01_nested.html",
+        "nested.html",
         &[
             "https://orchard.example/apples | Apples | 2022-04-15T05:20:01Z | [\"Toolbar\"]",
             "https://orchard.example/pears | Pears | [\"Toolbar\"]",
@@ -19,9 +19,9 @@ fn a01_folders_inside_folders_and_tags_that_are_not_closed() {
 }
 
 #[test]
-fn a02_titles_dates_and_tags_are_kept() {
+fn titles_dates_and_tags_are_kept() {
     check(
-        "a02_title_date.html",
+        "title_date.html",
         &[
             "https://gone.invalid/p/77 | Growing chard under fleece | 2010-01-01T00:00:00Z | [\"garden\", \"winter work\"]",
         ],
@@ -29,9 +29,9 @@ fn a02_titles_dates_and_tags_are_kept() {
 }
 
 #[test]
-fn a03_what_is_marked_as_private_is_private() {
+fn what_is_marked_as_private_is_private() {
     check(
-        "a03_private.html",
+        "private.html",
         &[
             "https://diary.example/mine | Mine | 2023-11-14T22:13:20Z | private",
             "https://diary.example/ours | Ours | 2023-11-14T22:13:20Z",
@@ -43,33 +43,33 @@ fn a03_what_is_marked_as_private_is_private() {
 }
 
 #[test]
-fn a04_a_declared_encoding_counts() {
-    check("a04_declared_1252.html", &["https://patisserie.example/éclairs | Éclairs | note \"pâte à choux – 12 €\""]);
-    check("a04b_declared_1251.html", &["https://kniga.example/ | Книги"]);
-    check("a04c_undeclared.csv", &["https://weinberg.example/ | Über die Mühle"]);
+fn a_declared_encoding_counts() {
+    check("declared_1252.html", &["https://patisserie.example/éclairs | Éclairs | note \"pâte à choux – 12 €\""]);
+    check("declared_1251.html", &["https://kniga.example/ | Книги"]);
+    check("undeclared.csv", &["https://weinberg.example/ | Über die Mühle"]);
 }
 
 #[test]
-fn a05_utf_16_is_read() {
-    check("a05_utf16.csv", &["https://weinberg.example/rot | note \"trüb, aber gut\""]);
-    check("a05b_utf16be.html", &["https://weinberg.example/weiß | Weiß"]);
+fn utf_16_is_read() {
+    check("utf16.csv", &["https://weinberg.example/rot | note \"trüb, aber gut\""]);
+    check("utf16be.html", &["https://weinberg.example/weiß | Weiß"]);
 }
 
 #[test]
-fn a06_any_usual_separator_is_read() {
+fn any_usual_separator_is_read() {
     check(
-        "a06_semicolon.csv",
+        "semicolon.csv",
         &["https://muehle.example/x?a=1,2 | Grütze | note \"rot; mit Sahne\"", "https://muehle.example/y"],
     );
-    check("a06b_tabs.tsv", &["https://muehle.example/z | One, two | [\"a\", \"b\"]"]);
-    check("a06c_sep_line.csv", &["https://muehle.example/sep | note \"one, two\""]);
+    check("tabs.tsv", &["https://muehle.example/z | One, two | [\"a\", \"b\"]"]);
+    check("sep_line.csv", &["https://muehle.example/sep | note \"one, two\""]);
     check_bytes(b"title|link\nBars|https://muehle.example/bars", &["https://muehle.example/bars | Bars"]);
 }
 
 #[test]
-fn a08_pockets_table_is_read() {
+fn pockets_table_is_read() {
     check(
-        "a08_pocket.csv",
+        "pocket.csv",
         &[
             "https://oven.example/rye | Rye, slowly | 2022-04-15T05:20:01Z | [\"baking\", \"slow food\"]",
             "https://oven.example/untitled | 2022-04-15T05:20:02Z",
@@ -79,9 +79,9 @@ fn a08_pockets_table_is_read() {
 }
 
 #[test]
-fn a09_pages_that_list_links_are_read() {
+fn pages_that_list_links_are_read() {
     check(
-        "a09_read_later.html",
+        "read_later.html",
         &[
             "https://oven.example/one | One | 2022-04-15T05:20:01Z | [\"bread\", \"crumb\"]",
             "https://oven.example/two | Two | 2022-04-15T05:20:02Z",
@@ -90,24 +90,24 @@ fn a09_pages_that_list_links_are_read() {
 }
 
 #[test]
-fn a10_zip_files_are_read() {
-    let urls: Vec<String> = links(&file("a10_pocket.zip")).into_iter().map(|link| link.url).collect();
+fn zip_files_are_read() {
+    let urls: Vec<String> = links(&file("pocket.zip")).into_iter().map(|link| link.url).collect();
     let names = ["rye", "untitled", "with,commas", "second"].map(|name| format!("https://oven.example/{name}"));
     assert_eq!(urls, names, "in the order of their names, without notes and pages");
-    let told: Vec<String> = rows(&file("a10b_folder.zip")).iter().map(told).collect();
+    let told: Vec<String> = rows(&file("folder.zip")).iter().map(told).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].starts_with("https://gone.invalid/p/77 | Growing chard under fleece"), "{told:?}");
     assert_eq!(told[1], "refused \"export/README.md\": this file of the zip file holds no links that can be imported");
-    check_refused(&file("a10c_nothing.zip"), "must hold at least one file that can be imported");
-    let mut broken = file("a10_pocket.zip");
+    check_refused(&file("nothing.zip"), "must hold at least one file that can be imported");
+    let mut broken = file("pocket.zip");
     broken[60] ^= 0xff;
     check_refused(&broken, "must be a zip file that can be unpacked");
 }
 
 #[test]
-fn a11_raindrops_table_is_read() {
+fn raindrops_table_is_read() {
     check(
-        "a11_raindrop.csv",
+        "raindrop.csv",
         &[
             "https://tea.example/sencha | Sencha | note \"steep it at 70°,\\nthen wait\" | 2024-03-01T10:00:00Z \
              | [\"Kitchen / Drinks\", \"leaf\", \"hot\"]",
@@ -117,24 +117,24 @@ fn a11_raindrops_table_is_read() {
 }
 
 #[test]
-fn a12_omnivores_json_is_read() {
+fn omnivores_json_is_read() {
     check(
-        "a12_omnivore.json",
+        "omnivore.json",
         &["https://hedge.example/dry | Dry hedges | note \"how to lay one\" | 2024-10-18T20:44:54.069Z | [\"hedge\"]"],
     );
 }
 
 #[test]
-fn a13_json_of_services_and_browsers_is_read() {
+fn json_of_services_and_browsers_is_read() {
     check(
-        "a13_karakeep.json",
+        "karakeep.json",
         &[
             "https://crow.example/x | note \"n\" | 2025-01-10T15:18:42Z | [\"x\", \"y z\"]",
             "refused \"\": there is no link in “A thought”",
         ],
     );
     check(
-        "a13b_firefox.json",
+        "firefox.json",
         &[
             "https://seed.example/ | Seeds | 2025-01-10T15:18:42.000123Z | [\"Garden\", \"spring\", \"rows\"]",
             "https://seed.example/raised | Raised | [\"Garden / Beds\"]",
@@ -142,37 +142,37 @@ fn a13_json_of_services_and_browsers_is_read() {
         ],
     );
     check(
-        "a13c_pinboard.json",
+        "pinboard.json",
         &[
             "https://pin.example/t | Awls | note \"long\\nwords\" | 2020-01-01T00:00:00Z | [\"leather\", \"tools\"] | private",
             "https://pin.example/u | Lasts | 2020-01-02T00:00:00Z",
         ],
     );
     check(
-        "a13d_chrome.json",
+        "chrome.json",
         &[
             "https://tool.example/adze | Adzes | 2024-01-17T21:20:00Z | [\"Bookmarks bar / Workshop\"]",
             "https://tool.example/saw | Saws | 2024-01-17T21:20:00.000001Z | [\"Bookmarks bar\"]",
         ],
     );
     check(
-        "a13e_linkding.json",
+        "linkding.json",
         &["https://ding.example/ | Bells | note \"own words\\n\\nabout bells\" | 2020-09-26T09:46:23.006313Z \
            | [\"metal\", \"sound\"] | private"],
     );
     check(
-        "a13g_linkwarden.json",
+        "linkwarden.json",
         &["https://map.example/old | Old maps | note \"of the coast\" | 2024-02-03T04:05:06Z | [\"Maps\", \"sea\"]"],
     );
-    check("a13h_lines.json", &["https://line.example/1 | One", "https://line.example/2 | Two"]);
+    check("lines.json", &["https://line.example/1 | One", "https://line.example/2 | Two"]);
     check_bytes(b"[\"https://a.example/\", \"https://b.example/\"]", &["https://a.example/", "https://b.example/"]);
     check_refused(b"[{\"url\": \"https://a.example/\"}, {\"url\"", "must be JSON without mistakes");
 }
 
 #[test]
-fn a14_markup_in_words_hides_no_links() {
+fn markup_in_words_hides_no_links() {
     check(
-        "a14_script.html",
+        "script.html",
         &[
             "https://markup.example/one | One | note \"How the <script> element works\"",
             "https://markup.example/two | Two <textarea> and <title> | note \"never <!-- closed\"",
@@ -185,9 +185,9 @@ fn a14_markup_in_words_hides_no_links() {
 }
 
 #[test]
-fn a15_links_in_a_note_are_part_of_it() {
+fn links_in_a_note_are_part_of_it() {
     check(
-        "a15_link_in_note.html",
+        "link_in_note.html",
         &[
             "https://note.example/one | One | note \"Look at this as well,\\nthen go on.\"",
             "https://note.example/two | Two",
@@ -196,9 +196,9 @@ fn a15_links_in_a_note_are_part_of_it() {
 }
 
 #[test]
-fn a16_a_quotation_mark_that_is_not_closed_costs_its_own_link_only() {
+fn a_quotation_mark_that_is_not_closed_costs_its_own_link_only() {
     check(
-        "a16_broken_href.html",
+        "broken_href.html",
         &[
             "https://quote.example/one | One",
             "refused \"https://quote.example/bad ADD_DATE=\": the quotation mark after HREF= is not closed",
@@ -212,9 +212,9 @@ fn a16_a_quotation_mark_that_is_not_closed_costs_its_own_link_only() {
 }
 
 #[test]
-fn a17_a_link_is_a_row_wherever_it_stands() {
+fn a_link_is_a_row_wherever_it_stands() {
     check(
-        "a17_twice.html",
+        "twice.html",
         &[
             "https://twice.example/x | X",
             "https://twice.example/x | X | [\"Folder\"]",
@@ -224,11 +224,11 @@ fn a17_a_link_is_a_row_wherever_it_stands() {
 }
 
 #[test]
-fn a18_plain_lists_are_read() {
+fn plain_lists_are_read() {
     let three = ["https://list.example/one", "https://list.example/two", "https://list.example/three"];
-    check("a18_list.txt", &three);
+    check("list.txt", &three);
     check(
-        "a18b_list.md",
+        "list.md",
         &[
             "https://list.example/one | One | note \"first\"",
             "https://list.example/two | Two",
@@ -238,7 +238,7 @@ fn a18_plain_lists_are_read() {
         ],
     );
     check(
-        "a18c_tabs.txt",
+        "tabs.txt",
         &[
             "https://list.example/one | One, the first",
             "https://list.example/two | Two",
@@ -248,9 +248,9 @@ fn a18_plain_lists_are_read() {
 }
 
 #[test]
-fn a19_dates_are_read_or_told() {
+fn dates_are_read_or_told() {
     let dates: Vec<Option<String>> =
-        links(&file("a19_dates.html")).iter().map(|link| link.added_at.map(|date| date.to_string())).collect();
+        links(&file("dates.html")).iter().map(|link| link.added_at.map(|date| date.to_string())).collect();
     let date = |text: &str| Some(text.to_owned());
     assert_eq!(
         dates,
@@ -266,7 +266,7 @@ fn a19_dates_are_read_or_told() {
             date("2013-08-16T20:13:02Z"),
         ]
     );
-    let unclear: Vec<u32> = links(&file("a19_dates.html"))
+    let unclear: Vec<u32> = links(&file("dates.html"))
         .iter()
         .filter(|link| link.remarks.contains(&Remark::DateUnclear))
         .map(|link| link.row)
@@ -275,8 +275,8 @@ fn a19_dates_are_read_or_told() {
 }
 
 #[test]
-fn a21_what_is_no_link_of_the_web_is_handed_on_or_refused() {
-    let rows = rows(&file("a21_schemes.html"));
+fn what_is_no_link_of_the_web_is_handed_on_or_refused() {
+    let rows = rows(&file("schemes.html"));
     let refused: Vec<usize> =
         rows.iter().enumerate().filter(|(_, row)| matches!(row, Row::Refused(_))).map(|(index, _)| index).collect();
     assert_eq!((rows.len(), refused), (13, vec![8, 9, 12]), "those without anything that could be one");
@@ -285,9 +285,9 @@ fn a21_what_is_no_link_of_the_web_is_handed_on_or_refused() {
 }
 
 #[test]
-fn a22_blanks_and_breaks_are_read_as_browsers_read_them() {
+fn blanks_and_breaks_are_read_as_browsers_read_them() {
     check(
-        "a22_spaces.html",
+        "spaces.html",
         &[
             "https://space.example/My%20Report%202024.pdf | Report",
             "https://space.example/very/long/path/that/was/wrapped | Wrapped",
@@ -298,7 +298,7 @@ fn a22_blanks_and_breaks_are_read_as_browsers_read_them() {
 }
 
 #[test]
-fn a23_a_url_of_any_length_is_handed_on_as_too_long() {
+fn a_url_of_any_length_is_handed_on_as_too_long() {
     let file = format!("<DT><A HREF=\"https://long.example/?{}\">Long</A>", "x".repeat(70_000));
     let links = links(file.as_bytes());
     assert_eq!(links[0].title.as_deref(), Some("Long"));
@@ -306,7 +306,7 @@ fn a23_a_url_of_any_length_is_handed_on_as_too_long() {
 }
 
 #[test]
-fn a24_a_note_that_is_too_long_is_cut_and_told() {
+fn a_note_that_is_too_long_is_cut_and_told() {
     let sentence = "a sentence that goes on. ";
     let note = sentence.repeat(500);
     for file in [
@@ -322,9 +322,9 @@ fn a24_a_note_that_is_too_long_is_cut_and_told() {
 }
 
 #[test]
-fn a26_links_without_a_title_are_read() {
+fn links_without_a_title_are_read() {
     check(
-        "a26_no_title.html",
+        "no_title.html",
         &[
             "https://untitled.example/x | 1970-01-01T00:00:01Z",
             "https://untitled.example/y",
@@ -334,14 +334,14 @@ fn a26_links_without_a_title_are_read() {
 }
 
 #[test]
-fn a27_references_are_resolved_once() {
-    check("a27_bom.html", &["https://mark.example/?a=1&b=2&copy=3&para=4&sect=5&c=6 | x & y | note \"5 < 6 … 🌱\""]);
+fn references_are_resolved_once() {
+    check("bom.html", &["https://mark.example/?a=1&b=2&copy=3&para=4&sect=5&c=6 | x & y | note \"5 < 6 … 🌱\""]);
 }
 
 #[test]
-fn a28_the_quirks_of_csv_are_read() {
+fn the_quirks_of_csv_are_read() {
     check(
-        "a28_quirks.csv",
+        "quirks.csv",
         &[
             "https://quirk.example/one | A \"quoted\" name | note \"line one\\nline two\"",
             "refused \"\": there is no link in it",
@@ -350,27 +350,27 @@ fn a28_the_quirks_of_csv_are_read() {
         ],
     );
     check(
-        "a28b_instapaper.csv",
+        "instapaper.csv",
         &[
             "https://quirk.example/i | One, two | note \"selected words\" | 2023-11-14T22:13:20Z | [\"a\"]",
             "https://quirk.example/j | J | 2023-11-14T22:13:21Z | [\"Long reads\"]",
         ],
     );
-    check("a28c_readwise.csv", &["https://quirk.example/r | T | 2024-01-01T00:00:00Z | [\"a\", \"b c\"]"]);
+    check("readwise.csv", &["https://quirk.example/r | T | 2024-01-01T00:00:00Z | [\"a\", \"b c\"]"]);
     check(
-        "a28d_escaped.csv",
+        "escaped.csv",
         &[
             "https://quirk.example/e | note \"she said \\\"hi\\\", and left\"",
             "https://quirk.example/f | note \"plain\"",
         ],
     );
-    check("a28e_blanks.csv", &["https://quirk.example/g | note \"one, two\""]);
+    check("blanks.csv", &["https://quirk.example/g | note \"one, two\""]);
 }
 
 #[test]
-fn a29_safaris_file_is_read() {
+fn safaris_file_is_read() {
     check(
-        "a29_safari.html",
+        "safari.html",
         &[
             "https://safari.example/one | One | [\"Favourites\"]",
             "https://safari.example/two | Two | [\"Reading List\"]",
@@ -379,8 +379,8 @@ fn a29_safaris_file_is_read() {
 }
 
 #[test]
-fn a30_notes_are_read_as_they_were_written() {
-    let notes: Vec<Option<String>> = links(&file("a30_roundtrip.csv")).into_iter().map(|link| link.note).collect();
+fn notes_are_read_as_they_were_written() {
+    let notes: Vec<Option<String>> = links(&file("roundtrip.csv")).into_iter().map(|link| link.note).collect();
     let note = |text: &str| Some(text.to_owned());
     assert_eq!(
         notes,
@@ -397,15 +397,15 @@ fn a30_notes_are_read_as_they_were_written() {
 }
 
 #[test]
-fn a31_a_table_with_one_column_has_no_separator() {
+fn a_table_with_one_column_has_no_separator() {
     let file: String = (0..200).map(|n| format!("https://flood.example/{n},a;b|c\n")).collect();
     let links = links(format!("url\n{file}").as_bytes());
     assert_eq!((links.len(), links[199].url.as_str()), (200, "https://flood.example/199,a;b|c"));
 }
 
 #[test]
-fn a33_what_is_no_link_is_handed_on_as_it_stands() {
-    let urls: Vec<String> = links(&file("a33_some_bad.csv")).into_iter().map(|link| link.url).collect();
+fn what_is_no_link_is_handed_on_as_it_stands() {
+    let urls: Vec<String> = links(&file("some_bad.csv")).into_iter().map(|link| link.url).collect();
     assert_eq!(
         urls,
         [
@@ -419,7 +419,7 @@ fn a33_what_is_no_link_is_handed_on_as_it_stands() {
 }
 
 #[test]
-fn a35_rows_keep_the_order_of_the_file() {
+fn rows_keep_the_order_of_the_file() {
     let file: String = (0..30)
         .map(|n| format!("<DT><A HREF=\"https://order.example/{n}\" ADD_DATE=\"{}\">{n}</A>\n", 1_600_000_000 + n))
         .collect();
