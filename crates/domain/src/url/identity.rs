@@ -12,7 +12,8 @@ pub(super) fn identity(url: &Url) -> Option<String> {
     let host = url.host_str()?;
     // The root of all names may be written or not.
     let host = host.strip_suffix('.').unwrap_or(host);
-    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) && !host.ends_with('.');
+    let is_name =
+        host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) && !host.ends_with('.');
     if host.is_empty() || !(is_name || host.starts_with('[')) {
         return None;
     }
