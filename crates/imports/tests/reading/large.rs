@@ -2,7 +2,7 @@
 
 use std::io::{Read, Result, Seek, SeekFrom};
 
-use cardwire_imports::Row;
+use cardwire_imports::{Error, Row};
 
 /// A file that is made while it is read: equal blocks of equal length, each with its number.
 struct Made {
@@ -70,6 +70,23 @@ fn read(mut file: Made) -> (usize, usize) {
     });
     assert_eq!(summary.unwrap().rows, rows);
     (rows, high_water_mark() - before)
+}
+
+/// What waits for a name that comes behind it.
+fn without_a_name(number: usize) -> String {
+    if number == 0 { "{\"children\":[".to_owned() } else { "{\"url\":\"aa\"},".to_owned() }
+}
+
+#[test]
+fn links_that_wait_for_a_name_are_no_more_than_may_be_imported() {
+    let mut file = Made::new(without_a_name, 3_000_000);
+    let before = high_water_mark();
+    match cardwire_imports::read(&mut file, &mut |_| Ok(())) {
+        Err(Error::Refused(rule)) => assert!(rule.contains("at most"), "{rule}"),
+        other => panic!("{other:?}"),
+    }
+    let more = high_water_mark() - before;
+    assert!(more < 192 * 1_024 * 1_024, "{more} bytes more than before");
 }
 
 fn with_icon(number: usize) -> String {
