@@ -1,6 +1,6 @@
 //! Files of the largest size that may be sent.
 
-use std::io::{Read, Result, Seek, SeekFrom};
+use std::io::{Cursor, Read, Result, Seek, SeekFrom};
 
 use cardwire_imports::{Error, Row};
 
@@ -87,6 +87,17 @@ fn links_that_wait_for_a_name_are_no_more_than_may_be_imported() {
     }
     let more = high_water_mark() - before;
     assert!(more < 192 * 1_024 * 1_024, "{more} bytes more than before");
+}
+
+#[test]
+fn a_list_of_collections_has_an_end_however_often_it_begins() {
+    let names = format!(",\n\"collections\": [\"a\"{}]", ",\"a\"".repeat(999));
+    let file = format!("[{{\"url\": \"https://a.example/\"{}}}]", names.repeat(3_000));
+    let before = high_water_mark();
+    let summary = cardwire_imports::read(&mut Cursor::new(file), &mut |_| Ok(())).unwrap();
+    let more = high_water_mark() - before;
+    assert_eq!(summary.rows, 1);
+    assert!(more < 32 * 1_024 * 1_024, "{more} bytes more than before");
 }
 
 fn with_icon(number: usize) -> String {
