@@ -343,6 +343,7 @@ macro_rules! store_suite {
             a_page_that_nobody_keeps_is_forgotten_with_what_a_fetch_still_brings,
             a_server_is_not_asked_again_before_the_time_it_names,
             a_page_is_fetched_again_for_somebody_who_asks,
+            a_server_that_asks_to_be_left_alone_is,
             a_page_that_waits_or_was_just_fetched_cannot_be_asked_for,
         ]);
         $crate::store_suite!(@cases $make, $runtime, private_pages: [
