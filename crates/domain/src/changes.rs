@@ -125,11 +125,22 @@ pub enum Change {
         person: UserId,
         limit: usize,
     },
-    /// What the card of this row is like when the import is done with it.
+    /// This row of an import saved its card, and leaves it so.
     LeftAs {
         import: ImportId,
         number: u32,
+        card_id: CardId,
         fingerprint: Fingerprint,
+        /// The first row with the same link, if that is another one. What it or others saved of it is gone: somebody removed it meanwhile.
+        same_as: Option<u32>,
+    },
+    /// A later row with the link of row `first` changed the card that a row of that link had left as `before`. If it was changed by others since
+    /// that row, nothing changes: it is theirs.
+    LeftAnew {
+        import: ImportId,
+        first: u32,
+        before: Fingerprint,
+        after: Fingerprint,
     },
     /// An import is undone up to and with the row `after`.
     UndoRows {
@@ -198,9 +209,14 @@ impl IdempotencyKey {
         Self(format!("page {digest}"))
     }
 
-    /// Of these rows of an import, which are saved together.
-    pub fn of_rows(import: ImportId, first: u32, last: u32) -> Self {
-        Self(format!("import {import} {first}-{last}"))
+    /// Of these rows of an import, which are saved together: as many as are left from the first to the last. What is left only shrinks, so as
+    /// many are the same ones.
+    pub fn of_rows(import: ImportId, first: u32, last: u32, count: usize) -> Self {
+        if last.abs_diff(first) as usize + 1 == count {
+            Self(format!("import {import} {first}-{last}"))
+        } else {
+            Self(format!("import {import} {first}-{last} ({count})"))
+        }
     }
 
     pub fn as_str(&self) -> &str {

@@ -271,6 +271,8 @@ pub struct LeasedRows {
     /// Names the lease: outcomes count only while it is held.
     pub lease: Ulid,
     pub rows: Vec<(u32, ImportRow)>,
+    /// Rows that have saved these cards already, by somebody who could not report it any more.
+    pub saved: Vec<(u32, CardId)>,
 }
 
 /// What people can change of a card, in short.
@@ -345,7 +347,7 @@ pub trait ImportRepository: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<ReportRow>>;
 
-    /// Up to `limit` rows of the import that has waited longest, in their order. Nobody else gets rows of it until they are finished or
+    /// Up to `limit` rows of the import that has waited longest, in their order, those included that are saved and not reported. Nobody else gets rows of it until they are finished or
     /// the lease runs out.
     async fn lease_rows(&self, limit: usize, lease: Duration) -> Result<Option<LeasedRows>>;
 

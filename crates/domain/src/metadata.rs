@@ -157,12 +157,12 @@ pub enum FetchAgain {
     Taken,
     /// It already waits for its fetch, or is being fetched.
     Waiting,
-    /// It was fetched a moment ago. This much later it can be asked for.
+    /// It was fetched a moment ago, or its server asked to be left alone. This much later it can be asked for.
     TooSoon(Duration),
 }
 
 impl FetchAgain {
-    /// Between a fetch and the next one that somebody may ask for.
+    /// Between a fetch and the next one that somebody may ask for, unless the server asks for more.
     pub const GAP: Duration = Duration::from_secs(60);
 }
 

@@ -32,10 +32,11 @@ fn shortened(text: &str) -> String {
     format!("{}{LEFT_OUT}", kept.trim_end())
 }
 
-/// The name for a folder inside others. Of a long one, the outermost are left out.
-pub(crate) fn nested<'n>(innermost_first: impl Iterator<Item = &'n str>) -> Option<Named> {
-    let mut folders = innermost_first.filter_map(named);
-    let mut whole = folders.next()?;
+/// The name for a folder inside others. Of a long one, the outermost are left out. As each name has something to see, only the innermost
+/// thirty or so are looked at.
+pub(crate) fn nested<'n>(innermost_first: impl IntoIterator<Item = &'n Named>) -> Option<Named> {
+    let mut folders = innermost_first.into_iter();
+    let mut whole = folders.next()?.clone();
     for folder in folders {
         let room = Name::MAX_CHARS.saturating_sub(whole.name.chars().count() + BETWEEN.chars().count());
         if folder.name.chars().count() > room {
@@ -86,7 +87,10 @@ mod tests {
 
     #[test]
     fn folders_inside_folders_share_a_name() {
-        let name = |folders: &[&str]| nested(folders.iter().rev().copied()).map(|named| (named.name, named.is_cut));
+        let name = |folders: &[&str]| {
+            let folders: Vec<Named> = folders.iter().rev().filter_map(|folder| named(folder)).collect();
+            nested(&folders).map(|named| (named.name, named.is_cut))
+        };
         assert_eq!(name(&["Kitchen", "Bread"]), Some(("Kitchen / Bread".into(), false)));
         assert_eq!(name(&["", " Bread ", "\u{200b}"]), Some(("Bread".into(), false)));
         assert_eq!(name(&[" ", ""]), None);

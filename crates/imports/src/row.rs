@@ -16,6 +16,9 @@ pub const MAX_TITLE_CHARS: usize = 500;
 /// The most folders and tags of one link that are taken.
 pub const MAX_COLLECTIONS: usize = 100;
 
+/// What a name takes besides its letters.
+const BYTES_OF_A_NAME: usize = 64;
+
 /// A row of a file, in the file's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
@@ -91,10 +94,16 @@ impl<'a> Rows<'a> {
         self.count
     }
 
-    pub fn add(&mut self, found: Found) -> Result<()> {
-        if self.count == MAX_ROWS {
+    /// Refused if so many more are too many.
+    pub fn room_for(&self, more: usize) -> Result<()> {
+        if self.count + more > MAX_ROWS {
             return Err(Error::refused("must hold at most 50,000 links"));
         }
+        Ok(())
+    }
+
+    pub fn add(&mut self, found: Found) -> Result<()> {
+        self.room_for(1)?;
         self.count += 1;
         let row = u32::try_from(self.count).expect("MAX_ROWS fits into 32 bits");
         (self.take)(match found {
@@ -111,6 +120,19 @@ impl<'a> Rows<'a> {
 pub(crate) enum Found {
     Link(Draft),
     Refused { url: String, why: String },
+}
+
+impl Found {
+    /// About how many bytes its texts take.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Refused { url, why } => url.len() + why.len(),
+            Self::Link(draft) => {
+                let tags: usize = draft.tags.iter().map(|tag| BYTES_OF_A_NAME + tag.len()).sum();
+                draft.url.len() + draft.title.len() + draft.note.len() + tags
+            }
+        }
+    }
 }
 
 /// A link whose parts are as they stand in the file, references and quotes resolved.

@@ -39,14 +39,18 @@ fn read_tags(scanner: &mut Scanner<'_>, rows: &mut Rows<'_>) -> Result<()> {
                         rows.add(Found::Link(bookmark.take().unwrap_or_default()))?;
                     }
                 }
-                "folder" if !tag.is_empty => folders.enter(None),
+                "folder" if !tag.is_empty => rows.steps += folders.enter(None),
                 "title" | "desc" => text = Kept::new(MAX_TEXT_BYTES),
                 _ => {}
             },
             Some(Event::End(name)) => match (&*name, &mut bookmark) {
-                ("title", Some(bookmark)) => bookmark.title = words(&text),
-                ("desc", Some(bookmark)) => bookmark.note = words(&text),
-                ("title", None) => folders.rename(&words(&text)),
+                // Each text is looked at once, however often it is said to end.
+                ("title", Some(bookmark)) => bookmark.title = taken(&mut text, rows),
+                ("desc", Some(bookmark)) => bookmark.note = taken(&mut text, rows),
+                ("title", None) => {
+                    let name = taken(&mut text, rows);
+                    rows.steps += folders.rename(&name);
+                }
                 ("bookmark", _) => {
                     if let Some(bookmark) = bookmark.take() {
                         rows.add(Found::Link(bookmark))?;
@@ -61,8 +65,15 @@ fn read_tags(scanner: &mut Scanner<'_>, rows: &mut Rows<'_>) -> Result<()> {
     bookmark.map_or(Ok(()), |left_open| rows.add(Found::Link(left_open)))
 }
 
-fn words(text: &Kept) -> String {
-    let text = text.as_str().trim();
+/// A text that has ended.
+fn taken(text: &mut Kept, rows: &mut Rows<'_>) -> String {
+    let text = std::mem::replace(text, Kept::new(0)).into_text();
+    rows.steps += text.len() as u64;
+    words(&text)
+}
+
+fn words(text: &str) -> String {
+    let text = text.trim();
     let literal = text.strip_prefix("<![CDATA[").and_then(|text| text.strip_suffix("]]>"));
     literal.map_or_else(|| decode(text, false).into_owned(), str::to_owned)
 }

@@ -28,6 +28,8 @@ ALTER TABLE import_rows
     -- Its card was removed as the import was undone.
     ADD COLUMN undone      boolean NOT NULL DEFAULT false;
 CREATE INDEX import_rows_remarked ON import_rows (import_id, number) WHERE remark IS NOT NULL;
+-- Rows that saved what an earlier one had saved: somebody removed it in between.
+CREATE INDEX import_rows_again ON import_rows (import_id, same_as) WHERE same_as IS NOT NULL AND fingerprint IS NOT NULL;
 
 -- Last, as saves wait from here on. The import that made it.
 ALTER TABLE collections ADD COLUMN import_id uuid;

@@ -11,5 +11,8 @@ CREATE TABLE search_titles (
 CREATE INDEX search_titles_words ON search_titles USING gin (words);
 CREATE INDEX search_titles_url ON search_titles (url_digest);
 
+-- How long its server asks to be left alone; NULL: it does not.
+ALTER TABLE pages ADD COLUMN not_before timestamptz;
+
 -- Last, as saves wait from here on. NULL: it is called what its page is called.
 ALTER TABLE cards ADD COLUMN title text;

@@ -1,9 +1,8 @@
 //! Saves the rows of imports, a few at a time and with pauses, so that everybody else's saves hardly notice. Of a check, it only finds out
 //! what would become of them.
 //!
-//! A few rows share a commit and an idempotency key: whoever is killed between saving and reporting finds out, when the lease has run
-//! out, that the rows were saved, and reports them so. The first row that is not reported always begins such a few, so that they are
-//! the same again.
+//! A few rows share a commit and an idempotency key. Each row that saves a card says so in the same commit, so a process that is killed
+//! between saving and reporting loses nothing: once the lease has run out, the next one reports the row as saved.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -50,9 +49,7 @@ impl Default for ImportSettings {
     }
 }
 
-/// So often in a row a few rows of an import may fail at once; then each has a commit of its own, until the store is fast again. The
-/// second try finds out whether the first saved them after all. If the second did, or if whoever saves one by one is lost before the report,
-/// rows that are saved are reported as known.
+/// So often in a row a few rows of an import may fail at once; then each has a commit of its own, until the store is fast again.
 const TRIES_OF_A_FEW: u32 = 2;
 
 /// How often in a row commits of an import failed.
@@ -96,7 +93,8 @@ impl ImportLoop {
         let Some(leased) = self.imports.lease_rows(self.settings.batch, self.settings.lease).await? else {
             return Ok(false);
         };
-        let mut outcomes = Vec::new();
+        let mut outcomes: Vec<(u32, RowOutcome)> =
+            leased.saved.iter().map(|(number, card)| (*number, RowOutcome::Saved(*card))).collect();
         let mut away = None;
         let failed = failures.get(&leased.import).copied().unwrap_or_default();
         let commit = if failed < TRIES_OF_A_FEW { self.settings.commit } else { 1 };
@@ -122,7 +120,6 @@ impl ImportLoop {
         if !self.imports.finish_rows(&leased, &outcomes).await? {
             tracing::debug!(import = %leased.import, "somebody else works on this import now");
         } else if away.is_none() && is_fast {
-            // Only now: whoever cannot report what was saved must find it again under the same keys.
             failures.remove(&leased.import);
         }
         away.map_or(Ok(true), Err)
@@ -166,7 +163,7 @@ impl ImportLoop {
     ) -> cardwire_domain::Result<Vec<(u32, RowOutcome)>> {
         let numbers = || rows.iter().map(|(number, _)| *number);
         let (first, last) = (numbers().min().unwrap_or_default(), numbers().max().unwrap_or_default());
-        let key = IdempotencyKey::of_rows(leased.import, first, last);
+        let key = IdempotencyKey::of_rows(leased.import, first, last, rows.len());
         let request = Request {
             by: leased.owner.clone(),
             idempotency: Some(Idempotency { fingerprint: key.as_str().to_owned(), key }),

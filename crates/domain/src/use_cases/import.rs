@@ -12,7 +12,7 @@ use crate::collection::{AccessType, Collection, Description, Name};
 use crate::error::{Error, Result};
 use crate::event::DomainEvent;
 use crate::ids::{CardId, CollectionId, ImportId, UserId};
-use crate::imports::{ImportRow, RowOutcome};
+use crate::imports::{Fingerprint, ImportRow, RowOutcome};
 use crate::note::NoteText;
 use crate::store::{Store, Transaction};
 use crate::title::Title;
@@ -51,7 +51,7 @@ impl UseCase for ImportUrls {
         let known = if names.is_empty() { Vec::new() } else { tx.collections_named(by, &names).await? };
         let named = known.into_iter().map(|collection| (collection.name.as_str().to_owned(), collection)).collect();
         // What the rows before did is not in the store yet.
-        let mut here = Here { by, command: self, named, cards: BTreeMap::new(), left_as: BTreeMap::new() };
+        let mut here = Here { by, command: self, named, cards: BTreeMap::new(), left: BTreeMap::new() };
         let mut outcomes = Vec::new();
         for (number, row) in &self.rows {
             let outcome = match &chosen {
@@ -63,12 +63,8 @@ impl UseCase for ImportUrls {
             };
             outcomes.push(outcome);
         }
-        let left_as = here.left_as.into_iter().map(|(number, card)| Change::LeftAs {
-            import: self.import,
-            number,
-            fingerprint: here.cards[&card].fingerprint(),
-        });
-        changes.rows.extend(left_as);
+        let left = here.left.into_iter().map(|(url, left)| left.change(self.import, &here.cards[&url]));
+        changes.rows.extend(left);
         Ok(UrlsImported(outcomes))
     }
 }
@@ -91,8 +87,29 @@ struct Here<'c> {
     named: BTreeMap<String, Collection>,
     /// By normalised URL.
     cards: BTreeMap<String, Card>,
-    /// Rows that made a card, and the cards.
-    left_as: BTreeMap<u32, String>,
+    /// What becomes of those that it saved, or that an earlier row of the file may have saved.
+    left: BTreeMap<String, Left>,
+}
+
+/// Which row a card is left by.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    /// By this row, which saved it.
+    By { number: u32, same_as: Option<u32> },
+    /// By the row before that has the same link, if it was still so.
+    Anew { first: u32, before: Fingerprint },
+}
+
+impl Left {
+    fn change(self, import: ImportId, card: &Card) -> Change {
+        let fingerprint = card.fingerprint();
+        match self {
+            Self::By { number, same_as } => {
+                Change::LeftAs { import, number, card_id: card.id, fingerprint, same_as }
+            }
+            Self::Anew { first, before } => Change::LeftAnew { import, first, before, after: fingerprint },
+        }
+    }
 }
 
 impl Here<'_> {
@@ -120,6 +137,7 @@ impl Here<'_> {
             },
         };
         let at = self.date(row);
+        let before = card.fingerprint();
         let created = card.add_to_library_since(at, row.visibility, &mut own);
         if created {
             card.set_title(row.title.as_deref().and_then(Title::of_file), false, &mut own);
@@ -141,9 +159,10 @@ impl Here<'_> {
         changes.rows.append(&mut own.rows);
         changes.events.append(&mut own.events);
         self.named.extend(made.into_iter().map(|collection| (collection.name.as_str().to_owned(), collection)));
-        if created || row.same_as.is_some() {
-            // The first row of a link stands for its card.
-            self.left_as.insert(row.same_as.unwrap_or(number), normalised.clone());
+        if created {
+            self.left.insert(normalised.clone(), Left::By { number, same_as: row.same_as });
+        } else if let Some(first) = row.same_as {
+            self.left.entry(normalised.clone()).or_insert(Left::Anew { first, before });
         }
         let id = card.id;
         self.cards.insert(normalised, card);

@@ -8,8 +8,11 @@ mod markup;
 mod place;
 pub(crate) mod scan;
 
+use std::rc::Rc;
+
 use crate::error::Result;
 use crate::kept::Kept;
+use crate::names::named;
 use crate::row::{Found, Rows};
 use crate::window::Window;
 
@@ -79,7 +82,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             "dl" => {
                 self.leave_item(scanner)?;
                 let name = self.state.heading.take();
-                self.state.folders.enter(name);
+                self.rows.steps += self.state.folders.enter(name);
             }
             "h3" => {
                 self.leave_item(scanner)?;
@@ -160,7 +163,10 @@ impl<'r, 'a> Reader<'r, 'a> {
     fn end_text(&mut self) {
         let text = std::mem::replace(&mut self.text, Kept::new(0)).into_text();
         match (std::mem::take(&mut self.state.place), &mut self.item) {
-            (Place::Heading, _) => self.state.heading = Some(words(&text).into()),
+            (Place::Heading, _) => {
+                self.rows.steps += text.len() as u64;
+                self.state.heading = named(&words(&text)).map(Rc::new);
+            }
             (Place::Title, Some(item)) => item.title = text,
             (Place::Note, Some(item)) => item.note = text,
             _ => {}

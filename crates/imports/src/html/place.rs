@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::folders::Folders;
+use crate::names::Named;
 
 /// What the text that comes next belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(super) struct State {
     pub place: Place,
     pub folders: Folders,
     /// The name of the folder that begins with the next list.
-    pub heading: Option<Rc<str>>,
+    pub heading: Option<Rc<Named>>,
     /// Behind `<dt>`, before its link or heading.
     pub is_item: bool,
 }

@@ -19,7 +19,8 @@ pub(super) struct Item {
     tags: Loose,
     folder: String,
     pub collections: Vec<String>,
-    is_private: bool,
+    /// Whether it is private, if it says so. What says it twice is private if either does.
+    privacy: Option<bool>,
     guid: String,
 }
 
@@ -37,9 +38,10 @@ impl Item {
             Field::Added if self.added.is_empty() => self.added = value.text,
             Field::Tags => self.tags = value,
             Field::Folder => self.folder = value.text,
-            Field::Private => self.is_private |= is_yes(&value.text),
-            Field::Visibility => self.is_private |= value.text.eq_ignore_ascii_case("private"),
-            Field::Shared => self.is_private |= !value.text.is_empty() && !is_yes(&value.text),
+            Field::Private | Field::Visibility | Field::Shared if value.text.is_empty() => {}
+            Field::Private => self.say(is_yes(&value.text)),
+            Field::Visibility => self.say(value.text.eq_ignore_ascii_case("private")),
+            Field::Shared => self.say(!is_yes(&value.text)),
             Field::Guid => self.guid = value.text,
             Field::Added
             | Field::Content
@@ -49,6 +51,14 @@ impl Item {
             | Field::Roots
             | Field::Other => {}
         }
+    }
+
+    fn say(&mut self, is_private: bool) {
+        self.privacy = Some(self.privacy.unwrap_or_default() || is_private);
+    }
+
+    pub fn privacy(&self) -> Option<bool> {
+        self.privacy
     }
 
     pub fn is_named(&self) -> bool {
@@ -89,7 +99,7 @@ impl Item {
             title: title.filter(|title| !title.is_empty()).unwrap_or(self.content.text),
             note: notes.filter(|note| !note.trim().is_empty()).collect::<Vec<_>>().join("\n\n"),
             tags,
-            is_private: self.is_private,
+            is_private: self.privacy.unwrap_or_default(),
             ..Draft::default()
         };
         draft.dated(dates::read(&self.added));

@@ -3,6 +3,7 @@
 mod fields;
 mod item;
 mod node;
+mod strings;
 mod walk;
 
 use std::io::BufReader;
@@ -14,10 +15,11 @@ use crate::error::{Error, Result};
 use crate::row::Rows;
 
 use node::{Node, Place};
+use strings::Strings;
 use walk::Walk;
 
 pub(crate) fn read(text: Text<'_>, rows: &mut Rows<'_>) -> Result<()> {
-    let mut bytes = BufReader::new(Utf8::new(text));
+    let mut bytes = BufReader::new(Strings::new(Utf8::new(text)));
     let mut json = serde_json::Deserializer::from_reader(&mut bytes);
     let mut walk = Walk::new(rows);
     let read = loop {
@@ -30,11 +32,14 @@ pub(crate) fn read(text: Text<'_>, rows: &mut Rows<'_>) -> Result<()> {
         }
     };
     let stopped = walk.stopped.take();
-    rows.steps += bytes.get_ref().steps;
+    rows.steps += bytes.get_ref().bytes.steps;
     match (stopped, read) {
         (Some(error), _) => Err(error),
+        (None, Err(_)) if bytes.get_ref().is_refused => {
+            Err(Error::refused("must not hold a text of more than 16 MiB"))
+        }
         (None, Err(error)) if error.is_io() => Err(Error::Io(error.into())),
-        (None, Err(error)) => Err(Error::refused(format!("must be JSON without mistakes: {error}"))),
+        (None, Err(error)) => Err(Error::refused(format!("is not valid JSON: {error}"))),
         (None, Ok(())) => Ok(()),
     }
 }

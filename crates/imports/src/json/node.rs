@@ -12,6 +12,8 @@ use super::walk::{Stop, Walk};
 
 /// Of collections in one list; the rest is left out.
 const MAX_NAMES: usize = 1_000;
+/// Of the name of a collection, before what no name may hold is taken out.
+const MAX_NAME_BYTES: usize = 16 * 1_024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -90,7 +92,7 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
                 Ok(Seen { has_links: true, ..Seen::default() })
             }
             Place::Value(Kind::Collections) | Place::Element(Kind::Collections) => {
-                Ok(Seen { names: vec![text.to_owned()], ..Seen::default() })
+                Ok(Seen { names: vec![kept(text).to_owned()], ..Seen::default() })
             }
             _ => Ok(Seen::default()),
         }
@@ -127,6 +129,9 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
                     if field == Field::Title && is_folder {
                         walk.name(item.folder_name()).map_err(stopped)?;
                     }
+                    if let Some(is_private) = item.privacy().filter(|_| is_folder) {
+                        walk.settle(is_private).map_err(stopped)?;
+                    }
                     continue;
                 }
             };
@@ -138,6 +143,10 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
                 if is_whole || item.is_named() {
                     walk.name(item.folder_name().filter(|_| !is_whole)).map_err(stopped)?;
                 }
+                // Nothing waits for the end of the file.
+                if let Some(is_private) = item.privacy().or(is_whole.then_some(false)) {
+                    walk.settle(is_private).map_err(stopped)?;
+                }
             }
             let inner = if field == Field::Roots {
                 object.next_value_seed(Roots { walk: &mut *walk })?
@@ -145,7 +154,8 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
                 object.next_value_seed(Node { walk: &mut *walk, place: Place::Value(kind) })?
             };
             seen.has_links |= inner.has_links;
-            item.collections.extend(inner.names);
+            let room = MAX_NAMES.saturating_sub(item.collections.len());
+            item.collections.extend(inner.names.into_iter().take(room));
         }
         if is_folder {
             walk.leave().map_err(stopped)?;
@@ -172,6 +182,10 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
         }
         Ok(seen)
     }
+}
+
+fn kept(name: &str) -> &str {
+    &name[..name.floor_char_boundary(MAX_NAME_BYTES)]
 }
 
 /// Chrome's folders: an object with a folder in each member.

@@ -166,7 +166,7 @@ fn json_of_services_and_browsers_is_read() {
     );
     check("lines.json", &["https://line.example/1 | One", "https://line.example/2 | Two"]);
     check_bytes(b"[\"https://a.example/\", \"https://b.example/\"]", &["https://a.example/", "https://b.example/"]);
-    check_refused(b"[{\"url\": \"https://a.example/\"}, {\"url\"", "must be JSON without mistakes");
+    check_refused(b"[{\"url\": \"https://a.example/\"}, {\"url\"", "is not valid JSON");
 }
 
 #[test]
@@ -443,6 +443,6 @@ fn files_of_no_known_kind_are_refused_in_words_that_help() {
     check_refused(b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n", "the quote that begins on line 2");
     check_refused(format!("url\n{}", "https://a.example/\n".repeat(50_001)).as_bytes(), "at most 50,000 links");
     let deep = format!("{}{}", "{\"children\":[".repeat(1_000), "]}".repeat(1_000));
-    check_refused(deep.as_bytes(), "must be JSON without mistakes");
+    check_refused(deep.as_bytes(), "is not valid JSON");
     assert!(read(b"url\nhttps://a.example/").is_ok());
 }

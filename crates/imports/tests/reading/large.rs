@@ -1,8 +1,8 @@
 //! Files of the largest size that may be sent.
 
-use std::io::{Read, Result, Seek, SeekFrom};
+use std::io::{Cursor, Read, Result, Seek, SeekFrom};
 
-use cardwire_imports::Row;
+use cardwire_imports::{Error, Row};
 
 /// A file that is made while it is read: equal blocks of equal length, each with its number.
 struct Made {
@@ -70,6 +70,34 @@ fn read(mut file: Made) -> (usize, usize) {
     });
     assert_eq!(summary.unwrap().rows, rows);
     (rows, high_water_mark() - before)
+}
+
+/// What waits for a name that comes behind it.
+fn without_a_name(number: usize) -> String {
+    if number == 0 { "{\"children\":[".to_owned() } else { "{\"url\":\"aa\"},".to_owned() }
+}
+
+#[test]
+fn links_that_wait_for_a_name_are_no_more_than_may_be_imported() {
+    let mut file = Made::new(without_a_name, 3_000_000);
+    let before = high_water_mark();
+    match cardwire_imports::read(&mut file, &mut |_| Ok(())) {
+        Err(Error::Refused(rule)) => assert!(rule.contains("at most"), "{rule}"),
+        other => panic!("{other:?}"),
+    }
+    let more = high_water_mark() - before;
+    assert!(more < 192 * 1_024 * 1_024, "{more} bytes more than before");
+}
+
+#[test]
+fn a_list_of_collections_has_an_end_however_often_it_begins() {
+    let names = format!(",\n\"collections\": [\"a\"{}]", ",\"a\"".repeat(999));
+    let file = format!("[{{\"url\": \"https://a.example/\"{}}}]", names.repeat(3_000));
+    let before = high_water_mark();
+    let summary = cardwire_imports::read(&mut Cursor::new(file), &mut |_| Ok(())).unwrap();
+    let more = high_water_mark() - before;
+    assert_eq!(summary.rows, 1);
+    assert!(more < 32 * 1_024 * 1_024, "{more} bytes more than before");
 }
 
 fn with_icon(number: usize) -> String {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod arbitrary;
+mod bounds;
 mod kinds;
 mod large;
 mod services;

@@ -1,6 +1,6 @@
 //! What our own exports and further services write.
 
-use crate::support::{check, check_bytes, links, rows, told};
+use crate::support::{check, check_bytes, check_refused, links, rows, told};
 
 #[test]
 fn our_own_exports_are_read() {
@@ -96,4 +96,21 @@ fn folders_of_any_depth_and_without_an_end_are_read() {
     let named = format!("{}<DT><A HREF=https://a.example/>A</A>", "<DT><H3>Folder</H3>\n<DL><p>\n".repeat(200_000));
     let found = told(&rows(named.as_bytes())[0]);
     assert!(found.contains("… / Folder / Folder") && found.contains("was shortened"), "{found}");
+}
+
+#[test]
+fn links_in_a_private_collection_are_private() {
+    let private = |file: &str| links(file.as_bytes()).iter().map(|link| link.is_private).collect::<Vec<_>>();
+    let (a, b) = ("{\"url\": \"https://a.example/\"}", "{\"url\": \"https://b.example/\"}");
+    let of = |first: &str, second: &str| private(&format!("{{\"collections\": [{first}, {second}]}}"));
+    let open = format!("{{\"name\": \"y\", \"isPublic\": true, \"links\": [{b}]}}");
+    assert_eq!(of(&format!("{{\"name\": \"x\", \"isPublic\": false, \"links\": [{a}]}}"), &open), [true, false]);
+    assert_eq!(of(&format!("{{\"name\": \"x\", \"links\": [{a}], \"isPublic\": false}}"), &open), [true, false]);
+    assert_eq!(of(&format!("{{\"links\": [{a}], \"visibility\": \"PRIVATE\", \"name\": \"x\"}}"), &open), [true, false]);
+    let inside = format!("{{\"name\": \"x\", \"children\": [{{\"title\": \"z\", \"children\": [{a}]}}], \"private\": true}}");
+    assert_eq!(of(&inside, &open), [true, false]);
+    assert_eq!(private(&format!("{{\"isPublic\": false, \"links\": [{a}, {b}]}}")), [true, true]);
+    // What is handed on already cannot become private.
+    let late = format!("{{\"links\": [{a}, {b}], \"isPublic\": false}}");
+    check_refused(late.as_bytes(), "in front of its links");
 }

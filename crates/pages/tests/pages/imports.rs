@@ -340,7 +340,7 @@ async fn files_that_cannot_be_imported_are_refused_beside_the_field() {
         (b"nothing,of,this", "a column named url"),
         (b"%PDF-1.7", "this is a PDF"),
         (b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n", "the quote that begins on line 2"),
-        (b"[{\"url\": \"https://a.example/\"}, {", "must be JSON without mistakes"),
+        (b"[{\"url\": \"https://a.example/\"}, {", "is not valid JSON"),
         (many.as_bytes(), "must hold at most 50,000 links"),
         (&large, "must be at most 1 MiB"),
     ] {

@@ -100,7 +100,8 @@ WHERE id = (SELECT id FROM imports WHERE next_at <= now() ORDER BY next_at, id L
 RETURNING id, owner_id, collection_id, is_check, begun_at";
 
 const LEASED_ROWS: &str = "\
-SELECT number, url, title, note, added_at, collections, private, remark, same_as FROM import_rows
+SELECT number, url, title, note, added_at, collections, private, remark, same_as,
+    CASE WHEN fingerprint IS NOT NULL THEN card_id END AS saved FROM import_rows
 WHERE import_id = $1 AND outcome IS NULL ORDER BY number LIMIT $2";
 
 /// Each row once: what was kept stays. Once it is saved, its title and note are the card's, and go with the card.
@@ -234,7 +235,14 @@ impl ImportRepository for PostgresStore {
         let leased = session.fetch_all(query).await?;
         let Some(row) = leased.first() else { return Ok(None) };
         let id: Uuid = get(row, "id")?;
-        let rows = session.fetch_all(sqlx::query(LEASED_ROWS).bind(id).bind(signed(limit))).await?;
+        let found = session.fetch_all(sqlx::query(LEASED_ROWS).bind(id).bind(signed(limit))).await?;
+        let (mut rows, mut saved) = (Vec::new(), Vec::new());
+        for row in &found {
+            match get::<Option<Uuid>>(row, "saved")? {
+                Some(card) => saved.push((count(row, "number")?, card_id(card))),
+                None => rows.push(read_leased(row)?),
+            }
+        }
         Ok(Some(LeasedRows {
             import: ImportId::from_ulid(ulid(id)),
             owner: user_id(get(row, "owner_id")?)?,
@@ -242,7 +250,8 @@ impl ImportRepository for PostgresStore {
             is_check: get(row, "is_check")?,
             begun_at: get_time(row, "begun_at")?,
             lease: token,
-            rows: rows.iter().map(read_leased).collect::<Result<_, Failure>>()?,
+            rows,
+            saved,
         }))
     }
 

@@ -52,14 +52,15 @@ FROM chosen c WHERE p.url_digest = c.url_digest
 RETURNING p.url, p.host, p.keeper, c.domain, c.asked_by, p.tries";
 
 const SUCCEED: &str = "\
-UPDATE pages SET state = 'ready', reason = NULL, retryable = true, tries = 0, lease = NULL, fetched_at = now(),
+UPDATE pages SET state = 'ready', reason = NULL, retryable = true, tries = 0, lease = NULL, fetched_at = now(), not_before = NULL,
     next_fetch_at = now() + make_interval(secs => $3), title = $4, description = $5, image = $6, site_name = $7,
     author = $8, kind = $9, language = $10
 WHERE url_digest = $1 AND lease = $2";
 
 const FAIL: &str = "\
 UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'failed' END, reason = $3, retryable = $4, lease = NULL,
-    fetched_at = now(), tries = CASE WHEN $6 THEN 0 ELSE tries END, next_fetch_at = now() + make_interval(secs => $5)
+    fetched_at = now(), tries = CASE WHEN $6 THEN 0 ELSE tries END, next_fetch_at = now() + make_interval(secs => $5),
+    not_before = now() + make_interval(secs => $7)
 WHERE url_digest = $1 AND lease = $2";
 
 /// The page that a card shows. The card is locked: until the commit it stays in the library of its owner, who is named in the line, and nobody
@@ -73,7 +74,7 @@ const SHOWN_BY: &str = concat!(
 /// Locked, so that of several who ask at once one gets it. The others see its turn; it may be due after the time at which they began.
 const TO_ASK_FOR: &str = "\
 SELECT host, lease IS NOT NULL OR turn IS NOT NULL OR coalesce(next_fetch_at <= now(), false) AS is_waiting,
-    extract(epoch FROM fetched_at + make_interval(secs => $2) - now())::float8 AS too_soon_s
+    extract(epoch FROM greatest(fetched_at + make_interval(secs => $2), not_before) - now())::float8 AS too_soon_s
 FROM pages WHERE url_digest = $1 FOR UPDATE";
 
 const ASK_AGAIN: &str = "\
@@ -163,7 +164,7 @@ async fn ask_if_due(session: &mut Session, card: CardId) -> Result<Option<FetchA
     }
     let too_soon_s = get::<Option<f64>>(row, "too_soon_s")?.unwrap_or_default();
     if too_soon_s > 0.0 {
-        return Ok(Some(FetchAgain::TooSoon(Duration::from_secs_f64(too_soon_s).min(FetchAgain::GAP))));
+        return Ok(Some(FetchAgain::TooSoon(Duration::try_from_secs_f64(too_soon_s).unwrap_or(FetchAgain::GAP))));
     }
     session.execute(sqlx::query(ASK_AGAIN).bind(&key)).await?;
     let mut asked = Asked::default();
@@ -213,7 +214,8 @@ async fn finish(
                 .bind(failure.reason.chars().filter(|c| *c != '\0').take(REASON_CHARS).collect::<String>())
                 .bind(failure.retryable)
                 .bind(wait.as_secs_f64())
-                .bind(given_up);
+                .bind(given_up)
+                .bind(failure.wait.map(|wait| wait.as_secs_f64()));
             Ok(session.execute(query).await? == 1)
         }
     }

@@ -260,11 +260,11 @@ impl Transaction for PostgresTransaction {
         } else {
             let ids: Vec<Uuid> = made.iter().map(|made| made.card).collect();
             let cards = self.lock_cards(&ids).await?;
-            let mut cards: HashMap<CardId, Card> = cards.into_iter().map(|card| (card.id, card)).collect();
+            let cards: HashMap<CardId, Card> = cards.into_iter().map(|card| (card.id, card)).collect();
             let cards = made.into_iter().map(|made| {
                 Ok(MadeCard {
                     number: row_number(made.number)?,
-                    card: cards.remove(&card_id(made.card)),
+                    card: cards.get(&card_id(made.card)).cloned(),
                     left_as: made.left_as.map(Fingerprint::from_stored),
                 })
             });

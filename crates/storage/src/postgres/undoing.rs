@@ -15,15 +15,34 @@ AND NOT EXISTS (SELECT FROM leaving WHERE user_id = i.owner_id) ORDER BY random(
 
 const MADE: &str = "\
 SELECT number, card_id, fingerprint FROM import_rows
-WHERE import_id = $1 AND number > $2 AND outcome = 'saved' AND card_id IS NOT NULL ORDER BY number LIMIT $3";
+WHERE import_id = $1 AND number > $2 AND outcome = 'saved' AND card_id IS NOT NULL AND fingerprint IS NOT NULL
+ORDER BY number LIMIT $3";
 
+/// Version 1: nobody changed them.
 const EMPTY: &str = "\
-SELECT c.id FROM collections c WHERE c.import_id = $1 AND c.author_id = $2 AND c.deleted_at IS NULL
+SELECT c.id FROM collections c WHERE c.import_id = $1 AND c.author_id = $2 AND c.deleted_at IS NULL AND c.version = 1
 AND NOT EXISTS (SELECT FROM links WHERE collection_id = c.id) ORDER BY c.id LIMIT $3";
 
 const LEFT_AS: &str = "\
-UPDATE import_rows r SET fingerprint = l.fingerprint FROM unnest($2::integer[], $3::bigint[]) AS l(number, fingerprint)
+UPDATE import_rows r SET fingerprint = l.fingerprint, card_id = l.card_id
+FROM unnest($2::integer[], $3::uuid[], $4::bigint[]) AS l (number, card_id, fingerprint)
 WHERE r.import_id = $1 AND r.number = l.number";
+
+/// Those that saved the card before this row did. They are the first row of the link, or others with it.
+const GONE: [&str; 2] = [
+    "UPDATE import_rows SET fingerprint = NULL WHERE import_id = $1 AND number = $2 AND number <> $3",
+    "UPDATE import_rows SET fingerprint = NULL WHERE import_id = $1 AND same_as = $2 AND fingerprint IS NOT NULL AND number <> $3",
+];
+
+/// The same two.
+const LEFT_ANEW: [&str; 2] = [
+    "UPDATE import_rows r SET fingerprint = l.after
+     FROM unnest($2::integer[], $3::bigint[], $4::bigint[]) AS l (first, before, after)
+     WHERE r.import_id = $1 AND r.number = l.first AND r.fingerprint = l.before",
+    "UPDATE import_rows r SET fingerprint = l.after
+     FROM unnest($2::integer[], $3::bigint[], $4::bigint[]) AS l (first, before, after)
+     WHERE r.import_id = $1 AND r.same_as = l.first AND r.fingerprint IS NOT NULL AND r.fingerprint = l.before",
+];
 
 const MOVE_ON: &str = "\
 UPDATE imports SET undo_behind = $3, undone = undone + $4, kept = kept + $5
@@ -31,7 +50,8 @@ WHERE id = $1 AND undo_behind = $2 AND undo_at IS NOT NULL AND undone_at IS NULL
 
 /// A change of an import, or of what it made.
 pub(super) enum Undoing {
-    LeftAs { import: ImportId, number: u32, fingerprint: Fingerprint },
+    LeftAs { import: ImportId, number: u32, card: Uuid, fingerprint: Fingerprint, same_as: Option<u32> },
+    LeftAnew { import: ImportId, first: u32, before: Fingerprint, after: Fingerprint },
     Rows { import: ImportId, before: u32, after: u32, removed: Vec<u32>, kept: u32 },
     DeleteEmpty(CollectionId),
     Finish(ImportId),
@@ -76,13 +96,27 @@ pub(super) async fn empty(session: &mut Session, held: &Held, limit: usize) -> R
 
 /// In the session's transaction.
 pub(super) async fn undo(session: &mut Session, steps: Vec<Undoing>) -> Result<(), Failure> {
-    let (mut of, mut numbers, mut fingerprints) = (None, Vec::new(), Vec::new());
+    let mut left = LeftRows::default();
     for step in steps {
         match step {
-            Undoing::LeftAs { import, number, fingerprint } => {
-                of = Some(import);
-                numbers.push(signed_number(number)?);
-                fingerprints.push(fingerprint.as_stored());
+            Undoing::LeftAs { import, number, card, fingerprint, same_as } => {
+                left.import = Some(import);
+                let number = signed_number(number)?;
+                left.numbers.push(number);
+                left.cards.push(card);
+                left.fingerprints.push(fingerprint.as_stored());
+                if let Some(first) = same_as {
+                    let (import, first) = (uuid(import.ulid()), signed_number(first)?);
+                    for gone in GONE {
+                        session.execute(sqlx::query(gone).bind(import).bind(first).bind(number)).await?;
+                    }
+                }
+            }
+            Undoing::LeftAnew { import, first, before, after } => {
+                left.import = Some(import);
+                left.firsts.push(signed_number(first)?);
+                left.befores.push(before.as_stored());
+                left.afters.push(after.as_stored());
             }
             Undoing::Rows { import, before, after, removed, kept } => {
                 let import = uuid(import.ulid());
@@ -104,7 +138,7 @@ pub(super) async fn undo(session: &mut Session, steps: Vec<Undoing>) -> Result<(
                 let hold = "SELECT 1 FROM collections WHERE id = $1 FOR UPDATE";
                 session.execute(sqlx::query(hold).bind(uuid(id.ulid()))).await?;
                 let delete = "UPDATE collections SET deleted_at = now(), version = version + 1 WHERE id = $1 \
-                              AND deleted_at IS NULL AND NOT EXISTS (SELECT FROM links WHERE collection_id = $1)";
+                              AND deleted_at IS NULL AND version = 1 AND NOT EXISTS (SELECT FROM links WHERE collection_id = $1)";
                 session.execute(sqlx::query(delete).bind(uuid(id.ulid()))).await?;
             }
             Undoing::Finish(import) => {
@@ -113,11 +147,36 @@ pub(super) async fn undo(session: &mut Session, steps: Vec<Undoing>) -> Result<(
             }
         }
     }
-    if let Some(import) = of {
-        let query = sqlx::query(LEFT_AS).bind(uuid(import.ulid())).bind(numbers).bind(fingerprints);
-        session.execute(query).await?;
+    left.write(session).await
+}
+
+/// What the rows of an import left, column by column.
+#[derive(Default)]
+struct LeftRows {
+    import: Option<ImportId>,
+    numbers: Vec<i32>,
+    cards: Vec<Uuid>,
+    fingerprints: Vec<i64>,
+    firsts: Vec<i32>,
+    befores: Vec<i64>,
+    afters: Vec<i64>,
+}
+
+impl LeftRows {
+    async fn write(self, session: &mut Session) -> Result<(), Failure> {
+        let Some(import) = self.import.map(|import| uuid(import.ulid())) else { return Ok(()) };
+        if !self.numbers.is_empty() {
+            let query = sqlx::query(LEFT_AS).bind(import).bind(self.numbers).bind(self.cards).bind(self.fingerprints);
+            session.execute(query).await?;
+        }
+        if !self.firsts.is_empty() {
+            for anew in LEFT_ANEW {
+                let query = sqlx::query(anew).bind(import).bind(&self.firsts).bind(&self.befores).bind(&self.afters);
+                session.execute(query).await?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn signed_number(number: u32) -> Result<i32, Failure> {

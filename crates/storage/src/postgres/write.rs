@@ -137,8 +137,12 @@ impl Batch {
                 }
                 Change::DeleteCollection(id) => batch.deleted.push((id, checked.remove(&id))),
                 Change::DeleteEmptyCollection(id) => batch.undoing.push(Undoing::DeleteEmpty(id)),
-                Change::LeftAs { import, number, fingerprint } => {
-                    batch.undoing.push(Undoing::LeftAs { import, number, fingerprint });
+                Change::LeftAs { import, number, card_id, fingerprint, same_as } => {
+                    let card = uuid(card_id.ulid());
+                    batch.undoing.push(Undoing::LeftAs { import, number, card, fingerprint, same_as });
+                }
+                Change::LeftAnew { import, first, before, after } => {
+                    batch.undoing.push(Undoing::LeftAnew { import, first, before, after });
                 }
                 Change::UndoRows { import, before, after, removed, kept } => {
                     batch.undoing.push(Undoing::Rows { import, before, after, removed, kept });
@@ -247,6 +251,7 @@ impl Batch {
             | Change::Retire { .. }
             | Change::Identify { .. }
             | Change::LeftAs { .. }
+            | Change::LeftAnew { .. }
             | Change::UndoRows { .. }
             | Change::FinishUndo(_) => {}
         }

@@ -8,7 +8,7 @@ use cardwire_domain::imports::{
     FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, RECEIVED_WITHIN, ReportRow, RowOutcome,
     UndoView, Wanted,
 };
-use cardwire_domain::{Error, ImportId, Page, PageRequest, Position, Result, UserId};
+use cardwire_domain::{CardId, Error, ImportId, Page, PageRequest, Position, Result, UserId};
 use rusqlite::{Connection, Row, ToSql};
 use ulid::Ulid;
 
@@ -97,7 +97,7 @@ const LEASE: &str = "UPDATE imports SET lease = ?2, next_at = ?3 WHERE id = ?1";
 
 /// For these, too.
 const LEASED_ROWS: &str = "\
-SELECT number, url, title, note, added_at, collections, private, remark, same_as
+SELECT number, url, title, note, added_at, collections, private, remark, same_as, iif(fingerprint IS NULL, NULL, card_id) AS saved
 FROM import_rows INDEXED BY import_rows_open WHERE import_id = ?1 AND outcome IS NULL ORDER BY number LIMIT ?2";
 
 /// Once: what was kept stays. Once it is saved, its title and note are the card's, and go with the card.
@@ -238,13 +238,19 @@ impl ImportRepository for SqliteStore {
     async fn lease_rows(&self, limit: usize, lease: Duration) -> Result<Option<LeasedRows>> {
         let token = Ulid::generate();
         let take = move |connection: &Connection, now| {
-            let Some(leased) = first(connection, LEASABLE, &[&us(now)], |row| read_leased(row, token))? else {
+            let Some(mut leased) = first(connection, LEASABLE, &[&us(now)], |row| read_leased(row, token))? else {
                 return Ok(None);
             };
             let id = blob(leased.import.ulid());
             run(connection, LEASE, &[&id, &blob(token), &later(now, lease)])?;
-            let rows = rows(connection, LEASED_ROWS, &[&id, &signed(limit)], read_leased_row)?;
-            Ok(Some(LeasedRows { rows, ..leased }))
+            let found = rows(connection, LEASED_ROWS, &[&id, &signed(limit)], read_leased_row)?;
+            for row in found {
+                match row {
+                    Waiting::Saved(number, card) => leased.saved.push((number, card)),
+                    Waiting::Row(number, row) => leased.rows.push((number, row)),
+                }
+            }
+            Ok(Some(leased))
         };
         Ok(self.write(take).await?)
     }
@@ -340,10 +346,22 @@ fn read_leased(row: &Row<'_>, lease: Ulid) -> Result<LeasedRows, Failure> {
         begun_at: get_time(row, "begun_at")?,
         lease,
         rows: Vec::new(),
+        saved: Vec::new(),
     })
 }
 
-fn read_leased_row(row: &Row<'_>) -> Result<(u32, ImportRow), Failure> {
+/// A row that has no outcome yet.
+enum Waiting {
+    /// It saved this card already.
+    Saved(u32, CardId),
+    Row(u32, ImportRow),
+}
+
+fn read_leased_row(row: &Row<'_>) -> Result<Waiting, Failure> {
+    let number = get(row, "number")?;
+    if let Some(card) = get::<Option<[u8; 16]>>(row, "saved")? {
+        return Ok(Waiting::Saved(number, card_id(card)));
+    }
     let collections: String = get(row, "collections")?;
     let row_of_file = ImportRow {
         url: get(row, "url")?,
@@ -355,5 +373,5 @@ fn read_leased_row(row: &Row<'_>) -> Result<(u32, ImportRow), Failure> {
         remark: get(row, "remark")?,
         same_as: get(row, "same_as")?,
     };
-    Ok((get(row, "number")?, row_of_file))
+    Ok(Waiting::Row(number, row_of_file))
 }

@@ -38,13 +38,13 @@ UPDATE pages SET lease = ?2, next_fetch_at = ?3, tries = ?4,
 WHERE number = ?1";
 
 const SUCCEED: &str = "\
-UPDATE pages SET state = 'ready', reason = NULL, retryable = 1, tries = 0, lease = NULL, fetched_at = ?3, next_fetch_at = ?4,
+UPDATE pages SET state = 'ready', reason = NULL, retryable = 1, tries = 0, lease = NULL, fetched_at = ?3, next_fetch_at = ?4, not_before = NULL,
     title = ?5, description = ?6, image = ?7, site_name = ?8, author = ?9, kind = ?10, language = ?11
 WHERE url_digest = ?1 AND lease = ?2";
 
 const FAIL: &str = "\
 UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'failed' END, reason = ?3, retryable = ?4, lease = NULL,
-    tries = CASE WHEN ?5 THEN 0 ELSE tries END, next_fetch_at = ?6, fetched_at = ?7
+    tries = CASE WHEN ?5 THEN 0 ELSE tries END, next_fetch_at = ?6, fetched_at = ?7, not_before = ?8
 WHERE url_digest = ?1 AND lease = ?2";
 
 /// The page that a card shows.
@@ -55,7 +55,7 @@ const SHOWN_BY: &str = concat!(
 );
 
 const TO_ASK_FOR: &str = "\
-SELECT number, host, lease IS NOT NULL OR turn IS NOT NULL OR ifnull(next_fetch_at <= ?2, 0) AS is_waiting, fetched_at
+SELECT number, host, lease IS NOT NULL OR turn IS NOT NULL OR ifnull(next_fetch_at <= ?2, 0) AS is_waiting, fetched_at, not_before
 FROM pages WHERE url_digest = ?1";
 
 const ASK_AGAIN: &str = "\
@@ -107,14 +107,14 @@ fn ask_again(connection: &Connection, now: Timestamp, card: CardId) -> Result<Op
     let Some((key, by)) = shown else { return Ok(None) };
     let known = first(connection, TO_ASK_FOR, &[&key, &us(now)], |row| {
         let fetched_at: Option<i64> = get(row, "fetched_at")?;
-        Ok((get::<i64>(row, "number")?, get::<String>(row, "host")?, get::<bool>(row, "is_waiting")?, fetched_at))
+        let not_before: Option<i64> = get(row, "not_before")?;
+        let from = fetched_at.map(time).transpose()?.map(|at| after(at, FetchAgain::GAP)).max(not_before);
+        Ok((get::<i64>(row, "number")?, get::<String>(row, "host")?, get::<bool>(row, "is_waiting")?, from))
     })?;
-    let Some((page, host, false, fetched_at)) = known else { return Ok(Some(FetchAgain::Waiting)) };
-    if let Some(fetched_at) = fetched_at {
-        let too_soon = FetchAgain::GAP.saturating_sub(now.duration_since(time(fetched_at)?).unsigned_abs());
-        if !too_soon.is_zero() {
-            return Ok(Some(FetchAgain::TooSoon(too_soon)));
-        }
+    let Some((page, host, false, from)) = known else { return Ok(Some(FetchAgain::Waiting)) };
+    let too_soon = u64::try_from(from.unwrap_or_default() - us(now)).unwrap_or_default();
+    if too_soon > 0 {
+        return Ok(Some(FetchAgain::TooSoon(Duration::from_micros(too_soon))));
     }
     run(connection, ASK_AGAIN, &[&page, &us(now)])?;
     let domain = registrable_domain(&host).into_owned();
@@ -225,11 +225,12 @@ fn fail(
     // A later refresh has all its attempts again.
     let given_up = !failure.retryable || job.tries >= policy.attempts;
     let wait = policy.wait_after(failure, job.tries, rand::random());
+    let asked = failure.wait.map(|wait| after(now, wait));
     let reason = cut(&failure.reason, REASON_CHARS);
     let held = run(
         connection,
         FAIL,
-        &[&key_of(job), &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait), &us(now)],
+        &[&key_of(job), &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait), &us(now), &asked],
     )?;
     Ok(held == 1)
 }

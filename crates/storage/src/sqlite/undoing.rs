@@ -20,16 +20,30 @@ const BEHIND: &str = "SELECT undo_behind FROM imports WHERE id = ?1 AND undo_at 
 
 const MADE: &str = "\
 SELECT number, card_id, fingerprint FROM import_rows
-WHERE import_id = ?1 AND number > ?2 AND outcome = 'saved' AND card_id IS NOT NULL ORDER BY number LIMIT ?3";
+WHERE import_id = ?1 AND number > ?2 AND outcome = 'saved' AND card_id IS NOT NULL AND fingerprint IS NOT NULL
+ORDER BY number LIMIT ?3";
 
+/// Version 1: nobody changed them.
 const EMPTY: &str = "\
 SELECT c.id FROM collections c JOIN imports i ON i.id = c.import_id AND i.owner_id = c.author_id
-WHERE c.import_id = ?1 AND c.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM links WHERE collection_id = c.id)
+WHERE c.import_id = ?1 AND c.deleted_at IS NULL AND c.version = 1 AND NOT EXISTS (SELECT 1 FROM links WHERE collection_id = c.id)
 ORDER BY c.id LIMIT ?2";
 
 const MOVE_ON: &str = "\
 UPDATE imports SET undo_behind = ?3, undone = undone + ?4, kept = kept + ?5
 WHERE id = ?1 AND undo_behind = ?2 AND undo_at IS NOT NULL AND undone_at IS NULL";
+
+/// Those that saved the card before this row did. They are the first row of the link, or others with it.
+const GONE: [&str; 2] = [
+    "UPDATE import_rows SET fingerprint = NULL WHERE import_id = ?1 AND number = ?2 AND number <> ?3",
+    "UPDATE import_rows SET fingerprint = NULL WHERE import_id = ?1 AND same_as = ?2 AND fingerprint IS NOT NULL AND number <> ?3",
+];
+
+/// The same two.
+const LEFT_ANEW: [&str; 2] = [
+    "UPDATE import_rows SET fingerprint = ?4 WHERE import_id = ?1 AND number = ?2 AND fingerprint = ?3",
+    "UPDATE import_rows SET fingerprint = ?4 WHERE import_id = ?1 AND same_as = ?2 AND fingerprint IS NOT NULL AND fingerprint = ?3",
+];
 
 /// A row that made a card.
 pub(super) struct Made {
@@ -73,11 +87,30 @@ fn read_made(row: &Row<'_>) -> Result<Made, Failure> {
 pub(super) fn left_as(
     connection: &Connection,
     import: ImportId,
-    number: u32,
+    (number, same_as): (u32, Option<u32>),
+    card: CardId,
     fingerprint: Fingerprint,
 ) -> Result<(), Failure> {
-    let sql = "UPDATE import_rows SET fingerprint = ?3 WHERE import_id = ?1 AND number = ?2";
-    run(connection, sql, &[&blob(import.ulid()), &number, &fingerprint.as_stored()]).map(drop)
+    let id = blob(import.ulid());
+    if let Some(first) = same_as {
+        for gone in GONE {
+            run(connection, gone, &[&id, &first, &number])?;
+        }
+    }
+    let sql = "UPDATE import_rows SET fingerprint = ?3, card_id = ?4 WHERE import_id = ?1 AND number = ?2";
+    run(connection, sql, &[&id, &number, &fingerprint.as_stored(), &blob(card.ulid())]).map(drop)
+}
+
+pub(super) fn left_anew(
+    connection: &Connection,
+    import: ImportId,
+    first: u32,
+    (before, after): (Fingerprint, Fingerprint),
+) -> Result<(), Failure> {
+    for anew in LEFT_ANEW {
+        run(connection, anew, &[&blob(import.ulid()), &first, &before.as_stored(), &after.as_stored()])?;
+    }
+    Ok(())
 }
 
 pub(super) fn undo_rows(
@@ -98,7 +131,7 @@ pub(super) fn undo_rows(
 
 pub(super) fn delete_empty(connection: &Connection, now: i64, id: CollectionId) -> Result<(), Failure> {
     let sql = "UPDATE collections SET deleted_at = ?2, version = version + 1 WHERE id = ?1 AND deleted_at IS NULL \
-               AND NOT EXISTS (SELECT 1 FROM links WHERE collection_id = ?1)";
+               AND version = 1 AND NOT EXISTS (SELECT 1 FROM links WHERE collection_id = ?1)";
     run(connection, sql, &[&blob(id.ulid()), &now]).map(drop)
 }
 

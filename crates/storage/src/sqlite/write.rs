@@ -19,7 +19,7 @@ use super::error::Failure;
 use super::forgetting::forget;
 use super::identity::identify;
 use super::leaving::{cut_ties, leave, leaves};
-use super::undoing::{delete_empty, finish, left_as, undo_rows};
+use super::undoing::{delete_empty, finish, left_anew, left_as, undo_rows};
 use super::values::{blob, earlier, first, later, run, ulid, url_digest, us};
 use crate::answers::KEEP_ANSWERS;
 
@@ -172,7 +172,10 @@ impl Rows<'_> {
             Change::CutTies(person) => cut_ties(connection, &person),
             Change::Leave { person, before, after, behind } => leave(connection, &person, before, after, behind),
             Change::Forget { person, limit } => forget(connection, self.at, &person, limit),
-            Change::LeftAs { import, number, fingerprint } => left_as(connection, import, number, fingerprint),
+            Change::LeftAs { import, number, card_id, fingerprint, same_as } => {
+                left_as(connection, import, (number, same_as), card_id, fingerprint)
+            }
+            Change::LeftAnew { import, first, before, after } => left_anew(connection, import, first, (before, after)),
             Change::UndoRows { import, before, after, removed, kept } => {
                 undo_rows(connection, import, (before, after), &removed, kept)
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cardwire_domain::imports::{FileRow, ImportRow, NewImport, RowOutcome};
+use cardwire_domain::imports::{FileRow, ImportRow, LeasedRows, NewImport, RowOutcome};
 use cardwire_domain::search::SearchRequest;
 use cardwire_domain::use_cases::{ImportUrls, check_urls};
 use cardwire_domain::{AccessType, CollectionId, Error, ImportId, UserId};
@@ -30,21 +30,33 @@ impl Stores {
     pub(super) async fn work_off_imports(&self) -> anyhow::Result<()> {
         for _ in 0..PLENTY {
             let Ok(leased) = self.some_rows(3).await else { return Ok(()) };
-            let outcomes = if leased.is_check {
-                check_urls(&*self.store, &leased.owner, &leased.rows, leased.collection).await?
-            } else {
-                let command = ImportUrls {
-                    import: leased.import,
-                    rows: leased.rows.clone(),
-                    collection_id: leased.collection.map(|id| id.to_string()),
-                    begun_at: Some(leased.begun_at),
-                };
-                let outcomes = self.run(&leased.owner, &command).await?.0;
-                leased.rows.iter().map(|(number, _)| *number).zip(outcomes).collect()
-            };
-            assert!(self.imports.finish_rows(&leased, &outcomes).await?);
+            self.work_on(&leased).await?;
         }
         anyhow::bail!("the imports do not end")
+    }
+
+    /// Saves these rows, or checks them, and reports what became of them.
+    pub(super) async fn work_on(&self, leased: &LeasedRows) -> anyhow::Result<()> {
+        let mut outcomes = if leased.is_check {
+            check_urls(&*self.store, &leased.owner, &leased.rows, leased.collection).await?
+        } else {
+            self.save_rows(leased).await?
+        };
+        outcomes.extend(leased.saved.iter().map(|(number, card)| (*number, RowOutcome::Saved(*card))));
+        assert!(self.imports.finish_rows(leased, &outcomes).await?);
+        Ok(())
+    }
+
+    /// In one commit, without a report.
+    pub(super) async fn save_rows(&self, leased: &LeasedRows) -> anyhow::Result<Vec<(u32, RowOutcome)>> {
+        let command = ImportUrls {
+            import: leased.import,
+            rows: leased.rows.clone(),
+            collection_id: leased.collection.map(|id| id.to_string()),
+            begun_at: Some(leased.begun_at),
+        };
+        let outcomes = self.run(&leased.owner, &command).await?.0;
+        Ok(leased.rows.iter().map(|(number, _)| *number).zip(outcomes).collect())
     }
 
     /// Begins an import of these rows and works it off.

@@ -98,7 +98,7 @@ pub async fn parallel_requests_under_one_key_take_effect_once(stores: Stores) ->
 
 pub async fn a_client_cannot_take_the_key_of_an_import_or_a_form(stores: Stores) -> Tested {
     let (alice, import) = (person("alice"), ImportId::generate());
-    let (rows, form) = (IdempotencyKey::of_rows(import, 1, 10), IdempotencyKey::of_form("digest"));
+    let (rows, form) = (IdempotencyKey::of_rows(import, 1, 10, 10), IdempotencyKey::of_form("digest"));
     let mut tried = 0;
     for key in [&rows, &form] {
         for text in [key.as_str().to_owned(), key.as_str().replace(' ', ":"), key.as_str().replace(' ', "")] {

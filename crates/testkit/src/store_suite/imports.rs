@@ -164,6 +164,31 @@ pub async fn a_lost_lease_counts_nothing(stores: Stores) -> Tested {
     Ok(())
 }
 
+pub async fn rows_that_are_saved_and_not_reported_are_leased_as_saved(stores: Stores) -> Tested {
+    let alice = person("alice");
+    stores.save(&alice, "https://example.com/2").await?;
+    let import = stores.begin(&alice, 5).await?;
+    let lost = stores.some_rows(3).await?;
+    assert_eq!(lost.saved, []);
+    let cards: Vec<(u32, CardId)> = stores
+        .save_rows(&lost)
+        .await?
+        .into_iter()
+        .filter_map(|(number, outcome)| match outcome {
+            RowOutcome::Saved(card) => Some((number, card)),
+            _ => None,
+        })
+        .collect();
+    stores.time.advance(LEASE + Duration::from_secs(1)).await;
+    let found = stores.some_rows(4).await?;
+    assert_eq!((numbers(&found), found.saved.clone()), (vec![2, 4], cards), "2 was in the library before");
+    stores.work_on(&found).await?;
+    stores.work_off_imports().await?;
+    let view = stores.imports.import(&alice, import).await?;
+    assert_eq!((view.saved, view.known, view.refused), (4, 1, 0));
+    Ok(())
+}
+
 pub async fn imports_take_turns_and_a_person_has_one_at_a_time(stores: Stores) -> Tested {
     let (alice, bob) = (person("alice"), person("bob"));
     stores.begin(&alice, 6).await?;

@@ -343,6 +343,7 @@ macro_rules! store_suite {
             a_page_that_nobody_keeps_is_forgotten_with_what_a_fetch_still_brings,
             a_server_is_not_asked_again_before_the_time_it_names,
             a_page_is_fetched_again_for_somebody_who_asks,
+            a_server_that_asks_to_be_left_alone_is,
             a_page_that_waits_or_was_just_fetched_cannot_be_asked_for,
         ]);
         $crate::store_suite!(@cases $make, $runtime, private_pages: [
@@ -379,6 +380,7 @@ macro_rules! store_suite {
             an_import_without_a_link_is_finished_at_once,
             an_import_that_gets_no_rows_gives_way,
             a_lost_lease_counts_nothing,
+            rows_that_are_saved_and_not_reported_are_leased_as_saved,
             imports_take_turns_and_a_person_has_one_at_a_time,
             an_import_is_its_owners_alone,
             a_link_that_is_kept_keeps_its_note,
@@ -398,6 +400,9 @@ macro_rules! store_suite {
         $crate::store_suite!(@cases $make, $runtime, undoing: [
             an_import_is_undone_with_what_it_made,
             what_was_changed_since_stays,
+            what_was_changed_while_the_import_ran_stays,
+            a_card_is_undone_by_the_row_that_saved_it,
+            collections_that_their_owner_changed_stay,
             an_import_is_undone_in_portions_by_several_at_once,
             what_saved_nothing_cannot_be_undone,
             nothing_is_undone_for_somebody_who_is_leaving,

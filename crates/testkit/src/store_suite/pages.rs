@@ -259,6 +259,29 @@ pub async fn a_page_is_fetched_again_for_somebody_who_asks(stores: Stores) -> Te
     Ok(())
 }
 
+pub async fn a_server_that_asks_to_be_left_alone_is(stores: Stores) -> Tested {
+    let card = stores.save(&person("alice"), URL).await?.url_card_id;
+    stores.index_all().await?;
+    let hour = Duration::from_secs(3_600);
+    stores.fails(&FetchFailure { wait: Some(hour), ..FetchFailure::passing("answered 429") }).await?;
+    stores.time.advance(2 * FetchAgain::GAP).await;
+    match stores.pages.fetch_again(card).await? {
+        FetchAgain::TooSoon(wait) => assert!(wait > hour - 3 * FetchAgain::GAP && wait <= hour, "{wait:?}"),
+        other => panic!("it is asked for too soon: {other:?}"),
+    }
+    assert_eq!(stores.due().await?, []);
+    // Whoever asks no more is not waited for.
+    let lasting = FetchFailure { wait: Some(hour), ..FetchFailure::lasting("answered 403") };
+    stores.time.advance(hour).await;
+    stores.fails(&lasting).await?;
+    stores.time.advance(hour + Duration::from_secs(1)).await;
+    assert_eq!(stores.pages.fetch_again(card).await?, FetchAgain::Taken);
+    stores.fails(&FetchFailure::lasting("answered 404")).await?;
+    stores.time.advance(FetchAgain::GAP + Duration::from_secs(1)).await;
+    assert_eq!(stores.pages.fetch_again(card).await?, FetchAgain::Taken);
+    Ok(())
+}
+
 pub async fn a_page_that_waits_or_was_just_fetched_cannot_be_asked_for(stores: Stores) -> Tested {
     let card = stores.save(&person("alice"), URL).await?.url_card_id;
     assert_eq!(stores.pages.fetch_again(card).await?, FetchAgain::Waiting, "nothing is known of it");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cardwire_domain::accounts::{Account, Admission};
 use cardwire_domain::imports::{ImportRow, UndoView};
-use cardwire_domain::use_cases::undo_imports;
+use cardwire_domain::use_cases::{UpdateCollection, undo_imports};
 use cardwire_domain::user::User;
 use cardwire_domain::{AccessType, Error, ImportId, UserId};
 use cardwire_events::Queue;
@@ -88,6 +88,71 @@ pub async fn what_was_changed_since_stays(stores: Stores) -> Tested {
     assert_eq!(stores.urls_of(&alice).await?, BTreeSet::from([0, 1, 4, 6, 8].map(url)));
     let names: BTreeSet<String> = stores.shelves(&alice).await?.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, BTreeSet::from(["Changed", "Shelf"].map(str::to_owned)), "a collection with a card in it stays");
+    Ok(())
+}
+
+pub async fn what_was_changed_while_the_import_ran_stays(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let import = super::imports::new(&alice);
+    let again = |first: u32, n: usize| ImportRow { same_as: Some(first), ..in_folder("Other", row(n)) };
+    let rows = [row(0), row(1), again(1, 0), again(2, 1), again(1, 0), again(2, 1)];
+    stores.imports.begin_import(&import, &rows).await?;
+    stores.work_on(&stores.some_rows(2).await?).await?;
+    stores.save_with(&alice, &url(0), Some("a note of my own"), &[]).await?;
+    stores.work_off_imports().await?;
+    let undone = stores.undo(&alice, import.id).await?;
+    assert_eq!(undone, UndoView { is_finished: true, removed: 1, kept: 1 });
+    let kept = stores.library_of(&alice).await?;
+    let notes: Vec<Option<&str>> =
+        kept.iter().map(|kept| kept.note.as_ref().map(|note| note.text.as_str())).collect();
+    assert_eq!(notes, [Some("a note of my own")]);
+    Ok(())
+}
+
+/// A later row saves the link of an earlier one.
+pub async fn a_card_is_undone_by_the_row_that_saved_it(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let import = super::imports::new(&alice);
+    let too_long = ImportRow { note: Some("x".repeat(10_001)), ..row("refused") };
+    let again = |first: u32, name: &str| ImportRow { same_as: Some(first), ..in_folder("Other", row(name)) };
+    let rows = [
+        row("removed"),
+        too_long,
+        again(1, "removed"),
+        again(2, "refused"),
+        again(1, "removed"),
+        in_folder("Third", again(2, "refused")),
+    ];
+    stores.imports.begin_import(&import, &rows).await?;
+    stores.work_on(&stores.some_rows(2).await?).await?;
+    let removed = stores.library_of(&alice).await?.remove(0).card.id;
+    stores.remove(&alice, removed).await?;
+    stores.work_on(&stores.some_rows(2).await?).await?;
+    stores.work_off_imports().await?;
+    assert_eq!(stores.imports.import(&alice, import.id).await?.saved, 3);
+    let undone = stores.undo(&alice, import.id).await?;
+    assert_eq!(undone, UndoView { is_finished: true, removed: 2, kept: 0 });
+    assert!(stores.library_of(&alice).await?.is_empty());
+    Ok(())
+}
+
+pub async fn collections_that_their_owner_changed_stay(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let rows: Vec<ImportRow> = ["Plain", "Named", "Described"].into_iter().map(|name| in_folder(name, row(name))).collect();
+    let import = stores.bring(&alice, &rows).await?.id;
+    for (before, name, description) in [("Named", "Mine", None), ("Described", "Described", Some("about it"))] {
+        let command = UpdateCollection {
+            id: stores.shelf(&alice, before).await?.to_string(),
+            name: name.into(),
+            description: description.map(str::to_owned),
+            access: AccessType::Closed,
+            visibility: None,
+        };
+        stores.run(&alice, &command).await?;
+    }
+    assert_eq!(stores.undo(&alice, import).await?.removed, 3);
+    let names: BTreeSet<String> = stores.shelves(&alice).await?.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, BTreeSet::from(["Described", "Mine"].map(str::to_owned)));
     Ok(())
 }
 

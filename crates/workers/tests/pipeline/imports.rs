@@ -13,6 +13,7 @@ use cardwire_domain::imports::{
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall, UndoneImport};
+use cardwire_domain::use_cases::{ImportUrls, Request, execute};
 use cardwire_domain::{
     Card, CardId, Changes, Collection, CollectionId, Error, ImportId, Page, PageRequest, Result, Store, Transaction,
     UserId,
@@ -214,7 +215,7 @@ async fn run_poisoned(
     let import = NewImport { id, owner: alice.clone(), file_name: "x".into(), collection: None, is_check: false };
     store.begin_import(&import, &rows).await.unwrap();
     for (first, last) in poisoned {
-        let key = IdempotencyKey::of_rows(id, *first, *last);
+        let key = IdempotencyKey::of_rows(id, *first, *last, (last - first + 1) as usize);
         let idempotency = Idempotency { key, fingerprint: "poison".into() };
         let remember = Some(Remember { person: alice.clone(), idempotency, answer: serde_json::Value::Null });
         store.begin().await.unwrap().commit(Changes { remember, ..Changes::default() }).await.unwrap();
@@ -253,8 +254,49 @@ async fn a_row_that_was_saved_but_not_reported_is_reported_as_saved() {
     }
 }
 
+/// Some are saved one by one by a process that dies before it reports them, and the next one saves several at once.
 #[tokio::test(start_paused = true)]
-async fn a_row_that_cannot_be_stored_hinders_no_other() {
+async fn rows_saved_by_a_process_that_died_are_reported_as_saved_whatever_shared_their_commit() {
+    let store = SqliteStore::in_memory(Arc::new(TokioClock::new()), Handover::default()).expect("SQLite is built in");
+    let alice = person("alice");
+    let id = ImportId::generate();
+    let import = NewImport { id, owner: alice.clone(), file_name: "x".into(), collection: None, is_check: false };
+    let mut rows = links(10);
+    rows[4] = ImportRow { same_as: Some(1), ..ImportRow::new("https://example.com/0", None) };
+    store.begin_import(&import, &rows).await.unwrap();
+    for (number, row) in (1_u32..).zip(&rows).filter(|(number, _)| number % 2 == 1) {
+        let key = IdempotencyKey::of_rows(id, number, number, 1);
+        let idempotency = Some(Idempotency { fingerprint: key.as_str().to_owned(), key });
+        let request = Request { idempotency, ..Request::by(alice.clone()) };
+        let command =
+            ImportUrls { import: id, rows: vec![(number, row.clone())], collection_id: None, begun_at: None };
+        execute(&store, &request, &command).await.unwrap();
+    }
+    let stop = CancellationToken::new();
+    let store = Arc::new(store);
+    let importing = ImportLoop::new(store.clone(), store.clone(), ImportSettings::default());
+    let stopped = stop.clone();
+    let task = tokio::spawn(async move { importing.run(stopped).await });
+    let started = Instant::now();
+    let view = loop {
+        let view = store.import(&alice, id).await.unwrap();
+        if view.finished_at.is_some() {
+            break view;
+        }
+        assert!(started.elapsed() < Duration::from_secs(600), "{view:?}");
+        sleep(Duration::from_millis(50)).await;
+    };
+    stop.cancel();
+    task.await.unwrap();
+    assert_eq!((view.saved, view.known, view.refused), (9, 1, 0));
+    let report = store.import_report(&alice, id, Wanted::All, &PageRequest::default()).await.unwrap().items;
+    let known = report.iter().filter(|row| matches!(row.outcome, Some(RowOutcome::Known(_))));
+    assert_eq!(known.map(|row| row.number).collect::<Vec<_>>(), [5]);
+    assert_eq!(owed(&store, Queue::Search).await, 9, "each card raised its event once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_cannot_be_stored_does_not_hold_up_the_others() {
     let mut rows = links(60);
     for n in [3, 57] {
         rows[n] = ImportRow::new(&format!("https://example.com/{STUMBLES_OVER}/{n}"), None);

@@ -1,0 +1,57 @@
+//! Files that would take very long, or very much memory, if they were read carelessly.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{check_bytes, check_refused, read};
+
+/// Folders in each other, with names of which nothing can be seen, and links in the innermost.
+fn folders(depth: usize, name_bytes: usize, folder: impl Fn(&str) -> String) -> String {
+    let name = "\u{200b}".repeat(name_bytes / 3);
+    folder(&name).repeat(depth)
+}
+
+#[test]
+fn names_of_folders_are_looked_at_once_and_not_for_each_link() {
+    let bookmarks = "<DT><A HREF=https://a.example/>A</A>\n".repeat(20_000);
+    let html = folders(100, 15_000, |name| format!("<DT><H3>{name}</H3>\n<DL><p>\n")) + &bookmarks;
+    let bookmarks = "<bookmark href=\"https://a.example/\"/>\n".repeat(20_000);
+    let xml = folders(100, 120_000, |name| format!("<folder><title>{name}</title>\n")) + &bookmarks;
+    let links = vec!["{\"url\": \"https://a.example/\"}"; 20_000].join(",\n");
+    let json = folders(50, 60_000, |name| format!("{{\"title\": \"{name}\", \"children\": [")) + &links + &"]}".repeat(50);
+    for (what, file) in [("HTML", html), ("XML", format!("<xbel>{xml}")), ("JSON", json)] {
+        let begun = Instant::now();
+        assert_eq!(read(file.as_bytes()).unwrap().1.rows, 20_000, "{what}");
+        // Looked at for each link, they take hours.
+        assert!(begun.elapsed() < Duration::from_secs(120), "{what} takes {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_text_that_is_said_to_end_again_and_again_is_looked_at_once() {
+    let (text, ends) = ("x".repeat(120_000), "</title>".repeat(100_000));
+    for file in [
+        format!("<xbel><folder><title>{text}{ends}<bookmark href=\"https://a.example/\"/>"),
+        format!("<xbel><bookmark href=\"https://a.example/\"><title>{text}{ends}</bookmark>"),
+    ] {
+        let begun = Instant::now();
+        assert_eq!(read(file.as_bytes()).unwrap().1.rows, 1);
+        assert!(begun.elapsed() < Duration::from_secs(60), "it takes {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_text_of_json_is_never_kept_beyond_a_bound() {
+    let long = "x".repeat(17 * 1_024 * 1_024);
+    check_refused(
+        format!("[{{\"url\": \"https://a.example/\", \"note\": \"{long}\"}}]").as_bytes(),
+        "must not hold a text of more than 16 MiB",
+    );
+}
+
+#[test]
+fn half_an_emoji_costs_no_file() {
+    check_bytes(
+        br#"[{"url": "https://a.example/", "note": "so far\ud83c"}, {"url": "https://b.example/", "title": "\ud83c\udf31"}]"#,
+        &["https://a.example/ | note \"so far\u{fffd}\"", "https://b.example/ | 🌱"],
+    );
+}
