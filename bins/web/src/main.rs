@@ -105,7 +105,7 @@ async fn serve(process: Process) -> anyhow::Result<()> {
     let workers = if settings.use_in_memory_events {
         Some(InMemoryEventWorkerProcess::start(&adapters, &settings)?)
     } else {
-        let (rounds, stopped) = (Rounds::new(&adapters)?, stop.clone());
+        let (rounds, stopped) = (Rounds::new(&adapters)?.reading_urls(), stop.clone());
         parts.spawn(async move {
             tokio::select! {
                 () = stopped.cancelled() => {}

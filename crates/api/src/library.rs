@@ -158,13 +158,18 @@ impl From<LibraryCard> for LibraryCardBody {
     ),
     responses((status = 200, body = PageBody<LibraryCardBody>))
 )]
-pub async fn my_cards(state: Data<AppState>, caller: Caller, mut params: Params) -> Result<HttpResponse, Problem> {
+pub async fn my_cards(
+    state: Data<AppState>,
+    request: HttpRequest,
+    caller: Caller,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
     let text = params.text("q").map(|text| words(&text)).transpose()?.filter(|text| !text.is_empty());
     let uncollected = params.flag("uncollected")?;
     let kind = if uncollected { "uncollected" } else { "all" };
     let list = List::by_time(&["library", caller.id().as_str(), text.as_deref().unwrap_or_default(), kind]);
     let page = params.page(&list)?;
-    let page = state.library.library(caller.id(), &LibraryFilter { text, uncollected }, &page).await?;
+    let page = state.find_kept(&request, caller.id(), &LibraryFilter { text, uncollected }, &page).await?;
     Ok(HttpResponse::Ok().json(PageBody::<LibraryCardBody>::of(page, &list)))
 }
 

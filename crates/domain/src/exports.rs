@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::ids::CardId;
+use crate::ids::{CardId, CollectionId};
 use crate::note::NoteText;
 use crate::url::CardUrl;
 use crate::visibility::Visibility;
@@ -22,4 +22,12 @@ pub struct ExportedCard {
     pub collections: BTreeSet<String>,
     pub visibility: Visibility,
     pub added_at: Timestamp,
+}
+
+/// Collections of one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namesakes {
+    pub name: String,
+    /// In the order of their ids.
+    pub collections: Vec<CollectionId>,
 }

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::error::Result;
-use crate::exports::ExportedCard;
+use crate::exports::{ExportedCard, Namesakes};
 use crate::feed::{CardView, CollectionName};
-use crate::ids::{CardId, UserId};
+use crate::ids::{CardId, CollectionId, UserId};
 use crate::metadata::PageInfo;
 use crate::note::Note;
 use crate::page::{Page, PageRequest};
@@ -48,14 +48,14 @@ pub trait LibraryRepository: Send + Sync {
     async fn library_card(&self, id: CardId, reader: Option<&UserId>) -> Result<LibraryCard>;
     /// As its owner sees it.
     async fn library_card_by_url(&self, owner: &UserId, url: &CardUrl) -> Result<Option<LibraryCard>>;
-    /// All cards of a library, or those in a collection of this name that their owner sees, in the order of the library.
+    /// All cards of a library, or those in any of these collections, as far as their owner sees them, in the order of the library.
     async fn exported(
         &self,
         owner: &UserId,
-        collection: Option<&str>,
+        collections: Option<&[CollectionId]>,
         page: &PageRequest,
     ) -> Result<Page<ExportedCard>>;
-    /// Names of the collections that cards of a library are in, as far as their owner sees them: each once, in the order of their bytes, up to
-    /// `limit` behind `after`.
-    async fn names_of_collections(&self, owner: &UserId, after: Option<&str>, limit: usize) -> Result<Vec<String>>;
+    /// The collections that cards of a library are in, as far as their owner sees them, by name: each name once, in the order of their bytes, up
+    /// to `limit` behind `after`.
+    async fn names_of_collections(&self, owner: &UserId, after: Option<&str>, limit: usize) -> Result<Vec<Namesakes>>;
 }

@@ -8,11 +8,11 @@ use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
-use cardwire_domain::library::LibraryRepository;
+use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::quotas::Quotas;
 use cardwire_domain::search::{CollectionFound, Found, PersonFound, SearchIndex, SearchRequest};
-use cardwire_domain::{PageRequest, Store, UserId};
+use cardwire_domain::{Page, PageRequest, Store, UserId};
 
 use crate::accounts::Accounts;
 use crate::auth::Authenticator;
@@ -89,6 +89,21 @@ impl AppState {
         text: &str,
     ) -> Result<Vec<CollectionFound>, Problem> {
         self.when_there_is_room(request, reader, self.search.find_collections(text)).await
+    }
+
+    /// A person's cards. With words to find them by it is a search like [`Self::find`].
+    pub async fn find_kept(
+        &self,
+        request: &HttpRequest,
+        owner: &UserId,
+        filter: &LibraryFilter,
+        page: &PageRequest,
+    ) -> Result<Page<LibraryCard>, Problem> {
+        let cards = self.library.library(owner, filter, page);
+        match filter.text {
+            Some(_) => self.when_there_is_room(request, Some(owner), cards).await,
+            None => Ok(cards.await?),
+        }
     }
 
     async fn when_there_is_room<T>(

@@ -66,7 +66,7 @@ impl InMemoryEventWorkerProcess {
             rebuilding.await;
             Ok(())
         });
-        let mut rounds = Rounds::new(adapters)?;
+        let mut rounds = Rounds::new(adapters)?.reading_urls();
         for queue in Queue::ALL {
             let worker = adapters.worker(queue, adapters.subscriber(queue)?, settings);
             rounds = rounds.with_worker(queue, worker.progress());

@@ -1,5 +1,6 @@
 //! What every process does beside its work: learns which queues are paused, says how its workers do, takes its turn at measuring,
-//! empties collections that were deleted, undoes imports, takes the deletion of accounts further, and reads the URLs of cards by new rules.
+//! empties collections that were deleted, undoes imports and takes the deletion of accounts further. Web also reads the URLs of cards by new
+//! rules.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -47,10 +48,11 @@ pub struct Rounds {
     /// Every queue once, to be asked for its depth.
     queues: Vec<(Queue, Arc<dyn EventSubscriber>)>,
     hands: Vec<Hand>,
+    reads_urls: bool,
     said_unknown: AtomicBool,
     /// Dead letters of which it was said that the deletion of an account waits for them.
     said_dead: Mutex<BTreeSet<EventId>>,
-    /// Cards of which it was said that their URLs cannot be read by new rules.
+    /// Cards of which it was said that their URLs could not be updated.
     said_unfit: Mutex<BTreeSet<CardId>>,
 }
 
@@ -73,10 +75,18 @@ impl Rounds {
             adapters: adapters.clone(),
             queues,
             hands: Vec::new(),
+            reads_urls: false,
             said_unknown: AtomicBool::new(false),
             said_dead: Mutex::default(),
             said_unfit: Mutex::default(),
         })
+    }
+
+    /// Reads the URLs of cards by new rules, too. That is for web, which is replaced last: older workers do not know the events of it, and an older
+    /// web looks for cards by its own rules.
+    pub fn reading_urls(mut self) -> Self {
+        self.reads_urls = true;
+        self
     }
 
     /// Speaks for a worker, too.
@@ -218,22 +228,28 @@ impl Rounds {
 
     /// What is not done now, another round does, of this process or of another.
     async fn renew_identities(&self) {
+        if !self.reads_urls {
+            return;
+        }
         let mut after = None;
         loop {
+            let begun = Instant::now();
             match renew_identities(&*self.adapters.store, after, RENEW).await {
                 Ok(Renewed { last: None, .. }) => return,
                 Ok(Renewed { last, failed }) => {
                     for (card, error) in failed {
                         if self.said_unfit.lock().insert(card) {
-                            tracing::warn!(%card, %error, "a card's URL could not be read by new rules; it stays as it is");
+                            tracing::warn!(%card, %error, "could not update a card's URL to the new rules; left unchanged");
                         }
                     }
                     after = last;
+                    // Leaves as much time to everybody else as it took.
+                    sleep(begun.elapsed()).await;
                 }
                 // Somebody else was quicker.
                 Err(Error::Stale) => return,
                 Err(error) => {
-                    tracing::warn!(%error, "URLs could not be read by new rules; another round tries again");
+                    tracing::warn!(%error, "could not update cards' URLs to the new rules; another round tries again");
                     return;
                 }
             }
@@ -314,8 +330,10 @@ mod tests {
     use cardwire_domain::accounts::{Account, Admission, SignedUp};
     use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
     use cardwire_domain::user::User;
-    use cardwire_domain::{UserId, Visibility};
+    use cardwire_domain::{Store as _, UserId, Visibility};
+    use cardwire_events::Handover;
     use cardwire_events::operations::Action;
+    use cardwire_storage::SqliteStore;
 
     use super::*;
     use crate::{CliSettings, Environment, InMemoryEventWorkerProcess, Role, Settings};
@@ -424,5 +442,23 @@ mod tests {
         eventually("the handle can be had again", is_free).await;
         assert_eq!(adapters.search.card_count().await.unwrap(), 0, "the card is gone");
         workers.drain(Duration::from_secs(20)).await.unwrap();
+    }
+    #[tokio::test(start_paused = true)]
+    async fn only_web_reads_urls_by_new_rules() {
+        let store = Arc::new(SqliteStore::in_memory(Arc::new(SystemClock), Handover::default()).unwrap());
+        let mut adapters = Adapters::plug(&settings()).unwrap();
+        adapters.store = store.clone();
+        save(&adapters, "https://example.com/1").await;
+        store.outdate_cards().await.unwrap();
+        let outdated = async || {
+            let mut tx = store.begin().await.unwrap();
+            tx.outdated_cards(None, 10).await.unwrap().len()
+        };
+        let worker = Rounds::new(&adapters).unwrap();
+        assert!(timeout(6 * RENEW_EVERY, worker.run()).await.is_err(), "rounds do not end");
+        assert_eq!(outdated().await, 1);
+        let web = Rounds::new(&adapters).unwrap().reading_urls();
+        assert!(timeout(6 * RENEW_EVERY, web.run()).await.is_err());
+        assert_eq!(outdated().await, 0);
     }
 }

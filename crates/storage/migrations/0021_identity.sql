@@ -2,9 +2,7 @@
 -- before goes on with its own rules: what it saves meanwhile is looked at as well.
 
 ALTER TABLE cards
-    -- Of the rules by which normalised_url was made.
+    -- Version of the URL rules that produced normalised_url. The index of outdated ones is built by migration 23.
     ADD COLUMN identity_version smallint NOT NULL DEFAULT 0,
     -- The last url_digest before this one: what is derived from the card may still be there.
     ADD COLUMN former_digest    bytea;
--- It empties as cards are looked at.
-CREATE INDEX cards_outdated ON cards (id) WHERE identity_version < 1;

@@ -1,14 +1,15 @@
 -- Words are compared without accents, widths and what leaves no trace in them, and writing without spaces by its pairs of letters.
 
--- The rules by which a card was indexed. A build from before this column indexes by the first ones and writes none. Those are indexed anew
--- in the background, while searches go on; the index holds what is left of them, in the end nothing. New rules need an index like it.
-ALTER TABLE search_documents ADD COLUMN version smallint NOT NULL DEFAULT 1;
-CREATE INDEX search_documents_old ON search_documents (card_id) WHERE version < 2;
-
 -- What is looked up for typing errors, and now for parts of words as well: no numbers, no keys of addresses, nothing shorter or longer.
 DELETE FROM search_words
 WHERE length(word) NOT BETWEEN 3 AND 52 OR length(regexp_replace(word, '[^0-9]', '', 'g')) > 4
    OR 2 * length(regexp_replace(word, '[^0-9]', '', 'g')) >= length(word);
+-- Of everybody's words. Most of the others are one person's own, and only that person looks among them. Builds from before look words up in
+-- search_words_trigrams, so a later release drops that.
+CREATE INDEX search_words_public ON search_words USING gin (word gin_trgm_ops) WITH (gin_pending_list_limit = 64) WHERE owner_id = '';
+
+-- Of migration 21: built there, readers of cards would wait for it as well. It empties as cards are looked at.
+CREATE INDEX cards_outdated ON cards (id) WHERE identity_version < 1;
 
 -- People and collections are found by their names. NULL: to be made, in the background.
 ALTER TABLE users ADD COLUMN words tsvector;
@@ -18,7 +19,7 @@ CREATE INDEX users_wordless ON users (id) WHERE words IS NULL;
 CREATE INDEX collections_words ON collections USING gin (words);
 CREATE INDEX collections_wordless ON collections (id) WHERE words IS NULL;
 
--- Whoever changes a name, of whatever build, drops the words made of the old one.
+-- Changing a name clears its words, also when an older release changes it.
 CREATE FUNCTION drop_words_of_collection() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.words := NULL;
@@ -35,6 +36,10 @@ BEGIN
     RETURN NEW;
 END
 $$;
--- Before the profile is locked: whoever deletes an account locks the account first, too.
+-- Before the profile is locked, as deleting an account locks the account first, too.
 CREATE TRIGGER drop_words BEFORE INSERT OR UPDATE OF display_name ON profiles FOR EACH ROW
 EXECUTE FUNCTION drop_words_of_person();
+
+-- Last, as searches wait from here on; its index is built by migration 24. The rules by which a card was indexed. A build from before this
+-- column indexes by the first ones and writes none. Those are indexed again in the background, while searches go on.
+ALTER TABLE search_documents ADD COLUMN version smallint NOT NULL DEFAULT 1;

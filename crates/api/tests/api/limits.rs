@@ -1,5 +1,6 @@
 //! How much one person may change at once.
 
+use std::future::pending;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -7,8 +8,11 @@ use actix_web::http::Method;
 use cardwire_apptest::browser::Browser;
 use cardwire_apptest::harness::Api;
 use cardwire_apptest::people::{ask_with, join, log_in, with_accounts};
+use cardwire_domain::UserId;
 use cardwire_domain::quotas::Quotas;
 use cardwire_http::Writes;
+use cardwire_http::searches::Searcher;
+use futures_util::future::join_all;
 use serde_json::json;
 
 const SAVES: &str = "/api/cards/library/urls";
@@ -126,4 +130,28 @@ async fn a_form_that_comes_too_soon_keeps_what_was_typed() {
     let answer = alice.submit(&people, &[("people", "did:plc:bob")]).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "1"));
     assert_eq!(alice.text("#people"), "did:plc:bob");
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_in_the_library_take_the_place_of_a_search() {
+    let api = Api::new();
+    api.save("alice", "https://example.com/tulips", &[]).await;
+    let alice = UserId::parse("did:plc:alice").unwrap();
+    let words = "/api/cards/my?q=tulips";
+    let running = (0..2).map(|_| api.state.searches.run(Searcher::of(Some(&alice), None), pending::<()>()));
+    let asked = async {
+        api.ask("alice", Method::GET, words, None).await.expect_problem(429, "too-many-requests");
+        assert_eq!(Browser::of(&api, "alice").get("/library?q=tulips").await.status.as_u16(), 429);
+        for path in ["/api/cards/my", "/api/cards/my?uncollected=true"] {
+            let cards = api.ask("alice", Method::GET, path, None).await.expect(200);
+            assert_eq!(cards["items"].as_array().unwrap().len(), 1, "{path} is no search");
+        }
+        api.ask("bob", Method::GET, words, None).await.expect(200);
+    };
+    tokio::select! {
+        biased;
+        _ = join_all(running) => panic!("they run for ever"),
+        () = asked => {}
+    }
+    assert_eq!(api.ask("alice", Method::GET, words, None).await.expect(200)["items"].as_array().unwrap().len(), 1);
 }

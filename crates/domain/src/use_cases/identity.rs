@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::execute::{Request, execute};
@@ -99,13 +101,14 @@ pub async fn renew_identities(store: &dyn Store, after: Option<CardId>, limit: u
 
 async fn renew(store: &dyn Store, owner: UserId, card_id: CardId) -> Result<()> {
     let request = Request::by(owner);
-    let mut waiting = vec![card_id];
+    let (mut waiting, mut seen) = (vec![card_id], BTreeSet::from([card_id]));
     while let Some(card_id) = waiting.last().copied() {
         match execute(store, &request, &RenewIdentity { card_id }).await? {
-            Some(holder) if !waiting.contains(&holder) => waiting.push(holder),
-            _ => {
+            None => {
                 waiting.pop();
             }
+            Some(holder) if seen.insert(holder) => waiting.push(holder),
+            Some(holder) => return Err(Error::Corrupt(format!("card {holder} does not make room for card {card_id}"))),
         }
     }
     Ok(())

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use cardwire_domain::exports::ExportedCard;
+use cardwire_domain::exports::{ExportedCard, Namesakes};
 use cardwire_domain::{Position, UserId};
 use cardwire_http::problem::Problem;
 use cardwire_http::state::AppState;
@@ -54,29 +54,29 @@ pub(super) async fn part(state: AppState, owner: UserId, step: Step) -> Result<O
 
 /// A collection, by its name: several of one name are one folder.
 pub(super) struct Folder {
-    name: String,
+    of: Namesakes,
     /// Those that come next.
-    others: VecDeque<String>,
+    others: VecDeque<Namesakes>,
     after: Option<Position>,
     /// A card was in it, so it has begun.
     is_open: bool,
 }
 
 impl Folder {
-    fn first_of(mut names: VecDeque<String>) -> Option<Self> {
-        let name = names.pop_front()?;
-        Some(Self { name, others: names, after: None, is_open: false })
+    fn first_of(mut others: VecDeque<Namesakes>) -> Option<Self> {
+        let of = others.pop_front()?;
+        Some(Self { of, others, after: None, is_open: false })
     }
 
     async fn part(mut self, state: &AppState, owner: &UserId) -> Result<(String, Step), Problem> {
-        if !is_heading(&self.name) {
+        if !is_heading(&self.of.name) {
             return Ok((String::new(), self.then()));
         }
-        let page = portion(state, owner, Some(&self.name), self.after.take()).await?;
+        let page = portion(state, owner, Some(&self.of.collections), self.after.take()).await?;
         let mut text = String::new();
-        for card in page.items.iter().filter(|card| folder_of(card) == Some(&self.name)) {
+        for card in page.items.iter().filter(|card| folder_of(card) == Some(&self.of.name)) {
             if !self.is_open {
-                text.push_str(&format!("    <DT><H3>{}</H3>\n    <DL><p>\n", escaped(&self.name)));
+                text.push_str(&format!("    <DT><H3>{}</H3>\n    <DL><p>\n", escaped(&self.of.name)));
                 self.is_open = true;
             }
             text.push_str(&item(card, "        ")?);
@@ -93,7 +93,7 @@ impl Folder {
     fn then(self) -> Step {
         match Self::first_of(self.others) {
             Some(folder) => Step::Folder(folder),
-            None => Step::Names(Some(self.name)),
+            None => Step::Names(Some(self.of.name)),
         }
     }
 }

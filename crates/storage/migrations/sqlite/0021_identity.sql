@@ -1,6 +1,6 @@
 -- Links are told apart by better rules. Cards are looked at again in portions, by events; see docs/URLS.md.
 
--- Of the rules by which normalised_url was made.
+-- Version of the URL rules that produced normalised_url.
 ALTER TABLE cards ADD COLUMN identity_version INTEGER NOT NULL DEFAULT 0;
 -- The last url_digest before this one: what is derived from the card may still be there.
 ALTER TABLE cards ADD COLUMN former_digest BLOB;

@@ -1,6 +1,6 @@
 -- Words are compared without accents, widths and what leaves no trace in them, and writing without spaces by its pairs of letters.
 
--- The rules by which a card was indexed. Those of before are indexed anew in the background, while searches go on; the index holds what is
+-- The rules by which a card was indexed. Those of before are indexed again in the background, while searches go on; the index holds what is
 -- left of them, in the end nothing. New rules need an index like it.
 ALTER TABLE search_documents ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
 CREATE INDEX search_documents_old ON search_documents (card_id) WHERE version < 2;
@@ -26,7 +26,7 @@ ALTER TABLE collections ADD COLUMN words TEXT;
 CREATE INDEX users_wordless ON users (id) WHERE words IS NULL;
 CREATE INDEX collections_wordless ON collections (id) WHERE words IS NULL;
 
--- Whoever changes a name drops the words made of the old one.
+-- Changing a name clears its words.
 CREATE TRIGGER collections_drop_words AFTER UPDATE OF name, description ON collections
 WHEN NEW.name <> OLD.name OR NEW.description <> OLD.description
 BEGIN

@@ -17,9 +17,12 @@ SELECT c.id, c.owner_id, c.url, c.normalised_url FROM cards c
 WHERE c.identity_version < 1 AND c.id > $1 AND NOT EXISTS (SELECT FROM leaving l WHERE l.user_id = c.owner_id)
 ORDER BY c.id LIMIT $2 FOR NO KEY UPDATE OF c SKIP LOCKED";
 
+/// A card that these rules renamed before is being retired: what takes its place tells of the URL that it has now, and nothing else of the one before.
 const IDENTIFY: &str = "\
 UPDATE cards c SET url = n.url, normalised_url = n.normalised_url, url_digest = n.url_digest, identity_version = $5,
-    former_digest = CASE WHEN c.url_digest = n.url_digest THEN c.former_digest ELSE c.url_digest END
+    former_digest = CASE WHEN c.url_digest = n.url_digest THEN c.former_digest
+                         WHEN c.identity_version < $5 THEN c.url_digest
+                         ELSE coalesce(c.former_digest, c.url_digest) END
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) AS n(id, url, normalised_url, url_digest)
 WHERE c.id = n.id";
 

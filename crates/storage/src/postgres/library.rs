@@ -1,14 +1,15 @@
 //! Reads about libraries.
 
 use async_trait::async_trait;
-use cardwire_domain::exports::ExportedCard;
+use cardwire_domain::exports::{ExportedCard, Namesakes};
 use cardwire_domain::feed::CardView;
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
 use cardwire_domain::search::SearchQuery;
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{CardId, Error, Page, PageRequest, Position, Result, UserId};
+use cardwire_domain::{CardId, CollectionId, Error, Page, PageRequest, Position, Result, UserId};
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
+use tokio::task::spawn_blocking;
 
 use super::error::Failure;
 use super::feed::collection_names;
@@ -139,13 +140,13 @@ impl LibraryRepository for PostgresStore {
     async fn exported(
         &self,
         owner: &UserId,
-        collection: Option<&str>,
+        collections: Option<&[CollectionId]>,
         page: &PageRequest,
     ) -> Result<Page<ExportedCard>> {
-        self.cards_to_export(owner, collection, page).await
+        self.cards_to_export(owner, collections, page).await
     }
 
-    async fn names_of_collections(&self, owner: &UserId, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
+    async fn names_of_collections(&self, owner: &UserId, after: Option<&str>, limit: usize) -> Result<Vec<Namesakes>> {
         self.names_to_export(owner, after, limit).await
     }
 }
@@ -164,14 +165,12 @@ async fn matching(
     let ask =
         |sql: &'static str, (at, id): Place| sqlx::query(sql).bind(owner.as_str()).bind(uncollected).bind(at).bind(id);
     let newest = session.fetch_all(ask(NEWEST, place).bind(signed(LOOKED_AT))).await?;
-    let mut ids = Vec::new();
-    for row in &newest {
-        if ids.len() < most && has(query, row)? {
-            ids.push(get(row, "id")?);
-        }
-    }
-    let Some(last) = newest.last().filter(|_| ids.len() < most && newest.len() == LOOKED_AT) else { return Ok(ids) };
-    let place = (Some(get(last, "library_at")?), Some(get(last, "id")?));
+    let older: Option<Place> = match newest.last() {
+        Some(last) if newest.len() == LOOKED_AT => Some((Some(get(last, "library_at")?), Some(get(last, "id")?))),
+        _ => None,
+    };
+    let mut ids = having(query.clone(), newest, most).await?;
+    let Some(place) = older.filter(|_| ids.len() < most) else { return Ok(ids) };
     let longer = inside(&mut Lookup { session, reader: Some(owner) }, query).await?;
     // Planned for these words: how frequent they are decides where to look.
     let older = ask(INDEXED, place).bind(signed(most - ids.len())).bind(begun(query, &longer)).persistent(false);
@@ -179,6 +178,21 @@ async fn matching(
         ids.push(get(&row, "id")?);
     }
     Ok(ids)
+}
+
+/// The ids of the first of these cards that have it. Notes are long, so this may take longer than a thread that answers others can spare.
+async fn having(query: SearchQuery, cards: Vec<PgRow>, most: usize) -> Result<Vec<Uuid>, Failure> {
+    let look = move || -> Result<Vec<Uuid>, Failure> {
+        let mut ids = Vec::new();
+        for card in &cards {
+            if ids.len() < most && has(&query, card)? {
+                ids.push(get(card, "id")?);
+            }
+        }
+        Ok(ids)
+    };
+    let looked = spawn_blocking(look).await;
+    looked.unwrap_or_else(|error| Err(Failure::Nonsense(format!("the cards could not be looked at: {error}"))))
 }
 
 fn has(query: &SearchQuery, row: &PgRow) -> Result<bool, Failure> {

@@ -14,9 +14,12 @@ const OUTDATED: &str = "\
 SELECT id, owner_id, url, normalised_url FROM cards
 WHERE identity_version < 1 AND id > ?1 AND NOT EXISTS (SELECT 1 FROM leaving WHERE user_id = owner_id) ORDER BY id LIMIT ?2";
 
+/// A card that these rules renamed before is being retired: what takes its place tells of the URL that it has now, and nothing else of the one before.
 const IDENTIFY: &str = "\
 UPDATE cards SET url = ?2, normalised_url = ?3, url_digest = ?4, identity_version = ?5, version = version + 1,
-    former_digest = CASE WHEN url_digest = ?4 THEN former_digest ELSE url_digest END
+    former_digest = CASE WHEN url_digest = ?4 THEN former_digest
+                         WHEN identity_version < ?5 THEN url_digest
+                         ELSE coalesce(former_digest, url_digest) END
 WHERE id = ?1";
 
 pub(super) fn outdated(

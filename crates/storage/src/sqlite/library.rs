@@ -1,12 +1,12 @@
 //! Reads about libraries.
 
 use async_trait::async_trait;
-use cardwire_domain::exports::ExportedCard;
+use cardwire_domain::exports::{ExportedCard, Namesakes};
 use cardwire_domain::feed::{CardView, CollectionName};
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
 use cardwire_domain::search::SearchQuery;
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{CardId, Error, Page, PageRequest, Position, Result, UserId};
+use cardwire_domain::{CardId, CollectionId, Error, Page, PageRequest, Position, Result, UserId};
 use rusqlite::{Connection, Row, params};
 
 use super::error::Failure;
@@ -105,13 +105,13 @@ impl LibraryRepository for SqliteStore {
     async fn exported(
         &self,
         owner: &UserId,
-        collection: Option<&str>,
+        collections: Option<&[CollectionId]>,
         page: &PageRequest,
     ) -> Result<Page<ExportedCard>> {
-        self.cards_to_export(owner, collection, page).await
+        self.cards_to_export(owner, collections, page).await
     }
 
-    async fn names_of_collections(&self, owner: &UserId, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
+    async fn names_of_collections(&self, owner: &UserId, after: Option<&str>, limit: usize) -> Result<Vec<Namesakes>> {
         self.names_to_export(owner, after, limit).await
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cardwire_domain::collection::AccessType;
-use cardwire_domain::exports::ExportedCard;
+use cardwire_domain::exports::{ExportedCard, Namesakes};
 use cardwire_domain::use_cases::{AddUrlToLibrary, DeleteCollection, UpdateCollection};
-use cardwire_domain::{UserId, Visibility};
+use cardwire_domain::{CollectionId, UserId, Visibility};
 
 use super::pages::titled;
-use super::scene::{all_pages, person, saving};
+use super::scene::{all_pages, person, saving, sorted};
 use super::{Stores, Tested};
 
 impl Stores {
@@ -17,11 +17,11 @@ impl Stores {
     async fn exported(
         &self,
         owner: &UserId,
-        collection: Option<&str>,
+        collections: Option<&[CollectionId]>,
         limit: u64,
     ) -> anyhow::Result<Vec<ExportedCard>> {
         let library = &self.library;
-        all_pages(limit, |page| async move { library.exported(owner, collection, &page).await }).await
+        all_pages(limit, |page| async move { library.exported(owner, collections, &page).await }).await
     }
 }
 
@@ -71,9 +71,12 @@ pub async fn a_card_is_exported_with_all_that_its_owner_put_into_it(stores: Stor
     };
     stores.run(&bob, &closed).await?;
     assert_eq!(stores.exported(&alice, None, 100).await?[1].collections, names(&["Winter"]));
-    assert_eq!(stores.library.names_of_collections(&alice, None, 100).await?, ["Winter"]);
-    assert_eq!(stores.exported(&alice, Some("His secret"), 100).await?, []);
-    assert_eq!(stores.exported(&alice, Some("Winter"), 100).await?.len(), 1, "once, although two are called so");
+    let winter = Namesakes { name: "Winter".into(), collections: sorted(vec![own, twin]) };
+    assert_eq!(stores.library.names_of_collections(&alice, None, 100).await?, [winter]);
+    assert_eq!(stores.exported(&alice, Some(&[open]), 100).await?, []);
+    assert_eq!(stores.exported(&alice, Some(&[]), 100).await?, []);
+    assert_eq!(stores.exported(&alice, Some(&[own, open, twin]), 100).await?.len(), 1, "once, although it is in two");
+    assert_eq!(stores.exported(&bob, Some(&[own, open, twin]), 100).await?, [], "he keeps none of them");
     Ok(())
 }
 
@@ -93,7 +96,7 @@ pub async fn pages_of_an_export_neither_skip_nor_repeat(stores: Stores) -> Teste
         stores.time.advance(Duration::from_millis(1_400)).await;
     }
     let library: Vec<_> = stores.library_of(&alice).await?.into_iter().map(|kept| kept.card.id).collect();
-    for collection in [None, Some("shelf")] {
+    for collection in [None, Some(&[shelf][..])] {
         let whole = stores.exported(&alice, collection, 100).await?;
         assert_eq!(whole.len(), if collection.is_none() { 24 } else { 12 });
         let exported: Vec<_> = whole.iter().map(|card| card.id).collect();
@@ -115,14 +118,21 @@ pub async fn names_of_collections_are_listed_in_order_and_in_pages(stores: Store
     stores.collection(&alice, "empty", AccessType::Closed).await?;
     stores.save_with(&alice, "https://example.com/1", None, &ids).await?;
     stores.save_with(&alice, "https://example.com/2", None, &ids[..2]).await?;
-    let expected = ["B", "a", "b", "b, c", "ä"];
+    let namesakes = |name: &str, collections: Vec<CollectionId>| Namesakes { name: name.into(), collections };
+    let expected = [
+        namesakes("B", vec![ids[1]]),
+        namesakes("a", vec![ids[3]]),
+        namesakes("b", sorted(vec![ids[0], ids[4]])),
+        namesakes("b, c", vec![ids[5]]),
+        namesakes("ä", vec![ids[2]]),
+    ];
     assert_eq!(stores.library.names_of_collections(&alice, None, 100).await?, expected);
-    let mut found: Vec<String> = Vec::new();
+    let mut found: Vec<Namesakes> = Vec::new();
     for _ in 0..3 {
-        let after = found.last().cloned();
+        let after = found.last().map(|last| last.name.clone());
         found.extend(stores.library.names_of_collections(&alice, after.as_deref(), 2).await?);
     }
     assert_eq!(found, expected);
-    assert_eq!(stores.library.names_of_collections(&bob, None, 100).await?, Vec::<String>::new());
+    assert_eq!(stores.library.names_of_collections(&bob, None, 100).await?, []);
     Ok(())
 }

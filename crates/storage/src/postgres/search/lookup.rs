@@ -12,14 +12,24 @@ use super::super::pool::Session;
 use super::super::values::{get, signed};
 
 /// Indexed words that look like these. Swapping two letters is two edits to this function.
+///
+/// Most words are other people's own. So everybody's words have an index of trigrams to themselves, and those of the reader, which are few, are
+/// read once.
 const NEAR: &str = "\
+WITH own AS MATERIALIZED (SELECT word FROM search_words WHERE owner_id = $2 AND owner_id <> '')
 SELECT asked.word AS asked, near.word FROM unnest($1::text[]) AS asked(word)
 CROSS JOIN LATERAL (
-    SELECT DISTINCT s.word, levenshtein_less_equal(s.word, asked.word, 4) AS edits FROM search_words s
-    WHERE s.word % asked.word AND s.owner_id IN ('', $2)
-      AND length(s.word) BETWEEN length(asked.word) - 2 AND length(asked.word) + 2
-      AND levenshtein_less_equal(s.word, asked.word, 4) <= 4
-    ORDER BY edits, s.word LIMIT 50
+    (SELECT s.word, levenshtein_less_equal(s.word, asked.word, 4) AS edits FROM search_words s
+     WHERE s.owner_id = '' AND s.word % asked.word
+       AND length(s.word) BETWEEN length(asked.word) - 2 AND length(asked.word) + 2
+       AND levenshtein_less_equal(s.word, asked.word, 4) <= 4
+     ORDER BY edits, s.word LIMIT 50)
+    UNION
+    (SELECT o.word, levenshtein_less_equal(o.word, asked.word, 4) AS edits FROM own o
+     WHERE length(o.word) BETWEEN length(asked.word) - 2 AND length(asked.word) + 2
+       AND o.word % asked.word AND levenshtein_less_equal(o.word, asked.word, 4) <= 4
+     ORDER BY edits, o.word LIMIT 50)
+    ORDER BY edits, word LIMIT 50
 ) near
 ORDER BY asked.word, near.edits, near.word";
 
@@ -29,13 +39,19 @@ SELECT DISTINCT asked.word FROM unnest($1::text[]) AS asked(word) WHERE NOT EXIS
     WHERE s.word >= asked.word AND s.word < asked.word || U&'\\+10FFFF' AND s.owner_id IN ('', $2)
 )";
 
-/// Found by their trigrams. Words are letters and digits only, so nothing in them means something to LIKE.
+/// As [`NEAR`] finds them. Words are letters and digits only, so nothing in them means something to LIKE.
 const LONGER: &str = "\
+WITH own AS MATERIALIZED (SELECT word FROM search_words WHERE owner_id = $2 AND owner_id <> '')
 SELECT asked.word AS asked, longer.word FROM unnest($1::text[]) AS asked(word)
 CROSS JOIN LATERAL (
-    SELECT DISTINCT s.word, length(s.word) AS chars FROM search_words s
-    WHERE s.word LIKE '%' || asked.word || '%' AND NOT starts_with(s.word, asked.word) AND s.owner_id IN ('', $2)
-    ORDER BY chars, s.word LIMIT $3
+    (SELECT s.word, length(s.word) AS chars FROM search_words s
+     WHERE s.owner_id = '' AND s.word LIKE '%' || asked.word || '%' AND NOT starts_with(s.word, asked.word)
+     ORDER BY chars, s.word LIMIT $3)
+    UNION
+    (SELECT o.word, length(o.word) AS chars FROM own o
+     WHERE o.word LIKE '%' || asked.word || '%' AND NOT starts_with(o.word, asked.word)
+     ORDER BY chars, o.word LIMIT $3)
+    ORDER BY chars, word LIMIT $3
 ) longer";
 
 /// For whom words are looked up: everybody's, and the reader's own.

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn what_is_old_is_what_the_index_holds() {
         assert!(OLD.contains(&format!("version < {WORDING} ")));
-        let migration = include_str!("../../../migrations/0023_words.sql");
+        let migration = include_str!("../../../migrations/0024_titles.sql");
         assert!(migration.contains(&format!("ON search_documents (card_id) WHERE version < {WORDING};")));
     }
 }
