@@ -17,7 +17,8 @@ fn names_of_folders_are_looked_at_once_and_not_for_each_link() {
     let bookmarks = "<bookmark href=\"https://a.example/\"/>\n".repeat(20_000);
     let xml = folders(100, 120_000, |name| format!("<folder><title>{name}</title>\n")) + &bookmarks;
     let links = vec!["{\"url\": \"https://a.example/\"}"; 20_000].join(",\n");
-    let json = folders(50, 60_000, |name| format!("{{\"title\": \"{name}\", \"children\": [")) + &links + &"]}".repeat(50);
+    let json =
+        folders(50, 60_000, |name| format!("{{\"title\": \"{name}\", \"children\": [")) + &links + &"]}".repeat(50);
     for (what, file) in [("HTML", html), ("XML", format!("<xbel>{xml}")), ("JSON", json)] {
         let begun = Instant::now();
         assert_eq!(read(file.as_bytes()).unwrap().1.rows, 20_000, "{what}");
