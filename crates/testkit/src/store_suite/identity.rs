@@ -284,7 +284,7 @@ pub async fn cards_in_each_others_places_stay_as_they_are(stores: Stores) -> Tes
     stores.time.outdate().await;
     let renewed = dropped_at(renew_identities(&*stores.store, None, 10), PLENTY).await.context("it does not end")??;
     let failed: Vec<CardId> = renewed.failed.into_iter().map(|(card, _)| card).collect();
-    ensure!(failed == cards, "{failed:?}");
+    ensure!(sorted(failed) == sorted(cards.to_vec()), "{cards:?}");
     for (card, note) in cards.into_iter().zip(["one", "two"]) {
         let card = stores.library.library_card(card, Some(&alice)).await?;
         ensure!(note_of(&card) == Some(note), "{card:?}");

@@ -4,6 +4,7 @@ use cardwire_domain::Visibility;
 use cardwire_domain::accounts::{Account, Admission};
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::profile::{DisplayName, Edit, ProfileChange};
+use cardwire_domain::search::Renewal;
 use cardwire_domain::use_cases::{CreateCollection, DeleteCollection, UpdateCollection};
 use cardwire_domain::user::User;
 use cardwire_domain::{CollectionId, UserId};
@@ -31,7 +32,8 @@ async fn call(stores: &Stores, account: &Account, name: Option<&str>) -> Tested 
 }
 
 async fn renew(stores: &Stores) -> Tested {
-    while stores.search.renew(2).await?.count > 0 {}
+    let mut from = Renewal::default();
+    while stores.search.renew(&mut from, 2).await?.count > 0 {}
     Ok(())
 }
 
