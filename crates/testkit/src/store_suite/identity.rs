@@ -9,7 +9,7 @@ use cardwire_domain::metadata::{FetchPolicy, PageInfo};
 use cardwire_domain::note::NoteText;
 use cardwire_domain::search::{SearchHit, SearchRequest};
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::use_cases::{HideCard, RenewIdentity, Renewed, renew_identities};
+use cardwire_domain::use_cases::{HideCard, RenewIdentity, Renewed, UpdateUrlCardAssociations, renew_identities};
 use cardwire_domain::{Card, CardId, Changes, CollectionId, DomainEvent, Error, UserId, Visibility};
 use cardwire_events::Queue;
 
@@ -272,6 +272,29 @@ pub async fn a_card_in_another_place_makes_room_first(stores: Stores) -> Tested 
     ensure!(stores.found_by("example", None).await?.len() == 2);
     ensure!(stores.found_by("inbox", None).await?.len() == 1);
     ensure!(stores.trends().await?.iter().map(|(_, saves)| *saves).eq([2, 2]));
+    Ok(())
+}
+
+pub async fn notes_that_were_joined_may_stay_however_long_they_are(stores: Stores) -> Tested {
+    let (alice, half) = (person("alice"), format!("two\r\nlines {}", "x".repeat(6_000)));
+    let mut cards = Vec::new();
+    for (url, note) in [("https://example.com/%7e", half.clone()), ("https://example.com/~", half.replace('x', "y"))] {
+        cards.push(stores.kept_before(&alice, (url, url), Some(&note), &[]).await?);
+    }
+    stores.renew(10).await?;
+    let joined = format!("{half}\n\n{}", half.replace('x', "y"));
+    // As the form sends it back, with another title.
+    let change = UpdateUrlCardAssociations {
+        card_id: cards[0].to_string(),
+        title: Some("Tilde".into()),
+        note: Some(joined.replace("\r\n", "\n")),
+        ..Default::default()
+    };
+    stores.run(&alice, &change).await?;
+    let card = stores.library.library_card(cards[0], Some(&alice)).await?;
+    ensure!((card.own_title.as_deref(), note_of(&card)) == (Some("Tilde"), Some(joined.as_str())));
+    let longer = UpdateUrlCardAssociations { note: Some(joined + "!"), ..change };
+    refused(stores.run(&alice, &longer).await, |error| matches!(error, Error::Invalid { .. }))?;
     Ok(())
 }
 
