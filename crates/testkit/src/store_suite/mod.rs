@@ -316,6 +316,7 @@ macro_rules! store_suite {
         $crate::store_suite!(@cases $make, $runtime, names: [
             people_are_found_by_handle_and_display_name,
             public_collections_are_found_by_name_and_description,
+            two_words_of_a_name_may_be_typed_without_a_space,
             the_best_ten_names_are_listed,
         ]);
         $crate::store_suite!(@cases $make, $runtime, titles: [

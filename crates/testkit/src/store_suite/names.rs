@@ -156,6 +156,21 @@ pub async fn public_collections_are_found_by_name_and_description(stores: Stores
     Ok(())
 }
 
+pub async fn two_words_of_a_name_may_be_typed_without_a_space(stores: Stores) -> Tested {
+    let alice = sign_up(&stores, "alice", None).await?;
+    for name in ["ใช่ คนที่", "東京 図書館"] {
+        make(&stores, &alice.user.id, name, "", Visibility::Public).await?;
+    }
+    renew(&stores).await?;
+    for (text, expected) in
+        [("คนที่ใช่", "ใช่ คนที่"), ("ใช่คนที่", "ใช่ คนที่"), ("図書館東京", "東京 図書館"), ("東京図書館", "東京 図書館")]
+    {
+        assert_eq!(collections(&stores, text).await?, [expected], "{text}");
+    }
+    assert_eq!(collections(&stores, "คนใช่").await?, Vec::<String>::new());
+    Ok(())
+}
+
 pub async fn the_best_ten_names_are_listed(stores: Stores) -> Tested {
     let by = person("alice");
     for number in 0..12 {
