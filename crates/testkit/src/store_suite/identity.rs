@@ -169,7 +169,7 @@ pub async fn two_cards_of_one_link_become_the_older_one(stores: Stores) -> Teste
                 matches!(error, Error::NotFound { .. })
             })?;
             let told = stores.feed_items(Some(&owner)).await?;
-            ensure!(told.len() == 1 && told[0].card.id == old, "nothing is told anew: {told:?}");
+            ensure!(told.len() == 1 && told[0].card.id == old, "nothing is told again: {told:?}");
             ensure!(feed.iter().any(|item| item.id == told[0].id));
         }
         for spelling in [first.0, second.0, "https://example.com/%7euser#top"] {
@@ -409,7 +409,7 @@ pub async fn looking_at_cards_goes_on_wherever_it_was_stopped(stores: Stores) ->
     for step in 0..PLENTY {
         dropped_at(renew_identities(&*stores.store, None, 3), step % 40).await;
         match renew_identities(&*stores.store, None, 1).await {
-            // A server may not know yet that whoever had the others is gone.
+            // A server may not know yet that those who had the others are gone.
             Ok(Renewed { last: None, .. }) if notes(&stores, &alice).await? == expected => {
                 stores.work_off().await?;
                 ensure!(stores.found_by("example", None).await?.len() == expected.len());
