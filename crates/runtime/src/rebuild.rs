@@ -50,11 +50,7 @@ pub async fn run(rebuilds: Arc<dyn Rebuilds>, search: Arc<dyn SearchIndex>, stop
 }
 
 /// Some of what an older release indexed. What is left, another round does, of this process or of another.
-async fn renew(
-    search: &dyn SearchIndex,
-    from: &mut Renewal,
-    stop: &CancellationToken,
-) -> cardwire_domain::Result<()> {
+async fn renew(search: &dyn SearchIndex, from: &mut Renewal, stop: &CancellationToken) -> cardwire_domain::Result<()> {
     let (end, mut count) = (Instant::now() + ROUND, 0);
     while !stop.is_cancelled() && Instant::now() < end {
         let renewed = match search.renew(from, RENEWED).await {

@@ -101,9 +101,8 @@ impl SqliteStore {
         limit: usize,
     ) -> Result<Vec<Namesakes>> {
         let (owner, after, limit) = (owner.clone(), after.map(str::to_owned), signed(limit));
-        let list = move |connection: &Connection, _| {
-            rows(connection, NAMES, &[&limit, &owner.as_str(), &after], namesakes)
-        };
+        let list =
+            move |connection: &Connection, _| rows(connection, NAMES, &[&limit, &owner.as_str(), &after], namesakes);
         Ok(self.read(list).await?)
     }
 }
