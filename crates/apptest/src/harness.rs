@@ -18,7 +18,7 @@ use cardwire_domain::accounts::Registration;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::quotas::Quotas;
-use cardwire_domain::search::SearchIndex;
+use cardwire_domain::search::{Renewal, SearchIndex};
 use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent};
 use cardwire_events::memory::{InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry};
 use cardwire_events::{EventLog, Handover, Message, Queue, QueueSettings};
@@ -232,7 +232,7 @@ impl Api {
                 }
             }
         }
-        while self.store.renew(100).await.unwrap().count > 0 {}
+        while self.store.renew(&mut Renewal::default(), 100).await.unwrap().count > 0 {}
     }
 
     async fn take_effect(&self, queue: Queue, recorded: &RecordedEvent) {

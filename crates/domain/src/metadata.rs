@@ -277,7 +277,7 @@ pub trait PageRepository: Send + Sync {
     /// may be given to somebody else; each counts as a try, so a page that kills who fetches it is given up like any other.
     async fn lease_fetches(&self, room: &FetchRoom, policy: &FetchPolicy) -> Result<Vec<FetchJob>>;
 
-    /// Stores what a fetch came to and, in the same transaction, indexes it anew. False: the lease was lost, nothing was stored.
+    /// Stores what a fetch came to and, in the same transaction, indexes it again. False: the lease was lost, nothing was stored.
     /// A failure leaves metadata as it was, and a page that was ready stays so.
     async fn finish_fetch(
         &self,

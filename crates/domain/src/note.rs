@@ -40,6 +40,12 @@ impl NoteText {
         Self(format!("{}\n\n{}", self.0, other.0))
     }
 
+    /// Whether this is the text that a form sends back unchanged.
+    pub fn is(&self, text: &str) -> bool {
+        let lines = |text: &str| text.trim().replace("\r\n", "\n");
+        lines(&self.0) == lines(text)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

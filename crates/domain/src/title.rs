@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::text::{checked, is_visible, turns_direction};
 
 /// On one line, with single blanks between its words: 1 to 500 characters, some of them visible, without control characters and without
-/// characters that turn the direction of text. Whoever sees the card sees it.
+/// characters that turn the direction of text. Everybody who sees the card sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Title(String);
 

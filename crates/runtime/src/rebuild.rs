@@ -1,10 +1,10 @@
-//! Rebuilds of the search index that administrators asked for, and what an upgrade has to be indexed anew: any search-worker does it.
+//! Rebuilds of the search index that administrators asked for, and re-indexing after an upgrade: any search-worker does it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cardwire_domain::Error;
-use cardwire_domain::search::SearchIndex;
+use cardwire_domain::search::{Renewal, SearchIndex};
 use cardwire_events::operations::{Rebuild, RebuildLease, Rebuilds};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const PORTION: usize = 500;
 /// How often to look for one.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Cards that an upgrade has indexed anew in one transaction. Others wait for a transaction of a file.
+/// Cards that are indexed again after an upgrade in one transaction. Others wait for a transaction of a file.
 const RENEWED: usize = 100;
 /// How long that goes on before the store is left to others until the next look.
 const ROUND: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const REST: Duration = Duration::from_secs(60);
 pub async fn run(rebuilds: Arc<dyn Rebuilds>, search: Arc<dyn SearchIndex>, stop: CancellationToken) {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut rests_until = Instant::now();
+    let (mut rests_until, mut from) = (Instant::now(), Renewal::default());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -33,8 +33,8 @@ pub async fn run(rebuilds: Arc<dyn Rebuilds>, search: Arc<dyn SearchIndex>, stop
         let lease = RebuildLease::generate();
         match rebuilds.claim(lease).await {
             Ok(None) if Instant::now() >= rests_until => {
-                if let Err(error) = renew(&*search, &stop).await {
-                    tracing::warn!(%error, "what an older release indexed cannot be indexed anew now; it is tried again");
+                if let Err(error) = renew(&*search, &mut from, &stop).await {
+                    tracing::warn!(%error, "re-indexing after the upgrade failed; will retry");
                     rests_until = Instant::now() + REST;
                 }
             }
@@ -50,17 +50,17 @@ pub async fn run(rebuilds: Arc<dyn Rebuilds>, search: Arc<dyn SearchIndex>, stop
 }
 
 /// Some of what an older release indexed. What is left, another round does, of this process or of another.
-async fn renew(search: &dyn SearchIndex, stop: &CancellationToken) -> cardwire_domain::Result<()> {
+async fn renew(search: &dyn SearchIndex, from: &mut Renewal, stop: &CancellationToken) -> cardwire_domain::Result<()> {
     let (end, mut count) = (Instant::now() + ROUND, 0);
     while !stop.is_cancelled() && Instant::now() < end {
-        let renewed = match search.renew(RENEWED).await {
+        let renewed = match search.renew(from, RENEWED).await {
             Ok(renewed) => renewed,
             // The next look tries again.
             Err(Error::Unavailable(_) | Error::Stale) => break,
             Err(error) => return Err(error),
         };
         for (card, why) in renewed.failed {
-            tracing::error!(%card, error = why, "the card cannot be indexed anew; it is found as before");
+            tracing::error!(%card, error = why, "the card cannot be indexed again; it is found as before");
         }
         count += renewed.count;
         if renewed.count == 0 {
@@ -68,7 +68,7 @@ async fn renew(search: &dyn SearchIndex, stop: &CancellationToken) -> cardwire_d
         }
     }
     if count > 0 {
-        tracing::debug!(count, "cards and names were indexed anew");
+        tracing::debug!(count, "cards and names were indexed again");
     }
     Ok(())
 }
@@ -160,8 +160,8 @@ mod tests {
             self.0.card_count().await
         }
 
-        async fn renew(&self, limit: usize) -> cardwire_domain::Result<Renewed> {
-            self.0.renew(limit).await
+        async fn renew(&self, from: &mut Renewal, limit: usize) -> cardwire_domain::Result<Renewed> {
+            self.0.renew(from, limit).await
         }
 
         async fn search(&self, request: &SearchRequest, page: &PageRequest) -> cardwire_domain::Result<Found> {

@@ -11,7 +11,7 @@
 //!   (`ledger`, `attempts`, `dead_letters`).
 //! - What others must not see is gone for them with the answer, whatever the order of changes and events (`visibility`, `truth`).
 //! - What was fetched for a card that others do not see is known to its owner alone (`private_pages`).
-//! - A card's own title is seen and found by whoever sees the card, and by nobody else (`titles`).
+//! - A card's own title is seen and found by everybody who sees the card, and by nobody else (`titles`).
 //! - Once an account is deleted, the store holds nothing of that person but the audit log, no matter where the deletion was
 //!   interrupted (`leaving`).
 //! - Pages neither skip nor repeat, whatever ties there are; a reader of the stream gets each activity once (`stream`).

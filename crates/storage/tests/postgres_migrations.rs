@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use cardwire_domain::search::{Found, Renewed, SearchIndex, SearchRequest};
+use cardwire_domain::search::{Found, Renewal, Renewed, SearchIndex, SearchRequest};
 use cardwire_domain::use_cases::renew_identities;
 use cardwire_domain::{EventId, PageRequest};
 use cardwire_events::{EventLog, Handover, Queue};
@@ -171,7 +171,7 @@ async fn index_as_before(pool: &PgPool, number: u32) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cards_that_an_older_build_indexed_are_indexed_anew_some_at_a_time() -> anyhow::Result<()> {
+async fn cards_that_an_older_build_indexed_are_indexed_again_some_at_a_time() -> anyhow::Result<()> {
     let server = Arc::new(Postgres::start()?);
     let (database, pool) = migrated(&server, OLD_WORDS).await?;
     let person = "INSERT INTO users (id, handle, password_hash) VALUES ('did:plc:alice', 'alice', '')";
@@ -186,21 +186,23 @@ async fn cards_that_an_older_build_indexed_are_indexed_anew_some_at_a_time() -> 
         Ok(store.search(&request, &PageRequest::default()).await?)
     };
     assert_eq!((find("example").await?.items.len(), find("grosse").await?.items.len()), (5, 0));
-    for (renewed, found) in [(2, 2), (2, 4), (1, 5)] {
-        assert_eq!(store.renew(2).await?, Renewed { count: renewed, failed: Vec::new() });
+    let mut from = Renewal::default();
+    // With the first two, the person's name.
+    for (renewed, found) in [(3, 2), (2, 4), (1, 5)] {
+        assert_eq!(store.renew(&mut from, 2).await?, Renewed { count: renewed, failed: Vec::new() });
+        assert_eq!(store.find_people("alice").await?.len(), 1, "names do not wait for cards");
         assert_eq!((find("example").await?.items.len(), find("grosse").await?.items.len()), (5, found));
     }
-    assert_eq!(store.renew(2).await?.count, 1, "the person's name");
-    assert_eq!(store.find_people("alice").await?.len(), 1);
+    assert_eq!(from, Renewal::default(), "after the last, at the front");
     // A process of the older build that still runs.
     index_as_before(&pool, 6).await?;
     let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$; \
                   CREATE TRIGGER refuse BEFORE INSERT ON search_documents FOR EACH ROW EXECUTE FUNCTION refuse()";
     sqlx::raw_sql(refuse).execute(&pool).await?;
-    let renewed = store.renew(2).await?;
+    let renewed = store.renew(&mut from, 2).await?;
     let [(card, why)] = &renewed.failed[..] else { anyhow::bail!("{renewed:?}") };
     assert!(card.ulid().0 == 6 && why.contains("not this one"), "{card}: {why}");
-    assert_eq!(store.renew(2).await?, Renewed::default(), "it is not tried again");
+    assert_eq!(store.renew(&mut from, 2).await?, Renewed::default(), "it is not tried again");
     assert_eq!(find("grosse").await?.items.len(), 5);
     sqlx::raw_sql("DROP TRIGGER refuse ON search_documents").execute(&pool).await?;
     let mut after = None;
@@ -210,5 +212,42 @@ async fn cards_that_an_older_build_indexed_are_indexed_anew_some_at_a_time() -> 
     assert_eq!(find("grosse").await?.items.len(), 6);
     let words: Vec<String> = sqlx::query_scalar("SELECT word FROM search_words ORDER BY word").fetch_all(&pool).await?;
     assert_eq!(words, ["com", "example", "grosse", "https"], "numbers are not looked up");
+    Ok(())
+}
+
+/// Of the documents that are to be indexed again, how many entries were read.
+async fn reads_of_old_documents(pool: &PgPool) -> anyhow::Result<i64> {
+    sqlx::query("SELECT pg_stat_force_next_flush()").execute(pool).await?;
+    let sql = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'search_documents_old'";
+    Ok(sqlx::query_scalar(sql).fetch_one(pool).await?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn indexing_again_does_not_begin_at_the_front_each_time() -> anyhow::Result<()> {
+    const CARDS: u32 = 120;
+    let server = Arc::new(Postgres::start()?);
+    let (database, pool) = migrated(&server, OLD_WORDS).await?;
+    for number in 1..=CARDS {
+        index_as_before(&pool, number).await?;
+    }
+    // One connection, whose statistics can be asked for.
+    let settings = PoolSettings { max_connections: 1, ..PoolSettings::default() };
+    let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
+    store.migrate().await?;
+    sqlx::query("VACUUM ANALYZE search_documents").execute(&pool).await?;
+    // Somebody reads the state of now all along, so that no dead entry can go.
+    let mut reader = pool.begin().await?;
+    let look = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM cards";
+    sqlx::raw_sql(look).execute(&mut *reader).await?;
+    let (mut from, mut renewed) = (Renewal::default(), 0);
+    while renewed < CARDS as usize {
+        let portion = store.renew(&mut from, 10).await?;
+        assert!(portion.count > 0 && portion.failed.is_empty(), "{portion:?}");
+        renewed += portion.count;
+    }
+    let read = reads_of_old_documents(store.pool()).await?;
+    // To find them, to settle them, and some more.
+    assert!((i64::from(CARDS)..4 * i64::from(CARDS)).contains(&read), "{read} entries were read for {CARDS} cards");
+    reader.rollback().await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Indexing every card anew.
+//! Indexing every card again.
 
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};

@@ -24,6 +24,6 @@ pub use near::{
 };
 pub use passes::{Gathering, Pass, score};
 pub use pieces::{Piece, Unit, Word, pieces};
-pub use port::{Found, Reindexed, Renewed, SearchIndex, SearchRequest};
+pub use port::{Found, Reindexed, Renewal, Renewed, SearchIndex, SearchRequest};
 pub use query::{SearchQuery, Term, corrected};
 pub use wording::{Forms, SPELLED, WORDING, Wording, spelled};

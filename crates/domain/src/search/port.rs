@@ -6,7 +6,7 @@ use super::hit::SearchHit;
 use super::names::{CollectionFound, PersonFound};
 use crate::error::Result;
 use crate::event::RecordedEvent;
-use crate::ids::{CardId, UserId};
+use crate::ids::{CardId, CollectionId, UserId};
 use crate::metadata::PageKind;
 use crate::page::{Page, PageRequest, Position};
 
@@ -51,10 +51,19 @@ pub struct Reindexed {
     pub failed: Vec<(CardId, String)>,
 }
 
+/// Behind which ones [`SearchIndex::renew`] goes on; at first, at the front. What was indexed again leaves dead entries at the front of an index
+/// for as long as anybody reads an older state of the data, so looking there each time would take longer and longer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Renewal {
+    pub card: Option<CardId>,
+    pub person: Option<UserId>,
+    pub collection: Option<CollectionId>,
+}
+
 /// What became of what was indexed by older rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Renewed {
-    /// Cards, people and collections that were indexed anew. None: there are no more, or another worker is at it.
+    /// Cards, people and collections that were indexed again. None: there are no more, or another worker is at it.
     pub count: usize,
     /// Cards that cannot be indexed, and why. They are left as they were indexed before, and not tried again.
     pub failed: Vec<(CardId, String)>,
@@ -72,9 +81,10 @@ pub trait SearchIndex: Send + Sync {
     /// repeated, and dropped.
     async fn reindex(&self, after: Option<CardId>, limit: usize) -> Result<Option<Reindexed>>;
 
-    /// Indexes anew up to `limit` cards that were indexed by the rules of an older [`super::WORDING`], and people and collections whose names
-    /// are new, have changed, or were indexed by older rules. May be repeated, and dropped.
-    async fn renew(&self, limit: usize) -> Result<Renewed>;
+    /// Indexes again up to `limit` people and as many collections whose names are new, have changed, or were indexed by older rules, and then as
+    /// many cards that were indexed by the rules of an older [`super::WORDING`]. `from` moves on, and is back at the front after the last. May be
+    /// repeated, and dropped.
+    async fn renew(&self, from: &mut Renewal, limit: usize) -> Result<Renewed>;
 
     /// How many cards there are to reindex.
     async fn card_count(&self) -> Result<u64>;

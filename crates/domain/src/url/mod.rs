@@ -51,7 +51,7 @@ impl CardUrl {
             return Err(TOO_LONG);
         }
         let url = Url::parse(&given).map_err(|_| "must be an absolute URL such as https://example.com/page")?;
-        // Whoever sees the card would see them, too.
+        // Everybody who sees the card would see them, too.
         if !url.username().is_empty() || url.password().is_some() {
             return Err("must not contain a user name or password");
         }

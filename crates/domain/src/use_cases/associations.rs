@@ -36,7 +36,6 @@ impl UseCase for UpdateUrlCardAssociations {
 
     async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<AssociationsUpdated> {
         let title = self.title.as_deref().map(Title::parse).transpose()?;
-        let note = self.note.as_deref().map(NoteText::parse).transpose()?;
         let card_id: CardId = self.card_id.parse()?;
         if let Some(both) = self.add_to_collections.iter().find(|id| self.remove_from_collections.contains(id)) {
             return Err(Error::invalid(
@@ -49,6 +48,9 @@ impl UseCase for UpdateUrlCardAssociations {
         let card = tx.card(card_id).await?.ok_or_else(|| Error::not_found("card", card_id))?;
         let mut card = card.in_library()?.owned_by(by)?;
         let removed = removed.left_by(by, &card)?;
+        // An unchanged one may be longer than what people can write: that of cards which became one.
+        let is_new = |text: &&str| !card.note.as_ref().is_some_and(|own| own.text.is(text));
+        let note = self.note.as_deref().filter(is_new).map(NoteText::parse).transpose()?;
         if let Some(title) = title {
             card.set_title(title, true, changes);
         }

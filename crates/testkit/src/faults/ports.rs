@@ -10,7 +10,9 @@ use cardwire_domain::changes::IdempotencyKey;
 use cardwire_domain::feed::{FeedItem, FeedRepository, StreamCursor};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
-use cardwire_domain::search::{CollectionFound, Found, PersonFound, Reindexed, Renewed, SearchIndex, SearchRequest};
+use cardwire_domain::search::{
+    CollectionFound, Found, PersonFound, Reindexed, Renewal, Renewed, SearchIndex, SearchRequest,
+};
 use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall, UndoneImport};
 use cardwire_domain::{
     Card, CardId, Changes, CollectedWindow, Collection, CollectionId, EventId, Page, PageRequest, RecordedEvent, Store,
@@ -383,8 +385,8 @@ impl SearchIndex for FaultySearch {
         self.seam.through(self.inner.card_count()).await
     }
 
-    async fn renew(&self, limit: usize) -> DomainResult<Renewed> {
-        self.seam.through(self.inner.renew(limit)).await
+    async fn renew(&self, from: &mut Renewal, limit: usize) -> DomainResult<Renewed> {
+        self.seam.through(self.inner.renew(from, limit)).await
     }
 
     async fn search(&self, request: &SearchRequest, page: &PageRequest) -> DomainResult<Found> {

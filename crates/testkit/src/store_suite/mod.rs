@@ -316,6 +316,7 @@ macro_rules! store_suite {
         $crate::store_suite!(@cases $make, $runtime, names: [
             people_are_found_by_handle_and_display_name,
             public_collections_are_found_by_name_and_description,
+            two_words_of_a_name_may_be_typed_without_a_space,
             the_best_ten_names_are_listed,
         ]);
         $crate::store_suite!(@cases $make, $runtime, titles: [
@@ -428,6 +429,7 @@ macro_rules! store_suite {
             a_merged_card_is_as_private_and_as_hidden_as_either_was,
             cards_outside_of_the_library_are_found_and_stay_hidden,
             a_card_in_another_place_makes_room_first,
+            notes_that_were_joined_may_stay_however_long_they_are,
             cards_in_each_others_places_stay_as_they_are,
             urls_that_nobody_has_any_more_are_not_counted,
             a_url_that_is_refused_today_stays_as_it_is,

@@ -4,6 +4,7 @@ use cardwire_domain::Visibility;
 use cardwire_domain::accounts::{Account, Admission};
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::profile::{DisplayName, Edit, ProfileChange};
+use cardwire_domain::search::Renewal;
 use cardwire_domain::use_cases::{CreateCollection, DeleteCollection, UpdateCollection};
 use cardwire_domain::user::User;
 use cardwire_domain::{CollectionId, UserId};
@@ -31,7 +32,8 @@ async fn call(stores: &Stores, account: &Account, name: Option<&str>) -> Tested 
 }
 
 async fn renew(stores: &Stores) -> Tested {
-    while stores.search.renew(2).await?.count > 0 {}
+    let mut from = Renewal::default();
+    while stores.search.renew(&mut from, 2).await?.count > 0 {}
     Ok(())
 }
 
@@ -151,6 +153,21 @@ pub async fn public_collections_are_found_by_name_and_description(stores: Stores
     assert!(stores.accounts.suspend(by).await?);
     assert_eq!(collections(&stores, "bookshelf").await?, Vec::<String>::new(), "it names its author");
     assert_eq!(collections(&stores, "other").await?, ["Other"]);
+    Ok(())
+}
+
+pub async fn two_words_of_a_name_may_be_typed_without_a_space(stores: Stores) -> Tested {
+    let alice = sign_up(&stores, "alice", None).await?;
+    for name in ["ใช่ คนที่", "東京 図書館"] {
+        make(&stores, &alice.user.id, name, "", Visibility::Public).await?;
+    }
+    renew(&stores).await?;
+    for (text, expected) in
+        [("คนที่ใช่", "ใช่ คนที่"), ("ใช่คนที่", "ใช่ คนที่"), ("図書館東京", "東京 図書館"), ("東京図書館", "東京 図書館")]
+    {
+        assert_eq!(collections(&stores, text).await?, [expected], "{text}");
+    }
+    assert_eq!(collections(&stores, "คนใช่").await?, Vec::<String>::new());
     Ok(())
 }
 

@@ -242,7 +242,7 @@ pub async fn a_title_finds_what_its_page_does_not_say(stores: Stores) -> Tested 
     while let Some(portion) = stores.search.reindex(after, 1).await? {
         after = Some(portion.last);
     }
-    assert_eq!(stores.found_as("snow", None).await?, before, "indexing it anew changes nothing");
+    assert_eq!(stores.found_as("snow", None).await?, before, "indexing it again changes nothing");
     Ok(())
 }
 

@@ -129,7 +129,7 @@ fn parse(url: &Url, line: &[u8]) -> Option<Parsed> {
             _ => {}
         }
     }
-    // Whoever is between may have made it up.
+    // Somebody in between may have made it up.
     if cookie.is_secure && url.scheme() != "https" {
         return None;
     }

@@ -1,6 +1,6 @@
 //! Writing the index: cards' current rows, and pages when more is known of them.
 //!
-//! Everybody locks cards, then pages, then writes documents, then words, each in the order of their keys. Whoever writes a page's part
+//! Everybody locks cards, then pages, then writes documents, then words, each in the order of their keys. A transaction that writes a page's part
 //! of the index holds the page's row. A page, and its words, are there while a document needs them: the last document takes them along,
 //! and a fetch that is still on its way finds no page to store its result in.
 //!

@@ -13,7 +13,8 @@ mod words;
 
 use async_trait::async_trait;
 use cardwire_domain::search::{
-    CollectionFound, Found, Gathering, Pass, PersonFound, Reindexed, Renewed, SearchIndex, SearchQuery, SearchRequest,
+    CollectionFound, Found, Gathering, Pass, PersonFound, Reindexed, Renewal, Renewed, SearchIndex, SearchQuery,
+    SearchRequest,
 };
 use cardwire_domain::{CardId, EventId, PageRequest, RecordedEvent, Result};
 use cardwire_events::Queue;
@@ -88,22 +89,24 @@ impl SearchIndex for PostgresStore {
         Ok(Some(Reindexed { last: card_id(last), failed }))
     }
 
-    async fn renew(&self, limit: usize) -> Result<Renewed> {
+    async fn renew(&self, from: &mut Renewal, limit: usize) -> Result<Renewed> {
         let mut session = self.batch_session().await?;
-        let cards = match renew::cards(&mut session, limit).await? {
-            renew::Cards::Renewed(0) => {
-                let count = renew::names(&mut session, limit).await?;
-                return Ok(Renewed { count, failed: Vec::new() });
+        // First: people look for a name as soon as they have changed it.
+        let names = renew::names(&mut session, from, limit).await?;
+        session.start_again();
+        let (cards, failed) = match renew::cards(&mut session, from.card, limit).await? {
+            renew::Cards::Busy => return Ok(Renewed { count: names, failed: Vec::new() }),
+            renew::Cards::Renewed(cards) => (cards, Vec::new()),
+            renew::Cards::Unfit(cards) => {
+                drop(session);
+                let failed = self.index_halving(cards.clone()).await?;
+                let unfit: Vec<Uuid> = failed.iter().map(|(card, _)| uuid(card.ulid())).collect();
+                renew::leave(&mut self.batch_session().await?, &unfit).await?;
+                (cards, failed)
             }
-            renew::Cards::Renewed(count) => return Ok(Renewed { count, failed: Vec::new() }),
-            renew::Cards::Unfit(cards) => cards,
         };
-        let count = cards.len();
-        drop(session);
-        let failed = self.index_halving(cards).await?;
-        let unfit: Vec<Uuid> = failed.iter().map(|(card, _)| uuid(card.ulid())).collect();
-        renew::leave(&mut self.batch_session().await?, &unfit).await?;
-        Ok(Renewed { count, failed })
+        from.card = cards.get(limit.saturating_sub(1)).map(|card| card_id(*card));
+        Ok(Renewed { count: names + cards.len(), failed })
     }
 
     async fn card_count(&self) -> Result<u64> {

@@ -1,11 +1,12 @@
-//! Indexing anew what was indexed by older rules, some at a time.
+//! Indexing again what was indexed by older rules, some at a time.
 
-use cardwire_domain::search::WORDING;
+use cardwire_domain::search::{Renewal, WORDING};
+use cardwire_domain::{CardId, CollectionId, UserId};
 use sqlx::types::Uuid;
 
 use super::super::error::Failure;
 use super::super::pool::Session;
-use super::super::values::{get, signed};
+use super::super::values::{collection_id, get, signed, user_id, uuid};
 use super::index::index_cards;
 use super::vector::Vector;
 
@@ -13,37 +14,41 @@ use super::vector::Vector;
 const HAVE_ALONE: &str = "SELECT pg_try_advisory_xact_lock(20771, 5) AS alone";
 
 /// The number is that of the index `search_documents_old`, which holds nothing else.
-const OLD: &str = "SELECT card_id FROM search_documents WHERE version < 2 ORDER BY card_id LIMIT $1";
+const OLD: &str = "SELECT card_id FROM search_documents WHERE version < 2 AND card_id > $2 ORDER BY card_id LIMIT $1";
 
 const SETTLE: &str = "UPDATE search_documents SET version = $2 WHERE card_id = ANY($1) AND version < $2";
 
-/// Lock first, then read: whoever changes a name has its words dropped, and waits for that until the commit.
-const HOLD_PEOPLE: &str = "SELECT id FROM users WHERE words IS NULL ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED";
+/// Lock first, then read: changing a name drops its words, and waits for that until the commit.
+const HOLD_PEOPLE: &str =
+    "SELECT id FROM users WHERE words IS NULL AND id > $2 ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED";
 const NAMES_OF_PEOPLE: &str = "\
 SELECT u.id, u.handle, p.display_name FROM users u LEFT JOIN profiles p ON p.user_id = u.id WHERE u.id = ANY($1) ORDER BY u.id";
 const PUT_PEOPLE: &str = "\
 UPDATE users u SET words = n.words::tsvector FROM unnest($1::text[], $2::text[]) AS n(id, words) WHERE u.id = n.id";
 
 const HOLD_COLLECTIONS: &str = "\
-SELECT id, name, description FROM collections WHERE words IS NULL ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED";
+SELECT id, name, description FROM collections WHERE words IS NULL AND id > $2 ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED";
 const PUT_COLLECTIONS: &str = "\
 UPDATE collections c SET words = n.words::tsvector FROM unnest($1::uuid[], $2::text[]) AS n(id, words) WHERE c.id = n.id";
 
 /// What became of a portion of cards.
 pub(super) enum Cards {
-    Renewed(usize),
+    /// Another worker is at it.
+    Busy,
+    Renewed(Vec<Uuid>),
     /// Some of these cannot be indexed. Nothing was changed.
     Unfit(Vec<Uuid>),
 }
 
-pub(super) async fn cards(session: &mut Session, limit: usize) -> Result<Cards, Failure> {
+pub(super) async fn cards(session: &mut Session, after: Option<CardId>, limit: usize) -> Result<Cards, Failure> {
     session.begin().await?;
     let alone = session.fetch_all(sqlx::query(HAVE_ALONE)).await?;
     if !alone.first().map_or(Ok(false), |row| get(row, "alone"))? {
         session.commit().await?;
-        return Ok(Cards::Renewed(0));
+        return Ok(Cards::Busy);
     }
-    let rows = session.fetch_all(sqlx::query(OLD).bind(signed(limit))).await?;
+    let after = after.map_or(Uuid::nil(), |card| uuid(card.ulid()));
+    let rows = session.fetch_all(sqlx::query(OLD).bind(signed(limit)).bind(after)).await?;
     let cards = rows.iter().map(|row| get(row, "card_id")).collect::<Result<Vec<Uuid>, Failure>>()?;
     match index_cards(session, &cards).await {
         Err(failure) if failure.is_about_data() => return Ok(Cards::Unfit(cards)),
@@ -52,7 +57,7 @@ pub(super) async fn cards(session: &mut Session, limit: usize) -> Result<Cards, 
     // Also those whose cards are gone.
     leave_in(session, &cards).await?;
     session.commit().await?;
-    Ok(Cards::Renewed(cards.len()))
+    Ok(Cards::Renewed(cards))
 }
 
 /// Leaves these as they are.
@@ -70,17 +75,22 @@ async fn leave_in(session: &mut Session, cards: &[Uuid]) -> Result<(), Failure> 
 }
 
 /// People and collections that have no words.
-pub(super) async fn names(session: &mut Session, limit: usize) -> Result<usize, Failure> {
+pub(super) async fn names(session: &mut Session, from: &mut Renewal, limit: usize) -> Result<usize, Failure> {
     session.begin().await?;
-    let count = people(session, limit).await? + collections(session, limit).await?;
+    let people = people(session, from.person.as_ref(), limit).await?;
+    let collections = collections(session, from.collection, limit).await?;
     session.commit().await?;
+    let count = people.len() + collections.len();
+    from.person = people.into_iter().nth(limit.saturating_sub(1));
+    from.collection = collections.into_iter().nth(limit.saturating_sub(1));
     Ok(count)
 }
 
-async fn people(session: &mut Session, limit: usize) -> Result<usize, Failure> {
-    let rows = session.fetch_all(sqlx::query(HOLD_PEOPLE).bind(signed(limit))).await?;
+async fn people(session: &mut Session, after: Option<&UserId>, limit: usize) -> Result<Vec<UserId>, Failure> {
+    let after = after.map_or("", UserId::as_str);
+    let rows = session.fetch_all(sqlx::query(HOLD_PEOPLE).bind(signed(limit)).bind(after)).await?;
     if rows.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let ids = rows.iter().map(|row| get(row, "id")).collect::<Result<Vec<String>, Failure>>()?;
     let (mut people, mut words) = (Vec::new(), Vec::new());
@@ -91,11 +101,16 @@ async fn people(session: &mut Session, limit: usize) -> Result<usize, Failure> {
         words.push(Vector::of_names(&[handle.as_str(), display_name.as_str()], "").literal());
     }
     session.execute(sqlx::query(PUT_PEOPLE).bind(people).bind(words)).await?;
-    Ok(ids.len())
+    rows.iter().map(|row| user_id(get(row, "id")?)).collect()
 }
 
-async fn collections(session: &mut Session, limit: usize) -> Result<usize, Failure> {
-    let rows = session.fetch_all(sqlx::query(HOLD_COLLECTIONS).bind(signed(limit))).await?;
+async fn collections(
+    session: &mut Session,
+    after: Option<CollectionId>,
+    limit: usize,
+) -> Result<Vec<CollectionId>, Failure> {
+    let after = after.map_or(Uuid::nil(), |collection| uuid(collection.ulid()));
+    let rows = session.fetch_all(sqlx::query(HOLD_COLLECTIONS).bind(signed(limit)).bind(after)).await?;
     let (mut ids, mut words) = (Vec::new(), Vec::new());
     for row in &rows {
         let (name, description): (String, String) = (get(row, "name")?, get(row, "description")?);
@@ -103,9 +118,9 @@ async fn collections(session: &mut Session, limit: usize) -> Result<usize, Failu
         words.push(Vector::of_names(&[name.as_str()], &description).literal());
     }
     if !ids.is_empty() {
-        session.execute(sqlx::query(PUT_COLLECTIONS).bind(ids).bind(words)).await?;
+        session.execute(sqlx::query(PUT_COLLECTIONS).bind(&ids).bind(words)).await?;
     }
-    Ok(rows.len())
+    Ok(ids.into_iter().map(collection_id).collect())
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! finds has it, or the title of a card, or a note of its owner, or a card that others do not see.
 //!
 //! A word is dropped by a transaction that finds it nowhere else. It must not miss a page that another transaction is about to commit,
-//! which found the word there and did not add it. So whoever adds words shares a lock until its commit, and whoever drops some has it
-//! alone. Nothing else is waited for while it is held.
+//! which found the word there and did not add it. So a transaction that adds words shares a lock until its commit, and one that drops some has
+//! it alone. Nothing else is waited for while it is held.
 
 use std::collections::BTreeSet;
 

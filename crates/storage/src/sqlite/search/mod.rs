@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use cardwire_domain::search::{
-    CollectionFound, Found, PersonFound, Reindexed, Renewed, SearchIndex, SearchQuery, SearchRequest,
+    CollectionFound, Found, PersonFound, Reindexed, Renewal, Renewed, SearchIndex, SearchQuery, SearchRequest,
 };
 use cardwire_domain::{CardId, EventId, PageRequest, RecordedEvent, Result};
 use cardwire_events::Queue;
@@ -57,17 +57,25 @@ impl SearchIndex for SqliteStore {
         Ok(Some(Reindexed { last, failed: self.index_all(cards).await? }))
     }
 
-    async fn renew(&self, limit: usize) -> Result<Renewed> {
-        let cards = self.read(move |connection, _| renew::old(connection, limit)).await?;
+    async fn renew(&self, from: &mut Renewal, limit: usize) -> Result<Renewed> {
+        let mut count = 0;
+        // First: people look for a name as soon as they have changed it.
+        if self.read(|connection, _| renew::are_names_missing(connection)).await? {
+            let behind = from.clone();
+            let (people, collections) =
+                self.write(move |connection, _| renew::names(connection, &behind, limit)).await?;
+            count = people.len() + collections.len();
+            from.person = people.into_iter().nth(limit.saturating_sub(1));
+            from.collection = collections.into_iter().nth(limit.saturating_sub(1));
+        }
+        let after = from.card;
+        let cards = self.read(move |connection, _| renew::old(connection, after, limit)).await?;
+        from.card = cards.get(limit.saturating_sub(1)).copied();
         if cards.is_empty() {
-            let count = match self.read(|connection, _| renew::are_names_missing(connection)).await? {
-                true => self.write(move |connection, _| renew::names(connection, limit)).await?,
-                false => 0,
-            };
             return Ok(Renewed { count, failed: Vec::new() });
         }
+        count += cards.len();
         let failed = self.index_all(cards.clone()).await?;
-        let count = cards.len();
         // Also those that cannot be indexed, and those whose cards are gone.
         self.write(move |connection, _| renew::settle(connection, &cards)).await?;
         Ok(Renewed { count, failed })

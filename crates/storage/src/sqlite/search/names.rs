@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use cardwire_domain::search::{Alternatives, CollectionFound, MAX_NAMES, PersonFound, SearchQuery};
+use cardwire_domain::search::{Alternatives, CollectionFound, MAX_NAMES, PersonFound, SearchQuery, Term};
 use rusqlite::{Connection, Row};
 
 use super::super::error::Failure;
@@ -54,7 +54,15 @@ fn best<T>(
     query: &SearchQuery,
     read: impl Fn(&Row<'_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
-    let longest = query.required.iter().flat_map(|term| term.row()).max_by_key(String::len).unwrap_or_default();
+    // Of a run, the last pair: it is also in the second of the two words that the run may be.
+    let certain = |term: &Term| {
+        let mut row = term.row();
+        if matches!(term, Term::Run(_)) {
+            row.drain(..row.len().saturating_sub(1));
+        }
+        row
+    };
+    let longest = query.required.iter().flat_map(certain).max_by_key(String::len).unwrap_or_default();
     let none = Alternatives::new();
     let ranked = rows(connection, sql, &[&longest], |row| {
         let words: String = get(row, "words")?;

@@ -1,29 +1,32 @@
-//! Indexing anew what was indexed by older rules, some at a time.
+//! Indexing again what was indexed by older rules, some at a time.
 
-use cardwire_domain::CardId;
-use cardwire_domain::search::WORDING;
+use cardwire_domain::search::{Renewal, WORDING};
+use cardwire_domain::{CardId, CollectionId, UserId};
 use rusqlite::{Connection, Row};
 
 use super::super::error::Failure;
-use super::super::values::{blob, card_id, first, get, rows, run, signed};
+use super::super::values::{blob, card_id, collection_id, first, get, rows, run, signed, user_id};
 use super::text::of_names;
 
 /// The number is that of the index `search_documents_old`, which holds nothing else.
-const OLD: &str = "SELECT card_id FROM search_documents WHERE version < 2 ORDER BY card_id LIMIT ?1";
+const OLD: &str = "SELECT card_id FROM search_documents WHERE version < 2 AND card_id > ?2 ORDER BY card_id LIMIT ?1";
 const SETTLE: &str = "UPDATE search_documents SET version = ?2 WHERE card_id = ?1 AND version < ?2";
 
 const MISSING: &str = "\
 SELECT EXISTS (SELECT 1 FROM users WHERE words IS NULL) OR EXISTS (SELECT 1 FROM collections WHERE words IS NULL) AS missing";
 const PEOPLE: &str = "\
 SELECT u.id, u.handle, coalesce(p.display_name, '') AS display_name
-FROM users u LEFT JOIN profiles p ON p.user_id = u.id WHERE u.words IS NULL ORDER BY u.id LIMIT ?1";
-const COLLECTIONS: &str = "SELECT id, name, description FROM collections WHERE words IS NULL ORDER BY id LIMIT ?1";
+FROM users u LEFT JOIN profiles p ON p.user_id = u.id WHERE u.words IS NULL AND u.id > ?2 ORDER BY u.id LIMIT ?1";
+const COLLECTIONS: &str =
+    "SELECT id, name, description FROM collections WHERE words IS NULL AND id > ?2 ORDER BY id LIMIT ?1";
 
-pub(super) fn old(connection: &Connection, limit: usize) -> Result<Vec<CardId>, Failure> {
-    rows(connection, OLD, &[&signed(limit)], |row| Ok(card_id(get(row, "card_id")?)))
+pub(super) fn old(connection: &Connection, after: Option<CardId>, limit: usize) -> Result<Vec<CardId>, Failure> {
+    // Nothing is below what is empty.
+    let after = after.map(|card| blob(card.ulid()).to_vec()).unwrap_or_default();
+    rows(connection, OLD, &[&signed(limit), &after], |row| Ok(card_id(get(row, "card_id")?)))
 }
 
-/// They are not to be indexed anew any more.
+/// They need not be indexed again any more.
 pub(super) fn settle(connection: &Connection, cards: &[CardId]) -> Result<(), Failure> {
     for card in cards {
         run(connection, SETTLE, &[&blob(card.ulid()), &WORDING])?;
@@ -36,12 +39,17 @@ pub(super) fn are_names_missing(connection: &Connection) -> Result<bool, Failure
 }
 
 /// People and collections that have no words.
-pub(super) fn names(connection: &Connection, limit: usize) -> Result<usize, Failure> {
+pub(super) fn names(
+    connection: &Connection,
+    from: &Renewal,
+    limit: usize,
+) -> Result<(Vec<UserId>, Vec<CollectionId>), Failure> {
     let person = |row: &Row<'_>| {
         let (handle, display_name): (String, String) = (get(row, "handle")?, get(row, "display_name")?);
         Ok((get::<String>(row, "id")?, of_names(&[handle.as_str(), display_name.as_str()], "")))
     };
-    let people = rows(connection, PEOPLE, &[&signed(limit)], person)?;
+    let after = from.person.as_ref().map_or("", UserId::as_str);
+    let people = rows(connection, PEOPLE, &[&signed(limit), &after], person)?;
     for (id, words) in &people {
         run(connection, "UPDATE users SET words = ?2 WHERE id = ?1", &[id, words])?;
     }
@@ -49,11 +57,13 @@ pub(super) fn names(connection: &Connection, limit: usize) -> Result<usize, Fail
         let (name, description): (String, String) = (get(row, "name")?, get(row, "description")?);
         Ok((get::<[u8; 16]>(row, "id")?, of_names(&[name.as_str()], &description)))
     };
-    let collections = rows(connection, COLLECTIONS, &[&signed(limit)], collection)?;
+    let after = from.collection.map(|collection| blob(collection.ulid()).to_vec()).unwrap_or_default();
+    let collections = rows(connection, COLLECTIONS, &[&signed(limit), &after], collection)?;
     for (id, words) in &collections {
         run(connection, "UPDATE collections SET words = ?2 WHERE id = ?1", &[id, words])?;
     }
-    Ok(people.len() + collections.len())
+    let people = people.iter().map(|(id, _)| user_id(id)).collect::<Result<_, Failure>>()?;
+    Ok((people, collections.into_iter().map(|(id, _)| collection_id(id)).collect()))
 }
 
 #[cfg(test)]
