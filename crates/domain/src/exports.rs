@@ -1,6 +1,6 @@
 //! What people take along: their cards with all that an import can bring back.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -18,8 +18,9 @@ pub struct ExportedCard {
     /// What its owner calls it, or else what its page is called.
     pub title: Option<String>,
     pub note: Option<NoteText>,
-    /// Names of those that its owner sees, in the order of their bytes.
-    pub collections: BTreeSet<String>,
+    /// Names of those that its owner sees, in the order of their bytes, and who else can see them. Of several of one name, one that is private
+    /// counts.
+    pub collections: BTreeMap<String, Visibility>,
     pub visibility: Visibility,
     pub added_at: Timestamp,
 }

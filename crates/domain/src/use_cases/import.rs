@@ -177,7 +177,7 @@ impl Here<'_> {
         }
     }
 
-    /// Who can see the link can see the collection that is made for it.
+    /// Unless the file says otherwise, whoever can see the link can see the collection that is made for it.
     fn make(&self, name: &str, row: &ImportRow, changes: &mut Changes) -> Result<Collection> {
         let collection = Collection {
             id: CollectionId::generate(),
@@ -185,7 +185,7 @@ impl Here<'_> {
             name: Name::parse(name)?,
             description: Description::default(),
             access: AccessType::Closed,
-            visibility: row.visibility,
+            visibility: row.visibilities.get(name).copied().unwrap_or(row.visibility),
             collaborators: BTreeSet::new(),
             invited: BTreeSet::new(),
         };

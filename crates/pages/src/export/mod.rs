@@ -1,5 +1,5 @@
 //! Taking one's links along: the whole library, written page by page as it is read, with all that an import needs to bring it back: links,
-//! titles, dates (in bookmark files to the second), notes, collections, and who can see each link. Exported there again, it is the same file
+//! titles, dates (in bookmark files to the second), notes, collections, and who can see each link and each collection. Exported there again, it is the same file
 //! (`tests/pages/round_trip.rs`).
 
 mod bookmarks;
@@ -66,6 +66,11 @@ const JSON: Format = Format {
     between: ",\n",
     tail: "\n]}\n",
 };
+
+/// Names of those that not everybody sees.
+fn private_collections(card: &ExportedCard) -> Vec<&str> {
+    card.collections.iter().filter(|(_, visibility)| visibility.is_private()).map(|(name, _)| name.as_str()).collect()
+}
 
 enum Step {
     Head,

@@ -34,7 +34,11 @@ const CARDS: &str = concat!(
     " AND k.name = ?5)) ORDER BY c.library_at DESC, c.id DESC LIMIT ?1"
 );
 
-const NAMES_OF: &str = concat!("SELECT k.name FROM cards c JOIN ", links_seen!(), " AND c.id = ?1");
+const NAMES_OF: &str = concat!(
+    "SELECT k.name, max(k.private) AS private FROM cards c JOIN ",
+    links_seen!(),
+    " AND c.id = ?1 GROUP BY k.name"
+);
 
 const NAMES: &str = concat!(
     "SELECT DISTINCT k.name FROM cards c JOIN ",
@@ -77,7 +81,9 @@ impl SqliteStore {
 
 fn read(connection: &Connection, owner: &str, row: &Row<'_>) -> Result<ExportedCard, Failure> {
     let id: [u8; 16] = get(row, "id")?;
-    let names = rows(connection, NAMES_OF, &[&id, &owner], |row| get::<String>(row, "name"))?;
+    let names = rows(connection, NAMES_OF, &[&id, &owner], |row| {
+        Ok((get::<String>(row, "name")?, get_visibility(row)?))
+    })?;
     Ok(ExportedCard {
         id: card_id(id),
         url: CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?),
