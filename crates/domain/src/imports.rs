@@ -16,7 +16,7 @@ use crate::url::CardUrl;
 use crate::visibility::Visibility;
 
 /// The most rows of one import.
-pub const MAX_ROWS: usize = 50_000;
+pub const MAX_ROWS: usize = 200_000;
 /// The most folders and tags of one import that become collections.
 pub const MAX_NAMES: usize = 5_000;
 /// Of a row's URL or note, so much is kept: what is longer breaks a rule all the same.

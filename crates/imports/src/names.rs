@@ -68,9 +68,15 @@ pub(crate) fn tags(text: &str) -> Vec<String> {
     between(text, separator.unwrap_or(','))
 }
 
-/// Our own lists of collections: JSON, or between semicolons.
+/// Our own lists of collections: JSON, or between semicolons. Of a list that was cut, the names that are whole.
 pub(crate) fn collections(text: &str) -> Vec<String> {
-    listed(text.trim()).unwrap_or_else(|| between(text, ';'))
+    let text = text.trim();
+    listed(text).or_else(|| listed_before_cut(text)).unwrap_or_else(|| between(text, ';'))
+}
+
+fn listed_before_cut(text: &str) -> Option<Vec<String>> {
+    let whole = text.strip_prefix("[\"").filter(|_| !text.ends_with(']'))?.rsplit_once("\",")?.0;
+    listed(&format!("[\"{whole}\"]"))
 }
 
 /// Who can see these collections, if it is told which of them are private.
@@ -131,5 +137,6 @@ mod tests {
         check("\"quoted\"", &["quoted"]);
         assert_eq!(collections("Bread, slowly; Tea"), ["Bread, slowly", "Tea"]);
         assert_eq!(collections("[\"a; b\",\"c\"]"), ["a; b", "c"]);
+        assert_eq!(collections("[\"a; b\",\"c\",\"d and mo"), ["a; b", "c"]);
     }
 }

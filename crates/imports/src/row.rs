@@ -101,7 +101,7 @@ impl<'a> Rows<'a> {
     /// Refused if so many more are too many.
     pub fn room_for(&self, more: usize) -> Result<()> {
         if self.count + more > MAX_ROWS {
-            return Err(Error::refused("must hold at most 50,000 links"));
+            return Err(Error::refused("must hold at most 200,000 links"));
         }
         Ok(())
     }

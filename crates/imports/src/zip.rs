@@ -6,6 +6,7 @@ use ::zip::read::{Config, OwnedZipFileEntry};
 use ::zip::result::ZipError;
 use ::zip::unstable::read::ZipIterable;
 use ::zip::{CompressionMethod, ZipReadOptions};
+
 use crate::detect::{Format, Kind, detect_by_head, encoding};
 use crate::error::{Error, Result};
 use crate::formats;

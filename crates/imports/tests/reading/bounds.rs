@@ -3,10 +3,11 @@
 use std::io::{Cursor, Write as _};
 use std::time::{Duration, Instant};
 
+use cardwire_imports::Remark;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
-use crate::support::{check_bytes, check_refused, read, told};
+use crate::support::{check_bytes, check_refused, links, read, told};
 
 /// Folders in each other, with names of which nothing can be seen, and links in the innermost.
 fn folders(depth: usize, name_bytes: usize, folder: impl Fn(&str) -> String) -> String {
@@ -90,4 +91,27 @@ fn all_links_of_a_long_line_are_read() {
         let read: Vec<String> = rows.iter().map(told).collect();
         assert!(read == urls, "{between:?}");
     }
+}
+
+#[test]
+fn a_card_in_many_collections_keeps_a_hundred_of_them_and_is_told_so() {
+    let name = |number: usize| format!("{number:03}\"{}", "&é".repeat(48));
+    let names: Vec<String> = (0..500).map(name).collect();
+    let listed = |separator: &str| names.join(separator).replace('&', "&amp;").replace('"', "&quot;");
+    let json = format!("[\"{}\"]", names.iter().map(|name| name.replace('"', "\\\"")).collect::<Vec<_>>().join("\",\""));
+    let json = json.replace('&', "&amp;").replace('"', "&quot;");
+    for attribute in [format!("TAGS=\"{}\"", listed(",")), format!("COLLECTIONS=\"{json}\"")] {
+        let file = format!("<DT><A HREF=\"https://a.example/\" {attribute}>A</A>");
+        let link = links(file.as_bytes()).remove(0);
+        assert!(link.collections == names[..100], "{:?}", link.collections.last());
+        assert_eq!(link.remarks, [Remark::TooManyCollections]);
+    }
+}
+
+#[test]
+fn a_long_note_in_an_attribute_is_kept() {
+    let note = "“é”".repeat(3_333);
+    let file = format!("<posts><post href=\"https://a.example/\" extended=\"{}\"/>", note.replace('é', "&eacute;"));
+    let link = links(file.as_bytes()).remove(0);
+    assert_eq!((link.note.as_deref(), link.remarks), (Some(note.as_str()), vec![]));
 }

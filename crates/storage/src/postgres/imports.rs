@@ -29,7 +29,7 @@ DELETE FROM imports WHERE id IN (
     SELECT id FROM imports
     WHERE finished_at < now() - interval '30 days' AND (undo_at IS NULL OR undone_at IS NOT NULL)
        OR finished_at IS NULL AND next_at IS NULL AND received_at < now() - make_interval(secs => $2)
-    ORDER BY owner_id <> $1, begun_at LIMIT 5 FOR UPDATE SKIP LOCKED
+    ORDER BY owner_id <> $1, begun_at LIMIT 2 FOR UPDATE SKIP LOCKED
 )";
 
 const OPEN: &str = concat!(
