@@ -273,7 +273,7 @@ impl ImportView {
     }
 }
 
-/// Some rows of one import, leased to whoever got them.
+/// Some rows of one import, leased to one worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeasedRows {
     pub import: ImportId,

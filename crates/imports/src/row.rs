@@ -55,11 +55,11 @@ pub struct RefusedRow {
     pub row: u32,
     /// What the file has in a URL's place; it may be empty.
     pub url: String,
-    /// In words for whoever sent the file.
+    /// In words for the person who sent the file.
     pub why: String,
 }
 
-/// What of a link was not taken, in words for whoever sent the file.
+/// What of a link was not taken, in words for the person who sent the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remark {
     NoteCut,

@@ -18,7 +18,7 @@ CREATE INDEX users_wordless ON users (id) WHERE words IS NULL;
 CREATE INDEX collections_words ON collections USING gin (words);
 CREATE INDEX collections_wordless ON collections (id) WHERE words IS NULL;
 
--- Whoever changes a name, of whatever build, drops the words made of the old one.
+-- Changing a name, in any build, drops the words made of the old one.
 CREATE FUNCTION drop_words_of_collection() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.words := NULL;
@@ -35,6 +35,6 @@ BEGIN
     RETURN NEW;
 END
 $$;
--- Before the profile is locked: whoever deletes an account locks the account first, too.
+-- Before the profile is locked: deleting an account locks the account first, too.
 CREATE TRIGGER drop_words BEFORE INSERT OR UPDATE OF display_name ON profiles FOR EACH ROW
 EXECUTE FUNCTION drop_words_of_person();

@@ -50,7 +50,7 @@ impl Tag {
 pub(crate) struct Scanner<'a> {
     window: Window<'a>,
     wanted: &'static [&'static str],
-    /// Inside `<!--`. Items and links are events all the same, as a comment may never have been meant: whoever reads them decides. To
+    /// Inside `<!--`. Items and links are events all the same, as a comment may never have been meant: the reader of the events decides. To
     /// leave a comment before its end, set it to false.
     pub in_comment: bool,
     tag_began: u64,

@@ -70,7 +70,7 @@ async fn add(
 ) -> Result<(), Problem> {
     let (send, mut portions) = mpsc::channel(1);
     let reading = spawn_blocking(move || read_portions(file, &survey, visibility, &send));
-    // Whoever reads stops when nobody receives any more.
+    // Reading stops when nobody receives any more.
     while let Some(Portion { first, rows, .. }) = portions.recv().await {
         imports.add_rows(id, first, &rows).await?;
     }

@@ -26,7 +26,7 @@ ALTER TABLE collections ADD COLUMN words TEXT;
 CREATE INDEX users_wordless ON users (id) WHERE words IS NULL;
 CREATE INDEX collections_wordless ON collections (id) WHERE words IS NULL;
 
--- Whoever changes a name drops the words made of the old one.
+-- Changing a name drops the words made of the old one.
 CREATE TRIGGER collections_drop_words AFTER UPDATE OF name, description ON collections
 WHEN NEW.name <> OLD.name OR NEW.description <> OLD.description
 BEGIN

@@ -23,7 +23,7 @@ use super::values::{
 /// Of a reason or remark, this many characters are kept.
 const REASON_CHARS: usize = 300;
 
-/// Whoever begins one clears away what is long finished, and what will never get all its rows, whoever's it was.
+/// Beginning an import clears away some that finished long ago, and some that will never get all their rows, of anybody.
 const CLEAR: &str = "\
 DELETE FROM imports WHERE id IN (
     SELECT id FROM imports

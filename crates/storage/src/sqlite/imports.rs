@@ -27,7 +27,7 @@ const REASON_CHARS: usize = 300;
 /// How long a finished import is kept.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
-/// Whoever begins one clears away what is long finished, and what will never get all its rows, whoever's it was.
+/// Beginning an import clears away some that finished long ago, and some that will never get all their rows, of anybody.
 const CLEAR: [&str; 2] = [
     "DELETE FROM imports WHERE id IN ( \
          SELECT id FROM imports WHERE finished_at < ?1 AND (undo_at IS NULL OR undone_at IS NOT NULL) ORDER BY finished_at LIMIT 2)",

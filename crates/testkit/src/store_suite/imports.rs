@@ -1,4 +1,4 @@
-//! Imports: every row once, whoever works on it, and a report of each.
+//! Imports: every row once, however many work on them, and a report of each.
 
 use std::time::Duration;
 
