@@ -415,7 +415,10 @@ mod tests {
             row(&["a", "c"], &[("c", Visibility::Public)]),
         ]);
         let told = |row: &ImportRow| {
-            row.visibilities.iter().map(|(name, visibility)| format!("{name} {}", visibility.name())).collect::<Vec<_>>()
+            row.visibilities
+                .iter()
+                .map(|(name, visibility)| format!("{name} {}", visibility.name()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(told(&rows[0]), ["a PRIVATE"]);
         assert_eq!(told(&rows[1]), ["a PRIVATE"]);

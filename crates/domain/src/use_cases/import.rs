@@ -104,9 +104,7 @@ impl Left {
     fn change(self, import: ImportId, card: &Card) -> Change {
         let fingerprint = card.fingerprint();
         match self {
-            Self::By { number, same_as } => {
-                Change::LeftAs { import, number, card_id: card.id, fingerprint, same_as }
-            }
+            Self::By { number, same_as } => Change::LeftAs { import, number, card_id: card.id, fingerprint, same_as },
             Self::Anew { first, before } => Change::LeftAnew { import, first, before, after: fingerprint },
         }
     }

@@ -86,7 +86,9 @@ impl<'w, 'a> Walk<'w, 'a> {
         let Some(folder) = self.innermost.clone() else { return Ok(()) };
         if is_private && !folder.is_private.get() {
             if folder.has_told.get() {
-                return Err(self.stop(Error::refused("must say in front of its links that they are private, not behind")));
+                return Err(
+                    self.stop(Error::refused("must say in front of its links that they are private, not behind"))
+                );
             }
             folder.is_private.set(true);
         }

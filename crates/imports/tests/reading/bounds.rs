@@ -22,7 +22,8 @@ fn names_of_folders_are_looked_at_once_and_not_for_each_link() {
     let bookmarks = "<bookmark href=\"https://a.example/\"/>\n".repeat(20_000);
     let xml = folders(100, 120_000, |name| format!("<folder><title>{name}</title>\n")) + &bookmarks;
     let links = vec!["{\"url\": \"https://a.example/\"}"; 20_000].join(",\n");
-    let json = folders(50, 60_000, |name| format!("{{\"title\": \"{name}\", \"children\": [")) + &links + &"]}".repeat(50);
+    let json =
+        folders(50, 60_000, |name| format!("{{\"title\": \"{name}\", \"children\": [")) + &links + &"]}".repeat(50);
     for (what, file) in [("HTML", html), ("XML", format!("<xbel>{xml}")), ("JSON", json)] {
         let begun = Instant::now();
         assert_eq!(read(file.as_bytes()).unwrap().1.rows, 20_000, "{what}");
@@ -98,7 +99,8 @@ fn a_card_in_many_collections_keeps_a_hundred_of_them_and_is_told_so() {
     let name = |number: usize| format!("{number:03}\"{}", "&é".repeat(48));
     let names: Vec<String> = (0..500).map(name).collect();
     let listed = |separator: &str| names.join(separator).replace('&', "&amp;").replace('"', "&quot;");
-    let json = format!("[\"{}\"]", names.iter().map(|name| name.replace('"', "\\\"")).collect::<Vec<_>>().join("\",\""));
+    let json =
+        format!("[\"{}\"]", names.iter().map(|name| name.replace('"', "\\\"")).collect::<Vec<_>>().join("\",\""));
     let json = json.replace('&', "&amp;").replace('"', "&quot;");
     for attribute in [format!("TAGS=\"{}\"", listed(",")), format!("COLLECTIONS=\"{json}\"")] {
         let file = format!("<DT><A HREF=\"https://a.example/\" {attribute}>A</A>");

@@ -108,8 +108,12 @@ fn links_in_a_private_collection_are_private() {
     let open = format!("{{\"name\": \"y\", \"isPublic\": true, \"links\": [{b}]}}");
     assert_eq!(of(&format!("{{\"name\": \"x\", \"isPublic\": false, \"links\": [{a}]}}"), &open), [true, false]);
     assert_eq!(of(&format!("{{\"name\": \"x\", \"links\": [{a}], \"isPublic\": false}}"), &open), [true, false]);
-    assert_eq!(of(&format!("{{\"links\": [{a}], \"visibility\": \"PRIVATE\", \"name\": \"x\"}}"), &open), [true, false]);
-    let inside = format!("{{\"name\": \"x\", \"children\": [{{\"title\": \"z\", \"children\": [{a}]}}], \"private\": true}}");
+    assert_eq!(
+        of(&format!("{{\"links\": [{a}], \"visibility\": \"PRIVATE\", \"name\": \"x\"}}"), &open),
+        [true, false]
+    );
+    let inside =
+        format!("{{\"name\": \"x\", \"children\": [{{\"title\": \"z\", \"children\": [{a}]}}], \"private\": true}}");
     assert_eq!(of(&inside, &open), [true, false]);
     assert_eq!(private(&format!("{{\"isPublic\": false, \"links\": [{a}, {b}]}}")), [true, true]);
     // What is handed on already cannot become private.
@@ -121,7 +125,10 @@ fn links_in_a_private_collection_are_private() {
 fn who_can_see_a_collection_is_read() {
     let told = |file: &str| -> Vec<String> {
         let one = |(name, visibility): (&String, &Visibility)| format!("{name} {}", visibility.name());
-        links(file.as_bytes()).iter().map(|link| link.visibilities.iter().map(one).collect::<Vec<_>>().join(", ")).collect()
+        links(file.as_bytes())
+            .iter()
+            .map(|link| link.visibilities.iter().map(one).collect::<Vec<_>>().join(", "))
+            .collect()
     };
     let (a, b) = ("https://a.example/", "https://b.example/");
     let json = format!(

@@ -195,10 +195,19 @@ mod tests {
             let item = item(&card, "").unwrap();
             assert!(item.contains(written), "{names:?}: {item}");
         };
-        check(&["Winter", "Garden"], Some("Garden"), " TAGS=\"Garden,Winter\" PRIVATE_COLLECTIONS=\"[&quot;Winter&quot;]\">");
+        check(
+            &["Winter", "Garden"],
+            Some("Garden"),
+            " TAGS=\"Garden,Winter\" PRIVATE_COLLECTIONS=\"[&quot;Winter&quot;]\">",
+        );
         check(&[], None, " PRIVATE=\"1\">");
-        check(&["a, b", "c"], Some("a, b"), " TAGS=\"c\" COLLECTIONS=\"[&quot;a, b&quot;]\" PRIVATE_COLLECTIONS=\"[]\">");
-        let others = " TAGS=\"z\" COLLECTIONS=\"[&quot;a\\nb&quot;,&quot;two  blanks&quot;]\" PRIVATE_COLLECTIONS=\"[]\">";
+        check(
+            &["a, b", "c"],
+            Some("a, b"),
+            " TAGS=\"c\" COLLECTIONS=\"[&quot;a, b&quot;]\" PRIVATE_COLLECTIONS=\"[]\">",
+        );
+        let others =
+            " TAGS=\"z\" COLLECTIONS=\"[&quot;a\\nb&quot;,&quot;two  blanks&quot;]\" PRIVATE_COLLECTIONS=\"[]\">";
         check(&["two  blanks", "a\nb", "z"], Some("z"), others);
         check(&["'a'"], Some("'a'"), " COLLECTIONS=\"[&quot;'a'&quot;]\" PRIVATE_COLLECTIONS=\"[]\">");
         check(&["two  blanks"], None, " COLLECTIONS=");

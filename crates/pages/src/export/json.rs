@@ -54,11 +54,8 @@ mod tests {
             url: CardUrl::parse("https://example.com/").unwrap(),
             title: None,
             note: None,
-            collections: [
-                ("b".to_owned(), Visibility::Private),
-                ("a \"quoted\"".to_owned(), Visibility::Public),
-            ]
-            .into(),
+            collections: [("b".to_owned(), Visibility::Private), ("a \"quoted\"".to_owned(), Visibility::Public)]
+                .into(),
             visibility: Visibility::Public,
             added_at: "2026-03-05T12:00:00Z".parse().unwrap(),
         };

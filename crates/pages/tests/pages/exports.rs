@@ -113,7 +113,10 @@ async fn csv_and_json_tell_the_same_newest_first() {
 async fn an_empty_library_is_a_whole_file_as_well() {
     let api = Api::new();
     assert!(file(&api, "/export/bookmarks.html").await.ends_with("<DL><p>\n</DL><p>\n"));
-    assert_eq!(file(&api, "/export/cards.csv").await, "url,title,note,collections,private_collections,added_at,visibility\r\n");
+    assert_eq!(
+        file(&api, "/export/cards.csv").await,
+        "url,title,note,collections,private_collections,added_at,visibility\r\n"
+    );
     assert_eq!(file(&api, "/export/cards.json").await, "{\"cards\":[\n\n]}\n");
 }
 

@@ -156,7 +156,8 @@ async fn library(api: &Api, is_to_the_second: bool) -> Vec<Told> {
         let one = |ExportedCard { id: _, url, title, note, collections, visibility, added_at }: ExportedCard| {
             let at = if is_to_the_second { added_at.as_second() } else { added_at.as_microsecond() };
             let note = note.map(|note| note.as_str().to_owned());
-            let collections = collections.into_iter().map(|(name, visibility)| (name, visibility.name())).collect();
+            let collections: BTreeSet<_> =
+                collections.into_iter().map(|(name, visibility)| (name, visibility.name())).collect();
             (url.given().to_owned(), title, note, collections, visibility.name(), at)
         };
         told.extend(page.items.into_iter().map(one));

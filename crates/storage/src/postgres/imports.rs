@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::imports::{
-    FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome,
-    SILENT_AT_MOST, UndoView, Wanted,
+    FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome, SILENT_AT_MOST,
+    UndoView, Wanted,
 };
 use cardwire_domain::{Error, ImportId, Page, PageRequest, Position, Result, UserId};
 use serde_json::{Map, Value};

@@ -81,9 +81,8 @@ impl SqliteStore {
 
 fn read(connection: &Connection, owner: &str, row: &Row<'_>) -> Result<ExportedCard, Failure> {
     let id: [u8; 16] = get(row, "id")?;
-    let names = rows(connection, NAMES_OF, &[&id, &owner], |row| {
-        Ok((get::<String>(row, "name")?, get_visibility(row)?))
-    })?;
+    let names =
+        rows(connection, NAMES_OF, &[&id, &owner], |row| Ok((get::<String>(row, "name")?, get_visibility(row)?)))?;
     Ok(ExportedCard {
         id: card_id(id),
         url: CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?),

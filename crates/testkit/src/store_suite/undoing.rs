@@ -103,8 +103,7 @@ pub async fn what_was_changed_while_the_import_ran_stays(stores: Stores) -> Test
     let undone = stores.undo(&alice, import.id).await?;
     assert_eq!(undone, UndoView { is_finished: true, removed: 1, kept: 1 });
     let kept = stores.library_of(&alice).await?;
-    let notes: Vec<Option<&str>> =
-        kept.iter().map(|kept| kept.note.as_ref().map(|note| note.text.as_str())).collect();
+    let notes: Vec<Option<&str>> = kept.iter().map(|kept| kept.note.as_ref().map(|note| note.text.as_str())).collect();
     assert_eq!(notes, [Some("a note of my own")]);
     Ok(())
 }
@@ -138,7 +137,8 @@ pub async fn a_card_is_undone_by_the_row_that_saved_it(stores: Stores) -> Tested
 
 pub async fn collections_that_their_owner_changed_stay(stores: Stores) -> Tested {
     let alice = person("alice");
-    let rows: Vec<ImportRow> = ["Plain", "Named", "Described"].into_iter().map(|name| in_folder(name, row(name))).collect();
+    let rows: Vec<ImportRow> =
+        ["Plain", "Named", "Described"].into_iter().map(|name| in_folder(name, row(name))).collect();
     let import = stores.bring(&alice, &rows).await?.id;
     for (before, name, description) in [("Named", "Mine", None), ("Described", "Described", Some("about it"))] {
         let command = UpdateCollection {

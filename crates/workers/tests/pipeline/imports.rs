@@ -268,8 +268,7 @@ async fn rows_saved_by_a_process_that_died_are_reported_as_saved_whatever_shared
         let key = IdempotencyKey::of_rows(id, number, number, 1);
         let idempotency = Some(Idempotency { fingerprint: key.as_str().to_owned(), key });
         let request = Request { idempotency, ..Request::by(alice.clone()) };
-        let command =
-            ImportUrls { import: id, rows: vec![(number, row.clone())], collection_id: None, begun_at: None };
+        let command = ImportUrls { import: id, rows: vec![(number, row.clone())], collection_id: None, begun_at: None };
         execute(&store, &request, &command).await.unwrap();
     }
     let stop = CancellationToken::new();
