@@ -24,3 +24,11 @@ pub struct ExportedCard {
     pub visibility: Visibility,
     pub added_at: Timestamp,
 }
+
+impl ExportedCard {
+    /// Names of those that not everybody sees.
+    pub fn private_collections(&self) -> Vec<&str> {
+        let private = self.collections.iter().filter(|(_, visibility)| visibility.is_private());
+        private.map(|(name, _)| name.as_str()).collect()
+    }
+}

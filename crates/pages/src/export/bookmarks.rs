@@ -13,7 +13,6 @@ use cardwire_http::problem::Problem;
 use cardwire_http::state::AppState;
 
 use super::portion::portion;
-use super::private_collections;
 
 /// Names of folders read at once.
 const NAMES: usize = 100;
@@ -132,7 +131,7 @@ fn item(card: &ExportedCard, indent: &str) -> Result<String, Problem> {
     if !others.is_empty() {
         text.push_str(&format!(" COLLECTIONS=\"{}\"", listed(&others)?));
     }
-    let private = private_collections(card);
+    let private = card.private_collections();
     if !private.is_empty() || card.visibility.is_private() && !card.collections.is_empty() {
         text.push_str(&format!(" PRIVATE_COLLECTIONS=\"{}\"", listed(&private)?));
     }

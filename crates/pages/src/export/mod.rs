@@ -67,11 +67,6 @@ const JSON: Format = Format {
     tail: "\n]}\n",
 };
 
-/// Names of those that not everybody sees.
-fn private_collections(card: &ExportedCard) -> Vec<&str> {
-    card.collections.iter().filter(|(_, visibility)| visibility.is_private()).map(|(name, _)| name.as_str()).collect()
-}
-
 enum Step {
     Head,
     /// Behind this card.

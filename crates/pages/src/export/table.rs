@@ -3,8 +3,6 @@
 use cardwire_domain::exports::ExportedCard;
 use cardwire_http::problem::Problem;
 
-use super::private_collections;
-
 pub(super) const HEAD: &str = "url,title,note,collections,private_collections,added_at,visibility\r\n";
 
 pub(super) fn row(card: &ExportedCard) -> Result<String, Problem> {
@@ -14,7 +12,7 @@ pub(super) fn row(card: &ExportedCard) -> Result<String, Problem> {
         card.title.as_deref().unwrap_or_default(),
         card.note.as_ref().map_or("", |note| note.as_str()),
         &listed(&names)?,
-        &listed(&private_collections(card))?,
+        &listed(&card.private_collections())?,
         &card.added_at.to_string(),
         card.visibility.name(),
     ];
