@@ -1,6 +1,6 @@
 //! What people take along: their cards with all that an import can bring back.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -18,10 +18,19 @@ pub struct ExportedCard {
     /// What its owner calls it, or else what its page is called.
     pub title: Option<String>,
     pub note: Option<NoteText>,
-    /// Names of those that its owner sees, in the order of their bytes.
-    pub collections: BTreeSet<String>,
+    /// Names of those that its owner sees, in the order of their bytes, and who else can see them. Of several of one name, one that is private
+    /// counts.
+    pub collections: BTreeMap<String, Visibility>,
     pub visibility: Visibility,
     pub added_at: Timestamp,
+}
+
+impl ExportedCard {
+    /// Names of those that not everybody sees.
+    pub fn private_collections(&self) -> Vec<&str> {
+        let private = self.collections.iter().filter(|(_, visibility)| visibility.is_private());
+        private.map(|(name, _)| name.as_str()).collect()
+    }
 }
 
 /// Collections of one name.

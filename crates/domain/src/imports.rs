@@ -1,6 +1,6 @@
 //! Links that somebody brings along from elsewhere: kept as rows, saved a few at a time, and told row by row what became of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::url::CardUrl;
 use crate::visibility::Visibility;
 
 /// The most rows of one import.
-pub const MAX_ROWS: usize = 50_000;
+pub const MAX_ROWS: usize = 200_000;
 /// The most folders and tags of one import that become collections.
 pub const MAX_NAMES: usize = 5_000;
 /// Of a row's URL or note, so much is kept: what is longer breaks a rule all the same.
 pub const MAX_CELL_CHARS: usize = 10_001;
-/// An import that has not got all its rows after so long never will: whoever read its file is gone.
-pub const RECEIVED_WITHIN: Duration = Duration::from_secs(15 * 60);
+/// An import that gets no rows for so long, and has not got all, never will: the process that read its file is gone.
+pub const SILENT_AT_MOST: Duration = Duration::from_secs(60);
 
 /// A link as a file has it, not yet looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct ImportRow {
     pub added_at: Option<Timestamp>,
     /// Names of collections, each once.
     pub collections: Vec<String>,
+    /// Of those of which the file says it, who can see them. Of one that is there already, its owner has said so.
+    pub visibilities: BTreeMap<String, Visibility>,
     /// Of a card that is new to the library. One that is there already keeps its own.
     pub visibility: Visibility,
     /// What of it was not taken, in words for its owner.
@@ -86,6 +88,8 @@ pub struct Survey {
     hashers: [RandomState; 2],
     links: HashMap<u128, SameLink>,
     names: HashSet<u128>,
+    /// Those of which some row says that they are private.
+    private_names: HashSet<u128>,
     rows: u32,
 }
 
@@ -102,9 +106,13 @@ impl Survey {
         self.rows += 1;
         let FileRow::Link(row) = row else { return };
         for name in &row.collections {
+            let is_private = row.visibilities.get(name).is_some_and(|visibility| visibility.is_private());
             let name = self.hash(name);
             if self.names.len() < MAX_NAMES {
                 self.names.insert(name);
+            }
+            if is_private && self.names.contains(&name) {
+                self.private_names.insert(name);
             }
         }
         if let Some(link) = self.link(row) {
@@ -117,7 +125,8 @@ impl Survey {
         self.rows
     }
 
-    /// The row with this number as it is kept. Files list a link once for each of its folders: if one of them is private, all are.
+    /// The row with this number as it is kept. Files list a link once for each of its folders: if one of them is private, all are. So it is
+    /// with a collection, which is named by each of its links.
     pub fn settle(&self, number: u32, row: &mut ImportRow) {
         if let Some(same) = self.link(row).and_then(|link| self.links.get(&link)) {
             row.same_as = Some(same.first).filter(|first| *first < number);
@@ -127,6 +136,10 @@ impl Survey {
         row.collections.retain(|name| self.names.contains(&self.hash(name)));
         if row.collections.len() < before {
             row.remarked("the file has more than 5,000 folders and tags, and not all were taken");
+        }
+        row.visibilities.retain(|name, _| row.collections.contains(name));
+        for name in row.collections.iter().filter(|name| self.private_names.contains(&self.hash(name))) {
+            row.visibilities.insert(name.clone(), Visibility::Private);
         }
     }
 
@@ -260,7 +273,7 @@ impl ImportView {
     }
 }
 
-/// Some rows of one import, leased to whoever got them.
+/// Some rows of one import, leased to one worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeasedRows {
     pub import: ImportId,
@@ -304,7 +317,8 @@ impl Fingerprint {
 /// Imports and their rows. A finished one is kept for 30 days.
 #[async_trait]
 pub trait ImportRepository: Send + Sync {
-    /// Without rows: those are added next. [`crate::Error::Conflict`] while another import of this person is not finished.
+    /// Without rows: those are added next. [`crate::Error::Conflict`] while another import of this person is not finished: one
+    /// that is silent for longer than [`SILENT_AT_MOST`] gives way.
     async fn open_import(&self, import: &NewImport) -> Result<()>;
 
     /// Adds rows, the first of which has this number. All of them or none; [`crate::Error::NotFound`] if the import is not open.
@@ -386,6 +400,29 @@ mod tests {
         ]);
         assert_eq!(rows.iter().map(|row| row.visibility.is_private()).collect::<Vec<_>>(), [true, true, false, true]);
         assert_eq!(rows.iter().map(|row| row.same_as).collect::<Vec<_>>(), [None, Some(1), None, None]);
+    }
+
+    #[test]
+    fn a_collection_that_is_private_once_is_private_everywhere_in_the_file() {
+        let row = |names: &[&str], told: &[(&str, Visibility)]| ImportRow {
+            collections: names.iter().map(|name| (*name).to_owned()).collect(),
+            visibilities: told.iter().map(|(name, visibility)| ((*name).to_owned(), *visibility)).collect(),
+            ..ImportRow::new("https://example.com/", None)
+        };
+        let rows = settled(&[
+            row(&["a", "b"], &[("a", Visibility::Public), ("gone", Visibility::Private)]),
+            row(&["a"], &[("a", Visibility::Private)]),
+            row(&["a", "c"], &[("c", Visibility::Public)]),
+        ]);
+        let told = |row: &ImportRow| {
+            row.visibilities
+                .iter()
+                .map(|(name, visibility)| format!("{name} {}", visibility.name()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&rows[0]), ["a PRIVATE"]);
+        assert_eq!(told(&rows[1]), ["a PRIVATE"]);
+        assert_eq!(told(&rows[2]), ["a PRIVATE", "c PUBLIC"]);
     }
 
     #[test]

@@ -22,11 +22,12 @@ impl AppState {
             FetchAgain::Taken => Ok(id),
             FetchAgain::Waiting => Err(Problem::new(&CONFLICT, "this page is already waiting to be fetched")),
             FetchAgain::TooSoon(wait) => {
-                let problem = Problem::new(
-                    &TOO_MANY_REQUESTS,
-                    "this page was fetched a moment ago, or its server asks to be left alone for a while",
-                );
-                Err(problem.retry_after(whole_seconds(wait)))
+                let why = if wait > FetchAgain::GAP {
+                    "the server of this page asks to be left alone for a while"
+                } else {
+                    "this page was fetched a moment ago"
+                };
+                Err(Problem::new(&TOO_MANY_REQUESTS, why).retry_after(whole_seconds(wait)))
             }
         }
     }

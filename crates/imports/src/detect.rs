@@ -6,30 +6,58 @@ use crate::csv::{self, Table};
 use crate::encoding::{decode, encoding_of};
 use crate::error::{Error, Result};
 use crate::list;
-use crate::source::{Source, head};
+use crate::source::{Head, Source, head};
 
 /// Of a file, so much is looked at.
 const HEAD_BYTES: u64 = 64 * 1_024;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
+    Text(Format),
+    Table(Table),
+}
+
+/// What is read in one pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
     Bookmarks,
     Xml,
-    Table(Table),
     Json,
     List,
 }
 
-/// Refused if it is of no kind that is read, in words that help whoever sent it.
+/// Refused if it is of no kind that is read, in words that help the person who sent it.
 pub(crate) fn detect(source: &mut dyn Source) -> Result<(Kind, &'static Encoding)> {
     let bytes = head(source, HEAD_BYTES)?;
-    if let Some(what) = signature(&bytes) {
+    let encoding = known(&bytes, source)?;
+    Ok((kind_in(&bytes, encoding)?, encoding))
+}
+
+/// The same, without looking further than the head. Where that ends inside a character, the encoding may be another.
+pub(crate) fn detect_by_head(source: &mut dyn Source) -> Result<Kind> {
+    let bytes = head(source, HEAD_BYTES)?;
+    let encoding = known(&bytes, &mut Head(&bytes))?;
+    kind_in(&bytes, encoding)
+}
+
+/// The encoding of a file whose kind is known.
+pub(crate) fn encoding(source: &mut dyn Source) -> Result<&'static Encoding> {
+    let bytes = head(source, HEAD_BYTES)?;
+    encoding_of(&bytes, source)
+}
+
+/// The head's encoding, unless the file is one that is known and not read.
+fn known(bytes: &[u8], source: &mut dyn Source) -> Result<&'static Encoding> {
+    if let Some(what) = signature(bytes) {
         return Err(Error::refused(format!("{WANTED}; {what}")));
     }
-    let encoding = encoding_of(&bytes, source)?;
-    let text = decode(&bytes, encoding)?;
+    encoding_of(bytes, source)
+}
+
+fn kind_in(bytes: &[u8], encoding: &'static Encoding) -> Result<Kind> {
+    let text = decode(bytes, encoding)?;
     match kind(&text)? {
-        Some(kind) => Ok((kind, encoding)),
+        Some(kind) => Ok(kind),
         None if text.trim().is_empty() => Err(Error::refused(NO_LINKS)),
         None => Err(Error::refused(WANTED)),
     }
@@ -61,35 +89,35 @@ fn kind(text: &str) -> Result<Option<Kind>> {
     let start = text.trim_start();
     // Some lists have their links in brackets.
     if start.starts_with('<') && !start.starts_with("<http") {
-        return markup(start).map(Some);
+        return markup(start).map(|format| Some(Kind::Text(format)));
     }
     if is_json(start) {
-        return Ok(Some(Kind::Json));
+        return Ok(Some(Kind::Text(Format::Json)));
     }
     if let Some(table) = csv::find(text)? {
         return Ok(Some(Kind::Table(table)));
     }
     let lower = start.to_ascii_lowercase();
     if lower.contains("netscape-bookmark") || lower.contains("<a ") && lower.contains("href") {
-        return Ok(Some(Kind::Bookmarks));
+        return Ok(Some(Kind::Text(Format::Bookmarks)));
     }
-    Ok(list::is_list(text).then_some(Kind::List))
+    Ok(list::is_list(text).then_some(Kind::Text(Format::List)))
 }
 
-fn markup(start: &str) -> Result<Kind> {
+fn markup(start: &str) -> Result<Format> {
     let lower = start.to_ascii_lowercase();
     // The first element that is none of the prologue.
     let root = lower.split('<').skip(1).find(|tag| !tag.starts_with(['?', '!'])).unwrap_or_default();
     let name = root.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
     match name {
-        "xbel" | "posts" => Ok(Kind::Xml),
+        "xbel" | "posts" => Ok(Format::Xml),
         "opml" | "rss" | "feed" => {
-            Err(Error::refused(format!("{WANTED}; this is a feed or a list of feeds, which are no links to keep")))
+            Err(Error::refused(format!("{WANTED}; this is a feed or a list of feeds, and feeds cannot be imported")))
         }
         "plist" => Err(Error::refused(format!(
             "{WANTED}; this is a property list: export bookmarks from the browser's menu instead"
         ))),
-        _ => Ok(Kind::Bookmarks),
+        _ => Ok(Format::Bookmarks),
     }
 }
 
@@ -108,8 +136,11 @@ mod tests {
     #[test]
     fn the_kind_of_a_file_follows_from_what_is_in_it() {
         let check = |text: &str, expected: &str| {
-            let kind = kind(text).unwrap().map(|kind| format!("{kind:?}"));
-            let told = kind.map_or("none".into(), |kind| kind.split('(').next().unwrap_or_default().to_owned());
+            let told = match kind(text).unwrap() {
+                None => "none".to_owned(),
+                Some(Kind::Table(_)) => "Table".to_owned(),
+                Some(Kind::Text(format)) => format!("{format:?}"),
+            };
             assert_eq!(told, expected, "{text}");
         };
         check("\n<!DOCTYPE NETSCAPE-Bookmark-file-1>", "Bookmarks");

@@ -54,7 +54,7 @@ fn declared(head: &[u8]) -> Option<&'static Encoding> {
     let mut metas = head.split("<meta").skip(1).map(|text| text.split('>').next().unwrap_or(text));
     let label = by_xml.or_else(|| metas.find_map(|text| label_behind(text, "charset")))?;
     let encoding = Encoding::for_label_no_replacement(label.as_bytes())?;
-    // Whoever could read the declaration byte by byte was not reading UTF-16.
+    // A declaration that can be read byte by byte is not in UTF-16.
     Some(if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding })
 }
 

@@ -9,10 +9,10 @@ pub enum Error {
     /// The rule that the file breaks, as it follows the file's name: "must hold at least one link".
     #[error("{0}")]
     Refused(String),
-    /// Not the file is at fault, but reading it.
+    /// Reading failed; the file itself may be fine.
     #[error("the file could not be read")]
     Io(#[from] io::Error),
-    /// Whoever takes the rows wants no more of them.
+    /// The caller wants no more rows.
     #[error("nobody wants the rest of the rows")]
     Stopped,
 }

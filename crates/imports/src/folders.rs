@@ -36,7 +36,8 @@ impl Names {
     fn add(around: Option<Rc<Self>>, own: Rc<Named>) -> Rc<Self> {
         let outwards = std::iter::successors(around.as_deref(), |names| names.around.as_deref());
         let innermost_first = std::iter::once(&*own).chain(outwards.map(|names| &*names.own));
-        let whole = nested(innermost_first).expect("there is at least its own name");
+        let mut whole = nested(innermost_first).expect("there is at least its own name");
+        whole.is_private |= around.as_ref().is_some_and(|names| names.whole.is_private);
         Rc::new(Self { own, whole, around })
     }
 }

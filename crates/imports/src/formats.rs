@@ -3,7 +3,7 @@
 use encoding_rs::Encoding;
 
 use crate::csv;
-use crate::detect::Kind;
+use crate::detect::{Format, Kind};
 use crate::encoding::Text;
 use crate::error::Result;
 use crate::html;
@@ -19,14 +19,15 @@ pub(crate) fn read(
     (kind, encoding): (&Kind, &'static Encoding),
     rows: &mut Rows<'_>,
 ) -> Result<()> {
-    if let Kind::Table(table) = kind {
-        return csv::read(source, encoding, table, rows);
-    }
+    let format = match kind {
+        Kind::Table(table) => return csv::read(source, encoding, table, rows),
+        Kind::Text(format) => format,
+    };
     let text = Text::new(source.open()?, encoding);
-    match kind {
-        Kind::Json => json::read(text, rows),
-        Kind::Xml => xml::read(Window::new(text), rows),
-        Kind::List => list::read(Window::new(text), rows),
-        Kind::Bookmarks | Kind::Table(_) => html::read(Window::new(text), rows),
+    match format {
+        Format::Json => json::read(text, rows),
+        Format::Xml => xml::read(Window::new(text), rows),
+        Format::List => list::read(Window::new(text), rows),
+        Format::Bookmarks => html::read(Window::new(text), rows),
     }
 }

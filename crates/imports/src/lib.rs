@@ -8,8 +8,11 @@
 //! - No file makes it panic (`arbitrary::no_bytes_make_a_reader_panic`, `arbitrary::no_mistake_in_a_file_makes_a_reader_panic`).
 //! - The work is linear in the size of the file (`arbitrary::work_grows_with_the_file_and_no_faster`).
 //! - Memory is bounded, whatever the file's size: icons, pages and other values that are no part of a link are not kept
-//!   (`large::what_is_no_part_of_a_link_is_not_kept`). JSON that names folders behind what is in them is the exception: their links wait
-//!   for the name.
+//!   (`large::what_is_no_part_of_a_link_is_not_kept`). Links of JSON wait where the name of a folder, or who can see it, may stand behind them:
+//!   no more than may be imported, with 64 MiB of text (`large::links_that_wait_for_a_name_are_no_more_than_may_be_imported`). JSON with a
+//!   text of more than 16 MiB is refused (`bounds::a_text_of_json_is_never_kept_beyond_a_bound`).
+//! - What the file says is private is never handed on as public: JSON that says so of all its links behind them is refused
+//!   (`services::links_in_a_private_collection_are_private`).
 //! - What is not taken is told: a row is refused with its reason, a link that lost something has [`Remark`]s, and a file that is of no
 //!   known kind is refused in words that help (`kinds`).
 //!

@@ -5,8 +5,10 @@ use crate::kept::Kept;
 use crate::row::{Draft, Found, Rows};
 use crate::window::Window;
 
-/// Of a line, so much is read.
-const MAX_LINE_BYTES: usize = 64 * 1_024;
+/// A line that is longer is read in parts, each of which ends at a blank behind so much of it.
+const PART_BYTES: usize = 48 * 1_024;
+/// Of a part, so much is kept. What is beyond that has no blank, and is no link: no URL may be as long.
+const MAX_PART_BYTES: usize = 64 * 1_024;
 /// Stand around links and between a link and its words.
 const AROUND: &[char] =
     &[' ', '\t', '|', '-', '–', '—', ':', ',', ';', '•', '*', '>', '<', '(', ')', '[', ']', '"', '\''];
@@ -19,8 +21,8 @@ pub(crate) fn read(mut window: Window<'_>, rows: &mut Rows<'_>) -> Result<()> {
 
 fn read_lines(window: &mut Window<'_>, rows: &mut Rows<'_>) -> Result<()> {
     loop {
-        let mut line = Kept::new(MAX_LINE_BYTES);
-        if !window.line(&mut line)? {
+        let mut line = Kept::new(MAX_PART_BYTES);
+        if !window.line(&mut line, PART_BYTES)? {
             return Ok(());
         }
         for found in found_in(line.as_str()) {

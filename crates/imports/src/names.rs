@@ -1,5 +1,8 @@
 //! Folders and tags as names of collections.
 
+use std::collections::BTreeSet;
+
+use cardwire_domain::Visibility;
 use cardwire_domain::collection::Name;
 use cardwire_domain::text::{is_visible, turns_direction};
 
@@ -8,11 +11,14 @@ const BETWEEN: &str = " / ";
 /// In place of what was left out.
 const LEFT_OUT: &str = "…";
 
-/// A collection's name, and whether something was left out of it to make it short enough.
+/// A collection's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     pub name: String,
+    /// Something was left out of it to make it short enough.
     pub is_cut: bool,
+    /// The file says that it is its owner's alone.
+    pub is_private: bool,
 }
 
 /// Without what no name may hold; `None` if nothing is left to see.
@@ -24,7 +30,7 @@ pub(crate) fn named(text: &str) -> Option<Named> {
     }
     let is_cut = text.chars().count() > Name::MAX_CHARS;
     let name = if is_cut { shortened(text) } else { text.to_owned() };
-    Some(Named { name, is_cut })
+    Some(Named { name, is_cut, is_private: false })
 }
 
 fn shortened(text: &str) -> String {
@@ -46,8 +52,8 @@ pub(crate) fn nested<'n>(innermost_first: impl IntoIterator<Item = &'n Named>) -
             }
             break;
         }
-        whole =
-            Named { name: format!("{}{BETWEEN}{}", folder.name, whole.name), is_cut: whole.is_cut || folder.is_cut };
+        whole.name = format!("{}{BETWEEN}{}", folder.name, whole.name);
+        whole.is_cut |= folder.is_cut;
     }
     Some(whole)
 }
@@ -62,9 +68,22 @@ pub(crate) fn tags(text: &str) -> Vec<String> {
     between(text, separator.unwrap_or(','))
 }
 
-/// Our own lists of collections: JSON, or between semicolons.
+/// Our own lists of collections: JSON, or between semicolons. Of a list that was cut, the names that are whole.
 pub(crate) fn collections(text: &str) -> Vec<String> {
-    listed(text.trim()).unwrap_or_else(|| between(text, ';'))
+    let text = text.trim();
+    listed(text).or_else(|| listed_before_cut(text)).unwrap_or_else(|| between(text, ';'))
+}
+
+fn listed_before_cut(text: &str) -> Option<Vec<String>> {
+    let whole = text.strip_prefix("[\"").filter(|_| !text.ends_with(']'))?.rsplit_once("\",")?.0;
+    listed(&format!("[\"{whole}\"]"))
+}
+
+/// Who can see these collections, if it is told which of them are private.
+pub(crate) fn visibilities(names: &[String], private: Option<Vec<String>>) -> Vec<(String, Visibility)> {
+    let Some(private) = private else { return Vec::new() };
+    let private: BTreeSet<String> = private.into_iter().collect();
+    names.iter().map(|name| (name.clone(), Visibility::of(private.contains(name)))).collect()
 }
 
 fn listed(text: &str) -> Option<Vec<String>> {
@@ -118,5 +137,6 @@ mod tests {
         check("\"quoted\"", &["quoted"]);
         assert_eq!(collections("Bread, slowly; Tea"), ["Bread, slowly", "Tea"]);
         assert_eq!(collections("[\"a; b\",\"c\"]"), ["a; b", "c"]);
+        assert_eq!(collections("[\"a; b\",\"c\",\"d and mo"), ["a; b", "c"]);
     }
 }

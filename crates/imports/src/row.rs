@@ -1,7 +1,9 @@
 //! What a file is read into: links, and rows that are refused.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use cardwire_domain::Visibility;
 use cardwire_domain::imports::{MAX_CELL_CHARS, MAX_ROWS};
 use cardwire_domain::note::NoteText;
 use cardwire_domain::text::is_visible;
@@ -39,6 +41,8 @@ pub struct ImportedLink {
     pub added_at: Option<Timestamp>,
     /// Its folder, by the names of all that it is in, and its tags. Each once.
     pub collections: Vec<String>,
+    /// Of those of which the file says it, who can see them.
+    pub visibilities: BTreeMap<String, Visibility>,
     /// The file says that only its owner may see it. If it does not say so, nothing is known.
     pub is_private: bool,
     /// What of it was not taken.
@@ -51,11 +55,11 @@ pub struct RefusedRow {
     pub row: u32,
     /// What the file has in a URL's place; it may be empty.
     pub url: String,
-    /// In words for whoever sent the file.
+    /// In words for the person who sent the file.
     pub why: String,
 }
 
-/// What of a link was not taken, in words for whoever sent the file.
+/// What of a link was not taken, in words for the person who sent the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remark {
     NoteCut,
@@ -97,7 +101,7 @@ impl<'a> Rows<'a> {
     /// Refused if so many more are too many.
     pub fn room_for(&self, more: usize) -> Result<()> {
         if self.count + more > MAX_ROWS {
-            return Err(Error::refused("must hold at most 50,000 links"));
+            return Err(Error::refused("must hold at most 200,000 links"));
         }
         Ok(())
     }
@@ -129,7 +133,8 @@ impl Found {
             Self::Refused { url, why } => url.len() + why.len(),
             Self::Link(draft) => {
                 let tags: usize = draft.tags.iter().map(|tag| BYTES_OF_A_NAME + tag.len()).sum();
-                draft.url.len() + draft.title.len() + draft.note.len() + tags
+                let told: usize = draft.visibilities.iter().map(|(name, _)| BYTES_OF_A_NAME + name.len()).sum();
+                draft.url.len() + draft.title.len() + draft.note.len() + tags + told
             }
         }
     }
@@ -146,6 +151,8 @@ pub(crate) struct Draft {
     pub folder: Option<Named>,
     /// Names of collections.
     pub tags: Vec<String>,
+    /// Who can see some of them.
+    pub visibilities: Vec<(String, Visibility)>,
     pub is_private: bool,
 }
 
@@ -170,13 +177,15 @@ impl Draft {
         };
         let words = self.title.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
         let title = words.collect::<Vec<_>>().join(" ");
+        let says_more = title != url;
         let (title, is_cut) = cut(&title, MAX_TITLE_CHARS);
-        let title = (is_visible(&title) && title != url).then_some(title);
+        let title = (is_visible(&title) && says_more).then_some(title);
         remark(is_cut && title.is_some(), Remark::TitleCut);
         let (note, is_cut) = cut(self.note.replace('\0', " ").trim(), NoteText::MAX_CHARS);
         remark(is_cut, Remark::NoteCut);
         remark(self.is_date_unclear, Remark::DateUnclear);
         let mut collections = Vec::new();
+        let private_folder = self.folder.as_ref().filter(|folder| folder.is_private).map(|folder| folder.name.clone());
         for name in self.folder.into_iter().chain(self.tags.iter().filter_map(|tag| named(tag))) {
             if collections.contains(&name.name) {
                 continue;
@@ -188,6 +197,14 @@ impl Draft {
             remark(name.is_cut, Remark::CollectionNameCut);
             collections.push(name.name);
         }
+        let mut visibilities = BTreeMap::new();
+        let told = self.visibilities.iter().filter_map(|(name, visibility)| Some((named(name)?.name, *visibility)));
+        for (name, visibility) in told.chain(private_folder.map(|name| (name, Visibility::Private))) {
+            if collections.contains(&name) {
+                let known = visibilities.entry(name).or_insert(visibility);
+                *known = Visibility::of(known.is_private() || visibility.is_private());
+            }
+        }
         Row::Link(ImportedLink {
             row,
             url,
@@ -195,6 +212,7 @@ impl Draft {
             note: is_visible(&note).then_some(note),
             added_at: self.added_at,
             collections,
+            visibilities,
             is_private: self.is_private,
             remarks,
         })
@@ -279,6 +297,9 @@ mod tests {
         let url = "https://example.com/a";
         let draft = Draft { url: url.into(), title: url.into(), ..Draft::default() };
         assert_eq!(super::tests::link(draft).title, None, "it is what is shown without a title");
+        let url = format!("https://example.com/{}", "x".repeat(1_000));
+        let link = super::tests::link(Draft { url: url.clone(), title: url, ..Draft::default() });
+        assert_eq!((link.title, link.remarks), (None, vec![]), "however long it is");
         assert!(matches!(Draft::default().numbered(3), Row::Refused(RefusedRow { row: 3, .. })));
     }
 

@@ -9,6 +9,15 @@ pub(crate) trait Source {
     fn open(&mut self) -> Result<Box<dyn Read + '_>>;
 }
 
+/// The beginning of a file, as if it were all of it.
+pub(crate) struct Head<'h>(pub &'h [u8]);
+
+impl Source for Head<'_> {
+    fn open(&mut self) -> Result<Box<dyn Read + '_>> {
+        Ok(Box::new(self.0))
+    }
+}
+
 /// A file as a whole.
 pub(crate) struct Whole<'f, F>(pub &'f mut F);
 

@@ -1,5 +1,7 @@
 //! A view of a text that moves over it, so that only as much is in memory as is looked at.
 
+use std::cell::Cell;
+
 use crate::encoding::Text;
 use crate::error::Result;
 use crate::kept::Kept;
@@ -67,22 +69,28 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Passes a line and its end, keeping the line; false at the end of the text.
-    pub fn line(&mut self, kept: &mut Kept) -> Result<bool> {
+    /// Passes a line and its end, keeping the line; false at the end of the text. Of a longer one, it passes the part up to the first blank
+    /// behind so many bytes.
+    pub fn line(&mut self, kept: &mut Kept, part: usize) -> Result<bool> {
         let begun = self.mark();
-        let end = self.until(|byte| matches!(byte, b'\r' | b'\n'), Some(kept))?;
+        let passed = Cell::new(0);
+        let ends = |byte: u8| {
+            passed.set(passed.get() + 1);
+            matches!(byte, b'\r' | b'\n') || passed.get() > part && matches!(byte, b' ' | b'\t')
+        };
+        let end = self.until(ends, Some(kept))?;
         self.pass_break(end)?;
         Ok(end.is_some() || self.mark() > begun)
     }
 
-    /// Passes the break of a line that begins here, `\r\n` as one.
+    /// Passes the break of a line, or the blank, that begins here, `\r\n` as one.
     pub fn pass_break(&mut self, next: Option<u8>) -> Result<()> {
         match next {
             Some(b'\r') => {
                 let bytes = if self.ahead(2)?.starts_with("\r\n") { 2 } else { 1 };
                 self.skip(bytes);
             }
-            Some(b'\n') => self.skip(1),
+            Some(b'\n' | b' ' | b'\t') => self.skip(1),
             _ => {}
         }
         Ok(())
@@ -153,11 +161,25 @@ pub(crate) mod tests {
         let mut lines = Vec::new();
         loop {
             let mut line = Kept::new(10);
-            if !window.line(&mut line).unwrap() {
+            if !window.line(&mut line, 10).unwrap() {
                 break;
             }
             lines.push(line.into_text());
         }
         assert_eq!(lines, ["a", "b", "", "c", "d"]);
+    }
+
+    #[test]
+    fn long_lines_are_read_in_parts_that_end_at_blanks() {
+        let mut window = window("one two three\tfour\nfive");
+        let mut parts = Vec::new();
+        loop {
+            let mut part = Kept::new(100);
+            if !window.line(&mut part, 5).unwrap() {
+                break;
+            }
+            parts.push(part.into_text());
+        }
+        assert_eq!(parts, ["one two", "three", "four", "five"]);
     }
 }

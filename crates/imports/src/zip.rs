@@ -6,15 +6,14 @@ use ::zip::read::{Config, OwnedZipFileEntry};
 use ::zip::result::ZipError;
 use ::zip::unstable::read::ZipIterable;
 use ::zip::{CompressionMethod, ZipReadOptions};
-use encoding_rs::Encoding;
 
-use crate::detect::{Kind, detect};
+use crate::detect::{Format, Kind, detect_by_head, encoding};
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::row::{Found, Rows};
 use crate::source::{Source, Whole, head};
 
-/// Of all files that are read, unpacked.
+/// Of all files that are looked at, unpacked.
 const MAX_UNPACKED_BYTES: u64 = 100 * 1_024 * 1_024;
 const MAX_FILES: usize = 1_000;
 
@@ -30,9 +29,10 @@ pub(crate) fn read<F: Read + Seek>(file: &mut F, rows: &mut Rows<'_>) -> Result<
             "must hold at least one file that can be imported: a bookmark file, CSV, JSON or a list of links",
         ));
     };
-    for Readable { member, kind, encoding } in found.readable {
+    for Readable { member, kind } in found.readable {
         let name = member.name();
-        let read = formats::read(&mut Member { file: &mut *file, packed: &member }, (&kind, encoding), rows);
+        let mut source = Member { file: &mut *file, packed: &member };
+        let read = encoding(&mut source).and_then(|encoding| formats::read(&mut source, (&kind, encoding), rows));
         read.map_err(|error| match error {
             Error::Refused(rule) => Error::refused(format!("{rule} ({name} in the zip file)")),
             Error::Io(error) => Error::refused(format!("{BROKEN}: {error} ({name})")),
@@ -87,7 +87,12 @@ impl Packed {
 struct Readable {
     member: Packed,
     kind: Kind,
-    encoding: &'static Encoding,
+}
+
+impl Readable {
+    fn is_list(&self) -> bool {
+        matches!(self.kind, Kind::Text(Format::List))
+    }
 }
 
 struct Selected {
@@ -97,28 +102,27 @@ struct Selected {
 }
 
 /// The readable ones in the outermost folder that has any: what is further in are pages and pictures that the service kept. Lists of links
-/// are readme files where there is anything else.
+/// are readme files where there is anything else. To select them, only the head of each is looked at: many members may share their bytes.
 fn readable(file: &mut (impl Read + Seek), members: Vec<Packed>) -> Result<Option<Selected>> {
     let mut depths: Vec<usize> = members.iter().map(Packed::depth).collect();
     depths.sort_unstable();
     depths.dedup();
-    let mut members = members;
+    let (mut members, mut bytes) = (members, 0);
     for depth in depths {
         let (here, further): (Vec<Packed>, Vec<Packed>) = members.into_iter().partition(|one| one.depth() == depth);
         members = further;
         let (mut readable, mut others) = (Vec::new(), Vec::new());
-        check(&here)?;
+        bytes = check(&here, bytes)?;
         for member in here {
-            match detect(&mut Member { file: &mut *file, packed: &member }) {
-                Ok((kind, encoding)) => readable.push(Readable { member, kind, encoding }),
+            match detect_by_head(&mut Member { file: &mut *file, packed: &member }) {
+                Ok(kind) => readable.push(Readable { member, kind }),
                 Err(Error::Refused(_)) => others.push(member.name()),
                 Err(Error::Io(error)) => return Err(Error::refused(format!("{BROKEN}: {error} ({})", member.name()))),
                 Err(Error::Stopped) => return Err(Error::Stopped),
             }
         }
-        if readable.iter().any(|one| !matches!(one.kind, Kind::List)) {
-            let (lists, better): (Vec<Readable>, Vec<Readable>) =
-                readable.into_iter().partition(|one| matches!(one.kind, Kind::List));
+        if readable.iter().any(|one| !one.is_list()) {
+            let (lists, better): (Vec<Readable>, Vec<Readable>) = readable.into_iter().partition(Readable::is_list);
             others.extend(lists.into_iter().map(|list| list.member.name()));
             readable = better;
         }
@@ -129,9 +133,9 @@ fn readable(file: &mut (impl Read + Seek), members: Vec<Packed>) -> Result<Optio
     Ok(None)
 }
 
-/// Nothing is unpacked before it is known how large it may become.
-fn check(members: &[Packed]) -> Result<()> {
-    let mut bytes = 0_u64;
+/// Nothing is unpacked before it is known how large it may become, with the `bytes` of what was looked at before. Returns the sum.
+fn check(members: &[Packed], bytes: u64) -> Result<u64> {
+    let mut bytes = bytes;
     for Packed(member) in members {
         if member.encrypted() {
             return Err(Error::refused("must not be encrypted: unpack it first"));
@@ -144,7 +148,7 @@ fn check(members: &[Packed]) -> Result<()> {
     if bytes > MAX_UNPACKED_BYTES {
         return Err(Error::refused("must be at most 100 MiB when it is unpacked"));
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// A file inside the zip file. It is unpacked as it is read, no further than its size says.

@@ -11,7 +11,9 @@ ALTER TABLE imports
     ADD COLUMN undo_behind integer NOT NULL DEFAULT 0,
     -- Cards that were removed with that, and those that stayed because somebody had changed them.
     ADD COLUMN undone      integer NOT NULL DEFAULT 0,
-    ADD COLUMN kept        integer NOT NULL DEFAULT 0;
+    ADD COLUMN kept        integer NOT NULL DEFAULT 0,
+    -- When it last got rows.
+    ADD COLUMN received_at timestamptz NOT NULL DEFAULT now();
 CREATE INDEX imports_undo ON imports (id) WHERE undo_at IS NOT NULL AND undone_at IS NULL;
 
 ALTER TABLE import_rows
@@ -19,6 +21,8 @@ ALTER TABLE import_rows
     ADD COLUMN added_at    timestamptz,
     -- The names of collections.
     ADD COLUMN collections jsonb   NOT NULL DEFAULT '[]',
+    -- Of those of which the file says it, who can see them: their names with PUBLIC or PRIVATE.
+    ADD COLUMN visibilities jsonb  NOT NULL DEFAULT '{}',
     -- What of it was not taken.
     ADD COLUMN remark      text,
     -- The first row of the file with the same link, if that is another one.

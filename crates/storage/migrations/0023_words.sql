@@ -36,7 +36,7 @@ BEGIN
     RETURN NEW;
 END
 $$;
--- Before the profile is locked, as deleting an account locks the account first, too.
+-- Before the profile is locked: deleting an account locks the account first, too.
 CREATE TRIGGER drop_words BEFORE INSERT OR UPDATE OF display_name ON profiles FOR EACH ROW
 EXECUTE FUNCTION drop_words_of_person();
 

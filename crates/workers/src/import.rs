@@ -49,7 +49,7 @@ impl Default for ImportSettings {
     }
 }
 
-/// So often in a row a few rows of an import may fail at once; then each has a commit of its own, until the store is fast again.
+/// After so many failures in a row, each row of an import has a commit of its own, until the store is fast again.
 const TRIES_OF_A_FEW: u32 = 2;
 
 /// How often in a row commits of an import failed.

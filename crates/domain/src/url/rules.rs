@@ -261,8 +261,17 @@ fn holds(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// 4,096 cases, or as many as PROPTEST_CASES says.
+fn config() -> ProptestConfig {
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        ProptestConfig::default()
+    } else {
+        ProptestConfig::with_cases(4_096)
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_096))]
+    #![proptest_config(config())]
 
     #[test]
     fn any_text_is_read_once_and_for_all(text in any::<String>()) {

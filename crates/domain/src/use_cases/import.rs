@@ -18,7 +18,7 @@ use crate::store::{Store, Transaction};
 use crate::title::Title;
 use crate::url::CardUrl;
 
-/// Saves links that were brought along, all in one commit. One that breaks a rule is refused without hindering the others. One that is
+/// Saves links that were brought along, all in one commit. One that breaks a rule is refused, the others are saved. One that is
 /// in the library already keeps its title, its note, its date and its visibility; it only joins the collections. What a row names as a
 /// collection is looked up among those of its owner, and made where there is none.
 #[derive(Clone, Debug)]
@@ -175,7 +175,7 @@ impl Here<'_> {
         }
     }
 
-    /// Who can see the link can see the collection that is made for it.
+    /// Unless the file says otherwise, those who can see the link can see the collection that is made for it.
     fn make(&self, name: &str, row: &ImportRow, changes: &mut Changes) -> Result<Collection> {
         let collection = Collection {
             id: CollectionId::generate(),
@@ -183,7 +183,7 @@ impl Here<'_> {
             name: Name::parse(name)?,
             description: Description::default(),
             access: AccessType::Closed,
-            visibility: row.visibility,
+            visibility: row.visibilities.get(name).copied().unwrap_or(row.visibility),
             collaborators: BTreeSet::new(),
             invited: BTreeSet::new(),
         };

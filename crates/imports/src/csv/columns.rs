@@ -54,6 +54,8 @@ const TAGS: &[&str] =
     &["tags", "tag", "tagnames", "documenttags", "labels", "label", "keywords", "topics", "categories", "category"];
 const FOLDER: &[&str] = &["folder", "folderpath", "folderid", "collection", "collectionname", "list", "group"];
 const COLLECTIONS: &[&str] = &["collections", "folders", "lists"];
+/// Of our own exports: those of them that are private. The others are public.
+const PRIVATE_COLLECTIONS: &[&str] = &["privatecollections"];
 const PRIVATE: &[&str] = &["private", "isprivate"];
 const VISIBILITY: &[&str] = &["visibility"];
 const SHARED: &[&str] = &["shared", "isshared", "public", "ispublic"];
@@ -72,6 +74,7 @@ pub(super) struct Columns {
     tags: Option<usize>,
     folder: Option<usize>,
     collections: Option<usize>,
+    private_collections: Option<usize>,
     private: Option<usize>,
     visibility: Option<usize>,
     shared: Option<usize>,
@@ -94,6 +97,7 @@ impl Columns {
             tags: column(TAGS),
             folder: column(FOLDER),
             collections: column(COLLECTIONS),
+            private_collections: column(PRIVATE_COLLECTIONS),
             private: column(PRIVATE),
             visibility: column(VISIBILITY),
             shared: column(SHARED),
@@ -106,7 +110,10 @@ impl Columns {
         let notes: Vec<&str> = self.notes.iter().map(|column| at(*column)).filter(|note| !note.is_empty()).collect();
         let folder = Some(cell(self.folder)).filter(|folder| !NO_FOLDERS.contains(folder));
         let mut tags = names::tags(cell(self.tags));
-        tags.extend(names::collections(cell(self.collections)));
+        let collections = names::collections(cell(self.collections));
+        let private = self.private_collections.map(|column| names::collections(at(column)));
+        let visibilities = names::visibilities(&collections, private);
+        tags.extend(collections);
         let shared = cell(self.shared);
         let mut draft = Draft {
             url: at(self.url).to_owned(),
@@ -114,6 +121,7 @@ impl Columns {
             note: notes.join("\n\n"),
             folder: folder.and_then(named),
             tags,
+            visibilities,
             is_private: is_yes(cell(self.private))
                 || cell(self.visibility).eq_ignore_ascii_case("private")
                 || !shared.is_empty() && !is_yes(shared),

@@ -132,9 +132,9 @@ fn dialect(
         }
     }
     match best.expect("there are dialects") {
-        (_, Some(OpenQuote { line }), _) => Err(Error::refused(format!(
-            "must close the quote that begins on line {line}: what follows it is lost in it"
-        ))),
+        (_, Some(OpenQuote { line }), _) => {
+            Err(Error::refused(format!("must close every quote: the quote on line {line} is never closed")))
+        }
         (_, None, dialect) => Ok(dialect),
     }
 }

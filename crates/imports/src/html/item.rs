@@ -1,5 +1,7 @@
 //! A link of a bookmark file, while it is read.
 
+use cardwire_domain::Visibility;
+
 use crate::dates;
 use crate::entities::decode;
 use crate::folders::Folders;
@@ -9,9 +11,9 @@ use crate::row::{Draft, Found, is_yes};
 use super::markup::{lines, words};
 use super::scan::Tag;
 
-/// Those of an `<a>` that tell something of its link.
+/// Those of an `<a>` that tell something of its link, and of a heading.
 pub(super) const ATTRIBUTES: &[&str] =
-    &["href", "add_date", "time_added", "date_added", "tags", "collections", "private"];
+    &["href", "add_date", "time_added", "date_added", "tags", "collections", "private_collections", "private"];
 
 #[derive(Debug)]
 pub(super) struct Item {
@@ -20,6 +22,7 @@ pub(super) struct Item {
     added: String,
     /// Names of collections.
     tags: Vec<String>,
+    visibilities: Vec<(String, Visibility)>,
     is_private: bool,
     /// Raw.
     pub title: String,
@@ -38,10 +41,11 @@ impl Item {
         // linkding marks what is archived so.
         tags.retain(|tag| !tag.starts_with("linkding:"));
         tags.extend(names::collections(&value("collections").unwrap_or_default()));
-        // Without a value it is set, as every attribute of HTML is.
-        let is_private = value("private").is_some_and(|value| value.is_empty() || is_yes(&value));
+        let private = value("private_collections").map(|names| names::collections(&names));
+        let visibilities = names::visibilities(&tags, private);
         let (title, note) = (String::new(), String::new());
-        Some(Self { href, is_broken, added: added.unwrap_or_default(), tags, is_private, title, note })
+        let (added, is_private) = (added.unwrap_or_default(), is_private(tag));
+        Some(Self { href, is_broken, added, tags, visibilities, is_private, title, note })
     }
 
     pub fn finish(self, folders: &Folders) -> Found {
@@ -54,12 +58,18 @@ impl Item {
             note: lines(&self.note),
             folder: folders.name(),
             tags: self.tags,
+            visibilities: self.visibilities,
             is_private: self.is_private,
             ..Draft::default()
         };
         draft.dated(dates::read(&self.added));
         Found::Link(draft)
     }
+}
+
+/// Without a value it is set, as every attribute of HTML is.
+pub(super) fn is_private(tag: &Tag) -> bool {
+    tag.attribute("private").is_some_and(|raw| raw.is_empty() || is_yes(&decode(raw, true)))
 }
 
 /// `HREF="https://example.com/ ADD_DATE="1"`: the mark that opens the next value closes this one.

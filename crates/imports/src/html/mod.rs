@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use crate::error::Result;
 use crate::kept::Kept;
-use crate::names::named;
+use crate::names::{Named, named};
 use crate::row::{Found, Rows};
 use crate::window::Window;
 
@@ -87,6 +87,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             "h3" => {
                 self.leave_item(scanner)?;
                 self.state.is_item = false;
+                self.state.is_heading_private = item::is_private(tag);
                 self.begin_text(Place::Heading, MAX_TITLE_BYTES);
             }
             "dd" if self.state.place == Place::Note => self.text.push(BREAK),
@@ -165,7 +166,8 @@ impl<'r, 'a> Reader<'r, 'a> {
         match (std::mem::take(&mut self.state.place), &mut self.item) {
             (Place::Heading, _) => {
                 self.rows.steps += text.len() as u64;
-                self.state.heading = named(&words(&text)).map(Rc::new);
+                let is_private = self.state.is_heading_private;
+                self.state.heading = named(&words(&text)).map(|named| Rc::new(Named { is_private, ..named }));
             }
             (Place::Title, Some(item)) => item.title = text,
             (Place::Note, Some(item)) => item.note = text,

@@ -26,6 +26,8 @@ pub(super) struct State {
     pub folders: Folders,
     /// The name of the folder that begins with the next list.
     pub heading: Option<Rc<Named>>,
+    /// The heading says so of that folder.
+    pub is_heading_private: bool,
     /// Behind `<dt>`, before its link or heading.
     pub is_item: bool,
 }

@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::kept::Kept;
 use crate::window::Window;
 
-/// Of a value, so much is kept: no URL may be as long.
-const MAX_VALUE_BYTES: usize = 16 * 1_024;
+/// Of a value, so much is kept: more than a URL, the longest note or a hundred names, each of their characters written as a reference.
+const MAX_VALUE_BYTES: usize = 128 * 1_024;
 /// The longest name of a tag or attribute that is known.
 const MAX_NAME_BYTES: usize = 32;
 /// Begin or end something; text in quotation marks does not hold them.
@@ -50,7 +50,7 @@ impl Tag {
 pub(crate) struct Scanner<'a> {
     window: Window<'a>,
     wanted: &'static [&'static str],
-    /// Inside `<!--`. Items and links are events all the same, as a comment may never have been meant: whoever reads them decides. To
+    /// Inside `<!--`. Items and links are events all the same, as a comment may never have been meant: the reader of the events decides. To
     /// leave a comment before its end, set it to false.
     pub in_comment: bool,
     tag_began: u64,

@@ -1,10 +1,19 @@
 //! The members of an object that may be a link.
 
+use cardwire_domain::Visibility;
+
 use crate::dates;
 use crate::names;
 use crate::row::{Draft, is_yes};
 
 use super::fields::{Field, Loose};
+
+/// The name of a collection, and whether it is private, if the file says so.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    pub name: String,
+    pub is_private: Option<bool>,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Item {
@@ -18,7 +27,7 @@ pub(super) struct Item {
     added: String,
     tags: Loose,
     folder: String,
-    pub collections: Vec<String>,
+    pub collections: Vec<Shelf>,
     /// Whether it is private, if it says so. What says it twice is private if either does.
     privacy: Option<bool>,
     guid: String,
@@ -93,12 +102,18 @@ impl Item {
             tags.extend(names::tags(&self.tags.text));
         }
         tags.push(self.folder);
-        tags.extend(self.collections);
+        let told = self.collections.iter().filter_map(|shelf| {
+            let is_private = shelf.is_private?;
+            Some((shelf.name.clone(), Visibility::of(is_private)))
+        });
+        let visibilities = told.collect();
+        tags.extend(self.collections.into_iter().map(|shelf| shelf.name));
         let mut draft = Draft {
             url,
             title: title.filter(|title| !title.is_empty()).unwrap_or(self.content.text),
             note: notes.filter(|note| !note.trim().is_empty()).collect::<Vec<_>>().join("\n\n"),
             tags,
+            visibilities,
             is_private: self.privacy.unwrap_or_default(),
             ..Draft::default()
         };

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use crate::row::{Draft, Found};
 
 use super::fields::{Field, Loose};
-use super::item::Item;
+use super::item::{Item, Shelf};
 use super::walk::{Stop, Walk};
 
 /// Of collections in one list; the rest is left out.
@@ -44,8 +44,8 @@ pub(super) struct Node<'n, 'w, 'a> {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     has_links: bool,
-    /// Of collections without links.
-    names: Vec<String>,
+    /// Collections without links.
+    shelves: Vec<Shelf>,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_, '_, '_> {
@@ -92,7 +92,7 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
                 Ok(Seen { has_links: true, ..Seen::default() })
             }
             Place::Value(Kind::Collections) | Place::Element(Kind::Collections) => {
-                Ok(Seen { names: vec![kept(text).to_owned()], ..Seen::default() })
+                Ok(Seen { shelves: vec![shelf(text, None)], ..Seen::default() })
             }
             _ => Ok(Seen::default()),
         }
@@ -106,7 +106,8 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
         let mut all = Seen::default();
         while let Some(seen) = elements.next_element_seed(Node { walk: &mut *self.walk, place })? {
             all.has_links |= seen.has_links;
-            all.names.extend(seen.names.into_iter().take(MAX_NAMES - all.names.len().min(MAX_NAMES)));
+            let room = MAX_NAMES.saturating_sub(all.shelves.len());
+            all.shelves.extend(seen.shelves.into_iter().take(room));
         }
         Ok(all)
     }
@@ -155,12 +156,12 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
             };
             seen.has_links |= inner.has_links;
             let room = MAX_NAMES.saturating_sub(item.collections.len());
-            item.collections.extend(inner.names.into_iter().take(room));
+            item.collections.extend(inner.shelves.into_iter().take(room));
         }
         if is_folder {
             walk.leave().map_err(stopped)?;
         }
-        let name = item.title();
+        let (name, privacy) = (item.title(), item.privacy());
         match item.finish() {
             Some(draft) => {
                 seen.has_links = true;
@@ -176,7 +177,7 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
                 walk.add(Found::Refused { url: String::new(), why }).map_err(stopped)?;
             }
             None if matches!(place, Place::Value(Kind::Collections) | Place::Element(Kind::Collections)) => {
-                seen.names = vec![name];
+                seen.shelves = vec![shelf(&name, privacy)];
             }
             None => {}
         }
@@ -184,8 +185,8 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
     }
 }
 
-fn kept(name: &str) -> &str {
-    &name[..name.floor_char_boundary(MAX_NAME_BYTES)]
+fn shelf(name: &str, is_private: Option<bool>) -> Shelf {
+    Shelf { name: name[..name.floor_char_boundary(MAX_NAME_BYTES)].to_owned(), is_private }
 }
 
 /// Chrome's folders: an object with a folder in each member.

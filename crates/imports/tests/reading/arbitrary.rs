@@ -116,8 +116,17 @@ fn mistake() -> impl Strategy<Value = Mistake> {
     (any::<Index>(), 0_usize..40, by).prop_map(|(at, bytes, by)| Mistake { at, bytes, by })
 }
 
+/// 512 cases, or as many as PROPTEST_CASES says: for an hour of them, for example.
+fn config() -> ProptestConfig {
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        ProptestConfig::default()
+    } else {
+        ProptestConfig::with_cases(512)
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(config())]
 
     #[test]
     fn no_bytes_make_a_reader_panic(bytes in vec(any::<u8>(), 0..2_000)) {
@@ -157,6 +166,7 @@ fn work_grows_with_the_file_and_no_faster() {
     let table = "url,note\nhttps://a.example/,x\n";
     let cell = "url,note\nhttps://a.example/,\"";
     let json = "{\"url\": \"https://a.example/\", \"x\": [";
+    let xml = "<xbel><bookmark href='https://a.example/'><title>some words";
     let list = "https://a.example/ ";
     for (begin, repeated, end) in [
         (html, "<", ""),
@@ -186,6 +196,9 @@ fn work_grows_with_the_file_and_no_faster() {
         (json, "1,", "2]}"),
         (json, "{\"a\": {}},", "2]}"),
         (json, "\"\\u0041\",", "2]}"),
+        (xml, "</title>", "</bookmark>"),
+        (xml, "<title></title>", "</bookmark>"),
+        ("<xbel>", "<folder><title>f</title>", "<bookmark href='https://a.example/'/>"),
         (list, "](", ""),
         (list, "[a](<b", ""),
         (list, "(", ""),

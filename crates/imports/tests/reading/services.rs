@@ -1,5 +1,7 @@
 //! What our own exports and further services write.
 
+use cardwire_domain::Visibility;
+
 use crate::support::{check, check_bytes, check_refused, links, rows, told};
 
 #[test]
@@ -117,4 +119,30 @@ fn links_in_a_private_collection_are_private() {
     // What is handed on already cannot become private.
     let late = format!("{{\"links\": [{a}, {b}], \"isPublic\": false}}");
     check_refused(late.as_bytes(), "in front of its links");
+}
+
+#[test]
+fn who_can_see_a_collection_is_read() {
+    let told = |file: &str| -> Vec<String> {
+        let one = |(name, visibility): (&String, &Visibility)| format!("{name} {}", visibility.name());
+        links(file.as_bytes())
+            .iter()
+            .map(|link| link.visibilities.iter().map(one).collect::<Vec<_>>().join(", "))
+            .collect()
+    };
+    let (a, b) = ("https://a.example/", "https://b.example/");
+    let json = format!(
+        "{{\"cards\": [{{\"url\": \"{a}\", \"collections\": [{{\"name\": \"x\", \"visibility\": \"PRIVATE\"}}, \
+         {{\"name\": \"y\", \"visibility\": \"PUBLIC\"}}]}}, {{\"url\": \"{b}\", \"collections\": [\"x\"]}}]}}"
+    );
+    assert_eq!(told(&json), ["x PRIVATE, y PUBLIC", ""]);
+    let table = format!("url,collections,private_collections\n{a},x; y,x\n{b},\"[\"\"z\"\"]\",\n");
+    assert_eq!(told(&table), ["x PRIVATE, y PUBLIC", "z PUBLIC"]);
+    assert_eq!(told(&format!("url,collections\n{a},x\n")), [""], "it says nothing");
+    let html = format!(
+        "<DL><p>\n<DT><H3 PRIVATE=\"1\">x</H3>\n<DL><p>\n<DT><A HREF=\"{a}\">a</A>\n<DT><H3>z</H3><DL><p>\n<DT><A HREF=\"{b}\">b</A>\n\
+         </DL></DL><DT><H3>y</H3><DL><p><DT><A HREF=\"{a}\" TAGS=\"x,y\" PRIVATE_COLLECTIONS=\"[&quot;x&quot;]\">a</A>\n\
+         <DT><A HREF=\"{b}\" TAGS=\"y\">b</A></DL></DL>"
+    );
+    assert_eq!(told(&html), ["x PRIVATE", "x / z PRIVATE", "x PRIVATE, y PUBLIC", ""]);
 }

@@ -2,7 +2,8 @@
 //!
 //! Collections are folders. A card that is in several stands in the first of them by name, and once only: browsers would show it twice, and
 //! an import would tell of a link that is there already. All that it is in are its `TAGS`, which other services read. What cannot be
-//! written as a tag is in `COLLECTIONS`, a list as JSON, which our import reads.
+//! written as a tag is in `COLLECTIONS`, a list as JSON, which our import reads, and so is `PRIVATE_COLLECTIONS`: which of them are private. It
+//! is left out where nothing is private, as new collections are public then anyway.
 
 use std::collections::VecDeque;
 
@@ -20,6 +21,7 @@ const HEAD: &str = "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n\
     <META HTTP-EQUIV=\"Content-Type\" CONTENT=\"text/html; charset=UTF-8\">\n\
     <TITLE>Bookmarks</TITLE>\n<H1>Bookmarks</H1>\n<DL><p>\n";
 const TAIL: &str = "</DL><p>\n";
+const PRIVATE: &str = " PRIVATE=\"1\"";
 
 pub(super) enum Step {
     Head,
@@ -76,7 +78,9 @@ impl Folder {
         let mut text = String::new();
         for card in page.items.iter().filter(|card| folder_of(card) == Some(&self.of.name)) {
             if !self.is_open {
-                text.push_str(&format!("    <DT><H3>{}</H3>\n    <DL><p>\n", escaped(&self.of.name)));
+                let is_private = card.collections.get(&self.of.name).is_some_and(|visibility| visibility.is_private());
+                let mark = if is_private { PRIVATE } else { "" };
+                text.push_str(&format!("    <DT><H3{mark}>{}</H3>\n    <DL><p>\n", escaped(&self.of.name)));
                 self.is_open = true;
             }
             text.push_str(&item(card, "        ")?);
@@ -100,7 +104,7 @@ impl Folder {
 
 /// The one that it stands in.
 fn folder_of(card: &ExportedCard) -> Option<&String> {
-    card.collections.iter().find(|name| is_heading(name))
+    card.collections.keys().find(|name| is_heading(name))
 }
 
 /// Readers take a heading for words on one line, with single blanks between them.
@@ -117,16 +121,19 @@ fn item(card: &ExportedCard, indent: &str) -> Result<String, Problem> {
     let url = card.url.given();
     let mut text = format!("{indent}<DT><A HREF=\"{}\" ADD_DATE=\"{}\"", escaped(url), card.added_at.as_second());
     if card.visibility.is_private() {
-        text.push_str(" PRIVATE=\"1\"");
+        text.push_str(PRIVATE);
     }
-    let names = card.collections.iter().map(String::as_str);
+    let names = card.collections.keys().map(String::as_str);
     let (tags, others): (Vec<&str>, Vec<&str>) = names.partition(|name| is_tag(name));
     if !tags.is_empty() {
         text.push_str(&format!(" TAGS=\"{}\"", escaped(&tags.join(","))));
     }
     if !others.is_empty() {
-        let names = serde_json::to_string(&others).map_err(|error| Problem::internal(error.to_string()))?;
-        text.push_str(&format!(" COLLECTIONS=\"{}\"", escaped(&names)));
+        text.push_str(&format!(" COLLECTIONS=\"{}\"", listed(&others)?));
+    }
+    let private = card.private_collections();
+    if !private.is_empty() || card.visibility.is_private() && !card.collections.is_empty() {
+        text.push_str(&format!(" PRIVATE_COLLECTIONS=\"{}\"", listed(&private)?));
     }
     text.push_str(&format!(">{}</A>\n", escaped(card.title.as_deref().unwrap_or(url))));
     if let Some(note) = &card.note {
@@ -136,14 +143,17 @@ fn item(card: &ExportedCard, indent: &str) -> Result<String, Problem> {
     Ok(text)
 }
 
+fn listed(names: &[&str]) -> Result<String, Problem> {
+    let names = serde_json::to_string(names).map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(escaped(&names))
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use cardwire_domain::note::NoteText;
     use cardwire_domain::url::CardUrl;
     use cardwire_domain::{CardId, Visibility};
@@ -156,7 +166,7 @@ mod tests {
             url: CardUrl::from_stored("https://example.com/?a=1&b=\"2\"".into(), String::new()),
             title: Some("</A><script>alert(1)</script>".into()),
             note: NoteText::parse("a <note> & more\r\nin two lines").unwrap(),
-            collections: names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
+            collections: names.iter().map(|name| ((*name).to_owned(), Visibility::of(*name == "Winter"))).collect(),
             visibility: Visibility::Private,
             added_at: "2010-01-01T00:00:00.75Z".parse().unwrap(),
         }
@@ -167,7 +177,7 @@ mod tests {
         assert_eq!(
             item(&card(&["Garden", "Winter & snow"]), "").unwrap(),
             "<DT><A HREF=\"https://example.com/?a=1&amp;b=&quot;2&quot;\" ADD_DATE=\"1262304000\" PRIVATE=\"1\" \
-             TAGS=\"Garden,Winter &amp; snow\">&lt;/A&gt;&lt;script&gt;alert(1)&lt;/script&gt;</A>\n\
+             TAGS=\"Garden,Winter &amp; snow\" PRIVATE_COLLECTIONS=\"[]\">&lt;/A&gt;&lt;script&gt;alert(1)&lt;/script&gt;</A>\n\
              <DD>a &lt;note&gt; &amp; more&#13;\nin two lines\n"
         );
         let bare = ExportedCard { title: None, note: None, visibility: Visibility::Public, ..card(&[]) };
@@ -184,12 +194,21 @@ mod tests {
             let item = item(&card, "").unwrap();
             assert!(item.contains(written), "{names:?}: {item}");
         };
-        check(&["Winter", "Garden"], Some("Garden"), " TAGS=\"Garden,Winter\">");
+        check(
+            &["Winter", "Garden"],
+            Some("Garden"),
+            " TAGS=\"Garden,Winter\" PRIVATE_COLLECTIONS=\"[&quot;Winter&quot;]\">",
+        );
         check(&[], None, " PRIVATE=\"1\">");
-        check(&["a, b", "c"], Some("a, b"), " TAGS=\"c\" COLLECTIONS=\"[&quot;a, b&quot;]\">");
-        let others = " TAGS=\"z\" COLLECTIONS=\"[&quot;a\\nb&quot;,&quot;two  blanks&quot;]\">";
+        check(
+            &["a, b", "c"],
+            Some("a, b"),
+            " TAGS=\"c\" COLLECTIONS=\"[&quot;a, b&quot;]\" PRIVATE_COLLECTIONS=\"[]\">",
+        );
+        let others =
+            " TAGS=\"z\" COLLECTIONS=\"[&quot;a\\nb&quot;,&quot;two  blanks&quot;]\" PRIVATE_COLLECTIONS=\"[]\">";
         check(&["two  blanks", "a\nb", "z"], Some("z"), others);
-        check(&["'a'"], Some("'a'"), " COLLECTIONS=\"[&quot;'a'&quot;]\">");
+        check(&["'a'"], Some("'a'"), " COLLECTIONS=\"[&quot;'a'&quot;]\" PRIVATE_COLLECTIONS=\"[]\">");
         check(&["two  blanks"], None, " COLLECTIONS=");
     }
 }

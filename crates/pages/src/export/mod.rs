@@ -1,5 +1,5 @@
 //! Taking one's links along: the whole library, written page by page as it is read, with all that an import needs to bring it back: links,
-//! titles, dates (in bookmark files to the second), notes, collections, and who can see each link. Exported there again, it is the same file
+//! titles, dates (in bookmark files to the second), notes, collections, and who can see each link and each collection. Exported there again, it is the same file
 //! (`tests/pages/round_trip.rs`).
 
 mod bookmarks;

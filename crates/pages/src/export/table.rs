@@ -3,14 +3,16 @@
 use cardwire_domain::exports::ExportedCard;
 use cardwire_http::problem::Problem;
 
-pub(super) const HEAD: &str = "url,title,note,collections,added_at,visibility\r\n";
+pub(super) const HEAD: &str = "url,title,note,collections,private_collections,added_at,visibility\r\n";
 
 pub(super) fn row(card: &ExportedCard) -> Result<String, Problem> {
+    let names: Vec<&str> = card.collections.keys().map(String::as_str).collect();
     let cells = [
         card.url.given(),
         card.title.as_deref().unwrap_or_default(),
         card.note.as_ref().map_or("", |note| note.as_str()),
-        &listed(card)?,
+        &listed(&names)?,
+        &listed(&card.private_collections())?,
         &card.added_at.to_string(),
         card.visibility.name(),
     ];
@@ -19,12 +21,11 @@ pub(super) fn row(card: &ExportedCard) -> Result<String, Problem> {
 }
 
 /// Between semicolons, or as JSON if a name could not be told from the others then.
-fn listed(card: &ExportedCard) -> Result<String, Problem> {
-    let names: Vec<&str> = card.collections.iter().map(String::as_str).collect();
+fn listed(names: &[&str]) -> Result<String, Problem> {
     let plain = names.join("; ");
     let is_odd = |name: &&str| name.contains(';') || name.starts_with(['"', '\'']);
     if plain.starts_with('[') || names.iter().any(is_odd) {
-        return serde_json::to_string(&names).map_err(|error| Problem::internal(error.to_string()));
+        return serde_json::to_string(names).map_err(|error| Problem::internal(error.to_string()));
     }
     Ok(plain)
 }
@@ -49,8 +50,6 @@ fn quoted(cell: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use cardwire_domain::note::NoteText;
     use cardwire_domain::url::CardUrl;
     use cardwire_domain::{CardId, Visibility};
@@ -67,25 +66,27 @@ mod tests {
 
     #[test]
     fn a_card_is_a_row() {
+        let visibility = |name: &str| Visibility::of(name.starts_with("Winter"));
         let card = |names: &[&str]| ExportedCard {
             id: CardId::generate(),
             url: CardUrl::parse("https://example.com/").unwrap(),
             title: Some("Leeks, in short".into()),
             note: NoteText::parse("two\nlines").unwrap(),
-            collections: names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
+            collections: names.iter().map(|name| ((*name).to_owned(), visibility(name))).collect(),
             visibility: Visibility::Private,
             added_at: "2026-03-05T12:00:00.25Z".parse().unwrap(),
         };
-        let check = |names: &[&str], cell: &str| {
+        let check = |names: &[&str], cell: &str, private: &str| {
             let expected = format!(
-                "\"https://example.com/\",\"Leeks, in short\",\"two\nlines\",\"{cell}\",\"2026-03-05T12:00:00.25Z\",\"PRIVATE\"\r\n"
+                "\"https://example.com/\",\"Leeks, in short\",\"two\nlines\",\"{cell}\",\"{private}\",\"2026-03-05T12:00:00.25Z\",\"PRIVATE\"\r\n"
             );
             assert_eq!(row(&card(names)).unwrap(), expected);
         };
-        check(&[], "");
-        check(&["Winter, 2", "Garden"], "Garden; Winter, 2");
-        check(&["a; b", "c"], "[\"\"a; b\"\",\"\"c\"\"]");
-        check(&["'a'"], "[\"\"'a'\"\"]");
-        check(&["[1]"], "[\"\"[1]\"\"]");
+        check(&[], "", "");
+        check(&["Winter, 2", "Garden"], "Garden; Winter, 2", "Winter, 2");
+        check(&["Winter; 2", "Winter"], "[\"\"Winter\"\",\"\"Winter; 2\"\"]", "[\"\"Winter\"\",\"\"Winter; 2\"\"]");
+        check(&["a; b", "c"], "[\"\"a; b\"\",\"\"c\"\"]", "");
+        check(&["'a'"], "[\"\"'a'\"\"]", "");
+        check(&["[1]"], "[\"\"[1]\"\"]", "");
     }
 }

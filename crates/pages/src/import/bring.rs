@@ -70,7 +70,7 @@ async fn add(
 ) -> Result<(), Problem> {
     let (send, mut portions) = mpsc::channel(1);
     let reading = spawn_blocking(move || read_portions(file, &survey, visibility, &send));
-    // Whoever reads stops when nobody receives any more.
+    // Reading stops when nobody receives any more.
     while let Some(Portion { first, rows, .. }) = portions.recv().await {
         imports.add_rows(id, first, &rows).await?;
     }
@@ -132,12 +132,14 @@ fn kept(row: Row, visibility: Visibility) -> (u32, FileRow) {
             (refused.row, FileRow::Refused { url, why: refused.why })
         }
         Row::Link(link) => {
+            let within = |told: Visibility| Visibility::of(told.is_private() || visibility.is_private());
             let remarks: Vec<String> = link.remarks.iter().map(ToString::to_string).collect();
             let row = ImportRow {
                 title: link.title,
                 added_at: link.added_at,
                 collections: link.collections,
-                visibility: Visibility::of(link.is_private || visibility.is_private()),
+                visibilities: link.visibilities.into_iter().map(|(name, told)| (name, within(told))).collect(),
+                visibility: within(Visibility::of(link.is_private)),
                 remark: (!remarks.is_empty()).then(|| remarks.join("; ")),
                 ..ImportRow::new(&link.url, link.note.as_deref())
             };

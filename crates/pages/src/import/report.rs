@@ -42,7 +42,7 @@ impl From<ReportRow> for Reported {
     fn from(row: ReportRow) -> Self {
         let state = match &row.outcome {
             None => "waiting",
-            Some(RowOutcome::Saved(_)) if row.is_undone => "removed again",
+            Some(RowOutcome::Saved(_)) if row.is_undone => "removed",
             Some(RowOutcome::Saved(_)) => "saved",
             Some(RowOutcome::Known(_)) => "already there",
             Some(RowOutcome::New) => "new",

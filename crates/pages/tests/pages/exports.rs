@@ -58,7 +58,7 @@ async fn a_bookmark_file_has_a_folder_for_each_collection_and_each_link_once() {
         <DT><A HREF=\"https://example.com/last\" ADD_DATE=\"…\" TAGS=\"Garden\">https://example.com/last</A>\n        \
         <DD>'=1\n        \
         <DT><A HREF=\"https://example.com/leeks?a=1&amp;b=2\" ADD_DATE=\"…\" PRIVATE=\"1\" TAGS=\"Garden\" \
-        COLLECTIONS=\"[&quot;Winter, and snow&quot;]\">Leeks &lt;under&gt; snow</A>\n        \
+        COLLECTIONS=\"[&quot;Winter, and snow&quot;]\" PRIVATE_COLLECTIONS=\"[]\">Leeks &lt;under&gt; snow</A>\n        \
         <DD>one\n\n&quot;two&quot;\n    \
         </DL><p>\n    \
         <DT><A HREF=\"https://example.com/odd\" ADD_DATE=\"…\" COLLECTIONS=\"[&quot;two  blanks&quot;]\">=1+1</A>\n    \
@@ -73,10 +73,11 @@ async fn csv_and_json_tell_the_same_newest_first() {
     library(&api).await;
     let table = file(&api, "/export/cards.csv").await;
     let mut reader = csv::Reader::from_reader(table.as_bytes());
-    assert_eq!(reader.headers().unwrap(), vec!["url", "title", "note", "collections", "added_at", "visibility"]);
+    let columns = ["url", "title", "note", "collections", "private_collections", "added_at", "visibility"];
+    assert_eq!(reader.headers().unwrap(), columns.to_vec());
     let rows: Vec<Vec<String>> = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
     let told: Vec<[&str; 5]> =
-        rows.iter().map(|row| [&row[0], &row[1], &row[2], &row[3], &row[5]].map(String::as_str)).collect();
+        rows.iter().map(|row| [&row[0], &row[1], &row[2], &row[3], &row[6]].map(String::as_str)).collect();
     let expected = [
         ["https://example.com/last", "", "'\t'=1", "Garden", "PUBLIC"],
         ["https://example.com/odd", "'=1+1", "", "two  blanks", "PUBLIC"],
@@ -95,12 +96,15 @@ async fn csv_and_json_tell_the_same_newest_first() {
     let cards = file["cards"].as_array().unwrap();
     assert_eq!(cards.len(), 4);
     for (card, row) in cards.iter().zip(&rows) {
-        assert_eq!((card["url"].as_str(), card["addedAt"].as_str()), (Some(&*row[0]), Some(&*row[4])));
-        assert_eq!(card["visibility"], row[5]);
+        assert_eq!((card["url"].as_str(), card["addedAt"].as_str()), (Some(&*row[0]), Some(&*row[5])));
+        assert_eq!(card["visibility"], row[6]);
     }
     let whole = json!({
         "url": "https://example.com/leeks?a=1&b=2", "title": "Leeks <under> snow", "note": "one\n\n\"two\"",
-        "addedAt": cards[2]["addedAt"], "visibility": "PRIVATE", "collections": ["Garden", "Winter, and snow"],
+        "addedAt": cards[2]["addedAt"], "visibility": "PRIVATE",
+        "collections": [
+            { "name": "Garden", "visibility": "PUBLIC" }, { "name": "Winter, and snow", "visibility": "PUBLIC" },
+        ],
     });
     assert_eq!(cards[2], whole);
 }
@@ -109,7 +113,10 @@ async fn csv_and_json_tell_the_same_newest_first() {
 async fn an_empty_library_is_a_whole_file_as_well() {
     let api = Api::new();
     assert!(file(&api, "/export/bookmarks.html").await.ends_with("<DL><p>\n</DL><p>\n"));
-    assert_eq!(file(&api, "/export/cards.csv").await, "url,title,note,collections,added_at,visibility\r\n");
+    assert_eq!(
+        file(&api, "/export/cards.csv").await,
+        "url,title,note,collections,private_collections,added_at,visibility\r\n"
+    );
     assert_eq!(file(&api, "/export/cards.json").await, "{\"cards\":[\n\n]}\n");
 }
 

@@ -332,16 +332,16 @@ async fn files_that_cannot_be_imported_are_refused_beside_the_field() {
     let mut api = Api::new();
     api.state.uploads = Uploads::with_room(1 << 20, 8 << 20);
     let mut alice = Browser::of(&api, "alice");
-    let many = format!("url\n{}", "https://a.example\n".repeat(50_001));
+    let many = format!("url\n{}", "x\n".repeat(200_001));
     let large = vec![b'x'; (1 << 20) + 1];
     for (file, rule) in [
         (&b""[..], "must hold at least one link"),
         (b"url\n", "must hold at least one link"),
         (b"nothing,of,this", "a column named url"),
         (b"%PDF-1.7", "this is a PDF"),
-        (b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n", "the quote that begins on line 2"),
+        (b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n", "the quote on line 2 is never closed"),
         (b"[{\"url\": \"https://a.example/\"}, {", "is not valid JSON"),
-        (many.as_bytes(), "must hold at most 50,000 links"),
+        (many.as_bytes(), "must hold at most 200,000 links"),
         (&large, "must be at most 1 MiB"),
     ] {
         let answer = import(&mut alice, "x.csv", file).await;

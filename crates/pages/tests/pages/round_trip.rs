@@ -37,6 +37,8 @@ const FOLDERS: [&str; 14] = [
     "日本語　の本",
     "linkding:archived",
 ];
+/// They hold links that everybody sees, too.
+const PRIVATE_FOLDERS: [&str; 4] = ["Winter, and snow", "semi; colon", "Kitchen / Drinks", "two  blanks"];
 const TITLES: [&str; 7] = [
     "",
     "Leeks under snow",
@@ -70,7 +72,7 @@ async fn fill(api: &Api) {
             name: name.into(),
             description: None,
             access: AccessType::Closed,
-            visibility: Visibility::Public,
+            visibility: Visibility::of(PRIVATE_FOLDERS.contains(&name)),
         };
         folders.push(execute(&api.store, &by, &command).await.unwrap().id.to_string());
     }
@@ -143,7 +145,7 @@ async fn import(api: &Api, name: &str, file: &[u8]) {
     working.await.unwrap();
 }
 
-type Told = (String, Option<String>, Option<String>, BTreeSet<String>, &'static str, i64);
+type Told = (String, Option<String>, Option<String>, BTreeSet<(String, &'static str)>, &'static str, i64);
 
 /// All cards, with their dates to the microsecond or to the second.
 async fn library(api: &Api, is_to_the_second: bool) -> Vec<Told> {
@@ -154,6 +156,8 @@ async fn library(api: &Api, is_to_the_second: bool) -> Vec<Told> {
         let one = |ExportedCard { id: _, url, title, note, collections, visibility, added_at }: ExportedCard| {
             let at = if is_to_the_second { added_at.as_second() } else { added_at.as_microsecond() };
             let note = note.map(|note| note.as_str().to_owned());
+            let collections: BTreeSet<_> =
+                collections.into_iter().map(|(name, visibility)| (name, visibility.name())).collect();
             (url.given().to_owned(), title, note, collections, visibility.name(), at)
         };
         told.extend(page.items.into_iter().map(one));
@@ -194,6 +198,13 @@ async fn what_is_exported_and_imported_elsewhere_is_exported_the_same() {
             after.sort();
         }
         assert_eq!(before.len(), CARDS);
+        let private: BTreeSet<&str> = after
+            .iter()
+            .flat_map(|card| &card.3)
+            .filter(|(_, visibility)| *visibility == "PRIVATE")
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(private, BTreeSet::from(PRIVATE_FOLDERS), "{path}");
         for (one, other) in before.iter().zip(&after) {
             assert_eq!(one, other, "{path}");
         }

@@ -48,7 +48,7 @@ fn services_start_what_there_is_with_settings_that_are_known() {
             if !service["command"].is_null() {
                 check_command(&words(&service["command"]), &place);
             }
-            for (setting, _) in pairs(&service["environment"]) {
+            for (setting, _) in pairs(&service["environment"]).into_iter().filter(|(name, _)| name != "TMPDIR") {
                 check_setting(&setting, &place);
             }
             let check = words(&service["healthcheck"]["test"]);
@@ -128,6 +128,20 @@ fn the_settings_of_every_service_are_accepted() {
         let checked = std::process::Command::new(program).arg("--check-config").env_clear().envs(plain).output();
         let checked = checked.unwrap();
         assert!(checked.status.success(), "{binary}: {}", String::from_utf8_lossy(&checked.stderr));
+    }
+}
+
+#[test]
+fn files_to_import_arrive_on_a_volume_and_not_in_memory() {
+    for path in ["docker/compose.yaml", "docker/compose.single.yaml"] {
+        let file = load(&root().join(path));
+        let web = &file["services"]["web"];
+        let environment: BTreeMap<String, String> = pairs(&web["environment"]).into_iter().collect();
+        assert!(environment.contains_key("DATABASE_URL"), "{path}: the others are there as well");
+        let folder = &environment["TMPDIR"];
+        let volumes = words(&web["volumes"]);
+        assert!(volumes.iter().any(|volume| volume.ends_with(&format!(":{folder}"))), "{path}: {volumes:?}");
+        assert!(!words(&web["tmpfs"]).contains(folder), "{path}");
     }
 }
 

@@ -11,12 +11,16 @@ ALTER TABLE imports ADD COLUMN undo_behind INTEGER NOT NULL DEFAULT 0;
 -- Cards that were removed with that, and those that stayed because somebody had changed them.
 ALTER TABLE imports ADD COLUMN undone INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE imports ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+-- When it last got rows.
+ALTER TABLE imports ADD COLUMN received_at INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX imports_undo ON imports (id) WHERE undo_at IS NOT NULL AND undone_at IS NULL;
 
 ALTER TABLE import_rows ADD COLUMN title TEXT;
 ALTER TABLE import_rows ADD COLUMN added_at INTEGER;
 -- The names of collections, as JSON.
 ALTER TABLE import_rows ADD COLUMN collections TEXT NOT NULL DEFAULT '[]';
+-- Of those of which the file says it, who can see them: their names with PUBLIC or PRIVATE, as JSON.
+ALTER TABLE import_rows ADD COLUMN visibilities TEXT NOT NULL DEFAULT '{}';
 -- What of it was not taken.
 ALTER TABLE import_rows ADD COLUMN remark TEXT;
 -- The first row of the file with the same link, if that is another one.

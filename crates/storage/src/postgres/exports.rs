@@ -1,9 +1,11 @@
 //! A library as it is exported.
 
+use std::collections::BTreeMap;
+
 use cardwire_domain::exports::{ExportedCard, Namesakes};
 use cardwire_domain::note::NoteText;
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{CollectionId, Page, PageRequest, Position, Result, UserId};
+use cardwire_domain::{CollectionId, Page, PageRequest, Position, Result, UserId, Visibility};
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
@@ -28,9 +30,10 @@ macro_rules! select_cards {
     ($($filter:tt)*) => {
         concat!(
             "SELECT c.id, c.url, c.normalised_url, coalesce(c.title, g.title) AS title, n.text, c.private, c.library_at, \
-                    ARRAY(SELECT k.name FROM ",
+                    (SELECT coalesce(jsonb_object_agg(x.name, x.private), '{}') FROM ( \
+                         SELECT k.name, bool_or(k.private) AS private FROM ",
             links_seen!(),
-            ") AS names \
+            " GROUP BY k.name) x) AS names \
              FROM cards c LEFT JOIN pages g ON g.url_digest = ",
             page_of!("c"),
             " LEFT JOIN notes n ON n.card_id = c.id \
@@ -99,13 +102,14 @@ impl PostgresStore {
 }
 
 fn read(row: &PgRow) -> Result<ExportedCard, Failure> {
-    let names: Vec<String> = get(row, "names")?;
+    let names: BTreeMap<String, bool> =
+        serde_json::from_value(get(row, "names")?).map_err(|error| Failure::Nonsense(error.to_string()))?;
     Ok(ExportedCard {
         id: card_id(get(row, "id")?),
         url: CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?),
         title: get(row, "title")?,
         note: get::<Option<String>>(row, "text")?.map(NoteText::from_stored),
-        collections: names.into_iter().collect(),
+        collections: names.into_iter().map(|(name, is_private)| (name, Visibility::of(is_private))).collect(),
         visibility: get_visibility(row)?,
         added_at: get_time(row, "library_at")?,
     })

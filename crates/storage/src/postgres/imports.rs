@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::imports::{
-    FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, RECEIVED_WITHIN, ReportRow, RowOutcome,
+    FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome, SILENT_AT_MOST,
     UndoView, Wanted,
 };
 use cardwire_domain::{Error, ImportId, Page, PageRequest, Position, Result, UserId};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 use ulid::Ulid;
@@ -23,13 +23,13 @@ use super::values::{
 /// Of a reason or remark, this many characters are kept.
 const REASON_CHARS: usize = 300;
 
-/// Whoever begins one clears away what is long finished, and what will never get all its rows, whoever's it was.
+/// Beginning an import clears away some that finished long ago, and some that will never get all their rows, of anybody.
 const CLEAR: &str = "\
 DELETE FROM imports WHERE id IN (
     SELECT id FROM imports
     WHERE finished_at < now() - interval '30 days' AND (undo_at IS NULL OR undone_at IS NOT NULL)
-       OR finished_at IS NULL AND next_at IS NULL AND begun_at < now() - make_interval(secs => $2)
-    ORDER BY owner_id <> $1, begun_at LIMIT 5 FOR UPDATE SKIP LOCKED
+       OR finished_at IS NULL AND next_at IS NULL AND received_at < now() - make_interval(secs => $2)
+    ORDER BY owner_id <> $1, begun_at LIMIT 2 FOR UPDATE SKIP LOCKED
 )";
 
 const OPEN: &str = concat!(
@@ -40,11 +40,15 @@ const OPEN: &str = concat!(
 );
 
 const ADD_ROWS: &str = "\
-INSERT INTO import_rows (import_id, number, url, title, note, added_at, collections, private, remark, same_as, outcome, reason)
-SELECT $1, f.* FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[], $8::bool[],
-                             $9::text[], $10::integer[], $11::text[], $12::text[])
-    AS f (number, url, title, note, added_at, collections, private, remark, same_as, outcome, reason)
-WHERE EXISTS (SELECT FROM imports WHERE id = $1 AND finished_at IS NULL AND next_at IS NULL)";
+WITH open AS (
+    UPDATE imports SET received_at = now() WHERE id = $1 AND finished_at IS NULL AND next_at IS NULL RETURNING id
+)
+INSERT INTO import_rows (import_id, number, url, title, note, added_at, collections, visibilities, private, remark, same_as, outcome,
+                         reason)
+SELECT $1, f.* FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[], $8::jsonb[],
+                             $9::bool[], $10::text[], $11::integer[], $12::text[], $13::text[])
+    AS f (number, url, title, note, added_at, collections, visibilities, private, remark, same_as, outcome, reason)
+WHERE EXISTS (SELECT FROM open)";
 
 const START: &str = "\
 UPDATE imports i SET total = r.total, refused = r.refused, remarked = r.remarked,
@@ -100,7 +104,7 @@ WHERE id = (SELECT id FROM imports WHERE next_at <= now() ORDER BY next_at, id L
 RETURNING id, owner_id, collection_id, is_check, begun_at";
 
 const LEASED_ROWS: &str = "\
-SELECT number, url, title, note, added_at, collections, private, remark, same_as,
+SELECT number, url, title, note, added_at, collections, visibilities, private, remark, same_as,
     CASE WHEN fingerprint IS NOT NULL THEN card_id END AS saved FROM import_rows
 WHERE import_id = $1 AND outcome IS NULL ORDER BY number LIMIT $2";
 
@@ -127,7 +131,7 @@ FROM counted c, open o WHERE i.id = $1";
 impl ImportRepository for PostgresStore {
     async fn open_import(&self, import: &NewImport) -> Result<()> {
         let mut session = self.batch_session().await?;
-        let clear = sqlx::query(CLEAR).bind(import.owner.as_str()).bind(RECEIVED_WITHIN.as_secs_f64());
+        let clear = sqlx::query(CLEAR).bind(import.owner.as_str()).bind(SILENT_AT_MOST.as_secs_f64());
         session.execute(clear).await?;
         let open = sqlx::query(OPEN)
             .bind(uuid(import.id.ulid()))
@@ -151,6 +155,7 @@ impl ImportRepository for PostgresStore {
             .bind(columns.notes)
             .bind(columns.dates)
             .bind(columns.collections)
+            .bind(columns.visibilities)
             .bind(columns.private)
             .bind(columns.remarks)
             .bind(columns.same_as)
@@ -288,6 +293,7 @@ struct Columns<'r> {
     notes: Vec<Option<&'r str>>,
     dates: Vec<Option<jiff_sqlx::Timestamp>>,
     collections: Vec<Value>,
+    visibilities: Vec<Value>,
     private: Vec<bool>,
     remarks: Vec<Option<String>>,
     same_as: Vec<Option<i32>>,
@@ -314,6 +320,8 @@ impl<'r> Columns<'r> {
         self.notes.push(row.note.as_deref());
         self.dates.push(row.added_at.map(time));
         self.collections.push(row.collections.iter().map(String::as_str).collect());
+        let visibilities = row.visibilities.iter().map(|(name, visibility)| (name.as_str(), visibility.name()));
+        self.visibilities.push(visibilities.collect());
         self.private.push(row.visibility.is_private());
         self.remarks.push(row.remark.as_deref().map(cut));
         self.same_as.push(row.same_as.map(signed_number).transpose()?);
@@ -328,6 +336,7 @@ impl<'r> Columns<'r> {
         self.notes.push(None);
         self.dates.push(None);
         self.collections.push(Value::Array(Vec::new()));
+        self.visibilities.push(Value::Object(Map::new()));
         self.private.push(true);
         self.remarks.push(None);
         self.same_as.push(None);
@@ -391,7 +400,7 @@ fn read_row(row: &PgRow) -> Result<ReportRow, Failure> {
 }
 
 fn read_leased(row: &PgRow) -> Result<(u32, ImportRow), Failure> {
-    let collections: Value = get(row, "collections")?;
+    let (collections, visibilities): (Value, Value) = (get(row, "collections")?, get(row, "visibilities")?);
     let same_as: Option<i32> = get(row, "same_as")?;
     let row_of_file = ImportRow {
         url: get(row, "url")?,
@@ -399,6 +408,7 @@ fn read_leased(row: &PgRow) -> Result<(u32, ImportRow), Failure> {
         note: get(row, "note")?,
         added_at: get::<Option<jiff_sqlx::Timestamp>>(row, "added_at")?.map(|at| at.to_jiff()),
         collections: serde_json::from_value(collections).map_err(|error| Failure::Nonsense(error.to_string()))?,
+        visibilities: serde_json::from_value(visibilities).map_err(|error| Failure::Nonsense(error.to_string()))?,
         visibility: get_visibility(row)?,
         remark: get(row, "remark")?,
         same_as: same_as.and_then(|number| u32::try_from(number).ok()),

@@ -134,7 +134,7 @@ pub(super) async fn undo(session: &mut Session, steps: Vec<Undoing>) -> Result<(
                 session.execute(sqlx::query(mark).bind(import).bind(removed)).await?;
             }
             Undoing::DeleteEmpty(id) => {
-                // Whoever puts a card in holds on to the collection until that is committed; the next statement sees the card.
+                // Putting a card in holds the collection until the commit, so the next statement sees the card.
                 let hold = "SELECT 1 FROM collections WHERE id = $1 FOR UPDATE";
                 session.execute(sqlx::query(hold).bind(uuid(id.ulid()))).await?;
                 let delete = "UPDATE collections SET deleted_at = now(), version = version + 1 WHERE id = $1 \

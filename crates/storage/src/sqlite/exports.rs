@@ -62,7 +62,11 @@ SELECT count(*) AS count FROM (
     SELECT 1 FROM json_each(?1) j CROSS JOIN links l ON l.collection_id = unhex(j.value) LIMIT ?2
 )";
 
-const NAMES_OF: &str = concat!("SELECT k.name FROM cards c JOIN ", links_seen!(), " AND c.id = ?1");
+const NAMES_OF: &str = concat!(
+    "SELECT k.name, max(k.private) AS private FROM cards c JOIN ",
+    links_seen!(),
+    " AND c.id = ?1 GROUP BY k.name"
+);
 
 const NAMES: &str = concat!(
     "SELECT k.name, group_concat(DISTINCT hex(k.id)) AS ids FROM cards c JOIN ",
@@ -124,7 +128,8 @@ fn namesakes(row: &Row<'_>) -> Result<Namesakes, Failure> {
 
 fn read(connection: &Connection, owner: &str, row: &Row<'_>) -> Result<ExportedCard, Failure> {
     let id: [u8; 16] = get(row, "id")?;
-    let names = rows(connection, NAMES_OF, &[&id, &owner], |row| get::<String>(row, "name"))?;
+    let names =
+        rows(connection, NAMES_OF, &[&id, &owner], |row| Ok((get::<String>(row, "name")?, get_visibility(row)?)))?;
     Ok(ExportedCard {
         id: card_id(id),
         url: CardUrl::from_stored(get(row, "url")?, get(row, "normalised_url")?),

@@ -5,11 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_domain::accounts::is_leaving;
 use cardwire_domain::imports::{
-    FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, RECEIVED_WITHIN, ReportRow, RowOutcome,
+    FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome, SILENT_AT_MOST,
     UndoView, Wanted,
 };
 use cardwire_domain::{CardId, Error, ImportId, Page, PageRequest, Position, Result, UserId};
+use jiff::Timestamp;
 use rusqlite::{Connection, Row, ToSql};
+use serde_json::{Map, Value};
 use ulid::Ulid;
 
 use super::error::Failure;
@@ -25,23 +27,23 @@ const REASON_CHARS: usize = 300;
 /// How long a finished import is kept.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
-/// Whoever begins one clears away what is long finished, and what will never get all its rows, whoever's it was.
+/// Beginning an import clears away some that finished long ago, and some that will never get all their rows, of anybody.
 const CLEAR: [&str; 2] = [
     "DELETE FROM imports WHERE id IN ( \
          SELECT id FROM imports WHERE finished_at < ?1 AND (undo_at IS NULL OR undone_at IS NOT NULL) ORDER BY finished_at LIMIT 2)",
-    "DELETE FROM imports WHERE finished_at IS NULL AND next_at IS NULL AND begun_at < ?1",
+    "DELETE FROM imports WHERE finished_at IS NULL AND next_at IS NULL AND received_at < ?1",
 ];
 
 const OPEN: &str = "\
-INSERT INTO imports (id, owner_id, file_name, collection_id, is_check, total, begun_at, next_at)
-VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, NULL)
+INSERT INTO imports (id, owner_id, file_name, collection_id, is_check, total, begun_at, received_at, next_at)
+VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, NULL)
 ON CONFLICT (owner_id) WHERE finished_at IS NULL DO NOTHING";
 
-const IS_OPEN: &str = "SELECT 1 FROM imports WHERE id = ?1 AND finished_at IS NULL AND next_at IS NULL";
+const IS_OPEN: &str = "UPDATE imports SET received_at = ?2 WHERE id = ?1 AND finished_at IS NULL AND next_at IS NULL";
 
 const ADD_ROW: &str = "\
-INSERT INTO import_rows (import_id, number, url, title, note, added_at, collections, private, remark, same_as)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+INSERT INTO import_rows (import_id, number, url, title, note, added_at, collections, private, remark, same_as, visibilities)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 const ADD_REFUSED: &str = "\
 INSERT INTO import_rows (import_id, number, url, private, outcome, reason) VALUES (?1, ?2, ?3, 1, 'refused', ?4)";
@@ -97,7 +99,8 @@ const LEASE: &str = "UPDATE imports SET lease = ?2, next_at = ?3 WHERE id = ?1";
 
 /// For these, too.
 const LEASED_ROWS: &str = "\
-SELECT number, url, title, note, added_at, collections, private, remark, same_as, iif(fingerprint IS NULL, NULL, card_id) AS saved
+SELECT number, url, title, note, added_at, collections, visibilities, private, remark, same_as,
+    iif(fingerprint IS NULL, NULL, card_id) AS saved
 FROM import_rows INDEXED BY import_rows_open WHERE import_id = ?1 AND outcome IS NULL ORDER BY number LIMIT ?2";
 
 /// Once: what was kept stays. Once it is saved, its title and note are the card's, and go with the card.
@@ -119,7 +122,7 @@ impl ImportRepository for SqliteStore {
             if leaves(connection, &owner)? {
                 return Err(Failure::Refused(is_leaving()));
             }
-            for (clear, age) in CLEAR.into_iter().zip([KEPT, RECEIVED_WITHIN]) {
+            for (clear, age) in CLEAR.into_iter().zip([KEPT, SILENT_AT_MOST]) {
                 run(connection, clear, &[&earlier(now, age)])?;
             }
             let (id, collection) = (blob(id.ulid()), collection.map(|id| blob(id.ulid())));
@@ -133,9 +136,9 @@ impl ImportRepository for SqliteStore {
 
     async fn add_rows(&self, import: ImportId, first: u32, rows: &[FileRow]) -> Result<()> {
         let rows = rows.to_vec();
-        let add = move |connection: &Connection, _| {
+        let add = move |connection: &Connection, now| {
             let id = blob(import.ulid());
-            is_open(connection, import)?;
+            is_open(connection, now, import)?;
             for (number, row) in (first..).zip(&rows) {
                 match row {
                     FileRow::Link(row) => add_row(connection, &id, number, row)?,
@@ -151,7 +154,7 @@ impl ImportRepository for SqliteStore {
 
     async fn start_import(&self, import: ImportId) -> Result<()> {
         let start = move |connection: &Connection, now| {
-            is_open(connection, import)?;
+            is_open(connection, now, import)?;
             run(connection, START, &[&blob(import.ulid()), &us(now)]).map(drop)
         };
         Ok(self.write(start).await?)
@@ -281,18 +284,34 @@ impl ImportRepository for SqliteStore {
     }
 }
 
-/// It gets its rows.
-fn is_open(connection: &Connection, import: ImportId) -> Result<(), Failure> {
-    let found = first(connection, IS_OPEN, &[&blob(import.ulid())], |_| Ok(()))?;
-    found.ok_or_else(|| Failure::Refused(Error::not_found("import", import)))
+/// It gets its rows, now.
+fn is_open(connection: &Connection, now: Timestamp, import: ImportId) -> Result<(), Failure> {
+    match run(connection, IS_OPEN, &[&blob(import.ulid()), &us(now)])? {
+        0 => Err(Failure::Refused(Error::not_found("import", import))),
+        _ => Ok(()),
+    }
 }
 
 fn add_row(connection: &Connection, import: &[u8; 16], number: u32, row: &ImportRow) -> Result<(), Failure> {
     let collections = serde_json::to_string(&row.collections).map_err(|error| Failure::Nonsense(error.to_string()))?;
+    let visibilities: Map<String, Value> =
+        row.visibilities.iter().map(|(name, visibility)| (name.clone(), visibility.name().into())).collect();
+    let visibilities = Value::Object(visibilities).to_string();
     let (added_at, private) = (row.added_at.map(us), row.visibility.is_private());
     let remark = row.remark.as_deref().map(|remark| cut(remark, REASON_CHARS));
-    let values: [&dyn ToSql; 10] =
-        [import, &number, &row.url, &row.title, &row.note, &added_at, &collections, &private, &remark, &row.same_as];
+    let values: [&dyn ToSql; 11] = [
+        import,
+        &number,
+        &row.url,
+        &row.title,
+        &row.note,
+        &added_at,
+        &collections,
+        &private,
+        &remark,
+        &row.same_as,
+        &visibilities,
+    ];
     run(connection, ADD_ROW, &values).map(drop)
 }
 
@@ -362,13 +381,14 @@ fn read_leased_row(row: &Row<'_>) -> Result<Waiting, Failure> {
     if let Some(card) = get::<Option<[u8; 16]>>(row, "saved")? {
         return Ok(Waiting::Saved(number, card_id(card)));
     }
-    let collections: String = get(row, "collections")?;
+    let (collections, visibilities): (String, String) = (get(row, "collections")?, get(row, "visibilities")?);
     let row_of_file = ImportRow {
         url: get(row, "url")?,
         title: get(row, "title")?,
         note: get(row, "note")?,
         added_at: get::<Option<i64>>(row, "added_at")?.map(time).transpose()?,
         collections: serde_json::from_str(&collections).map_err(|error| Failure::Nonsense(error.to_string()))?,
+        visibilities: serde_json::from_str(&visibilities).map_err(|error| Failure::Nonsense(error.to_string()))?,
         visibility: get_visibility(row)?,
         remark: get(row, "remark")?,
         same_as: get(row, "same_as")?,

@@ -1,11 +1,11 @@
 //! What imports make: cards with the dates of their file, in its order, and collections; and what a check makes: nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cardwire_domain::imports::{FileRow, ImportRow, LeasedRows, NewImport, RowOutcome};
 use cardwire_domain::search::SearchRequest;
 use cardwire_domain::use_cases::{ImportUrls, check_urls};
-use cardwire_domain::{AccessType, CollectionId, Error, ImportId, UserId};
+use cardwire_domain::{AccessType, CollectionId, Error, ImportId, UserId, Visibility};
 use cardwire_events::Queue;
 use jiff::Timestamp;
 
@@ -217,6 +217,22 @@ pub async fn collections_are_as_private_as_what_they_are_made_for(stores: Stores
     stores.bring(&alice, &rows).await?;
     let expected = [shelf("Mine", true), shelf("Ours", false), shelf("There", false)];
     assert_eq!(stores.shelves(&alice).await?, BTreeSet::from(expected));
+    Ok(())
+}
+
+pub async fn collections_are_as_private_as_the_file_says(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let told = |name: &str, visibility: Visibility, row: ImportRow| ImportRow {
+        visibilities: BTreeMap::from([(name.to_owned(), visibility)]),
+        ..within(&[name], row)
+    };
+    let rows = [
+        told("Mine", Visibility::Private, row("a")),
+        told("Ours", Visibility::Public, row("b").private()),
+        within(&["Mine", "Ours"], row("c")),
+    ];
+    stores.bring(&alice, &rows).await?;
+    assert_eq!(stores.shelves(&alice).await?, BTreeSet::from([shelf("Mine", true), shelf("Ours", false)]));
     Ok(())
 }
 

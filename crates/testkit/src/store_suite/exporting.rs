@@ -1,15 +1,15 @@
 //! Exports: every card once with all that its owner put into it, in the order of the library.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::exports::{ExportedCard, Namesakes};
-use cardwire_domain::use_cases::{AddUrlToLibrary, DeleteCollection, UpdateCollection};
+use cardwire_domain::use_cases::{AddUrlToLibrary, CreateCollection, DeleteCollection, UpdateCollection};
 use cardwire_domain::{CollectionId, UserId, Visibility};
 
 use super::pages::titled;
-use super::scene::{all_pages, person, saving, sorted};
+use super::scene::{all_pages, creating, person, saving, sorted};
 use super::{Stores, Tested};
 
 impl Stores {
@@ -25,14 +25,15 @@ impl Stores {
     }
 }
 
-fn names(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
+fn names(names: &[(&str, Visibility)]) -> BTreeMap<String, Visibility> {
+    names.iter().map(|(name, visibility)| ((*name).to_owned(), *visibility)).collect()
 }
 
 pub async fn a_card_is_exported_with_all_that_its_owner_put_into_it(stores: Stores) -> Tested {
     let (alice, bob) = (person("alice"), person("bob"));
     let own = stores.collection(&alice, "Winter", AccessType::Closed).await?;
-    let twin = stores.collection(&alice, "Winter", AccessType::Closed).await?;
+    let twin = CreateCollection { visibility: Visibility::Private, ..creating("Winter", AccessType::Closed) };
+    let twin = stores.run(&alice, &twin).await?.id;
     let open = stores.collection(&bob, "Everybody's garden", AccessType::Open).await?;
     let gone = stores.collection(&alice, "Gone", AccessType::Closed).await?;
     let command = AddUrlToLibrary {
@@ -57,7 +58,8 @@ pub async fn a_card_is_exported_with_all_that_its_owner_put_into_it(stores: Stor
     assert_eq!(leeks.url.given(), "https://leeks.example/?utm_source=x#top", "as it was saved");
     assert_eq!((leeks.title.as_deref(), leeks.visibility), (Some("Leeks"), Visibility::Private));
     assert_eq!(leeks.note.as_ref().map(|note| note.as_str()), Some("two\nlines"));
-    assert_eq!(leeks.collections, names(&["Winter", "Everybody's garden"]), "of one name, one");
+    let seen = names(&[("Winter", Visibility::Private), ("Everybody's garden", Visibility::Public)]);
+    assert_eq!(leeks.collections, seen, "of one name, one, and private if one of them is");
     stores.fetched("https://example.com/bare", titled("Bare")).await?;
     assert_eq!(stores.exported(&alice, None, 100).await?[0].title.as_deref(), Some("Bare"), "what it is called");
 
@@ -70,7 +72,7 @@ pub async fn a_card_is_exported_with_all_that_its_owner_put_into_it(stores: Stor
         visibility: Some(Visibility::Private),
     };
     stores.run(&bob, &closed).await?;
-    assert_eq!(stores.exported(&alice, None, 100).await?[1].collections, names(&["Winter"]));
+    assert_eq!(stores.exported(&alice, None, 100).await?[1].collections, names(&[("Winter", Visibility::Private)]));
     let winter = Namesakes { name: "Winter".into(), collections: sorted(vec![own, twin]) };
     assert_eq!(stores.library.names_of_collections(&alice, None, 100).await?, [winter]);
     assert_eq!(stores.exported(&alice, Some(&[open]), 100).await?, []);

@@ -393,6 +393,7 @@ macro_rules! store_suite {
             folders_and_tags_become_collections,
             a_link_in_several_folders_is_in_several_collections,
             collections_are_as_private_as_what_they_are_made_for,
+            collections_are_as_private_as_the_file_says,
             an_import_is_found_and_counted_but_no_news,
             a_link_that_comes_back_is_no_news_until_its_owner_collects_it,
             a_check_saves_nothing,

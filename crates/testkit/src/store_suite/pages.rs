@@ -263,22 +263,17 @@ pub async fn a_server_that_asks_to_be_left_alone_is(stores: Stores) -> Tested {
     let card = stores.save(&person("alice"), URL).await?.url_card_id;
     stores.index_all().await?;
     let hour = Duration::from_secs(3_600);
-    stores.fails(&FetchFailure { wait: Some(hour), ..FetchFailure::passing("answered 429") }).await?;
+    stores.fails(&FetchFailure { wait: Some(hour), ..FetchFailure::lasting("answered 403") }).await?;
     stores.time.advance(2 * FetchAgain::GAP).await;
     match stores.pages.fetch_again(card).await? {
-        FetchAgain::TooSoon(wait) => assert!(wait > hour - 3 * FetchAgain::GAP && wait <= hour, "{wait:?}"),
+        FetchAgain::TooSoon(wait) => assert!(wait > hour - 3 * FetchAgain::GAP && wait < hour, "{wait:?}"),
         other => panic!("it is asked for too soon: {other:?}"),
     }
-    assert_eq!(stores.due().await?, []);
-    // Whoever asks no more is not waited for.
-    let lasting = FetchFailure { wait: Some(hour), ..FetchFailure::lasting("answered 403") };
     stores.time.advance(hour).await;
-    stores.fails(&lasting).await?;
-    stores.time.advance(hour + Duration::from_secs(1)).await;
     assert_eq!(stores.pages.fetch_again(card).await?, FetchAgain::Taken);
     stores.fails(&FetchFailure::lasting("answered 404")).await?;
     stores.time.advance(FetchAgain::GAP + Duration::from_secs(1)).await;
-    assert_eq!(stores.pages.fetch_again(card).await?, FetchAgain::Taken);
+    assert_eq!(stores.pages.fetch_again(card).await?, FetchAgain::Taken, "it asks for nothing any more");
     Ok(())
 }
 

@@ -183,7 +183,7 @@ pub async fn an_import_is_undone_in_portions_by_several_at_once(stores: Stores) 
     for worked in at_once((0..4).map(|_| work())).await? {
         worked?;
     }
-    // Whoever was the last may have left what others held.
+    // The last one may have left what others held.
     while undo_imports(&*stores.store, 4).await? {}
     for (owner, import) in [(&alice, hers), (&bob, his)] {
         let undo = stores.imports.import(owner, import).await?.undo;

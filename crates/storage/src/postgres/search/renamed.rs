@@ -17,7 +17,7 @@ const PAGES: &str = "SELECT url_digest, keeper, url FROM pages WHERE url_digest 
 /// What is known of a page is known of it under its new URL, until that is fetched. Never from one person's page to another's, or everybody's.
 const CARRY: &str = "\
 UPDATE pages n SET state = o.state, reason = o.reason, retryable = o.retryable, fetched_at = o.fetched_at,
-    next_fetch_at = o.next_fetch_at, title = o.title, description = o.description, image = o.image,
+    next_fetch_at = o.next_fetch_at, not_before = o.not_before, title = o.title, description = o.description, image = o.image,
     site_name = o.site_name, author = o.author, kind = o.kind, language = o.language
 FROM unnest($1::bytea[], $2::bytea[]) AS m(after, before) JOIN pages o ON o.url_digest = m.before
 WHERE n.url_digest = m.after AND n.keeper IS NOT DISTINCT FROM o.keeper AND o.state = 'ready'";

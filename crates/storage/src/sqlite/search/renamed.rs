@@ -8,7 +8,7 @@ use super::super::values::{first, get, run};
 /// What is known of a page is known of it under its new URL, until that is fetched. Never from one person's page to another's, or everybody's.
 const CARRY: &str = "\
 UPDATE pages AS n SET state = o.state, reason = o.reason, retryable = o.retryable, fetched_at = o.fetched_at,
-    next_fetch_at = o.next_fetch_at, title = o.title, description = o.description, image = o.image,
+    next_fetch_at = o.next_fetch_at, not_before = o.not_before, title = o.title, description = o.description, image = o.image,
     site_name = o.site_name, author = o.author, kind = o.kind, language = o.language
 FROM pages AS o
 WHERE o.number = ?1 AND n.number = ?2 AND n.keeper IS o.keeper AND o.state = 'ready'";
