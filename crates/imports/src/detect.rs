@@ -14,7 +14,7 @@ const HEAD_BYTES: u64 = 64 * 1_024;
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Text(Format),
-    Table(Table),
+    Table(Box<Table>),
 }
 
 /// What is read in one pass.
@@ -95,7 +95,7 @@ fn kind(text: &str) -> Result<Option<Kind>> {
         return Ok(Some(Kind::Text(Format::Json)));
     }
     if let Some(table) = csv::find(text)? {
-        return Ok(Some(Kind::Table(table)));
+        return Ok(Some(Kind::Table(Box::new(table))));
     }
     let lower = start.to_ascii_lowercase();
     if lower.contains("netscape-bookmark") || lower.contains("<a ") && lower.contains("href") {
