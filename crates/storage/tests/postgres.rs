@@ -49,12 +49,13 @@ impl TimeMachine for Aging {
             "UPDATE trend_days SET day = day - 1000000 - ($1 / 86400)::int",
             "UPDATE trend_windows SET from_day = from_day - ($1 / 86400)::int",
             "UPDATE pages SET next_fetch_at = next_fetch_at - make_interval(secs => $1), \
-             fetched_at = fetched_at - make_interval(secs => $1)",
+             fetched_at = fetched_at - make_interval(secs => $1), not_before = not_before - make_interval(secs => $1)",
             "UPDATE queue_pauses SET resumed_at = resumed_at - make_interval(secs => $1)",
             "UPDATE sample_turn SET at = at - make_interval(secs => $1)",
             "UPDATE queue_samples SET at = at - make_interval(secs => $1)",
             "UPDATE search_rebuilds SET lease_until = lease_until - make_interval(secs => $1)",
-            "UPDATE imports SET next_at = next_at - make_interval(secs => $1), begun_at = begun_at - make_interval(secs => $1)",
+            "UPDATE imports SET next_at = next_at - make_interval(secs => $1), begun_at = begun_at - make_interval(secs => $1), \
+             received_at = received_at - make_interval(secs => $1)",
             "UPDATE idempotency_keys SET created_at = created_at - make_interval(secs => $1)",
         ] {
             sqlx::query(sql)

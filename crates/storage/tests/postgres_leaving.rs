@@ -8,7 +8,7 @@ use anyhow::{bail, ensure};
 use async_trait::async_trait;
 use cardwire_domain::accounts::TokenHash;
 use cardwire_domain::collection::AccessType;
-use cardwire_domain::imports::{ImportRow, NewImport};
+use cardwire_domain::imports::NewImport;
 use cardwire_domain::profile::ProfileChange;
 use cardwire_domain::use_cases::{BlockPerson, renew_identities};
 use cardwire_domain::{CollectionId, ImportId, UserId, Visibility};
@@ -128,10 +128,9 @@ async fn name(stores: Stores, table: &str, alice: UserId, bob: UserId, his: Coll
             stores.save_with(&alice, "https://example.com/late", Some("a note"), &[his]).await?;
         }
         "imports" => {
-            let rows = vec![ImportRow::new("https://example.com/late", None)];
             let (id, file_name) = (ImportId::generate(), "late.html".to_owned());
             let import = NewImport { id, owner: alice, file_name, collection: None, is_check: false };
-            stores.imports.begin_import(&import, &rows).await?;
+            stores.imports.open_import(&import).await?;
         }
         "profiles" => {
             let change = ProfileChange { default_visibility: Some(Visibility::Private), ..ProfileChange::default() };
