@@ -240,6 +240,8 @@ async fn while_others_take_every_other_connection_the_own_ones_are_enough() {
     let mut history = History::default();
     accepted(&stack, "before", 5, &mut history).await;
     stack.settled(DUE).await;
+    // Those that this test looks with.
+    let looking = [stack.pool().acquire().await.unwrap(), stack.pool().acquire().await.unwrap()];
     let mut taken = Vec::new();
     let refused = loop {
         match PgConnection::connect(stack.database_url()).await {
@@ -256,6 +258,7 @@ async fn while_others_take_every_other_connection_the_own_ones_are_enough() {
             sleep(Duration::from_millis(50)).await;
         }
     }
+    drop(looking);
     println!("settled {:?} while {} connections were taken", stack.settled(DUE).await, taken.len());
     stack.check(&history).await;
 }
