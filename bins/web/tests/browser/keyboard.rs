@@ -54,7 +54,7 @@ async fn signing_in_saving_noting_and_removing_take_only_keys() {
     let listed = "document.querySelector('.items .about').textContent.includes('in Reading')";
     assert_eq!(window.evaluate(listed).await, json!(true));
 
-    window.tab_to(".items form button").await;
+    window.tab_to(".items form[action$='/remove'] button").await;
     window.keys("\n").await;
     window.client.accept_alert().await.unwrap();
     window.until("document.querySelector('.told') && document.querySelector('.told').textContent === 'Removed.'").await;

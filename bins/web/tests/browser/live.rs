@@ -30,14 +30,14 @@ async fn a_save_appears_in_another_window_without_reload() {
     writer.wait(".told").await;
 
     reader.until("document.querySelectorAll('#feed li').length === 1").await;
-    assert_eq!(reader.evaluate(TITLES).await, json!(["example.com/<script>alert(1)</script>"]));
+    assert_eq!(reader.evaluate(TITLES).await, json!(["example.com/%3Cscript%3Ealert(1)%3C/script%3E"]));
     assert_eq!(reader.evaluate("document.querySelector('#feed .actor').textContent").await, json!("alice"));
     assert_eq!(reader.evaluate("window.before === true").await, json!(true), "no reload");
     assert_eq!(reader.evaluate("document.getElementById('told').textContent.startsWith('New: ')").await, json!(true));
     // The page as the server draws it now is the same.
     reader.open(&web.url("/")).await;
     reader.wait("#feed li").await;
-    assert_eq!(reader.evaluate(TITLES).await, json!(["example.com/<script>alert(1)</script>"]));
+    assert_eq!(reader.evaluate(TITLES).await, json!(["example.com/%3Cscript%3Ealert(1)%3C/script%3E"]));
     assert_eq!(reader.complaints().await, Vec::<String>::new());
     assert_eq!(writer.complaints().await, Vec::<String>::new());
     reader.close().await;
