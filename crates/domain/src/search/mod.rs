@@ -11,6 +11,8 @@ mod near;
 mod passes;
 mod pieces;
 mod port;
+#[cfg(test)]
+mod properties;
 mod query;
 mod wording;
 
