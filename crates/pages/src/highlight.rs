@@ -137,6 +137,7 @@ mod tests {
         };
         check("rust", "Rust: trust in rusty <b>rust</b>", "[Rust]: trust in [rusty] <b>[rust]</b>");
         check("rust_", "rusty Rust", "rusty [Rust]");
+        check("1 4", "¼ cup", "[¼] cup");
         check("\"memory safety\"", "Memory-Safety", "[Memory]-[Safety]");
         check("a -b", "a b", "[a] b");
         check("über", "ÜBER alles", "[ÜBER] alles");

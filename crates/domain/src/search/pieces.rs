@@ -61,7 +61,7 @@ impl Piece {
     }
 }
 
-/// All of them, in their order. Everything else separates them.
+/// All of them, in their order; no place reaches into the next. Everything else separates them.
 pub fn pieces(text: &str) -> Vec<Piece> {
     let letters = letters(text);
     let mut pieces = Vec::new();
@@ -82,7 +82,24 @@ pub fn pieces(text: &str) -> Vec<Piece> {
             at += 1;
         }
     }
+    stand_apart(&mut pieces);
     pieces
+}
+
+/// One sign may be two words, as `¼` is: the second has no place of its own then.
+fn stand_apart(pieces: &mut [Piece]) {
+    let mut done = 0;
+    let mut place = |range: &mut Range<usize>| {
+        range.start = range.start.max(done);
+        range.end = range.end.max(range.start);
+        done = range.end;
+    };
+    for piece in pieces {
+        match piece {
+            Piece::Word(word) => place(&mut word.range),
+            Piece::Run(units) => units.iter_mut().for_each(|unit| place(&mut unit.range)),
+        }
+    }
 }
 
 fn run(letters: &[Letter], first: usize) -> (Vec<Unit>, usize) {

@@ -93,7 +93,7 @@ proptest! {
         let mut done = 0;
         for piece in pieces(&text) {
             let range = piece.range();
-            prop_assert!(done <= range.start && range.start < range.end && text.get(range.clone()).is_some(), "{range:?}");
+            prop_assert!(done <= range.start && text.get(range.clone()).is_some(), "{range:?}");
             done = range.end;
         }
         if let Some(query) = SearchQuery::parse(&text) {
@@ -103,8 +103,8 @@ proptest! {
 
     #[test]
     fn a_page_is_found_by_its_title(title in text()) {
-        // They mean something in a search.
-        let title = title.replace(['-', '"', '“', '”'], " ");
+        // They mean something in a search; what is percent-encoded is read as in URLs.
+        let title = title.replace(['-', '"', '“', '”', '„', '‟', '＂', '%'], " ");
         if let Some(query) = SearchQuery::parse(&title).filter(|query| query.urls.is_empty()) {
             prop_assert!(query.is_in([title.as_str()], "https://example.com/"), "{query:?}");
         }
