@@ -114,7 +114,7 @@ pub struct MetadataBody {
     /// Whether a failed fetch is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     retryable: Option<bool>,
-    /// The page's own title, whatever the card is called.
+    /// The page's own title, even if the card has another.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "A page")]
     title: Option<String>,

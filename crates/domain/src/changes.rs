@@ -136,7 +136,7 @@ pub enum Change {
     },
     /// A later row with the link of row `first` changed the card that a row of that link had left as `before`. If it was changed by others since
     /// that row, nothing changes: it is theirs.
-    LeftAnew {
+    LeftByLaterRow {
         import: ImportId,
         first: u32,
         before: Fingerprint,

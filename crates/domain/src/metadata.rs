@@ -146,7 +146,7 @@ pub struct PageInfo {
     pub state: FetchState,
     /// Empty until the first fetch that succeeded.
     pub metadata: Metadata,
-    /// When it was last fetched, whatever came of it.
+    /// When it was last fetched, with or without success.
     pub fetched_at: Option<Timestamp>,
 }
 

@@ -35,7 +35,7 @@ pub struct HideCardBody {
     reason: String,
 }
 
-/// Hides a card from everyone but its owner, whatever its visibility. Once this is answered, nobody else can see it. Hiding it again changes
+/// Hides a card from everyone but its owner, even if it is public. Once this is answered, nobody else can see it. Hiding it again changes
 /// nothing. 404 if the card is in no library.
 #[utoipa::path(
     operation_id = "hideCard",

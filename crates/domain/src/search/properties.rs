@@ -1,4 +1,4 @@
-//! Whatever is typed is read, in linear time, and a page is found by its title.
+//! Any text can be searched for, in linear time, and a page is found by its title.
 
 use std::time::{Duration, Instant};
 

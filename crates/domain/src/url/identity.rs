@@ -67,7 +67,7 @@ fn push_route(into: &mut String, host: &str, fragment: &str) {
     }
     let mut route = String::new();
     push(&mut route, fragment, is_of_query);
-    // Behind it browsers are told what to show of the page.
+    // The part after `:~:` tells browsers what to highlight on the page.
     let route = route.split(":~:").next().unwrap_or_default();
     let (path, query) = route.split_once('?').unwrap_or((route, ""));
     let before = into.len();

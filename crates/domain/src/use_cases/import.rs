@@ -97,7 +97,7 @@ enum Left {
     /// By this row, which saved it.
     By { number: u32, same_as: Option<u32> },
     /// By the row before that has the same link, if it was still so.
-    Anew { first: u32, before: Fingerprint },
+    LaterRow { first: u32, before: Fingerprint },
 }
 
 impl Left {
@@ -105,7 +105,7 @@ impl Left {
         let fingerprint = card.fingerprint();
         match self {
             Self::By { number, same_as } => Change::LeftAs { import, number, card_id: card.id, fingerprint, same_as },
-            Self::Anew { first, before } => Change::LeftAnew { import, first, before, after: fingerprint },
+            Self::LaterRow { first, before } => Change::LeftByLaterRow { import, first, before, after: fingerprint },
         }
     }
 }
@@ -160,7 +160,7 @@ impl Here<'_> {
         if created {
             self.left.insert(normalised.clone(), Left::By { number, same_as: row.same_as });
         } else if let Some(first) = row.same_as {
-            self.left.entry(normalised.clone()).or_insert(Left::Anew { first, before });
+            self.left.entry(normalised.clone()).or_insert(Left::LaterRow { first, before });
         }
         let id = card.id;
         self.cards.insert(normalised, card);

@@ -20,7 +20,7 @@ use crate::limit::Limit;
 pub(super) enum Purpose<'a> {
     /// To sign in. `None`: what was typed is no handle.
     SignIn(Option<&'a Handle>),
-    /// To confirm something in this session, whose owner has this handle. Nobody else can fail there.
+    /// To confirm something while signed in as the account of this handle. Nobody else can fail there.
     Confirm(&'a Handle, SessionId),
 }
 
@@ -44,7 +44,7 @@ enum Key {
     Handle(String),
     /// Failures with this handle from such a network, while all of them together have used up what they have.
     Reserve(String, IpAddr),
-    /// Failures in this session.
+    /// Failures since this person signed in.
     Session(SessionId),
     /// Successes: far more than anybody needs, but hashing is expensive. Only the owner has any.
     Owner(String),

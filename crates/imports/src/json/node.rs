@@ -139,7 +139,7 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
             if !is_folder {
                 is_folder = true;
                 walk.enter();
-                // What holds everything is no folder, whatever it is called.
+                // The outermost object is no folder, even if it has a name.
                 let is_whole = place == Place::Top && field != Field::Children;
                 if is_whole || item.is_named() {
                     walk.name(item.folder_name().filter(|_| !is_whole)).map_err(stopped)?;

@@ -237,7 +237,7 @@ async fn an_import_is_undone_from_its_page() {
     let rye = "https://example.com/rye";
     api.post("alice", "/api/cards/library/urls", json!({ "url": rye, "note": "mine now" })).await.expect(200);
     alice.submit(&format!("{path}/undo"), &[]).await;
-    assert_eq!(alice.text("h1"), "Undo import?", "without a script, it is asked once more");
+    assert_eq!(alice.text("h1"), "Undo import?", "without a script, a page asks for confirmation");
     assert_eq!(library(&api, "alice").await.len(), 3);
     alice.submit(&format!("{path}/undo"), &[]).await;
     assert_eq!(alice.path, path);

@@ -1,4 +1,4 @@
-//! Imports as large as libraries are: every link is there once, and whoever sees them is up to their owner.
+//! Imports as large as libraries are: every link is there once, and its owner decides who sees it.
 
 use std::fmt::Write as _;
 

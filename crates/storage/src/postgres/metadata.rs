@@ -147,7 +147,7 @@ impl PageRepository for PostgresStore {
 async fn ask_again(session: &mut Session, card: CardId) -> Result<Option<FetchAgain>, Failure> {
     session.begin().await?;
     let answer = ask_if_due(session, card).await?;
-    // Whatever it is: the page stays locked until then, and who fetches passes over it.
+    // In any case: the page is locked until then, and fetchers skip it.
     session.commit().await?;
     Ok(answer)
 }

@@ -35,7 +35,7 @@ const GONE: [&str; 2] = [
 ];
 
 /// The same two.
-const LEFT_ANEW: [&str; 2] = [
+const LEFT_BY_LATER_ROW: [&str; 2] = [
     "UPDATE import_rows r SET fingerprint = l.after
      FROM unnest($2::integer[], $3::bigint[], $4::bigint[]) AS l (first, before, after)
      WHERE r.import_id = $1 AND r.number = l.first AND r.fingerprint = l.before",
@@ -51,7 +51,7 @@ WHERE id = $1 AND undo_behind = $2 AND undo_at IS NOT NULL AND undone_at IS NULL
 /// A change of an import, or of what it made.
 pub(super) enum Undoing {
     LeftAs { import: ImportId, number: u32, card: Uuid, fingerprint: Fingerprint, same_as: Option<u32> },
-    LeftAnew { import: ImportId, first: u32, before: Fingerprint, after: Fingerprint },
+    LeftByLaterRow { import: ImportId, first: u32, before: Fingerprint, after: Fingerprint },
     Rows { import: ImportId, before: u32, after: u32, removed: Vec<u32>, kept: u32 },
     DeleteEmpty(CollectionId),
     Finish(ImportId),
@@ -112,7 +112,7 @@ pub(super) async fn undo(session: &mut Session, steps: Vec<Undoing>) -> Result<(
                     }
                 }
             }
-            Undoing::LeftAnew { import, first, before, after } => {
+            Undoing::LeftByLaterRow { import, first, before, after } => {
                 left.import = Some(import);
                 left.firsts.push(signed_number(first)?);
                 left.befores.push(before.as_stored());
@@ -170,8 +170,8 @@ impl LeftRows {
             session.execute(query).await?;
         }
         if !self.firsts.is_empty() {
-            for anew in LEFT_ANEW {
-                let query = sqlx::query(anew).bind(import).bind(&self.firsts).bind(&self.befores).bind(&self.afters);
+            for sql in LEFT_BY_LATER_ROW {
+                let query = sqlx::query(sql).bind(import).bind(&self.firsts).bind(&self.befores).bind(&self.afters);
                 session.execute(query).await?;
             }
         }

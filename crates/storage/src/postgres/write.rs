@@ -141,8 +141,8 @@ impl Batch {
                     let card = uuid(card_id.ulid());
                     batch.undoing.push(Undoing::LeftAs { import, number, card, fingerprint, same_as });
                 }
-                Change::LeftAnew { import, first, before, after } => {
-                    batch.undoing.push(Undoing::LeftAnew { import, first, before, after });
+                Change::LeftByLaterRow { import, first, before, after } => {
+                    batch.undoing.push(Undoing::LeftByLaterRow { import, first, before, after });
                 }
                 Change::UndoRows { import, before, after, removed, kept } => {
                     batch.undoing.push(Undoing::Rows { import, before, after, removed, kept });
@@ -251,7 +251,7 @@ impl Batch {
             | Change::Retire { .. }
             | Change::Identify { .. }
             | Change::LeftAs { .. }
-            | Change::LeftAnew { .. }
+            | Change::LeftByLaterRow { .. }
             | Change::UndoRows { .. }
             | Change::FinishUndo(_) => {}
         }

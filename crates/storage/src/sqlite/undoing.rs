@@ -40,7 +40,7 @@ const GONE: [&str; 2] = [
 ];
 
 /// The same two.
-const LEFT_ANEW: [&str; 2] = [
+const LEFT_BY_LATER_ROW: [&str; 2] = [
     "UPDATE import_rows SET fingerprint = ?4 WHERE import_id = ?1 AND number = ?2 AND fingerprint = ?3",
     "UPDATE import_rows SET fingerprint = ?4 WHERE import_id = ?1 AND same_as = ?2 AND fingerprint IS NOT NULL AND fingerprint = ?3",
 ];
@@ -107,8 +107,8 @@ pub(super) fn left_anew(
     first: u32,
     (before, after): (Fingerprint, Fingerprint),
 ) -> Result<(), Failure> {
-    for anew in LEFT_ANEW {
-        run(connection, anew, &[&blob(import.ulid()), &first, &before.as_stored(), &after.as_stored()])?;
+    for sql in LEFT_BY_LATER_ROW {
+        run(connection, sql, &[&blob(import.ulid()), &first, &before.as_stored(), &after.as_stored()])?;
     }
     Ok(())
 }

@@ -175,7 +175,9 @@ impl Rows<'_> {
             Change::LeftAs { import, number, card_id, fingerprint, same_as } => {
                 left_as(connection, import, (number, same_as), card_id, fingerprint)
             }
-            Change::LeftAnew { import, first, before, after } => left_anew(connection, import, first, (before, after)),
+            Change::LeftByLaterRow { import, first, before, after } => {
+                left_anew(connection, import, first, (before, after))
+            }
             Change::UndoRows { import, before, after, removed, kept } => {
                 undo_rows(connection, import, (before, after), &removed, kept)
             }

@@ -58,7 +58,7 @@ pub async fn an_import_is_undone_with_what_it_made(stores: Stores) -> Tested {
     stores.index_all().await?;
     let marks: Vec<bool> = stores.report(&alice, import).await?.iter().map(|row| row.is_undone).collect();
     assert_eq!(marks, [true, true, true, true, true, true, true, false, false, false]);
-    // Asking again changes nothing, and the same file can be imported anew.
+    // Asking again changes nothing, and the same file can be imported again.
     assert_eq!(stores.undo(&alice, import).await?, undone);
     stores.bring(&alice, &rows).await?;
     assert_eq!(stores.urls_of(&alice).await?.len(), 8);

@@ -41,7 +41,7 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// Elements whose content is text, whatever it looks like.
+/// Elements whose content is text, even if it looks like tags.
 const RAW: [&str; 9] = ["title", "textarea", "script", "style", "xmp", "iframe", "noembed", "noframes", PLAINTEXT];
 /// The last element of a page: nothing ends it.
 const PLAINTEXT: &str = "plaintext";

@@ -49,7 +49,7 @@ pub(super) enum Cut {
     Broken(io::Error),
 }
 
-/// At most `limit` bytes come out of each layer, whatever goes in.
+/// At most `limit` bytes come out of each layer.
 pub(super) fn unpack(packed: Vec<u8>, packings: &[Packing], limit: usize) -> Unpacked {
     let mut unpacked = Unpacked { body: packed, cut: None };
     for packing in packings.iter().rev() {

@@ -60,7 +60,7 @@ ORDER BY n.card_id
 ON CONFLICT (card_id) DO UPDATE SET url = excluded.url, url_digest = excluded.url_digest,
     own_words = excluded.own_words, private = excluded.private, version = excluded.version";
 
-/// Of documents that stay where they are, whatever has become of their cards.
+/// Of documents that stay where they are, even if their cards are gone.
 const PUT_WORDS: &str = "\
 UPDATE search_documents d SET own_words = n.own_words::tsvector, version = $4
 FROM unnest($1::uuid[], $2::text[], $3::bool[]) AS n(card_id, own_words, private) WHERE d.card_id = n.card_id";
