@@ -14,7 +14,8 @@ fi
 # axe-core, for these tests only.
 (cd bins/web/tests/browser && npm ci --ignore-scripts --no-audit --no-fund --silent)
 
-cargo build --bin web --locked
+# As scripts/test.sh builds it, so that nothing is built again.
+cargo build --workspace --bins --tests --locked
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/cardwire-browser.XXXXXX")
 chmod 755 "$folder"
