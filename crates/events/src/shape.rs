@@ -56,7 +56,8 @@ fn without_quoted(error: &str) -> String {
 }
 
 fn of_word(word: &str) -> String {
-    let is_edge = |c: char| matches!(c, ',' | ';' | ':' | '.' | '!' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>');
+    let is_edge =
+        |c: char| matches!(c, ',' | ';' | ':' | '.' | '!' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>');
     let bare = word.trim_matches(is_edge);
     if bare.is_empty() || !differs(bare) {
         return word.to_owned();

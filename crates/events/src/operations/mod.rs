@@ -111,7 +111,12 @@ pub trait Operator: Send + Sync {
     async fn count_group(&self, queue: Queue, shape: &str) -> Result<u64>;
 
     /// Entries of this queue, or of all, that are no events: newest first, from before `before` on.
-    async fn rejected(&self, queue: Option<Queue>, before: Option<RejectedId>, limit: usize) -> Result<Vec<RejectedEntry>>;
+    async fn rejected(
+        &self,
+        queue: Option<Queue>,
+        before: Option<RejectedId>,
+        limit: usize,
+    ) -> Result<Vec<RejectedEntry>>;
 
     /// `None`: it is no dead letter of the queue.
     async fn way(&self, queue: Queue, id: EventId) -> Result<Option<DeadLetterWay>>;

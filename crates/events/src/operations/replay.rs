@@ -3,8 +3,9 @@ use std::str::FromStr;
 
 use async_trait::async_trait;
 use cardwire_domain::{CardId, UserId};
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::action::NewEntry;
@@ -42,6 +43,14 @@ impl ReplayOf {
     /// Whether it is all events of its time.
     pub const fn is_everything(&self) -> bool {
         self.kind.is_none() && self.card_id.is_none() && self.person.is_none()
+    }
+
+    /// Whether some of this UTC day is in its time.
+    pub fn touches(&self, day: Date) -> bool {
+        let in_utc = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
+        // `until` itself is not.
+        let last = self.until.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(self.until);
+        in_utc(self.from) <= day && day <= in_utc(last)
     }
 
     pub fn entry(&self) -> NewEntry {

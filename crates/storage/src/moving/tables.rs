@@ -237,7 +237,13 @@ pub(crate) const TABLES: &[Table] = &[
     table(
         "events",
         "id",
-        &[column("id", Id), column("type", Text), column("envelope", Json), column("occurred_at", Time), column("told", Bool)],
+        &[
+            column("id", Id),
+            column("type", Text),
+            column("envelope", Json),
+            column("occurred_at", Time),
+            column("told", Bool),
+        ],
     ),
     table(
         "deliveries",

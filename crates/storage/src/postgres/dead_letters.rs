@@ -75,8 +75,9 @@ impl<'a> Selected<'a> {
     pub(super) fn of(queue: Queue, which: &'a DeadSelection, until: jiff_sqlx::Timestamp) -> Self {
         let all = Self { queue, filter: DeadFilter::default(), ids: None, not_understood: None, until };
         match which {
-            // A group is selected by statements of its own.
-            DeadSelection::All | DeadSelection::Group(_) => all,
+            DeadSelection::All => all,
+            // By statements of its own; by these, none.
+            DeadSelection::Group(_) => Self { ids: Some(Vec::new()), ..all },
             DeadSelection::Ids(ids) => Self { ids: Some(event_uuids(ids)), ..all },
             DeadSelection::NotUnderstood(kinds) => Self { not_understood: Some(kinds), ..all },
             DeadSelection::Matching(filter) => Self { filter: filter.clone(), ..all },

@@ -125,6 +125,8 @@ fn is_meant(connection: &Connection, queue: Queue, which: &DeadSelection, id: Ev
             let unknown = ["unknown event type", "unknown version of event type"];
             unknown.iter().any(|start| error.starts_with(start)) && kinds.contains(&kind)
         }
+        // By statements of its own; by these, none.
+        DeadSelection::Group(_) => false,
         _ => true,
     }))
 }

@@ -9,7 +9,8 @@ mod way;
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
 use cardwire_events::operations::{
-    Action, AuditEntry, AuditId, DeadLetterWay, DoneBy, FailureGroup, NewEntry, Operator, Pause, RejectedEntry, RejectedId,
+    Action, AuditEntry, AuditId, DeadLetterWay, DoneBy, FailureGroup, NewEntry, Operator, Pause, RejectedEntry,
+    RejectedId,
 };
 use cardwire_events::{DeadFilter, DeadLetter, DeadSelection, Queue, Result};
 use sqlx::postgres::PgRow;
