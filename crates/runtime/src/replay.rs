@@ -135,7 +135,6 @@ mod tests {
     use cardwire_domain::{Clock as _, SystemClock, UserId};
     use cardwire_events::operations::ReplayOf;
     use cardwire_testkit::longer;
-    use jiff::Timestamp;
     use tokio::time::timeout;
 
     use super::*;
@@ -169,7 +168,7 @@ mod tests {
     /// Has everything go to the queue again, and waits for the end.
     async fn replayed(adapters: &Adapters, queue: Queue, total: u64) -> Replay {
         let by = UserId::parse("did:plc:operator").unwrap();
-        let of = ReplayOf::everything(queue, Timestamp::UNIX_EPOCH, SystemClock.now());
+        let of = ReplayOf::everything(queue, "1970-01-01T00:00:00Z".parse().unwrap(), SystemClock.now());
         let (asked, new) = adapters.replays.request_replay(&by, &of, total).await.unwrap();
         assert!(new);
         let finished = async {
