@@ -131,8 +131,9 @@ fn refusals(path: &str, method: &str, operation: &Value) -> Vec<u16> {
     });
     let is_door = matches!(path, "/api/users" | "/api/users/login");
     let is_in_person = ["/api/users/me/sessions", "/api/users/me/tokens"].iter().any(|list| path.starts_with(list));
-    // No room for another token, and nobody to invite while registration is closed.
-    let can_be_full = method == "post" && matches!(path, "/api/users/me/tokens" | "/api/admin/invites");
+    // No room for another token, nobody to invite while registration is closed, and one replay of a queue at a time.
+    let can_be_full =
+        method == "post" && matches!(path, "/api/users/me/tokens" | "/api/admin/invites" | "/api/admin/replays");
     let stores = !tagged("docs") && path != "/healthz";
     let can_occur = [
         // Unknown query parameters are refused, too.

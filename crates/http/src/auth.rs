@@ -1,5 +1,6 @@
 //! What a request shows of its sender, and who turns that into people.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
@@ -37,6 +38,8 @@ pub struct Identity {
     pub user: User,
     /// Never with an API token.
     pub admin: bool,
+    /// Sees what administrators see, and changes nothing there. Never with an API token.
+    pub observer: bool,
     /// Of a card that is new to their library, unless the save says otherwise.
     pub default_visibility: Visibility,
     /// What they may do with this credential. [`crate::caller::identify`] sees to it.
@@ -61,6 +64,22 @@ impl Proof {
             Self::Session(id) => Some(id),
             Self::Token(_) | Self::Mock => None,
         }
+    }
+}
+
+impl Identity {
+    /// Whether the console is open to them, if only to look.
+    pub const fn sees_console(&self) -> bool {
+        self.admin || self.observer
+    }
+
+    /// Why they may not act in the console.
+    pub fn cannot_act(&self) -> Problem {
+        let why = match self.observer {
+            true => "you can look at everything here, but not change it; ask an administrator",
+            false => "this is for administrators",
+        };
+        Problem::new(&FORBIDDEN, why)
     }
 }
 
@@ -137,6 +156,8 @@ pub struct MockAuthenticator {
     pub accounts: Arc<dyn Authenticator>,
     /// Of people without an account, too.
     pub profiles: Arc<dyn ProfileRepository>,
+    /// See [`Identity::observer`].
+    pub observers: BTreeSet<UserId>,
     /// The host that is answered besides loopback ones. A page of any other site can have its own name lead to this machine (DNS
     /// rebinding), and what it then asks for is done as the administrator.
     pub host: Option<String>,
@@ -159,10 +180,11 @@ impl Authenticator for MockAuthenticator {
             };
         };
         let profile = self.profiles.profile(&id).await.map_err(|error| Error::Unavailable(error.to_string()))?;
-        let admin = id.as_str() == Self::ADMIN;
+        let (admin, observer) = (id.as_str() == Self::ADMIN, self.observers.contains(&id));
         Ok(Some(Identity {
             user: User::unregistered(id),
             admin,
+            observer,
             default_visibility: profile.default_visibility,
             scope: Scope::Write,
             proof: Proof::Mock,

@@ -32,6 +32,7 @@ pub mod metrics;
 pub mod one_file;
 pub mod readiness;
 mod rebuild;
+mod replay;
 pub mod rounds;
 pub mod settings;
 pub mod shutdown;

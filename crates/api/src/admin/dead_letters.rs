@@ -5,11 +5,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::EventId;
 use cardwire_events::{Action, DeadLetter, DeadSelection, Envelope};
 use cardwire_http::body::JsonBody;
-use cardwire_http::caller::Admin;
+use cardwire_http::caller::{Admin, Observer};
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::idempotency::idempotency;
 use cardwire_http::operations::act::named;
+use cardwire_http::operations::failures::group;
 use cardwire_http::operations::{dead_letters, queue_named};
 use cardwire_http::problem::Problem;
 use cardwire_http::query::{NoParams, Params};
@@ -90,7 +91,7 @@ impl From<DeadLetter> for DeadLetterBody {
 )]
 pub async fn list(
     state: Data<AppState>,
-    _: Admin,
+    _: Observer,
     queue: Path<String>,
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {
@@ -120,7 +121,7 @@ pub struct Count {
 )]
 pub async fn count(
     state: Data<AppState>,
-    _: Admin,
+    _: Observer,
     queue: Path<String>,
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {
@@ -131,7 +132,7 @@ pub async fn count(
     Ok(HttpResponse::Ok().json(Count { count }))
 }
 
-/// `ids`, or `all: true`, or `matching`.
+/// `ids`, or `all: true`, or `matching`, or `group`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SelectDeadLetters {
@@ -142,6 +143,9 @@ pub struct SelectDeadLetters {
     all: Option<bool>,
     #[serde(default)]
     matching: Option<Matching>,
+    /// As the list of failures names it. Then events that would be tried again by themselves are meant as well as dead letters.
+    #[serde(default)]
+    group: Option<String>,
 }
 
 /// As the list is narrowed. At least one of them.
@@ -174,6 +178,12 @@ impl Matching {
 
 impl SelectDeadLetters {
     fn selection(self) -> Result<DeadSelection, Problem> {
+        if let Some(shape) = self.group {
+            return match (self.ids, self.all, self.matching) {
+                (None, None, None) => group(&shape),
+                _ => Err(Problem::invalid("group", "must not be given together with ids, all or matching")),
+            };
+        }
         if let Some(matching) = self.matching {
             return match (self.ids, self.all) {
                 (None, None) => matching.selection(),

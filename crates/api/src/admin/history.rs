@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, ServiceConfig};
 use cardwire_events::Queue;
-use cardwire_http::caller::Admin;
+use cardwire_http::caller::Observer;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::operations::{history, queue_named};
 use cardwire_http::problem::Problem;
@@ -104,7 +104,7 @@ impl From<history::Point> for Point {
 )]
 pub async fn history(
     state: Data<AppState>,
-    _: Admin,
+    _: Observer,
     queue: Path<String>,
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {

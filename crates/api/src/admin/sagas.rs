@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::{CardId, CollectionId, EventId, UserId};
-use cardwire_http::caller::Admin;
+use cardwire_http::caller::{Admin, Observer};
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::idempotency::{bodiless, idempotency};
@@ -91,7 +91,7 @@ impl From<OpenWindow> for WindowBody {
     params(("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = PageBody<WindowBody>))
 )]
-pub async fn list(state: Data<AppState>, _: Admin, params: Params) -> Result<HttpResponse, Problem> {
+pub async fn list(state: Data<AppState>, _: Observer, params: Params) -> Result<HttpResponse, Problem> {
     // Keys are no ULIDs, so the due time serves as a rank.
     let list = List::by_rank(&["sagas"]);
     let request = params.page(&list)?;

@@ -18,11 +18,17 @@ pub struct TokenAuthenticator {
     accounts: Arc<dyn AccountStore>,
     /// In addition to those whose account says so.
     admins: BTreeSet<UserId>,
+    observers: BTreeSet<UserId>,
 }
 
 impl TokenAuthenticator {
     pub fn new(accounts: Arc<dyn AccountStore>, admins: BTreeSet<UserId>) -> Self {
-        Self { accounts, admins }
+        Self { accounts, admins, observers: BTreeSet::new() }
+    }
+
+    /// These people see what administrators see, and change nothing there.
+    pub fn observed_by(self, observers: BTreeSet<UserId>) -> Self {
+        Self { observers, ..self }
     }
 
     async fn by_session(&self, access: &TokenHash) -> Result<Identity, Error> {
@@ -49,7 +55,8 @@ impl TokenAuthenticator {
         let Bearer { user, is_admin, default_visibility } = bearer;
         let is_token = matches!(proof, Proof::Token(_));
         let admin = !is_token && (is_admin || self.admins.contains(&user.id));
-        Identity { user, admin, default_visibility, scope, proof }
+        let observer = !is_token && self.observers.contains(&user.id);
+        Identity { user, admin, observer, default_visibility, scope, proof }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Profiles, and what administrators do to accounts. Their acts come through [`crate::operations::people`] or
 //! [`crate::operations::command_line`], which write them down.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use cardwire_domain::UserId;
 use cardwire_domain::accounts::{Handle, Person, Registration};
 use cardwire_domain::profile::{Profile, ProfileChange};
@@ -49,6 +51,17 @@ impl Accounts {
 
     pub async fn change_profile(&self, person: &UserId, change: &ProfileChange) -> Result<Profile, Error> {
         Ok(self.repository.change_profile(person, change).await?)
+    }
+
+    /// The handles of these people, of those who have an account.
+    pub async fn handles(&self, people: &BTreeSet<UserId>) -> Result<BTreeMap<UserId, String>, Error> {
+        let mut handles = BTreeMap::new();
+        for person in people {
+            if let Some(account) = self.repository.account_of(person).await? {
+                handles.insert(person.clone(), account.user.handle);
+            }
+        }
+        Ok(handles)
     }
 
     /// Those with an account, in the order of their handles, behind `after`.

@@ -33,6 +33,7 @@ impl Operations {
     pub async fn count_selected(&self, queue: Queue, which: &DeadSelection) -> Result<u64, Problem> {
         match which {
             DeadSelection::Ids(ids) => Ok(ids.len() as u64),
+            DeadSelection::Group(shape) => Ok(self.operator.count_group(queue, shape).await?),
             DeadSelection::Matching(filter) => self.count_dead(queue, filter).await,
             DeadSelection::All | DeadSelection::NotUnderstood(_) => {
                 self.count_dead(queue, &DeadFilter::default()).await

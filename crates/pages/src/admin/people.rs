@@ -78,7 +78,7 @@ struct LinkPage<'a> {
 }
 
 async fn list(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
-    visit.admin()?;
+    visit.observer()?;
     let told = match params.text("told").as_deref() {
         Some("suspend") => Some("The account is suspended."),
         Some("restore") => Some("The account is restored."),
@@ -96,7 +96,7 @@ async fn page(
     who: &str,
     complaint: Complaint,
 ) -> Result<PeoplePage, Problem> {
-    let viewer = visit.admin()?;
+    let viewer = visit.observer()?;
     let now = state.operations.clock.now();
     let mut people = state.people(Some(after).filter(|after| !after.is_empty()), PER_PAGE + 1).await?;
     let has_more = people.len() > PER_PAGE;

@@ -59,6 +59,7 @@ pub const NAMES: &[Name] = &[
     plain("APP__ADMINS", None, "user ids of administrators, comma separated, besides those whose account says so"),
     plain("APP__DATABASE__MAX_CONNECTIONS", Some("10"), "PostgreSQL connections of this process"),
     plain("APP__EVENTS__KEEP_DAYS", Some("30"), "how long events stay that are owed to nobody"),
+    plain("APP__OBSERVERS", None, "user ids of people who see the console but cannot act there, comma separated"),
     plain(
         "APP__PUBLIC_URL",
         None,
