@@ -15,7 +15,7 @@ const MIGRATIONS: [(i32, &str); 9] = [
     (22, include_str!("../../migrations/sqlite/0022_imports.sql")),
     (23, include_str!("../../migrations/sqlite/0023_words.sql")),
     (24, include_str!("../../migrations/sqlite/0024_titles.sql")),
-    (29, include_str!("../../migrations/sqlite/0029_replays.sql")),
+    (25, include_str!("../../migrations/sqlite/0025_replays.sql")),
 ];
 const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
