@@ -15,7 +15,8 @@ async fn press(browser: &mut Browser<'_>, form: usize, action: &str, more: &[(&s
         (input.attr("name").unwrap().to_owned(), input.attr("value").unwrap_or_default().to_owned())
     };
     let mut fields: Vec<_> = forms[form].select(&hidden).map(field).collect();
-    let more = [("action", action)].iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let more = std::iter::once(("action", action)).chain(more.iter().copied());
+    let more = more.map(|(name, value)| (name.to_owned(), value.to_owned()));
     fields.retain(|(name, _)| name != "action");
     fields.extend(more);
     let asked = browser.send(post("/admin/confirm", &fields)).await;
