@@ -107,7 +107,7 @@ impl Visit {
     /// Who is signed in, or the problem that leads to the sign-in page.
     pub fn caller(&self) -> Result<Caller, Problem> {
         let viewer = self.viewer.clone();
-        viewer.map(Caller).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "sign in first"))
+        viewer.map(Caller).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "Sign in first."))
     }
 
     /// Who is signed in, and not with an API token.
@@ -123,7 +123,7 @@ impl Visit {
     /// Who is signed in, and not with an API token, if they are an operator.
     pub fn admin(&self) -> Result<Caller, Problem> {
         let InPerson(caller) = self.in_person()?;
-        if caller.0.admin { Ok(caller) } else { Err(Problem::new(&FORBIDDEN, "this is for operators only")) }
+        if caller.0.admin { Ok(caller) } else { Err(Problem::new(&FORBIDDEN, "Only operators can see this page.")) }
     }
 
     pub fn chrome(&self, section: Section) -> Chrome {

@@ -78,7 +78,7 @@ async fn an_invitation_is_accepted_and_left_again() {
     assert_eq!(api.ask("carol", Method::DELETE, &membership, None).await.status, 204);
     assert_eq!(read(&api, "carol", INVITATIONS).await["items"], json!([]));
     let refused = api.ask("alice", Method::DELETE, &membership, None).await.expect_problem(403, "forbidden");
-    assert!(refused["detail"].as_str().unwrap().contains("delete the collection instead"), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("Delete it instead"), "{refused}");
     for method in [Method::POST, Method::DELETE] {
         let path = format!("{MINE}/nonsense/membership");
         api.ask("bob", method, &path, None).await.expect_problem(404, "not-found");

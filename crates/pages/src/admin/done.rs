@@ -41,13 +41,13 @@ async fn actions(state: Data<AppState>, visit: Visit, mut params: Params) -> Res
     let told = match params.text("told").as_deref() {
         Some("pause") => Some("The queue is paused."),
         Some("resume") => Some("The queue is resumed."),
-        Some("redeliver") => Some("What is owed to the queue is delivered again."),
+        Some("redeliver") => Some("Unhandled events of the queue are delivered again."),
         Some("redrive") => Some("The dead letters are redriven."),
         Some("discard") => Some("The dead letters are discarded."),
         Some("flush") => Some("The window is being written."),
-        Some("hide") => Some("The card is hidden."),
-        Some("show") => Some("The card is no longer hidden."),
-        Some("rebuild") => Some("The rebuild of the search index is asked for."),
+        Some("hide") => Some("The link is hidden."),
+        Some("show") => Some("The link is no longer hidden."),
+        Some("rebuild") => Some("The search index will be rebuilt."),
         _ => None,
     };
     let list = List::by_rank(&["actions page"]);

@@ -18,7 +18,7 @@ pub(crate) const TABS: [(&str, &str); 5] = [
     ("/admin", "Queues"),
     ("/admin/windows", "Windows"),
     ("/admin/people", "People"),
-    ("/admin/cards", "Cards"),
+    ("/admin/cards", "Links"),
     ("/admin/actions", "Actions"),
 ];
 

@@ -304,7 +304,7 @@ async fn administrators_hide_cards_by_their_ids_and_see_no_more_of_them() {
     admin.open("/admin/cards").await;
     admin.submit("/admin/confirm", &[("card", &id), ("action", "show")]).await;
     admin.submit("/admin/act", &[]).await;
-    assert_eq!(admin.text(".told"), "The card is no longer hidden.");
+    assert_eq!(admin.text(".told"), "The link is no longer hidden.");
     admin.open(&format!("/cards/{id}")).await;
     assert_eq!(alice.get("/admin/cards").await.status.as_u16(), 403);
 }
