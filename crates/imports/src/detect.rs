@@ -49,7 +49,7 @@ pub(crate) fn encoding(source: &mut dyn Source) -> Result<&'static Encoding> {
 /// The head's encoding, unless the file is one that is known and not read.
 fn known(bytes: &[u8], source: &mut dyn Source) -> Result<&'static Encoding> {
     if let Some(what) = signature(bytes) {
-        return Err(Error::refused(format!("{WANTED}; {what}")));
+        return Err(Error::refused(format!("{what} {WANTED}")));
     }
     encoding_of(bytes, source)
 }

@@ -129,7 +129,7 @@ async fn blocking_takes_invitations_back_and_refuses_new_ones() {
     let (person, next) = (&blocked["items"][0], &blocked["nextCursor"]);
     assert_eq!((&person["id"], &person["handle"], next), (&json!("did:plc:mallory"), &json!("mallory"), &Value::Null));
     let refused = invite(&api, "mallory", &collection, &["bob"]).await.expect_problem(422, "invalid-value");
-    assert_eq!(refused["detail"], "userIds: did:plc:bob cannot be invited now");
+    assert_eq!(refused["detail"], "did:plc:bob cannot be invited at the moment.");
     for _ in 0..2 {
         assert_eq!(api.ask("bob", Method::DELETE, &mallory, None).await.status, 204);
     }

@@ -74,8 +74,8 @@ pub(super) async fn show(
     };
     let import = state.imports.import(caller.id(), id).await?;
     let list = List::by_rank(&["import", &id.to_string(), which]);
-    let request = part(&mut params, &list)?;
-    let report = state.imports.import_report(caller.id(), id, wanted, &request).await?;
+    let asked = part(&mut params, &list)?;
+    let report = state.imports.import_report(caller.id(), id, wanted, &asked).await?;
     let mut path = format!("/imports/{id}");
     if wanted != Wanted::All {
         path = with_parameter(&path, which, "true");

@@ -88,7 +88,7 @@ async fn blocking_is_confirmed_and_can_be_undone() {
     let people = format!("{path}/collaborators");
     let answer = mallory.submit(&people, &[("people", "@Bob")]).await;
     assert_eq!(answer.status.as_u16(), 422);
-    assert_eq!(mallory.text("#people-wrong"), "@Bob cannot be invited now");
+    assert_eq!(mallory.text("#people-wrong"), "@Bob cannot be invited at the moment.");
     assert_eq!(mallory.text("textarea#people"), "@Bob");
 
     bob.open("/account").await;

@@ -191,7 +191,7 @@ fn is_kept(browser: &Browser<'_>, answer: &Answer) {
     let told = browser.text("main");
     assert!(told.contains("kept on this page") && told.contains("503 · trace "), "{told}");
     assert!(!browser.page.html().contains("db.internal") && !browser.page.html().contains(PASSWORD), "{told}");
-    assert_eq!(browser.text("main form button"), "Send it again");
+    assert_eq!(browser.text("main form button"), "Send again");
 }
 
 #[tokio::test(start_paused = true)]
