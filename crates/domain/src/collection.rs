@@ -52,10 +52,7 @@ impl Collection {
         if self.access == AccessType::Open || self.author == *person || self.collaborators.contains(person) {
             return Ok(());
         }
-        Err(Error::Forbidden(format!(
-            "Only the author and the collaborators of collection {} can add to it.",
-            self.id
-        )))
+        Err(Error::Forbidden(format!("Only the author and the collaborators of collection {} can add to it.", self.id)))
     }
 
     pub fn authored_by(self, person: &UserId) -> Result<Self> {

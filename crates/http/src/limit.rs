@@ -68,7 +68,8 @@ impl Writes {
     pub fn admit(&self, person: &UserId) -> Result<(), Problem> {
         let Some(limit) = &self.0 else { return Ok(()) };
         limit.admit(person).map_err(|wait| {
-            Problem::new(&TOO_MANY_REQUESTS, "You are making too many changes at once.").retry_after(whole_seconds(wait))
+            Problem::new(&TOO_MANY_REQUESTS, "You are making too many changes at once.")
+                .retry_after(whole_seconds(wait))
         })
     }
 }

@@ -133,7 +133,8 @@ impl Problem {
     }
 
     pub fn unavailable(cause: impl Into<String>) -> Self {
-        let mut problem = Self::new(&UNAVAILABLE, "Your data cannot be reached at the moment. Try again.").retry_after(1);
+        let mut problem =
+            Self::new(&UNAVAILABLE, "Your data cannot be reached at the moment. Try again.").retry_after(1);
         problem.cause = Some(cause.into());
         problem
     }
@@ -237,9 +238,7 @@ impl From<Error> for Problem {
             Error::Invalid { field, rule } if field == "Idempotency-Key" => {
                 Self::new(&IDEMPOTENCY_KEY_REUSED, rule).field(field)
             }
-            Error::Invalid { field, rule } if field == "cursor" => {
-                Self::new(&INVALID_CURSOR, rule).field(field)
-            }
+            Error::Invalid { field, rule } if field == "cursor" => Self::new(&INVALID_CURSOR, rule).field(field),
             Error::Invalid { field, rule } => Self::invalid(field, rule),
             Error::NotFound { .. } => Self::new(&NOT_FOUND, error.to_string()),
             Error::Forbidden(why) => Self::new(&FORBIDDEN, why),

@@ -24,7 +24,8 @@ impl Params {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).ok_or_else(|| Problem::parameter(name, "The name of this parameter is not UTF-8."))?;
+            let name =
+                decode(name).ok_or_else(|| Problem::parameter(name, "The name of this parameter is not UTF-8."))?;
             let value = decode(value).ok_or_else(|| Problem::parameter(&name, "This is not UTF-8."))?;
             if pairs.iter().any(|(known, _)| *known == name) {
                 return Err(Problem::parameter(name, "This is given twice."));

@@ -66,13 +66,15 @@ fn kind_in(bytes: &[u8], encoding: &'static Encoding) -> Result<Kind> {
 /// What a file without links is refused with.
 pub(crate) const NO_LINKS: &str = "There are no links in this file.";
 
-const WANTED: &str =
-    "Choose a bookmark file from a browser, CSV with a column named url, JSON, a list of links, or a zip file of these.";
+const WANTED: &str = "Choose a bookmark file from a browser, CSV with a column named url, JSON, a list of links, or a zip file of these.";
 
 /// What files are that begin so, and what to do.
 fn signature(head: &[u8]) -> Option<&'static str> {
     const SIGNATURES: [(&[u8], &str); 9] = [
-        (b"mozLz40\0", "This is a backup in Firefox's own format. In Firefox's library, choose “Export Bookmarks to HTML” or “Backup…” instead."),
+        (
+            b"mozLz40\0",
+            "This is a backup in Firefox's own format. In Firefox's library, choose “Export Bookmarks to HTML” or “Backup…” instead.",
+        ),
         (b"SQLite format 3\0", "This is a browser's database. Export the bookmarks from the browser's menu instead."),
         (b"bplist", "This is a property list. Export the bookmarks from the browser's menu instead."),
         (b"\x1f\x8b", "This file is packed with gzip. Unpack it first."),

@@ -64,7 +64,10 @@ async fn a_form_over_the_quota_keeps_what_was_typed() {
     alice.open("/library").await;
     let answer = alice.submit("/library", &[("url", "https://example.com/more"), ("note", "kept")]).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, DAY_S));
-    assert_eq!(alice.text("form .wrong"), "You have reached your daily limit for new links (2). Try again in 24 hours.");
+    assert_eq!(
+        alice.text("form .wrong"),
+        "You have reached your daily limit for new links (2). Try again in 24 hours."
+    );
     assert_eq!(
         (alice.one("#url").attr("value"), alice.text("#note")),
         (Some("https://example.com/more"), "kept".into())

@@ -55,7 +55,8 @@ impl CardUrl {
         if !url.username().is_empty() || url.password().is_some() {
             return Err("Remove the user name and password from the link.");
         }
-        let normalised = identity::identity(&url).ok_or("Enter a link whose host consists of letters, digits, hyphens and dots.")?;
+        let normalised =
+            identity::identity(&url).ok_or("Enter a link whose host consists of letters, digits, hyphens and dots.")?;
         if normalised.len() > 4 * Self::MAX_BYTES {
             return Err(TOO_LONG);
         }

@@ -27,7 +27,8 @@ impl SetCollaborators {
             return Err(Error::invalid("userIds", "Name at most 100 people."));
         }
         let parse = |id: &String| {
-            UserId::parse(id).map_err(|_| Error::invalid("userIds", format!("{id:?} is not a DID such as did:plc:alice.")))
+            UserId::parse(id)
+                .map_err(|_| Error::invalid("userIds", format!("{id:?} is not a DID such as did:plc:alice.")))
         };
         self.user_ids.iter().map(parse).collect()
     }

@@ -49,7 +49,9 @@ impl From<Error> for Problem {
             }
             Error::WrongPassword(field) => Self::invalid(field, "That is not your current password."),
             Error::TooManyWrongPasswords { retry_after } => too_many("Too many wrong passwords.", retry_after),
-            Error::TooManySignUps { retry_after } => too_many("Too many people are signing up from this network.", retry_after),
+            Error::TooManySignUps { retry_after } => {
+                too_many("Too many people are signing up from this network.", retry_after)
+            }
             Error::Busy => Self::new(&UNAVAILABLE, "Too many people are signing in at the moment.").retry_after(1),
             Error::Passwords(_) => Self::internal(error.to_string()),
         }

@@ -104,7 +104,9 @@ impl Accounts {
         }
         let handle = Handle::parse(handle)?;
         if handle.is_reserved() {
-            return Err(cardwire_domain::Error::invalid("handle", "This handle is reserved. Choose another one.").into());
+            return Err(
+                cardwire_domain::Error::invalid("handle", "This handle is reserved. Choose another one.").into()
+            );
         }
         password::check(password.expose_secret())?;
         // Hashing is dear: nobody gets to keep the others from signing in.

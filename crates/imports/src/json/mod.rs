@@ -35,7 +35,9 @@ pub(crate) fn read(text: Text<'_>, rows: &mut Rows<'_>) -> Result<()> {
     rows.steps += bytes.get_ref().bytes.steps;
     match (stopped, read) {
         (Some(error), _) => Err(error),
-        (None, Err(_)) if bytes.get_ref().is_refused => Err(Error::refused("One text in this file is longer than 16 MiB. Remove it and try again.")),
+        (None, Err(_)) if bytes.get_ref().is_refused => {
+            Err(Error::refused("One text in this file is longer than 16 MiB. Remove it and try again."))
+        }
         (None, Err(error)) if error.is_io() => Err(Error::Io(error.into())),
         (None, Err(error)) => Err(Error::refused(format!("This is not valid JSON: {error}."))),
         (None, Ok(())) => Ok(()),

@@ -159,9 +159,7 @@ async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String
             };
             ("Discard dead letters", about)
         }
-        Errand::Flush(key) => {
-            ("Write a window now", format!("A worker writes the window {key} to the feed now."))
-        }
+        Errand::Flush(key) => ("Write a window now", format!("A worker writes the window {key} to the feed now.")),
         Errand::Hide(HideCard { card_id, .. }) => (
             "Hide a link",
             format!(

@@ -222,8 +222,7 @@ async fn carry_out(
         Act::ResetPassword => {
             let link = state.reset_link(admin.id(), person).await?;
             let url = origin::base(request).unwrap_or_default() + &link.path();
-            let about =
-                "Send this link to the owner of the account. Anyone who has it can choose a new password once.";
+            let about = "Send this link to the owner of the account. Anyone who has it can choose a new password once.";
             return show_once(visit, (format!("Reset link for {name}"), about), url, link.expires_at);
         }
     }

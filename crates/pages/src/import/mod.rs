@@ -115,7 +115,10 @@ async fn keep(state: &AppState, caller: &Caller, sent: Sent, is_check: bool) -> 
     let file = match file {
         Some(File::Whole(file)) => file,
         Some(File::TooLarge) => {
-            return Err(Problem::invalid("file", format!("Files are at most {} MiB.", state.uploads.most_bytes() >> 20)));
+            return Err(Problem::invalid(
+                "file",
+                format!("Files are at most {} MiB.", state.uploads.most_bytes() >> 20),
+            ));
         }
         None => return Err(Problem::invalid("file", "Choose a file.")),
     };

@@ -213,7 +213,10 @@ async fn a_file_is_checked_before_it_is_imported() {
     let states: Vec<&str> = told.iter().map(|(_, state)| state.split(':').next().unwrap()).collect();
     assert_eq!(states, ["New", "Already in your library", "New", "Same link as an earlier row", "Not imported"]);
     let progress = alice.text("#progress");
-    assert!(progress.contains("5 of 5: 2 new, 2 already in your library, 1 cannot be imported. Nothing has been imported."), "{progress}");
+    assert!(
+        progress.contains("5 of 5: 2 new, 2 already in your library, 1 cannot be imported. Nothing has been imported."),
+        "{progress}"
+    );
     assert_eq!(library(&api, "alice").await.len(), 1);
     assert!(alice.all("form[action$='/undo']").is_empty(), "there is nothing to undo");
 
