@@ -35,7 +35,7 @@ pub(crate) fn read<F: Read + Seek>(file: &mut F, rows: &mut Rows<'_>) -> Result<
         let read = encoding(&mut source).and_then(|encoding| formats::read(&mut source, (&kind, encoding), rows));
         read.map_err(|error| match error {
             Error::Refused(rule) => Error::refused(format!("In {name}: {rule}")),
-            Error::Io(error) => Error::refused(format!("{BROKEN}: {error} ({name})")),
+            Error::Io(error) => Error::refused(format!("{BROKEN} {name}: {error}.")),
             Error::Stopped => Error::Stopped,
         })?;
     }
@@ -117,7 +117,7 @@ fn readable(file: &mut (impl Read + Seek), members: Vec<Packed>) -> Result<Optio
             match detect_by_head(&mut Member { file: &mut *file, packed: &member }) {
                 Ok(kind) => readable.push(Readable { member, kind }),
                 Err(Error::Refused(_)) => others.push(member.name()),
-                Err(Error::Io(error)) => return Err(Error::refused(format!("{BROKEN}: {error} ({})", member.name()))),
+                Err(Error::Io(error)) => return Err(Error::refused(format!("{BROKEN} {}: {error}.", member.name()))),
                 Err(Error::Stopped) => return Err(Error::Stopped),
             }
         }
