@@ -76,8 +76,8 @@ impl Identity {
     /// Why they may not act in the console.
     pub fn cannot_act(&self) -> Problem {
         let why = match self.observer {
-            true => "you can look at everything here, but not change it; ask an administrator",
-            false => "this is for administrators",
+            true => "You can see everything here, but only administrators can change it.",
+            false => "Only administrators can do this.",
         };
         Problem::new(&FORBIDDEN, why)
     }
@@ -103,7 +103,7 @@ impl InPerson {
     pub fn of(caller: Caller) -> Result<Self, Problem> {
         match caller.0.proof {
             Proof::Session(_) | Proof::Mock => Ok(Self(caller)),
-            Proof::Token(_) => Err(Problem::new(&FORBIDDEN, "you cannot do this with an API token; sign in instead")),
+            Proof::Token(_) => Err(Problem::new(&FORBIDDEN, "You cannot do this with an API token. Sign in instead.")),
         }
     }
 
@@ -174,7 +174,7 @@ impl Authenticator for MockAuthenticator {
         let Ok(id) = UserId::parse(did) else {
             return match self.accounts.authenticate(credential).await {
                 Err(Error::Refused(_)) => {
-                    Err(Error::Refused("the token must be a DID such as did:plc:alice, or of a session"))
+                    Err(Error::Refused("Use a DID such as did:plc:alice or the token of a session."))
                 }
                 found => found,
             };
@@ -216,7 +216,7 @@ pub fn credential(request: &HttpRequest) -> Result<Option<Credential<'_>>, Probl
     let is_from_page = token.is_some() || request.headers().contains_key(header::ORIGIN);
     if is_from_page && !session::is_safe(request.method()) {
         let refuse = |why| {
-            Problem::new(&FORBIDDEN, format!("without a bearer token, the Origin header must name this site: {why}"))
+            Problem::new(&FORBIDDEN, format!("Without a bearer token, the Origin header must name this site: {why}."))
         };
         origin::check(request).map_err(refuse)?;
     }
@@ -224,7 +224,7 @@ pub fn credential(request: &HttpRequest) -> Result<Option<Credential<'_>>, Probl
 }
 
 fn bearer(request: &HttpRequest) -> Result<Option<Credential<'_>>, Problem> {
-    let refuse = || Problem::new(&UNAUTHENTICATED, "the Authorization header must be Bearer and a token, once");
+    let refuse = || Problem::new(&UNAUTHENTICATED, "Send one Authorization header: Bearer, then the token.");
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let Some(value) = headers.next() else { return Ok(None) };
     let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(refuse)?;

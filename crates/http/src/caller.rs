@@ -31,7 +31,7 @@ impl FromRequest for Caller {
         let request = request.clone();
         Box::pin(async move {
             let identity = identify(&request).await?;
-            identity.map(Self).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "sign in first"))
+            identity.map(Self).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "Sign in first."))
         })
     }
 }
@@ -118,7 +118,7 @@ pub async fn identify(request: &HttpRequest) -> Result<Option<Identity>, Problem
     })?;
     let may_do_this = |identity: &Identity| identity.scope == Scope::Write || is_safe(request.method());
     if found.as_ref().is_some_and(|identity| !may_do_this(identity)) {
-        let why = "this API token may only read; use one with the scope \"write\"";
+        let why = "This API token can only read. Use one with the scope \"write\".";
         return Err(Problem::new(&FORBIDDEN, why));
     }
     if found.is_none() {

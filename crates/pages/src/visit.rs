@@ -112,7 +112,7 @@ impl Visit {
     /// Who is signed in, or the problem that leads to the sign-in page.
     pub fn caller(&self) -> Result<Caller, Problem> {
         let viewer = self.viewer.clone();
-        viewer.map(Caller).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "sign in first"))
+        viewer.map(Caller).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "Sign in first."))
     }
 
     /// Who is signed in, and not with an API token.

@@ -83,8 +83,8 @@ impl From<DeadLetter> for DeadLetterBody {
     params(
         ("queue" = String, Path, example = "feeds"),
         ("type" = Option<String>, Query, example = "CardAddedToLibrary.v2"),
-        ("text" = Option<String>, Query, description = "Occurs in a text value of the event, whatever the case"),
-        ("error" = Option<String>, Query, description = "Occurs in what it died of, whatever the case"),
+        ("text" = Option<String>, Query, description = "Text in one of the event's values; case does not matter"),
+        ("error" = Option<String>, Query, description = "Text in the last error; case does not matter"),
         ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),
     responses((status = 200, body = PageBody<DeadLetterBody>))
@@ -170,7 +170,7 @@ impl Matching {
         };
         let filter = dead_letters::filter(part, |name, rule| Problem::invalid(format!("matching.{name}"), rule))?;
         if filter.is_empty() {
-            return Err(Problem::invalid("matching", "must name type, text or error; for all, say all: true"));
+            return Err(Problem::invalid("matching", "Name type, text or error. To match everything, send all: true."));
         }
         Ok(DeadSelection::Matching(filter))
     }
@@ -187,15 +187,15 @@ impl SelectDeadLetters {
         if let Some(matching) = self.matching {
             return match (self.ids, self.all) {
                 (None, None) => matching.selection(),
-                _ => Err(Problem::invalid("matching", "must not be given together with ids or all")),
+                _ => Err(Problem::invalid("matching", "Send this without ids and all.")),
             };
         }
         match (self.ids, self.all) {
             (None, Some(true)) => Ok(DeadSelection::All),
-            (None, Some(false)) => Err(Problem::invalid("all", "must be true; to choose some, name their ids")),
-            (None, None) => Err(Problem::invalid("ids", "is required, unless all is true or matching is given")),
-            (Some(_), Some(_)) => Err(Problem::invalid("all", "must not be given together with ids")),
-            (Some(ids), None) if ids.len() > MAX_IDS => Err(Problem::invalid("ids", "must be at most 1000")),
+            (None, Some(false)) => Err(Problem::invalid("all", "This must be true. To choose some, send their ids.")),
+            (None, None) => Err(Problem::invalid("ids", "Send ids, all: true or matching.")),
+            (Some(_), Some(_)) => Err(Problem::invalid("all", "Send this without ids.")),
+            (Some(ids), None) if ids.len() > MAX_IDS => Err(Problem::invalid("ids", "Send at most 1000 ids.")),
             (Some(ids), None) => Ok(named(&ids)),
         }
     }
@@ -212,7 +212,7 @@ pub struct Redriven {
     post, path = "/api/admin/queues/{queue}/dead/redrive", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
     ),
     request_body = SelectDeadLetters, responses((status = 200, body = Redriven))
 )]

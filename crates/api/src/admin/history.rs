@@ -98,7 +98,7 @@ impl From<history::Point> for Point {
     get, path = "/api/admin/queues/{queue}/history", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
-        ("minutes" = Option<u32>, Query, description = "60 unless given"),
+        ("minutes" = Option<u32>, Query, description = "60 by default"),
     ),
     responses((status = 200, body = History))
 )]

@@ -82,8 +82,8 @@ pub struct RebuildAsked {
 #[utoipa::path(
     operation_id = "requestSearchRebuild",
     post, path = "/api/admin/search/rebuild", tag = "admin", security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer")),
-    responses((status = 202, description = "A search-worker will take it", body = RebuildAsked))
+    params(("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer")),
+    responses((status = 202, description = "A search-worker will do it", body = RebuildAsked))
 )]
 pub async fn request(
     state: Data<AppState>,

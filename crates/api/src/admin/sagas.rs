@@ -111,9 +111,9 @@ pub struct FlushAccepted {
     post, path = "/api/admin/sagas/{key}/flush", tag = "admin", security(("bearer" = [])),
     params(
         ("key" = String, Path, example = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D-did:plc:alice"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
     ),
-    responses((status = 202, description = "A worker will take it", body = FlushAccepted))
+    responses((status = 202, description = "A worker will write it", body = FlushAccepted))
 )]
 pub async fn flush(
     state: Data<AppState>,

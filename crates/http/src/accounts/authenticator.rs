@@ -33,7 +33,7 @@ impl TokenAuthenticator {
 
     async fn by_session(&self, access: &TokenHash) -> Result<Identity, Error> {
         let Some(session) = self.accounts.live_session(access).await.map_err(unavailable)? else {
-            return Err(Error::Refused("the token is unknown or expired; refresh it or sign in again"));
+            return Err(Error::Refused("This token is unknown or has expired. Refresh it or sign in again."));
         };
         if session.is_due {
             noted(self.accounts.note_session(session.id).await);
@@ -43,7 +43,7 @@ impl TokenAuthenticator {
 
     async fn by_token(&self, hash: &TokenHash) -> Result<Identity, Error> {
         let Some(token) = self.accounts.live_token(hash).await.map_err(unavailable)? else {
-            return Err(Error::Refused("the API token is unknown, expired or revoked"));
+            return Err(Error::Refused("This API token is unknown, or it has expired or been revoked."));
         };
         if token.is_due {
             noted(self.accounts.note_token(token.id).await);

@@ -71,7 +71,7 @@ impl Accounts {
 
     pub(crate) async fn create_invite(&self, by: &UserId) -> Result<Invite, Error> {
         if self.settings.registration == Registration::Closed {
-            let why = "registration is closed, so an invite would let nobody in";
+            let why = "Registration is closed, so nobody could use an invite.";
             return Err(cardwire_domain::Error::Conflict(why.into()).into());
         }
         let code = new_token();

@@ -10,11 +10,11 @@ use super::error::Error;
 use super::sign_in::Accounts;
 use super::tokens::token_hash;
 
-const CLOSED: Error = Error::NotLetIn("registration is closed: nobody can sign up here");
+const CLOSED: Error = Error::NotLetIn("Registration is closed. Nobody can sign up here at the moment.");
 const INVITE_NEEDED: Error =
-    Error::NotLetIn("you need an invite to sign up here; ask an administrator of this site for one");
+    Error::NotLetIn("You need an invite to sign up here. Ask an administrator of this site for one.");
 const INVITE_VOID: Error = Error::NotLetIn(
-    "this invite is not valid, has been used or has expired; ask an administrator of this site for a new one",
+    "This invite is not valid, has been used or has expired. Ask an administrator of this site for a new one.",
 );
 
 /// A person who wants an account. Without `Debug`, as an invite is a secret.
@@ -104,7 +104,9 @@ impl Accounts {
         }
         let handle = Handle::parse(handle)?;
         if handle.is_reserved() {
-            return Err(cardwire_domain::Error::invalid("handle", "is reserved; choose another").into());
+            return Err(
+                cardwire_domain::Error::invalid("handle", "This handle is reserved. Choose another one.").into()
+            );
         }
         password::check(password.expose_secret())?;
         // Hashing is dear: nobody gets to keep the others from signing in.
@@ -121,7 +123,7 @@ impl Accounts {
             // Somebody else was the first meanwhile, or used the invite.
             SignedUp::Refused => return Err(self.welcome(invite).await?.refusal().unwrap_or(INVITE_VOID)),
             SignedUp::Taken => {
-                let taken = format!("the handle {} is taken", handle.as_str());
+                let taken = format!("The handle {} is taken. Choose another one.", handle.as_str());
                 return Err(cardwire_domain::Error::Conflict(taken).into());
             }
         }

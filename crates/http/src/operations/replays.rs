@@ -36,7 +36,7 @@ impl Operations {
         let DryRun { events, days } = self.dry_run(of).await?;
         let (replay, new) = self.replays.request_replay(by, of, days.unwrap_or(events)).await?;
         if !new {
-            let why = format!("a replay to {} is not finished yet; wait for it, or cancel it", of.queue);
+            let why = format!("A replay to {} has not finished yet. Wait for it, or cancel it.", of.queue);
             return Err(Error::Conflict(why).into());
         }
         tracing::info!(%by, replay = %replay.id, ?of, "an administrator asked for a replay");
@@ -50,7 +50,7 @@ impl Operations {
 
     /// Stops one that is not finished. Returns how many that were, which is one.
     pub async fn cancel_replay(&self, by: &UserId, id: &str) -> Result<u64, Problem> {
-        let nothing = || Problem::new(&NOT_FOUND, "no replay of that id goes on; it may be finished");
+        let nothing = || Problem::new(&NOT_FOUND, "No replay with this ID is running. It may have finished.");
         let id: ReplayId = id.parse().map_err(|_| nothing())?;
         match self.replays.cancel_replay(by, id).await? {
             true => Ok(1),

@@ -86,7 +86,7 @@ impl Errand {
             "cancel-replay" => Self::CancelReplay(fields.text("replay").to_owned()),
             "hide" => Self::Hide(HideCard { card_id: card_id()?, reason: fields.text("reason").to_owned() }),
             "show" => Self::Show(ShowCard { card_id: card_id()? }),
-            _ => return Err(Problem::invalid("action", "is none that there is")),
+            _ => return Err(Problem::invalid("action", "There is no such action.")),
         })
     }
 }
@@ -99,7 +99,7 @@ fn selection(fields: &Fields) -> Result<DeadSelection, Problem> {
     if fields.text("all") != "true" {
         let ids = fields.all(TICKED);
         return match ids.is_empty() {
-            true => Err(Problem::invalid(TICKED, "tick at least one dead letter first")),
+            true => Err(Problem::invalid(TICKED, "Select at least one dead letter first.")),
             false => Ok(named(&ids)),
         };
     }
@@ -161,11 +161,11 @@ async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String
             ),
         ),
         Errand::Act(Action::Resume { queue }) => {
-            ("Resume a queue", format!("Within two seconds workers go on with {queue}."))
+            ("Resume a queue", format!("Workers continue with {queue} within two seconds."))
         }
         Errand::Act(Action::Redeliver { queue }) => (
             "Deliver again",
-            format!("What is owed to {queue} and not dead is published again at once. An extra copy changes nothing."),
+            format!("Events that {queue} has not handled yet are published again now. Extra copies are harmless."),
         ),
         Errand::Act(Action::Redrive { queue, which }) => {
             let count = state.operations.count_selected(*queue, which).await?;
@@ -183,18 +183,15 @@ async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String
             };
             ("Discard", about)
         }
-        Errand::Flush(key) => {
-            ("Write a window now", format!("A worker writes the window {key} into the feed at once."))
-        }
+        Errand::Flush(key) => ("Write a window now", format!("A worker writes the window {key} to the feed now.")),
         Errand::Hide(HideCard { card_id, .. }) => (
-            "Hide a card",
+            "Hide a link",
             format!(
-                "Only its owner will see card {card_id}, until an administrator shows it again. The owner is told that it is hidden, but not \
-                 why."
+                "Only its owner can see link {card_id} until an administrator shows it again. The owner sees that it is hidden, but not why."
             ),
         ),
         Errand::Show(ShowCard { card_id }) => {
-            ("Show a card again", format!("Its owner decides again who can see card {card_id}."))
+            ("Show a link again", format!("Its owner decides again who can see link {card_id}."))
         }
         Errand::Replay(of) => {
             let found = state.operations.dry_run(of).await?;
@@ -205,7 +202,7 @@ async fn told(state: &AppState, errand: &Errand) -> Result<(&'static str, String
         }
         Errand::Rebuild => (
             "Rebuild the search index",
-            "A search-worker indexes every card again, while searches and indexing go on.".to_owned(),
+            "A search-worker indexes every link again, while searches and indexing go on.".to_owned(),
         ),
     })
 }

@@ -25,7 +25,7 @@ pub(crate) const TABS: [(&str, &str); 7] = [
     ("/admin/rejected", "Rejected"),
     ("/admin/replays", "Replay"),
     ("/admin/people", "People"),
-    ("/admin/cards", "Cards"),
+    ("/admin/cards", "Links"),
     ("/admin/actions", "Actions"),
 ];
 

@@ -103,7 +103,7 @@ impl QueueShown {
             in_flight: known(now.depth.map(|depth| depth.in_flight)),
             dead: now.backlog.map_or(0, |backlog| backlog.dead),
             oldest: now.oldest_age_s.map_or_else(|| "none".into(), lasting),
-            rate: rate.map_or_else(|| "not known".into(), |rate| format!("{rate:.1}/s")),
+            rate: rate.map_or_else(|| "unknown".into(), |rate| format!("{rate:.1}/s")),
             spark: Spark::of(&owed),
         }
     }

@@ -81,7 +81,7 @@ async fn pages_show_what_is_where() {
         open.iter().flat_map(|window| window.pending.members.keys()).map(ToString::to_string).collect();
     assert!(!members.is_empty() && members.iter().all(|id| windows.contains(id)), "{windows}");
     assert!(windows.contains(&key));
-    assert!(page(&mut browser, "/admin/actions").await.contains("Nobody did anything"));
+    assert!(page(&mut browser, "/admin/actions").await.contains("No actions yet"));
     for nothing in ["/admin/queues/nonsense", "/admin/queues/search/dead/nonsense", "/admin/nonsense"] {
         assert_eq!(browser.get(nothing).await.status, 404, "{nothing}");
     }
@@ -183,7 +183,7 @@ async fn when_no_dead_letter_is_ticked_the_same_list_says_so() {
     fields.push(("action".into(), "redrive".into()));
     let answer = browser.send(post("/admin/confirm", &fields)).await;
     assert_eq!(answer.status, 422);
-    assert_eq!(browser.text("form #id-wrong"), "tick at least one dead letter first");
+    assert_eq!(browser.text("form #id-wrong"), "Select at least one dead letter first.");
     assert_eq!((shown(&browser), browser.one("#text").attr("value")), (listed.clone(), Some("alice")));
     fields.push(("id".into(), listed[0].clone()));
     let answer = browser.send(post("/admin/confirm", &fields)).await;
