@@ -93,6 +93,6 @@ async fn strangers_are_told_that_this_is_for_administrators() {
         let answer = scene.api.ask("dave", method, &path, body_of(&route)).await;
         let body = String::from_utf8_lossy(&answer.body).into_owned();
         assert_eq!(answer.status.as_u16(), 403, "{route}: {body}");
-        assert!(body.contains("this is for administrators"), "{route}: {body}");
+        assert!(body.contains("Only administrators can do this."), "{route}: {body}");
     }
 }
