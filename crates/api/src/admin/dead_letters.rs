@@ -181,7 +181,7 @@ impl SelectDeadLetters {
         if let Some(shape) = self.group {
             return match (self.ids, self.all, self.matching) {
                 (None, None, None) => group(&shape),
-                _ => Err(Problem::invalid("group", "must not be given together with ids, all or matching")),
+                _ => Err(Problem::invalid("group", "Give either a group, or ids, all or matching.")),
             };
         }
         if let Some(matching) = self.matching {

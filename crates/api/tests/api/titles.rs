@@ -99,8 +99,8 @@ async fn a_title_that_breaks_a_rule_is_refused_by_its_field_and_rule() {
         (json!("\u{200b}"), "Use at least one visible character."),
         (json!("a\u{202e}b"), "Remove the characters that change the direction of text."),
         (json!("a\u{0}"), "Remove the NUL character."),
-        (json!(1), "This must be a string."),
-        (json!(["a"]), "This must be a string."),
+        (json!(1), "`title` must be a string."),
+        (json!(["a"]), "`title` must be a string."),
     ] {
         let save = api.post("alice", SAVE, json!({ "url": "https://example.com/new", "title": title })).await;
         let body = json!({ "cardId": card, "title": title, "note": "changed" });

@@ -60,7 +60,7 @@ async fn an_observer_reads_everything_and_every_act_is_refused() {
             seen += 1;
         } else {
             assert_eq!(answer.status.as_u16(), 403, "{route}: {body}");
-            assert!(body.contains("ou can look at everything here"), "{route}: {body}");
+            assert!(body.contains("You can see everything here"), "{route}: {body}");
             refused += 1;
         }
     }

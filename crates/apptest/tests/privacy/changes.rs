@@ -209,6 +209,10 @@ fn of_operators(path: &str, world: &World) -> Option<Vec<Change>> {
         "/api/admin/queues/{queue}/dead" | "/api/admin/queues/{queue}/dead/redrive" => of_queues(&Body::Json(all())),
         "/api/admin/sagas/{key}/flush" => vec![(path.replace("{key}", &format!("{card}-did:plc:owner")), Body::None)],
         "/api/admin/search/rebuild" => vec![(id, Body::None)],
+        "/api/admin/replays" => {
+            vec![(id, Body::Json(json!({ "queue": "feeds", "from": "2026-01-01", "until": "2027-01-01" })))]
+        }
+        "/api/admin/replays/{id}/cancel" => vec![(path.replace("{id}", "1"), Body::None)],
         "/api/admin/cards/{id}/show" => vec![(id, Body::None)],
         "/api/admin/cards/{id}/hide" => vec![(id, Body::Json(json!({ "reason": "a reason" })))],
         "/api/admin/invites" => vec![(id, Body::None)],

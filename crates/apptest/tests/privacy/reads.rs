@@ -94,6 +94,10 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/admin/windows" | "/admin/actions" => with(&[""]),
         "/admin/cards" => with(&["", &format!("?card={card}")]),
         "/api/admin/queues/{queue}/history" | "/admin/queues/{queue}" => of_queues(&["".into(), "?minutes=60".into()]),
+        "/api/admin/queues/{queue}/failures" | "/admin/queues/{queue}/failures" => of_queues(&["".into()]),
+        "/api/admin/queues/{queue}/rejected" => of_queues(&["?limit=1".into()]),
+        "/admin/rejected" | "/admin/replays" | "/api/admin/replays" => with(&[""]),
+        "/api/admin/replays/count" => with(&["?queue=feeds&from=2026-01-01&until=2027-01-01"]),
         "/api/admin/queues/{queue}/dead" => {
             of_queues(&["?limit=1".into(), format!("?text={card}"), format!("?text={}", NAME.to_lowercase())])
         }

@@ -25,6 +25,8 @@ impl Operations {
 pub fn group(shape: &str) -> Result<DeadSelection, Problem> {
     match shape.chars().count() {
         1..=MAX_SHAPE_CHARS if !shape.contains('\0') => Ok(DeadSelection::Group(shape.to_owned())),
-        _ => Err(Problem::invalid("group", "must be 1 to 200 characters, as the list of failures has it")),
+        _ => {
+            Err(Problem::invalid("group", "Give the group as the list of failures shows it, 1 to 200 characters long."))
+        }
     }
 }

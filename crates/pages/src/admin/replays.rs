@@ -146,7 +146,7 @@ async fn page(state: Data<AppState>, visit: Visit, mut params: Params) -> Result
 async fn dry_run(state: &AppState, asked: &mut Asked) -> Result<String, Problem> {
     if !asked.person.is_empty() {
         let person = state.accounts.person(&asked.person).await?;
-        let none = || Problem::invalid("actorId", format!("no account has the handle {}", asked.person));
+        let none = || Problem::invalid("actorId", format!("No account has the handle {}.", asked.person));
         asked.person_id = person.ok_or_else(none)?.to_string();
     }
     let part = |name: &str| {

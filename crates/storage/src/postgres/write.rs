@@ -382,7 +382,7 @@ WITH held AS (
 ), raised AS (
     INSERT INTO events (id, type, envelope, occurred_at, told)
     SELECT e.id, e.type, e.envelope || jsonb_build_object('time',
-               to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')), now(), NOT $47
+               to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')), now(), NOT $50
     FROM unnest($21::uuid[], $22::text[], $23::jsonb[]) AS e(id, type, envelope)
 ), owed AS (
     INSERT INTO deliveries (queue, event_id, occurred_at, published_at, due_at, resend_at)

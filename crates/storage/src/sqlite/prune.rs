@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::error::Failure;
-use super::operators::is_replaying;
+use super::operators::replay::is_replaying;
 use super::portions::{PORTION, Portion};
 use super::store::SqliteStore;
 use super::values::{earlier, get, rows, run, signed};

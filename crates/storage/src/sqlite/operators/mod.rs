@@ -3,7 +3,7 @@
 mod audit;
 mod history;
 mod rebuild;
-mod replay;
+pub(super) mod replay;
 mod way;
 
 use async_trait::async_trait;
@@ -17,7 +17,6 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
 pub(super) use self::history::add_work;
-pub(super) use self::replay::is_replaying;
 use super::error::Failure;
 use super::leaving::leaves;
 use super::portions::{PORTION, Portion};
