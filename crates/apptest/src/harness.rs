@@ -157,6 +157,7 @@ impl Api {
                 profiles: shared.clone(),
                 host: Some(HOST.into()),
             }),
+            agents: None,
             readiness: Arc::new(Ready),
             live: Live::new(shared, cardwire_api::feed::to_json, live, shutdown.clone()),
             operations,

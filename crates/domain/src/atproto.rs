@@ -111,6 +111,8 @@ pub trait AtprotoRepository: Send + Sync {
     async fn connect(&self, new: &NewConnection) -> Result<Connecting>;
     /// Forgets the connection and returns it as it was last.
     async fn disconnect(&self, person: &UserId) -> Result<Option<Connection>>;
+    /// People whose account is being deleted and whose records have been dealt with, as far as they are still connected.
+    async fn connected_leavers(&self) -> Result<Vec<UserId>>;
     /// The session of this version is good for nothing any more. False: it is another one by now.
     async fn end_connection(&self, person: &UserId, version: u64, reason: &str) -> Result<bool>;
     /// What went wrong last; `None`: nothing does now.

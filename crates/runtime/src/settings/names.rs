@@ -57,6 +57,18 @@ pub const NAMES: &[Name] = &[
     plain("OTEL_TRACES_SAMPLER_ARG", Some("1"), "share of the traces begun here that are kept, 0 to 1"),
     plain("METADATA_ALLOW_PRIVATE_HOSTS", Some("false"), "fetch page metadata from private addresses too"),
     plain("APP__ADMINS", None, "user ids of administrators, comma separated, besides those whose account says so"),
+    plain(
+        "APP__ATPROTO__ALLOW_APP_PASSWORDS",
+        Some("false"),
+        "connect repositories with app passwords too; development only",
+    ),
+    plain(
+        "APP__ATPROTO__ALLOW_PRIVATE_HOSTS",
+        Some("false"),
+        "ask AT Protocol servers on private addresses and without TLS; development only",
+    ),
+    plain("APP__ATPROTO__COLLECTION_PREFIX", Some("network.cosmik"), "what the names of published records begin with"),
+    plain("APP__ATPROTO__PLC_URL", Some("https://plc.directory"), "the directory of AT Protocol accounts"),
     plain("APP__DATABASE__MAX_CONNECTIONS", Some("10"), "PostgreSQL connections of this process"),
     plain("APP__EVENTS__KEEP_DAYS", Some("30"), "how long events stay that are owed to nobody"),
     plain(
@@ -97,6 +109,10 @@ pub const NAMES: &[Name] = &[
         "who may sign up: open, invite or closed; the first account is made all the same, and is an administrator's",
     ),
     plain("APP__RELAY__MAX_DEPTH", Some("50000"), "entries in a queue above which the rest waits in PostgreSQL"),
+    secret(
+        "APP__SECRET_KEY",
+        "encrypts AT Protocol sessions and turns signing in by it on; several, comma separated: the first encrypts, all decrypt",
+    ),
     plain("APP__SHUTDOWN__DEADLINE_S", Some("25"), "how long work in flight may take after SIGTERM"),
     plain("APP__WEB__ADDRESS_HEADER", None, "header in which a trusted proxy tells the client's address"),
     plain("APP__WEB__CORS_ORIGINS", None, "other sites whose scripts may use the API with a token, comma separated"),

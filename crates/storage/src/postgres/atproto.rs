@@ -61,6 +61,10 @@ const DISCONNECT: &str = "\
 DELETE FROM atproto_connections WHERE user_id = $1
 RETURNING user_id, did, handle, service, kind, session, version, ended, last_error, connected_at";
 
+const LEAVERS: &str = "\
+SELECT c.user_id FROM atproto_connections c JOIN leaving l ON l.user_id = c.user_id
+WHERE l.stage IN ('forgetting', 'clearing') LIMIT 10";
+
 const END: &str = "\
 UPDATE atproto_connections SET session = NULL, ended = $3, lease = NULL, lease_until = NULL
 WHERE user_id = $1 AND version = $2 AND ended IS NULL";
@@ -128,6 +132,11 @@ impl AtprotoRepository for PostgresStore {
     async fn disconnect(&self, person: &UserId) -> Result<Option<Connection>> {
         let rows = self.session().await?.fetch_all(sqlx::query(DISCONNECT).bind(person.as_str())).await?;
         Ok(rows.first().map(read).transpose()?)
+    }
+
+    async fn connected_leavers(&self) -> Result<Vec<UserId>> {
+        let rows = self.session().await?.fetch_all(sqlx::query(LEAVERS)).await?;
+        Ok(rows.iter().map(|row| user_id(get(row, "user_id")?)).collect::<Result<_, Failure>>()?)
     }
 
     async fn end_connection(&self, person: &UserId, version: u64, reason: &str) -> Result<bool> {

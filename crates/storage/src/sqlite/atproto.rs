@@ -12,7 +12,7 @@ use rusqlite::{Connection as Sql, Row, ToSql};
 use super::error::Failure;
 use super::leaving::leaves;
 use super::store::SqliteStore;
-use super::values::{blob, cut, first, get, get_count, get_time, later, run, us, user_id};
+use super::values::{blob, cut, first, get, get_count, get_time, later, rows, run, us, user_id};
 
 /// Keeping one also clears away some that have expired.
 const CLEAR: &str = "\
@@ -45,6 +45,10 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7)
 ON CONFLICT (user_id) DO UPDATE SET did = excluded.did, handle = excluded.handle, service = excluded.service, kind = excluded.kind,
     session = excluded.session, version = atproto_connections.version + 1, ended = NULL, last_error = NULL,
     lease = NULL, lease_until = NULL, connected_at = excluded.connected_at";
+
+const LEAVERS: &str = "\
+SELECT c.user_id FROM atproto_connections c JOIN leaving l ON l.user_id = c.user_id
+WHERE l.stage IN ('forgetting', 'clearing') LIMIT 10";
 
 const END: &str = "\
 UPDATE atproto_connections SET session = NULL, ended = ?3, lease = NULL, lease_until = NULL
@@ -129,6 +133,11 @@ impl AtprotoRepository for SqliteStore {
             Ok(connection)
         };
         Ok(self.write(disconnect).await?)
+    }
+
+    async fn connected_leavers(&self) -> Result<Vec<UserId>> {
+        let find = |sql: &Sql, _| rows(sql, LEAVERS, &[], |row| user_id(&get::<String>(row, "user_id")?));
+        Ok(self.read(find).await?)
     }
 
     async fn end_connection(&self, person: &UserId, version: u64, reason: &str) -> Result<bool> {

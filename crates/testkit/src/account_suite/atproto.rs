@@ -30,9 +30,10 @@ fn connection(person: &UserId, did: &str, session: u8) -> anyhow::Result<NewConn
 
 pub async fn a_sign_in_is_taken_once_and_in_time(accounts: Accounts) -> Tested {
     let request = |number: u32| SignInRequest { state: token(number), sealed: sealed(7) };
+    let first = token(1);
     accounts.store.keep_sign_in(&request(1)).await?;
     ensure!(accounts.store.take_sign_in(&token(2)).await?.is_none(), "never kept");
-    let (one, other) = tokio::join!(accounts.store.take_sign_in(&token(1)), accounts.store.take_sign_in(&token(1)));
+    let (one, other) = tokio::join!(accounts.store.take_sign_in(&first), accounts.store.take_sign_in(&first));
     let taken: Vec<_> = [one?, other?].into_iter().flatten().collect();
     ensure!(taken == [request(1)], "{taken:?}");
     ensure!(accounts.store.take_sign_in(&token(1)).await?.is_none());
