@@ -2,6 +2,7 @@
 //! also what no good server does.
 
 mod http;
+mod message;
 mod servers;
 mod world;
 
@@ -13,13 +14,13 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use url::Url;
 
-pub use http::{Asked, Reply};
+pub use message::{Asked, Reply};
+pub use servers::APP_PASSWORD;
 pub use world::{Granted, World};
 
 /// The handle and the DID of whoever is there from the beginning.
 pub const HANDLE: &str = "alice.example.net";
 pub const DID: &str = "did:plc:alice";
-pub const APP_PASSWORD: &str = "hunter2-hunter2";
 
 /// Ends when it is dropped.
 pub struct Network {

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::APP_PASSWORD;
-use super::http::{Asked, Reply};
+use super::message::{Asked, Reply};
 use super::world::{Granted, Pushed, World, challenge, proof};
+
+/// Of everybody on the person's server.
+pub const APP_PASSWORD: &str = "hunter2-hunter2";
 
 const XRPC: &str = "/xrpc/";
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
-use super::http::Asked;
+use super::message::Asked;
 
 /// A sign-in that was announced.
 #[derive(Clone, Debug)]
