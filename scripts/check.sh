@@ -10,7 +10,8 @@ step cargo clippy --workspace --all-targets --features cardwire-web/browser-test
 RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps --locked --quiet
 step bash -n scripts/*.sh
 if ! command -v cargo-deny >/dev/null; then
-    step cargo install cargo-deny --version '^0.20' --locked
+    # It runs for a second, so it need not be fast; an optimised build takes minutes more.
+    step cargo install cargo-deny --version '^0.20' --locked --debug
 fi
 step cargo deny --locked check licenses bans sources
 # Their list comes from the network, and checks must not depend on that.

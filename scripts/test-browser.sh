@@ -8,13 +8,15 @@ need postgres postgresql
 need chromium chromium
 need chromedriver chromium-driver
 need npm npm
+need java default-jre-headless
 if ! cargo nextest --version >/dev/null 2>&1; then
     cargo install cargo-nextest --locked
 fi
-# axe-core, for these tests only.
+# axe-core and the Nu HTML checker, for these tests only.
 (cd bins/web/tests/browser && npm ci --ignore-scripts --no-audit --no-fund --silent)
 
-cargo build --bin web --locked
+# As scripts/test.sh builds it, so that nothing is built again.
+cargo build --workspace --bins --tests --locked
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/cardwire-browser.XXXXXX")
 chmod 755 "$folder"

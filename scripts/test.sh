@@ -18,7 +18,8 @@ if ! cargo nextest --version >/dev/null 2>&1; then
 fi
 
 # Some tests run the real binaries as processes.
-cargo build --workspace --bins --locked
+# With the tests: alone, the binaries would be built with other features of the same dependencies, and so everything twice.
+cargo build --workspace --bins --tests --locked
 
 # Tests that share a server make a database each. Tests that break their server start one of their own.
 folder=$(mktemp -d "${TMPDIR:-/tmp}/cardwire-test.XXXXXX")

@@ -32,12 +32,15 @@ pub fn state(
         address_header.map_err(|_| SettingsError::value("APP__WEB__ADDRESS_HEADER", "must be the name of a header"))?;
     let of_accounts = AccountSettings { address_header, ..AccountSettings::of(settings.registration) };
     let accounts = Accounts::new(adapters.accounts.clone(), of_accounts)?;
-    let mut authenticator: Arc<dyn Authenticator> =
-        Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), settings.admins.clone()));
+    let mut authenticator: Arc<dyn Authenticator> = Arc::new(
+        TokenAuthenticator::new(adapters.accounts.clone(), settings.admins.clone())
+            .observed_by(settings.observers.clone()),
+    );
     if settings.use_mock_auth {
         authenticator = Arc::new(MockAuthenticator {
             accounts: authenticator,
             profiles: adapters.accounts.clone(),
+            observers: settings.observers.clone(),
             host: public_host(settings),
         });
     }
@@ -67,6 +70,8 @@ pub fn state(
             operator: adapters.operator.clone(),
             history: adapters.history.clone(),
             rebuilds: adapters.rebuilds.clone(),
+            replays: adapters.replays.clone(),
+            analytics: adapters.analytics.clone(),
             saga: adapters.saga_store.clone(),
             registry: adapters.registry.clone(),
             queues: queues.into(),

@@ -51,6 +51,8 @@ const RESOURCES: &[Resource] = &[
     admin::history::RESOURCE,
     admin::dead_letters::RESOURCE,
     admin::way::RESOURCE,
+    admin::failures::RESOURCE,
+    admin::replays::RESOURCE,
     admin::sagas::RESOURCE,
     admin::rebuild::RESOURCE,
     admin::cards::RESOURCE,

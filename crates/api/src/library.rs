@@ -152,7 +152,7 @@ impl From<LibraryCard> for LibraryCardBody {
     operation_id = "listMyCards",
     get, path = "/api/cards/my", tag = "library", security(("bearer" = [])),
     params(
-        ("q" = Option<String>, Query, description = "Every word occurs in what you call the card, in the title, site, author or description of the page, in the URL or in the note; read as by /api/search"),
+        ("q" = Option<String>, Query, description = "Words that all occur in the card's title, in the page's title, site, author or description, in the URL or in the note; same syntax as /api/search"),
         ("uncollected" = Option<bool>, Query, description = "Only cards in no collection"),
         ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),
@@ -212,7 +212,7 @@ pub struct UrlStatus {
     params(("url" = String, Query)), responses((status = 200, body = UrlStatus))
 )]
 pub async fn status(state: Data<AppState>, caller: Caller, mut params: Params) -> Result<HttpResponse, Problem> {
-    let url = params.text("url").ok_or_else(|| Problem::parameter("url", "is required"))?;
+    let url = params.text("url").ok_or_else(|| Problem::parameter("url", "This is required."))?;
     params.finish()?;
     let url = CardUrl::parse(&url)?;
     let kept = state.library.library_card_by_url(caller.id(), &url).await?;

@@ -103,7 +103,7 @@ pub async fn search(
     let kind: Option<PageKind> = params.text("type").map(|kind| kind.parse()).transpose()?;
     let mine = params.flag("mine")?;
     if mine && reader.id().is_none() {
-        return Err(Problem::new(&UNAUTHENTICATED, "mine: sign in first").field("mine"));
+        return Err(Problem::new(&UNAUTHENTICATED, "Sign in first.").field("mine"));
     }
     // What a reader finds depends on who they are.
     let scope = reader.id().map_or("", |id| id.as_str());
@@ -119,9 +119,9 @@ pub async fn search(
 
 /// The required text.
 fn looked_for(params: &mut Params) -> Result<String, Problem> {
-    let text = params.text("q").ok_or_else(|| Problem::parameter("q", "is required"))?;
+    let text = params.text("q").ok_or_else(|| Problem::parameter("q", "This is required."))?;
     match words(&text)? {
-        text if text.is_empty() => Err(Problem::invalid("q", "must not be empty")),
+        text if text.is_empty() => Err(Problem::invalid("q", "This cannot be empty.")),
         text => Ok(text),
     }
 }

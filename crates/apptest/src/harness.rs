@@ -19,7 +19,7 @@ use cardwire_domain::analytics::Analytics;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::quotas::Quotas;
 use cardwire_domain::search::{Renewal, SearchIndex};
-use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent};
+use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent, UserId};
 use cardwire_events::memory::{InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry};
 use cardwire_events::{EventLog, Handover, Message, Queue, QueueSettings};
 use cardwire_http::origin::PublicUrl;
@@ -44,6 +44,11 @@ impl Readiness for Ready {
     async fn check(&self) -> Result<(), String> {
         Ok(())
     }
+}
+
+/// Who may look at the console with mock authentication, and not act: `did:plc:observer`.
+fn observer() -> UserId {
+    UserId::parse("did:plc:observer").expect("a DID")
 }
 
 /// As in `web`: the API and the pages.
@@ -129,6 +134,8 @@ impl Api {
             operator: Arc::new(store.clone()),
             history: Arc::new(store.clone()),
             rebuilds: Arc::new(store.clone()),
+            replays: Arc::new(store.clone()),
+            analytics: Arc::new(store.clone()),
             saga: Arc::new(InMemorySagaStateStore::new(clock.clone(), Timing::default())),
             registry: Arc::new(InMemoryWorkerRegistry::new(clock.clone(), Duration::from_secs(30))),
             queues: Queue::ALL.map(operated).into(),
@@ -155,6 +162,7 @@ impl Api {
             authenticator: Arc::new(MockAuthenticator {
                 accounts: Arc::new(TokenAuthenticator::new(shared.clone(), BTreeSet::new())),
                 profiles: shared.clone(),
+                observers: BTreeSet::from([observer()]),
                 host: Some(HOST.into()),
             }),
             agents: None,

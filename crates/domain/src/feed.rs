@@ -71,7 +71,7 @@ impl FromStr for StreamCursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let invalid = || Error::invalid("Last-Event-ID", "must be the id of an event of this stream");
+        let invalid = || Error::invalid("Last-Event-ID", "Use the id of an event of this stream.");
         let (epoch, id) = text.split_once('-').ok_or_else(invalid)?;
         Ok(Self { epoch: epoch.parse().map_err(|_| invalid())?, id: id.parse().map_err(|_| invalid())? })
     }

@@ -66,7 +66,7 @@ impl FromStr for PageKind {
 
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-            Error::invalid("type", "must be article, audio, book, document, image, profile, video or website")
+            Error::invalid("type", "Choose article, audio, book, document, image, profile, video or website.")
         })
     }
 }

@@ -1,5 +1,5 @@
 //! Who is asking. Handlers take a [`Caller`] where somebody must be signed in, [`InPerson`] where an API token is not enough, an [`Admin`]
-//! where it must be an administrator, and a [`Reader`] where nobody need be.
+//! where it must be an administrator, an [`Observer`] where somebody who only looks will do, and a [`Reader`] where nobody need be.
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
@@ -31,7 +31,7 @@ impl FromRequest for Caller {
         let request = request.clone();
         Box::pin(async move {
             let identity = identify(&request).await?;
-            identity.map(Self).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "sign in first"))
+            identity.map(Self).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "Sign in first."))
         })
     }
 }
@@ -77,7 +77,27 @@ impl FromRequest for Admin {
             let caller = InPerson::of(caller)?;
             match caller.0.0.admin {
                 true => Ok(Self(caller)),
-                false => Err(Problem::new(&FORBIDDEN, "this is for administrators")),
+                false => Err(caller.0.0.cannot_act()),
+            }
+        })
+    }
+}
+
+/// An administrator, or somebody who may look at what administrators see, signed in and not with an API token. For what changes nothing.
+#[derive(Clone, Debug)]
+pub struct Observer;
+
+impl FromRequest for Observer {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload);
+        Box::pin(async move {
+            let caller = InPerson::of(caller.await?)?;
+            match caller.0.0.sees_console() {
+                true => Ok(Self),
+                false => Err(caller.0.0.cannot_act()),
             }
         })
     }
@@ -98,7 +118,7 @@ pub async fn identify(request: &HttpRequest) -> Result<Option<Identity>, Problem
     })?;
     let may_do_this = |identity: &Identity| identity.scope == Scope::Write || is_safe(request.method());
     if found.as_ref().is_some_and(|identity| !may_do_this(identity)) {
-        let why = "this API token may only read; use one with the scope \"write\"";
+        let why = "This API token can only read. Use one with the scope \"write\".";
         return Err(Problem::new(&FORBIDDEN, why));
     }
     if found.is_none() {

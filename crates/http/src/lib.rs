@@ -97,5 +97,5 @@ fn cross_origin(origins: &[String]) -> Condition<Cors> {
 }
 
 async fn nothing_here() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(&NOT_FOUND, "there is nothing at this path"))
+    Err(Problem::new(&NOT_FOUND, "There is nothing at this address."))
 }

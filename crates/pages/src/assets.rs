@@ -52,7 +52,7 @@ pub fn path(name: &str) -> &'static str {
 
 async fn file(file: Path<String>) -> Result<HttpResponse, Problem> {
     let asset = ASSETS.iter().find(|asset| asset.path.strip_prefix("/static/") == Some(&**file));
-    let asset = asset.ok_or_else(|| Problem::new(&NOT_FOUND, "there is no such file"))?;
+    let asset = asset.ok_or_else(|| Problem::new(&NOT_FOUND, "There is no such file."))?;
     Ok(HttpResponse::Ok()
         .content_type(asset.content_type)
         .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))

@@ -332,7 +332,7 @@ async fn collaborators(
 async fn people<'a>(state: &AppState, text: &'a str) -> Result<Result<Vec<(String, &'a str)>, Complaint>, Problem> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.len() > cardwire_domain::Collection::MAX_COLLABORATORS {
-        return Ok(Err(Complaint::about("people", "must name at most 100 people")));
+        return Ok(Err(Complaint::about("people", "Name at most 100 people.")));
     }
     let mut ids = Vec::new();
     for line in lines {
@@ -340,7 +340,7 @@ async fn people<'a>(state: &AppState, text: &'a str) -> Result<Result<Vec<(Strin
             Some(id) => ids.push((id.to_string(), line)),
             None => {
                 let named: String = line.chars().take(60).collect();
-                return Ok(Err(Complaint::about("people", format!("no account has the handle {named}"))));
+                return Ok(Err(Complaint::about("people", format!("No account has the handle {named}."))));
             }
         }
     }
@@ -368,7 +368,7 @@ async fn take_out(
         let card = state.library.library_card(card_id.parse()?, Some(caller.id())).await?;
         let title = quoted(&Link::of(card.card).title);
         let about = format!("{title} stays in the library of the person who saved it.");
-        let question = "Remove this card from the collection";
+        let question = "Remove this link from the collection";
         return posted.ask(&request, (question, &about), &format!("/collections/{id}"));
     }
     let command = RemoveCardFromCollections { card_id, collection_ids: vec![id.to_string()] };
@@ -386,7 +386,7 @@ async fn delete(
     if !posted.is_sure() {
         let name = quoted(&state.collections.collection(id.parse()?, Some(caller.id())).await?.name);
         let about =
-            format!("{name} is deleted for everyone. The cards stay in the libraries of the people who saved them.");
+            format!("{name} is deleted for everyone. The links stay in the libraries of the people who saved them.");
         return posted.ask(&request, ("Delete this collection", &about), &format!("/collections/{id}"));
     }
     state.execute(&request, &caller, None, &DeleteCollection { id: id.into_inner() }).await?;

@@ -37,7 +37,7 @@ struct FeedPage {
 async fn feed(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
     let actor = params
         .text("actor")
-        .map(|id| UserId::parse(&id).map_err(|_| Problem::parameter("actor", "must be a DID such as did:plc:alice")));
+        .map(|id| UserId::parse(&id).map_err(|_| Problem::parameter("actor", "Use a DID such as did:plc:alice.")));
     let actor = actor.transpose()?;
     let list = List::by_time(&["feed", actor.as_ref().map_or("", UserId::as_str)]);
     let request = part(&mut params, &list)?;

@@ -30,8 +30,8 @@ impl Fields {
         // One more than may be, so that a body of nothing but `&a` is not spread out.
         let fields: Option<Vec<_>> = pairs.take(MAX_FIELDS + 1).map(field).collect();
         match fields {
-            None => Err("the form is not UTF-8"),
-            Some(fields) if fields.len() > MAX_FIELDS => Err("the form has more than 1,200 fields"),
+            None => Err("The form is not UTF-8."),
+            Some(fields) if fields.len() > MAX_FIELDS => Err("The form has more than 1,200 fields."),
             Some(fields) => Ok(Self(fields)),
         }
     }
@@ -73,9 +73,8 @@ pub fn with_wait(problem: &Problem) -> String {
         120..7_200 => (seconds.div_ceil(60), "minute"),
         _ => (seconds.div_ceil(3_600), "hour"),
     };
-    let (first, rest) = detail.split_at(detail.chars().next().map_or(0, char::len_utf8));
     let plural = if count == 1 { "" } else { "s" };
-    format!("{}{rest}. Try again in {count} {unit}{plural}.", first.to_uppercase())
+    format!("{detail} Try again in {count} {unit}{plural}.")
 }
 
 impl Complaint {
@@ -142,7 +141,7 @@ mod tests {
         assert_eq!((fields.text("b"), fields.text("c"), fields.text("d")), (" x&y ", "", ""));
         assert_eq!(fields.all("a"), ["1", "2"]);
         assert_eq!(fields.given("c"), None);
-        assert_eq!(Fields::parse("a=%ff").unwrap_err(), "the form is not UTF-8");
+        assert_eq!(Fields::parse("a=%ff").unwrap_err(), "The form is not UTF-8.");
         assert!(Fields::parse(&"&a".repeat(MAX_FIELDS)).is_ok());
         assert!(Fields::parse(&"&a".repeat(MAX_FIELDS + 1)).is_err());
     }

@@ -30,16 +30,16 @@ impl FromRequest for Posted {
             let bytes = receive(payload, MAX_BYTES).await?;
             let form = request.content_type().eq_ignore_ascii_case("application/x-www-form-urlencoded");
             if !form || !is_plain(&request) {
-                return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, "a form must be application/x-www-form-urlencoded"));
+                return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, "A form must be application/x-www-form-urlencoded."));
             }
             let malformed = |why| Problem::new(&MALFORMED_REQUEST, why);
-            let body = std::str::from_utf8(&bytes).map_err(|_| malformed("the form is not UTF-8"))?;
+            let body = std::str::from_utf8(&bytes).map_err(|_| malformed("The form is not UTF-8."))?;
             let fields = Fields::parse(body).map_err(malformed)?;
             // For the page about a failure on our side, wherever it happens from here on.
             request.extensions_mut().insert(Unsent::of(&request, &fields));
             let visit = sender(&request).await?;
             let admitted = match visit.viewer() {
-                None if unsent::is_typed(&fields) => Err(Problem::new(&UNAUTHENTICATED, "sign in first")),
+                None if unsent::is_typed(&fields) => Err(Problem::new(&UNAUTHENTICATED, "Sign in first.")),
                 _ => admit(&visit, fields.text(TOKEN)),
             };
             match admitted {
@@ -68,7 +68,7 @@ pub(super) fn admit(visit: &Visit, token: &str) -> Result<(), Problem> {
     if visit.may_send(token) {
         return Ok(());
     }
-    Err(Problem::new(&FORBIDDEN, "this form is out of date: go back, reload the page and send it again"))
+    Err(Problem::new(&FORBIDDEN, "This form is out of date. Go back, reload the page and send it again."))
 }
 
 /// The page that asks once more, before something is lost. Scripts ask on the page itself, and send the form as sure.

@@ -81,7 +81,7 @@ async fn leave(
     let id: CollectionId = id.parse()?;
     if !posted.is_sure() {
         let name = quoted(&state.collections.collection(id, Some(caller.id())).await?.name);
-        let about = format!("The cards you added stay in {name}.");
+        let about = format!("The links you added stay in {name}.");
         return posted.ask(&request, ("Leave this collection", &about), &format!("/collections/{id}"));
     }
     state.execute(&request, &caller, None, &LeaveCollection { id: id.to_string() }).await?;

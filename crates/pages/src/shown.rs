@@ -87,6 +87,11 @@ pub fn without_scheme(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
 }
 
+/// For a `datetime` attribute, which takes three digits of a second at most.
+fn iso(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
 /// A moment, as people and as programs read it.
 #[derive(Debug, Default)]
 pub struct When {
@@ -107,13 +112,13 @@ impl When {
         } else {
             at.strftime("%Y-%m-%d").to_string()
         };
-        Self { iso: at.to_string(), whole: at.strftime("%Y-%m-%d %H:%M UTC").to_string(), text }
+        Self { iso: iso(at), whole: at.strftime("%Y-%m-%d %H:%M UTC").to_string(), text }
     }
 
     /// One that may be ahead.
     pub fn day(at: Timestamp) -> Self {
         let text = at.strftime("%Y-%m-%d").to_string();
-        Self { iso: at.to_string(), whole: at.strftime("%Y-%m-%d %H:%M UTC").to_string(), text }
+        Self { iso: iso(at), whole: at.strftime("%Y-%m-%d %H:%M UTC").to_string(), text }
     }
 }
 

@@ -130,7 +130,7 @@ async fn token(state: &AppState, request: &HttpRequest, posted: &Posted) -> Resu
         Ok(_) => Ok(token.into()),
         Err(auth::Error::Unavailable(why)) => Err(Problem::unavailable(why)),
         Err(auth::Error::Refused(_)) => {
-            Err(Problem::invalid("handle", "must be a name of letters, digits, '.', '_' and '-', or a DID"))
+            Err(Problem::invalid("handle", "Use letters, digits, dots, underscores and hyphens, or a DID."))
         }
     }
 }

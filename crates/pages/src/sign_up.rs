@@ -79,9 +79,9 @@ fn told(welcome: &Welcome) -> &'static str {
             "You need an invite to sign up here. Ask an administrator of this site for one, then open the link you get."
         }
         Welcome::InviteVoid => {
-            "This invite is no longer valid: it has been used, or it has expired. Ask an administrator of this site for a new one."
+            "This invite has been used or has expired. Ask an administrator of this site for a new one."
         }
-        Welcome::Closed => "Registration is closed: nobody can sign up here at the moment.",
+        Welcome::Closed => "Registration is closed. Nobody can sign up here at the moment.",
     }
 }
 
@@ -108,7 +108,7 @@ async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
             let is_taken = matches!(&error, accounts::Error::Domain(cardwire_domain::Error::Conflict(_)));
             let (status, mut complaint) = Complaint::of(error.into(), &["handle", "password"])?;
             if is_taken {
-                complaint = Complaint::about("handle", "is taken, choose another");
+                complaint = Complaint::about("handle", "This handle is taken. Choose another one.");
             }
             typed.draw(&state, &posted.visit, (status, complaint)).await
         }

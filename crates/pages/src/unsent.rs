@@ -16,7 +16,7 @@ use crate::visit::{Chrome, Section, Visit};
 const TYPED: [(&str, &str); 8] = [
     ("url", "Link"),
     ("name", "Name"),
-    ("description", "What it is about"),
+    ("description", "Description"),
     ("note", "Note"),
     ("people", "Collaborators, one handle a line"),
     ("reason", "Reason"),

@@ -11,7 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cardwire_http::auth::{Credential, Identity, Proof};
 use cardwire_http::caller::{Caller, InPerson, identify};
 use cardwire_http::origin;
-use cardwire_http::problem::{FORBIDDEN, Problem, UNAUTHENTICATED};
+use cardwire_http::problem::{Problem, UNAUTHENTICATED};
 use cardwire_http::session::Jar;
 use cardwire_http::state::AppState;
 use futures_util::future::LocalBoxFuture;
@@ -55,6 +55,11 @@ pub struct Chrome {
 }
 
 impl Chrome {
+    /// Whether buttons that do what operators do are for whoever looks.
+    pub fn may_act(&self) -> bool {
+        self.viewer.as_ref().is_some_and(|viewer| viewer.admin)
+    }
+
     /// For `aria-current` in the navigation.
     pub fn is(&self, section: &str) -> bool {
         format!("{:?}", self.section).eq_ignore_ascii_case(section)
@@ -112,7 +117,7 @@ impl Visit {
     /// Who is signed in, or the problem that leads to the sign-in page.
     pub fn caller(&self) -> Result<Caller, Problem> {
         let viewer = self.viewer.clone();
-        viewer.map(Caller).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "sign in first"))
+        viewer.map(Caller).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "Sign in first."))
     }
 
     /// Who is signed in, and not with an API token.
@@ -128,7 +133,13 @@ impl Visit {
     /// Who is signed in, and not with an API token, if they are an operator.
     pub fn admin(&self) -> Result<Caller, Problem> {
         let InPerson(caller) = self.in_person()?;
-        if caller.0.admin { Ok(caller) } else { Err(Problem::new(&FORBIDDEN, "this is for operators only")) }
+        if caller.0.admin { Ok(caller) } else { Err(caller.0.cannot_act()) }
+    }
+
+    /// Who is signed in, and not with an API token, if they may look at what operators see.
+    pub fn observer(&self) -> Result<Caller, Problem> {
+        let InPerson(caller) = self.in_person()?;
+        if caller.0.sees_console() { Ok(caller) } else { Err(caller.0.cannot_act()) }
     }
 
     pub fn chrome(&self, section: Section) -> Chrome {

@@ -26,7 +26,7 @@ use cardwire_events::relay::RelaySettings;
 use cardwire_events::worker::LEASE;
 use cardwire_events::{
     EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Handover, Operator, Pauses, Queue, Rebuilds,
-    Relay, WorkHistory, WorkerRegistry,
+    Relay, Replays, WorkHistory, WorkerRegistry,
 };
 use cardwire_saga::{
     CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore, Timing,
@@ -70,6 +70,7 @@ pub struct Adapters {
     pub operator: Arc<dyn Operator>,
     pub history: Arc<dyn WorkHistory>,
     pub rebuilds: Arc<dyn Rebuilds>,
+    pub replays: Arc<dyn Replays>,
     /// Relay and workers leave alone what is paused here. Somebody has to learn it: see [`crate::Rounds`].
     pub pauses: Pauses,
     pub publisher: Arc<dyn EventPublisher>,
@@ -136,7 +137,8 @@ impl Adapters {
     ) -> Self
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
-        S: AccountStore + EventLog + PageRepository + ImportRepository + Operator + WorkHistory + Rebuilds + 'static,
+        S: AccountStore + EventLog + PageRepository + ImportRepository + Operator + WorkHistory + Rebuilds + Replays,
+        S: 'static,
     {
         let store = Arc::new(store);
         let (publisher, registry, saga_store): (
@@ -170,6 +172,7 @@ impl Adapters {
             operator: store.clone(),
             history: store.clone(),
             rebuilds: store.clone(),
+            replays: store.clone(),
             pauses: Pauses::not_known_yet(),
             accounts: store.clone(),
             imports: store,

@@ -33,6 +33,7 @@ mod network;
 pub mod one_file;
 pub mod readiness;
 mod rebuild;
+mod replay;
 pub mod rounds;
 pub mod settings;
 pub mod shutdown;

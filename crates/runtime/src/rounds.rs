@@ -1,5 +1,5 @@
 //! What every process does beside its work: learns which queues are paused, says how its workers do, takes its turn at measuring,
-//! empties collections that were deleted, undoes imports and takes the deletion of accounts further. Web also reads the URLs of cards by new
+//! empties collections that were deleted, undoes imports, replays events and takes the deletion of accounts further. Web also reads the URLs of cards by new
 //! rules.
 
 use std::collections::BTreeSet;
@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::adapters::Adapters;
+use crate::replay;
 use crate::version::VERSION;
 
 /// How often to ask which queues are paused; so a pause is honoured within this and the length of a claim.
@@ -119,6 +120,7 @@ impl Rounds {
             every(LET_GO_EVERY, || self.delete_accounts()),
             every(LET_GO_EVERY, || self.undo_imports()),
             every(RENEW_EVERY, || self.renew_identities()),
+            every(LET_GO_EVERY, || self.replay()),
         );
     }
 
@@ -289,6 +291,13 @@ impl Rounds {
                     return;
                 }
             }
+        }
+    }
+
+    /// What is not done now, another round does, of this process or of another.
+    async fn replay(&self) {
+        if let Err(error) = replay::run(&self.adapters).await {
+            tracing::warn!(%error, "a replay cannot go on now; it will");
         }
     }
 

@@ -6,9 +6,12 @@
 mod every_page;
 mod import;
 mod invites;
+mod journeys;
 mod keyboard;
 mod live;
+mod markup;
 mod operators;
+mod scene;
 mod server;
 mod signed_out;
 mod window;

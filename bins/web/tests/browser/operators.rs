@@ -201,7 +201,7 @@ async fn a_window_is_written_now_a_queue_delivered_again_and_the_index_rebuilt()
     }
     window.wait(".items form button").await.click().await.unwrap();
     let key = format!("{card}-did:plc:alice");
-    assert_eq!(confirm(&window).await, json!(format!("A worker writes the window {key} into the feed at once.")));
+    assert_eq!(confirm(&window).await, json!(format!("A worker writes the window {key} to the feed now.")));
     assert_eq!(audit(&window).await, json!([["did:plc:mock123", "saga.flush", key, "", "1"]]));
     let_go(&server.database, held).await;
     in_feed(&window, &server, &[&card]).await;

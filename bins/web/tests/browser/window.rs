@@ -173,6 +173,17 @@ impl Window {
         sent.filter_map(|message| message["params"]["request"]["url"].as_str().map(str::to_owned)).collect()
     }
 
+    /// How many pages were loaded since it was asked last.
+    pub async fn loads(&self) -> usize {
+        let messages = self.log("performance").await;
+        let parse = |entry: &Value| serde_json::from_str::<Value>(entry["message"].as_str()?).ok();
+        let sent = messages.iter().filter_map(parse).map(|entry| entry["message"].clone());
+        sent.filter(|message| {
+            message["method"] == "Network.requestWillBeSent" && message["params"]["type"] == "Document"
+        })
+        .count()
+    }
+
     pub async fn close(self) {
         self.client.close().await.unwrap();
     }

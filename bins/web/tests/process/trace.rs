@@ -69,6 +69,7 @@ fn state(adapters: &Adapters) -> AppState {
         reads: Reads::default(),
         accounts: Accounts::new(adapters.accounts.clone(), AccountSettings::of(Registration::Open)).unwrap(),
         authenticator: Arc::new(MockAuthenticator {
+            observers: BTreeSet::new(),
             accounts: Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), BTreeSet::new())),
             profiles: adapters.accounts.clone(),
             host: None,
@@ -87,6 +88,8 @@ fn state(adapters: &Adapters) -> AppState {
             operator: adapters.operator.clone(),
             history: adapters.history.clone(),
             rebuilds: adapters.rebuilds.clone(),
+            replays: adapters.replays.clone(),
+            analytics: adapters.analytics.clone(),
             saga: adapters.saga_store.clone(),
             registry: adapters.registry.clone(),
             queues: Queue::ALL.map(operated).into(),

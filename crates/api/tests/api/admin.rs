@@ -169,6 +169,7 @@ async fn without_the_store_it_is_503_and_names_no_host() {
     api.state.operations.operator = Arc::new(Away::Refusing);
     api.state.operations.history = Arc::new(Away::Refusing);
     api.state.operations.rebuilds = Arc::new(Away::Refusing);
+    api.state.operations.replays = Arc::new(Away::Refusing);
     let key = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D-did:plc:alice";
     for (method, path, body) in [
         (Method::GET, QUEUES.to_owned(), None),

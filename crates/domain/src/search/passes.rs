@@ -50,7 +50,9 @@ impl Gathering {
     pub fn new(limit: Limit, after: Option<&Position>) -> Result<Self> {
         let read = |after: &Position| {
             let pass = Pass::ALL.into_iter().find(|pass| after.id.starts_with(pass.mark()));
-            let pass = pass.ok_or_else(|| Error::invalid("cursor", "must be the nextCursor of this list"))?;
+            let pass = pass.ok_or_else(|| {
+                Error::invalid("cursor", "Use the nextCursor of this list, or start again without a cursor.")
+            })?;
             let id = after.id[pass.mark().len_utf8()..].to_owned();
             Ok((pass, Position { key: after.key, id }))
         };

@@ -6,7 +6,7 @@ use super::pasted::{self, Pasted};
 use super::percent;
 use crate::text::{is_invisible, shapes};
 
-const CONTROL: &str = "must not contain control characters";
+const CONTROL: &str = "Remove the control characters.";
 
 /// A text that begins with `http://` or `https://`, in which nothing is blank or unseen, or the rule that `text` breaks.
 pub(super) fn repair(text: &str) -> Result<String, &'static str> {

@@ -3,19 +3,23 @@
 
 mod action;
 mod done_by;
+mod failures;
 mod history;
 mod pauses;
 mod rebuild;
+mod replay;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
 
 pub use action::{Action, AuditEntry, AuditId, NewEntry};
 pub use done_by::DoneBy;
+pub use failures::{FailureGroup, MAX_GROUPS, RejectedEntry, RejectedId};
 pub use history::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, WorkHistory};
 use jiff::Timestamp;
 pub use pauses::{Pause, Pauses};
 pub use rebuild::{REBUILD_LEASE, Rebuild, RebuildId, RebuildLease, Rebuilds};
+pub use replay::{MAX_COUNTED, MAX_REPLAYS, Owing, Replay, ReplayId, ReplayOf, Replays, kinds_to};
 
 use crate::dead_letter::{DeadFilter, DeadLetter};
 use crate::error::Result;
@@ -99,6 +103,20 @@ pub trait Operator: Send + Sync {
     ) -> Result<Vec<DeadLetter>>;
 
     async fn count_matching(&self, queue: Queue, filter: &DeadFilter) -> Result<u64>;
+
+    /// Failures of a queue by the shape of their errors: the [`MAX_GROUPS`] with the most events, those first.
+    async fn failures(&self, queue: Queue) -> Result<Vec<FailureGroup>>;
+
+    /// How many events are in the group of this shape.
+    async fn count_group(&self, queue: Queue, shape: &str) -> Result<u64>;
+
+    /// Entries of this queue, or of all, that are no events: newest first, from before `before` on.
+    async fn rejected(
+        &self,
+        queue: Option<Queue>,
+        before: Option<RejectedId>,
+        limit: usize,
+    ) -> Result<Vec<RejectedEntry>>;
 
     /// `None`: it is no dead letter of the queue.
     async fn way(&self, queue: Queue, id: EventId) -> Result<Option<DeadLetterWay>>;

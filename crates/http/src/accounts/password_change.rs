@@ -47,7 +47,7 @@ impl Accounts {
         client: &Client,
     ) -> Result<Account, Error> {
         let Some(account) = self.repository.account_of(caller.id()).await? else {
-            let why = "you have no account here, so you have no password";
+            let why = "You have no account here, so you have no password.";
             return Err(DomainError::Forbidden(why.into()).into());
         };
         if !account.has_password() {

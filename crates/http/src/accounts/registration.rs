@@ -10,11 +10,11 @@ use super::error::Error;
 use super::sign_in::Accounts;
 use super::tokens::token_hash;
 
-const CLOSED: Error = Error::NotLetIn("registration is closed: nobody can sign up here");
+const CLOSED: Error = Error::NotLetIn("Registration is closed. Nobody can sign up here at the moment.");
 const INVITE_NEEDED: Error =
-    Error::NotLetIn("you need an invite to sign up here; ask an administrator of this site for one");
+    Error::NotLetIn("You need an invite to sign up here. Ask an administrator of this site for one.");
 const INVITE_VOID: Error = Error::NotLetIn(
-    "this invite is not valid, has been used or has expired; ask an administrator of this site for a new one",
+    "This invite is not valid, has been used or has expired. Ask an administrator of this site for a new one.",
 );
 
 /// A person who wants an account. Without `Debug`, as an invite is a secret.
@@ -100,7 +100,9 @@ impl Accounts {
         self.refuse_who_is_not_let_in(invite).await?;
         let handle = Handle::parse(handle)?;
         if handle.is_reserved() {
-            return Err(cardwire_domain::Error::invalid("handle", "is reserved; choose another").into());
+            return Err(
+                cardwire_domain::Error::invalid("handle", "This handle is reserved. Choose another one.").into()
+            );
         }
         password::check(password.expose_secret())?;
         // Hashing is dear: nobody gets to keep the others from signing in.
@@ -109,7 +111,7 @@ impl Accounts {
         let user = User { id: UserId::generate(), handle: handle.as_str().to_owned() };
         let account = Account { user, password_hash };
         if !self.add(&account, invite).await? {
-            let taken = format!("the handle {} is taken", handle.as_str());
+            let taken = format!("The handle {} is taken. Choose another one.", handle.as_str());
             return Err(cardwire_domain::Error::Conflict(taken).into());
         }
         self.attempts.remember(client.address, &handle);

@@ -197,7 +197,9 @@ impl Accounts {
         let (tokens, hashes) = self.new_tokens();
         match self.repository.refresh_session(&token_hash(refresh.expose_secret()), &hashes).await? {
             Some(_) => Ok(tokens),
-            None => Err(Error::Refused("the refresh token is unknown, expired or used; sign in again")),
+            None => {
+                Err(Error::Refused("This refresh token is unknown, or it has expired or been used. Sign in again."))
+            }
         }
     }
 

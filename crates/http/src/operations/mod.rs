@@ -7,16 +7,19 @@ pub mod audit;
 pub mod cards;
 pub mod command_line;
 pub mod dead_letters;
+pub mod failures;
 pub mod history;
 pub mod overview;
 pub mod people;
+pub mod replays;
 pub mod windows;
 
 use std::sync::Arc;
 
 use cardwire_domain::Clock;
+use cardwire_domain::analytics::Analytics;
 use cardwire_events::{
-    EventLog, EventSubscriber, Operator, Queue, QueueSettings, Rebuilds, WorkHistory, WorkerRegistry,
+    EventLog, EventSubscriber, Operator, Queue, QueueSettings, Rebuilds, Replays, WorkHistory, WorkerRegistry,
 };
 use cardwire_saga::SagaStateStore;
 
@@ -28,6 +31,8 @@ pub struct Operations {
     pub operator: Arc<dyn Operator>,
     pub history: Arc<dyn WorkHistory>,
     pub rebuilds: Arc<dyn Rebuilds>,
+    pub replays: Arc<dyn Replays>,
+    pub analytics: Arc<dyn Analytics>,
     pub saga: Arc<dyn SagaStateStore>,
     pub registry: Arc<dyn WorkerRegistry>,
     /// Every queue once.

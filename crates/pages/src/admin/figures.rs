@@ -7,7 +7,7 @@ use crate::shown::When;
 
 /// A figure that may not be known.
 pub fn known<T: ToString>(figure: Option<T>) -> String {
-    figure.map_or_else(|| "not known".to_owned(), |figure| figure.to_string())
+    figure.map_or_else(|| "unknown".to_owned(), |figure| figure.to_string())
 }
 
 /// As people tell it.
@@ -44,6 +44,6 @@ mod tests {
         check(3_599, "59 min");
         check(7_260, "2 h 1 min");
         check(90_000 * 2, "2 days");
-        assert_eq!((known(Some(3)), known::<u8>(None)), ("3".into(), "not known".into()));
+        assert_eq!((known(Some(3)), known::<u8>(None)), ("3".into(), "unknown".into()));
     }
 }

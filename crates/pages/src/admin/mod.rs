@@ -1,24 +1,31 @@
 //! What administrators see and do. Every action has two steps: a form leads to a page that says what will happen, and only that page's
-//! form does it. What came of it shows in the list of actions. Creating an invite takes nothing from anybody, so it has one step.
+//! form does it. What came of it shows on the page from which it was asked for, or in the list of actions. Creating an invite takes nothing from anybody, so it has one step.
 
 mod act;
 mod cards;
 mod dead;
 mod done;
+mod failures;
 mod figures;
+mod names;
 mod overview;
 mod people;
 mod queue;
+mod rejected;
+mod replays;
+mod told;
 mod windows;
 
 use actix_web::web::ServiceConfig;
 
 /// Path and label of each page that is not about one queue.
-pub(crate) const TABS: [(&str, &str); 5] = [
+pub(crate) const TABS: [(&str, &str); 7] = [
     ("/admin", "Queues"),
     ("/admin/windows", "Windows"),
+    ("/admin/rejected", "Rejected"),
+    ("/admin/replays", "Replay"),
     ("/admin/people", "People"),
-    ("/admin/cards", "Cards"),
+    ("/admin/cards", "Links"),
     ("/admin/actions", "Actions"),
 ];
 
@@ -26,6 +33,9 @@ pub fn configure(config: &mut ServiceConfig) {
     overview::configure(config);
     queue::configure(config);
     dead::configure(config);
+    failures::configure(config);
+    rejected::configure(config);
+    replays::configure(config);
     windows::configure(config);
     cards::configure(config);
     people::configure(config);

@@ -13,6 +13,7 @@ use cardwire_http::state::AppState;
 use jiff::Timestamp;
 
 use super::figures::{PauseShown, known, lasting};
+use super::names::Names;
 use crate::shown::When;
 use crate::visit::{Chrome, Section, Visit};
 
@@ -102,27 +103,27 @@ impl QueueShown {
             in_flight: known(now.depth.map(|depth| depth.in_flight)),
             dead: now.backlog.map_or(0, |backlog| backlog.dead),
             oldest: now.oldest_age_s.map_or_else(|| "none".into(), lasting),
-            rate: rate.map_or_else(|| "not known".into(), |rate| format!("{rate:.1}/s")),
+            rate: rate.map_or_else(|| "unknown".into(), |rate| format!("{rate:.1}/s")),
             spark: Spark::of(&owed),
         }
     }
 }
 
 impl RebuildShown {
-    fn of(rebuild: Rebuild, now: Timestamp) -> Self {
+    fn of(rebuild: Rebuild, names: &Names, now: Timestamp) -> Self {
         Self {
             open: rebuild.finished_at.is_none(),
             error: rebuild.error,
             done: rebuild.done,
             total: rebuild.total,
-            by: rebuild.requested_by.to_string(),
+            by: names.beside(rebuild.requested_by.as_str()),
             asked: When::of(rebuild.requested_at, now),
         }
     }
 }
 
 async fn overview(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, Problem> {
-    visit.admin()?;
+    visit.observer()?;
     let operations = &state.operations;
     let now = operations.clock.now();
     let seen = operations.overview().await?;
@@ -144,12 +145,13 @@ async fn overview(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, P
         alive,
     };
     let rebuild = operations.rebuilds.latest().await?;
+    let names = Names::of(&state, rebuild.iter().map(|rebuild| rebuild.requested_by.as_str())).await?;
     visit.page(&OverviewPage {
         chrome: visit.chrome(Section::Operations),
         transport_away,
         queues,
         workers: seen.workers.map(|workers| workers.into_iter().map(worker).collect()),
-        rebuild: rebuild.map(|rebuild| RebuildShown::of(rebuild, now)),
+        rebuild: rebuild.map(|rebuild| RebuildShown::of(rebuild, &names, now)),
     })
 }
 

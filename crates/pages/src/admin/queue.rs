@@ -54,7 +54,7 @@ async fn queue(
     queue: Path<String>,
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {
-    visit.admin()?;
+    visit.observer()?;
     let queue = queue_named(&queue)?;
     let operations = &state.operations;
     let asked = params.number("minutes", 1..=1_440)?;

@@ -27,7 +27,8 @@ fn is_harmless(browser: &Browser<'_>) {
     for element in browser.all("*") {
         for (name, value) in element.value().attrs() {
             assert!(!name.starts_with("on"), "{path}: {}", element.html());
-            let leads = ["href", "src", "action", "formaction", "hx-get", "hx-post"].contains(&name);
+            let leads = ["href", "src", "action", "formaction", "hx-get", "hx-post", "data-hx-get", "data-hx-post"]
+                .contains(&name);
             let allowed = ["/", "http://", "https://", "#"].iter().any(|start| value.starts_with(start));
             let is_bookmarklet = element.attr("class") == Some("bookmarklet");
             assert!(!leads || allowed || is_bookmarklet, "{path}: {}", element.html());

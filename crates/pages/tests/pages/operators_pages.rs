@@ -81,7 +81,7 @@ async fn pages_show_what_is_where() {
         open.iter().flat_map(|window| window.pending.members.keys()).map(ToString::to_string).collect();
     assert!(!members.is_empty() && members.iter().all(|id| windows.contains(id)), "{windows}");
     assert!(windows.contains(&key));
-    assert!(page(&mut browser, "/admin/actions").await.contains("Nobody did anything"));
+    assert!(page(&mut browser, "/admin/actions").await.contains("No actions yet"));
     for nothing in ["/admin/queues/nonsense", "/admin/queues/search/dead/nonsense", "/admin/nonsense"] {
         assert_eq!(browser.get(nothing).await.status, 404, "{nothing}");
     }
@@ -124,11 +124,11 @@ async fn each_action_is_asked_for_again_then_done_once() {
     confirmed(&mut browser, &[("action", "redeliver"), search]).await;
 
     let ticked = [("action", "redrive"), search, ("id", buried[0].as_str()), ("id", buried[1].as_str())];
-    assert!(confirmed(&mut browser, &ticked).await.contains("2 dead letters of search"));
-    assert_eq!(browser.text(".told"), "The dead letters are redriven.");
+    assert!(confirmed(&mut browser, &ticked).await.contains("2 events of search"));
+    assert_eq!(browser.text(".told"), "The events are retried.");
     assert_eq!(counts(&api, Queue::Search).await, (2, 2));
     let found = [("action", "discard"), search, ("all", "true"), ("text", buried[2].as_str()), ("type", "")];
-    assert!(confirmed(&mut browser, &found).await.contains("1 event never takes effect in search"));
+    assert!(confirmed(&mut browser, &found).await.contains("1 event will never take effect in search"));
     assert!(confirmed(&mut browser, &[("action", "discard"), search, ("all", "true")]).await.contains("1 event "));
     assert_eq!(counts(&api, Queue::Search).await, (2, 0));
     confirmed(&mut browser, &[("action", "flush"), ("key", key.as_str())]).await;
@@ -183,7 +183,7 @@ async fn when_no_dead_letter_is_ticked_the_same_list_says_so() {
     fields.push(("action".into(), "redrive".into()));
     let answer = browser.send(post("/admin/confirm", &fields)).await;
     assert_eq!(answer.status, 422);
-    assert_eq!(browser.text("form #id-wrong"), "tick at least one dead letter first");
+    assert_eq!(browser.text("form #id-wrong"), "Select at least one dead letter first.");
     assert_eq!((shown(&browser), browser.one("#text").attr("value")), (listed.clone(), Some("alice")));
     fields.push(("id".into(), listed[0].clone()));
     let answer = browser.send(post("/admin/confirm", &fields)).await;
@@ -199,7 +199,16 @@ async fn nobody_else_sees_or_does_anything() {
     bury(&api, Queue::Search, 1).await;
     let mut alice = Browser::of(&api, "alice");
     page(&mut alice, "/library").await;
-    for path in ["/admin", "/admin/queues/search", "/admin/queues/search/dead", "/admin/windows", "/admin/actions"] {
+    for path in [
+        "/admin",
+        "/admin/queues/search",
+        "/admin/queues/search/dead",
+        "/admin/queues/search/failures",
+        "/admin/rejected",
+        "/admin/replays",
+        "/admin/windows",
+        "/admin/actions",
+    ] {
         let answer = alice.get(path).await;
         assert_eq!(answer.status, 403, "{path}");
     }

@@ -15,7 +15,7 @@ async fn everything_a_person_does_works_without_scripts() {
     alice.open("/").await;
     assert!(alice.all("form.save").is_empty(), "nobody is signed in");
     alice.open("/library").await;
-    assert_eq!(alice.path, "/sign-in?next=%2Flibrary", "sign in first");
+    assert_eq!(alice.path, "/sign-in?next=%2Flibrary", "Sign in first.");
 
     alice.open("/sign-up").await;
     alice.submit("/sign-up", &[("handle", "alice"), ("password", PASSWORD)]).await;
@@ -129,12 +129,12 @@ async fn collections_are_opened_shared_and_deleted() {
     let people = format!("{path}/collaborators");
     let answer = alice.submit(&people, &[("people", "bob\nnobody-like-that")]).await;
     assert_eq!(answer.status.as_u16(), 422);
-    assert_eq!(alice.text("#people-wrong"), "no account has the handle nobody-like-that");
+    assert_eq!(alice.text("#people-wrong"), "No account has the handle nobody-like-that.");
     assert_eq!(alice.text("textarea#people"), "bob\nnobody-like-that");
     // The pages take what is no handle for a DID, which nobody need have.
     let answer = alice.submit(&people, &[("people", "did:plc:nobody")]).await;
     assert_eq!(answer.status.as_u16(), 422);
-    assert!(alice.text("#people-wrong").contains("no account has the id did:plc:nobody"));
+    assert!(alice.text("#people-wrong").contains("No account has the id did:plc:nobody."));
     alice.submit(&people, &[("people", "@Bob\n")]).await;
     bob.open("/collections").await;
     bob.submit(&format!("{path}/accept"), &[]).await;

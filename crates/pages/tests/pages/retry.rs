@@ -34,7 +34,7 @@ async fn a_page_that_could_not_be_read_has_a_retry_button() {
 
     let answer = alice.submit(&action, &[]).await;
     assert_eq!(answer.status.as_u16(), 429);
-    assert!(alice.text("main").contains("fetched a moment ago"), "{}", alice.text("main"));
+    assert!(alice.text("main").contains("read a moment ago"), "{}", alice.text("main"));
     tokio::time::advance(FetchAgain::GAP + Duration::from_secs(1)).await;
     alice.open("/library").await;
     alice.submit(&action, &[]).await;

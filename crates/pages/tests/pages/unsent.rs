@@ -119,7 +119,7 @@ async fn a_form_of_more_fields_than_any_page_has_is_refused() {
     fields.extend((0..1_200).map(|n| (format!("x{n}"), String::new())));
     let answer = alice.send(post("/library", &fields)).await;
     assert_eq!(answer.status.as_u16(), 400);
-    assert!(alice.text("main").contains("the form has more than 1,200 fields"), "{}", alice.text("main"));
+    assert!(alice.text("main").contains("The form has more than 1,200 fields."), "{}", alice.text("main"));
     assert_eq!(api.owed().await, [0, 0, 0]);
 }
 
@@ -149,7 +149,7 @@ async fn only_forms_of_this_site_are_carried_and_only_to_it() {
     let fields = vec![("url".to_owned(), "https://example.com/".to_owned())];
     let elsewhere = post("/library", &fields).insert_header(("origin", "https://evil.example"));
     assert_eq!(browser.send(elsewhere).await.status.as_u16(), 403);
-    assert_eq!(browser.text("h1"), "Not yours");
+    assert_eq!(browser.text("h1"), "Not allowed");
     for to in ["//evil.example/", "https://evil.example/", "javascript:alert(1)", "/\\evil.example"] {
         browser.open("/sign-in?unsent-to=/library&unsent.url=x").await;
         let mut form = browser.form("/sign-in");
@@ -191,7 +191,7 @@ fn is_kept(browser: &Browser<'_>, answer: &Answer) {
     let told = browser.text("main");
     assert!(told.contains("kept on this page") && told.contains("503 · trace "), "{told}");
     assert!(!browser.page.html().contains("db.internal") && !browser.page.html().contains(PASSWORD), "{told}");
-    assert_eq!(browser.text("main form button"), "Send it again");
+    assert_eq!(browser.text("main form button"), "Send again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,7 +332,7 @@ async fn a_password_is_typed_again_and_everything_else_is_kept() {
         assert_eq!(stuck.one("input#handle").attr("value"), Some("alice"));
         let password = stuck.one("input#password[type=password]");
         assert_eq!((password.attr("value"), password.attr("autocomplete")), (None, Some(completes)));
-        assert!(stuck.text("#password-hint").contains("Type it again"));
+        assert!(stuck.text("#password-hint").contains("Enter it again"));
         let mut alice = over_to(&api, &stuck);
         alice.submit(path, &[("password", PASSWORD)]).await;
         assert_eq!((alice.text(".who a"), alice.path.as_str()), ("alice".into(), then));

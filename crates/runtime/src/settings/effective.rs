@@ -45,6 +45,7 @@ impl Settings {
             ("APP__SECRET_KEY", secret(self.network.secret_key.as_ref())),
             ("APP__DATABASE__MAX_CONNECTIONS", self.max_connections.to_string()),
             ("APP__EVENTS__KEEP_DAYS", (self.keep_events.as_secs() / 86_400).to_string()),
+            ("APP__OBSERVERS", self.observers.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(",")),
             ("APP__PUBLIC_URL", self.public.url.as_ref().map(Url::to_string).unwrap_or_default()),
             ("APP__QUOTAS__CARDS_A_DAY", quota(self.quotas.cards)),
             ("APP__QUOTAS__COLLECTIONS_A_DAY", quota(self.quotas.collections)),

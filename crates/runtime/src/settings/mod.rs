@@ -216,6 +216,8 @@ pub struct Settings {
     pub metadata_allow_private_hosts: bool,
     /// The mock user among them under mock authentication.
     pub admins: BTreeSet<UserId>,
+    /// They see what administrators see, and change nothing.
+    pub observers: BTreeSet<UserId>,
     pub registration: Registration,
     /// Set by a proxy that clients cannot bypass; without one the peer's address counts.
     pub address_header: Option<String>,
@@ -365,7 +367,8 @@ impl Settings {
             anonymous_reads_per_second: layers.number("APP__WEB__ANONYMOUS_READS_PER_SECOND", &(0..=1_000_000))?,
             public: PublicSettings::read(layers)?,
             network: NetworkSettings::read(layers)?,
-            admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,
+            admins: people("APP__ADMINS", layers, use_mock_auth.then_some(MOCK_USER))?,
+            observers: people("APP__OBSERVERS", layers, None)?,
             registration: layers.text("APP__REGISTRATION").map(registration).transpose()?.unwrap_or_default(),
             feeds: queue_settings(layers, Queue::Feeds)?,
             search: queue_settings(layers, Queue::Search)?,
@@ -504,13 +507,11 @@ fn log_filter(text: &str) -> Result<String> {
     }
 }
 
-fn admins(list: &str, use_mock_auth: bool) -> Result<BTreeSet<UserId>> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .chain(use_mock_auth.then_some(MOCK_USER))
-        .map(|text| UserId::parse(text).map_err(|_| SettingsError::value("APP__ADMINS", format!("{text:?} is no DID"))))
-        .collect()
+/// Those whom the setting lists, and somebody else.
+fn people(name: &'static str, layers: &Layers, also: Option<&str>) -> Result<BTreeSet<UserId>> {
+    let list = layers.text(name).unwrap_or("").split(',').map(str::trim).filter(|text| !text.is_empty());
+    let parse = |text| UserId::parse(text).map_err(|_| SettingsError::value(name, format!("{text:?} is no DID")));
+    list.chain(also).map(parse).collect()
 }
 
 fn registration(text: &str) -> Result<Registration> {

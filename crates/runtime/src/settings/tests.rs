@@ -94,6 +94,7 @@ fn defaults_are_those_of_the_contract() {
     check("OTEL_EXPORTER_OTLP_ENDPOINT", "");
     check("OTEL_TRACES_SAMPLER_ARG", "1");
     check("APP__ADMINS", "");
+    check("APP__OBSERVERS", "");
     check("APP__DATABASE__MAX_CONNECTIONS", "10");
     check("APP__EVENTS__KEEP_DAYS", "30");
     check("APP__REDIS__PARTITIONS", "1");
@@ -123,6 +124,7 @@ fn settings_do_what_they_say() {
     check("APP__QUEUES__ANALYTICS__CONCURRENCY=1", "APP__QUEUES__ANALYTICS__CONCURRENCY", "1");
     check("APP__ADMINS=did:plc:b,did:plc:a", "APP__ADMINS", "did:plc:a,did:plc:b");
     check("APP_ENV=development USE_MOCK_AUTH=true", "APP__ADMINS", "did:plc:mock123");
+    check("APP__OBSERVERS=did:plc:b,did:plc:a", "APP__OBSERVERS", "did:plc:a,did:plc:b");
     check("APP__REGISTRATION=open", "APP__REGISTRATION", "open");
     check("APP__REGISTRATION= APP_ENV=development", "APP__REGISTRATION", "invite");
     check("REDIS_URL=rediss://cache:7000/2 REDIS_HOST=other REDIS_PASSWORD=p", "REDIS_HOST", "cache");
@@ -262,6 +264,7 @@ fn values_that_break_their_rule_are_refused() {
     check("OTEL_EXPORTER_OTLP_HEADERS=authorization=50%off", headers);
     check("OTEL_TRACES_SAMPLER_ARG=2", "OTEL_TRACES_SAMPLER_ARG: must be a number from 0 to 1, not \"2\"");
     check("APP__ADMINS=alice", "APP__ADMINS: \"alice\" is no DID");
+    check("APP__OBSERVERS=alice", "APP__OBSERVERS: \"alice\" is no DID");
     check("APP__REGISTRATION=Open", "APP__REGISTRATION: must be open, invite or closed, not \"Open\"");
     check("APP__REDIS__PARTITIONS=0", "APP__REDIS__PARTITIONS: must be a whole number from 1 to 256, not \"0\"");
     check(

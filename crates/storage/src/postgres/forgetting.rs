@@ -70,9 +70,11 @@ const FEW: [&str; 8] = [
 ];
 
 /// What stays, although the person did it. `$2` is nobody.
-const UNNAMED: [&str; 2] = [
+const UNNAMED: [&str; 4] = [
     "UPDATE queue_pauses SET person = $2 WHERE person = $1",
     "UPDATE search_rebuilds SET requested_by = $2 WHERE requested_by = $1",
+    "UPDATE replays SET requested_by = $2 WHERE requested_by = $1",
+    "UPDATE replays SET person = $2 WHERE person = $1",
 ];
 
 const LEFT: &str = "\

@@ -16,6 +16,7 @@ mod dead_letters;
 mod departed;
 mod error;
 mod exports;
+mod failures;
 mod feed;
 mod fetch_line;
 mod flush;

@@ -17,6 +17,7 @@ pub mod collecting;
 pub mod counting;
 pub mod dead_letters;
 pub mod exporting;
+pub mod failures;
 pub mod feeds;
 pub mod fetching;
 pub mod first_account;
@@ -33,6 +34,7 @@ pub mod pages;
 pub mod private_pages;
 pub mod quotas;
 pub mod refusals;
+pub mod replaying;
 pub mod saving;
 pub mod scene;
 pub mod searching;
@@ -56,7 +58,7 @@ use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{EventId, Store};
-use cardwire_events::{EventLog, Operator, Rebuilds, WorkHistory};
+use cardwire_events::{EventLog, Operator, Rebuilds, Replays, WorkHistory};
 use jiff::Timestamp;
 
 /// What a case comes to: it fails by an error or by a panic of an assertion.
@@ -78,6 +80,7 @@ pub struct Stores {
     pub operator: Arc<dyn Operator>,
     pub history: Arc<dyn WorkHistory>,
     pub rebuilds: Arc<dyn Rebuilds>,
+    pub replays: Arc<dyn Replays>,
     pub time: Arc<dyn TimeMachine>,
 }
 
@@ -98,6 +101,7 @@ impl Stores {
             + Operator
             + WorkHistory
             + Rebuilds
+            + Replays
             + 'static,
     {
         Self {
@@ -113,6 +117,7 @@ impl Stores {
             operator: adapter.clone(),
             history: adapter.clone(),
             rebuilds: adapter.clone(),
+            replays: adapter.clone(),
             imports: adapter,
             time,
         }
@@ -251,6 +256,25 @@ macro_rules! store_suite {
             figures_are_kept_over_time,
             one_rebuild_is_asked_for_at_a_time,
             a_rebuild_goes_on_where_its_worker_was_lost,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, failures: [
+            failures_are_grouped_by_the_shape_of_their_errors,
+            a_group_is_retried_or_discarded_with_all_that_fails,
+            what_fails_again_meanwhile_is_not_selected_again,
+            the_largest_groups_are_listed,
+            entries_that_are_no_events_are_listed_newest_first,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, replaying: [
+            a_dry_run_counts_what_would_be_replayed,
+            events_are_owed_again_in_portions,
+            a_replay_goes_on_where_its_process_was_lost,
+            a_replay_is_cancelled,
+            one_replay_of_a_queue_is_asked_for_at_a_time,
+            replayed_events_make_no_second_activity,
+            what_was_no_news_is_none_when_it_is_replayed,
+            a_card_is_indexed_as_it_is_now,
+            nothing_of_somebody_who_is_leaving_is_replayed,
+            nothing_is_pruned_while_events_are_replayed,
         ]);
         $crate::store_suite!(@cases $make, $runtime, activities: [
             a_saved_card_becomes_one_activity_with_its_collections,
