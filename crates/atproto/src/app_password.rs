@@ -41,11 +41,11 @@ impl Agents {
             _ if answer.is_success() => json(WHAT, &answer)?,
             status => return Err(Error::Away { what: WHAT, why: format!("it answered {status}") }),
         };
-        let session = read(&service, &body).ok_or_else(|| Error::untrusted("the server answered with no session"))?;
+        let session = read(&service, &body).ok_or_else(|| Error::untrusted("The server did not open a session."))?;
         let grant = |identity| Grant::new(identity, Session::AppPassword(session.clone()));
         // Else any server could make somebody anybody.
         let did = UserId::parse(body["did"].as_str().unwrap_or_default())
-            .map_err(|_| Error::untrusted("the server did not say who this is"))?;
+            .map_err(|_| Error::untrusted("The server did not say who this is."))?;
         let identity = inner.identities.by_did(&did).await?;
         if ascii(&identity.service) != ascii(&service) {
             let (service, other) = (ascii(&service), ascii(&identity.service));
@@ -73,17 +73,17 @@ pub(crate) async fn refresh(
             match service.and_then(|service| read(&service, &body)) {
                 Some(new) if body["did"].as_str() == Some(connection.did.as_str()) => Outcome::New(new),
                 Some(_) => Outcome::Ended("Your server answered with somebody else's session. Connect again.".into()),
-                None => Outcome::Away("the server answered with no session".into()),
+                None => Outcome::Away("The server did not open a session.".into()),
             }
         }
-        status => Outcome::Away(format!("the server answered {status}")),
+        status => Outcome::Away(format!("The server answered {status}.")),
     }
 }
 
 /// Tells the server that the session is over.
 pub(crate) async fn end(agents: &Inner, session: &AppPasswordSession) -> Result<(), Error> {
     let answer = ask(agents, session, "com.atproto.server.deleteSession").await?;
-    if answer.is_success() { Ok(()) } else { Err(Error::Denied(format!("the server answered {}", answer.status))) }
+    if answer.is_success() { Ok(()) } else { Err(Error::Denied(format!("The server answered {}.", answer.status))) }
 }
 
 /// With the refresh token.

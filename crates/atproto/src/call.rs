@@ -88,7 +88,7 @@ impl Agents {
         nsid: &str,
         ask: &Ask<'_>,
     ) -> Result<Answer, CallError> {
-        let invalid = || CallError::Invalid(format!("{} is no address of a method", shown(nsid)));
+        let invalid = || CallError::Invalid(format!("{} is not the name of a method.", shown(nsid)));
         if !nsid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-') {
             return Err(invalid());
         }
@@ -103,7 +103,7 @@ impl Agents {
                 Ask::Procedure(body) => {
                     let body = body.to_string().into_bytes();
                     if body.len() > MOST_BYTES {
-                        return Err(CallError::Invalid(format!("the request has more than {MOST_BYTES} bytes")));
+                        return Err(CallError::Invalid(format!("The request has more than {MOST_BYTES} bytes.")));
                     }
                     Asked::post(url.clone(), "application/json", body)
                 }
@@ -164,14 +164,14 @@ fn read(answer: &Answer) -> Result<Value, CallError> {
     match answer.status {
         200..=299 if answer.body.is_empty() => Ok(Value::Null),
         200..=299 => serde_json::from_slice(&answer.body)
-            .map_err(|_| CallError::Invalid("the server answered with what is no JSON".into())),
+            .map_err(|_| CallError::Invalid("The server did not answer with JSON.".into())),
         429 => Err(CallError::RateLimited { retry_after: wait(answer, Timestamp::now().as_second()) }),
         status @ 400..=499 => {
             let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
             let message = shown(body["message"].as_str().unwrap_or_default());
             Err(CallError::Refused { status, error: error_of(answer), message })
         }
-        status => Err(CallError::Away(format!("the server answered {status}"))),
+        status => Err(CallError::Away(format!("The server answered {status}."))),
     }
 }
 

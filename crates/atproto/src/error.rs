@@ -9,24 +9,24 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// A server that must not be asked, such as one inside a private network.
-    #[error("{what} cannot be used: {why}")]
+    #[error("This site does not ask {what}: {why}.")]
     Refused { what: &'static str, why: Refusal },
     /// Somebody's answer breaks a rule that keeps people from being taken for others.
     #[error("{0}")]
     Untrusted(String),
     /// The sign-in is unknown, too old, already used, or was begun in another browser.
-    #[error("this sign-in has expired, was already used, or was begun in another browser; start again")]
+    #[error("This sign-in has expired, was already used, or was started in another browser. Start again.")]
     Stale,
     /// The server, or the person there, said no.
     #[error("{0}")]
     Denied(String),
     /// A server that is away, slow or broken.
-    #[error("{what} does not answer: {why}")]
+    #[error("There was no usable answer from {what}: {why}. Try again later.")]
     Away { what: &'static str, why: String },
-    #[error("this site is not set up for that")]
+    #[error("This site is not set up for AT Protocol.")]
     NotSetUp,
     /// The DID belongs to another account here.
-    #[error("this AT Protocol account is connected to another account here")]
+    #[error("This AT Protocol account belongs to another account on this site.")]
     Taken,
     #[error(transparent)]
     Store(#[from] cardwire_domain::Error),

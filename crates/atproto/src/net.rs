@@ -63,7 +63,7 @@ impl Net {
 
     /// An address that a document names: scheme, host and port alone.
     pub(crate) fn origin(&self, what: &'static str, text: &str) -> Result<Url, Error> {
-        let wrong = || Error::untrusted(format!("{what} has an address that is none: {}", shown(text)));
+        let wrong = || Error::untrusted(format!("The address of {what} is not valid: {}.", shown(text)));
         let url = Url::parse(text).map_err(|_| wrong())?;
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         if !bare || url.host().is_none() || !url.username().is_empty() {
@@ -77,7 +77,7 @@ impl Net {
     pub(crate) fn endpoint(&self, what: &'static str, document: &Value, name: &str) -> Result<Url, Error> {
         let text = document[name].as_str().unwrap_or_default();
         let url = Url::parse(text);
-        let url = url.map_err(|_| Error::untrusted(format!("{what} names no {name}")))?;
+        let url = url.map_err(|_| Error::untrusted(format!("There is no {name} in what {what} says of itself.")))?;
         self.check(what, &url)?;
         Ok(url)
     }

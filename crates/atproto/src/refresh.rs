@@ -29,7 +29,7 @@ impl Agents {
             let person = person.clone();
             // The lease is taken inside of the task: else it could be lost with the caller.
             let task = self.0.tracker.spawn(async move { agents.refresh_once(&person, version, lease).await });
-            let attempt = task.await.map_err(|error| CallError::Away(format!("the refresh failed: {error}")))?;
+            let attempt = task.await.map_err(|error| CallError::Away(format!("The refresh failed: {error}.")))?;
             attempt?;
             let connection = self.connected(&connection.person).await?;
             // Else somebody else has the lease, or the connection was made anew.
@@ -37,7 +37,7 @@ impl Agents {
                 return Ok(connection);
             }
             if Instant::now() >= deadline {
-                return Err(CallError::Away("another process does not finish refreshing the session".into()));
+                return Err(CallError::Away("Another process does not finish refreshing the session.".into()));
             }
             sleep(LOOK_AGAIN).await;
         }
@@ -72,7 +72,7 @@ impl Agents {
         };
         // Later, another process may have begun. What this one gets then is given up.
         let outcome = timeout(REFRESH_WITHIN / 2, asked).await;
-        let outcome = outcome.unwrap_or_else(|_| Outcome::Away("the server is too slow".into()));
+        let outcome = outcome.unwrap_or_else(|_| Outcome::Away("The server is too slow.".into()));
         match outcome {
             Outcome::New(session) => {
                 let sealed = seal(&self.0.keys, &owner_of_session(person), &session);

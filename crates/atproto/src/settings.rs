@@ -65,7 +65,7 @@ impl OAuthClient {
         Ok(match site {
             ClientSite::Public(url) => {
                 if url.scheme() != "https" {
-                    return Err(Error::Invalid("the address of this site must begin with https://".into()));
+                    return Err(Error::Invalid("The address of this site must begin with https://.".into()));
                 }
                 let origin = ascii(url);
                 let (id, redirect) = (format!("{origin}/oauth/client-metadata.json"), format!("{origin}{CALLBACK}"));

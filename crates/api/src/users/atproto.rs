@@ -69,7 +69,7 @@ impl From<Connected> for ConnectionBody {
 pub async fn connection(state: Data<AppState>, caller: Caller, _: NoParams) -> Result<HttpResponse, Problem> {
     match state.connected(caller.id()).await? {
         Some(connected) => Ok(HttpResponse::Ok().json(ConnectionBody::from(connected))),
-        None => Err(Problem::new(&NOT_FOUND, "you are not connected to the AT Protocol network")),
+        None => Err(Problem::new(&NOT_FOUND, "You are not connected to the AT Protocol network.")),
     }
 }
 
@@ -105,7 +105,7 @@ pub async fn connect(
     let agents = state.agents()?;
     agents.connect_with_app_password(caller.id(), &service, &identifier, &app_password).await?;
     let connected = state.connected(caller.id()).await?;
-    let connected = connected.ok_or_else(|| Problem::new(&NOT_FOUND, "somebody disconnected you at the same time"))?;
+    let connected = connected.ok_or_else(|| Problem::new(&NOT_FOUND, "You disconnected at the same time."))?;
     Ok(HttpResponse::Ok().json(ConnectionBody::from(connected)))
 }
 
@@ -120,6 +120,6 @@ pub async fn disconnect(state: Data<AppState>, caller: InPerson, _: NoParams) ->
     state.writes.admit(caller.id())?;
     match state.agents()?.disconnect(caller.id()).await? {
         true => Ok(HttpResponse::NoContent().finish()),
-        false => Err(Problem::new(&NOT_FOUND, "you are not connected to the AT Protocol network")),
+        false => Err(Problem::new(&NOT_FOUND, "You are not connected to the AT Protocol network.")),
     }
 }

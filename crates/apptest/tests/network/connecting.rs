@@ -36,7 +36,7 @@ async fn what_is_wrong_is_said_beside_the_field() {
     let (api, _network) = site().await;
     let mut quinn = signed_up(&api, "quinn").await;
     for (typed, why) in
-        [("nobody.example.net", "has the handle"), ("not a handle", "no AT Protocol handle"), ("", "Enter")]
+        [("nobody.example.net", "has the handle"), ("not a handle", "not an AT Protocol handle"), ("", "Enter")]
     {
         quinn.open("/account/atproto").await;
         let answer = quinn.submit("/account/atproto/connect", &[("identifier", typed)]).await;

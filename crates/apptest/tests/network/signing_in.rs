@@ -54,7 +54,7 @@ async fn a_sign_in_ends_in_the_browser_that_began_it() {
     assert_eq!(api.store.people(None, 10).await.unwrap().len(), 0, "and no account was made");
     let forged = victim.get("/oauth/callback?state=x&iss=https://mallory.example&code=y").await;
     assert_eq!(forged.status.as_u16(), 403);
-    assert!(victim.text("main [role=alert]").contains("start again"));
+    assert!(victim.text("main [role=alert]").contains("Start again"));
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ impl DidDocument {
     /// When it is somebody else's, or names no server.
     pub fn read(did: &UserId, document: &Value) -> Result<Self, Error> {
         if document["id"].as_str() != Some(did.as_str()) {
-            return Err(Error::untrusted("the document of this DID is somebody else's"));
+            return Err(Error::untrusted("The document of this DID is somebody else's."));
         }
         let names = document["alsoKnownAs"].as_array().into_iter().flatten();
         let claims = names.filter_map(|name| name.as_str()?.strip_prefix("at://")).next().map(str::to_owned);
@@ -31,7 +31,7 @@ impl DidDocument {
             is_named && service["type"].as_str() == Some("AtprotoPersonalDataServer")
         };
         let service = services.clone().find(is_pds).and_then(|service| service["serviceEndpoint"].as_str());
-        let service = service.ok_or_else(|| Error::untrusted("the document of this DID names no server (PDS)"))?;
+        let service = service.ok_or_else(|| Error::untrusted("The document of this DID names no server (PDS)."))?;
         Ok(Self { did: did.clone(), claims, service: service.to_owned() })
     }
 }

@@ -105,7 +105,7 @@ impl Identities {
             _ => return Err(Error::untrusted(format!("DNS names several accounts for {handle}."))),
         }
         let url = self.well_known.replace("{handle}", handle);
-        let url = Url::parse(&url).map_err(|_| Error::Invalid(format!("{handle} is no handle.")))?;
+        let url = Url::parse(&url).map_err(|_| Error::Invalid(format!("{handle} is not a handle.")))?;
         match self.net.line(NAME_SERVER, url).await {
             Ok(Some(line)) if line.starts_with("did:") => read_did(&line).map(Some),
             Ok(_) | Err(Error::Away { .. }) => Ok(None),
@@ -136,7 +136,7 @@ impl Identities {
 }
 
 fn unsupported(did: &str) -> Error {
-    Error::Invalid(format!("{} is no DID of a kind that is supported (did:plc, did:web).", shown(did)))
+    Error::Invalid(format!("{} is not a supported DID. Use did:plc or did:web.", shown(did)))
 }
 
 fn read_did(text: &str) -> Result<UserId, Error> {

@@ -50,8 +50,9 @@ impl Agents {
             return Err(form::refusal(&answer));
         }
         let pushed = json(WHAT, &answer)?;
-        let pushed =
-            pushed["request_uri"].as_str().ok_or_else(|| Error::untrusted("the sign-in server kept nothing"))?;
+        let pushed = pushed["request_uri"]
+            .as_str()
+            .ok_or_else(|| Error::untrusted("The sign-in server did not accept the request."))?;
         let state = state_hash(&state);
         let request = Request {
             browser: hash(browser),
@@ -105,6 +106,6 @@ impl Agents {
 fn no_name(typed: &str) -> Error {
     Error::Invalid(match typed {
         "" => "Enter your handle, such as alice.example.com.".to_owned(),
-        _ => format!("{} is no AT Protocol handle. It looks like alice.example.com.", shown(typed)),
+        _ => format!("“{}” is not an AT Protocol handle. Handles look like alice.example.com.", shown(typed)),
     })
 }

@@ -34,7 +34,7 @@ pub(super) async fn send(
         None => None,
         Some(kid) => {
             let key = agents.keys.signing().iter().find(|key| key.thumbprint() == kid);
-            Some(key.ok_or_else(|| Error::Denied("the key of this site that the session belongs to is gone".into()))?)
+            Some(key.ok_or_else(|| Error::Denied("The key of this site that the session belongs to is gone.".into()))?)
         }
     };
     let server = ascii(url);

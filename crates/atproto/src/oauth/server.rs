@@ -28,14 +28,14 @@ pub(super) async fn issuer_of(net: &Net, service: &Url) -> Result<Option<Url>, E
     let resource = document["resource"].as_str().unwrap_or_default();
     if Url::parse(resource).map(|url| ascii(&url)).ok() != Some(ascii(service)) {
         return Err(Error::untrusted(format!(
-            "{} says that it is another server: {}",
+            "{} says that it is another server: {}.",
             ascii(service),
             shown(resource)
         )));
     }
     match document["authorization_servers"].as_array().map(Vec::as_slice) {
         Some([issuer]) => net.origin(ISSUER, issuer.as_str().unwrap_or_default()).map(Some),
-        _ => Err(Error::untrusted(format!("{} does not name one server that signs people in", ascii(service)))),
+        _ => Err(Error::untrusted(format!("{} does not name one server that signs people in.", ascii(service)))),
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn server(net: &Net, issuer: &Url) -> Result<Server, Error> {
     let document = document.ok_or_else(|| Error::Invalid(format!("{issuer} does not sign people in.")))?;
     let named = document["issuer"].as_str().unwrap_or_default();
     if named != issuer {
-        return Err(Error::untrusted(format!("{issuer} says that it is another server: {}", shown(named))));
+        return Err(Error::untrusted(format!("{issuer} says that it is another server: {}.", shown(named))));
     }
     let lists = |name: &str, value: &str| {
         document[name].as_array().is_some_and(|list| list.iter().any(|item| item.as_str() == Some(value)))
@@ -59,7 +59,7 @@ pub(super) async fn server(net: &Net, issuer: &Url) -> Result<Server, Error> {
         && lists("scopes_supported", "atproto")
         && says("authorization_response_iss_parameter_supported");
     if !is_fit {
-        return Err(Error::untrusted(format!("{issuer} does not sign people in as AT Protocol requires")));
+        return Err(Error::untrusted(format!("{issuer} does not sign people in as AT Protocol requires.")));
     }
     let endpoint = |name: &str| net.endpoint(ISSUER, &document, name);
     Ok(Server {

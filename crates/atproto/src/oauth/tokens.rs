@@ -41,7 +41,7 @@ fn read(body: &Value) -> Result<Granted, Error> {
     let text = |name: &str| body[name].as_str().map(str::to_owned);
     let is_bound = text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("dpop"));
     let (Some(access), Some(sub), true) = (text("access_token"), text("sub"), is_bound) else {
-        return Err(Error::untrusted("the sign-in server answered with what is no token of AT Protocol"));
+        return Err(Error::untrusted("The sign-in server did not answer with an AT Protocol token."));
     };
     let good_for = body["expires_in"].as_i64().filter(|seconds| (1..=86_400).contains(seconds)).unwrap_or(GOOD_FOR_S);
     Ok(Granted {
@@ -65,7 +65,7 @@ pub(crate) async fn refresh(agents: &Inner, did: &UserId, session: &OAuthSession
     let answer = match form::send(agents, &sender, &endpoint, &fields).await {
         Ok(answer) => answer,
         Err(Error::Denied(why)) => {
-            return Outcome::Ended(format!("The session cannot be continued: {why}. Connect again."));
+            return Outcome::Ended(format!("The session cannot be continued. {why} Connect again."));
         }
         Err(error) => return Outcome::Away(error.to_string()),
     };

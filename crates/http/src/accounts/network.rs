@@ -40,7 +40,7 @@ impl Accounts {
                 return Ok(account.user.id);
             }
         }
-        let taken = "every handle that would suit you is taken; sign up with a password, and connect your account then";
+        let taken = "All handles like yours are taken. Sign up with a password, then connect your AT Protocol account.";
         Err(cardwire_domain::Error::Conflict(taken.into()).into())
     }
 }

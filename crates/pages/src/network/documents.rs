@@ -24,7 +24,7 @@ async fn keys(state: Data<AppState>) -> Result<HttpResponse, Problem> {
 }
 
 fn document(document: Option<Value>) -> Result<HttpResponse, Problem> {
-    let nothing = || Problem::new(&NOT_FOUND, "this site does not sign people in with AT Protocol");
+    let nothing = || Problem::new(&NOT_FOUND, "This site does not sign people in with AT Protocol.");
     let document = document.ok_or_else(nothing)?;
     // Other servers keep them, too. New keys are seen within minutes.
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "public, max-age=300")).json(document))

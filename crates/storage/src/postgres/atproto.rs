@@ -116,7 +116,7 @@ impl AtprotoRepository for PostgresStore {
         let rows = session.fetch_all(sqlx::query(MAY_CONNECT).bind(person).bind(did)).await?;
         let row = rows.first().ok_or_else(|| Failure::Nonsense("no answer to who may connect".into()))?;
         if get(row, "is_suspended")? {
-            return Err(Error::Forbidden("this account is suspended".into()));
+            return Err(Error::Forbidden("This account is suspended.".into()));
         }
         if get(row, "is_taken")? {
             return Ok(Connecting::Taken);

@@ -111,7 +111,7 @@ impl AtprotoRepository for SqliteStore {
                 return Err(Failure::Refused(is_leaving()));
             }
             if first(sql, IS_SUSPENDED, &[&person], |_| Ok(()))?.is_some() {
-                return Err(Failure::Refused(Error::Forbidden("this account is suspended".into())));
+                return Err(Failure::Refused(Error::Forbidden("This account is suspended.".into())));
             }
             if first(sql, IS_TAKEN, &[&person, &did], |_| Ok(()))?.is_some() {
                 return Ok(Connecting::Taken);
