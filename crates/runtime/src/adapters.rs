@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
+use cardwire_atproto::{CallError, Repos};
 use cardwire_domain::account_store::AccountStore;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
@@ -12,9 +14,9 @@ use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
-use cardwire_domain::records::RecordPublisher;
+use cardwire_domain::records::RecordRepository;
 use cardwire_domain::search::SearchIndex;
-use cardwire_domain::{Store, SystemClock};
+use cardwire_domain::{Store, SystemClock, UserId};
 use cardwire_events::memory::{
     InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry,
 };
@@ -34,8 +36,13 @@ use cardwire_storage::postgres::{PoolSettings, PostgresStore, SchemaError};
 use cardwire_storage::sqlite::{self, SqliteStore};
 use cardwire_workers::import::ImportSettings;
 use cardwire_workers::metadata::{AddressPolicy, FetchLimits, MetadataSettings, PageFetcher, system_lookup};
-use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, SearchHandler};
+use cardwire_workers::records::RecordSettings;
+use cardwire_workers::{
+    AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, RecordHandler, RecordLoop,
+    SearchHandler,
+};
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -74,7 +81,11 @@ pub struct Adapters {
     pub registry: Arc<dyn WorkerRegistry>,
     pub saga_store: Arc<dyn SagaStateStore>,
     pub saga: Arc<CardCollectionSaga>,
-    records: Option<Arc<dyn RecordPublisher>>,
+    pub records: Arc<dyn RecordRepository>,
+    /// People's repositories.
+    repos: Arc<dyn Repos>,
+    /// Everybody has one: a stand-in.
+    fakes_repos: bool,
     handover: Handover,
     transport: Transport,
     database: Option<PostgresStore>,
@@ -130,7 +141,8 @@ impl Adapters {
     ) -> Self
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
-        S: AccountStore + EventLog + PageRepository + ImportRepository + Operator + WorkHistory + Rebuilds + 'static,
+        S: AccountStore + EventLog + PageRepository + ImportRepository + Operator + WorkHistory + Rebuilds,
+        S: RecordRepository + 'static,
     {
         let store = Arc::new(store);
         let (publisher, registry, saga_store): (
@@ -152,7 +164,10 @@ impl Adapters {
         let log: Arc<dyn EventLog> = store.clone();
         let feed: Arc<dyn FeedRepository> = store.clone();
         let saga = CardCollectionSaga::new(saga_store.clone(), feed.clone(), log.clone(), SagaSettings::default());
-        let records = settings.use_fake_publishers.then(|| Arc::new(FakeRecordPublisher::default()) as _);
+        let repos: Arc<dyn Repos> = match settings.use_fake_publishers {
+            true => Arc::new(FakeRecordPublisher::default()),
+            false => Arc::new(Nobodys),
+        };
         Self {
             store: store.clone(),
             library: store.clone(),
@@ -166,13 +181,15 @@ impl Adapters {
             rebuilds: store.clone(),
             pauses: Pauses::not_known_yet(),
             accounts: store.clone(),
-            imports: store,
+            imports: store.clone(),
+            records: store,
+            repos,
+            fakes_repos: settings.use_fake_publishers,
             log,
             publisher,
             registry,
             saga_store,
             saga: Arc::new(saga),
-            records,
             handover,
             transport,
             database,
@@ -345,15 +362,33 @@ impl Adapters {
         Ok(MetadataLoop::new(self.pages.clone(), fetcher, MetadataSettings::default()))
     }
 
+    /// Publishes what is public in people's own repositories.
+    pub fn publishing(&self, settings: &Settings) -> RecordLoop {
+        let records = RecordSettings::new(&settings.record_prefix);
+        RecordLoop::new(self.records.clone(), self.repos.clone(), records)
+    }
+
     pub fn handler(&self, queue: Queue) -> Arc<dyn EventHandler> {
         match queue {
-            Queue::Feeds => {
-                let (feed, records) = (self.feed.clone(), self.records.clone());
-                Arc::new(FeedHandler::new(self.saga.clone(), feed, self.log.clone(), records))
-            }
+            Queue::Feeds => Arc::new(FeedHandler::new(self.saga.clone(), self.feed.clone(), self.log.clone())),
             Queue::Search => Arc::new(SearchHandler::new(self.search.clone())),
             Queue::Analytics => Arc::new(AnalyticsHandler::new(self.analytics.clone())),
+            Queue::Records => Arc::new(RecordHandler::new(self.records.clone(), self.fakes_repos)),
         }
+    }
+}
+
+/// Nobody has a repository.
+struct Nobodys;
+
+#[async_trait]
+impl Repos for Nobodys {
+    async fn procedure(&self, _: &UserId, _: &str, _: Value) -> Result<Value, CallError> {
+        Err(CallError::NotConnected)
+    }
+
+    async fn query(&self, _: &UserId, _: &str, _: &[(&str, &str)]) -> Result<Value, CallError> {
+        Err(CallError::NotConnected)
     }
 }
 

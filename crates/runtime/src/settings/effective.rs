@@ -38,6 +38,7 @@ impl Settings {
             ("OTEL_TRACES_SAMPLER_ARG", self.traces.ratio.to_string()),
             ("METADATA_ALLOW_PRIVATE_HOSTS", flag(self.metadata_allow_private_hosts)),
             ("APP__ADMINS", self.admins.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(",")),
+            ("APP__ATPROTO__COLLECTION_PREFIX", self.record_prefix.clone()),
             ("APP__DATABASE__MAX_CONNECTIONS", self.max_connections.to_string()),
             ("APP__EVENTS__KEEP_DAYS", (self.keep_events.as_secs() / 86_400).to_string()),
             ("APP__PUBLIC_URL", self.public.url.as_ref().map(Url::to_string).unwrap_or_default()),
@@ -61,10 +62,10 @@ impl Settings {
         self.insert_topology(&mut values);
         for queue in Queue::ALL {
             let QueueSettings { attempts, backoff_ms, concurrency } = self.queue(queue);
-            let [attempts_name, backoff_name, concurrency_name] = super::queue_names(queue);
-            values.insert(attempts_name, attempts.to_string());
-            values.insert(backoff_name, backoff_ms.to_string());
-            values.insert(concurrency_name, concurrency.to_string());
+            let name = |what: &str| super::names::of_queue(queue.name(), what);
+            values.insert(name("ATTEMPTS"), attempts.to_string());
+            values.insert(name("BACKOFF_MS"), backoff_ms.to_string());
+            values.insert(name("CONCURRENCY"), concurrency.to_string());
         }
         values
     }

@@ -46,6 +46,8 @@ pub const MOCK_USER: &str = "did:plc:mock123";
 
 /// Far more than a person can do by hand.
 const WRITES_PER_SECOND: u32 = 200;
+/// Of the names of the network's collections.
+const RECORD_PREFIX: &str = "network.cosmik";
 const QUOTAS: [u32; 3] = [5_000, 100, 20];
 
 /// Which binary this is.
@@ -55,6 +57,7 @@ pub enum Role {
     FeedWorker,
     SearchWorker,
     AnalyticsWorker,
+    RecordWorker,
 }
 
 impl Role {
@@ -64,6 +67,7 @@ impl Role {
             Self::FeedWorker => "feed-worker",
             Self::SearchWorker => "search-worker",
             Self::AnalyticsWorker => "analytics-worker",
+            Self::RecordWorker => "record-worker",
         }
     }
 
@@ -74,6 +78,7 @@ impl Role {
             Self::FeedWorker => "Turns Cardwire's events into activities of the feed",
             Self::SearchWorker => "Keeps Cardwire's search index up to date",
             Self::AnalyticsWorker => "Counts Cardwire's events for trends",
+            Self::RecordWorker => "Publishes what is public as records in people's own repositories",
         }
     }
 
@@ -84,6 +89,7 @@ impl Role {
             Self::FeedWorker => Some(Queue::Feeds),
             Self::SearchWorker => Some(Queue::Search),
             Self::AnalyticsWorker => Some(Queue::Analytics),
+            Self::RecordWorker => Some(Queue::Records),
         }
     }
 }
@@ -220,9 +226,9 @@ pub struct Settings {
     /// From one address, by people who are not signed in; 0: any number.
     pub anonymous_reads_per_second: u32,
     pub public: PublicSettings,
-    feeds: QueueSettings,
-    search: QueueSettings,
-    analytics: QueueSettings,
+    queues: [QueueSettings; Queue::ALL.len()],
+    /// What the names of the collections in people's repositories begin with.
+    pub record_prefix: String,
     /// Entries in a queue above which the relay leaves the rest in the log.
     pub relay_max_depth: usize,
     /// How long events stay in the log that are owed to nobody.
@@ -244,11 +250,7 @@ impl Settings {
     }
 
     pub const fn queue(&self, queue: Queue) -> QueueSettings {
-        match queue {
-            Queue::Feeds => self.feeds,
-            Queue::Search => self.search,
-            Queue::Analytics => self.analytics,
-        }
+        self.queues[queue.index()]
     }
 
     pub const fn context(&self) -> Context {
@@ -345,9 +347,12 @@ impl Settings {
             public: PublicSettings::read(layers)?,
             admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,
             registration: layers.text("APP__REGISTRATION").map(registration).transpose()?.unwrap_or_default(),
-            feeds: queue_settings(layers, Queue::Feeds)?,
-            search: queue_settings(layers, Queue::Search)?,
-            analytics: queue_settings(layers, Queue::Analytics)?,
+            queues: all_queue_settings(layers)?,
+            record_prefix: layers
+                .text("APP__ATPROTO__COLLECTION_PREFIX")
+                .map(record_prefix)
+                .transpose()?
+                .unwrap_or_else(|| RECORD_PREFIX.to_owned()),
             relay_max_depth: layers.number("APP__RELAY__MAX_DEPTH", &(1..=100_000_000))?,
             keep_events: Duration::from_secs(days * 86_400),
             shutdown_deadline: Duration::from_secs(seconds),
@@ -424,29 +429,33 @@ impl Settings {
     }
 }
 
-/// Attempts, backoff and concurrency.
-const fn queue_names(queue: Queue) -> [&'static str; 3] {
-    match queue {
-        Queue::Feeds => {
-            ["APP__QUEUES__FEEDS__ATTEMPTS", "APP__QUEUES__FEEDS__BACKOFF_MS", "APP__QUEUES__FEEDS__CONCURRENCY"]
-        }
-        Queue::Search => {
-            ["APP__QUEUES__SEARCH__ATTEMPTS", "APP__QUEUES__SEARCH__BACKOFF_MS", "APP__QUEUES__SEARCH__CONCURRENCY"]
-        }
-        Queue::Analytics => [
-            "APP__QUEUES__ANALYTICS__ATTEMPTS",
-            "APP__QUEUES__ANALYTICS__BACKOFF_MS",
-            "APP__QUEUES__ANALYTICS__CONCURRENCY",
-        ],
+fn all_queue_settings(layers: &Layers) -> Result<[QueueSettings; Queue::ALL.len()]> {
+    let mut all = Queue::ALL.map(QueueSettings::of);
+    for queue in Queue::ALL {
+        all[queue.index()] = queue_settings(layers, queue)?;
     }
+    Ok(all)
+}
+
+/// Of a name of a collection in a repository, such as `network.cosmik.card`, what is before the last part.
+fn record_prefix(text: &str) -> Result<String> {
+    let is_part = |part: &str| {
+        (1..=63).contains(&part.len())
+            && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && part.starts_with(|first: char| first.is_ascii_lowercase())
+    };
+    if text.len() <= 200 && text.split('.').count() >= 2 && text.split('.').all(is_part) {
+        return Ok(text.to_owned());
+    }
+    Err(SettingsError::value("APP__ATPROTO__COLLECTION_PREFIX", "must be like network.cosmik: a domain backwards"))
 }
 
 fn queue_settings(layers: &Layers, queue: Queue) -> Result<QueueSettings> {
-    let [attempts, backoff_ms, concurrency] = queue_names(queue);
+    let name = |what: &str| names::of_queue(queue.name(), what);
     Ok(QueueSettings {
-        attempts: layers.number(attempts, &(1..=1_000))?,
-        backoff_ms: layers.number(backoff_ms, &(0..=3_600_000))?,
-        concurrency: layers.number(concurrency, &(1..=1_000))?,
+        attempts: layers.number(name("ATTEMPTS"), &(1..=1_000))?,
+        backoff_ms: layers.number(name("BACKOFF_MS"), &(0..=3_600_000))?,
+        concurrency: layers.number(name("CONCURRENCY"), &(1..=1_000))?,
     })
 }
 

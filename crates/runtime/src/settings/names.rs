@@ -29,7 +29,11 @@ pub const NAMES: &[Name] = &[
         "queues and sagas in memory: one web process that also runs the workers; false, with a file true",
     ),
     plain("USE_MOCK_REPOS", Some("false"), "repositories and event log in memory; needs USE_IN_MEMORY_EVENTS"),
-    plain("USE_FAKE_PUBLISHERS", Some("false"), "keep published records in memory; false publishes nothing outside"),
+    plain(
+        "USE_FAKE_PUBLISHERS",
+        Some("false"),
+        "publish everybody's records in memory instead of in their repositories",
+    ),
     plain("USE_MOCK_AUTH", Some("false"), "the bearer token is the user's DID; development on a loopback HOST only"),
     plain(
         "DATABASE_URL",
@@ -57,6 +61,11 @@ pub const NAMES: &[Name] = &[
     plain("OTEL_TRACES_SAMPLER_ARG", Some("1"), "share of the traces begun here that are kept, 0 to 1"),
     plain("METADATA_ALLOW_PRIVATE_HOSTS", Some("false"), "fetch page metadata from private addresses too"),
     plain("APP__ADMINS", None, "user ids of administrators, comma separated, besides those whose account says so"),
+    plain(
+        "APP__ATPROTO__COLLECTION_PREFIX",
+        Some("network.cosmik"),
+        "what the names of the collections of published records begin with",
+    ),
     plain("APP__DATABASE__MAX_CONNECTIONS", Some("10"), "PostgreSQL connections of this process"),
     plain("APP__EVENTS__KEEP_DAYS", Some("30"), "how long events stay that are owed to nobody"),
     plain(
@@ -70,6 +79,9 @@ pub const NAMES: &[Name] = &[
     plain("APP__QUEUES__FEEDS__ATTEMPTS", Some("3"), "as above"),
     plain("APP__QUEUES__FEEDS__BACKOFF_MS", Some("2000"), "as above"),
     plain("APP__QUEUES__FEEDS__CONCURRENCY", Some("15"), "as above"),
+    plain("APP__QUEUES__RECORDS__ATTEMPTS", Some("3"), "as above"),
+    plain("APP__QUEUES__RECORDS__BACKOFF_MS", Some("2000"), "as above"),
+    plain("APP__QUEUES__RECORDS__CONCURRENCY", Some("5"), "as above"),
     plain("APP__QUEUES__SEARCH__ATTEMPTS", Some("3"), "as above"),
     plain("APP__QUEUES__SEARCH__BACKOFF_MS", Some("2000"), "as above"),
     plain("APP__QUEUES__SEARCH__CONCURRENCY", Some("10"), "as above"),
@@ -114,6 +126,12 @@ pub const NAMES: &[Name] = &[
 
 pub fn find(name: &str) -> Option<&'static Name> {
     NAMES.iter().find(|known| known.name == name)
+}
+
+/// The name of a setting of a queue.
+pub fn of_queue(queue: &str, what: &str) -> &'static str {
+    let name = format!("{NESTED}QUEUES__{}__{what}", queue.to_uppercase());
+    find(&name).expect("each queue has its settings in the list").name
 }
 
 /// What `--help` says about the environment.

@@ -8,12 +8,13 @@ use serde_json::Value;
 /// What a crate may depend on among the crates of this workspace.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("atproto", &["domain"]),
     ("events", &["domain"]),
     ("saga", &["domain", "events"]),
     ("storage", &["domain", "events"]),
-    ("workers", &["domain", "events", "saga", "storage"]),
-    ("runtime", &["domain", "events", "saga", "storage", "workers"]),
-    ("testkit", &["domain", "events", "saga", "storage"]),
+    ("workers", &["domain", "events", "saga", "storage", "atproto"]),
+    ("runtime", &["domain", "events", "saga", "storage", "workers", "atproto"]),
+    ("testkit", &["domain", "events", "saga", "storage", "atproto"]),
     ("http", &["domain", "events", "saga"]),
     ("api", &["domain", "events", "saga", "http"]),
     ("imports", &["domain"]),
@@ -25,7 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 /// Binaries may use every crate but the test support.
 const BINARIES: &[&str] =
-    &["domain", "events", "saga", "storage", "workers", "runtime", "http", "api", "imports", "pages"];
+    &["domain", "events", "saga", "storage", "workers", "runtime", "atproto", "http", "api", "imports", "pages"];
 
 /// Libraries that only some crates may use (binaries by package name).
 const ONLY_IN: &[(&str, &[&str])] = &[
