@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{Planner, Write};
-use super::send::{self, Refusal};
+use super::send::{self, Refusal, Servers};
 use super::value::Names;
 
 #[derive(Clone, Debug)]
@@ -25,8 +25,11 @@ pub struct RecordSettings {
     pub poll: Duration,
     /// After an error of the store.
     pub pause_after_error: Duration,
-    /// How long a turn may take before somebody else takes the person over.
+    /// How long a turn may take before somebody else takes the person over. More than twice the patience: what is sent in one turn must not
+    /// arrive in the next.
     pub lease: Duration,
+    /// How long a server may take for one call.
+    pub patience: Duration,
     /// Between figures of everybody.
     pub measure_every: Duration,
 }
@@ -38,7 +41,8 @@ impl RecordSettings {
             lanes: 8,
             poll: Duration::from_millis(500),
             pause_after_error: Duration::from_secs(2),
-            lease: Duration::from_secs(90),
+            lease: Duration::from_secs(65),
+            patience: Duration::from_secs(30),
             measure_every: Duration::from_secs(15),
         }
     }
@@ -158,8 +162,12 @@ impl RecordLoop {
         Ok((done, refused.unwrap_or(ending)))
     }
 
+    fn servers(&self) -> Servers<'_> {
+        Servers { repos: &*self.repos, patience: self.settings.patience }
+    }
+
     async fn together(&self, turn: &Turn, writes: &[Write], done: &mut Vec<Done>) -> Option<Ending> {
-        match send::several(&*self.repos, turn, writes).await {
+        match send::several(self.servers(), turn, writes).await {
             Ok(outcomes) => {
                 done.extend(writes.iter().zip(outcomes).map(|(write, outcome)| write.done(outcome)));
                 None
@@ -181,7 +189,7 @@ impl RecordLoop {
             if begun.elapsed() >= self.settings.lease / 2 {
                 return Some(Ending::Further);
             }
-            match send::one(&*self.repos, turn, write).await {
+            match send::one(self.servers(), turn, write).await {
                 Ok(outcome) => done.push(write.done(outcome)),
                 Err(Refusal::Content(reason)) => {
                     done.push(write.done(Outcome::Refused(reason)));

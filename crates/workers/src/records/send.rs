@@ -9,8 +9,6 @@ use tokio::time::timeout;
 
 use super::plan::{Change, Write};
 
-/// How long a server may take for one call.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// A pause after failures doubles, from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3_600));
 /// Where waiting for the server is not expected to help soon.
@@ -20,6 +18,13 @@ const ASKED_PAUSE: Duration = Duration::from_secs(300);
 const ASKED_AT_MOST: Duration = Duration::from_secs(86_400);
 /// Of what a server says, so much is shown to the person.
 const REASON_CHARS: usize = 300;
+
+/// People's servers, and how long each may take for one call.
+#[derive(Clone, Copy)]
+pub(super) struct Servers<'a> {
+    pub(super) repos: &'a dyn Repos,
+    pub(super) patience: Duration,
+}
 
 /// Why something was not sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,24 +36,24 @@ pub(super) enum Refusal {
 }
 
 /// One record, by calls that may be repeated.
-pub(super) async fn one(repos: &dyn Repos, turn: &Turn, write: &Write) -> Result<Outcome, Refusal> {
+pub(super) async fn one(servers: Servers<'_>, turn: &Turn, write: &Write) -> Result<Outcome, Refusal> {
     let (nsid, rkey) = (&write.attempt.nsid, &write.attempt.rkey);
     match &write.change {
         Change::Delete => {
             let body = json!({"repo": turn.did, "collection": nsid, "rkey": rkey});
-            call(repos, turn, "com.atproto.repo.deleteRecord", body).await?;
+            call(servers, turn, "com.atproto.repo.deleteRecord", body).await?;
             Ok(Outcome::Deleted)
         }
         Change::Create(record) | Change::Update(record) => {
             let body = json!({"repo": turn.did, "collection": nsid, "rkey": rkey, "record": record.value});
-            let answer = call(repos, turn, "com.atproto.repo.putRecord", body).await?;
+            let answer = call(servers, turn, "com.atproto.repo.putRecord", body).await?;
             outcome(turn, write, &answer)
         }
     }
 }
 
 /// Several records in one commit of the repository. It cannot be repeated: a record that is there cannot be created again.
-pub(super) async fn several(repos: &dyn Repos, turn: &Turn, writes: &[Write]) -> Result<Vec<Outcome>, Refusal> {
+pub(super) async fn several(servers: Servers<'_>, turn: &Turn, writes: &[Write]) -> Result<Vec<Outcome>, Refusal> {
     let operation = |write: &Write| {
         let (name, value) = match &write.change {
             Change::Create(record) => ("create", Some(&record.value)),
@@ -65,7 +70,7 @@ pub(super) async fn several(repos: &dyn Repos, turn: &Turn, writes: &[Write]) ->
     };
     let operations: Vec<Value> = writes.iter().map(operation).collect();
     let body = json!({"repo": turn.did, "writes": operations});
-    let answer = call(repos, turn, "com.atproto.repo.applyWrites", body).await?;
+    let answer = call(servers, turn, "com.atproto.repo.applyWrites", body).await?;
     let results = answer.get("results").and_then(Value::as_array);
     if results.is_some_and(|results| results.len() != writes.len()) {
         return Err(lying(turn, "it answered with another number of results"));
@@ -95,11 +100,11 @@ fn outcome(turn: &Turn, write: &Write, answer: &Value) -> Result<Outcome, Refusa
     Ok(Outcome::Published { cid: record.cid.clone(), digest: record.digest.clone() })
 }
 
-async fn call(repos: &dyn Repos, turn: &Turn, nsid: &str, body: Value) -> Result<Value, Refusal> {
-    match timeout(PATIENCE, repos.procedure(&turn.person, nsid, body)).await {
+async fn call(servers: Servers<'_>, turn: &Turn, nsid: &str, body: Value) -> Result<Value, Refusal> {
+    match timeout(servers.patience, servers.repos.procedure(&turn.person, nsid, body)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(refusal(turn, error)),
-        Err(_) => Err(refusal(turn, CallError::Away(format!("no answer within {} s", PATIENCE.as_secs())))),
+        Err(_) => Err(refusal(turn, CallError::Away(format!("no answer within {} s", servers.patience.as_secs())))),
     }
 }
 

@@ -7,6 +7,7 @@
 mod workload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_atproto::{CallError, Repos};
@@ -24,7 +25,7 @@ struct RealTime;
 
 #[async_trait]
 impl TimeMachine for RealTime {
-    async fn advance(&self, by: std::time::Duration) {
+    async fn advance(&self, by: Duration) {
         tokio::time::sleep(by).await;
     }
 }
@@ -35,7 +36,13 @@ fn stores() -> anyhow::Result<Stores> {
 }
 
 fn publishing(stores: &Stores, repos: Arc<dyn Repos>) -> RecordLoop {
-    RecordLoop::new(stores.records.clone(), repos, RecordSettings::new("network.cosmik"))
+    // Who is killed is replaced within seconds.
+    let settings = RecordSettings {
+        lease: Duration::from_secs(5),
+        patience: Duration::from_secs(2),
+        ..RecordSettings::new("network.cosmik")
+    };
+    RecordLoop::new(stores.records.clone(), repos, settings)
 }
 
 /// Sessions, and the server that they are on.
