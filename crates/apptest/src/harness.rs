@@ -242,7 +242,7 @@ impl Api {
             Queue::Feeds => self.show(recorded).await,
             Queue::Search => assert_eq!(self.store.index(one).await.unwrap(), 1),
             Queue::Analytics => assert_eq!(self.store.count(one).await.unwrap(), 1),
-            Queue::Records => assert_eq!(self.store.settle(one, false).await.unwrap(), 1),
+            Queue::Records => assert_eq!(self.store.owe(one, false).await.unwrap(), 1),
         }
     }
 

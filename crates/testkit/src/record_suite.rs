@@ -38,7 +38,7 @@ impl Bench {
     pub async fn publish(&self) -> Tested {
         // What waits for somebody else's collection is looked at again.
         for _ in 0..2 {
-            self.stores.records.settle(&self.stores.deliver(Queue::Records).await?, false).await?;
+            self.stores.records.owe(&self.stores.deliver(Queue::Records).await?, false).await?;
             (self.work)().await?;
         }
         Ok(())

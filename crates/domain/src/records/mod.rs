@@ -314,7 +314,7 @@ pub struct RecordTotals {
 pub trait RecordRepository: Send + Sync {
     /// Takes the events off the `records` ledger and owes what they touch to those who have a repository, in one transaction. Returns how
     /// many were still owed. `connects`: who has none yet is given one of no network, for stand-ins.
-    async fn settle(&self, events: &[RecordedEvent], connects: bool) -> Result<usize>;
+    async fn owe(&self, events: &[RecordedEvent], connects: bool) -> Result<usize>;
 
     /// This person's records are published in the repository of `did` from now on, first of all what is public already. Connecting again
     /// ends a pause.

@@ -25,7 +25,7 @@ const PREFIX: &str = "network.cosmik";
 impl Stores {
     /// Works off the queue.
     async fn settle_records(&self) -> anyhow::Result<usize> {
-        Ok(self.records.settle(&self.deliver(Queue::Records).await?, false).await?)
+        Ok(self.records.owe(&self.deliver(Queue::Records).await?, false).await?)
     }
 
     async fn turn(&self) -> anyhow::Result<Turn> {
@@ -130,8 +130,8 @@ pub async fn an_event_owes_what_it_touches_and_is_owed_no_more(stores: Stores) -
     ensure!(stores.publish().await?.is_empty());
     let card = stores.save(&alice, "https://a.example/").await?.url_card_id;
     let events = stores.deliver(Queue::Records).await?;
-    ensure!(stores.records.settle(&events, false).await? == 1);
-    ensure!(stores.records.settle(&events, false).await? == 0, "a copy owes nothing");
+    ensure!(stores.records.owe(&events, false).await? == 1);
+    ensure!(stores.records.owe(&events, false).await? == 0, "a copy owes nothing");
     ensure!(stores.owed(Queue::Records).await? == 0);
     ensure!(stores.counted(&alice).await? == (0, 1));
     let written = stores.publish().await?;
@@ -291,7 +291,7 @@ pub async fn another_repository_gets_everything_and_none_gets_nothing(stores: St
 pub async fn stand_ins_are_there_for_everybody(stores: Stores) -> Tested {
     let alice = person("alice");
     stores.save(&alice, "https://a.example/").await?;
-    ensure!(stores.records.settle(&stores.deliver(Queue::Records).await?, true).await? == 1);
+    ensure!(stores.records.owe(&stores.deliver(Queue::Records).await?, true).await? == 1);
     let turn = stores.turn().await?;
     ensure!(turn.person == alice && turn.did == "did:fake:plc:alice", "{turn:?}");
     ensure!(stores.records.todo(&turn, 10).await?.len() == 1);

@@ -42,6 +42,6 @@ impl RecordHandler {
 #[async_trait]
 impl EventHandler for RecordHandler {
     async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
-        from_store(events, self.records.settle(events, self.connects).await.map(drop))
+        from_store(events, self.records.owe(events, self.connects).await.map(drop))
     }
 }

@@ -131,7 +131,7 @@ fn refusal(turn: &Turn, error: CallError) -> Refusal {
 }
 
 fn is_about_repository(error: &str) -> bool {
-    ["Account", "Repo", "Auth", "Scope", "Session"].iter().any(|about| error.starts_with(about))
+    ["Account", "Repo", "Auth", "Scope", "Session", "Token"].iter().any(|about| error.contains(about))
 }
 
 fn lying(turn: &Turn, what: &str) -> Refusal {
@@ -200,6 +200,7 @@ mod tests {
         paused(refused(507, "InsufficientStorage"), 3_600, 3_600, false);
         paused(refused(400, "AccountDeactivated"), 3_600, 3_600, false);
         paused(refused(400, "RepoNotFound"), 3_600, 3_600, false);
+        paused(refused(400, "InvalidToken"), 3_600, 3_600, false);
         paused(refused(403, "ScopeMissingError"), 3_600, 3_600, false);
         for error in [refused(400, "InvalidRecord"), refused(413, "PayloadTooLarge")] {
             assert!(matches!(refusal(&turn(0), error), Refusal::Content(_)));

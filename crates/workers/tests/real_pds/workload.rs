@@ -99,7 +99,7 @@ async fn real_pds_every_repository_equals_the_truth_whatever_is_killed() {
         let until = Instant::now() + KILL_EVERY;
         while Instant::now() < until {
             let events = stores.deliver(Queue::Records).await.unwrap();
-            stores.records.settle(&events, false).await.unwrap();
+            stores.records.owe(&events, false).await.unwrap();
             sleep(Duration::from_millis(50)).await;
         }
         one.abort();
@@ -127,7 +127,7 @@ async fn settle(stores: &Stores, passwords: &Arc<Passwords>, people: &[UserId], 
     let running = tokio::spawn(async move { publishing.run(stopped).await });
     loop {
         let events = stores.deliver(Queue::Records).await.unwrap();
-        stores.records.settle(&events, false).await.unwrap();
+        stores.records.owe(&events, false).await.unwrap();
         let mut waiting = 0;
         for person in people {
             let counts = stores.records.record_counts(person).await.unwrap().unwrap();

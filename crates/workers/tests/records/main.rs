@@ -87,7 +87,7 @@ impl Scene {
 
     async fn settle(&self) {
         let events = self.stores.deliver(Queue::Records).await.unwrap();
-        self.stores.records.settle(&events, false).await.unwrap();
+        self.stores.records.owe(&events, false).await.unwrap();
     }
 
     /// Everybody who is due has their turns.

@@ -3,21 +3,22 @@
 //! People are locked before what is owed to them, several in the order of their ids. So whoever ends a turn finds what was owed meanwhile.
 
 mod content;
+mod people;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use cardwire_domain::records::{
-    Attempt, Done, Ending, PublishingState, RecordCounts, RecordRepository, RecordTotals, Spent, Subject, Todo,
-    Touched, Turn, rest,
+    Attempt, Done, Ending, PublishingState, RecordCounts, RecordRepository, RecordTotals, Subject, Todo, Touched, Turn,
+    rest,
 };
 use cardwire_domain::{CardId, EventId, RecordedEvent, Result, UserId};
 use cardwire_events::Queue;
-use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
+use self::people::{disconnect, maybe_time, spent};
 use super::error::Failure;
 use super::log::{recorded, take};
 use super::pool::Session;
@@ -39,11 +40,6 @@ ON CONFLICT (person_id) DO UPDATE SET did = excluded.did, is_new = true, due_at 
 const OF_ANOTHER: [&str; 2] = [
     "DELETE FROM records WHERE person_id = $1 AND did <> $2",
     "DELETE FROM record_owed WHERE person_id = $1 AND NOT EXISTS (SELECT FROM record_people p WHERE p.person_id = $1 AND p.did = $2)",
-];
-
-const DISCONNECT: [&str; 2] = [
-    "UPDATE record_people SET did = NULL, due_at = NULL, lease = NULL, leased_until = NULL WHERE person_id = $1",
-    "DELETE FROM record_owed WHERE person_id = $1",
 ];
 
 const AGAIN: &str = "\
@@ -80,7 +76,7 @@ const FORGET: [&str; 4] = [
 
 #[async_trait]
 impl RecordRepository for PostgresStore {
-    async fn settle(&self, events: &[RecordedEvent], connects: bool) -> Result<usize> {
+    async fn owe(&self, events: &[RecordedEvent], connects: bool) -> Result<usize> {
         let mut session = self.batch_session().await.map_err(Failure::of_effect)?;
         settle(&mut session, events, connects).await.map_err(Failure::of_effect)
     }
@@ -155,13 +151,6 @@ impl RecordRepository for PostgresStore {
     async fn end_turn(&self, turn: &Turn, done: &[Done], ending: &Ending) -> Result<bool> {
         Ok(turns::end(&mut self.batch_session().await?, turn, done, ending).await?)
     }
-}
-
-async fn disconnect(session: &mut Session, person: &UserId) -> Result<(), Failure> {
-    for sql in DISCONNECT {
-        session.execute(sqlx::query(sql).bind(person.as_str())).await?;
-    }
-    Ok(())
 }
 
 async fn settle(session: &mut Session, events: &[RecordedEvent], connects: bool) -> Result<usize, Failure> {
@@ -273,19 +262,5 @@ fn counts(row: &PgRow) -> Result<RecordCounts, Failure> {
         waiting,
         paused_until: maybe_time(row, "paused_until")?.filter(|until| *until > now),
         rest: rest(waiting, spent(row)?, now),
-    })
-}
-
-fn maybe_time(row: &PgRow, column: &str) -> Result<Option<Timestamp>, Failure> {
-    Ok(get::<Option<jiff_sqlx::Timestamp>>(row, column)?.map(jiff_sqlx::Timestamp::to_jiff))
-}
-
-fn spent(row: &PgRow) -> Result<Spent, Failure> {
-    let points = |column: &str| Ok::<_, Failure>(u32::try_from(get::<i32>(row, column)?).unwrap_or_default());
-    Ok(Spent {
-        hour_at: maybe_time(row, "hour_at")?,
-        hour: points("hour_points")?,
-        day_at: maybe_time(row, "day_at")?,
-        day: points("day_points")?,
     })
 }

@@ -6,7 +6,7 @@ use cardwire_domain::records::{Attempt, Done, Ending, Outcome, RecordKind, Turn}
 use sqlx::types::Uuid;
 use ulid::Ulid;
 
-use super::spent;
+use super::people::{disconnect, spent};
 use crate::postgres::error::Failure;
 use crate::postgres::pool::Session;
 use crate::postgres::values::{get, get_time, time, user_id, uuid};
@@ -199,7 +199,7 @@ pub(super) async fn end(session: &mut Session, turn: &Turn, done: &[Done], endin
     }
     keep(session, person, done).await?;
     if *ending == Ending::NotConnected {
-        super::disconnect(session, &turn.person).await?;
+        disconnect(session, &turn.person).await?;
         session.commit().await?;
         return Ok(true);
     }

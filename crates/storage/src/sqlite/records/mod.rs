@@ -1,6 +1,7 @@
 //! Records in people's own repositories: what is published, what is owed, and whose turn it is.
 
 mod content;
+mod people;
 mod turns;
 
 use std::collections::BTreeSet;
@@ -8,18 +9,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::records::{
-    Attempt, Done, Ending, PublishingState, RecordCounts, RecordRepository, RecordTotals, Spent, Subject, Todo,
-    Touched, Turn, rest,
+    Attempt, Done, Ending, PublishingState, RecordCounts, RecordRepository, RecordTotals, Subject, Todo, Touched, Turn,
+    rest,
 };
 use cardwire_domain::{EventId, LinkId, RecordedEvent, Result, UserId};
 use cardwire_events::Queue;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
+use self::people::{disconnect, maybe_time, spent};
 use super::error::Failure;
 use super::log::{recorded, take};
 use super::store::SqliteStore;
-use super::values::{blob, first, get, get_count, link_id, rows, run, time, us};
+use super::values::{blob, first, get, get_count, link_id, rows, run, us};
 
 const CONNECT: &str = "\
 INSERT INTO record_people (person_id, did, due_at, connected_at) VALUES (?1, ?2, ?3, ?3)
@@ -35,11 +37,6 @@ ON CONFLICT (person_id) DO UPDATE SET did = excluded.did, is_new = 1, due_at = e
 const OF_ANOTHER: [&str; 2] = [
     "DELETE FROM records WHERE person_id = ?1 AND did <> ?2",
     "DELETE FROM record_owed WHERE person_id = ?1 AND NOT EXISTS (SELECT 1 FROM record_people p WHERE p.person_id = ?1 AND p.did = ?2)",
-];
-
-const DISCONNECT: [&str; 2] = [
-    "UPDATE record_people SET did = NULL, due_at = NULL, lease = NULL, leased_until = NULL WHERE person_id = ?1",
-    "DELETE FROM record_owed WHERE person_id = ?1",
 ];
 
 const AGAIN: &str = "\
@@ -82,7 +79,7 @@ const FORGET: [&str; 4] = [
 
 #[async_trait]
 impl RecordRepository for SqliteStore {
-    async fn settle(&self, events: &[RecordedEvent], connects: bool) -> Result<usize> {
+    async fn owe(&self, events: &[RecordedEvent], connects: bool) -> Result<usize> {
         if events.is_empty() {
             return Ok(0);
         }
@@ -173,10 +170,6 @@ impl RecordRepository for SqliteStore {
     }
 }
 
-fn disconnect(connection: &Connection, person: &UserId) -> Result<(), Failure> {
-    DISCONNECT.iter().try_for_each(|sql| run(connection, sql, &[&person.as_str()]).map(drop))
-}
-
 fn owe(connection: &Connection, person: &str, subject: Subject) -> Result<(), Failure> {
     run(connection, OWE, &[&person, &subject.kind.number(), &blob(subject.id)]).map(drop)
 }
@@ -246,18 +239,5 @@ fn counts(row: &Row<'_>, now: Timestamp) -> Result<RecordCounts, Failure> {
         waiting,
         paused_until: maybe_time(row, "paused_until")?.filter(|until| *until > now),
         rest: rest(waiting, spent(row)?, now),
-    })
-}
-
-fn maybe_time(row: &Row<'_>, column: &str) -> Result<Option<Timestamp>, Failure> {
-    get::<Option<i64>>(row, column)?.map(time).transpose()
-}
-
-fn spent(row: &Row<'_>) -> Result<Spent, Failure> {
-    Ok(Spent {
-        hour_at: maybe_time(row, "hour_at")?,
-        hour: get(row, "hour_points")?,
-        day_at: maybe_time(row, "day_at")?,
-        day: get(row, "day_points")?,
     })
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use ulid::Ulid;
 
-use super::spent;
+use super::people::{disconnect, spent};
 use crate::sqlite::error::Failure;
 use crate::sqlite::values::{blob, first, get, later, run, us, user_id};
 
@@ -171,7 +171,7 @@ pub(super) fn end(
     });
     let (state, reason, failed, pause, wait) = match ending {
         Ending::NotConnected => {
-            super::disconnect(connection, &turn.person)?;
+            disconnect(connection, &turn.person)?;
             return Ok(true);
         }
         Ending::Further => ("ok", refused, false, None, 0),
