@@ -7,7 +7,7 @@ use std::time::Duration;
 use cardwire_atproto::Repos;
 use cardwire_domain::records::{Done, Ending, Outcome, RecordRepository, Subject, Tid, Todo, Turn};
 use cardwire_domain::{Error, Result};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +52,8 @@ impl RecordSettings {
 const BATCH: usize = 200;
 /// Of what is sent one by one, so many in a turn: each may take the whole patience there is with a server.
 const ONE_BY_ONE: usize = 20;
+/// How long a turn may go on when the process is told to stop. Other work is still to be finished then.
+const TURNS_END_WITHIN: Duration = Duration::from_secs(10);
 /// Keys that are tried for one record, each behind the one that another record has.
 const KEYS: usize = 16;
 
@@ -67,11 +69,18 @@ impl RecordLoop {
         Self { records, repos, settings }
     }
 
-    /// Until `stop`; the turns in progress then are finished. If the future is dropped, their leases run out, and somebody else goes on:
-    /// what was sent and not confirmed is sent again, to the same keys.
+    /// Until `stop`; the turns in progress then have some seconds to end. If they do not, or the future is dropped, their leases run out, and
+    /// somebody else goes on: what was sent and not confirmed is sent again, to the same keys.
     pub async fn run(&self, stop: CancellationToken) {
         let lanes = (0..self.settings.lanes).map(|_| self.work(&stop));
-        tokio::join!(join_all(lanes), self.measure(&stop));
+        let too_long = async {
+            stop.cancelled().await;
+            sleep(TURNS_END_WITHIN).await;
+        };
+        tokio::select! {
+            _ = join(join_all(lanes), self.measure(&stop)) => {}
+            () = too_long => tracing::info!("a repository's server is slow; its turn ends with its lease"),
+        }
     }
 
     async fn work(&self, stop: &CancellationToken) {
