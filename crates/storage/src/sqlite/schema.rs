@@ -15,6 +15,7 @@ const MIGRATIONS: [(i32, &str); 8] = [
     (22, include_str!("../../migrations/sqlite/0022_imports.sql")),
     (23, include_str!("../../migrations/sqlite/0023_words.sql")),
     (24, include_str!("../../migrations/sqlite/0024_titles.sql")),
+    (27, include_str!("../../migrations/sqlite/0027_pictures.sql")),
 ];
 const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
