@@ -32,7 +32,7 @@ pub struct CardView {
 impl CardView {
     /// As everybody sees it.
     pub const fn public(id: CardId, url: String, title: Option<String>) -> Self {
-        Self { id, url, title, visibility: Visibility::Public, is_hidden: false, pictures: CardPictures::default() }
+        Self { id, url, title, visibility: Visibility::Public, is_hidden: false, pictures: CardPictures::NONE }
     }
 }
 

@@ -109,6 +109,10 @@ pub struct CardPictures {
     pub icon: Option<PictureHash>,
 }
 
+impl CardPictures {
+    pub const NONE: Self = Self { cover: None, icon: None };
+}
+
 /// Pictures of a page to fetch, leased to whoever got the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PictureJob {

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 const APPLICATION_ID: i32 = 0x4372_6477;
 
 /// Numbered as those of PostgreSQL: the same number, the same data.
-const MIGRATIONS: [(i32, &str); 8] = [
+const MIGRATIONS: [(i32, &str); 9] = [
     (17, include_str!("../../migrations/sqlite/0017_one_file.sql")),
     (18, include_str!("../../migrations/sqlite/0018_private.sql")),
     (19, include_str!("../../migrations/sqlite/0019_accounts.sql")),
