@@ -96,10 +96,11 @@ async fn the_document_lists_every_route_and_each_answers() {
         (Method::GET, "/api/admin/search/rebuild", "", none()),
         (Method::GET, "/api/admin/audit", "", none()),
     ];
-    // The one never ends, the others need a page that was fetched, a window to be open, and a dead letter.
+    // The one never ends, the others need a page that was fetched, its pictures, a window to be open, and a dead letter.
     let mut expected = BTreeSet::from([
         ("get".to_owned(), "/api/feeds/global/stream".to_owned()),
         ("post".to_owned(), "/api/cards/{id}/metadata/retry".to_owned()),
+        ("get".to_owned(), "/pictures/{hash}".to_owned()),
         ("post".to_owned(), "/api/admin/sagas/{key}/flush".to_owned()),
         ("get".to_owned(), "/api/admin/queues/{queue}/dead/{id}".to_owned()),
     ]);
