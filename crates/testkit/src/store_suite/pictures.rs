@@ -66,7 +66,7 @@ impl Stores {
     }
 
     /// Which of nobody, alice and bob see it.
-    async fn seen_by(&self, hash: PictureHash) -> anyhow::Result<[bool; 3]> {
+    async fn readers_of(&self, hash: PictureHash) -> anyhow::Result<[bool; 3]> {
         let mut seen = [false; 3];
         for (seen, reader) in seen.iter_mut().zip([None, Some(person("alice")), Some(person("bob"))]) {
             *seen = self.pictures.picture(hash, reader.as_ref()).await?.is_some();
@@ -121,12 +121,12 @@ pub async fn a_picture_is_seen_by_those_who_see_a_card_of_its_page(stores: Store
     stores.index_all().await?;
     stores.illustrate(URL, "cover", "icon").await?;
     let cover = stores.cover_on(card, &alice).await?.context("it has a cover")?;
-    assert_eq!(stores.seen_by(cover).await?, [true; 3]);
-    assert_eq!(stores.seen_by(PictureHash([7; 32])).await?, [false; 3]);
+    assert_eq!(stores.readers_of(cover).await?, [true; 3]);
+    assert_eq!(stores.readers_of(PictureHash([7; 32])).await?, [false; 3]);
     stores.remove(&alice, card).await?;
-    assert_eq!(stores.seen_by(cover).await?, [false; 3], "at once");
+    assert_eq!(stores.readers_of(cover).await?, [false; 3], "at once");
     stores.index_all().await?;
-    assert_eq!(stores.seen_by(cover).await?, [false; 3]);
+    assert_eq!(stores.readers_of(cover).await?, [false; 3]);
     Ok(())
 }
 
@@ -139,18 +139,18 @@ pub async fn a_picture_of_a_private_page_is_its_keepers_alone(stores: Stores) ->
     assert_eq!(job.keeper.as_ref(), Some(&alice));
     assert!(stores.pictures.finish_pictures(&job, &fetched("cover", "icon")).await?);
     let cover = stores.cover_on(hers, &alice).await?.context("it has a cover")?;
-    assert_eq!(stores.seen_by(cover).await?, [false, true, false]);
+    assert_eq!(stores.readers_of(cover).await?, [false, true, false]);
 
     let his = stores.save(&bob, URL).await?.url_card_id;
     stores.index_all().await?;
     assert_eq!(stores.pictures_on(his, &bob).await?, CardPictures::NONE);
-    assert_eq!(stores.seen_by(cover).await?, [false, true, false], "his page has none yet");
+    assert_eq!(stores.readers_of(cover).await?, [false, true, false], "his page has none yet");
     stores.illustrate(URL, "cover", "icon").await?;
-    assert_eq!(stores.seen_by(cover).await?, [true; 3], "the same picture on his page");
+    assert_eq!(stores.readers_of(cover).await?, [true; 3], "the same picture on his page");
     stores.remove(&bob, his).await?;
-    assert_eq!(stores.seen_by(cover).await?, [false, true, false]);
+    assert_eq!(stores.readers_of(cover).await?, [false, true, false]);
     stores.remove(&alice, hers).await?;
-    assert_eq!(stores.seen_by(cover).await?, [false; 3]);
+    assert_eq!(stores.readers_of(cover).await?, [false; 3]);
     Ok(())
 }
 
@@ -161,26 +161,26 @@ pub async fn a_card_that_is_made_private_or_hidden_takes_its_picture_along_at_on
     stores.illustrate(URL, "cover", "icon").await?;
     let before = stores.pictures_on(card, &alice).await?;
     let cover = before.cover.context("it has a cover")?.hash;
-    assert_eq!(stores.seen_by(cover).await?, [true; 3]);
+    assert_eq!(stores.readers_of(cover).await?, [true; 3]);
 
     stores.let_see(&alice, card, Visibility::Private).await?;
-    let [nobody, _, bob] = stores.seen_by(cover).await?;
+    let [nobody, _, bob] = stores.readers_of(cover).await?;
     assert!(!nobody && !bob, "before anything is worked off");
     stores.work_off().await?;
-    assert_eq!(stores.seen_by(cover).await?, [false, true, false]);
+    assert_eq!(stores.readers_of(cover).await?, [false, true, false]);
     assert_eq!(stores.pictures_on(card, &alice).await?, before, "her own page begins with what is known");
     stores.let_see(&alice, card, Visibility::Public).await?;
     stores.work_off().await?;
-    assert_eq!(stores.seen_by(cover).await?, [true; 3]);
+    assert_eq!(stores.readers_of(cover).await?, [true; 3]);
 
     stores.run(&admin, &HideCard { card_id: card.to_string(), reason: "spam".into() }).await?;
-    let [nobody, _, bob] = stores.seen_by(cover).await?;
+    let [nobody, _, bob] = stores.readers_of(cover).await?;
     assert!(!nobody && !bob, "before anything is worked off");
     stores.work_off().await?;
-    assert_eq!(stores.seen_by(cover).await?, [false, true, false]);
+    assert_eq!(stores.readers_of(cover).await?, [false, true, false]);
     stores.run(&admin, &ShowCard { card_id: card.to_string() }).await?;
     stores.work_off().await?;
-    assert_eq!(stores.seen_by(cover).await?, [true; 3]);
+    assert_eq!(stores.readers_of(cover).await?, [true; 3]);
     Ok(())
 }
 
@@ -222,7 +222,7 @@ pub async fn one_picture_of_many_pages_is_kept_until_the_last_of_them_is_gone(st
         stores.drop_all().await?;
         assert_eq!(stores.time.holding(icon).await, [""; 0]);
         assert_eq!(stores.time.holding("a shared cover").await.is_empty(), is_last);
-        assert_eq!(stores.seen_by(shared).await?, [!is_last; 3]);
+        assert_eq!(stores.readers_of(shared).await?, [!is_last; 3]);
     }
     Ok(())
 }
@@ -241,7 +241,7 @@ pub async fn a_picture_that_is_stored_again_while_it_waits_is_not_deleted(stores
     stores.time.advance(GRACE / 2 + LEASE).await;
     stores.drop_all().await?;
     let cover = stores.cover_on(other, &alice).await?.context("it has a cover")?;
-    assert_eq!(stores.seen_by(cover).await?, [true; 3]);
+    assert_eq!(stores.readers_of(cover).await?, [true; 3]);
     // It is not forgotten either.
     stores.remove(&alice, other).await?;
     stores.index_all().await?;
