@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use image::ImageFormat;
 
-use crate::{MAX_PIXELS, Refused};
+use crate::limits::MAX_PIXELS;
+use crate::refused::Refused;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// Entries of an icon that are looked at.

@@ -7,7 +7,9 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 
 use crate::container::open;
-use crate::{Form, MAX_PIXELS, MAX_SIDE, Refused};
+use crate::form::Form;
+use crate::limits::{MAX_PIXELS, MAX_SIDE};
+use crate::refused::Refused;
 
 /// Of the decoded picture, and of what a decoder makes room for besides.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;

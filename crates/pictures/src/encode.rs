@@ -6,7 +6,8 @@ use image::codecs::png::PngEncoder;
 use image::{DynamicImage, Rgb, RgbImage, RgbaImage};
 
 use crate::decode::{fit, refused};
-use crate::{Form, Refused};
+use crate::form::Form;
+use crate::refused::Refused;
 
 /// The first that is good enough in few enough bytes.
 const QUALITIES: [u8; 5] = [82, 70, 58, 45, 32];

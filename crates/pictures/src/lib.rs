@@ -14,70 +14,17 @@
 mod container;
 mod decode;
 mod encode;
+mod form;
+mod limits;
+mod refused;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cardwire_domain::pictures::Picture;
 
-/// Pixels of a picture that is still decoded: as many as common cameras make. One at a time takes about 150 MiB.
-pub const MAX_PIXELS: u64 = 12_500_000;
-/// Of either side.
-pub const MAX_SIDE: u32 = 16_384;
-
-/// What it is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Fits 640 by 360.
-    Cover,
-    /// Fits 64 by 64.
-    Icon,
-}
-
-impl Form {
-    /// What it must fit.
-    const fn size(self) -> (u32, u32) {
-        match self {
-            Self::Cover => (640, 360),
-            Self::Icon => (64, 64),
-        }
-    }
-
-    /// Of either side: what is smaller shows nothing, such as the dots that count readers.
-    const fn least(self) -> u32 {
-        match self {
-            Self::Cover => 48,
-            Self::Icon => 8,
-        }
-    }
-}
-
-/// Why there is no picture.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("it is not a picture of a kind that is read")]
-    Unknown,
-    #[error("SVG is not read")]
-    Svg,
-    #[error("it has more pixels than are read")]
-    TooLarge,
-    #[error("it is too small to show anything")]
-    TooSmall,
-    #[error("it cannot be decoded: {0}")]
-    Broken(String),
-}
-
-impl Refused {
-    /// For metrics.
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Svg => "svg",
-            Self::TooLarge => "pixels",
-            Self::TooSmall => "small",
-            Self::Broken(_) => "broken",
-        }
-    }
-}
+pub use form::Form;
+pub use limits::{MAX_PIXELS, MAX_SIDE};
+pub use refused::Refused;
 
 /// Takes up to a second or so of a processor, and blocks as long.
 ///
