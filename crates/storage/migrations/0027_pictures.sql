@@ -43,9 +43,12 @@ CREATE INDEX pages_icon ON pages (icon) WHERE icon IS NOT NULL;
 -- Whatever drops a page, an older build included. Only rows are added, so nobody waits for anybody else.
 CREATE FUNCTION drop_pictures_of_page() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO pictures_dropped (hash)
-    SELECT o.hash FROM (VALUES (OLD.cover), (OLD.icon)) AS o(hash)
-    WHERE o.hash IS NOT NULL AND (TG_OP = 'DELETE' OR (o.hash IS DISTINCT FROM NEW.cover AND o.hash IS DISTINCT FROM NEW.icon));
+    IF OLD.cover IS NOT NULL AND (TG_OP = 'DELETE' OR OLD.cover IS DISTINCT FROM NEW.cover) THEN
+        INSERT INTO pictures_dropped (hash) VALUES (OLD.cover);
+    END IF;
+    IF OLD.icon IS NOT NULL AND (TG_OP = 'DELETE' OR OLD.icon IS DISTINCT FROM NEW.icon) THEN
+        INSERT INTO pictures_dropped (hash) VALUES (OLD.icon);
+    END IF;
     RETURN NULL;
 END
 $$;
