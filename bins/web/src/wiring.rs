@@ -47,6 +47,7 @@ pub fn state(
         pages: adapters.pages.clone(),
         collections: adapters.collections.clone(),
         feed: adapters.feed.clone(),
+        public: adapters.public.clone(),
         search: adapters.search.clone(),
         // The other connections are for everything else.
         searches: Searches::at_once(settings.max_connections as usize / 3),

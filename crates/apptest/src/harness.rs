@@ -142,6 +142,7 @@ impl Api {
             pages: shared.clone(),
             collections: shared.clone(),
             feed: shared.clone(),
+            public: shared.clone(),
             search: shared.clone(),
             searches: Searches::at_once(3),
             analytics: shared.clone(),

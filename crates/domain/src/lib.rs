@@ -31,6 +31,7 @@ pub mod note;
 pub mod page;
 pub mod password;
 pub mod profile;
+pub mod public;
 pub mod quotas;
 pub mod records;
 pub mod resets;

@@ -31,6 +31,9 @@ assets! {
     "feed.js" "text/javascript; charset=utf-8",
     "htmx.min.js" "text/javascript; charset=utf-8",
     "icon.svg" "image/svg+xml",
+    "icon-192.png" "image/png",
+    "icon-512.png" "image/png",
+    "icon-maskable-512.png" "image/png",
 }
 
 impl Asset {

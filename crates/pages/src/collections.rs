@@ -22,6 +22,7 @@ use crate::form::Posted;
 use crate::links::see_other;
 use crate::membership::{Invited, invitations};
 use crate::once;
+use crate::sharing::Sharing;
 use crate::shown::{Link, When, next, part, quoted};
 use crate::visit::{Chrome, Section, Visit};
 
@@ -49,6 +50,7 @@ struct CollectionsPage {
 #[template(path = "collection.html")]
 struct CollectionPage {
     chrome: Chrome,
+    sharing: Option<Sharing>,
     collection: Shown,
     may_add: bool,
     is_author: bool,
@@ -251,6 +253,7 @@ async fn draw(
     });
     let drawn = CollectionPage {
         chrome: visit.chrome(Section::Collections),
+        sharing: Sharing::of_collection(visit, &collection),
         may_add,
         is_author,
         is_collaborator,

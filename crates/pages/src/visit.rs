@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 /// Scripts, styles and forms are ours alone; pictures as well: a page does not tell others who reads it.
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                       connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+                       connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The referrer policy tells other sites nothing, but leaves `Origin` in our own forms, which `no-referrer` would take.
 pub(super) const PAGE_HEADERS: [(HeaderName, &str); 4] = [
@@ -70,6 +70,7 @@ pub struct Visit {
     csrf: String,
     new_visitor: Option<Cookie<'static>>,
     is_local: bool,
+    base: Option<String>,
 }
 
 impl Visit {
@@ -89,7 +90,8 @@ impl Visit {
             }
         };
         let csrf = form_token(&visitor, Jar::Session.read(request).unwrap_or_default());
-        Self { viewer: None, visitor, csrf, new_visitor, is_local: origin::is_plain(request) }
+        let (is_local, base) = (origin::is_plain(request), origin::base(request));
+        Self { viewer: None, visitor, csrf, new_visitor, is_local, base }
     }
 
     /// The same visit, once a session of this token has begun.
@@ -102,6 +104,11 @@ impl Visit {
 
     pub fn viewer(&self) -> Option<&Identity> {
         self.viewer.as_ref()
+    }
+
+    /// What links to this site from elsewhere begin with. `None`: the request names no host.
+    pub fn base(&self) -> Option<&str> {
+        self.base.as_deref()
     }
 
     /// Who is signed in, or the problem that leads to the sign-in page.

@@ -35,6 +35,7 @@ mod pool;
 mod pooler;
 mod portions;
 mod profiles;
+mod public;
 mod schema;
 mod search;
 mod sessions;

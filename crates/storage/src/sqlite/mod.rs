@@ -32,6 +32,7 @@ mod page_rows;
 mod portions;
 mod profiles;
 mod prune;
+mod public;
 mod schema;
 mod search;
 mod sessions;
