@@ -80,7 +80,8 @@ pub fn urn(id: u128) -> String {
 
 impl Feed {
     pub fn answer(self, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-        let base = origin::base(request).ok_or_else(|| Problem::new(&MALFORMED_REQUEST, "the request names no host"))?;
+        let base =
+            origin::base(request).ok_or_else(|| Problem::new(&MALFORMED_REQUEST, "the request names no host"))?;
         let updated = self.updated();
         let body = self.write(&base)?;
         let digest: String = Sha256::digest(&body).iter().take(12).map(|byte| format!("{byte:02x}")).collect();
@@ -105,7 +106,8 @@ impl Feed {
     fn write(self, base: &str) -> Result<Vec<u8>, Problem> {
         let updated = self.updated();
         let host = base.split_once("://").map_or(base, |(_, host)| host);
-        let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.parse::<u16>().is_ok() { name } else { host });
+        let name =
+            host.rsplit_once(':').map_or(host, |(name, port)| if port.parse::<u16>().is_ok() { name } else { host });
         let id = match self.id {
             FeedId::Everything => format!("tag:{name},2026:everything"),
             FeedId::Whole(id) => id,
@@ -165,7 +167,8 @@ fn text(text: &str) -> Text {
 
 /// Without the characters that XML cannot hold in any form.
 fn clean(text: &str) -> String {
-    let is_allowed = |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    let is_allowed =
+        |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     text.chars().filter(is_allowed).collect()
 }
 

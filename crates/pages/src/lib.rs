@@ -23,6 +23,7 @@ mod admin;
 pub mod assets;
 mod atom;
 mod audience;
+mod bookmarklet;
 mod card;
 mod chart;
 mod choices;
@@ -40,12 +41,14 @@ mod install;
 mod library;
 mod links;
 mod membership;
+mod oembed;
 mod once;
 mod person;
 mod reset_password;
 mod save;
 mod saved;
 mod search;
+mod shared;
 mod sharing;
 mod shown;
 mod sign_in;
@@ -68,6 +71,7 @@ pub fn configure(config: &mut ServiceConfig) {
     sign_up::configure(config);
     reset_password::configure(config);
     save::configure(config);
+    bookmarklet::configure(config);
     library::configure(config);
     card::configure(config);
     // Before the collections, whose ids would take its path.
@@ -80,6 +84,7 @@ pub fn configure(config: &mut ServiceConfig) {
     url::configure(config);
     feeds::configure(config);
     install::configure(config);
+    oembed::configure(config);
     trends::configure(config);
     admin::configure(config);
     import::configure(config);

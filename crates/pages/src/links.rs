@@ -28,6 +28,11 @@ pub fn about_url(url: &str) -> String {
     with_parameter("/url", "u", url)
 }
 
+/// A page on the way to another one of this site. The feed is where people get without being told.
+pub fn with_next(path: &str, next: &str) -> String {
+    if next == "/" { path.to_owned() } else { with_parameter(path, "next", next) }
+}
+
 /// A path of this site, or the feed: a link must not lead elsewhere by way of our sign-in page.
 pub fn own_path(text: &str) -> &str {
     let is_own =

@@ -44,7 +44,8 @@ impl Sharing {
         };
         let path = format!("/collections/{}", collection.id);
         let feed = Feed { title: collection.name.clone(), path: format!("{path}/feed.atom") };
-        Self { feed: Some(feed), ..Self::of(visit, "website", &path, collection.name.clone(), about)? }.with_oembed(visit)
+        Self { feed: Some(feed), ..Self::of(visit, "website", &path, collection.name.clone(), about)? }
+            .with_oembed(visit)
     }
 
     /// `None` unless everybody sees the card.

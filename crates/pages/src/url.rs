@@ -81,10 +81,9 @@ async fn show(
         None if !page.items.is_empty() => state.find_related(&request, reader, &url, RELATED).await?,
         _ => Vec::new(),
     };
-    let related = related.into_iter().map(|related| Related {
-        about: about_url(&related.url),
-        link: Link::to(related.url, related.title),
-    });
+    let related = related
+        .into_iter()
+        .map(|related| Related { about: about_url(&related.url), link: Link::to(related.url, related.title) });
     let now = state.operations.clock.now();
     let title = page.items.iter().find_map(|saved| saved.page_title.clone());
     visit.page(&UrlPage {
