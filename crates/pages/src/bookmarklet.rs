@@ -14,6 +14,7 @@ use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/saved").get(saved).register(config);
+    Endpoint::at("/save-from-anywhere").get(anywhere).register(config);
 }
 
 /// The field and the parameter that say that the save page is in a small window.
@@ -39,7 +40,7 @@ pub fn script(origin: &str) -> String {
     // Only what an origin consists of: this becomes a script.
     let origin: String = origin.chars().filter(|c| c.is_ascii_alphanumeric() || "-.:/[]_".contains(*c)).collect();
     format!(
-        "javascript:(()=>{{const e=encodeURIComponent;window.open('{origin}/save?{WINDOW}=small&url='+e(location.href)+'&note='+\
+        "javascript:(()=>{{const e=encodeURIComponent;window.open('{origin}/save?url='+e(location.href)+'&{WINDOW}=small&note='+\
          e(String(getSelection()).slice(0,1000)),'_blank','noopener,width=640,height=640')}})()"
     )
 }
@@ -61,6 +62,20 @@ async fn saved(state: Data<AppState>, visit: Visit, mut params: Params) -> Resul
     visit.page(&SavedPage { chrome: visit.chrome(Section::Library), title, card: id.to_string() })
 }
 
+#[derive(Template)]
+#[template(path = "anywhere.html")]
+struct AnywherePage {
+    chrome: Chrome,
+    bookmarklet: String,
+    base: String,
+}
+
+/// This and the other ways to save from elsewhere.
+async fn anywhere(visit: Visit) -> Result<HttpResponse, Problem> {
+    let base = visit.base().unwrap_or_default().to_owned();
+    visit.page(&AnywherePage { chrome: visit.chrome(Section::Other), bookmarklet: script(&base), base })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +83,6 @@ mod tests {
     #[test]
     fn a_host_cannot_write_into_the_bookmarklet() {
         let script = script("https://a.example'+alert(1)+'");
-        assert!(script.contains("'https://a.examplealert1/save?window=small&url='"), "{script}");
+        assert!(script.contains("'https://a.examplealert1/save?url='"), "{script}");
     }
 }

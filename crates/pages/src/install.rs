@@ -43,7 +43,7 @@ async fn manifest() -> HttpResponse {
             { "name": "Library", "url": "/library" },
         ],
         // Phones put the address of a page into the text as often as into the address.
-        "share_target": { "action": "/save", "method": "GET", "params": { "title": "title", "text": "text", "url": "url" } },
+        "share_target": { "action": "/save", "method": "GET", "enctype": "application/x-www-form-urlencoded", "params": { "title": "title", "text": "text", "url": "url" } },
     });
     HttpResponse::Ok().content_type("application/manifest+json").insert_header(CACHED).body(manifest.to_string())
 }

@@ -104,14 +104,14 @@ WITH savers AS (
         ORDER BY library_at DESC, id DESC LIMIT $4
     ) x
 ), best AS (
-    SELECT sum(n.weight) AS weight, (array_agg(c.id ORDER BY c.id DESC))[1] AS id
+    SELECT sum(n.weight) AS weight, max(c.created_at) AS newest_at, (array_agg(c.id ORDER BY c.created_at DESC, c.id DESC))[1] AS id
     FROM near n JOIN cards c ON c.id = n.card_id
     WHERE c.url_digest <> $1 AND NOT (c.private OR c.hidden) GROUP BY c.url_digest
-    ORDER BY 1 DESC, 2 DESC LIMIT $2
+    ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT $2
 )
 SELECT c.url, coalesce(c.title, g.title) AS title
 FROM best b JOIN cards c ON c.id = b.id LEFT JOIN pages g ON g.url_digest = c.url_digest
-ORDER BY b.weight DESC, b.id DESC";
+ORDER BY b.weight DESC, b.newest_at DESC, b.id DESC";
 
 #[async_trait]
 impl PublicRepository for PostgresStore {

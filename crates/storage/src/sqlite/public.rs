@@ -104,7 +104,7 @@ SELECT id FROM cards WHERE owner_id = ?1 AND library_link IS NOT NULL AND privat
 ORDER BY library_at DESC, id DESC LIMIT ?2";
 
 const LINK: &str = "\
-SELECT c.url, c.url_digest, coalesce(c.title, g.title) AS title FROM cards c LEFT JOIN pages g ON g.url_digest = c.url_digest
+SELECT c.url, c.url_digest, c.created_at, coalesce(c.title, g.title) AS title FROM cards c LEFT JOIN pages g ON g.url_digest = c.url_digest
 WHERE c.id = ?1 AND c.private = 0 AND c.hidden = 0";
 
 #[async_trait]
@@ -170,28 +170,26 @@ fn related(connection: &Connection, digest: [u8; 32], limit: usize) -> Result<Ve
         shelves.extend(rows(connection, SHELVES, &[card], |row| get::<Id>(row, "id"))?);
     }
     // Each by its weight and its newest card.
-    let mut links: BTreeMap<[u8; 32], (i64, Id, RelatedLink)> = BTreeMap::new();
+    let mut links: BTreeMap<[u8; 32], (i64, (i64, Id), RelatedLink)> = BTreeMap::new();
     let mut add = |near: Vec<Id>, weight: i64| {
         for id in near {
             let read = |row: &Row<'_>| {
-                Ok((
-                    get::<[u8; 32]>(row, "url_digest")?,
-                    RelatedLink { url: get(row, "url")?, title: get(row, "title")? },
-                ))
+                let link = RelatedLink { url: get(row, "url")?, title: get(row, "title")? };
+                Ok((get::<[u8; 32]>(row, "url_digest")?, get::<i64>(row, "created_at")?, link))
             };
-            let Some((other, link)) = first(connection, LINK, &[&id], read)? else { continue };
+            let Some((other, at, link)) = first(connection, LINK, &[&id], read)? else { continue };
             if other == digest {
                 continue;
             }
             match links.get_mut(&other) {
                 Some(known) => {
                     known.0 += weight;
-                    if id > known.1 {
-                        (known.1, known.2) = (id, link);
+                    if (at, id) > known.1 {
+                        (known.1, known.2) = ((at, id), link);
                     }
                 }
                 None => {
-                    links.insert(other, (weight, id, link));
+                    links.insert(other, (weight, (at, id), link));
                 }
             }
         }
@@ -205,7 +203,7 @@ fn related(connection: &Connection, digest: [u8; 32], limit: usize) -> Result<Ve
         add(rows(connection, NEAR_OF_PERSON, &[owner, &most], |row| get(row, "id"))?, SAME_PERSON)?;
     }
     let mut best: Vec<_> = links.into_values().collect();
-    best.sort_by_key(|(weight, id, _)| Reverse((*weight, *id)));
+    best.sort_by_key(|(weight, newest, _)| Reverse((*weight, *newest)));
     Ok(best.into_iter().take(limit).map(|(_, _, link)| link).collect())
 }
 
