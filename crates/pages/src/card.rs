@@ -36,7 +36,6 @@ struct CardPage {
     sharing: Option<Sharing>,
     about: String,
     card: Row,
-    owner_id: String,
     owner: String,
     facts: Vec<(&'static str, String)>,
     /// For its owner.
@@ -248,7 +247,6 @@ async fn draw(
         sharing: Sharing::of_card(visit, &kept),
         about: about_url(&kept.card.url),
         facts: facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
-        owner_id: kept.owner.id.to_string(),
         owner: kept.owner.handle.clone(),
         save_too: with_parameter("/save", "url", &kept.card.url),
         may_hide: !is_own && visit.viewer().is_some_and(|viewer| viewer.admin),

@@ -68,7 +68,6 @@ struct Shown {
     is_private: bool,
     who_sees: String,
     who_adds: String,
-    author_id: String,
     author: String,
     collaborators: Vec<User>,
     /// Only for the author.
@@ -92,7 +91,6 @@ impl Shown {
                 AccessType::Open => "Anyone can add".to_owned(),
                 AccessType::Closed => format!("Only {author} and collaborators can add"),
             },
-            author_id: view.author.id.to_string(),
             author: view.author.handle,
             collaborators: view.collaborators,
             invited: view.invited.unwrap_or_default(),
@@ -103,7 +101,6 @@ impl Shown {
 
 struct Collected {
     link: Link,
-    added_by_id: String,
     added_by: String,
     when: When,
     may_remove: bool,
@@ -247,7 +244,6 @@ async fn draw(
     let cards = page.items.into_iter().map(|one| Collected {
         may_remove: is_author || viewer == Some(&one.added_by.id),
         link: Link::of(one.card),
-        added_by_id: one.added_by.id.to_string(),
         added_by: one.added_by.handle,
         when: When::of(one.added_at, now),
     });
