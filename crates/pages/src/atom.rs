@@ -9,6 +9,7 @@ use cardwire_domain::user::User;
 use cardwire_http::origin;
 use cardwire_http::problem::{MALFORMED_REQUEST, Problem};
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use sha2::{Digest, Sha256};
 
 use crate::links::person;
@@ -143,7 +144,7 @@ impl Entry {
             authors: vec![written_person(&self.author, base)],
             categories: self.collections.iter().map(category).collect(),
             links: vec![
-                link("alternate", clean(&self.url), None),
+                link("alternate", uri(&self.url), None),
                 link("related", format!("{base}{}", self.card), Some("text/html")),
             ],
             summary: self.summary.as_deref().map(text),
@@ -163,6 +164,13 @@ fn link(rel: &str, href: String, mime_type: Option<&str>) -> atom::Link {
 
 fn text(text: &str) -> Text {
     Text::plain(clean(text))
+}
+
+/// What a URL may hold as people write it, but a URI may not, is encoded. It leads to the same address.
+fn uri(url: &str) -> String {
+    const REFUSED: &AsciiSet =
+        &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+    percent_encode(url.as_bytes(), REFUSED).to_string()
 }
 
 /// Without the characters that XML cannot hold in any form.
@@ -197,6 +205,11 @@ mod tests {
     #[test]
     fn what_xml_cannot_hold_is_dropped() {
         assert_eq!(clean("a\0b\u{b}c\u{1b}\u{fffe}d\u{ffff}\te\n<é🦀"), "abcd\te\n<é🦀");
+    }
+
+    #[test]
+    fn a_link_is_a_uri() {
+        assert_eq!(uri("https://example.com/a|b{c}?d=%7C&e#é"), "https://example.com/a%7Cb%7Bc%7D?d=%7C&e#%C3%A9");
     }
 
     #[test]
