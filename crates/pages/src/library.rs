@@ -62,7 +62,8 @@ async fn library(
     let kind = if uncollected { "uncollected" } else { "all" };
     let list = List::by_time(&["library", caller.id().as_str(), &q, kind]);
     let request = part(&mut params, &list)?;
-    let filter = LibraryFilter { text: Some(q.clone()).filter(|q| !q.is_empty()), uncollected };
+    let filter =
+        LibraryFilter { text: Some(q.clone()).filter(|q| !q.is_empty()), uncollected, ..LibraryFilter::default() };
     let page = state.find_kept(&http, caller.id(), &filter, &request).await?;
     let is_vain = page.items.is_empty() && request.after.is_none() && !uncollected && !q.is_empty();
     let meant = if is_vain { meant(&state, &http, &caller, &q).await } else { None };

@@ -18,7 +18,8 @@ use super::values::{behind, blob, card_id, collection_id, get, get_time, get_use
 macro_rules! select_items {
     ($rest:literal) => {
         concat!(
-            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, coalesce(c.title, g.title) AS title, a.created_at, a.position \
+            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, coalesce(c.title, g.title) AS title, g.description, \
+                    coalesce(g.state, 'pending') = 'pending' AS is_pending, a.created_at, a.position \
              FROM activities a \
              CROSS JOIN cards c ON c.id = a.card_id \
              LEFT JOIN users u ON u.id = a.actor_id \
@@ -110,6 +111,8 @@ pub(super) fn read_item(connection: &Connection, row: &Row<'_>) -> Result<FeedIt
         actor: get_user(row, "actor_id", "handle")?,
         card: CardView::public(card_id(get(row, "card_id")?), get(row, "url")?, get(row, "title")?),
         collections: collections?,
+        description: get(row, "description")?,
+        is_pending: get(row, "is_pending")?,
         created_at: get_time(row, "created_at")?,
     })
 }
