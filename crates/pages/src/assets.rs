@@ -29,8 +29,10 @@ assets! {
     "app.css" "text/css; charset=utf-8",
     "app.js" "text/javascript; charset=utf-8",
     "feed.js" "text/javascript; charset=utf-8",
+    "keys.js" "text/javascript; charset=utf-8",
     "htmx.min.js" "text/javascript; charset=utf-8",
     "icon.svg" "image/svg+xml",
+    "welcome.svg" "image/svg+xml",
 }
 
 impl Asset {

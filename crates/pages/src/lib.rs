@@ -29,6 +29,7 @@ mod collections;
 mod export;
 mod failure;
 mod feed;
+mod feed_groups;
 mod fields;
 mod form;
 mod highlight;
@@ -36,10 +37,12 @@ mod import;
 mod library;
 mod links;
 mod membership;
+mod new_collection;
 mod once;
 mod reset_password;
 mod save;
 mod search;
+mod selected;
 mod shown;
 mod sign_in;
 mod sign_up;
@@ -48,11 +51,10 @@ mod unsent;
 mod visit;
 
 use actix_web::web::ServiceConfig;
-use cardwire_http::problem;
 
 /// Every page, and how a problem looks on one.
 pub fn configure(config: &mut ServiceConfig) {
-    config.app_data(problem::Page(failure::page));
+    failure::configure(config);
     assets::configure(config);
     feed::configure(config);
     account::configure(config);
@@ -61,6 +63,7 @@ pub fn configure(config: &mut ServiceConfig) {
     reset_password::configure(config);
     save::configure(config);
     library::configure(config);
+    selected::configure(config);
     card::configure(config);
     // Before the collections, whose ids would take its path.
     choices::configure(config);

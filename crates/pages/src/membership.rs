@@ -12,7 +12,7 @@ use cardwire_http::state::AppState;
 use jiff::Timestamp;
 
 use crate::form::Posted;
-use crate::links::see_other;
+use crate::links::{person, see_other};
 use crate::shown::{When, quoted};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -30,8 +30,24 @@ pub struct Invited {
     /// People invited to a private collection see it once they have accepted.
     pub is_private: bool,
     pub author_id: String,
+    pub author_href: String,
     pub author: String,
     pub when: When,
+}
+
+impl Invited {
+    pub fn blocking(&self) -> &'static str {
+        BLOCKING
+    }
+}
+
+/// What blocking somebody does: said with scripts and without.
+const BLOCKING: &str = "Their open invitations are withdrawn, and they can no longer invite you. Collections that you both work on stay as \
+                        they are. You can unblock them on your account page.";
+
+/// What leaving the collection does.
+pub fn leaving(name: &str) -> String {
+    format!("The cards you added stay in {}.", quoted(name))
 }
 
 /// The newest open invitations of the caller, as many as they can have.
@@ -43,6 +59,7 @@ pub async fn invitations(state: &AppState, caller: &Caller, now: Timestamp) -> R
         name: invitation.collection.name,
         is_private: invitation.collection.visibility.is_private(),
         author_id: invitation.author.id.to_string(),
+        author_href: person(&invitation.author),
         author: invitation.author.handle,
         when: When::of(invitation.invited_at, now),
     });
@@ -80,8 +97,7 @@ async fn leave(
     let caller = posted.visit.caller()?;
     let id: CollectionId = id.parse()?;
     if !posted.is_sure() {
-        let name = quoted(&state.collections.collection(id, Some(caller.id())).await?.name);
-        let about = format!("The cards you added stay in {name}.");
+        let about = leaving(&state.collections.collection(id, Some(caller.id())).await?.name);
         return posted.ask(&request, ("Leave this collection", &about), &format!("/collections/{id}"));
     }
     state.execute(&request, &caller, None, &LeaveCollection { id: id.to_string() }).await?;
@@ -95,9 +111,7 @@ async fn block(state: Data<AppState>, request: HttpRequest, posted: Posted) -> R
         let open = invitations(&state, &caller, state.operations.clock.now()).await?;
         let inviting = open.into_iter().find(|invited| invited.author_id == person.as_str());
         let name = inviting.map_or_else(|| person.to_string(), |invited| invited.author);
-        let about = "Their open invitations are withdrawn, and they can no longer invite you. Collections that you both work on stay as they \
-                     are. You can unblock them on your account page.";
-        return posted.ask(&request, (&format!("Block {name}"), about), "/collections");
+        return posted.ask(&request, (&format!("Block {name}"), BLOCKING), "/collections");
     }
     state.execute(&request, &caller, None, &BlockPerson { person }).await?;
     Ok(see_other("/collections"))

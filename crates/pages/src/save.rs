@@ -14,6 +14,7 @@ use cardwire_http::state::AppState;
 use crate::audience::Audience;
 use crate::choices::{Choices, Wanted, choices};
 use crate::fields::{Complaint, Fields};
+use crate::new_collection;
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -28,6 +29,8 @@ pub struct SaveBox {
     pub note: String,
     pub audience: Audience,
     pub choices: Choices,
+    /// The name of a collection to be created.
+    pub new_collection: String,
     pub is_open: bool,
     pub complaint: Complaint,
 }
@@ -44,7 +47,10 @@ impl SaveBox {
         let chosen = fields.all("collection");
         let wanted = Wanted { filter: fields.text("filter"), chosen: &chosen, known: &[] };
         let texts = (fields.text("url"), fields.text("title"), fields.text("note"));
-        Ok(Self { complaint, ..Self::filled(state, caller, texts, audience, &wanted).await? })
+        let filled = Self::filled(state, caller, texts, audience, &wanted).await?;
+        let new_collection = fields.text(new_collection::FIELD).to_owned();
+        let is_open = filled.is_open || !new_collection.is_empty();
+        Ok(Self { complaint, new_collection, is_open, ..filled })
     }
 
     async fn filled(
@@ -60,6 +66,7 @@ impl SaveBox {
             note: note.to_owned(),
             audience,
             choices: choices(state, caller, wanted).await?,
+            new_collection: String::new(),
             is_open: !title.is_empty() || !note.is_empty() || !wanted.chosen.is_empty() || !wanted.filter.is_empty(),
             complaint: Complaint::default(),
         })

@@ -28,7 +28,14 @@ struct ImportedPage {
     is_cut: bool,
     rows: Vec<Reported>,
     more: Option<String>,
+    /// A script that waited for the end gets it now. It fetches the rows as well, which it has from before.
+    is_last_look: bool,
+    undoing: &'static str,
 }
+
+/// What undoing an import does: said with scripts and without.
+const UNDOING: &str = "The cards that it saved are removed, with their notes, and so are the collections that it created and that are empty \
+                       then. Cards that you have changed since stay.";
 
 struct Reported {
     number: u32,
@@ -59,6 +66,7 @@ impl From<ReportRow> for Reported {
 
 pub(super) async fn show(
     state: Data<AppState>,
+    http: HttpRequest,
     visit: Visit,
     id: Path<String>,
     mut params: Params,
@@ -78,9 +86,12 @@ pub(super) async fn show(
     if wanted != Wanted::All {
         path = with_parameter(&path, which, "true");
     }
+    let import = Progress::of(&state, import);
     visit.page(&ImportedPage {
         chrome: visit.chrome(Section::Library),
-        import: Progress::of(&state, import),
+        is_last_look: http.headers().contains_key("hx-request") && !import.is_changing(),
+        undoing: UNDOING,
+        import,
         is_all: wanted == Wanted::All,
         is_refused: wanted == Wanted::Refused,
         is_cut: wanted == Wanted::Remarked,
@@ -114,9 +125,7 @@ pub(super) async fn undo(
     if !posted.is_sure() {
         // Nobody is asked about what is not theirs.
         state.imports.import(caller.id(), id).await?;
-        let about = "The cards that it saved are removed, with their notes, and so are the collections that it created and that are empty \
-                     then. Cards that you have changed since stay.";
-        return posted.ask(&request, ("Undo import", about), &path);
+        return posted.ask(&request, ("Undo import", UNDOING), &path);
     }
     state.imports.ask_to_undo(caller.id(), id).await?;
     Ok(see_other(&path))

@@ -87,7 +87,7 @@ pub fn work(api: &Api) -> CancellationToken {
 pub async fn finished(browser: &mut Browser<'_>, path: &str) -> Vec<(String, String)> {
     for _ in 0..10_000 {
         browser.open(path).await;
-        if browser.all("#progress[hx-get]").is_empty() {
+        if browser.all("#progress[data-hx-get]").is_empty() {
             let text = |cell: &scraper::ElementRef<'_>| cell.text().collect::<String>();
             let cells: Vec<String> = browser.all("tbody td").iter().map(text).collect();
             return cells.chunks(2).map(|row| (row[0].clone(), row[1].clone())).collect();
@@ -492,7 +492,7 @@ async fn while_an_import_runs_its_report_can_be_read_on() {
     import(&mut alice, "x.csv", format!("url\n{rows}").as_bytes()).await;
     let mut first_rows = Vec::new();
     for _ in 0..2 {
-        assert_eq!(alice.one("#progress[hx-get]").attr("hx-select"), Some("#progress"));
+        assert_eq!(alice.one("#progress[data-hx-get]").attr("data-hx-select"), Some("#progress"));
         assert!(alice.all("#progress table, #progress a[rel=next]").is_empty(), "these stay as they are");
         first_rows.push(alice.all("tbody th")[0].text().collect::<String>());
         let next = alice.one("a[rel=next]").attr("href").unwrap().to_owned();
