@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod every_page;
+mod groups;
 mod import;
 mod invites;
 mod keyboard;
+mod keys;
 mod live;
 mod operators;
 mod server;

@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod account;
+mod collection_pages;
 mod directions;
 mod exports;
+mod feed;
+mod first_run;
 mod forms;
 mod hostile;
 mod imports;
 mod large_imports;
+mod markup;
 mod membership;
 mod operators_pages;
 mod pages;
@@ -16,6 +20,7 @@ mod people;
 mod retry;
 mod round_trip;
 mod search;
+mod selecting;
 mod sign_up;
 mod titles;
 mod unsent;
