@@ -44,6 +44,13 @@ struct FeedPage {
     blank: Group,
 }
 
+impl FeedPage {
+    /// Nothing is saved at all.
+    fn is_bare(&self) -> bool {
+        self.groups.is_empty() && self.shown == Some(Show::Everyone) && self.older.is_none()
+    }
+}
+
 /// What somebody is told who comes for the first time.
 struct FirstRun {
     /// There is no account yet.
