@@ -88,6 +88,7 @@ async fn script_in_anything_is_shown_as_text_on_every_page() {
         format!("/cards/{}", cards[1]),
         format!("/cards/{}", cards[2]),
         format!("/cards/{}/row?look=1", cards[0]),
+        format!("/cards/{}/body?look=1", cards[0]),
         "/collections".into(),
         format!("/collections/{collection}"),
         format!("/search?q={word}"),
