@@ -99,7 +99,7 @@ impl Complaint {
         if let Some((field, rule)) = problem.and_then(Problem::broken_rule)
             && self.on(field).is_none()
         {
-            self.others.push((field.to_owned(), rule.to_owned()));
+            self.others.push((field.to_owned(), rule));
         }
         self
     }

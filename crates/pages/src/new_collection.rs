@@ -68,6 +68,6 @@ pub async fn chosen(
 
 /// What is wrong with the name, beside its field. Anything else is given back.
 pub fn complaint(problem: Problem) -> Problem {
-    let rule = problem.broken_rule().filter(|(field, _)| *field == "name").map(|(_, rule)| rule.to_owned());
+    let rule = problem.broken_rule().filter(|(field, _)| *field == "name").map(|(_, rule)| rule);
     rule.map_or(problem, |rule| Problem::invalid(FIELD, rule))
 }
