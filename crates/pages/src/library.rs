@@ -17,7 +17,7 @@ use cardwire_http::query::{Params, first_words};
 use cardwire_http::state::AppState;
 
 use crate::audience::Audience;
-use crate::choices::{Choices, Wanted, choices, is_search};
+use crate::choices::is_search;
 use crate::fields::{Complaint, Fields};
 use crate::form::Posted;
 use crate::links::{see_other, with_parameter};
@@ -43,8 +43,6 @@ struct LibraryPage {
     /// How many links there are in all.
     size: u64,
     cards: Vec<Row>,
-    /// Collections that selected cards can be added to.
-    into: Choices,
     new_is_private: bool,
     /// What would find something.
     meant: Option<Corrected>,
@@ -179,7 +177,6 @@ pub async fn draw(
         meant,
         older: next(&page, &list, &listing.path()),
         cards: page.items.into_iter().map(|kept| Row::of(kept, Some(caller.id()), 0, now)).collect(),
-        into: choices(state, &caller, &Wanted::default()).await?,
         new_is_private: caller.0.default_visibility.is_private(),
         listing,
     };

@@ -9,7 +9,7 @@ async fn moments_and_attributes_are_valid_and_pages_are_small() {
     let long = "x".repeat(100);
     let mut collections = Vec::new();
     for n in 0..100 {
-        collections.push(api.collection("alice", &format!("{n} {long}")[..100]).await);
+        collections.push(api.collection("alice", &format!("{n} {long}")[..60]).await);
     }
     for n in 0..40 {
         let into: Vec<&str> = collections.iter().take(3).map(String::as_str).collect();
