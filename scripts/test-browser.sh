@@ -14,7 +14,7 @@ fi
 # axe-core, for these tests only.
 (cd bins/web/tests/browser && npm ci --ignore-scripts --no-audit --no-fund --silent)
 
-cargo build --bin web --locked
+cargo build --bins --locked
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/cardwire-browser.XXXXXX")
 chmod 755 "$folder"

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::operations::{DeadLetterWay, DoneBy, Gauges, NewEntry, Rebuild, RebuildId, RebuildLease, Sample};
+use cardwire_events::latency::Histogram;
+use cardwire_events::operations::{
+    DeadLetterWay, DoneBy, Gauges, NewEntry, Rebuild, RebuildId, RebuildLease, Sample, Took, WorkerSample,
+};
 use cardwire_events::{
     Action, Attempt, AuditEntry, AuditId, Backlog, Claim, DeadFilter, DeadLetter, DeadSelection, Depth, Due, Envelope,
     Error, EventLog, EventSubscriber, Failure, Operator, Pause, Queue, QueueSettings, Rebuilds, Result, WorkHistory,
@@ -190,6 +193,18 @@ impl WorkHistory for Away {
         Away::fail(*self).await
     }
     async fn history(&self, _: Queue, _: Duration, _: u32) -> Result<Vec<Sample>> {
+        Away::fail(*self).await
+    }
+    async fn add_latencies(&self, _: Queue, _: &Histogram) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn latencies(&self, _: Queue, _: Duration, _: u32) -> Result<Vec<Took>> {
+        Away::fail(*self).await
+    }
+    async fn keep_workers(&self, _: Timestamp, _: &[WorkerInfo]) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn worker_history(&self, _: Duration, _: u32) -> Result<Vec<WorkerSample>> {
         Away::fail(*self).await
     }
 }

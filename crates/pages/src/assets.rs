@@ -28,6 +28,8 @@ macro_rules! assets {
 assets! {
     "app.css" "text/css; charset=utf-8",
     "app.js" "text/javascript; charset=utf-8",
+    "console.css" "text/css; charset=utf-8",
+    "console.js" "text/javascript; charset=utf-8",
     "feed.js" "text/javascript; charset=utf-8",
     "htmx.min.js" "text/javascript; charset=utf-8",
     "icon.svg" "image/svg+xml",

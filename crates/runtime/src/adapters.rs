@@ -24,8 +24,8 @@ use cardwire_events::redis::{
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::worker::LEASE;
 use cardwire_events::{
-    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Handover, Operator, Pauses, Queue, Rebuilds,
-    Relay, WorkHistory, WorkerRegistry,
+    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Finder, Handover, Operator, Pauses, Queue,
+    Rebuilds, Relay, WorkHistory, WorkerRegistry,
 };
 use cardwire_saga::{
     CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore, Timing,
@@ -66,6 +66,7 @@ pub struct Adapters {
     pub imports: Arc<dyn ImportRepository>,
     pub log: Arc<dyn EventLog>,
     pub operator: Arc<dyn Operator>,
+    pub finder: Arc<dyn Finder>,
     pub history: Arc<dyn WorkHistory>,
     pub rebuilds: Arc<dyn Rebuilds>,
     /// Relay and workers leave alone what is paused here. Somebody has to learn it: see [`crate::Rounds`].
@@ -130,7 +131,15 @@ impl Adapters {
     ) -> Self
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
-        S: AccountStore + EventLog + PageRepository + ImportRepository + Operator + WorkHistory + Rebuilds + 'static,
+        S: AccountStore
+            + EventLog
+            + PageRepository
+            + ImportRepository
+            + Operator
+            + Finder
+            + WorkHistory
+            + Rebuilds
+            + 'static,
     {
         let store = Arc::new(store);
         let (publisher, registry, saga_store): (
@@ -162,6 +171,7 @@ impl Adapters {
             analytics: store.clone(),
             pages: store.clone(),
             operator: store.clone(),
+            finder: store.clone(),
             history: store.clone(),
             rebuilds: store.clone(),
             pauses: Pauses::not_known_yet(),

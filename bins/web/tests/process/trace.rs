@@ -85,12 +85,14 @@ fn state(adapters: &Adapters) -> AppState {
         operations: Operations {
             log: adapters.log.clone(),
             operator: adapters.operator.clone(),
+            finder: adapters.finder.clone(),
             history: adapters.history.clone(),
             rebuilds: adapters.rebuilds.clone(),
             saga: adapters.saga_store.clone(),
             registry: adapters.registry.clone(),
             queues: Queue::ALL.map(operated).into(),
             clock: Arc::new(SystemClock),
+            trace_url: None,
         },
     }
 }

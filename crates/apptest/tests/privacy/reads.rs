@@ -92,6 +92,18 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/api/admin/search/rebuild" => with(&[""]),
         "/api/admin/sagas" | "/api/admin/audit" => with(&["?limit=1", ""]),
         "/admin/windows" | "/admin/actions" => with(&[""]),
+        "/admin/workers" => with(&[""]),
+        "/admin/find" => with(&[
+            "",
+            &format!("?q={URL}"),
+            &format!("?q={SHARED}"),
+            "?q=did:plc:owner",
+            "?q=owner",
+            &format!("?q={card}"),
+            &format!("?q={collection}"),
+            &format!("?q={dead}"),
+        ]),
+        "/admin/saves/{event}" => vec![format!("/admin/saves/{dead}")],
         "/admin/cards" => with(&["", &format!("?card={card}")]),
         "/api/admin/queues/{queue}/history" | "/admin/queues/{queue}" => of_queues(&["".into(), "?minutes=60".into()]),
         "/api/admin/queues/{queue}/dead" => {

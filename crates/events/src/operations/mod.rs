@@ -3,6 +3,7 @@
 
 mod action;
 mod done_by;
+mod finding;
 mod history;
 mod pauses;
 mod rebuild;
@@ -12,7 +13,8 @@ use cardwire_domain::{EventId, UserId};
 
 pub use action::{Action, AuditEntry, AuditId, NewEntry};
 pub use done_by::DoneBy;
-pub use history::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, WorkHistory};
+pub use finding::{CLOCKS_DIFFER, Carrier, DeliveryNow, Finder, FoundCard, LOOKED_THROUGH, Track, WrittenTo};
+pub use history::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, Took, WorkHistory, WorkerSample};
 use jiff::Timestamp;
 pub use pauses::{Pause, Pauses};
 pub use rebuild::{REBUILD_LEASE, Rebuild, RebuildId, RebuildLease, Rebuilds};

@@ -56,6 +56,11 @@ impl Accounts {
         Ok(self.repository.people(after, limit).await?)
     }
 
+    /// Whose handle it is, if anybody's.
+    pub async fn id_of(&self, handle: &Handle) -> Result<Option<UserId>, Error> {
+        Ok(self.repository.account(handle).await?.map(|account| account.user.id))
+    }
+
     pub(crate) async fn create_invite(&self, by: &UserId) -> Result<Invite, Error> {
         if self.settings.registration == Registration::Closed {
             let why = "registration is closed, so an invite would let nobody in";

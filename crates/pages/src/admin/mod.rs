@@ -6,16 +6,23 @@ mod cards;
 mod dead;
 mod done;
 mod figures;
+mod find;
+mod matter;
 mod overview;
 mod people;
 mod queue;
+mod save;
+mod spark;
 mod windows;
+mod workers;
 
 use actix_web::web::ServiceConfig;
 
 /// Path and label of each page that is not about one queue.
-pub(crate) const TABS: [(&str, &str); 5] = [
+pub(crate) const TABS: [(&str, &str); 7] = [
     ("/admin", "Queues"),
+    ("/admin/find", "Find"),
+    ("/admin/workers", "Workers"),
     ("/admin/windows", "Windows"),
     ("/admin/people", "People"),
     ("/admin/cards", "Cards"),
@@ -25,6 +32,9 @@ pub(crate) const TABS: [(&str, &str); 5] = [
 pub fn configure(config: &mut ServiceConfig) {
     overview::configure(config);
     queue::configure(config);
+    find::configure(config);
+    save::configure(config);
+    workers::configure(config);
     dead::configure(config);
     windows::configure(config);
     cards::configure(config);

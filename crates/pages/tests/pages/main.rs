@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod account;
+mod console;
 mod directions;
 mod exports;
 mod forms;

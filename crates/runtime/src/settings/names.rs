@@ -98,6 +98,7 @@ pub const NAMES: &[Name] = &[
     ),
     plain("APP__RELAY__MAX_DEPTH", Some("50000"), "entries in a queue above which the rest waits in PostgreSQL"),
     plain("APP__SHUTDOWN__DEADLINE_S", Some("25"), "how long work in flight may take after SIGTERM"),
+    plain("APP__TRACE_URL", None, "where operators look a trace up, such as https://traces.example/trace/{traceId}"),
     plain("APP__WEB__ADDRESS_HEADER", None, "header in which a trusted proxy tells the client's address"),
     plain("APP__WEB__CORS_ORIGINS", None, "other sites whose scripts may use the API with a token, comma separated"),
     plain(

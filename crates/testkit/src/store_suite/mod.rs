@@ -19,10 +19,12 @@ pub mod dead_letters;
 pub mod exporting;
 pub mod feeds;
 pub mod fetching;
+pub mod finding;
 pub mod first_account;
 pub mod idempotency;
 pub mod identity;
 pub mod imports;
+pub mod latencies;
 pub mod leaving;
 pub mod ledger;
 pub mod library;
@@ -56,7 +58,7 @@ use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{EventId, Store};
-use cardwire_events::{EventLog, Operator, Rebuilds, WorkHistory};
+use cardwire_events::{EventLog, Finder, Operator, Rebuilds, WorkHistory};
 use jiff::Timestamp;
 
 /// What a case comes to: it fails by an error or by a panic of an assertion.
@@ -76,6 +78,7 @@ pub struct Stores {
     pub accounts: Arc<dyn AccountStore>,
     pub log: Arc<dyn EventLog>,
     pub operator: Arc<dyn Operator>,
+    pub finder: Arc<dyn Finder>,
     pub history: Arc<dyn WorkHistory>,
     pub rebuilds: Arc<dyn Rebuilds>,
     pub time: Arc<dyn TimeMachine>,
@@ -96,6 +99,7 @@ impl Stores {
             + AccountStore
             + EventLog
             + Operator
+            + Finder
             + WorkHistory
             + Rebuilds
             + 'static,
@@ -111,6 +115,7 @@ impl Stores {
             accounts: adapter.clone(),
             log: adapter.clone(),
             operator: adapter.clone(),
+            finder: adapter.clone(),
             history: adapter.clone(),
             rebuilds: adapter.clone(),
             imports: adapter,
@@ -251,6 +256,16 @@ macro_rules! store_suite {
             figures_are_kept_over_time,
             one_rebuild_is_asked_for_at_a_time,
             a_rebuild_goes_on_where_its_worker_was_lost,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, latencies: [
+            how_long_events_took_is_added_up_over_time,
+            what_each_worker_did_is_kept_over_time,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, finding: [
+            an_event_is_tracked_from_its_acceptance_to_its_effects,
+            what_went_wrong_is_part_of_a_track,
+            events_of_a_card_are_found_without_reading_the_whole_log,
+            cards_are_found_by_url_and_person_but_for_private_ones,
         ]);
         $crate::store_suite!(@cases $make, $runtime, activities: [
             a_saved_card_becomes_one_activity_with_its_collections,
