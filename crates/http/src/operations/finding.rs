@@ -27,7 +27,7 @@ pub enum Found {
 
 impl AppState {
     /// By the id of an event or of a card, a URL, a DID, or a handle. What others do not see of a person is found by its ids alone.
-    pub async fn find(&self, text: &str) -> Result<Found, Problem> {
+    pub async fn find_save(&self, text: &str) -> Result<Found, Problem> {
         let text = text.trim();
         if let Ok(id) = Ulid::from_string(text) {
             return self.find_by_id(id).await;

@@ -72,7 +72,7 @@ async fn find(state: Data<AppState>, visit: Visit, mut params: Params) -> Result
     visit.admin()?;
     let asked = params.text("q").unwrap_or_default();
     let now = state.operations.clock.now();
-    let found = if asked.trim().is_empty() { None } else { Some(state.find(&asked).await?) };
+    let found = if asked.trim().is_empty() { None } else { Some(state.find_save(&asked).await?) };
     let (mut about, mut cards, mut events) = (String::new(), Vec::new(), Vec::new());
     let mut is_nothing = false;
     match found {
