@@ -9,7 +9,7 @@ use cardwire_domain::{CardId, EventId, UserId};
 use cardwire_events::latency::Histogram;
 use cardwire_events::operations::Finder as _;
 use cardwire_events::registry::{WorkerId, WorkerInfo};
-use cardwire_events::{Action, EventLog as _, Operator as _, Queue, WorkHistory as _, WorkerRegistry as _};
+use cardwire_events::{Action, EventLog as _, Operator as _, Queue, WorkHistory as _};
 use serde_json::json;
 
 const URL: &str = "https://example.com/page";
