@@ -342,7 +342,7 @@ async fn files_that_cannot_be_imported_are_refused_beside_the_field() {
         (b"url\n", "There are no links in this file."),
         (b"nothing,of,this", "a column named url"),
         (b"%PDF-1.7", "This is a PDF."),
-        (b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n", "the quote on line 2 is never closed"),
+        (b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n", "The quote on line 2 is never closed"),
         (b"[{\"url\": \"https://a.example/\"}, {", "This is not valid JSON"),
         (many.as_bytes(), "A file can hold at most 200,000 links. Split it and import the parts."),
         (&large, "Files are at most 1 MiB."),
