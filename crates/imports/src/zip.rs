@@ -68,7 +68,7 @@ fn members(file: &mut (impl Read + Seek)) -> Result<Vec<Packed>> {
 }
 
 fn broken(error: &ZipError) -> Error {
-    Error::refused(format!("{BROKEN}: {error}"))
+    Error::refused(format!("{BROKEN} {error}."))
 }
 
 struct Packed(OwnedZipFileEntry);

@@ -437,12 +437,12 @@ fn files_of_no_known_kind_are_refused_in_words_that_help() {
         check_refused(unknown, "CSV with a column named url");
     }
     check_refused(b"mozLz40\0xyz", "Export Bookmarks to HTML");
-    check_refused(b"SQLite format 3\0", "this is a browser's database");
+    check_refused(b"SQLite format 3\0", "This is a browser's database");
     check_refused(b"%PDF-1.7", "This is a PDF.");
     check_refused(b"<opml version=\"2.0\"><body/></opml>", "a list of feeds");
     check_refused(
         b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n",
-        "the quote on line 2 is never closed",
+        "The quote on line 2 is never closed",
     );
     check_refused(format!("url\n{}", "https://a.example/\n".repeat(200_001)).as_bytes(), "at most 200,000 links");
     let deep = format!("{}{}", "{\"children\":[".repeat(1_000), "]}".repeat(1_000));
