@@ -48,6 +48,7 @@ pub fn state(
         store: adapters.store.clone(),
         library: adapters.library.clone(),
         pages: adapters.pages.clone(),
+        pictures: adapters.pictures.clone(),
         collections: adapters.collections.clone(),
         feed: adapters.feed.clone(),
         search: adapters.search.clone(),

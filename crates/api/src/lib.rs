@@ -17,6 +17,7 @@ mod limits;
 pub mod membership;
 pub mod metadata;
 pub mod openapi;
+pub mod pictures;
 pub mod resource;
 pub mod search;
 pub mod stream;
@@ -33,6 +34,7 @@ const RESOURCES: &[Resource] = &[
     cards::RESOURCE,
     library::RESOURCE,
     metadata::RESOURCE,
+    pictures::RESOURCE,
     collections::RESOURCE,
     membership::RESOURCE,
     stream::RESOURCE,

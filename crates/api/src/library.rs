@@ -18,7 +18,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::{CollectionNameBody, MetadataBody, NoteBody, PageBody, UserBody, VisibilityBody, sent};
+use crate::dto::{
+    CollectionNameBody, CoverBody, IconBody, MetadataBody, NoteBody, PageBody, UserBody, VisibilityBody, sent,
+};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -120,6 +122,12 @@ pub struct LibraryCardBody {
     visibility: VisibilityBody,
     /// An administrator has hidden it from everyone but you, its owner.
     hidden: bool,
+    /// What the page shows of itself; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cover: Option<CoverBody>,
+    /// Of the page's site; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon: Option<IconBody>,
     metadata: MetadataBody,
     owner: UserBody,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +146,8 @@ impl From<LibraryCard> for LibraryCardBody {
             title: kept.card.title,
             visibility: kept.card.visibility.into(),
             hidden: kept.card.is_hidden,
+            cover: CoverBody::of(kept.card.pictures),
+            icon: IconBody::of(kept.card.pictures),
             metadata: kept.page.into(),
             owner: kept.owner.into(),
             note: kept.note.map(Into::into),

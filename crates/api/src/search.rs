@@ -14,7 +14,7 @@ use cardwire_http::state::AppState;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::{UserBody, VisibilityBody};
+use crate::dto::{CoverBody, IconBody, UserBody, VisibilityBody};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -41,6 +41,12 @@ pub struct SearchHitBody {
     /// What the page is: article, audio, book, document, image, profile, video or website. Null: not known.
     #[schema(value_type = Option<String>, example = "article")]
     r#type: Option<&'static str>,
+    /// What the page shows of itself; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cover: Option<CoverBody>,
+    /// Of the page's site; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon: Option<IconBody>,
     /// The oldest that you can see.
     #[schema(value_type = Vec<String>)]
     card_ids: Vec<CardId>,
@@ -57,6 +63,8 @@ impl From<SearchHit> for SearchHitBody {
             title: hit.title,
             description: hit.description,
             r#type: hit.kind.map(PageKind::name),
+            cover: CoverBody::of(hit.pictures),
+            icon: IconBody::of(hit.pictures),
             card_ids: hit.card_ids,
             visibility: hit.visibility.into(),
             rank: hit.rank,

@@ -147,6 +147,7 @@ impl Api {
             store: shared.clone(),
             library: shared.clone(),
             pages: shared.clone(),
+            pictures: shared.clone(),
             collections: shared.clone(),
             feed: shared.clone(),
             search: shared.clone(),

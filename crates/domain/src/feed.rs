@@ -10,6 +10,7 @@ use crate::activity::CollectedWindow;
 use crate::error::{Error, Result};
 use crate::ids::{ActivityId, CardId, CollectionId, EventId, UserId};
 use crate::page::{Page, PageRequest};
+use crate::pictures::CardPictures;
 use crate::user::User;
 use crate::visibility::Visibility;
 
@@ -24,12 +25,14 @@ pub struct CardView {
     pub visibility: Visibility,
     /// By an administrator, from everybody but its owner.
     pub is_hidden: bool,
+    /// Of the page that it shows.
+    pub pictures: CardPictures,
 }
 
 impl CardView {
     /// As everybody sees it.
     pub const fn public(id: CardId, url: String, title: Option<String>) -> Self {
-        Self { id, url, title, visibility: Visibility::Public, is_hidden: false }
+        Self { id, url, title, visibility: Visibility::Public, is_hidden: false, pictures: CardPictures::NONE }
     }
 }
 

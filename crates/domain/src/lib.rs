@@ -30,6 +30,7 @@ pub mod metadata;
 pub mod note;
 pub mod page;
 pub mod password;
+pub mod pictures;
 pub mod profile;
 pub mod quotas;
 pub mod records;

@@ -106,7 +106,22 @@ impl FromRequest for Observer {
 /// The person the request's credential names. An expired session counts as none: browsers go on sending its cookie. The only way for a
 /// request to be somebody's, so that a credential which may only read is refused here for every change.
 pub async fn identify(request: &HttpRequest) -> Result<Option<Identity>, Problem> {
-    let state = request.app_data::<web::Data<AppState>>().ok_or_else(|| Problem::internal("no AppState in the app"))?;
+    let found = recognise(request).await?;
+    if found.is_none() {
+        admit(request)?;
+    }
+    Ok(found)
+}
+
+/// Counts a read by somebody who is not signed in.
+pub fn admit(request: &HttpRequest) -> Result<(), Problem> {
+    let state = state(request)?;
+    state.reads.admit(state.accounts.client_address(request))
+}
+
+/// As [`identify`], but nothing is counted. For what a page has many of; who finds nothing there is to be counted by [`admit`].
+pub async fn recognise(request: &HttpRequest) -> Result<Option<Identity>, Problem> {
+    let state = state(request)?;
     let credential = credential(request)?;
     let found = match (credential, state.authenticator.authenticate(credential).await) {
         (Some(Credential::Session(_)), Err(Error::Refused(_))) => state.authenticator.authenticate(None).await,
@@ -121,8 +136,9 @@ pub async fn identify(request: &HttpRequest) -> Result<Option<Identity>, Problem
         let why = "This API token can only read. Use one with the scope \"write\".";
         return Err(Problem::new(&FORBIDDEN, why));
     }
-    if found.is_none() {
-        state.reads.admit(state.accounts.client_address(request))?;
-    }
     Ok(found)
+}
+
+fn state(request: &HttpRequest) -> Result<&web::Data<AppState>, Problem> {
+    request.app_data::<web::Data<AppState>>().ok_or_else(|| Problem::internal("no AppState in the app"))
 }

@@ -10,6 +10,7 @@ use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
 use cardwire_domain::metadata::PageRepository;
+use cardwire_domain::pictures::PictureRepository;
 use cardwire_domain::quotas::Quotas;
 use cardwire_domain::search::{CollectionFound, Found, PersonFound, SearchIndex, SearchRequest};
 use cardwire_domain::{Page, PageRequest, Store, UserId};
@@ -38,6 +39,7 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     pub library: Arc<dyn LibraryRepository>,
     pub pages: Arc<dyn PageRepository>,
+    pub pictures: Arc<dyn PictureRepository>,
     pub collections: Arc<dyn CollectionRepository>,
     pub feed: Arc<dyn FeedRepository>,
     /// Through [`AppState::find`], which bounds how many run at once.

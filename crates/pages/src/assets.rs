@@ -27,6 +27,7 @@ macro_rules! assets {
 
 assets! {
     "app.css" "text/css; charset=utf-8",
+    "pictures.css" "text/css; charset=utf-8",
     "app.js" "text/javascript; charset=utf-8",
     "feed.js" "text/javascript; charset=utf-8",
     "htmx.min.js" "text/javascript; charset=utf-8",

@@ -23,6 +23,7 @@ use crate::links::see_other;
 use crate::membership::{Invited, invitations};
 use crate::once;
 use crate::shown::{Link, When, next, part, quoted};
+use crate::view::View;
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -54,6 +55,7 @@ struct CollectionPage {
     is_author: bool,
     is_collaborator: bool,
     cards: Vec<Collected>,
+    view: View,
     older: Option<String>,
     fields: CollectionFields,
     people: People,
@@ -255,13 +257,15 @@ async fn draw(
         is_author,
         is_collaborator,
         cards: cards.collect(),
+        view: View::of(visit, &mut params, &format!("/collections/{id}")),
         older,
         fields,
         people,
         collection: Shown::of(collection, viewer),
     };
     let page = drawn.fields.complaint.complete(visit.page_with(status, &drawn)?);
-    Ok(drawn.people.complaint.complete(page))
+    let page = drawn.people.complaint.complete(page);
+    Ok(drawn.view.remember(page))
 }
 
 /// A handle, or the DID of somebody who has none here.

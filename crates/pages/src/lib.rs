@@ -37,6 +37,7 @@ mod library;
 mod links;
 mod membership;
 mod once;
+mod pictures;
 mod reset_password;
 mod save;
 mod search;
@@ -45,6 +46,7 @@ mod sign_in;
 mod sign_up;
 mod trends;
 mod unsent;
+mod view;
 mod visit;
 
 use actix_web::web::ServiceConfig;

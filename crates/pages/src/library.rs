@@ -22,6 +22,7 @@ use crate::form::Posted;
 use crate::links::{see_other, with_parameter};
 use crate::save::{SaveBox, again};
 use crate::shown::{Corrected, Row, next, part};
+use crate::view::View;
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -37,6 +38,7 @@ struct LibraryPage {
     q: String,
     uncollected: bool,
     cards: Vec<Row>,
+    view: View,
     /// What would find something.
     meant: Option<Corrected>,
     older: Option<String>,
@@ -71,16 +73,19 @@ async fn library(
         path = with_parameter(&path, "uncollected", "true");
     }
     let now = state.operations.clock.now();
-    visit.page(&LibraryPage {
+    let drawn = LibraryPage {
         chrome: visit.chrome(Section::Library),
         save: SaveBox::empty(&state, &caller).await?,
         told,
         meant,
         older: next(&page, &list, &path),
         cards: page.items.into_iter().map(|kept| Row::of(kept, Some(caller.id()), 0, now)).collect(),
+        view: View::of(&visit, &mut params, &path),
         q,
         uncollected,
-    })
+    };
+    let page = visit.page(&drawn)?;
+    Ok(drawn.view.remember(page))
 }
 
 /// The text with misspelt words corrected, if that finds something. Only an offer, so the page is drawn without it while searches fail.

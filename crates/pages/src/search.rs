@@ -16,6 +16,7 @@ use cardwire_http::state::AppState;
 use crate::fields::Complaint;
 use crate::highlight::{Marker, Piece, has_hit};
 use crate::links::with_parameter;
+use crate::pictures::Pictures;
 use crate::shown::{Corrected, next, part, without_scheme};
 use crate::visit::{Chrome, Section, Visit};
 
@@ -97,6 +98,7 @@ struct Hit {
     address: Vec<Piece>,
     description: Vec<Piece>,
     kind: Option<&'static str>,
+    pictures: Pictures,
     card: Option<String>,
     kept_by: String,
 }
@@ -119,6 +121,7 @@ impl Hit {
             description: marker.pieces(&description),
             is_private: hit.visibility.is_private(),
             kind: hit.kind.map(PageKind::name),
+            pictures: Pictures::of(hit.pictures, &hit.url),
             card: hit.card_ids.first().map(ToString::to_string),
             kept_by,
             url: hit.url,

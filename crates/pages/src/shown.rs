@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::links::with_parameter;
+use crate::pictures::Pictures;
 
 /// Items of a list on one page.
 const PER_PAGE: u64 = 30;
@@ -30,6 +31,8 @@ pub struct Link {
     pub is_private: bool,
     /// An administrator hides it from everyone but its owner, who is the reader.
     pub is_hidden: bool,
+    /// For the macros of `picture.html`.
+    pub pictures: Pictures,
 }
 
 impl Link {
@@ -38,6 +41,7 @@ impl Link {
             id: card.id.to_string(),
             is_private: card.visibility.is_private(),
             is_hidden: card.is_hidden,
+            pictures: Pictures::of(card.pictures, &card.url),
             ..Self::to(card.url, card.title)
         }
     }

@@ -75,6 +75,8 @@ pub struct Visit {
     csrf: String,
     new_visitor: Option<Cookie<'static>>,
     is_local: bool,
+    /// As the browser remembers it; empty if it does not.
+    last_view: String,
 }
 
 impl Visit {
@@ -94,7 +96,8 @@ impl Visit {
             }
         };
         let csrf = form_token(&visitor, Jar::Session.read(request).unwrap_or_default());
-        Self { viewer: None, visitor, csrf, new_visitor, is_local: origin::is_plain(request) }
+        let last_view = Jar::View.read(request).unwrap_or_default().to_owned();
+        Self { viewer: None, visitor, csrf, new_visitor, is_local: origin::is_plain(request), last_view }
     }
 
     /// The same visit, once a session of this token has begun.
@@ -107,6 +110,16 @@ impl Visit {
 
     pub fn viewer(&self) -> Option<&Identity> {
         self.viewer.as_ref()
+    }
+
+    /// Without TLS.
+    pub fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// How this browser last had lists drawn.
+    pub fn last_view(&self) -> &str {
+        &self.last_view
     }
 
     /// Who is signed in, or the problem that leads to the sign-in page.

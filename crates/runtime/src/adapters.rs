@@ -12,6 +12,7 @@ use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
+use cardwire_domain::pictures::PictureRepository;
 use cardwire_domain::records::RecordPublisher;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{Store, SystemClock};
@@ -34,7 +35,10 @@ use cardwire_storage::postgres::{PoolSettings, PostgresStore, SchemaError};
 use cardwire_storage::sqlite::{self, SqliteStore};
 use cardwire_workers::import::ImportSettings;
 use cardwire_workers::metadata::{AddressPolicy, FetchLimits, MetadataSettings, PageFetcher, system_lookup};
-use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, SearchHandler};
+use cardwire_workers::pictures::PictureSettings;
+use cardwire_workers::{
+    AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, PictureLoop, SearchHandler,
+};
 use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -62,6 +66,7 @@ pub struct Adapters {
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
     pub pages: Arc<dyn PageRepository>,
+    pub pictures: Arc<dyn PictureRepository>,
     pub accounts: Arc<dyn AccountStore>,
     pub imports: Arc<dyn ImportRepository>,
     pub log: Arc<dyn EventLog>,
@@ -131,8 +136,16 @@ impl Adapters {
     ) -> Self
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
-        S: AccountStore + EventLog + PageRepository + ImportRepository + Operator + WorkHistory + Rebuilds + Replays,
-        S: 'static,
+        S: AccountStore
+            + EventLog
+            + PageRepository
+            + PictureRepository
+            + ImportRepository
+            + Operator
+            + WorkHistory
+            + Rebuilds
+            + Replays
+            + 'static,
     {
         let store = Arc::new(store);
         let (publisher, registry, saga_store): (
@@ -163,6 +176,7 @@ impl Adapters {
             search: store.clone(),
             analytics: store.clone(),
             pages: store.clone(),
+            pictures: store.clone(),
             operator: store.clone(),
             history: store.clone(),
             rebuilds: store.clone(),
@@ -342,10 +356,15 @@ impl Adapters {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn metadata(&self, settings: &Settings) -> anyhow::Result<MetadataLoop> {
-        let policy = AddressPolicy { allow_private: settings.metadata_allow_private_hosts, ..AddressPolicy::default() };
-        let fetcher =
-            PageFetcher::new(policy, FetchLimits::default(), system_lookup()).context("setting up fetches")?;
-        Ok(MetadataLoop::new(self.pages.clone(), fetcher, MetadataSettings::default()))
+        Ok(MetadataLoop::new(self.pages.clone(), fetcher(settings)?, MetadataSettings::default()))
+    }
+
+    /// Fetches the covers and icons of pages.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn picture_loop(&self, settings: &Settings) -> anyhow::Result<PictureLoop> {
+        Ok(PictureLoop::new(self.pictures.clone(), fetcher(settings)?, PictureSettings::default()))
     }
 
     pub fn handler(&self, queue: Queue) -> Arc<dyn EventHandler> {
@@ -358,6 +377,11 @@ impl Adapters {
             Queue::Analytics => Arc::new(AnalyticsHandler::new(self.analytics.clone())),
         }
     }
+}
+
+fn fetcher(settings: &Settings) -> anyhow::Result<PageFetcher> {
+    let policy = AddressPolicy { allow_private: settings.metadata_allow_private_hosts, ..AddressPolicy::default() };
+    PageFetcher::new(policy, FetchLimits::default(), system_lookup()).context("setting up fetches")
 }
 
 /// What a command that looks after accounts needs: them, and the audit log.

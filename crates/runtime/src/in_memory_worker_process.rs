@@ -61,6 +61,11 @@ impl InMemoryEventWorkerProcess {
             metadata.run(stopped).await;
             Ok(())
         });
+        let (pictures, stopped) = (adapters.picture_loop(settings)?, stop.clone());
+        tasks.spawn(async move {
+            pictures.run(stopped).await;
+            Ok(())
+        });
         let rebuilding = rebuild::run(adapters.rebuilds.clone(), adapters.search.clone(), stop.clone());
         tasks.spawn(async move {
             rebuilding.await;

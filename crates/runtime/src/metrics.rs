@@ -81,6 +81,11 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ("cardwire_redis_forced_reconnections_total", Counter, "Connections thrown away because they hung"),
     ("cardwire_sse_connections", Gauge, "Live readers of the feed"),
     ("cardwire_page_fetches_total", Counter, "Pages asked what they say about themselves, by outcome"),
+    (
+        "cardwire_picture_fetches_total",
+        Counter,
+        "Covers and icons fetched, by form, outcome (stored, refused, failed) and reason",
+    ),
     ("cardwire_searches_refused_total", Counter, "Searches refused because too many others ran"),
     ("cardwire_import_rows_total", Counter, "Rows of imports and checks that were worked off, by outcome"),
     ("cardwire_saga_windows_flushed_total", Counter, "Windows written as activities"),

@@ -1,6 +1,6 @@
 //! What every process does beside its work: learns which queues are paused, says how its workers do, takes its turn at measuring,
-//! empties collections that were deleted, undoes imports, replays events and takes the deletion of accounts further. Web also reads the URLs of cards by new
-//! rules.
+//! empties collections that were deleted, deletes pictures that no page shows, undoes imports, replays events and takes the deletion of accounts
+//! further. Web also reads the URLs of cards by new rules.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,6 +40,9 @@ const DRAWS: usize = 5;
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// Such cards that are looked at together.
 const RENEW: usize = 200;
+/// How often to look for pictures that pages have dropped, and how many of them to look at together.
+const DROP_PICTURES_EVERY: Duration = Duration::from_secs(60);
+const DROP_PICTURES: usize = 200;
 /// How long one part of the transport may take to be measured; the sample does without it then.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -119,6 +122,7 @@ impl Rounds {
             every(LET_GO_EVERY, || self.undo_imports()),
             every(RENEW_EVERY, || self.renew_identities()),
             every(LET_GO_EVERY, || self.replay()),
+            every(DROP_PICTURES_EVERY, || self.drop_pictures()),
         );
     }
 
@@ -279,6 +283,22 @@ impl Rounds {
     async fn replay(&self) {
         if let Err(error) = replay::run(&self.adapters).await {
             tracing::warn!(%error, "a replay cannot go on now; it will");
+        }
+    }
+
+    /// What is not done now, another round does, of this process or of another.
+    async fn drop_pictures(&self) {
+        loop {
+            let begun = Instant::now();
+            match self.adapters.pictures.drop_pictures(DROP_PICTURES).await {
+                // Leaves as much time to everybody else as it took.
+                Ok(DROP_PICTURES) => sleep(begun.elapsed()).await,
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "pictures that no page shows could not be deleted; another round tries again");
+                    return;
+                }
+            }
         }
     }
 

@@ -56,6 +56,11 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
             metadata.run(stopped).await;
             Ok(())
         });
+        let (pictures, stopped) = (adapters.picture_loop(&process.settings)?, stop.clone());
+        tasks.spawn(async move {
+            pictures.run(stopped).await;
+            Ok(())
+        });
         let rebuilding = rebuild::run(adapters.rebuilds.clone(), adapters.search.clone(), stop.clone());
         tasks.spawn(async move {
             rebuilding.await;

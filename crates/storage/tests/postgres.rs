@@ -49,7 +49,10 @@ impl TimeMachine for Aging {
             "UPDATE trend_days SET day = day - 1000000 - ($1 / 86400)::int",
             "UPDATE trend_windows SET from_day = from_day - ($1 / 86400)::int",
             "UPDATE pages SET next_fetch_at = next_fetch_at - make_interval(secs => $1), \
-             fetched_at = fetched_at - make_interval(secs => $1), not_before = not_before - make_interval(secs => $1)",
+             fetched_at = fetched_at - make_interval(secs => $1), not_before = not_before - make_interval(secs => $1), \
+             pictures_at = pictures_at - make_interval(secs => $1), pictured_at = pictured_at - make_interval(secs => $1)",
+            "UPDATE pictures SET kept_at = kept_at - make_interval(secs => $1)",
+            "UPDATE pictures_dropped SET at = at - make_interval(secs => $1)",
             "UPDATE queue_pauses SET resumed_at = resumed_at - make_interval(secs => $1)",
             "UPDATE sample_turn SET at = at - make_interval(secs => $1)",
             "UPDATE queue_samples SET at = at - make_interval(secs => $1)",

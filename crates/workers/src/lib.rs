@@ -7,6 +7,7 @@ mod analytics;
 mod feed;
 pub mod import;
 pub mod metadata;
+pub mod pictures;
 mod records;
 mod search;
 
@@ -14,5 +15,6 @@ pub use analytics::AnalyticsHandler;
 pub use feed::FeedHandler;
 pub use import::ImportLoop;
 pub use metadata::MetadataLoop;
+pub use pictures::PictureLoop;
 pub use records::FakeRecordPublisher;
 pub use search::SearchHandler;

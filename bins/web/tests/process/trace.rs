@@ -56,6 +56,7 @@ fn state(adapters: &Adapters) -> AppState {
         store: adapters.store.clone(),
         library: adapters.library.clone(),
         pages: adapters.pages.clone(),
+        pictures: adapters.pictures.clone(),
         collections: adapters.collections.clone(),
         feed: adapters.feed.clone(),
         search: adapters.search.clone(),

@@ -95,12 +95,22 @@ pub fn score(pass: Pass, is_exact: bool, rank: i64, cards: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pictures::CardPictures;
     use crate::visibility::Visibility;
 
     fn hit(number: usize) -> SearchHit {
         let url = number.to_string();
         let visibility = Visibility::Public;
-        SearchHit { url, title: None, description: None, kind: None, card_ids: vec![], visibility, rank: 0.0 }
+        SearchHit {
+            url,
+            title: None,
+            description: None,
+            kind: None,
+            pictures: CardPictures::default(),
+            card_ids: vec![],
+            visibility,
+            rank: 0.0,
+        }
     }
 
     /// Reads all pages of what passes find, so many each.

@@ -62,6 +62,7 @@ async fn script_in_anything_is_shown_as_text_on_every_page() {
             title: text(),
             description: text(),
             image: Some("https://example.com/x.png".into()),
+            icon: None,
             site_name: text(),
             author: text(),
             kind: Some(PageKind::Article),

@@ -14,6 +14,7 @@ mod membership;
 mod operators_pages;
 mod pages;
 mod people;
+mod pictures;
 mod retry;
 mod round_trip;
 mod search;

@@ -17,9 +17,6 @@ use crate::sqlite::MoveOut;
 use tables::TABLES;
 pub(crate) use tables::{Column, Kind, Table};
 
-/// Rows that travel together.
-const PORTION: usize = 1_000;
-
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
     #[error("the file: {0}")]
@@ -112,7 +109,7 @@ async fn copy(
         database.clear(table).await.map_err(MoveError::postgres)?;
     }
     let (mut sent, mut arrived) = (Sum::default(), Sum::default());
-    let mut given = file.rows(table, PORTION);
+    let mut given = file.rows(table);
     while let Some(rows) = given.recv().await {
         let rows = rows.map_err(MoveError::File)?;
         sent.add(&rows);
@@ -121,7 +118,7 @@ async fn copy(
     }
     database.read(table).await.map_err(MoveError::postgres)?;
     loop {
-        let rows = database.rows(PORTION).await.map_err(MoveError::postgres)?;
+        let rows = database.rows(table).await.map_err(MoveError::postgres)?;
         if rows.is_empty() {
             break;
         }

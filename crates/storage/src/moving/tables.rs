@@ -38,6 +38,8 @@ pub(crate) struct Table {
     pub(crate) is_seeded: bool,
     /// Its column `id` is numbered by the database.
     pub(crate) is_numbered: bool,
+    /// Rows that travel together.
+    pub(crate) portion: usize,
 }
 
 const fn column(name: &'static str, kind: Kind) -> Column {
@@ -49,7 +51,7 @@ const fn read_as(name: &'static str, kind: Kind, here: &'static str) -> Column {
 }
 
 const fn table(name: &'static str, key: &'static str, columns: &'static [Column]) -> Table {
-    Table { name, key, columns, is_seeded: false, is_numbered: false }
+    Table { name, key, columns, is_seeded: false, is_numbered: false, portion: 1_000 }
 }
 
 const fn seeded(table: Table) -> Table {
@@ -58,6 +60,11 @@ const fn seeded(table: Table) -> Table {
 
 const fn numbered(table: Table) -> Table {
     Table { is_numbered: true, ..table }
+}
+
+/// Its rows hold many bytes.
+const fn heavy(table: Table) -> Table {
+    Table { portion: 20, ..table }
 }
 
 /// Of an activity, from the rows that the file has for them.
@@ -319,6 +326,15 @@ pub(crate) const TABLES: &[Table] = &[
             column("title", Text),
             column("description", Text),
             column("image", Text),
+            column("icon_url", Text),
+            column("cover", Bytes),
+            column("cover_width", Int),
+            column("cover_height", Int),
+            column("icon", Bytes),
+            column("pictures_at", Time),
+            column("pictures_lease", Id),
+            column("pictures_tries", Int),
+            column("pictured_at", Time),
             column("site_name", Text),
             column("author", Text),
             column("kind", Text),
@@ -330,6 +346,24 @@ pub(crate) const TABLES: &[Table] = &[
             column("by_domain", Int),
         ],
     ),
+    heavy(table(
+        "pictures",
+        "hash",
+        &[
+            column("hash", Bytes),
+            column("kind", Text),
+            column("width", Int),
+            column("height", Int),
+            column("bytes", Bytes),
+            column("kept_at", Time),
+        ],
+    )),
+    // Those that were not looked at yet have no time here.
+    numbered(table(
+        "pictures_dropped",
+        "id",
+        &[column("id", Int), column("hash", Bytes), read_as("at", Time, "ifnull(at, 0)")],
+    )),
     table(
         "daily_totals",
         "day",

@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 
 use super::error::Failure;
 use super::feed::collection_names;
-use super::page_rows::{get_page, page_of};
+use super::page_rows::{get_page, get_pictures, page_of};
 use super::pool::Session;
 use super::search::{Lookup, begun, inside};
 use super::store::PostgresStore;
@@ -25,7 +25,7 @@ macro_rules! select_cards {
     ($reader:literal, $($rest:tt)+) => {
         concat!(
             "SELECT c.id, c.url, c.title AS own_title, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
-                    l.collections, l.names, l.are_private, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, \
+                    l.collections, l.names, l.are_private, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.icon_url, g.cover, g.cover_width, g.cover_height, g.icon, \
                     g.site_name, g.author, g.kind, g.language \
              FROM cards c LEFT JOIN pages g ON g.url_digest = ",
             page_of!("c"),
@@ -216,6 +216,7 @@ fn read(row: &PgRow, reader: Option<&UserId>) -> Result<LibraryCard, Failure> {
             title: own_title.clone().or_else(|| page.metadata.title.clone()),
             visibility: get_visibility(row)?,
             is_hidden: get(row, "hidden")?,
+            pictures: get_pictures(row)?,
         },
         note: if reader == Some(&owner.id) { get_note(row)? } else { None },
         owner,

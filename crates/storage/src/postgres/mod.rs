@@ -32,6 +32,7 @@ mod moving;
 mod news;
 mod operators;
 mod page_rows;
+mod pictures;
 mod pool;
 mod pooler;
 mod portions;

@@ -10,7 +10,7 @@ use cardwire_domain::{CardId, CollectionId, Error, Page, PageRequest, Position, 
 use rusqlite::{Connection, Row, params};
 
 use super::error::Failure;
-use super::page_rows::{get_page, page_of};
+use super::page_rows::{get_page, get_pictures, page_of};
 use super::search::Kept;
 use super::store::SqliteStore;
 use super::values::{
@@ -23,7 +23,7 @@ macro_rules! select_cards {
     ($($rest:tt)+) => {
         concat!(
             "SELECT c.id, c.url, c.title AS own_title, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
-                    g.number AS page, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.site_name, \
+                    g.number AS page, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.icon_url, g.cover, g.cover_width, g.cover_height, g.icon, g.site_name, \
                     g.author, g.kind, g.language \
              FROM cards c LEFT JOIN pages g ON g.url_digest = ",
             page_of!("c"),
@@ -166,6 +166,7 @@ fn read(connection: &Connection, row: &Row<'_>, reader: Option<&UserId>) -> Resu
             title: own_title.clone().or_else(|| page.metadata.title.clone()),
             visibility: get_visibility(row)?,
             is_hidden: get(row, "hidden")?,
+            pictures: get_pictures(row)?,
         },
         note: if reader == Some(&owner.id) { get_note(row)? } else { None },
         owner,

@@ -30,6 +30,7 @@ mod metadata;
 mod moving;
 mod operators;
 mod page_rows;
+mod pictures;
 mod portions;
 mod profiles;
 mod prune;

@@ -31,6 +31,7 @@ pub mod membership;
 pub mod names;
 pub mod operating;
 pub mod pages;
+pub mod pictures;
 pub mod private_pages;
 pub mod quotas;
 pub mod refusals;
@@ -56,6 +57,7 @@ use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
+use cardwire_domain::pictures::PictureRepository;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{EventId, Store};
 use cardwire_events::{EventLog, Operator, Rebuilds, Replays, WorkHistory};
@@ -74,6 +76,7 @@ pub struct Stores {
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
     pub pages: Arc<dyn PageRepository>,
+    pub pictures: Arc<dyn PictureRepository>,
     pub imports: Arc<dyn ImportRepository>,
     pub accounts: Arc<dyn AccountStore>,
     pub log: Arc<dyn EventLog>,
@@ -95,6 +98,7 @@ impl Stores {
             + SearchIndex
             + Analytics
             + PageRepository
+            + PictureRepository
             + ImportRepository
             + AccountStore
             + EventLog
@@ -112,6 +116,7 @@ impl Stores {
             search: adapter.clone(),
             analytics: adapter.clone(),
             pages: adapter.clone(),
+            pictures: adapter.clone(),
             accounts: adapter.clone(),
             log: adapter.clone(),
             operator: adapter.clone(),
@@ -382,6 +387,19 @@ macro_rules! store_suite {
             a_private_card_that_gets_another_url_keeps_what_is_known_for_its_owner,
             what_is_known_of_a_private_page_is_not_published_under_another_url,
             two_cards_that_become_a_private_one_leave_nothing_on_everybodys_page,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, pictures: [
+            pictures_are_fetched_once_their_page_was_read,
+            a_picture_is_seen_by_those_who_see_a_card_of_its_page,
+            a_picture_of_a_private_page_is_its_keepers_alone,
+            a_card_that_is_made_private_or_hidden_takes_its_picture_along_at_once,
+            pictures_are_shown_wherever_their_card_is,
+            one_picture_of_many_pages_is_kept_until_the_last_of_them_is_gone,
+            a_picture_that_is_stored_again_while_it_waits_is_not_deleted,
+            what_could_not_be_fetched_leaves_what_is_there_and_is_tried_again,
+            a_lease_that_runs_out_is_given_to_somebody_else,
+            pictures_are_fetched_again_when_their_page_names_others_and_after_a_while,
+            a_host_with_many_pictures_keeps_others_from_waiting_behind_it,
         ]);
         $crate::store_suite!(@cases $make, $runtime, fetching: [
             many_hosts_of_one_person_keep_nobody_waiting,

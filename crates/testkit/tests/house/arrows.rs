@@ -11,8 +11,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("events", &["domain"]),
     ("saga", &["domain", "events"]),
     ("storage", &["domain", "events"]),
-    ("workers", &["domain", "events", "saga", "storage"]),
-    ("runtime", &["domain", "events", "saga", "storage", "workers"]),
+    ("pictures", &["domain"]),
+    ("workers", &["domain", "events", "saga", "storage", "pictures"]),
+    ("runtime", &["domain", "events", "saga", "storage", "pictures", "workers"]),
     ("testkit", &["domain", "events", "saga", "storage"]),
     ("http", &["domain", "events", "saga"]),
     ("api", &["domain", "events", "saga", "http"]),
@@ -25,7 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 /// Binaries may use every crate but the test support.
 const BINARIES: &[&str] =
-    &["domain", "events", "saga", "storage", "workers", "runtime", "http", "api", "imports", "pages"];
+    &["domain", "events", "saga", "storage", "pictures", "workers", "runtime", "http", "api", "imports", "pages"];
 
 /// Libraries that only some crates may use (binaries by package name).
 const ONLY_IN: &[(&str, &[&str])] = &[
@@ -36,6 +37,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("askama", &["pages"]),
     ("utoipa", &["http", "api"]),
     ("zip", &["imports"]),
+    ("image", &["pictures"]),
 ];
 /// Libraries that a crate must not use.
 const NEVER_IN: &[(&str, &[&str])] = &[("domain", &["tokio", "sqlx", "fred", "actix-web", "reqwest"])];

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cardwire_domain::metadata::{FetchFailure, Metadata};
+use cardwire_domain::metadata::{FetchFailure, Metadata, PageKind};
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, COOKIE, HeaderMap, REFRESH};
@@ -19,6 +19,8 @@ use super::cookies::Jar;
 use super::parse::{self, Page};
 use super::unpack::{self, Cut};
 use super::{hop, refresh};
+
+const PICTURES: &str = "image/webp,image/png,image/jpeg,image/gif,image/x-icon;q=0.9,*/*;q=0.1";
 
 /// What a fetch may cost.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +131,12 @@ impl PageFetcher {
                     // A page that only loads itself again is the page, unless it wants to see its cookie.
                     match sends_to.filter(|next| !is_same(next, &url) || has_new_cookie) {
                         Some(next) if redirects_left > 0 => next,
-                        _ => return Ok(metadata),
+                        _ => {
+                            return Ok(Metadata {
+                                icon: metadata.icon.clone().or_else(|| usual_icon(&url)),
+                                ..metadata
+                            });
+                        }
                     }
                 }
             };
@@ -153,9 +160,46 @@ impl PageFetcher {
         request.send().await.map_err(|error| failed(&error))
     }
 
+    /// The bytes of a picture, whatever they are said to be. Every hop is checked like those to a page; cookies are neither kept nor sent, and
+    /// nothing is unpacked. If the future is dropped, the connection is closed.
+    pub async fn picture(&self, url: &str, limits: FetchLimits) -> Result<Vec<u8>, FetchFailure> {
+        let deadline = Instant::now() + limits.time;
+        let too_slow = || FetchFailure::passing(format!("not read within {} s", limits.time.as_secs_f32()));
+        let too_large = || FetchFailure::lasting(format!("more than {} bytes", limits.bytes));
+        let mut url = Url::parse(url).map_err(|error| FetchFailure::lasting(format!("no URL: {error}")))?;
+        for _ in 0..=limits.redirects {
+            self.policy.check_url(&url).map_err(|refusal| FetchFailure::lasting(refusal.to_string()))?;
+            let asked = self.client.get(url.clone()).header(ACCEPT, PICTURES).header(ACCEPT_ENCODING, "identity");
+            let answer = timeout_at(deadline, asked.send()).await.map_err(|_| too_slow())?;
+            let mut response = answer.map_err(|error| failed(&error))?;
+            if let Some(next) = hop::next(&url, response.status(), response.headers())? {
+                url = next;
+                continue;
+            }
+            let told = response.content_length().unwrap_or_default();
+            if told > limits.bytes as u64 {
+                return Err(too_large());
+            }
+            let mut bytes = Vec::new();
+            while let Some(chunk) =
+                timeout_at(deadline, response.chunk()).await.map_err(|_| too_slow())?.map_err(|error| failed(&error))?
+            {
+                if bytes.len() + chunk.len() > limits.bytes {
+                    return Err(too_large());
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            return Ok(bytes);
+        }
+        Err(FetchFailure::lasting(format!("more than {} redirects", limits.redirects)))
+    }
+
     async fn read(&self, response: Response, url: &Url, deadline: Instant) -> Result<Page, FetchFailure> {
         let content_type = ContentType::of(response.headers());
         if let Some(metadata) = content_type.metadata() {
+            // A picture shows itself.
+            let image = (metadata.kind == Some(PageKind::Image)).then(|| url.to_string());
+            let metadata = Metadata { image, ..metadata };
             return Ok(Page { metadata, sends_to: None });
         }
         let packings = unpack::packings(response.headers())
@@ -220,6 +264,11 @@ impl PageFetcher {
 /// The part of a page that came, if it was cut.
 fn says_enough(page: &Page, by_size: bool) -> bool {
     page.metadata.title.is_some() || page.sends_to.is_some() || (by_size && page.metadata != Metadata::default())
+}
+
+/// Where browsers look for the icon of a page that names none.
+fn usual_icon(page: &Url) -> Option<String> {
+    page.join("/favicon.ico").ok().map(String::from)
 }
 
 fn is_same(one: &Url, other: &Url) -> bool {
