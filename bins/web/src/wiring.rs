@@ -51,6 +51,7 @@ pub fn state(
         pictures: adapters.pictures.clone(),
         collections: adapters.collections.clone(),
         feed: adapters.feed.clone(),
+        public: adapters.public.clone(),
         search: adapters.search.clone(),
         // The other connections are for everything else.
         searches: Searches::at_once(settings.max_connections as usize / 3),

@@ -150,6 +150,7 @@ impl Api {
             pictures: shared.clone(),
             collections: shared.clone(),
             feed: shared.clone(),
+            public: shared.clone(),
             search: shared.clone(),
             searches: Searches::at_once(3),
             analytics: shared.clone(),

@@ -32,6 +32,7 @@ pub mod page;
 pub mod password;
 pub mod pictures;
 pub mod profile;
+pub mod public;
 pub mod quotas;
 pub mod records;
 pub mod resets;

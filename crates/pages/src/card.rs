@@ -17,7 +17,8 @@ use crate::audience::Audience;
 use crate::choices::{Choices, Wanted, choices, is_search};
 use crate::fields::{Complaint, Fields};
 use crate::form::Posted;
-use crate::links::{see_other, with_parameter};
+use crate::links::{about_url, see_other, with_parameter};
+use crate::sharing::Sharing;
 use crate::shown::{Row, quoted, without_scheme};
 use crate::visit::{Chrome, Section, Visit};
 
@@ -32,8 +33,9 @@ pub fn configure(config: &mut ServiceConfig) {
 #[template(path = "card.html")]
 struct CardPage {
     chrome: Chrome,
+    sharing: Option<Sharing>,
+    about: String,
     card: Row,
-    owner_id: String,
     owner: String,
     facts: Vec<(&'static str, String)>,
     /// For its owner.
@@ -242,8 +244,9 @@ async fn draw(
     ];
     let page = CardPage {
         chrome: visit.chrome(Section::Library),
+        sharing: Sharing::of_card(visit, &kept),
+        about: about_url(&kept.card.url),
         facts: facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
-        owner_id: kept.owner.id.to_string(),
         owner: kept.owner.handle.clone(),
         save_too: with_parameter("/save", "url", &kept.card.url),
         may_hide: !is_own && visit.viewer().is_some_and(|viewer| viewer.admin),

@@ -22,6 +22,7 @@ use crate::form::Posted;
 use crate::links::see_other;
 use crate::membership::{Invited, invitations};
 use crate::once;
+use crate::sharing::Sharing;
 use crate::shown::{Link, When, next, part, quoted};
 use crate::view::View;
 use crate::visit::{Chrome, Section, Visit};
@@ -50,6 +51,7 @@ struct CollectionsPage {
 #[template(path = "collection.html")]
 struct CollectionPage {
     chrome: Chrome,
+    sharing: Option<Sharing>,
     collection: Shown,
     may_add: bool,
     is_author: bool,
@@ -68,7 +70,6 @@ struct Shown {
     is_private: bool,
     who_sees: String,
     who_adds: String,
-    author_id: String,
     author: String,
     collaborators: Vec<User>,
     /// Only for the author.
@@ -92,7 +93,6 @@ impl Shown {
                 AccessType::Open => "Anyone can add".to_owned(),
                 AccessType::Closed => format!("Only {author} and collaborators can add"),
             },
-            author_id: view.author.id.to_string(),
             author: view.author.handle,
             collaborators: view.collaborators,
             invited: view.invited.unwrap_or_default(),
@@ -103,7 +103,6 @@ impl Shown {
 
 struct Collected {
     link: Link,
-    added_by_id: String,
     added_by: String,
     when: When,
     may_remove: bool,
@@ -247,12 +246,12 @@ async fn draw(
     let cards = page.items.into_iter().map(|one| Collected {
         may_remove: is_author || viewer == Some(&one.added_by.id),
         link: Link::of(one.card),
-        added_by_id: one.added_by.id.to_string(),
         added_by: one.added_by.handle,
         when: When::of(one.added_at, now),
     });
     let drawn = CollectionPage {
         chrome: visit.chrome(Section::Collections),
+        sharing: Sharing::of_collection(visit, &collection),
         may_add,
         is_author,
         is_collaborator,

@@ -16,6 +16,7 @@ use cardwire_http::query::{Params, first_words};
 use cardwire_http::state::AppState;
 
 use crate::audience::Audience;
+use crate::bookmarklet;
 use crate::choices::is_search;
 use crate::fields::Complaint;
 use crate::form::Posted;
@@ -121,6 +122,9 @@ async fn save(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Re
     };
     match state.execute(&request, &caller, None, &command).await {
         Ok(saved) => {
+            if let Some(way) = bookmarklet::after_saving(&fields, &saved.url_card_id.to_string()) {
+                return Ok(see_other(&way));
+            }
             let told = if saved.created { "saved" } else { "again" };
             let suffix = if is_private(&state, &caller, saved.url_card_id).await { "-privately" } else { "" };
             Ok(see_other(&format!("/library?told={told}{suffix}")))

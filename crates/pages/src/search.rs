@@ -15,7 +15,7 @@ use cardwire_http::state::AppState;
 
 use crate::fields::Complaint;
 use crate::highlight::{Marker, Piece, has_hit};
-use crate::links::with_parameter;
+use crate::links::{person, with_parameter};
 use crate::pictures::Pictures;
 use crate::shown::{Corrected, next, part, without_scheme};
 use crate::visit::{Chrome, Section, Visit};
@@ -67,13 +67,7 @@ impl Named {
             Some(name) => (marker.pieces(&name), handle),
             None => (handle, Vec::new()),
         };
-        Self {
-            href: with_parameter("/", "actor", found.user.id.as_str()),
-            name,
-            by,
-            about: Vec::new(),
-            cards: String::new(),
-        }
+        Self { href: person(&found.user.handle), name, by, about: Vec::new(), cards: String::new() }
     }
 
     fn collection(found: CollectionFound, marker: &Marker) -> Self {

@@ -130,7 +130,6 @@ impl When {
 #[derive(Debug, Default)]
 pub struct Activity {
     pub id: String,
-    pub actor_id: String,
     pub actor: String,
     pub card: Link,
     pub collections: Vec<CollectionName>,
@@ -141,7 +140,6 @@ impl Activity {
     pub fn of(item: FeedItem, now: Timestamp) -> Self {
         Self {
             id: item.id.to_string(),
-            actor_id: item.actor.id.to_string(),
             actor: item.actor.handle,
             card: Link::of(item.card),
             collections: item.collections,

@@ -15,8 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::fields::Complaint;
 use crate::form::Posted;
-use crate::links::own_path;
-use crate::links::see_other;
+use crate::links::{own_path, see_other, with_next};
 use crate::unsent::Unsent;
 use crate::visit::{Chrome, Section, Visit};
 
@@ -33,6 +32,8 @@ struct SignInPage {
     handle: String,
     /// Where to go then.
     next: String,
+    /// The page for somebody without an account, which leads there, too.
+    sign_up: String,
     /// What was typed into another form before.
     unsent: Option<Unsent>,
     needs_password: bool,
@@ -48,6 +49,7 @@ impl SignInPage {
             told: None,
             handle: String::new(),
             next: "/".to_owned(),
+            sign_up: "/sign-up".to_owned(),
             unsent: None,
             needs_password: needs_password(state),
             offers_sign_up: needs_password(state) && state.accounts.registration() != Registration::Closed,
@@ -73,7 +75,8 @@ async fn sign_in_page(state: Data<AppState>, visit: Visit, mut params: Params) -
         }
         _ => None,
     };
-    let page = SignInPage { told, next, ..SignInPage::empty(&visit, &state) };
+    let sign_up = with_next("/sign-up", &next);
+    let page = SignInPage { told, next, sign_up, ..SignInPage::empty(&visit, &state) };
     visit.page(&page.for_the_first(&state).await?)
 }
 
@@ -108,6 +111,7 @@ async fn sign_in(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
     let page = SignInPage {
         handle: handle.to_owned(),
         next: next.to_owned(),
+        sign_up: with_next("/sign-up", next),
         unsent,
         complaint,
         ..SignInPage::empty(&posted.visit, &state)

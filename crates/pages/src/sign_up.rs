@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 
 use crate::fields::Complaint;
 use crate::form::Posted;
-use crate::links::see_other;
+use crate::links::{own_path, see_other, with_next};
 use crate::sign_in::{begin_session, end_session, needs_password};
 use crate::visit::{Chrome, Section, Visit};
 
@@ -31,6 +31,8 @@ struct SignUpPage<'a> {
     /// A code would let somebody in.
     asks_invite: bool,
     typed: Typed<'a>,
+    /// The page for somebody who has an account, which leads to the same place.
+    sign_in: String,
     complaint: Complaint,
 }
 
@@ -39,6 +41,8 @@ struct SignUpPage<'a> {
 struct Typed<'a> {
     handle: &'a str,
     invite: &'a str,
+    /// Where to go then.
+    next: &'a str,
 }
 
 impl<'a> Typed<'a> {
@@ -59,6 +63,7 @@ impl<'a> Typed<'a> {
             may_sign_up: welcome.may_sign_up(),
             asks_invite: matches!(welcome, Welcome::InviteNeeded | Welcome::InviteVoid),
             typed: self,
+            sign_in: with_next("/sign-in", self.next),
             complaint,
         };
         Ok(page.complaint.complete(visit.page_with(status, &page)?))
@@ -83,23 +88,26 @@ fn told(welcome: &Welcome) -> &'static str {
 }
 
 async fn show(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
+    let next = params.text("next").unwrap_or_default();
+    let next = own_path(&next);
     if !needs_password(&state) {
-        return Ok(see_other("/sign-in"));
+        return Ok(see_other(&with_next("/sign-in", next)));
     }
     let invite = params.text("invite").unwrap_or_default();
-    Typed { handle: "", invite: &invite }.draw(&state, &visit, (StatusCode::OK, Complaint::default())).await
+    Typed { handle: "", invite: &invite, next }.draw(&state, &visit, (StatusCode::OK, Complaint::default())).await
 }
 
 /// Creates an account and signs its owner in; anybody who was signed in before is signed out.
 async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Problem> {
-    let typed = Typed { handle: posted.fields.text("handle"), invite: posted.fields.text("invite") };
+    let next = own_path(posted.fields.text("next"));
+    let typed = Typed { handle: posted.fields.text("handle"), invite: posted.fields.text("invite"), next };
     let password = posted.fields.text("password").into();
     let new = SignUp { handle: typed.handle, password, invite: typed.invite() };
     let client = state.accounts.client(&request);
     match state.accounts.sign_up_browser(new, &client).await {
         Ok(token) => {
             end_session(&state, &request).await?;
-            Ok(begin_session(&request, token.expose_secret(), "/"))
+            Ok(begin_session(&request, token.expose_secret(), next))
         }
         Err(error) => {
             let is_taken = matches!(&error, accounts::Error::Domain(cardwire_domain::Error::Conflict(_)));

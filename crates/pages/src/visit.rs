@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 /// Scripts, styles and forms are ours alone; pictures as well: a page does not tell others who reads it.
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                       connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+                       connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The referrer policy tells other sites nothing, but leaves `Origin` in our own forms, which `no-referrer` would take.
 pub(super) const PAGE_HEADERS: [(HeaderName, &str); 4] = [
@@ -77,6 +77,7 @@ pub struct Visit {
     is_local: bool,
     /// As the browser remembers it; empty if it does not.
     last_view: String,
+    base: Option<String>,
 }
 
 impl Visit {
@@ -97,7 +98,8 @@ impl Visit {
         };
         let csrf = form_token(&visitor, Jar::Session.read(request).unwrap_or_default());
         let last_view = Jar::View.read(request).unwrap_or_default().to_owned();
-        Self { viewer: None, visitor, csrf, new_visitor, is_local: origin::is_plain(request), last_view }
+        let (is_local, base) = (origin::is_plain(request), origin::base(request));
+        Self { viewer: None, visitor, csrf, new_visitor, is_local, last_view, base }
     }
 
     /// The same visit, once a session of this token has begun.
@@ -120,6 +122,11 @@ impl Visit {
     /// How this browser last had lists drawn.
     pub fn last_view(&self) -> &str {
         &self.last_view
+    }
+
+    /// What links to this site from elsewhere begin with. `None`: the request names no host.
+    pub fn base(&self) -> Option<&str> {
+        self.base.as_deref()
     }
 
     /// Who is signed in, or the problem that leads to the sign-in page.

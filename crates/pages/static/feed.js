@@ -38,7 +38,7 @@
       domain.textContent = url.hostname;
       item.querySelector(".line").append(" ", domain);
     }
-    part(item, ".actor", activity.actor.handle, "/?actor=" + encodeURIComponent(activity.actor.id));
+    part(item, ".actor", activity.actor.handle, "/@" + encodeURIComponent(activity.actor.handle));
     part(item, ".card", "this", "/cards/" + activity.card.id);
     const into = item.querySelector(".into");
     activity.collections.forEach((collection, index) => {

@@ -13,6 +13,7 @@ use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::pictures::PictureRepository;
+use cardwire_domain::public::PublicRepository;
 use cardwire_domain::records::RecordPublisher;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{Store, SystemClock};
@@ -63,6 +64,7 @@ pub struct Adapters {
     pub library: Arc<dyn LibraryRepository>,
     pub collections: Arc<dyn CollectionRepository>,
     pub feed: Arc<dyn FeedRepository>,
+    pub public: Arc<dyn PublicRepository>,
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
     pub pages: Arc<dyn PageRepository>,
@@ -135,7 +137,13 @@ impl Adapters {
         settings: &Settings,
     ) -> Self
     where
-        S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
+        S: Store
+            + LibraryRepository
+            + CollectionRepository
+            + FeedRepository
+            + PublicRepository
+            + SearchIndex
+            + Analytics,
         S: AccountStore
             + EventLog
             + PageRepository
@@ -173,6 +181,7 @@ impl Adapters {
             library: store.clone(),
             collections: store.clone(),
             feed,
+            public: store.clone(),
             search: store.clone(),
             analytics: store.clone(),
             pages: store.clone(),

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod every_page;
+mod extension;
 mod import;
+mod installing;
 mod invites;
 mod journeys;
 mod keyboard;

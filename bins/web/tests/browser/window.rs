@@ -45,11 +45,17 @@ impl Driver {
 
     /// A browser of its own, of this width, that prefers light or dark.
     pub async fn window(&self, width: u32, dark: bool) -> Window {
+        self.window_with(width, dark, &[]).await
+    }
+
+    /// The same, started with these arguments, too.
+    pub async fn window_with(&self, width: u32, dark: bool, more: &[String]) -> Window {
         let mut arguments =
             vec!["--headless=new".to_owned(), "--disable-gpu".into(), format!("--window-size={width},900")];
         arguments.extend(
             ["--disable-background-networking", "--disable-component-update", "--no-first-run"].map(Into::into),
         );
+        arguments.extend_from_slice(more);
         if dark {
             arguments.push("--force-dark-mode".into());
         }

@@ -59,6 +59,7 @@ fn state(adapters: &Adapters) -> AppState {
         pictures: adapters.pictures.clone(),
         collections: adapters.collections.clone(),
         feed: adapters.feed.clone(),
+        public: adapters.public.clone(),
         search: adapters.search.clone(),
         searches: Searches::at_once(3),
         analytics: adapters.analytics.clone(),

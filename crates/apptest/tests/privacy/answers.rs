@@ -25,7 +25,9 @@ impl Seen {
         for (name, value) in &answer.headers {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             raw.push_str(&format!("\n{name}: {value}"));
-            headers.entry(name.to_string()).or_default().push(plain(&value, world));
+            // A time as well, though it is not written like one.
+            let told = if name == "last-modified" { "[time]".to_owned() } else { plain(&value, world) };
+            headers.entry(name.to_string()).or_default().push(told);
         }
         Self { status: answer.status.as_u16(), headers, body: plain(&body, world), raw }
     }

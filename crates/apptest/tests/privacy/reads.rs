@@ -36,6 +36,7 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/" => with(&["", "?actor=did:plc:owner", "?actor=did:plc:collaborator", "?actor=owner"]),
         // Nothing of anybody's.
         "/healthz" | "/readyz" | "/api/openapi.json" | "/api/docs" | "/favicon.ico" => with(&[""]),
+        "/manifest.webmanifest" | "/opensearch.xml" | "/save-from-anywhere" => with(&[""]),
         "/api/docs/{file:.*}" => vec!["/api/docs/index.css".into()],
         "/static/{file:.*}" => vec!["/static/app.css".into()],
         "/problems/{slug}" => vec!["/problems/not-found".into()],
@@ -45,6 +46,21 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
 
         // Of nothing: who sees which is shown by `store_suite::pictures` and `api::pictures`.
         "/pictures/{hash}" => vec![format!("/pictures/{}", "0".repeat(64))],
+        "/@{handle}" | "/@{handle}/collections" | "/@{handle}/feed.atom" => {
+            ["owner", "collaborator", "did:plc:owner"].iter().map(|name| path.replace("{handle}", name)).collect()
+        }
+        "/url" => with(&["", &format!("?u={URL}"), &format!("?u={SHARED}"), "?u=https://public.example/in-it"]),
+        "/collections/all" | "/feed.atom" => with(&[""]),
+        "/collections/{id}/feed.atom" => {
+            [collection, shelf].iter().map(|id| format!("/collections/{id}/feed.atom")).collect()
+        }
+        "/oembed" => {
+            let cards = [card, own].into_iter().map(|id| format!("?url=/cards/{id}"));
+            let collections = [collection, shelf].into_iter().map(|id| format!("?url=/collections/{id}"));
+            cards.chain(collections).map(|query| format!("{path}{query}")).collect()
+        }
+        "/saved" => [card, own].iter().map(|id| format!("/saved?card={id}")).collect(),
+
         "/api/cards/{id}" => [card, own].iter().map(|id| format!("/api/cards/{id}")).collect(),
         "/cards/{id}" => [card, own].iter().map(|id| format!("/cards/{id}")).collect(),
         "/cards/{id}/row" => [card, own].iter().map(|id| format!("/cards/{id}/row?look=2")).collect(),

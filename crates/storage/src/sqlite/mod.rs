@@ -34,6 +34,7 @@ mod pictures;
 mod portions;
 mod profiles;
 mod prune;
+mod public;
 mod schema;
 mod search;
 mod sessions;

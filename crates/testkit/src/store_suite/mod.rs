@@ -33,6 +33,7 @@ pub mod operating;
 pub mod pages;
 pub mod pictures;
 pub mod private_pages;
+pub mod public;
 pub mod quotas;
 pub mod refusals;
 pub mod replaying;
@@ -58,6 +59,7 @@ use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::pictures::PictureRepository;
+use cardwire_domain::public::PublicRepository;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{EventId, Store};
 use cardwire_events::{EventLog, Operator, Rebuilds, Replays, WorkHistory};
@@ -73,6 +75,7 @@ pub struct Stores {
     pub library: Arc<dyn LibraryRepository>,
     pub collections: Arc<dyn CollectionRepository>,
     pub feed: Arc<dyn FeedRepository>,
+    pub public: Arc<dyn PublicRepository>,
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
     pub pages: Arc<dyn PageRepository>,
@@ -95,6 +98,7 @@ impl Stores {
             + LibraryRepository
             + CollectionRepository
             + FeedRepository
+            + PublicRepository
             + SearchIndex
             + Analytics
             + PageRepository
@@ -113,6 +117,7 @@ impl Stores {
             library: adapter.clone(),
             collections: adapter.clone(),
             feed: adapter.clone(),
+            public: adapter.clone(),
             search: adapter.clone(),
             analytics: adapter.clone(),
             pages: adapter.clone(),
@@ -440,6 +445,13 @@ macro_rules! store_suite {
             a_link_that_comes_back_is_no_news_until_its_owner_collects_it,
             a_check_saves_nothing,
             a_check_is_carried_out,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, public: [
+            a_person_is_found_by_their_handle_until_their_account_goes,
+            the_public_cards_of_a_person_are_listed_in_pages,
+            public_collections_are_listed_by_their_newest_public_card,
+            a_link_is_shown_with_those_who_saved_it,
+            links_in_the_same_collections_and_of_the_same_people_are_related,
         ]);
         $crate::store_suite!(@cases $make, $runtime, undoing: [
             an_import_is_undone_with_what_it_made,
