@@ -179,7 +179,9 @@ pub async fn my_cards(
     let kind = if uncollected { "uncollected" } else { "all" };
     let list = List::by_time(&["library", caller.id().as_str(), text.as_deref().unwrap_or_default(), kind]);
     let page = params.page(&list)?;
-    let page = state.find_kept(&request, caller.id(), &LibraryFilter { text, uncollected }, &page).await?;
+    let page = state
+        .find_kept(&request, caller.id(), &LibraryFilter { text, uncollected, ..LibraryFilter::default() }, &page)
+        .await?;
     Ok(HttpResponse::Ok().json(PageBody::<LibraryCardBody>::of(page, &list)))
 }
 

@@ -52,6 +52,10 @@ pub struct FeedItem {
     pub card: CardView,
     /// In the order in which the card was added to them.
     pub collections: Vec<CollectionName>,
+    /// What the page behind the link says about itself.
+    pub description: Option<String>,
+    /// The page has not been read yet.
+    pub is_pending: bool,
     pub created_at: Timestamp,
 }
 

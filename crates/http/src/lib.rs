@@ -75,8 +75,9 @@ pub fn app(
     App::new()
         .app_data(state.public_url.clone())
         .app_data(web::Data::new(state))
-        .configure(resources)
         .default_service(web::to(nothing_here))
+        // They may put another in the place of the default service.
+        .configure(resources)
         .wrap(Compress::default())
         .wrap(cors)
         .wrap(from_fn(answering::finish))

@@ -31,11 +31,13 @@ assets! {
     "app.js" "text/javascript; charset=utf-8",
     "close.js" "text/javascript; charset=utf-8",
     "feed.js" "text/javascript; charset=utf-8",
+    "keys.js" "text/javascript; charset=utf-8",
     "htmx.min.js" "text/javascript; charset=utf-8",
     "icon.svg" "image/svg+xml",
     "icon-192.png" "image/png",
     "icon-512.png" "image/png",
     "icon-maskable-512.png" "image/png",
+    "welcome.svg" "image/svg+xml",
 }
 
 impl Asset {

@@ -9,6 +9,7 @@ use cardwire_http::problem::{FORBIDDEN, MALFORMED_REQUEST, Problem, UNAUTHENTICA
 use futures_util::future::LocalBoxFuture;
 
 use crate::fields::{Fields, TOKEN};
+use crate::links::{way_back, with_back};
 use crate::unsent::{self, Late, Unsent};
 use crate::visit::{Chrome, Section, Visit};
 
@@ -97,8 +98,10 @@ impl Posted {
         (title, about): (&str, &str),
         back: &str,
     ) -> Result<HttpResponse, Problem> {
-        let fields = self.fields.iter().filter(|(name, _)| *name != TOKEN).collect();
+        let mut fields: Vec<(&str, &str)> = self.fields.iter().filter(|(name, _)| *name != TOKEN).collect();
+        let list = way_back(request, &self.fields, back);
+        with_back(&mut fields, &list);
         let chrome = self.visit.chrome(Section::Other);
-        self.visit.page(&SurePage { chrome, title, about, to: request.path(), fields, back })
+        self.visit.page(&SurePage { chrome, title, about, to: request.path(), fields, back: &list })
     }
 }

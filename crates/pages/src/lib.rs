@@ -32,6 +32,7 @@ mod directory;
 mod export;
 mod failure;
 mod feed;
+mod feed_groups;
 mod feeds;
 mod fields;
 mod form;
@@ -41,6 +42,7 @@ mod install;
 mod library;
 mod links;
 mod membership;
+mod new_collection;
 mod oembed;
 mod once;
 mod person;
@@ -49,6 +51,7 @@ mod reset_password;
 mod save;
 mod saved;
 mod search;
+mod selected;
 mod shared;
 mod sharing;
 mod shown;
@@ -61,11 +64,10 @@ mod view;
 mod visit;
 
 use actix_web::web::ServiceConfig;
-use cardwire_http::problem;
 
 /// Every page, and how a problem looks on one.
 pub fn configure(config: &mut ServiceConfig) {
-    config.app_data(problem::Page(failure::page));
+    failure::configure(config);
     assets::configure(config);
     feed::configure(config);
     account::configure(config);
@@ -75,6 +77,7 @@ pub fn configure(config: &mut ServiceConfig) {
     save::configure(config);
     bookmarklet::configure(config);
     library::configure(config);
+    selected::configure(config);
     card::configure(config);
     // Before the collections, whose ids would take its path.
     choices::configure(config);

@@ -15,6 +15,7 @@ use crate::audience::Audience;
 use crate::bookmarklet;
 use crate::choices::{Choices, Wanted, choices};
 use crate::fields::{Complaint, Fields};
+use crate::new_collection;
 use crate::shared::Shared;
 use crate::visit::{Chrome, Section, Visit};
 
@@ -30,6 +31,8 @@ pub struct SaveBox {
     pub note: String,
     pub audience: Audience,
     pub choices: Choices,
+    /// The name of a collection to be created.
+    pub new_collection: String,
     pub is_open: bool,
     /// In the window that the bookmarklet opened.
     pub is_small: bool,
@@ -49,7 +52,10 @@ impl SaveBox {
         let wanted = Wanted { filter: fields.text("filter"), chosen: &chosen, known: &[] };
         let texts = (fields.text("url"), fields.text("title"), fields.text("note"));
         let is_small = bookmarklet::is_sent_from_small(fields);
-        Ok(Self { complaint, is_small, ..Self::filled(state, caller, texts, audience, &wanted).await? })
+        let filled = Self::filled(state, caller, texts, audience, &wanted).await?;
+        let new_collection = fields.text(new_collection::FIELD).to_owned();
+        let is_open = filled.is_open || !new_collection.is_empty();
+        Ok(Self { complaint, new_collection, is_open, is_small, ..filled })
     }
 
     async fn filled(
@@ -65,6 +71,7 @@ impl SaveBox {
             note: note.to_owned(),
             audience,
             choices: choices(state, caller, wanted).await?,
+            new_collection: String::new(),
             is_open: !title.is_empty() || !note.is_empty() || !wanted.chosen.is_empty() || !wanted.filter.is_empty(),
             is_small: false,
             complaint: Complaint::default(),

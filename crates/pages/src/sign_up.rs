@@ -4,6 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use cardwire_domain::accounts::Handle;
+use cardwire_domain::password;
 use cardwire_http::accounts::{self, SignUp, Welcome};
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
@@ -114,6 +116,12 @@ async fn sign_up(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
             let (status, mut complaint) = Complaint::of(error.into(), &["handle", "password"])?;
             if is_taken {
                 complaint = Complaint::about("handle", "This handle is taken. Choose another one.");
+            }
+            // All that is wrong is told at once.
+            if complaint.on("handle").is_some() || complaint.on("password").is_some() {
+                let handle = Handle::parse(typed.handle).err().map(Problem::from);
+                let password = password::check(posted.fields.text("password")).err().map(Problem::from);
+                complaint = complaint.and(handle.as_ref()).and(password.as_ref());
             }
             typed.draw(&state, &posted.visit, (status, complaint)).await
         }

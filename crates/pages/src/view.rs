@@ -25,12 +25,19 @@ impl View {
     /// As the parameter `view` says, or else as it was the last time. `path` is that of the list, with its other parameters.
     pub fn of(visit: &Visit, params: &mut Params, path: &str) -> Self {
         let asked = params.text("view").filter(|asked| asked == GRID || asked == LIST);
-        let chosen = asked.as_deref().map(|asked| Jar::View.write_at(visit.is_local(), asked));
+        let before = Self::as_before(visit, path);
+        let Some(asked) = asked else { return before };
+        let chosen = Some(Jar::View.write_at(visit.is_local(), &asked));
+        Self { is_grid: asked == GRID, chosen, ..before }
+    }
+
+    /// As it was the last time.
+    pub fn as_before(visit: &Visit, path: &str) -> Self {
         Self {
-            is_grid: asked.as_deref().unwrap_or_else(|| visit.last_view()) == GRID,
+            is_grid: visit.last_view() == GRID,
             list: with_parameter(path, "view", LIST),
             grid: with_parameter(path, "view", GRID),
-            chosen,
+            chosen: None,
         }
     }
 

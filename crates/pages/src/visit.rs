@@ -4,7 +4,7 @@ use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use askama::Template;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -66,6 +66,10 @@ impl Chrome {
     }
 }
 
+/// Left with a request, for the page about a problem.
+#[derive(Debug)]
+pub(super) struct Known(pub(super) Chrome);
+
 /// Somebody, signed in or not, looks at a page.
 #[derive(Debug)]
 pub struct Visit {
@@ -83,7 +87,9 @@ pub struct Visit {
 impl Visit {
     pub async fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let viewer = identify(request).await?;
-        Ok(Self { viewer, ..Self::of_somebody(request) })
+        let visit = Self { viewer, ..Self::of_somebody(request) };
+        request.extensions_mut().insert(Known(visit.chrome(Section::Other)));
+        Ok(visit)
     }
 
     /// Without asking who it is.

@@ -86,7 +86,7 @@ async fn long_texts(web: &Process, window: &Window) -> Vec<(&'static str, String
 
 async fn worked_off(web: &Process, window: &Window) {
     window.open(&web.url("/")).await;
-    window.until("document.querySelectorAll('#feed li').length === 10").await;
+    window.until("document.querySelectorAll('#feed .item').length === 10").await;
     let deadline = tokio::time::Instant::now() + crate::window::PATIENCE;
     loop {
         window.open(&web.url("/search?q=rust")).await;

@@ -5,11 +5,13 @@
 
 mod every_page;
 mod extension;
+mod groups;
 mod import;
 mod installing;
 mod invites;
 mod journeys;
 mod keyboard;
+mod keys;
 mod live;
 mod markup;
 mod operators;

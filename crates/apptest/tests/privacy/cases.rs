@@ -277,13 +277,14 @@ impl Case {
     }
 }
 
-const OF_CARDS: [&str; 17] = [
+const OF_CARDS: [&str; 18] = [
     "/api/cards/my",
     "/api/cards/{id}",
     "/api/collections/{id}",
     "/api/search",
     "/api/users/me/export",
     "/cards/{id}",
+    "/cards/{id}/body",
     "/cards/{id}/row",
     "/collections/{id}",
     "/export/bookmarks.html",

@@ -95,6 +95,21 @@ fn of_cards(route: &str, path: &str, world: &World, reader: Reader) -> Option<Ve
                 form(&of_card(own), vec![("was-in", shelf.clone())], tags(&[collection, shelf])),
             ]
         }
+        "POST /cards/{id}/title" => vec![form(&of_card(card), vec![("title", "changed".into())], vec![])],
+        "POST /library/selected" => {
+            let with = |what: &str| {
+                form(path, vec![("do", what.to_owned())], vec![("card", card.clone()), ("card", own.clone())])
+            };
+            let into = |id: &String| vec![("do", "add".to_owned()), ("collection", id.clone())];
+            let mut sent = vec![with("private"), with("export")];
+            sent.push(form(path, into(shelf), vec![("card", card.clone())]));
+            sent.push(form(path, into(collection), vec![("card", own.clone())]));
+            if !is_owner {
+                sent.push(with("public"));
+                sent.extend(sure(path, &[("do", "remove".into()), ("card", card.clone())]));
+            }
+            sent
+        }
         "POST /cards/{id}/remove" => sure(&of_card(card), &[]),
         "POST /cards/{id}/retry" => vec![form(&of_card(card), vec![], vec![])],
         "POST /import" => {
@@ -135,6 +150,9 @@ fn of_collections(route: &str, path: &str, world: &World, reader: Reader) -> Opt
             let both = format!("did:plc:collaborator\ndid:plc:invited\n{me}");
             vec![form(&there, vec![("people", both)], vec![]), form(&there, vec![("people", "nobody!".into())], vec![])]
         }
+        "POST /collections/{id}/invite" => ["did:plc:collaborator did:plc:invited", "nobody!"]
+            .map(|handles| form(&there, vec![("handles", handles.into())], vec![]))
+            .into(),
         "POST /collections/{id}/take-out" => sure(&there, &[("card", card.clone())]),
         "POST /collections/{id}/delete" | "POST /collections/{id}/leave" => sure(&there, &[]),
         "POST /collections/{id}/accept" | "POST /collections/{id}/decline" => vec![form(&there, vec![], vec![])],

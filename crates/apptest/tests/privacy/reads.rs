@@ -33,7 +33,14 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         queues.flat_map(|queue| suffixes.iter().map(|end| path.replace("{queue}", queue) + end)).collect()
     };
     Some(match path {
-        "/" => with(&["", "?actor=did:plc:owner", "?actor=did:plc:collaborator", "?actor=owner"]),
+        "/" => with(&[
+            "",
+            "?actor=did:plc:owner",
+            "?actor=did:plc:collaborator",
+            "?actor=owner",
+            "?show=people",
+            "?show=collections",
+        ]),
         // Nothing of anybody's.
         "/healthz" | "/readyz" | "/api/openapi.json" | "/api/docs" | "/favicon.ico" => with(&[""]),
         "/manifest.webmanifest" | "/opensearch.xml" | "/save-from-anywhere" => with(&[""]),
@@ -64,9 +71,18 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/api/cards/{id}" => [card, own].iter().map(|id| format!("/api/cards/{id}")).collect(),
         "/cards/{id}" => [card, own].iter().map(|id| format!("/cards/{id}")).collect(),
         "/cards/{id}/row" => [card, own].iter().map(|id| format!("/cards/{id}/row?look=2")).collect(),
+        "/cards/{id}/body" => [card, own].iter().map(|id| format!("/cards/{id}/body?look=2")).collect(),
         "/api/cards/library/status" => with(&[&format!("?url={URL}"), &format!("?url={SHARED}")]),
         "/api/cards/my" => with(&["?limit=1", "", "?q=unmistakable", "?q=sesame", "?q=saffron", "?uncollected=true"]),
-        "/library" => with(&["", "?q=unmistakable", "?q=saffron", "?q=marmalade", "?uncollected=true"]),
+        "/library" => with(&[
+            "",
+            "?q=unmistakable",
+            "?q=saffron",
+            "?q=marmalade",
+            "?uncollected=true",
+            "?sort=title",
+            "?sort=site&q=example",
+        ]),
         "/save" => {
             with(&["", &format!("?url={URL}"), &format!("?url={SHARED}&note=x"), &format!("?collection={collection}")])
         }

@@ -29,7 +29,12 @@ struct ImportedPage {
     is_cut: bool,
     rows: Vec<Reported>,
     more: Option<String>,
+    undoing: &'static str,
 }
+
+/// What undoing an import does: said with scripts and without.
+const UNDOING: &str = "The links it saved are removed, with their notes, and so are the collections it created that are empty then. Links you \
+                       have changed since stay.";
 
 struct Reported {
     number: u32,
@@ -80,9 +85,11 @@ pub(super) async fn show(
     if wanted != Wanted::All {
         path = with_parameter(&path, which, "true");
     }
+    let import = Progress::of(&state, import);
     visit.page(&ImportedPage {
         chrome: visit.chrome(Section::Library),
-        import: Progress::of(&state, import),
+        undoing: UNDOING,
+        import,
         is_all: wanted == Wanted::All,
         is_refused: wanted == Wanted::Refused,
         is_cut: wanted == Wanted::Remarked,
@@ -116,9 +123,7 @@ pub(super) async fn undo(
     if !posted.is_sure() {
         // Nobody is asked about what is not theirs.
         state.imports.import(caller.id(), id).await?;
-        let about = "The links it saved are removed, with their notes, and so are the collections it created that are empty then. Links you have \
-                     changed since stay.";
-        return posted.ask(&request, ("Undo import", about), &path);
+        return posted.ask(&request, ("Undo import", UNDOING), &path);
     }
     state.imports.ask_to_undo(caller.id(), id).await?;
     Ok(see_other(&path))

@@ -3,13 +3,17 @@
 #![allow(clippy::unwrap_used)]
 
 mod account;
+mod collection_pages;
 mod console;
 mod directions;
 mod exports;
+mod feed;
+mod first_run;
 mod forms;
 mod hostile;
 mod imports;
 mod large_imports;
+mod markup;
 mod membership;
 mod operators_pages;
 mod pages;
@@ -18,6 +22,7 @@ mod pictures;
 mod retry;
 mod round_trip;
 mod search;
+mod selecting;
 mod sign_up;
 mod titles;
 mod unsent;

@@ -48,7 +48,14 @@ async fn what_was_typed_goes_along_through_signing_in() {
     assert_eq!(alice.submit("/sign-in", &wrong).await.status.as_u16(), 422);
     let carried = alice.form("/sign-in");
     let names: Vec<&str> = carried.iter().map(|(name, _)| name.as_str()).collect();
-    let typed = ["unsent.drawn-visibility", "unsent.visibility", "unsent.title", "unsent.url", "unsent.note"];
+    let typed = [
+        "unsent.drawn-visibility",
+        "unsent.visibility",
+        "unsent.title",
+        "unsent.new-collection",
+        "unsent.url",
+        "unsent.note",
+    ];
     assert_eq!(names, [&["csrf", "next", "unsent-to"][..], &typed, &["handle", "password"]].concat());
 
     assert_eq!(sign_in(&mut alice, "alice").await, 200);

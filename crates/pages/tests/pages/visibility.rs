@@ -165,7 +165,7 @@ async fn a_collection_is_private_and_open_to_those_who_are_chosen() {
     let mut bob = signed_up(&api, "bob").await;
     alice.open("/collections").await;
     let form = alice.text("form[action='/collections']");
-    for part in ["Everyone can see it", "Only I and collaborators can add", "Anyone can add"] {
+    for part in ["Everyone can see it", "Only you and collaborators can add", "Anyone can add"] {
         assert!(form.contains(part), "{part}: {form}");
     }
     assert!(!form.contains("CLOSED") && !form.contains("OPEN"), "{form}");

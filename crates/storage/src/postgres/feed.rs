@@ -18,8 +18,9 @@ use super::values::{behind, card_id, collection_id, get, get_time, get_user, uli
 macro_rules! select_items {
     ($rest:literal) => {
         concat!(
-            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, coalesce(c.title, g.title) AS title, g.cover, g.cover_width, g.cover_height, g.icon, a.created_at, a.epoch::text AS epoch, \
-                    l.collections, l.names \
+            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, coalesce(c.title, g.title) AS title, g.description, \
+                    coalesce(g.state, 'pending') = 'pending' AS is_pending, g.cover, g.cover_width, g.cover_height, g.icon, a.created_at, \
+                    a.epoch::text AS epoch, l.collections, l.names \
              FROM activities a \
              JOIN cards c ON c.id = a.card_id \
              LEFT JOIN users u ON u.id = a.actor_id \
@@ -105,6 +106,8 @@ pub(super) fn read_item(row: &PgRow) -> Result<FeedItem, Failure> {
             ..CardView::public(card_id(get(row, "card_id")?), get(row, "url")?, get(row, "title")?)
         },
         collections: collection_names(ids, names, None),
+        description: get(row, "description")?,
+        is_pending: get(row, "is_pending")?,
         created_at: get_time(row, "created_at")?,
     })
 }

@@ -194,6 +194,7 @@ macro_rules! store_suite {
         $crate::store_suite!(@cases $make, $runtime, library: [
             a_library_is_listed_newest_first_and_filtered,
             pages_of_a_library_neither_skip_nor_repeat,
+            a_library_is_listed_in_the_order_asked_for,
             notes_are_for_their_author_only,
             a_removed_card_is_gone_until_it_is_saved_again,
         ]);
