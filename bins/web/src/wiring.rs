@@ -69,6 +69,7 @@ pub fn state(
         operations: Operations {
             log: adapters.log.clone(),
             operator: adapters.operator.clone(),
+            finder: adapters.finder.clone(),
             history: adapters.history.clone(),
             rebuilds: adapters.rebuilds.clone(),
             replays: adapters.replays.clone(),
@@ -77,6 +78,7 @@ pub fn state(
             registry: adapters.registry.clone(),
             queues: queues.into(),
             clock: Arc::new(SystemClock),
+            trace_url: settings.traces.shown_at.as_deref().map(Into::into),
         },
         public_url: PublicUrl(settings.public.url.clone()),
         cors_origins: settings.public.cors_origins.clone().into(),

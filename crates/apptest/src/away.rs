@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
+use cardwire_events::latency::Histogram;
 use cardwire_events::operations::{
     DeadLetterWay, DoneBy, FailureGroup, Gauges, NewEntry, Owing, Rebuild, RebuildId, RebuildLease, RejectedEntry,
-    RejectedId, Replay, ReplayId, ReplayOf, Sample,
+    RejectedId, Replay, ReplayId, ReplayOf, Sample, Took, WorkerSample,
 };
 use cardwire_events::{
     Action, Attempt, AuditEntry, AuditId, Backlog, Claim, DeadFilter, DeadLetter, DeadSelection, Depth, Due, Envelope,
@@ -230,6 +231,18 @@ impl WorkHistory for Away {
         Away::fail(*self).await
     }
     async fn history(&self, _: Queue, _: Duration, _: u32) -> Result<Vec<Sample>> {
+        Away::fail(*self).await
+    }
+    async fn add_latencies(&self, _: Queue, _: &Histogram) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn latencies(&self, _: Queue, _: Duration, _: u32) -> Result<Vec<Took>> {
+        Away::fail(*self).await
+    }
+    async fn keep_workers(&self, _: Timestamp, _: &[WorkerInfo]) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn worker_history(&self, _: Duration, _: u32) -> Result<Vec<WorkerSample>> {
         Away::fail(*self).await
     }
 }

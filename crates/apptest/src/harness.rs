@@ -132,6 +132,7 @@ impl Api {
         let operations = Operations {
             log: Arc::new(store.clone()),
             operator: Arc::new(store.clone()),
+            finder: Arc::new(store.clone()),
             history: Arc::new(store.clone()),
             rebuilds: Arc::new(store.clone()),
             replays: Arc::new(store.clone()),
@@ -140,6 +141,7 @@ impl Api {
             registry: Arc::new(InMemoryWorkerRegistry::new(clock.clone(), Duration::from_secs(30))),
             queues: Queue::ALL.map(operated).into(),
             clock,
+            trace_url: None,
         };
         let shutdown = CancellationToken::new();
         let shared = Arc::new(store.clone());

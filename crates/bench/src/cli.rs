@@ -93,6 +93,9 @@ pub enum What {
         /// Write into another database of the server meanwhile, in transactions of 20 s
         #[arg(long)]
         foreign_writer: bool,
+        /// So many operators have the console open meanwhile
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=64))]
+        console: u16,
         /// Where everything is kept; in a file, everything is one process
         #[arg(long, value_enum, default_value_t = Store::Postgres, conflicts_with_all = ["explain", "held_snapshot", "foreign_writer", "workers"])]
         store: Store,
@@ -169,6 +172,8 @@ pub struct E2e {
     pub find_rate: bool,
     pub explain: bool,
     pub conditions: Conditions,
+    /// Open consoles.
+    pub consoles: u16,
     pub store: Store,
 }
 
@@ -176,7 +181,16 @@ impl Default for E2e {
     fn default() -> Self {
         let conditions = Conditions::default();
         let store = Store::Postgres;
-        Self { workers: 1, rate: 200, concurrency: 32, find_rate: false, explain: false, conditions, store }
+        Self {
+            workers: 1,
+            rate: 200,
+            concurrency: 32,
+            find_rate: false,
+            explain: false,
+            conditions,
+            consoles: 0,
+            store,
+        }
     }
 }
 
@@ -191,10 +205,20 @@ impl What {
                 one(Case::Saga { keys, workers: workers.into(), delay: Duration::from_millis(delay_postgres_ms) })
             }
             Self::Save { concurrency, store } => one(Case::Save { concurrency: concurrency.into(), store }),
-            Self::E2e { workers, rate, concurrency, find_rate, explain, held_snapshot, foreign_writer, store } => {
+            Self::E2e {
+                workers,
+                rate,
+                concurrency,
+                find_rate,
+                explain,
+                held_snapshot,
+                foreign_writer,
+                console: consoles,
+                store,
+            } => {
                 let conditions = Conditions { held_snapshot, foreign_writer };
                 let (workers, concurrency) = (workers.into(), concurrency.into());
-                one(Case::E2e(E2e { workers, rate, concurrency, find_rate, explain, conditions, store }))
+                one(Case::E2e(E2e { workers, rate, concurrency, find_rate, explain, conditions, consoles, store }))
             }
             Self::FeedRead { concurrency, store } => one(Case::FeedRead { concurrency: concurrency.into(), store }),
             Self::Search { cards, store } => one(Case::Search { cards: cards as usize, store }),
@@ -227,9 +251,10 @@ impl Case {
                 format!("saga {} x{workers}, PostgreSQL {} ms away", keys.name(), delay.as_millis())
             }
             Self::Save { concurrency, store } => format!("save, {concurrency} at once{}", store.name()),
-            Self::E2e(E2e { workers, rate, find_rate, conditions, store, .. }) => {
+            Self::E2e(E2e { workers, rate, find_rate, conditions, consoles, store, .. }) => {
                 let rate = if *find_rate { "highest rate".to_owned() } else { format!("{rate}/s") };
-                format!("e2e x{workers}, {rate}{}{}", conditions.name(), store.name())
+                let consoles = if *consoles > 0 { format!(", {consoles} consoles open") } else { String::new() };
+                format!("e2e x{workers}, {rate}{}{consoles}{}", conditions.name(), store.name())
             }
             Self::FeedRead { concurrency, store } => format!("feed-read, {concurrency} at once{}", store.name()),
             Self::Search { cards, store } => format!("search, {cards} cards{}", store.name()),

@@ -18,7 +18,7 @@ use crate::processes::{environment, run_on};
 use crate::report::{CpuSplit, Figures, Latency, Progress, per_s};
 use crate::save::{Saved, save};
 use crate::servers::{Ground, Servers};
-use crate::{accounting, explain};
+use crate::{accounting, console, explain};
 
 /// How long a window is kept open, which is not counted.
 const WINDOW: Duration = Duration::from_secs(3);
@@ -40,6 +40,7 @@ pub async fn run(servers: &Servers, ground: &Ground, count: usize, case: E2e) ->
     }
     let (mut sightings, _reader) = watch(&web).await?;
     let _held = conditions.hold(servers, ground).await?;
+    let _consoles = console::open(&web, case.consoles).await?;
     if explain {
         explain::begin(&ground.pool).await?;
     }

@@ -11,6 +11,7 @@
 mod accounting;
 mod cli;
 mod conditions;
+mod console;
 mod corpus;
 mod drain;
 mod e2e;

@@ -30,6 +30,8 @@ assets! {
     "pictures.css" "text/css; charset=utf-8",
     "app.js" "text/javascript; charset=utf-8",
     "close.js" "text/javascript; charset=utf-8",
+    "console.css" "text/css; charset=utf-8",
+    "console.js" "text/javascript; charset=utf-8",
     "feed.js" "text/javascript; charset=utf-8",
     "keys.js" "text/javascript; charset=utf-8",
     "htmx.min.js" "text/javascript; charset=utf-8",

@@ -26,8 +26,8 @@ use cardwire_events::redis::{
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::worker::LEASE;
 use cardwire_events::{
-    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Handover, Operator, Pauses, Queue, Rebuilds,
-    Relay, Replays, WorkHistory, WorkerRegistry,
+    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Finder, Handover, Operator, Pauses, Queue,
+    Rebuilds, Relay, Replays, WorkHistory, WorkerRegistry,
 };
 use cardwire_saga::{
     CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore, Timing,
@@ -73,6 +73,7 @@ pub struct Adapters {
     pub imports: Arc<dyn ImportRepository>,
     pub log: Arc<dyn EventLog>,
     pub operator: Arc<dyn Operator>,
+    pub finder: Arc<dyn Finder>,
     pub history: Arc<dyn WorkHistory>,
     pub rebuilds: Arc<dyn Rebuilds>,
     pub replays: Arc<dyn Replays>,
@@ -150,6 +151,7 @@ impl Adapters {
             + PictureRepository
             + ImportRepository
             + Operator
+            + Finder
             + WorkHistory
             + Rebuilds
             + Replays
@@ -187,6 +189,7 @@ impl Adapters {
             pages: store.clone(),
             pictures: store.clone(),
             operator: store.clone(),
+            finder: store.clone(),
             history: store.clone(),
             rebuilds: store.clone(),
             replays: store.clone(),

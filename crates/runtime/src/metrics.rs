@@ -71,6 +71,11 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
         Histogram,
         "From an event's acceptance to its handler, by the worker's clock, by queue",
     ),
+    (
+        "cardwire_event_effect_seconds",
+        Histogram,
+        "From an event's acceptance to its effect, the window of the feed included, by the worker's clock, by queue",
+    ),
     ("cardwire_events_processed_total", Counter, "Events that a handler was done with, by queue"),
     ("cardwire_events_failed_total", Counter, "Attempts at an event that failed, by queue"),
     ("cardwire_dead_letters_total", Counter, "Events that became dead letters, by queue"),

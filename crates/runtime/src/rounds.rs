@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cardwire_domain::use_cases::{Parting, Renewed, let_cards_go, let_person_go, renew_identities, undo_imports};
 use cardwire_domain::{CardId, Clock as _, Error, EventId, SystemClock};
+use cardwire_events::latency::Histogram;
 use cardwire_events::operations::{Gauges, Pauses, SAMPLE_EVERY};
 use cardwire_events::registry::{WorkerId, WorkerInfo};
 use cardwire_events::worker::Progress;
@@ -66,6 +67,8 @@ struct Hand {
     progress: Arc<Progress>,
     /// Of what was processed, how much has been added to the totals.
     added: Mutex<u64>,
+    /// Likewise, how long events took.
+    added_took: Mutex<Histogram>,
 }
 
 impl Rounds {
@@ -107,7 +110,7 @@ impl Rounds {
             processed: 0,
             in_flight: 0,
         };
-        self.hands.push(Hand { info, progress, added: Mutex::default() });
+        self.hands.push(Hand { info, progress, added: Mutex::default(), added_took: Mutex::default() });
         self
     }
 
@@ -117,6 +120,7 @@ impl Rounds {
             every(ASK_EVERY, || self.learn_pauses()),
             every(BEAT_EVERY, || self.beat()),
             every(SAMPLE_EVERY, || self.measure()),
+            every(SAMPLE_EVERY, || self.tell_latencies()),
             every(LET_GO_EVERY, || self.empty_collections()),
             every(LET_GO_EVERY, || self.delete_accounts()),
             every(LET_GO_EVERY, || self.undo_imports()),
@@ -130,6 +134,7 @@ impl Rounds {
     pub async fn leave(&self) {
         for hand in &self.hands {
             self.add_work(hand).await;
+            self.add_latencies(hand).await;
             if let Err(error) = self.adapters.registry.leave(hand.info.queue, hand.info.id).await {
                 tracing::debug!(%error, "could not say that this worker ends");
             }
@@ -184,6 +189,26 @@ impl Rounds {
         match self.adapters.history.add_work(hand.info.queue, now - before, 0).await {
             Ok(()) => *hand.added.lock() = now,
             Err(error) => tracing::debug!(%error, "could not add what was processed"),
+        }
+    }
+
+    async fn tell_latencies(&self) {
+        join_all(self.hands.iter().map(|hand| self.add_latencies(hand))).await;
+    }
+
+    /// As [`Self::add_work`]. What goes through a window has its effect when the window is written, by whoever writes it.
+    async fn add_latencies(&self, hand: &Hand) {
+        let mut now = hand.progress.took.so_far();
+        if hand.info.queue == Queue::Feeds {
+            now.merge(&self.adapters.saga.took());
+        }
+        let new = now.since(&hand.added_took.lock());
+        if new.is_empty() {
+            return;
+        }
+        match self.adapters.history.add_latencies(hand.info.queue, &new).await {
+            Ok(()) => *hand.added_took.lock() = now,
+            Err(error) => tracing::debug!(%error, "could not add how long events took"),
         }
     }
 
@@ -333,7 +358,12 @@ impl Rounds {
                 workers: workers.as_ref().map(|workers| alive(workers) as u64),
             }
         });
-        history.keep(at, &measured.collect::<Vec<_>>()).await
+        let measured: Vec<Gauges> = measured.collect();
+        history.keep(at, &measured).await?;
+        match workers {
+            Some(workers) if !workers.is_empty() => history.keep_workers(at, &workers).await,
+            _ => Ok(()),
+        }
     }
 }
 
@@ -445,6 +475,8 @@ mod tests {
         adapters.history.keep(SystemClock.now(), &[gauges]).await.unwrap();
         let last = *samples().await.last().unwrap();
         assert_eq!((last.processed, last.failed), (1, 0), "what was processed is added, at the latest at the end");
+        let took = adapters.history.latencies(Queue::Search, Duration::from_secs(3_600), 1).await.unwrap();
+        assert_eq!(took.iter().map(|took| took.events.total()).sum::<u64>(), 1, "and how long it took");
     }
 
     #[tokio::test(start_paused = true)]

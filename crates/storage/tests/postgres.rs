@@ -56,6 +56,8 @@ impl TimeMachine for Aging {
             "UPDATE queue_pauses SET resumed_at = resumed_at - make_interval(secs => $1)",
             "UPDATE sample_turn SET at = at - make_interval(secs => $1)",
             "UPDATE queue_samples SET at = at - make_interval(secs => $1)",
+            "UPDATE queue_latencies SET at = at - make_interval(secs => $1)",
+            "UPDATE worker_samples SET at = at - make_interval(secs => $1)",
             "UPDATE search_rebuilds SET lease_until = lease_until - make_interval(secs => $1)",
             "UPDATE imports SET next_at = next_at - make_interval(secs => $1), begun_at = begun_at - make_interval(secs => $1), \
              received_at = received_at - make_interval(secs => $1)",

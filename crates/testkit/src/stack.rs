@@ -101,6 +101,14 @@ impl Stack {
         self.database.url()
     }
 
+    /// Runs statements as somebody with a shell would.
+    ///
+    /// # Errors
+    /// When the server refuses them.
+    pub async fn run(&self, sql: &str) -> anyhow::Result<()> {
+        self.database.run(sql).await
+    }
+
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }

@@ -103,4 +103,9 @@ impl EventHandler for FeedHandler {
         // What the log does not have is owed to nobody.
         events.iter().map(|event| outcomes.remove(&event.id).unwrap_or(Outcome::Done)).collect()
     }
+
+    /// The flush of their windows brings it about.
+    fn takes_effect(&self) -> bool {
+        false
+    }
 }

@@ -88,6 +88,7 @@ fn state(adapters: &Adapters) -> AppState {
         operations: Operations {
             log: adapters.log.clone(),
             operator: adapters.operator.clone(),
+            finder: adapters.finder.clone(),
             history: adapters.history.clone(),
             rebuilds: adapters.rebuilds.clone(),
             replays: adapters.replays.clone(),
@@ -96,6 +97,7 @@ fn state(adapters: &Adapters) -> AppState {
             registry: adapters.registry.clone(),
             queues: Queue::ALL.map(operated).into(),
             clock: Arc::new(SystemClock),
+            trace_url: None,
         },
     }
 }

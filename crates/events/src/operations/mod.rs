@@ -4,6 +4,7 @@
 mod action;
 mod done_by;
 mod failures;
+mod finding;
 mod history;
 mod pauses;
 mod rebuild;
@@ -15,7 +16,8 @@ use cardwire_domain::{EventId, UserId};
 pub use action::{Action, AuditEntry, AuditId, NewEntry};
 pub use done_by::DoneBy;
 pub use failures::{FailureGroup, MAX_GROUPS, RejectedEntry, RejectedId};
-pub use history::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, WorkHistory};
+pub use finding::{CLOCKS_DIFFER, Carrier, DeliveryNow, Finder, FoundCard, LOOKED_THROUGH, Track, WrittenTo};
+pub use history::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, Took, WorkHistory, WorkerSample};
 use jiff::Timestamp;
 pub use pauses::{Pause, Pauses};
 pub use rebuild::{REBUILD_LEASE, Rebuild, RebuildId, RebuildLease, Rebuilds};

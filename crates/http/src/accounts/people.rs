@@ -69,6 +69,11 @@ impl Accounts {
         Ok(self.repository.people(after, limit).await?)
     }
 
+    /// Whose handle it is, if anybody's.
+    pub async fn id_of(&self, handle: &Handle) -> Result<Option<UserId>, Error> {
+        Ok(self.repository.account(handle).await?.map(|account| account.user.id))
+    }
+
     pub(crate) async fn create_invite(&self, by: &UserId) -> Result<Invite, Error> {
         if self.settings.registration == Registration::Closed {
             let why = "Registration is closed, so nobody could use an invite.";

@@ -7,20 +7,27 @@ mod dead;
 mod done;
 mod failures;
 mod figures;
+mod find;
+mod matter;
 mod names;
 mod overview;
 mod people;
 mod queue;
 mod rejected;
 mod replays;
+mod save;
+mod spark;
 mod told;
 mod windows;
+mod workers;
 
 use actix_web::web::ServiceConfig;
 
 /// Path and label of each page that is not about one queue.
-pub(crate) const TABS: [(&str, &str); 7] = [
+pub(crate) const TABS: [(&str, &str); 9] = [
     ("/admin", "Queues"),
+    ("/admin/find", "Find"),
+    ("/admin/workers", "Workers"),
     ("/admin/windows", "Windows"),
     ("/admin/rejected", "Rejected"),
     ("/admin/replays", "Replay"),
@@ -32,6 +39,9 @@ pub(crate) const TABS: [(&str, &str); 7] = [
 pub fn configure(config: &mut ServiceConfig) {
     overview::configure(config);
     queue::configure(config);
+    find::configure(config);
+    save::configure(config);
+    workers::configure(config);
     dead::configure(config);
     failures::configure(config);
     rejected::configure(config);

@@ -9,6 +9,7 @@ use cardwire_http::operations::queue_named;
 use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
+use jiff::Timestamp;
 
 use super::figures::PauseShown;
 use crate::chart::Chart;
@@ -46,6 +47,8 @@ struct PointShown {
     retries: String,
     dead: u64,
     workers: String,
+    half: String,
+    most: String,
 }
 
 async fn queue(
@@ -68,12 +71,25 @@ async fn queue(
         history.points.iter().map(bar).collect::<Vec<_>>()
     };
     let chart = |id, title, figure| Chart::of(id, title, "Time", bars(figure));
+    let took = operations.latencies(queue, minutes, POINTS).await?;
+    let stretch = |at: Timestamp| at.as_second() / i64::try_from(history.step.as_secs()).unwrap_or(i64::MAX).max(1);
+    let took_ms = |at: Timestamp, q: f64| {
+        let of_point = took.iter().find(|took| stretch(took.at) == stretch(at))?;
+        Some(u64::try_from(of_point.events.quantile(q)?.as_millis()).unwrap_or(u64::MAX))
+    };
+    let quantile = |id, title, q| {
+        let time = |point: &Point| point.at.strftime("%H:%M").to_string();
+        let bar = |point: &Point| (format!("{} UTC", time(point)), time(point), took_ms(point.at, q));
+        Chart::of(id, title, "Time", history.points.iter().map(bar).collect())
+    };
     let charts = vec![
         chart("owed", "Owed events", |point| Some(point.gauges.owed)),
         chart("oldest", "Age of the oldest, in seconds", |point| Some(point.gauges.oldest_age_s)),
         chart("waiting", "Waiting", |point| point.gauges.waiting),
         chart("in-flight", "In flight", |point| point.gauges.in_flight),
         chart("processed", "Processed", |point| point.processed),
+        quantile("half", "Half of the events took at most, in ms", 0.5),
+        quantile("most", "99 of 100 events took at most, in ms", 0.99),
         chart("retries", "Failed attempts", |point| point.retries),
         chart("dead", "Dead letters", |point| Some(point.gauges.dead)),
         chart("workers", "Workers", |point| point.gauges.workers),
@@ -89,6 +105,8 @@ async fn queue(
         retries: known(point.retries),
         dead: point.gauges.dead,
         workers: known(point.gauges.workers),
+        half: known(took_ms(point.at, 0.5)),
+        most: known(took_ms(point.at, 0.99)),
     };
     visit.page(&QueuePage {
         chrome: visit.chrome(Section::Operations),

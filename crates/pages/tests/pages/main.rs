@@ -27,3 +27,4 @@ mod sign_up;
 mod titles;
 mod unsent;
 mod visibility;
+mod watching;

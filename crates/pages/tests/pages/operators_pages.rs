@@ -97,11 +97,12 @@ async fn figures_that_are_not_known_are_left_out() {
     let mut browser = Browser::new(&api);
     page(&mut browser, "/admin/queues/search").await;
     let titles: Vec<String> = browser.all("section h2").iter().map(|title| title.text().collect()).collect();
-    assert_eq!(titles.len(), 8, "{titles:?}");
-    // Waiting and workers of the second point, processed and failed attempts of the first.
-    assert_eq!(browser.all("svg rect").len(), 2 * titles.len() - 4);
+    assert_eq!(titles.len(), 10, "{titles:?}");
+    // Waiting and workers of the second point, processed and failed attempts of the first, and how long events took of both.
+    assert_eq!(browser.all("svg rect").len(), 2 * titles.len() - 4 - 4);
     let cells: Vec<String> = browser.all("tbody td").iter().map(|cell| cell.text().collect()).collect();
-    let newest_first = [["7", "11", "", "1", "30", "2", "5", ""], ["7", "11", "4", "1", "", "", "5", "4"]];
+    let newest_first =
+        [["7", "11", "", "1", "30", "2", "5", "", "", ""], ["7", "11", "4", "1", "", "", "5", "", "", "4"]];
     assert_eq!(cells, newest_first.concat());
 }
 

@@ -54,6 +54,7 @@ impl Settings {
             ("APP__REGISTRATION", self.registration.name().to_owned()),
             ("APP__RELAY__MAX_DEPTH", self.relay_max_depth.to_string()),
             ("APP__SHUTDOWN__DEADLINE_S", self.shutdown_deadline.as_secs().to_string()),
+            ("APP__TRACE_URL", self.traces.shown_at.clone().unwrap_or_default()),
             ("APP__WEB__ADDRESS_HEADER", self.address_header.clone().unwrap_or_default()),
             ("APP__WEB__ANONYMOUS_READS_PER_SECOND", self.anonymous_reads_per_second.to_string()),
             ("APP__WEB__CORS_ORIGINS", self.public.cors_origins.join(",")),

@@ -111,6 +111,11 @@ pub const NAMES: &[Name] = &[
     ),
     plain("APP__RELAY__MAX_DEPTH", Some("50000"), "longest a queue gets; further events wait in the database"),
     plain("APP__SHUTDOWN__DEADLINE_S", Some("25"), "seconds that running work can take after SIGTERM"),
+    plain(
+        "APP__TRACE_URL",
+        None,
+        "where administrators look up traces, such as https://traces.example/trace/{traceId}",
+    ),
     plain("APP__WEB__ADDRESS_HEADER", None, "header in which a trusted proxy sends the client's address"),
     plain("APP__WEB__CORS_ORIGINS", None, "other sites whose scripts can use the API with a token, comma separated"),
     plain(

@@ -102,6 +102,7 @@ fn defaults_are_those_of_the_contract() {
     check("APP__REGISTRATION", "invite");
     check("APP__RELAY__MAX_DEPTH", "50000");
     check("APP__SHUTDOWN__DEADLINE_S", "25");
+    check("APP__TRACE_URL", "");
     for queue in Queue::ALL {
         assert_eq!(settings.queue(queue), QueueSettings::of(queue), "{queue}");
     }
@@ -263,6 +264,12 @@ fn values_that_break_their_rule_are_refused() {
     check("OTEL_EXPORTER_OTLP_HEADERS=hunter2", headers);
     check("OTEL_EXPORTER_OTLP_HEADERS=authorization=50%off", headers);
     check("OTEL_TRACES_SAMPLER_ARG=2", "OTEL_TRACES_SAMPLER_ARG: must be a number from 0 to 1, not \"2\"");
+    for bad in ["https://traces.example/", "javascript:{traceId}", "{traceId}"] {
+        check(
+            &format!("APP__TRACE_URL={bad}"),
+            "APP__TRACE_URL: must be an http or https URL with {traceId} in it, such as https://traces.example/trace/{traceId}",
+        );
+    }
     check("APP__ADMINS=alice", "APP__ADMINS: \"alice\" is no DID");
     check("APP__OBSERVERS=alice", "APP__OBSERVERS: \"alice\" is no DID");
     check("APP__REGISTRATION=Open", "APP__REGISTRATION: must be open, invite or closed, not \"Open\"");
@@ -472,7 +479,9 @@ fn what_is_shown_can_be_given_again() {
     check("APP_ENV=development USE_MOCK_AUTH=1 APP__ADMINS=did:plc:a HOST=::1");
     check("REDIS_SENTINEL_ENABLED=1 REDIS_SENTINEL_3_HOST=[::1] REDIS_SENTINEL_PASSWORD=p");
     check("REDIS_CLUSTER_NODES=a,b:1 APP__QUEUES__FEEDS__ATTEMPTS=9");
-    check("OTEL_EXPORTER_OTLP_ENDPOINT=https://otel:4318/x OTEL_TRACES_SAMPLER_ARG=0.25");
+    check(
+        "OTEL_EXPORTER_OTLP_ENDPOINT=https://otel:4318/x OTEL_TRACES_SAMPLER_ARG=0.25 APP__TRACE_URL=http://t/{traceId}",
+    );
     check("REDIS_URL=redis://a:b@[::1]:7/3 APP__EVENTS__KEEP_DAYS=2");
 }
 

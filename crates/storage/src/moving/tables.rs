@@ -437,6 +437,24 @@ pub(crate) const TABLES: &[Table] = &[
             column("failed", Int),
         ],
     ),
+    table(
+        "queue_latencies",
+        "queue, at, up_to_ms",
+        &[column("queue", Text), column("at", Time), column("up_to_ms", Int), column("events", Int)],
+    ),
+    table(
+        "worker_samples",
+        "worker, at",
+        &[
+            column("worker", Id),
+            column("at", Time),
+            column("queue", Text),
+            column("host", Text),
+            column("pid", Int),
+            column("processed", Int),
+            column("in_flight", Int),
+        ],
+    ),
     numbered(table(
         "search_rebuilds",
         "id",

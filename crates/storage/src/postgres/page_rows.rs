@@ -46,16 +46,21 @@ pub(super) fn get_metadata(row: &PgRow) -> Result<Metadata, Failure> {
     })
 }
 
-/// Of a row in which all of it may be missing.
-pub(super) fn get_page(row: &PgRow) -> Result<PageInfo, Failure> {
-    let state = match get::<Option<&str>>(row, "state")? {
+/// From `state`, `reason` and `retryable`.
+pub(super) fn get_state(row: &PgRow) -> Result<FetchState, Failure> {
+    Ok(match get::<Option<&str>>(row, "state")? {
         Some("ready") => FetchState::Ready,
         Some("failed") => {
             let reason: Option<String> = get(row, "reason")?;
             FetchState::Failed { reason: reason.unwrap_or_default(), retryable: get(row, "retryable")? }
         }
         _ => FetchState::Pending,
-    };
+    })
+}
+
+/// Of a row in which all of it may be missing.
+pub(super) fn get_page(row: &PgRow) -> Result<PageInfo, Failure> {
+    let state = get_state(row)?;
     let fetched_at: Option<jiff_sqlx::Timestamp> = get(row, "fetched_at")?;
     Ok(PageInfo { state, metadata: get_metadata(row)?, fetched_at: fetched_at.map(jiff_sqlx::Timestamp::to_jiff) })
 }

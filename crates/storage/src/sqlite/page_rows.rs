@@ -45,16 +45,21 @@ pub(super) fn get_metadata(row: &Row<'_>) -> Result<Metadata, Failure> {
     })
 }
 
-/// Of a row in which all of it may be missing.
-pub(super) fn get_page(row: &Row<'_>) -> Result<PageInfo, Failure> {
-    let state = match get::<Option<String>>(row, "state")?.as_deref() {
+/// From `state`, `reason` and `retryable`.
+pub(super) fn get_state(row: &Row<'_>) -> Result<FetchState, Failure> {
+    Ok(match get::<Option<String>>(row, "state")?.as_deref() {
         Some("ready") => FetchState::Ready,
         Some("failed") => {
             let reason: Option<String> = get(row, "reason")?;
             FetchState::Failed { reason: reason.unwrap_or_default(), retryable: get(row, "retryable")? }
         }
         _ => FetchState::Pending,
-    };
+    })
+}
+
+/// Of a row in which all of it may be missing.
+pub(super) fn get_page(row: &Row<'_>) -> Result<PageInfo, Failure> {
+    let state = get_state(row)?;
     let fetched_at: Option<i64> = get(row, "fetched_at")?;
     Ok(PageInfo { state, metadata: get_metadata(row)?, fetched_at: fetched_at.map(time).transpose()? })
 }

@@ -20,10 +20,12 @@ pub mod exporting;
 pub mod failures;
 pub mod feeds;
 pub mod fetching;
+pub mod finding;
 pub mod first_account;
 pub mod idempotency;
 pub mod identity;
 pub mod imports;
+pub mod latencies;
 pub mod leaving;
 pub mod ledger;
 pub mod library;
@@ -62,7 +64,7 @@ use cardwire_domain::pictures::PictureRepository;
 use cardwire_domain::public::PublicRepository;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{EventId, Store};
-use cardwire_events::{EventLog, Operator, Rebuilds, Replays, WorkHistory};
+use cardwire_events::{EventLog, Finder, Operator, Rebuilds, Replays, WorkHistory};
 use jiff::Timestamp;
 
 /// What a case comes to: it fails by an error or by a panic of an assertion.
@@ -84,6 +86,7 @@ pub struct Stores {
     pub accounts: Arc<dyn AccountStore>,
     pub log: Arc<dyn EventLog>,
     pub operator: Arc<dyn Operator>,
+    pub finder: Arc<dyn Finder>,
     pub history: Arc<dyn WorkHistory>,
     pub rebuilds: Arc<dyn Rebuilds>,
     pub replays: Arc<dyn Replays>,
@@ -107,6 +110,7 @@ impl Stores {
             + AccountStore
             + EventLog
             + Operator
+            + Finder
             + WorkHistory
             + Rebuilds
             + Replays
@@ -125,6 +129,7 @@ impl Stores {
             accounts: adapter.clone(),
             log: adapter.clone(),
             operator: adapter.clone(),
+            finder: adapter.clone(),
             history: adapter.clone(),
             rebuilds: adapter.clone(),
             replays: adapter.clone(),
@@ -286,6 +291,16 @@ macro_rules! store_suite {
             a_card_is_indexed_as_it_is_now,
             nothing_of_somebody_who_is_leaving_is_replayed,
             nothing_is_pruned_while_events_are_replayed,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, latencies: [
+            how_long_events_took_is_added_up_over_time,
+            what_each_worker_did_is_kept_over_time,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, finding: [
+            an_event_is_tracked_from_its_acceptance_to_its_effects,
+            what_went_wrong_is_part_of_a_track,
+            events_of_a_card_are_found_without_reading_the_whole_log,
+            cards_are_found_by_url_and_person_but_for_private_ones,
         ]);
         $crate::store_suite!(@cases $make, $runtime, activities: [
             a_saved_card_becomes_one_activity_with_its_collections,

@@ -1,7 +1,9 @@
 //! What operators see and do.
 
 mod audit;
+mod finding;
 mod history;
+mod latency;
 mod rebuild;
 mod replay;
 mod way;
