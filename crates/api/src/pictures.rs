@@ -52,7 +52,7 @@ pub async fn picture(
         if reader.is_none() {
             admit(&request)?;
         }
-        return Err(Problem::new(&NOT_FOUND, "there is no such picture, or you cannot see the page that it is of"));
+        return Err(Problem::new(&NOT_FOUND, "There is no such picture, or you cannot see its page."));
     };
     let tag = EntityTag::new_strong(hash.into_inner());
     let has_it = match IfNoneMatch::parse(&request) {

@@ -97,7 +97,7 @@ impl FromStr for LibraryOrder {
 
     fn from_str(text: &str) -> Result<Self> {
         let known = Self::ALL.into_iter().find(|order| order.name() == text);
-        known.ok_or_else(|| Error::invalid("sort", "must be newest, oldest, title or site"))
+        known.ok_or_else(|| Error::invalid("sort", "Use newest, oldest, title or site."))
     }
 }
 

@@ -82,7 +82,7 @@ pub fn urn(id: u128) -> String {
 impl Feed {
     pub fn answer(self, request: &HttpRequest) -> Result<HttpResponse, Problem> {
         let base =
-            origin::base(request).ok_or_else(|| Problem::new(&MALFORMED_REQUEST, "the request names no host"))?;
+            origin::base(request).ok_or_else(|| Problem::new(&MALFORMED_REQUEST, "The request names no host."))?;
         let updated = self.updated();
         let body = self.write(&base)?;
         let digest: String = Sha256::digest(&body).iter().take(12).map(|byte| format!("{byte:02x}")).collect();

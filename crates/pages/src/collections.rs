@@ -404,7 +404,7 @@ async fn invite(
     let lines = text.split([',', ' ', '\n']).collect::<Vec<_>>().join("\n");
     let outcome = match people(&state, &lines).await? {
         Ok(people) if people.is_empty() => {
-            Err(Ok((StatusCode::UNPROCESSABLE_ENTITY, Complaint::about(HANDLES, "must name somebody"))))
+            Err(Ok((StatusCode::UNPROCESSABLE_ENTITY, Complaint::about(HANDLES, "Enter at least one handle."))))
         }
         Ok(people) => {
             let now = state.collections.collection(id.parse()?, Some(caller.id())).await?;

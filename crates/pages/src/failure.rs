@@ -24,7 +24,7 @@ async fn nothing_here(request: HttpRequest) -> Result<HttpResponse, Problem> {
         // Nobody in particular is told the same.
         let _viewer = Visit::of(&request).await;
     }
-    Err(Problem::new(&NOT_FOUND, "there is nothing at this path"))
+    Err(Problem::new(&NOT_FOUND, "There is no page at this address."))
 }
 
 #[derive(Template)]

@@ -55,7 +55,7 @@ struct SearchDescription {
 }
 
 async fn search_description(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let base = origin::base(&request).ok_or_else(|| Problem::new(&MALFORMED_REQUEST, "the request names no host"))?;
+    let base = origin::base(&request).ok_or_else(|| Problem::new(&MALFORMED_REQUEST, "The request names no host."))?;
     let body = SearchDescription { base }.render();
     let body = body.map_err(|error| Problem::internal(format!("drawing the search description: {error}")))?;
     Ok(HttpResponse::Ok().content_type("application/opensearchdescription+xml").insert_header(CACHED).body(body))

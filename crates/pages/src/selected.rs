@@ -147,7 +147,7 @@ async fn into(
     let chosen = new_collection::chosen(state, request, caller, fields, usual).await;
     let chosen = chosen.map_err(new_collection::complaint)?;
     if chosen.is_empty() {
-        return Err(Problem::invalid(new_collection::FIELD, "choose a collection, or type the name of a new one"));
+        return Err(Problem::invalid(new_collection::FIELD, "Choose a collection, or type the name of a new one."));
     }
     Ok(chosen)
 }

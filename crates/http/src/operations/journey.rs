@@ -105,7 +105,7 @@ impl Operations {
         let Some(first) = tracks.iter().find(|track| track.envelope.id == event) else {
             return Err(Problem::new(
                 &NOT_FOUND,
-                "the log has no such event; events that are owed to nobody are dropped in time",
+                "The log has no such event. Events that have taken effect are deleted after a while.",
             ));
         };
         let (accepted_at, card) = (first.accepted_at, first.card.clone());

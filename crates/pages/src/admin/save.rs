@@ -208,7 +208,7 @@ impl CardShown {
 
 async fn save(state: Data<AppState>, visit: Visit, event: Path<String>) -> Result<HttpResponse, Problem> {
     visit.observer()?;
-    let event: EventId = event.parse().map_err(|_| Problem::new(&NOT_FOUND, "no event has such an id"))?;
+    let event: EventId = event.parse().map_err(|_| Problem::new(&NOT_FOUND, "There is no event with this ID."))?;
     let journey = state.operations.journey(event).await?;
     let begin = Begin(journey.accepted_at);
     let workers = journey.workers.as_deref();
