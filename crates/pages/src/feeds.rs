@@ -32,7 +32,7 @@ async fn everything(state: Data<AppState>, request: HttpRequest, _: Reader) -> R
     let feed = Feed {
         id: FeedId::Everything,
         title: "Cardwire".to_owned(),
-        subtitle: "What everybody saved".to_owned(),
+        subtitle: "What everyone saved".to_owned(),
         path: "/feed.atom".to_owned(),
         page: "/".to_owned(),
         author: None,

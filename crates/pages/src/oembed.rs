@@ -46,7 +46,7 @@ async fn oembed(
 ) -> Result<HttpResponse, Problem> {
     let url = params
         .text("url")
-        .ok_or_else(|| Problem::parameter("url", "Give the address of a public card or collection."))?;
+        .ok_or_else(|| Problem::parameter("url", "Give the address of a public link or collection."))?;
     if params.text("format").is_some_and(|format| format != "json") {
         return Err(Problem::parameter("format", "Only json is supported."));
     }
@@ -68,7 +68,7 @@ async fn oembed(
 
 /// What everybody sees at this address, or at this path.
 async fn find(state: &AppState, base: &str, url: &str) -> Result<(String, User), Problem> {
-    let missing = || Problem::new(&NOT_FOUND, "This is not the address of a public card or collection.").field("url");
+    let missing = || Problem::new(&NOT_FOUND, "This is not the address of a public link or collection.").field("url");
     let path = url.strip_prefix(base).unwrap_or(url);
     let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     let found = match path.strip_prefix('/').and_then(|path| path.split_once('/')) {

@@ -53,8 +53,8 @@ impl Listed {
             author_path: person(&listed.author.handle),
             author: listed.author.handle,
             cards: match listed.card_count {
-                1 => "1 card".to_owned(),
-                many => format!("{many} cards"),
+                1 => "1 link".to_owned(),
+                many => format!("{many} links"),
             },
             when: When::of(listed.changed_at, now),
         }

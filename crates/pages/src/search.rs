@@ -72,8 +72,8 @@ impl Named {
 
     fn collection(found: CollectionFound, marker: &Marker) -> Self {
         let cards = match found.card_count {
-            1 => "1 card".to_owned(),
-            many => format!("{many} cards"),
+            1 => "1 link".to_owned(),
+            many => format!("{many} links"),
         };
         Self {
             href: format!("/collections/{}", found.id),

@@ -121,7 +121,7 @@ async fn every_page_is_valid_html() {
     }
     let card = save(&web, "alice", "https://example.com/of-alice").await;
     let card = format!("/cards/{card}");
-    for (name, path) in [("a card of somebody else", card.as_str()), ("a person", "/?actor=did:plc:alice")] {
+    for (name, path) in [("a card of somebody else", card.as_str()), ("a person", "/@alice")] {
         keep(name, reader.open(path).await);
     }
     let collection = &with_content.iter().find(|(name, _)| *name == "collection").expect("it is in the list").1;

@@ -165,5 +165,5 @@ async fn everybodys_collections_are_listed_by_what_was_added_last() {
     api.save("alice", "https://example.com/again", &[&ids[3]]).await;
     browser.open("/collections/all").await;
     assert_eq!(texts(&browser, ".items .title")[..2], ["Number 3", "Number 31"]);
-    assert!(texts(&browser, ".items .about")[0].starts_with("2 cards · by alice"));
+    assert!(texts(&browser, ".items .about")[0].starts_with("2 links · by alice"));
 }

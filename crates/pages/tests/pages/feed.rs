@@ -26,8 +26,8 @@ async fn saves_of_one_person_in_a_row_are_one_group() {
     assert_eq!(reader.all("#feed .item").len(), 9);
     assert_eq!(reader.text("#feed details summary"), "Show 3 more");
     assert_eq!(reader.all("#feed details .item").len(), 3, "the others are there without scripts");
-    reader.open("/?actor=did:plc:alice").await;
-    assert_eq!(reader.all("#feed .item").len(), 8);
+    reader.open("/@alice").await;
+    assert_eq!(reader.all("ol.items .item").len(), 8, "all that alice saved is on her page");
 }
 
 #[tokio::test(start_paused = true)]

@@ -148,7 +148,7 @@ async fn collections_are_opened_shared_and_deleted() {
     assert_eq!(bob.text(".items .title"), "example.com/b");
     alice.open(&path).await;
     let take_out = format!("{path}/take-out");
-    is_asked(&mut alice, &take_out, &[], "Remove this card from the collection?").await;
+    is_asked(&mut alice, &take_out, &[], "Remove this link from the collection?").await;
     alice.submit(&take_out, &[]).await;
     assert_eq!(alice.path, path);
     assert!(alice.all(".items > li").is_empty());

@@ -28,7 +28,7 @@ async fn people_and_collections_have_sections_on_the_first_page() {
     assert_eq!(person.attr("href"), Some("/@alice"));
     assert_eq!(bob.text("#people mark"), "alice");
     assert_eq!(bob.one("#collections a").attr("href"), Some(collection.as_str()));
-    assert!(bob.text("#collections .about").contains("0 cards · by alice"), "{}", bob.text("#collections"));
+    assert!(bob.text("#collections .about").contains("0 links · by alice"), "{}", bob.text("#collections"));
     assert!(!bob.text("#hits").contains("No results"));
     for path in ["/search?q=alice&mine=true", "/search?q=alice&type=article", "/search?q=carol"] {
         bob.open(path).await;
