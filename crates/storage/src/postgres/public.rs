@@ -13,7 +13,7 @@ use sqlx::types::Uuid;
 
 use super::error::Failure;
 use super::feed::collection_names;
-use super::page_rows::page_of;
+use super::page_rows::{get_pictures, page_of};
 use super::store::PostgresStore;
 use super::values::{
     behind, card_id, collection_id, get, get_count, get_time, get_user, get_visibility, signed, url_digest,
@@ -34,8 +34,8 @@ macro_rules! select_person {
 macro_rules! select_cards {
     ($($condition:tt)+) => {
         concat!(
-            "SELECT c.id, c.url, c.title AS own_title, g.title, g.description, c.private, c.hidden, c.owner_id, u.handle, c.library_at, \
-                    l.collections, l.names, l.are_private \
+            "SELECT c.id, c.url, c.title AS own_title, g.title, g.description, g.cover, g.cover_width, g.cover_height, g.icon, \
+                    c.private, c.hidden, c.owner_id, u.handle, c.library_at, l.collections, l.names, l.are_private \
              FROM cards c LEFT JOIN users u ON u.id = c.owner_id LEFT JOIN pages g ON g.url_digest = ",
             page_of!("c"),
             " CROSS JOIN LATERAL ( \
@@ -198,6 +198,7 @@ fn read_card(row: &PgRow) -> Result<SavedCard, Failure> {
             title: own_title.or_else(|| page_title.clone()),
             visibility: get_visibility(row)?,
             is_hidden: get(row, "hidden")?,
+            pictures: get_pictures(row)?,
         },
         owner: get_user(row, "owner_id", "handle")?,
         page_title,

@@ -14,7 +14,7 @@ use cardwire_domain::{Page, PageRequest, Result, UserId};
 use rusqlite::{Connection, Row};
 
 use super::error::Failure;
-use super::page_rows::page_of;
+use super::page_rows::{get_pictures, page_of};
 use super::store::SqliteStore;
 use super::values::{
     NEWEST, behind, card_id, collection_id, first, get, get_count, get_time, get_user, get_visibility, rows, signed,
@@ -36,7 +36,8 @@ macro_rules! select_person {
 macro_rules! select_cards {
     ($($condition:tt)+) => {
         concat!(
-            "SELECT c.id, c.url, c.title AS own_title, g.title, g.description, c.private, c.hidden, c.owner_id, u.handle, c.library_at \
+            "SELECT c.id, c.url, c.title AS own_title, g.title, g.description, g.cover, g.cover_width, g.cover_height, g.icon, \
+                    c.private, c.hidden, c.owner_id, u.handle, c.library_at \
              FROM cards c LEFT JOIN users u ON u.id = c.owner_id LEFT JOIN pages g ON g.url_digest = ",
             page_of!("c"),
             " WHERE c.library_link IS NOT NULL AND u.suspended_at IS NULL AND u.deleted_at IS NULL \
@@ -247,6 +248,7 @@ fn read_card(connection: &Connection, row: &Row<'_>, reader: Option<&str>) -> Re
             title: own_title.or_else(|| page_title.clone()),
             visibility: get_visibility(row)?,
             is_hidden: get(row, "hidden")?,
+            pictures: get_pictures(row)?,
         },
         owner: get_user(row, "owner_id", "handle")?,
         page_title,
