@@ -32,6 +32,33 @@ async fn cards_have_pictures_or_a_tile_with_a_letter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_feed_and_the_pages_of_people_draw_pictures_as_a_library_does() {
+    let api = Api::new();
+    let card = api.save("alice", "https://www.example.com/a", &[]).await;
+    api.deliver().await;
+    let mut reader = Browser::of(&api, "bob");
+    let places = [("/", "#feed"), ("/@alice", "ol.items")];
+    for (path, list) in places {
+        reader.open(path).await;
+        assert!(reader.all(&format!("{list} img")).is_empty(), "{path}");
+        assert_eq!(reader.one(&format!("{list} .icon.tile")).attr("data-letter"), Some("E"), "{path}");
+    }
+    illustrate(&api).await;
+    for (path, list) in places {
+        reader.open(path).await;
+        assert!(reader.all(&format!("{list} .tile")).is_empty(), "{path}");
+        assert_eq!(reader.all(&format!("{list} img.icon")).len(), 1, "{path}");
+        let src = reader.one(&format!("{list} img.cover")).attr("src").unwrap().to_owned();
+        assert_eq!(reader.get(&src).await.body, COVER, "{path}");
+    }
+    let body = reader.get(&format!("/cards/{card}/body?look=1")).await;
+    assert!(
+        String::from_utf8_lossy(&body.body).contains("<img class=\"cover\""),
+        "the feed learns of pictures when it looks again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_library_and_collections_are_drawn_as_they_were_last_chosen() {
     let api = Api::new();
     let shelf = api.collection("alice", "Shelf").await;
