@@ -56,8 +56,8 @@ async fn a_poison_event_is_told_and_its_cause_is_two_clicks_away() {
     let text = "1 event of search failed for good.";
     assert!(says(&window, text).await < Duration::from_secs(20));
     assert_eq!(barriers(&window, &axe()).await, Vec::<serde_json::Value>::new());
-    follow(&window, text, "/admin/queues/search/dead").await;
-    window.wait(".items .line a").await.click().await.unwrap();
+    follow(&window, text, "/admin/queues/search/failures").await;
+    window.wait(".items .says a").await.click().await.unwrap();
     window.wait("pre").await;
     let page = window.evaluate("document.querySelector('main').textContent").await;
     assert!(page.as_str().is_some_and(|page| page.contains("it is poison")), "{page}");

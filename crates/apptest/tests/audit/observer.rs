@@ -25,7 +25,7 @@ async fn routes_of_the_console(scene: &Scene) -> Vec<String> {
 /// With something to find in each place of the path, and with the parameters that it needs.
 fn filled(scene: &Scene, route: &str) -> (Method, String) {
     let (method, path) = request(scene, &route.replace("/dead/{id}", "/dead/{letter}"));
-    let path = path.replace("{letter}", &scene.dead[0]);
+    let path = path.replace("{letter}", &scene.dead[0]).replace("{event}", &scene.dead[0]);
     match path.as_str() {
         "/api/admin/replays/count" => (method, format!("{path}?queue=search&from=2000-01-01&until=2001-01-01")),
         _ => (method, path),

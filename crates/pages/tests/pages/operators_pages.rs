@@ -209,6 +209,8 @@ async fn nobody_else_sees_or_does_anything() {
         "/admin/replays",
         "/admin/windows",
         "/admin/actions",
+        "/admin/workers",
+        "/admin/find",
     ] {
         let answer = alice.get(path).await;
         assert_eq!(answer.status, 403, "{path}");
