@@ -123,7 +123,7 @@ async fn links_are_put_into_a_new_collection_without_leaving_the_library() {
     alice.open("/library").await;
     let refused = press(&mut alice, &cards[..1], &[("do", "add")]).await;
     assert_eq!(refused.status.as_u16(), 422);
-    assert!(alice.text("#new-collection-wrong").contains("choose a collection"));
+    assert!(alice.text("#new-collection-wrong").contains("Choose a collection"));
     press(&mut alice, &cards[..1], &[("do", "add"), ("new-collection", &"x".repeat(101))]).await;
     assert!(!alice.text("#new-collection-wrong").is_empty());
 }
