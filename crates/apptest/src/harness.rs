@@ -165,6 +165,7 @@ impl Api {
                 observers: BTreeSet::from([observer()]),
                 host: Some(HOST.into()),
             }),
+            agents: None,
             readiness: Arc::new(Ready),
             live: Live::new(shared, cardwire_api::feed::to_json, live, shutdown.clone()),
             operations,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use async_trait::async_trait;
+use cardwire_atproto::Agents;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
@@ -52,6 +53,8 @@ pub struct AppState {
     pub reads: Reads,
     pub accounts: Accounts,
     pub authenticator: Arc<dyn Authenticator>,
+    /// What this site does in the AT Protocol network. `None`: nothing.
+    pub agents: Option<Agents>,
     pub readiness: Arc<dyn Readiness>,
     pub live: Live,
     pub operations: Operations,

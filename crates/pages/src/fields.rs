@@ -92,6 +92,12 @@ impl Complaint {
         Self { field: self.field.or_else(|| Some(field.to_owned())), ..self }
     }
 
+    /// What is about one field is about another one, where a form calls it so.
+    pub fn moved(self, from: &str, to: &str) -> Self {
+        let field = self.field.map(|field| if field == from { to.to_owned() } else { field });
+        Self { field, ..self }
+    }
+
     /// With the status to answer. `fields` are those of the form: what breaks a rule elsewhere is about the whole form. A problem that
     /// is no fault of who sent the form is given back.
     pub fn of(problem: Problem, fields: &[&str]) -> Result<(StatusCode, Self), Problem> {

@@ -36,6 +36,7 @@ mod import;
 mod library;
 mod links;
 mod membership;
+mod network;
 mod once;
 mod reset_password;
 mod save;
@@ -59,6 +60,7 @@ pub fn configure(config: &mut ServiceConfig) {
     sign_in::configure(config);
     sign_up::configure(config);
     reset_password::configure(config);
+    network::configure(config);
     save::configure(config);
     library::configure(config);
     card::configure(config);

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use crate::fields::Complaint;
 use crate::form::Posted;
 use crate::links::see_other;
-use crate::sign_in::{begin_session, end_session, needs_password};
+use crate::sign_in::{begin_session, end_session, needs_password, network_path};
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -30,6 +30,8 @@ struct SignUpPage<'a> {
     may_sign_up: bool,
     /// A code would let somebody in.
     asks_invite: bool,
+    /// Where people sign up with AT Protocol, if they can.
+    network: Option<String>,
     typed: Typed<'a>,
     complaint: Complaint,
 }
@@ -58,6 +60,7 @@ impl<'a> Typed<'a> {
             about: told(&welcome),
             may_sign_up: welcome.may_sign_up(),
             asks_invite: matches!(welcome, Welcome::InviteNeeded | Welcome::InviteVoid),
+            network: network_path(state, ("invite", self.invite)),
             typed: self,
             complaint,
         };

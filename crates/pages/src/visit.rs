@@ -109,6 +109,11 @@ impl Visit {
         self.viewer.as_ref()
     }
 
+    /// What this browser is known by, which nobody else knows.
+    pub fn browser(&self) -> &str {
+        &self.visitor
+    }
+
     /// Who is signed in, or the problem that leads to the sign-in page.
     pub fn caller(&self) -> Result<Caller, Problem> {
         let viewer = self.viewer.clone();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use cardwire_atproto::Agents;
 use cardwire_domain::account_store::AccountStore;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
@@ -40,6 +41,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::measure::Measurements;
+use crate::network;
 use crate::readiness::Readiness;
 use crate::settings::{Address, RedisSettings, RedisTopology, Settings, SettingsError, StoreSettings};
 
@@ -75,6 +77,8 @@ pub struct Adapters {
     pub registry: Arc<dyn WorkerRegistry>,
     pub saga_store: Arc<dyn SagaStateStore>,
     pub saga: Arc<CardCollectionSaga>,
+    /// What this site does in the AT Protocol network. `None`: nothing, without APP__SECRET_KEY.
+    pub agents: Option<Agents>,
     records: Option<Arc<dyn RecordPublisher>>,
     handover: Handover,
     transport: Transport,
@@ -110,16 +114,18 @@ impl Adapters {
                 ..Self::over(store, None, handover.clone(), transport.clone(), settings)
             })
         };
-        match &settings.store {
-            StoreSettings::Memory => in_file(sqlite::Place::Memory),
-            StoreSettings::File(path) => in_file(sqlite::Place::File(path.clone())),
+        let adapters = match &settings.store {
+            StoreSettings::Memory => in_file(sqlite::Place::Memory)?,
+            StoreSettings::File(path) => in_file(sqlite::Place::File(path.clone()))?,
             StoreSettings::Postgres(database) => {
                 let pool = PoolSettings { max_connections: database.max_connections, ..PoolSettings::default() };
                 let store = PostgresStore::connect(database.url.expose_secret(), pool, handover.clone())
                     .map_err(|error| SettingsError::value("DATABASE_URL", error.to_string()))?;
-                Ok(Self::over(store.clone(), Some(store), handover, transport, settings))
+                Self::over(store.clone(), Some(store), handover, transport, settings)
             }
-        }
+        };
+        let agents = network::agents(settings, adapters.accounts.clone())?;
+        Ok(Self { agents, ..adapters })
     }
 
     fn over<S>(
@@ -175,6 +181,7 @@ impl Adapters {
             registry,
             saga_store,
             saga: Arc::new(saga),
+            agents: None,
             records,
             handover,
             transport,

@@ -9,6 +9,7 @@ pub mod faults;
 pub mod history;
 pub mod longer;
 pub mod net;
+pub mod network;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod process;

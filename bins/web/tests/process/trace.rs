@@ -60,6 +60,7 @@ fn state(adapters: &Adapters) -> AppState {
         feed: adapters.feed.clone(),
         search: adapters.search.clone(),
         searches: Searches::at_once(3),
+        agents: None,
         analytics: adapters.analytics.clone(),
         imports: adapters.imports.clone(),
         uploads: Uploads::default(),

@@ -170,6 +170,17 @@ fn of_accounts(route: &str, path: &str) -> Option<Vec<Change>> {
         }
         "POST /account/sessions/end" | "POST /account/tokens/revoke" => vec![form(path, vec![("id", id)], vec![])],
         "POST /account/sessions/end-others" | "POST /sign-out" => vec![form(path, vec![], vec![])],
+        "POST /api/users/me/atproto" => {
+            sent(json!({ "service": "http://localhost", "identifier": "alice.test", "appPassword": password() }))
+        }
+        "DELETE /api/users/me/atproto" => vec![(path.to_owned(), Body::None)],
+        "POST /sign-in/atproto" | "POST /account/atproto/connect" => {
+            vec![form(path, vec![("identifier", "alice.example.com".into())], vec![])]
+        }
+        "POST /account/atproto/app-password" => {
+            vec![form(path, vec![("account", "alice.test".into()), ("appPassword", password())], vec![])]
+        }
+        "POST /account/atproto/disconnect" => vec![form(path, vec![], vec![])],
         "POST /account/tokens" => vec![form(path, vec![("name", "t".into()), ("scope", "read".into())], vec![])],
         "POST /sign-in" | "POST /sign-up" => {
             vec![form(path, vec![("handle", "some body!".into()), ("password", "short".into())], vec![])]

@@ -39,6 +39,9 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/api/docs/{file:.*}" => vec!["/api/docs/index.css".into()],
         "/static/{file:.*}" => vec!["/static/app.css".into()],
         "/problems/{slug}" => vec!["/problems/not-found".into()],
+        "/oauth/client-metadata.json" | "/oauth/jwks.json" => with(&[""]),
+        "/oauth/callback" => with(&["", "?state=x&code=y&iss=https://pds.example"]),
+        "/sign-in/atproto" => with(&["", "?next=/library&invite=x"]),
         "/sign-in" => with(&["", "?next=/library"]),
         "/sign-up" => with(&["", "?invite=nonsense"]),
         "/reset-password" => with(&["?token=nonsense"]),
@@ -87,6 +90,7 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/api/users/me/invitations" | "/api/users/me/blocks" => with(&["?limit=1", ""]),
         "/api/users/me" | "/api/users/me/sessions" | "/api/users/me/tokens" => with(&[""]),
         "/account" | "/account/password" | "/account/sessions" | "/account/tokens" | "/account/delete" => with(&[""]),
+        "/account/atproto" | "/api/users/me/atproto" => with(&[""]),
 
         "/api/admin/queues" | "/admin" | "/admin/people" => with(&[""]),
         "/api/admin/search/rebuild" => with(&[""]),

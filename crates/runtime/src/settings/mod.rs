@@ -3,6 +3,9 @@
 //! A flag wins over the environment, the environment over `.env` (development only), `.env` over the defaults of
 //! [`names::NAMES`]. Nothing here reads or changes the process's environment but [`Environment::of_process`].
 
+mod atproto;
+#[cfg(test)]
+mod atproto_tests;
 mod effective;
 mod error;
 mod host;
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
+use cardwire_atproto::ClientSite;
 use cardwire_domain::UserId;
 use cardwire_domain::accounts::Registration;
 use cardwire_domain::quotas::Quotas;
@@ -29,6 +33,7 @@ use cardwire_storage::postgres::read_url;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
+pub use atproto::NetworkSettings;
 pub use error::SettingsError;
 pub use host::{Address, Host};
 pub use layers::Environment;
@@ -37,6 +42,7 @@ pub use redis::{RedisSettings, RedisTopology};
 pub use traces::TraceSettings;
 
 use crate::cli::CliSettings;
+use atproto::Around;
 use layers::Layers;
 
 type Result<T, E = SettingsError> = std::result::Result<T, E>;
@@ -222,6 +228,7 @@ pub struct Settings {
     /// From one address, by people who are not signed in; 0: any number.
     pub anonymous_reads_per_second: u32,
     pub public: PublicSettings,
+    pub network: NetworkSettings,
     feeds: QueueSettings,
     search: QueueSettings,
     analytics: QueueSettings,
@@ -290,6 +297,20 @@ impl Settings {
         }
     }
 
+    /// Where this site is, as servers of the AT Protocol network see it. `None`: nobody signs in by it.
+    pub fn network_site(&self) -> Option<ClientSite> {
+        self.network.site(self.around())
+    }
+
+    fn around(&self) -> Around<'_> {
+        Around {
+            is_production: self.app_env == AppEnv::Production,
+            use_mock_auth: self.use_mock_auth,
+            public: self.public.url.as_ref(),
+            port: self.port,
+        }
+    }
+
     fn read(role: Role, layers: &Layers, terminal: bool) -> Result<Self> {
         let app_env = match layers.text("APP_ENV") {
             None | Some("production") => AppEnv::Production,
@@ -345,6 +366,7 @@ impl Settings {
             quotas: quotas(layers, use_mock_auth)?,
             anonymous_reads_per_second: layers.number("APP__WEB__ANONYMOUS_READS_PER_SECOND", &(0..=1_000_000))?,
             public: PublicSettings::read(layers)?,
+            network: NetworkSettings::read(layers)?,
             admins: people("APP__ADMINS", layers, use_mock_auth.then_some(MOCK_USER))?,
             observers: people("APP__OBSERVERS", layers, None)?,
             registration: layers.text("APP__REGISTRATION").map(registration).transpose()?.unwrap_or_default(),
@@ -420,6 +442,7 @@ impl Settings {
         if self.use_mock_auth && !self.host.is_loopback() {
             return refuse(format!("USE_MOCK_AUTH: is refused on HOST={}, which is not a loopback address", self.host));
         }
+        self.network.check(self.around())?;
         if self.role == Role::Web && self.port == self.metrics_port {
             return refuse(format!("PORT and METRICS_PORT: must differ, both are {}", self.port));
         }

@@ -162,6 +162,25 @@ pub(crate) const TABLES: &[Table] = &[
             column("created_at", Time),
         ],
     ),
+    // Without the sign-ins under way: whoever is in the middle of one begins again.
+    table(
+        "atproto_connections",
+        "user_id",
+        &[
+            column("user_id", Text),
+            column("did", Text),
+            column("handle", Text),
+            column("service", Text),
+            column("kind", Text),
+            column("session", Bytes),
+            column("version", Int),
+            column("ended", Text),
+            column("last_error", Text),
+            column("lease", Id),
+            column("lease_until", Time),
+            column("connected_at", Time),
+        ],
+    ),
     table(
         "cards",
         "id",

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod analytics;
+mod atproto;
 mod collections;
 mod dead_letters;
 mod departed;
