@@ -63,6 +63,7 @@ pub fn state(
         accounts,
         authenticator,
         agents: adapters.agents.clone(),
+        records: adapters.records.clone(),
         readiness: Arc::new(Ready(readiness.clone())),
         live: Live::new(adapters.feed.clone(), cardwire_api::feed::to_json, LiveSettings::default(), stop),
         operations: Operations {

@@ -3,6 +3,7 @@
 use cardwire_atproto::{Agents, Error};
 use cardwire_domain::UserId;
 use cardwire_domain::atproto::Connection;
+use cardwire_domain::records::{PublishingState, RecordCounts};
 
 use crate::problem::{CONFLICT, FORBIDDEN, NOT_FOUND, Problem};
 use crate::state::AppState;
@@ -11,18 +12,32 @@ use crate::state::AppState;
 #[derive(Clone, Debug)]
 pub struct Connected {
     pub connection: Connection,
-    pub published: u64,
-    pub waiting: u64,
+    /// `None`: nothing is published for them yet.
+    pub records: Option<RecordCounts>,
 }
 
 impl Connected {
-    /// `connected`, or `ended`: then the person has to connect again.
+    /// `connected`; `limited`, the server takes no more for now; `failing`; or `ended`: then the person has to connect again.
     pub fn state(&self) -> &'static str {
-        if self.connection.ended.is_some() { "ended" } else { "connected" }
+        match &self.records {
+            _ if self.connection.ended.is_some() => "ended",
+            Some(records) if records.state != PublishingState::Ok => records.state.name(),
+            _ => "connected",
+        }
     }
 
     pub fn last_error(&self) -> Option<&str> {
-        self.connection.ended.as_deref().or(self.connection.last_error.as_deref())
+        let publishing = self.records.as_ref().and_then(|records| records.last_error.as_deref());
+        self.connection.ended.as_deref().or(publishing).or(self.connection.last_error.as_deref())
+    }
+
+    pub fn published(&self) -> u64 {
+        self.records.as_ref().map_or(0, |records| records.published)
+    }
+
+    /// Changes that are still to be published.
+    pub fn waiting(&self) -> u64 {
+        self.records.as_ref().map_or(0, |records| records.waiting)
     }
 }
 
@@ -37,13 +52,8 @@ impl AppState {
     pub async fn connected(&self, person: &UserId) -> Result<Option<Connected>, Problem> {
         let Some(agents) = &self.agents else { return Ok(None) };
         let Some(connection) = agents.repository().connection(person).await? else { return Ok(None) };
-        let (published, waiting) = self.record_counts(person).await?;
-        Ok(Some(Connected { connection, published, waiting }))
-    }
-
-    /// How many records are published, and how many wait to be.
-    async fn record_counts(&self, _person: &UserId) -> Result<(u64, u64), Problem> {
-        Ok((0, 0))
+        let records = self.records.record_counts(person).await?;
+        Ok(Some(Connected { connection, records }))
     }
 }
 

@@ -12,6 +12,7 @@ use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::quotas::Quotas;
+use cardwire_domain::records::RecordRepository;
 use cardwire_domain::search::{CollectionFound, Found, PersonFound, SearchIndex, SearchRequest};
 use cardwire_domain::{Page, PageRequest, Store, UserId};
 
@@ -55,6 +56,7 @@ pub struct AppState {
     pub authenticator: Arc<dyn Authenticator>,
     /// What this site does in the AT Protocol network. `None`: nothing.
     pub agents: Option<Agents>,
+    pub records: Arc<dyn RecordRepository>,
     pub readiness: Arc<dyn Readiness>,
     pub live: Live,
     pub operations: Operations,

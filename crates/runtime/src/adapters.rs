@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cardwire_atproto::Agents;
+use async_trait::async_trait;
+use cardwire_atproto::{Agents, CallError, Repos};
 use cardwire_domain::account_store::AccountStore;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
@@ -13,9 +14,9 @@ use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
-use cardwire_domain::records::RecordPublisher;
+use cardwire_domain::records::RecordRepository;
 use cardwire_domain::search::SearchIndex;
-use cardwire_domain::{Store, SystemClock};
+use cardwire_domain::{Store, SystemClock, UserId};
 use cardwire_events::memory::{
     InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry,
 };
@@ -35,8 +36,13 @@ use cardwire_storage::postgres::{PoolSettings, PostgresStore, SchemaError};
 use cardwire_storage::sqlite::{self, SqliteStore};
 use cardwire_workers::import::ImportSettings;
 use cardwire_workers::metadata::{AddressPolicy, FetchLimits, MetadataSettings, PageFetcher, system_lookup};
-use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, SearchHandler};
+use cardwire_workers::records::RecordSettings;
+use cardwire_workers::{
+    AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, RecordHandler, RecordLoop,
+    SearchHandler,
+};
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +85,11 @@ pub struct Adapters {
     pub saga: Arc<CardCollectionSaga>,
     /// What this site does in the AT Protocol network. `None`: nothing, without APP__SECRET_KEY.
     pub agents: Option<Agents>,
-    records: Option<Arc<dyn RecordPublisher>>,
+    pub records: Arc<dyn RecordRepository>,
+    /// People's repositories.
+    repos: Arc<dyn Repos>,
+    /// Everybody has one: a stand-in.
+    fakes_repos: bool,
     handover: Handover,
     transport: Transport,
     database: Option<PostgresStore>,
@@ -125,7 +135,12 @@ impl Adapters {
             }
         };
         let agents = network::agents(settings, adapters.accounts.clone())?;
-        Ok(Self { agents, ..adapters })
+        let repos: Arc<dyn Repos> = match &agents {
+            _ if settings.use_fake_publishers => Arc::new(FakeRecordPublisher::default()),
+            Some(agents) => Arc::new(agents.clone()),
+            None => Arc::new(Nobodys),
+        };
+        Ok(Self { agents, repos, ..adapters })
     }
 
     fn over<S>(
@@ -138,7 +153,7 @@ impl Adapters {
     where
         S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
         S: AccountStore + EventLog + PageRepository + ImportRepository + Operator + WorkHistory + Rebuilds + Replays,
-        S: 'static,
+        S: RecordRepository + 'static,
     {
         let store = Arc::new(store);
         let (publisher, registry, saga_store): (
@@ -160,7 +175,6 @@ impl Adapters {
         let log: Arc<dyn EventLog> = store.clone();
         let feed: Arc<dyn FeedRepository> = store.clone();
         let saga = CardCollectionSaga::new(saga_store.clone(), feed.clone(), log.clone(), SagaSettings::default());
-        let records = settings.use_fake_publishers.then(|| Arc::new(FakeRecordPublisher::default()) as _);
         Self {
             store: store.clone(),
             library: store.clone(),
@@ -175,14 +189,16 @@ impl Adapters {
             replays: store.clone(),
             pauses: Pauses::not_known_yet(),
             accounts: store.clone(),
-            imports: store,
+            imports: store.clone(),
+            records: store,
+            repos: Arc::new(Nobodys),
+            fakes_repos: settings.use_fake_publishers,
             log,
             publisher,
             registry,
             saga_store,
             saga: Arc::new(saga),
             agents: None,
-            records,
             handover,
             transport,
             database,
@@ -355,15 +371,33 @@ impl Adapters {
         Ok(MetadataLoop::new(self.pages.clone(), fetcher, MetadataSettings::default()))
     }
 
+    /// Publishes what is public in people's own repositories.
+    pub fn publishing(&self, settings: &Settings) -> RecordLoop {
+        let records = RecordSettings::new(&settings.network.prefix);
+        RecordLoop::new(self.records.clone(), self.repos.clone(), records)
+    }
+
     pub fn handler(&self, queue: Queue) -> Arc<dyn EventHandler> {
         match queue {
-            Queue::Feeds => {
-                let (feed, records) = (self.feed.clone(), self.records.clone());
-                Arc::new(FeedHandler::new(self.saga.clone(), feed, self.log.clone(), records))
-            }
+            Queue::Feeds => Arc::new(FeedHandler::new(self.saga.clone(), self.feed.clone(), self.log.clone())),
             Queue::Search => Arc::new(SearchHandler::new(self.search.clone())),
             Queue::Analytics => Arc::new(AnalyticsHandler::new(self.analytics.clone())),
+            Queue::Records => Arc::new(RecordHandler::new(self.records.clone(), self.fakes_repos)),
         }
+    }
+}
+
+/// Nobody has a repository.
+struct Nobodys;
+
+#[async_trait]
+impl Repos for Nobodys {
+    async fn procedure(&self, _: &UserId, _: &str, _: Value) -> Result<Value, CallError> {
+        Err(CallError::NotConnected)
+    }
+
+    async fn query(&self, _: &UserId, _: &str, _: &[(&str, &str)]) -> Result<Value, CallError> {
+        Err(CallError::NotConnected)
     }
 }
 

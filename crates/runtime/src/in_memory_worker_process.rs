@@ -61,6 +61,12 @@ impl InMemoryEventWorkerProcess {
             metadata.run(stopped).await;
             Ok(())
         });
+        let publishing = adapters.publishing(settings);
+        let stopped = stop.clone();
+        tasks.spawn(async move {
+            publishing.run(stopped).await;
+            Ok(())
+        });
         let rebuilding = rebuild::run(adapters.rebuilds.clone(), adapters.search.clone(), stop.clone());
         tasks.spawn(async move {
             rebuilding.await;

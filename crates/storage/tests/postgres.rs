@@ -50,6 +50,11 @@ impl TimeMachine for Aging {
             "UPDATE trend_windows SET from_day = from_day - ($1 / 86400)::int",
             "UPDATE pages SET next_fetch_at = next_fetch_at - make_interval(secs => $1), \
              fetched_at = fetched_at - make_interval(secs => $1), not_before = not_before - make_interval(secs => $1)",
+            "UPDATE record_people SET leased_until = leased_until - make_interval(secs => $1), \
+             paused_until = paused_until - make_interval(secs => $1), due_at = due_at - make_interval(secs => $1), \
+             turned_at = turned_at - make_interval(secs => $1), hour_at = hour_at - make_interval(secs => $1), \
+             day_at = day_at - make_interval(secs => $1)",
+            "UPDATE record_owed SET not_before = not_before - make_interval(secs => $1)",
             "UPDATE queue_pauses SET resumed_at = resumed_at - make_interval(secs => $1)",
             "UPDATE sample_turn SET at = at - make_interval(secs => $1)",
             "UPDATE queue_samples SET at = at - make_interval(secs => $1)",

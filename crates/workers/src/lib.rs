@@ -7,12 +7,12 @@ mod analytics;
 mod feed;
 pub mod import;
 pub mod metadata;
-mod records;
+pub mod records;
 mod search;
 
 pub use analytics::AnalyticsHandler;
 pub use feed::FeedHandler;
 pub use import::ImportLoop;
 pub use metadata::MetadataLoop;
-pub use records::FakeRecordPublisher;
+pub use records::{FakeRecordPublisher, RecordHandler, RecordLoop};
 pub use search::SearchHandler;

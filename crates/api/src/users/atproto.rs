@@ -39,7 +39,7 @@ pub struct ConnectionBody {
     handle: Option<String>,
     #[schema(example = "https://pds.example.com")]
     service: String,
-    /// `connected` or `ended`. Once it has ended, connect again.
+    /// `connected`; `limited` while the server takes no more; `failing` while it cannot be reached or refuses; or `ended`: connect again.
     #[schema(example = "connected")]
     state: &'static str,
     /// Records in your repository.
@@ -54,7 +54,8 @@ pub struct ConnectionBody {
 impl From<Connected> for ConnectionBody {
     fn from(connected: Connected) -> Self {
         let (state, last_error) = (connected.state(), connected.last_error().map(str::to_owned));
-        let Connected { connection, published, waiting } = connected;
+        let (published, waiting) = (connected.published(), connected.waiting());
+        let connection = connected.connection;
         let (did, handle, service) = (connection.did, connection.handle, connection.service);
         Self { did, handle, service, state, published, waiting, last_error }
     }

@@ -197,7 +197,10 @@ fn of_operators(path: &str, world: &World) -> Option<Vec<Change>> {
     let id = path.replace("{id}", card);
     let all = || json!({ "all": true });
     let of_queues = |body: &Body| -> Vec<Change> {
-        ["feeds", "search", "analytics"].iter().map(|queue| (path.replace("{queue}", queue), body.clone())).collect()
+        ["feeds", "search", "analytics", "records"]
+            .iter()
+            .map(|queue| (path.replace("{queue}", queue), body.clone()))
+            .collect()
     };
     let acts = |once: &'static str| -> Vec<Change> {
         let window = format!("{card}-did:plc:owner");

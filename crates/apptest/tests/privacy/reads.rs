@@ -29,7 +29,7 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
     let path = route.strip_prefix("GET ")?;
     let with = |queries: &[&str]| -> Vec<String> { queries.iter().map(|query| format!("{path}{query}")).collect() };
     let of_queues = |suffixes: &[String]| -> Vec<String> {
-        let queues = ["feeds", "search", "analytics"].iter();
+        let queues = ["feeds", "search", "analytics", "records"].iter();
         queues.flat_map(|queue| suffixes.iter().map(|end| path.replace("{queue}", queue) + end)).collect()
     };
     Some(match path {

@@ -1,5 +1,7 @@
 //! The connection of an account, on the account's pages.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -23,6 +25,7 @@ pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/account/atproto").get(show).register(config);
     Endpoint::at("/account/atproto/connect").post(connect).register(config);
     Endpoint::at("/account/atproto/app-password").post(connect_with_app_password).register(config);
+    Endpoint::at("/account/atproto/retry").post(retry).register(config);
     Endpoint::at("/account/atproto/disconnect").post(disconnect).register(config);
 }
 
@@ -49,12 +52,16 @@ struct Shown {
     name: String,
     did: String,
     service: String,
+    state: &'static str,
     /// Why it has ended.
     ended: Option<String>,
     last_error: Option<String>,
     since: When,
     published: u64,
     waiting: u64,
+    /// About how long the rest takes, if that is worth saying.
+    rest: Option<String>,
+    can_retry: bool,
 }
 
 async fn page(
@@ -67,16 +74,29 @@ async fn page(
     let caller = visit.in_person()?;
     let now = state.operations.clock.now();
     let shown = |connected: Connected| {
-        let Connected { connection, published, waiting } = connected;
+        let state = match connected.state() {
+            "limited" => "Connected. The server takes no more for now.",
+            "failing" => "Connected. Publishing fails at the moment.",
+            "ended" => "Ended",
+            _ => "Connected",
+        };
+        let can_retry = matches!(connected.state(), "limited" | "failing");
+        let (published, waiting) = (connected.published(), connected.waiting());
+        let last_error = connected.last_error().filter(|_| connected.connection.ended.is_none()).map(str::to_owned);
+        let rest = connected.records.as_ref().filter(|_| waiting > 0).and_then(|records| about(records.rest));
+        let connection = connected.connection;
         Shown {
             name: connection.handle.unwrap_or_else(|| connection.did.to_string()),
             did: connection.did.to_string(),
             service: connection.service,
+            state,
             ended: connection.ended,
-            last_error: connection.last_error,
+            last_error,
             since: When::of(connection.connected_at, now),
             published,
             waiting,
+            rest,
+            can_retry,
         }
     };
     Ok(ConnectionPage {
@@ -90,9 +110,21 @@ async fn page(
     })
 }
 
+/// `None`: it is done before anybody has read it.
+fn about(rest: Duration) -> Option<String> {
+    let minutes = rest.as_secs().div_ceil(60);
+    match minutes {
+        0 | 1 => None,
+        2..120 => Some(format!("about {minutes} minutes")),
+        120..2_880 => Some(format!("about {} hours", minutes.div_ceil(60))),
+        _ => Some(format!("about {} days", minutes.div_ceil(1_440))),
+    }
+}
+
 async fn show(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
     let told = match params.text("told").as_deref() {
         Some("connected") => Some("Your AT Protocol account is connected."),
+        Some("retrying") => Some("Cardwire is trying again now."),
         Some("disconnected") => Some("Your AT Protocol account is no longer connected."),
         _ => None,
     };
@@ -142,6 +174,14 @@ async fn connect_with_app_password(state: Data<AppState>, posted: Posted) -> Res
             refused(&state, visit, typed, (status, complaint)).await
         }
     }
+}
+
+/// Publishing goes on at once, whatever it waited for.
+async fn retry(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {
+    let caller = posted.visit.in_person()?;
+    state.writes.admit(caller.id())?;
+    state.records.publish_again(caller.id()).await?;
+    Ok(see_other("/account/atproto?told=retrying"))
 }
 
 async fn disconnect(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, Problem> {

@@ -67,10 +67,10 @@ impl Settings {
         self.insert_topology(&mut values);
         for queue in Queue::ALL {
             let QueueSettings { attempts, backoff_ms, concurrency } = self.queue(queue);
-            let [attempts_name, backoff_name, concurrency_name] = super::queue_names(queue);
-            values.insert(attempts_name, attempts.to_string());
-            values.insert(backoff_name, backoff_ms.to_string());
-            values.insert(concurrency_name, concurrency.to_string());
+            let name = |what: &str| super::names::of_queue(queue.name(), what);
+            values.insert(name("ATTEMPTS"), attempts.to_string());
+            values.insert(name("BACKOFF_MS"), backoff_ms.to_string());
+            values.insert(name("CONCURRENCY"), concurrency.to_string());
         }
         values
     }

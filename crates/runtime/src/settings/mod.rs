@@ -52,6 +52,7 @@ pub const MOCK_USER: &str = "did:plc:mock123";
 
 /// Far more than a person can do by hand.
 const WRITES_PER_SECOND: u32 = 200;
+/// Of the names of the network's collections.
 const QUOTAS: [u32; 3] = [5_000, 100, 20];
 
 /// Which binary this is.
@@ -61,6 +62,7 @@ pub enum Role {
     FeedWorker,
     SearchWorker,
     AnalyticsWorker,
+    RecordWorker,
 }
 
 impl Role {
@@ -70,6 +72,7 @@ impl Role {
             Self::FeedWorker => "feed-worker",
             Self::SearchWorker => "search-worker",
             Self::AnalyticsWorker => "analytics-worker",
+            Self::RecordWorker => "record-worker",
         }
     }
 
@@ -80,6 +83,7 @@ impl Role {
             Self::FeedWorker => "Turns Cardwire's events into activities of the feed",
             Self::SearchWorker => "Keeps Cardwire's search index up to date",
             Self::AnalyticsWorker => "Counts Cardwire's events for trends",
+            Self::RecordWorker => "Publishes what is public as records in people's own repositories",
         }
     }
 
@@ -90,6 +94,7 @@ impl Role {
             Self::FeedWorker => Some(Queue::Feeds),
             Self::SearchWorker => Some(Queue::Search),
             Self::AnalyticsWorker => Some(Queue::Analytics),
+            Self::RecordWorker => Some(Queue::Records),
         }
     }
 }
@@ -229,9 +234,7 @@ pub struct Settings {
     pub anonymous_reads_per_second: u32,
     pub public: PublicSettings,
     pub network: NetworkSettings,
-    feeds: QueueSettings,
-    search: QueueSettings,
-    analytics: QueueSettings,
+    queues: [QueueSettings; Queue::ALL.len()],
     /// Entries in a queue above which the relay leaves the rest in the log.
     pub relay_max_depth: usize,
     /// How long events stay in the log that are owed to nobody.
@@ -253,11 +256,7 @@ impl Settings {
     }
 
     pub const fn queue(&self, queue: Queue) -> QueueSettings {
-        match queue {
-            Queue::Feeds => self.feeds,
-            Queue::Search => self.search,
-            Queue::Analytics => self.analytics,
-        }
+        self.queues[queue.index()]
     }
 
     pub const fn context(&self) -> Context {
@@ -370,9 +369,7 @@ impl Settings {
             admins: people("APP__ADMINS", layers, use_mock_auth.then_some(MOCK_USER))?,
             observers: people("APP__OBSERVERS", layers, None)?,
             registration: layers.text("APP__REGISTRATION").map(registration).transpose()?.unwrap_or_default(),
-            feeds: queue_settings(layers, Queue::Feeds)?,
-            search: queue_settings(layers, Queue::Search)?,
-            analytics: queue_settings(layers, Queue::Analytics)?,
+            queues: all_queue_settings(layers)?,
             relay_max_depth: layers.number("APP__RELAY__MAX_DEPTH", &(1..=100_000_000))?,
             keep_events: Duration::from_secs(days * 86_400),
             shutdown_deadline: Duration::from_secs(seconds),
@@ -450,29 +447,20 @@ impl Settings {
     }
 }
 
-/// Attempts, backoff and concurrency.
-const fn queue_names(queue: Queue) -> [&'static str; 3] {
-    match queue {
-        Queue::Feeds => {
-            ["APP__QUEUES__FEEDS__ATTEMPTS", "APP__QUEUES__FEEDS__BACKOFF_MS", "APP__QUEUES__FEEDS__CONCURRENCY"]
-        }
-        Queue::Search => {
-            ["APP__QUEUES__SEARCH__ATTEMPTS", "APP__QUEUES__SEARCH__BACKOFF_MS", "APP__QUEUES__SEARCH__CONCURRENCY"]
-        }
-        Queue::Analytics => [
-            "APP__QUEUES__ANALYTICS__ATTEMPTS",
-            "APP__QUEUES__ANALYTICS__BACKOFF_MS",
-            "APP__QUEUES__ANALYTICS__CONCURRENCY",
-        ],
+fn all_queue_settings(layers: &Layers) -> Result<[QueueSettings; Queue::ALL.len()]> {
+    let mut all = Queue::ALL.map(QueueSettings::of);
+    for queue in Queue::ALL {
+        all[queue.index()] = queue_settings(layers, queue)?;
     }
+    Ok(all)
 }
 
 fn queue_settings(layers: &Layers, queue: Queue) -> Result<QueueSettings> {
-    let [attempts, backoff_ms, concurrency] = queue_names(queue);
+    let name = |what: &str| names::of_queue(queue.name(), what);
     Ok(QueueSettings {
-        attempts: layers.number(attempts, &(1..=1_000))?,
-        backoff_ms: layers.number(backoff_ms, &(0..=3_600_000))?,
-        concurrency: layers.number(concurrency, &(1..=1_000))?,
+        attempts: layers.number(name("ATTEMPTS"), &(1..=1_000))?,
+        backoff_ms: layers.number(name("BACKOFF_MS"), &(0..=3_600_000))?,
+        concurrency: layers.number(name("CONCURRENCY"), &(1..=1_000))?,
     })
 }
 

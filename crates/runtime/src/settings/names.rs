@@ -29,7 +29,7 @@ pub const NAMES: &[Name] = &[
         "keep queues and sagas in memory, in one web process that also runs the workers; default false, with SQLite true",
     ),
     plain("USE_MOCK_REPOS", Some("false"), "keep all data in memory; needs USE_IN_MEMORY_EVENTS"),
-    plain("USE_FAKE_PUBLISHERS", Some("false"), "keep published records in memory; with false, nothing is published"),
+    plain("USE_FAKE_PUBLISHERS", Some("false"), "keep published records in memory instead of in people's repositories"),
     plain("USE_MOCK_AUTH", Some("false"), "the bearer token is the user's DID; development on a loopback HOST only"),
     plain(
         "DATABASE_URL",
@@ -87,6 +87,9 @@ pub const NAMES: &[Name] = &[
     plain("APP__QUEUES__FEEDS__ATTEMPTS", Some("3"), "as above"),
     plain("APP__QUEUES__FEEDS__BACKOFF_MS", Some("2000"), "as above"),
     plain("APP__QUEUES__FEEDS__CONCURRENCY", Some("15"), "as above"),
+    plain("APP__QUEUES__RECORDS__ATTEMPTS", Some("3"), "as above"),
+    plain("APP__QUEUES__RECORDS__BACKOFF_MS", Some("2000"), "as above"),
+    plain("APP__QUEUES__RECORDS__CONCURRENCY", Some("5"), "as above"),
     plain("APP__QUEUES__SEARCH__ATTEMPTS", Some("3"), "as above"),
     plain("APP__QUEUES__SEARCH__BACKOFF_MS", Some("2000"), "as above"),
     plain("APP__QUEUES__SEARCH__CONCURRENCY", Some("10"), "as above"),
@@ -143,6 +146,12 @@ pub const NAMES: &[Name] = &[
 
 pub fn find(name: &str) -> Option<&'static Name> {
     NAMES.iter().find(|known| known.name == name)
+}
+
+/// The name of a setting of a queue.
+pub fn of_queue(queue: &str, what: &str) -> &'static str {
+    let name = format!("{NESTED}QUEUES__{}__{what}", queue.to_uppercase());
+    find(&name).expect("each queue has its settings in the list").name
 }
 
 /// What `--help` says about the environment.

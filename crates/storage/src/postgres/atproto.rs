@@ -11,6 +11,7 @@ use sqlx::postgres::PgRow;
 
 use super::error::Failure;
 use super::leaving::nobody_leaves;
+use super::records;
 use super::store::PostgresStore;
 use super::values::{get, get_count, get_time, user_id, uuid};
 
@@ -125,12 +126,17 @@ impl AtprotoRepository for PostgresStore {
         let replaced = rows.first().map(read).transpose()?;
         let query = sqlx::query(CONNECT).bind(person).bind(did).bind(&new.handle).bind(&new.service);
         session.execute(query.bind(new.kind.name()).bind(&new.session.0)).await?;
+        records::people::connect(&mut session, person, did).await?;
         session.commit().await?;
         Ok(Connecting::Connected { replaced })
     }
 
     async fn disconnect(&self, person: &UserId) -> Result<Option<Connection>> {
-        let rows = self.session().await?.fetch_all(sqlx::query(DISCONNECT).bind(person.as_str())).await?;
+        let mut session = self.session().await?;
+        session.begin().await?;
+        let rows = session.fetch_all(sqlx::query(DISCONNECT).bind(person.as_str())).await?;
+        records::people::disconnect(&mut session, person).await?;
+        session.commit().await?;
         Ok(rows.first().map(read).transpose()?)
     }
 

@@ -37,6 +37,7 @@ mod pool;
 mod pooler;
 mod portions;
 mod profiles;
+mod records;
 mod schema;
 mod search;
 mod sessions;

@@ -11,6 +11,7 @@ use rusqlite::{Connection as Sql, Row, ToSql};
 
 use super::error::Failure;
 use super::leaving::leaves;
+use super::records;
 use super::store::SqliteStore;
 use super::values::{blob, cut, first, get, get_count, get_time, later, rows, run, us, user_id};
 
@@ -120,6 +121,7 @@ impl AtprotoRepository for SqliteStore {
             let values: [&dyn ToSql; 7] =
                 [&person, &did, &new.handle, &new.service, &new.kind.name(), &new.session.0, &us(now)];
             run(sql, CONNECT, &values)?;
+            records::people::connect(sql, person, did, now)?;
             Ok(Connecting::Connected { replaced })
         };
         Ok(self.write(connect).await?)
@@ -130,6 +132,7 @@ impl AtprotoRepository for SqliteStore {
         let disconnect = move |sql: &Sql, _| {
             let connection = first(sql, CONNECTION, &[&person.as_str()], read)?;
             run(sql, "DELETE FROM atproto_connections WHERE user_id = ?1", &[&person.as_str()])?;
+            records::people::disconnect(sql, &person)?;
             Ok(connection)
         };
         Ok(self.write(disconnect).await?)

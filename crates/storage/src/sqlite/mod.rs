@@ -34,6 +34,7 @@ mod page_rows;
 mod portions;
 mod profiles;
 mod prune;
+mod records;
 mod schema;
 mod search;
 mod sessions;

@@ -403,6 +403,7 @@ pub async fn the_effects_of_a_deleted_account_come_once(stores: Stores) -> Teste
                     .collect();
                 if told.is_empty() {
                     stores.analytics.count(&events).await?;
+                    stores.records.owe(&stores.deliver(Queue::Records).await?, false).await?;
                     stores.flush_feed().await?;
                     stores.index_all().await?;
                 }

@@ -8,14 +8,15 @@ use serde_json::Value;
 /// What a crate may depend on among the crates of this workspace.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("atproto", &["domain"]),
     ("events", &["domain"]),
     ("saga", &["domain", "events"]),
     ("storage", &["domain", "events"]),
     ("guard", &[]),
     ("atproto", &["domain", "guard"]),
-    ("workers", &["domain", "events", "saga", "storage", "guard"]),
+    ("workers", &["domain", "events", "saga", "storage", "guard", "atproto"]),
     ("runtime", &["domain", "events", "saga", "storage", "guard", "atproto", "workers"]),
-    ("testkit", &["domain", "events", "saga", "storage"]),
+    ("testkit", &["domain", "events", "saga", "storage", "atproto"]),
     ("http", &["domain", "events", "saga", "atproto"]),
     ("api", &["domain", "events", "saga", "atproto", "http"]),
     ("imports", &["domain"]),
