@@ -181,6 +181,7 @@ fn of_accounts(route: &str, path: &str) -> Option<Vec<Change>> {
             vec![form(path, vec![("account", "alice.test".into()), ("appPassword", password())], vec![])]
         }
         "POST /account/atproto/disconnect" => vec![form(path, vec![], vec![])],
+        "POST /account/atproto/retry" => vec![form(path, vec![], vec![])],
         "POST /account/tokens" => vec![form(path, vec![("name", "t".into()), ("scope", "read".into())], vec![])],
         "POST /sign-in" | "POST /sign-up" => {
             vec![form(path, vec![("handle", "some body!".into()), ("password", "short".into())], vec![])]
