@@ -64,6 +64,8 @@ pub fn state(
         reads: Reads::per_second(NonZeroU32::new(settings.anonymous_reads_per_second)),
         accounts,
         authenticator,
+        agents: adapters.agents.clone(),
+        records: adapters.records.clone(),
         readiness: Arc::new(Ready(readiness.clone())),
         live: Live::new(adapters.feed.clone(), cardwire_api::feed::to_json, LiveSettings::default(), stop),
         operations: Operations {

@@ -47,6 +47,7 @@ const RESOURCES: &[Resource] = &[
     users::sessions::RESOURCE,
     users::tokens::RESOURCE,
     users::export::RESOURCE,
+    users::atproto::RESOURCE,
     admin::queues::RESOURCE,
     admin::running::RESOURCE,
     admin::history::RESOURCE,

@@ -141,8 +141,16 @@ fn refusals(path: &str, method: &str, operation: &Value) -> Vec<u16> {
         (401, guarded || matches!(path, "/api/users/login" | "/api/users/oauth/refresh")),
         // For administrators only, somebody else's, from a page of another site, not with an API token, or nobody is let in.
         (403, tagged("admin") || (guarded && changes) || is_in_person || is_door),
-        (404, any_in("path") || (has_body && (tagged("library") || tagged("cards")))),
-        (409, path == "/api/users" || can_be_full || (guarded && changes && !tagged("users") && !tagged("admin"))),
+        (
+            404,
+            path == "/api/users/me/atproto" || any_in("path") || (has_body && (tagged("library") || tagged("cards"))),
+        ),
+        (
+            409,
+            matches!((path, method), ("/api/users", _) | ("/api/users/me/atproto", "post"))
+                || can_be_full
+                || (guarded && changes && !tagged("users") && !tagged("admin")),
+        ),
         (413, has_body),
         (415, has_body),
         (422, has_body || has_text),

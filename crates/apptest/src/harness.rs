@@ -18,6 +18,7 @@ use cardwire_domain::accounts::Registration;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::quotas::Quotas;
+use cardwire_domain::records::RecordRepository as _;
 use cardwire_domain::search::{Renewal, SearchIndex};
 use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent, UserId};
 use cardwire_events::memory::{InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry};
@@ -169,6 +170,8 @@ impl Api {
                 observers: BTreeSet::from([observer()]),
                 host: Some(HOST.into()),
             }),
+            agents: None,
+            records: shared.clone(),
             readiness: Arc::new(Ready),
             live: Live::new(shared, cardwire_api::feed::to_json, live, shutdown.clone()),
             operations,
@@ -253,6 +256,7 @@ impl Api {
             Queue::Feeds => self.show(recorded).await,
             Queue::Search => assert_eq!(self.store.index(one).await.unwrap(), 1),
             Queue::Analytics => assert_eq!(self.store.count(one).await.unwrap(), 1),
+            Queue::Records => assert_eq!(self.store.owe(one, false).await.unwrap(), 1),
         }
     }
 

@@ -32,7 +32,8 @@ pub async fn run(servers: &Servers, ground: &Ground, count: usize, case: E2e) ->
     let E2e { workers, rate, concurrency, explain, conditions, .. } = case;
     let environment = environment(ground.database.url(), &ground.redis.url);
     let mut web = Process::start("web", &environment);
-    let names = std::iter::repeat_n("feed-worker", workers).chain(["search-worker", "analytics-worker"]);
+    let names =
+        std::iter::repeat_n("feed-worker", workers).chain(["search-worker", "analytics-worker", "record-worker"]);
     let mut processes: Vec<Process> = names.map(|name| Process::start(name, &environment)).collect();
     web.ready().await;
     for process in &mut processes {

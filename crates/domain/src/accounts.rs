@@ -119,8 +119,17 @@ pub struct TokenHash(pub [u8; 32]);
 #[derive(Clone)]
 pub struct Account {
     pub user: User,
-    /// A PHC string (argon2id).
+    /// A PHC string (argon2id), or [`Account::NO_PASSWORD`].
     pub password_hash: String,
+}
+
+impl Account {
+    /// Of an account whose owner signs in elsewhere.
+    pub const NO_PASSWORD: &str = "!";
+
+    pub fn has_password(&self) -> bool {
+        self.password_hash != Self::NO_PASSWORD
+    }
 }
 
 impl fmt::Debug for Account {

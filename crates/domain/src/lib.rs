@@ -12,6 +12,7 @@ pub mod account_store;
 pub mod accounts;
 pub mod activity;
 pub mod analytics;
+pub mod atproto;
 pub mod card;
 pub mod changes;
 pub mod clock;

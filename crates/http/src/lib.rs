@@ -24,6 +24,7 @@ pub mod endpoint;
 pub mod idempotency;
 pub mod limit;
 pub mod live;
+pub mod network;
 pub mod operations;
 pub mod origin;
 pub mod people;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use async_trait::async_trait;
+use cardwire_atproto::Agents;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
@@ -13,6 +14,7 @@ use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::pictures::PictureRepository;
 use cardwire_domain::public::{ListedCollection, PublicRepository, RelatedLink};
 use cardwire_domain::quotas::Quotas;
+use cardwire_domain::records::RecordRepository;
 use cardwire_domain::search::{CollectionFound, Found, PersonFound, SearchIndex, SearchRequest};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Page, PageRequest, Store, UserId};
@@ -57,6 +59,9 @@ pub struct AppState {
     pub reads: Reads,
     pub accounts: Accounts,
     pub authenticator: Arc<dyn Authenticator>,
+    /// What this site does in the AT Protocol network. `None`: nothing.
+    pub agents: Option<Agents>,
+    pub records: Arc<dyn RecordRepository>,
     pub readiness: Arc<dyn Readiness>,
     pub live: Live,
     pub operations: Operations,

@@ -42,6 +42,7 @@ mod install;
 mod library;
 mod links;
 mod membership;
+mod network;
 mod new_collection;
 mod oembed;
 mod once;
@@ -74,6 +75,7 @@ pub fn configure(config: &mut ServiceConfig) {
     sign_in::configure(config);
     sign_up::configure(config);
     reset_password::configure(config);
+    network::configure(config);
     save::configure(config);
     bookmarklet::configure(config);
     library::configure(config);

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::fields::Complaint;
 use crate::form::Posted;
-use crate::links::{own_path, see_other, with_next};
+use crate::links::{own_path, see_other, with_next, with_parameter};
 use crate::unsent::Unsent;
 use crate::visit::{Chrome, Section, Visit};
 
@@ -37,6 +37,8 @@ struct SignInPage {
     /// What was typed into another form before.
     unsent: Option<Unsent>,
     needs_password: bool,
+    /// Where people sign in with AT Protocol, if they can.
+    network: Option<String>,
     /// Somebody without an account may get one.
     offers_sign_up: bool,
     complaint: Complaint,
@@ -52,13 +54,15 @@ impl SignInPage {
             sign_up: "/sign-up".to_owned(),
             unsent: None,
             needs_password: needs_password(state),
+            network: None,
             offers_sign_up: needs_password(state) && state.accounts.registration() != Registration::Closed,
             complaint: Complaint::default(),
         }
     }
 
-    /// The first person may always sign up.
+    /// The first person may always sign up. Everybody may sign in by the network, where that is set up.
     async fn for_the_first(mut self, state: &AppState) -> Result<Self, Problem> {
+        self.network = network_path(state, ("next", &self.next));
         if self.needs_password && !self.offers_sign_up {
             self.offers_sign_up = state.accounts.welcome(None).await?.may_sign_up();
         }
@@ -160,6 +164,16 @@ pub async fn end_session(state: &AppState, request: &HttpRequest) -> Result<(), 
 
 pub fn begin_session(request: &HttpRequest, token: &str, next: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, next)).cookie(Jar::Session.write(request, token)).finish()
+}
+
+/// Whether people can sign in with AT Protocol.
+pub fn offers_network(state: &AppState) -> bool {
+    state.agents.as_ref().is_some_and(|agents| agents.signs_in())
+}
+
+/// The page on which people sign in with AT Protocol, with this parameter. `None`: they cannot.
+pub fn network_path(state: &AppState, (name, value): (&str, &str)) -> Option<String> {
+    offers_network(state).then(|| with_parameter("/sign-in/atproto", name, value))
 }
 
 /// Whether people sign in with a password, and not just by a name.

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use crate::fields::Complaint;
 use crate::form::Posted;
 use crate::links::{own_path, see_other, with_next};
-use crate::sign_in::{begin_session, end_session, needs_password};
+use crate::sign_in::{begin_session, end_session, needs_password, network_path};
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -32,6 +32,8 @@ struct SignUpPage<'a> {
     may_sign_up: bool,
     /// A code would let somebody in.
     asks_invite: bool,
+    /// Where people sign up with AT Protocol, if they can.
+    network: Option<String>,
     typed: Typed<'a>,
     /// The page for somebody who has an account, which leads to the same place.
     sign_in: String,
@@ -64,6 +66,7 @@ impl<'a> Typed<'a> {
             about: told(&welcome),
             may_sign_up: welcome.may_sign_up(),
             asks_invite: matches!(welcome, Welcome::InviteNeeded | Welcome::InviteVoid),
+            network: network_path(state, ("invite", self.invite)),
             typed: self,
             sign_in: with_next("/sign-in", self.next),
             complaint,

@@ -130,6 +130,11 @@ impl Visit {
         &self.last_view
     }
 
+    /// What this browser is known by, which nobody else knows.
+    pub fn browser(&self) -> &str {
+        &self.visitor
+    }
+
     /// What links to this site from elsewhere begin with. `None`: the request names no host.
     pub fn base(&self) -> Option<&str> {
         self.base.as_deref()

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
+use cardwire_atproto::{Agents, CallError, Repos};
 use cardwire_domain::account_store::AccountStore;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
@@ -14,9 +16,9 @@ use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::pictures::PictureRepository;
 use cardwire_domain::public::PublicRepository;
-use cardwire_domain::records::RecordPublisher;
+use cardwire_domain::records::RecordRepository;
 use cardwire_domain::search::SearchIndex;
-use cardwire_domain::{Store, SystemClock};
+use cardwire_domain::{Store, SystemClock, UserId};
 use cardwire_events::memory::{
     InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry,
 };
@@ -37,14 +39,18 @@ use cardwire_storage::sqlite::{self, SqliteStore};
 use cardwire_workers::import::ImportSettings;
 use cardwire_workers::metadata::{AddressPolicy, FetchLimits, MetadataSettings, PageFetcher, system_lookup};
 use cardwire_workers::pictures::PictureSettings;
+use cardwire_workers::records::RecordSettings;
 use cardwire_workers::{
-    AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, PictureLoop, SearchHandler,
+    AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, PictureLoop, RecordHandler,
+    RecordLoop, SearchHandler,
 };
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::measure::Measurements;
+use crate::network;
 use crate::readiness::Readiness;
 use crate::settings::{Address, RedisSettings, RedisTopology, Settings, SettingsError, StoreSettings};
 
@@ -83,7 +89,13 @@ pub struct Adapters {
     pub registry: Arc<dyn WorkerRegistry>,
     pub saga_store: Arc<dyn SagaStateStore>,
     pub saga: Arc<CardCollectionSaga>,
-    records: Option<Arc<dyn RecordPublisher>>,
+    /// What this site does in the AT Protocol network. `None`: nothing, without APP__SECRET_KEY.
+    pub agents: Option<Agents>,
+    pub records: Arc<dyn RecordRepository>,
+    /// People's repositories.
+    repos: Arc<dyn Repos>,
+    /// Everybody has one: a stand-in.
+    fakes_repos: bool,
     handover: Handover,
     transport: Transport,
     database: Option<PostgresStore>,
@@ -118,16 +130,23 @@ impl Adapters {
                 ..Self::over(store, None, handover.clone(), transport.clone(), settings)
             })
         };
-        match &settings.store {
-            StoreSettings::Memory => in_file(sqlite::Place::Memory),
-            StoreSettings::File(path) => in_file(sqlite::Place::File(path.clone())),
+        let adapters = match &settings.store {
+            StoreSettings::Memory => in_file(sqlite::Place::Memory)?,
+            StoreSettings::File(path) => in_file(sqlite::Place::File(path.clone()))?,
             StoreSettings::Postgres(database) => {
                 let pool = PoolSettings { max_connections: database.max_connections, ..PoolSettings::default() };
                 let store = PostgresStore::connect(database.url.expose_secret(), pool, handover.clone())
                     .map_err(|error| SettingsError::value("DATABASE_URL", error.to_string()))?;
-                Ok(Self::over(store.clone(), Some(store), handover, transport, settings))
+                Self::over(store.clone(), Some(store), handover, transport, settings)
             }
-        }
+        };
+        let agents = network::agents(settings, adapters.accounts.clone())?;
+        let repos: Arc<dyn Repos> = match &agents {
+            _ if settings.use_fake_publishers => Arc::new(FakeRecordPublisher::default()),
+            Some(agents) => Arc::new(agents.clone()),
+            None => Arc::new(Nobodys),
+        };
+        Ok(Self { agents, repos, ..adapters })
     }
 
     fn over<S>(
@@ -150,6 +169,7 @@ impl Adapters {
             + PageRepository
             + PictureRepository
             + ImportRepository
+            + RecordRepository
             + Operator
             + Finder
             + WorkHistory
@@ -177,7 +197,6 @@ impl Adapters {
         let log: Arc<dyn EventLog> = store.clone();
         let feed: Arc<dyn FeedRepository> = store.clone();
         let saga = CardCollectionSaga::new(saga_store.clone(), feed.clone(), log.clone(), SagaSettings::default());
-        let records = settings.use_fake_publishers.then(|| Arc::new(FakeRecordPublisher::default()) as _);
         Self {
             store: store.clone(),
             library: store.clone(),
@@ -195,13 +214,16 @@ impl Adapters {
             replays: store.clone(),
             pauses: Pauses::not_known_yet(),
             accounts: store.clone(),
-            imports: store,
+            imports: store.clone(),
+            records: store,
+            repos: Arc::new(Nobodys),
+            fakes_repos: settings.use_fake_publishers,
             log,
             publisher,
             registry,
             saga_store,
             saga: Arc::new(saga),
-            records,
+            agents: None,
             handover,
             transport,
             database,
@@ -379,14 +401,18 @@ impl Adapters {
         Ok(PictureLoop::new(self.pictures.clone(), fetcher(settings)?, PictureSettings::default()))
     }
 
+    /// Publishes what is public in people's own repositories.
+    pub fn publishing(&self, settings: &Settings) -> RecordLoop {
+        let records = RecordSettings::new(&settings.network.prefix);
+        RecordLoop::new(self.records.clone(), self.repos.clone(), records)
+    }
+
     pub fn handler(&self, queue: Queue) -> Arc<dyn EventHandler> {
         match queue {
-            Queue::Feeds => {
-                let (feed, records) = (self.feed.clone(), self.records.clone());
-                Arc::new(FeedHandler::new(self.saga.clone(), feed, self.log.clone(), records))
-            }
+            Queue::Feeds => Arc::new(FeedHandler::new(self.saga.clone(), self.feed.clone(), self.log.clone())),
             Queue::Search => Arc::new(SearchHandler::new(self.search.clone())),
             Queue::Analytics => Arc::new(AnalyticsHandler::new(self.analytics.clone())),
+            Queue::Records => Arc::new(RecordHandler::new(self.records.clone(), self.fakes_repos)),
         }
     }
 }
@@ -394,6 +420,20 @@ impl Adapters {
 fn fetcher(settings: &Settings) -> anyhow::Result<PageFetcher> {
     let policy = AddressPolicy { allow_private: settings.metadata_allow_private_hosts, ..AddressPolicy::default() };
     PageFetcher::new(policy, FetchLimits::default(), system_lookup()).context("setting up fetches")
+}
+
+/// Nobody has a repository.
+struct Nobodys;
+
+#[async_trait]
+impl Repos for Nobodys {
+    async fn procedure(&self, _: &UserId, _: &str, _: Value) -> Result<Value, CallError> {
+        Err(CallError::NotConnected)
+    }
+
+    async fn query(&self, _: &UserId, _: &str, _: &[(&str, &str)]) -> Result<Value, CallError> {
+        Err(CallError::NotConnected)
+    }
 }
 
 /// What a command that looks after accounts needs: them, and the audit log.

@@ -66,6 +66,11 @@ impl InMemoryEventWorkerProcess {
             pictures.run(stopped).await;
             Ok(())
         });
+        let (publishing, stopped) = (adapters.publishing(settings), stop.clone());
+        tasks.spawn(async move {
+            publishing.run(stopped).await;
+            Ok(())
+        });
         let rebuilding = rebuild::run(adapters.rebuilds.clone(), adapters.search.clone(), stop.clone());
         tasks.spawn(async move {
             rebuilding.await;

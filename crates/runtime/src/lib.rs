@@ -29,6 +29,7 @@ pub mod launch;
 pub mod maintenance;
 pub mod measure;
 pub mod metrics;
+mod network;
 pub mod one_file;
 pub mod readiness;
 mod rebuild;

@@ -93,6 +93,22 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ),
     ("cardwire_searches_refused_total", Counter, "Searches refused because too many others ran"),
     ("cardwire_import_rows_total", Counter, "Rows of imports and checks that were worked off, by outcome"),
+    (
+        "cardwire_records_total",
+        Counter,
+        "Records of people's own repositories that were sent, by outcome: published, deleted, refused",
+    ),
+    (
+        "cardwire_records_waiting",
+        Gauge,
+        "Records that have to be looked at, paused people's included; measured by record-workers",
+    ),
+    ("cardwire_record_people", Gauge, "People who have connected a repository; measured by record-workers"),
+    (
+        "cardwire_record_people_failing",
+        Gauge,
+        "Of them, those for whom nothing can be published at the moment; measured by record-workers",
+    ),
     ("cardwire_saga_windows_flushed_total", Counter, "Windows written as activities"),
     ("cardwire_saga_flush_lateness_seconds", Histogram, "How long after its due time a window was flushed"),
     ("cardwire_saga_lock_contended_total", Counter, "Windows that were due while another worker flushed them"),

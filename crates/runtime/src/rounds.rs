@@ -35,6 +35,8 @@ const PART_WITH: usize = 100;
 /// Cards of an import that is undone that go in one transaction, and the shortest pause before the next, so that saves of others come through.
 const UNDO: usize = 50;
 const UNDO_PAUSE: Duration = Duration::from_millis(50);
+/// How long a server is given to end the session of somebody who leaves.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// How many of those who are leaving may turn out to be waiting before a round ends.
 const DRAWS: usize = 5;
 /// How often to look for cards whose URLs were read by earlier rules: after an update, and as long as processes of the build before run.
@@ -232,6 +234,7 @@ impl Rounds {
         let mut waits = 0;
         while waits < DRAWS {
             let begun = Instant::now();
+            self.say_farewell().await;
             match let_person_go(&*self.adapters.store, PART_WITH).await {
                 // Leaves as much time to everybody else as it took.
                 Ok(Parting::Further) => sleep(begun.elapsed()).await,
@@ -253,6 +256,22 @@ impl Rounds {
                     tracing::warn!(%error, "an account could not be deleted any further; another round tries again");
                     return;
                 }
+            }
+        }
+    }
+
+    /// Ends the connections of those who are leaving, once their records are gone and before their tokens are. Whatever fails, they leave.
+    async fn say_farewell(&self) {
+        let Some(agents) = &self.adapters.agents else { return };
+        let leavers = match self.adapters.accounts.connected_leavers().await {
+            Ok(leavers) => leavers,
+            Err(error) => return tracing::debug!(%error, "could not ask who is leaving"),
+        };
+        for person in leavers {
+            match timeout(FAREWELL, agents.disconnect(&person)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::info!(%person, %error, "a connection was not ended"),
+                Err(_) => tracing::info!(%person, "a connection was not ended in time at its server"),
             }
         }
     }

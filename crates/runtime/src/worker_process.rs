@@ -67,6 +67,13 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
             Ok(())
         });
     }
+    if queue == Queue::Records {
+        let (publishing, stopped) = (adapters.publishing(&process.settings), stop.clone());
+        tasks.spawn(async move {
+            publishing.run(stopped).await;
+            Ok(())
+        });
+    }
     let mut watching = JoinSet::new();
     let rounds = Arc::new(Rounds::new(&adapters)?.with_worker(queue, progress.clone()));
     let going = rounds.clone();

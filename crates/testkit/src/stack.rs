@@ -80,7 +80,7 @@ impl Stack {
         let web = Process::start("web", &environment);
         let feeds = std::iter::repeat_n(plan.feed_worker, plan.feed_workers);
         let workers = feeds
-            .chain(["search-worker", "analytics-worker"])
+            .chain(["search-worker", "analytics-worker", "record-worker"])
             .map(|name| Worker { name, process: Process::start(name, &environment) })
             .collect();
         let pool = PgPoolOptions::new().max_connections(2).connect_lazy(&database_url).expect("the URL is good");

@@ -8,7 +8,7 @@ mod feed;
 pub mod import;
 pub mod metadata;
 pub mod pictures;
-mod records;
+pub mod records;
 mod search;
 
 pub use analytics::AnalyticsHandler;
@@ -16,5 +16,5 @@ pub use feed::FeedHandler;
 pub use import::ImportLoop;
 pub use metadata::MetadataLoop;
 pub use pictures::PictureLoop;
-pub use records::FakeRecordPublisher;
+pub use records::{FakeRecordPublisher, RecordHandler, RecordLoop};
 pub use search::SearchHandler;

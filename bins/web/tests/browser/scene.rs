@@ -7,7 +7,7 @@ use crate::server::{Durable, get, post, refuse, save};
 use crate::window::Window;
 
 /// Pages that say something to somebody who has nothing yet.
-pub const EMPTY: [(&str, &str); 12] = [
+pub const EMPTY: [(&str, &str); 13] = [
     ("empty feed", "/"),
     ("empty library", "/library"),
     ("empty collections", "/collections"),
@@ -19,15 +19,18 @@ pub const EMPTY: [(&str, &str); 12] = [
     ("password", "/account/password"),
     ("sessions", "/account/sessions"),
     ("tokens", "/account/tokens"),
+    ("connection", "/account/atproto"),
     ("delete account", "/account/delete"),
 ];
 
 /// Pages that need nobody to be signed in.
-pub const SIGNED_OUT: [(&str, &str); 8] = [
+pub const SIGNED_OUT: [(&str, &str); 10] = [
     ("feed, signed out", "/"),
     ("search, signed out", "/search?q=rust"),
     ("trends, signed out", "/trends"),
     ("sign-in", "/sign-in?next=/library"),
+    ("sign-in by handle", "/sign-in/atproto"),
+    ("an old sign-in", "/oauth/callback?state=unknown"),
     ("sign-up", "/sign-up"),
     ("sign-up with an old invite", "/sign-up?invite=unknown"),
     ("an old reset link", "/reset-password?token=unknown"),

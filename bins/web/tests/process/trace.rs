@@ -62,6 +62,7 @@ fn state(adapters: &Adapters) -> AppState {
         public: adapters.public.clone(),
         search: adapters.search.clone(),
         searches: Searches::at_once(3),
+        agents: None,
         analytics: adapters.analytics.clone(),
         imports: adapters.imports.clone(),
         uploads: Uploads::default(),
@@ -173,7 +174,7 @@ async fn a_save_is_one_trace_from_the_request_over_the_queues_to_the_activity() 
     let mut names: Vec<_> = of_save.iter().map(|span| span.name.as_ref()).collect();
     names.sort_unstable();
     let mut expected = vec!["POST /api/cards/library/urls", "flush feeds"];
-    for queue in ["analytics", "feeds", "search"] {
+    for queue in ["analytics", "feeds", "records", "search"] {
         let (published, processed) =
             (one(&spans, &format!("publish {queue}")), one(&spans, &format!("process {queue}")));
         assert!(published.start_time <= processed.start_time, "{queue}");

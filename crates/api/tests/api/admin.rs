@@ -124,6 +124,10 @@ async fn queues_show_what_is_where_and_who_works() {
                 "queue": "analytics", "waiting": 0, "inFlight": 0, "suspects": 0, "owed": 2, "unpublished": 2, "dead": 0,
                 "oldestAgeSeconds": 20, "paused": null, "settings": { "attempts": 2, "backoffMs": 5000, "concurrency": 20 },
             },
+            {
+                "queue": "records", "waiting": 0, "inFlight": 0, "suspects": 0, "owed": 2, "unpublished": 2, "dead": 0,
+                "oldestAgeSeconds": 20, "paused": null, "settings": { "attempts": 3, "backoffMs": 2000, "concurrency": 5 },
+            },
         ],
         "workers": [{
             "id": worker.id.to_string(), "queue": "feeds", "host": "machine-1", "pid": 7, "version": "0.1.0",

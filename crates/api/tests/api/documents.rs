@@ -106,7 +106,8 @@ async fn the_document_lists_every_route_and_each_answers() {
         (Method::GET, "/api/admin/search/rebuild", "", none()),
         (Method::GET, "/api/admin/audit", "", none()),
     ];
-    // The first never ends; the others need a page that was fetched, its pictures, an open window, a replay that is going on, and a dead letter.
+    // The first never ends; the others need a page that was fetched, its pictures, an open window, a replay that is going on, a dead letter, and
+    // a server of another network.
     let mut expected = BTreeSet::from([
         ("get".to_owned(), "/api/feeds/global/stream".to_owned()),
         ("post".to_owned(), "/api/cards/{id}/metadata/retry".to_owned()),
@@ -114,6 +115,9 @@ async fn the_document_lists_every_route_and_each_answers() {
         ("post".to_owned(), "/api/admin/sagas/{key}/flush".to_owned()),
         ("post".to_owned(), "/api/admin/replays/{id}/cancel".to_owned()),
         ("get".to_owned(), "/api/admin/queues/{queue}/dead/{id}".to_owned()),
+        ("get".to_owned(), "/api/users/me/atproto".to_owned()),
+        ("post".to_owned(), "/api/users/me/atproto".to_owned()),
+        ("delete".to_owned(), "/api/users/me/atproto".to_owned()),
     ]);
     for (method, template, query, body) in calls {
         let path = template.replace("{card}", &card).replace("{collection}", &collection).replace("{queue}", "feeds");

@@ -188,6 +188,18 @@ fn of_accounts(route: &str, path: &str) -> Option<Vec<Change>> {
         }
         "POST /account/sessions/end" | "POST /account/tokens/revoke" => vec![form(path, vec![("id", id)], vec![])],
         "POST /account/sessions/end-others" | "POST /sign-out" => vec![form(path, vec![], vec![])],
+        "POST /api/users/me/atproto" => {
+            sent(json!({ "service": "http://localhost", "identifier": "alice.test", "appPassword": password() }))
+        }
+        "DELETE /api/users/me/atproto" => vec![(path.to_owned(), Body::None)],
+        "POST /sign-in/atproto" | "POST /account/atproto/connect" => {
+            vec![form(path, vec![("identifier", "alice.example.com".into())], vec![])]
+        }
+        "POST /account/atproto/app-password" => {
+            vec![form(path, vec![("account", "alice.test".into()), ("appPassword", password())], vec![])]
+        }
+        "POST /account/atproto/disconnect" => vec![form(path, vec![], vec![])],
+        "POST /account/atproto/retry" => vec![form(path, vec![], vec![])],
         "POST /account/tokens" => vec![form(path, vec![("name", "t".into()), ("scope", "read".into())], vec![])],
         "POST /sign-in" | "POST /sign-up" => {
             vec![form(path, vec![("handle", "some body!".into()), ("password", "short".into())], vec![])]
@@ -204,7 +216,10 @@ fn of_operators(path: &str, world: &World) -> Option<Vec<Change>> {
     let id = path.replace("{id}", card);
     let all = || json!({ "all": true });
     let of_queues = |body: &Body| -> Vec<Change> {
-        ["feeds", "search", "analytics"].iter().map(|queue| (path.replace("{queue}", queue), body.clone())).collect()
+        ["feeds", "search", "analytics", "records"]
+            .iter()
+            .map(|queue| (path.replace("{queue}", queue), body.clone()))
+            .collect()
     };
     let acts = |once: &'static str| -> Vec<Change> {
         let window = format!("{card}-did:plc:owner");

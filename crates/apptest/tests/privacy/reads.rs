@@ -29,7 +29,7 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
     let path = route.strip_prefix("GET ")?;
     let with = |queries: &[&str]| -> Vec<String> { queries.iter().map(|query| format!("{path}{query}")).collect() };
     let of_queues = |suffixes: &[String]| -> Vec<String> {
-        let queues = ["feeds", "search", "analytics"].iter();
+        let queues = ["feeds", "search", "analytics", "records"].iter();
         queues.flat_map(|queue| suffixes.iter().map(|end| path.replace("{queue}", queue) + end)).collect()
     };
     Some(match path {
@@ -47,6 +47,9 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/api/docs/{file:.*}" => vec!["/api/docs/index.css".into()],
         "/static/{file:.*}" => vec!["/static/app.css".into()],
         "/problems/{slug}" => vec!["/problems/not-found".into()],
+        "/oauth/client-metadata.json" | "/oauth/jwks.json" => with(&[""]),
+        "/oauth/callback" => with(&["", "?state=x&code=y&iss=https://pds.example"]),
+        "/sign-in/atproto" => with(&["", "?next=/library&invite=x"]),
         "/sign-in" => with(&["", "?next=/library"]),
         "/sign-up" => with(&["", "?invite=nonsense"]),
         "/reset-password" => with(&["?token=nonsense"]),
@@ -121,6 +124,7 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/api/users/me/invitations" | "/api/users/me/blocks" => with(&["?limit=1", ""]),
         "/api/users/me" | "/api/users/me/sessions" | "/api/users/me/tokens" => with(&[""]),
         "/account" | "/account/password" | "/account/sessions" | "/account/tokens" | "/account/delete" => with(&[""]),
+        "/account/atproto" | "/api/users/me/atproto" => with(&[""]),
 
         "/api/admin/queues" | "/admin" | "/admin/people" => with(&[""]),
         "/api/admin/search/rebuild" => with(&[""]),

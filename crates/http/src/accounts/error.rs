@@ -28,6 +28,9 @@ pub enum Error {
     /// The same, again and again.
     #[error("Too many wrong passwords.")]
     TooManyWrongPasswords { retry_after: Duration },
+    /// Somebody without a password signed in too long ago.
+    #[error("Your account has no password. Sign in again with AT Protocol, then do this within ten minutes.")]
+    SignInAgain,
     #[error("Too many sign-ups.")]
     TooManySignUps { retry_after: Duration },
     /// Every core has been busy with passwords for a while.
@@ -42,7 +45,7 @@ impl From<Error> for Problem {
         match error {
             Error::Domain(error) => error.into(),
             Error::Refused(why) => Self::new(&UNAUTHENTICATED, why),
-            Error::NotLetIn(_) | Error::Suspended => Self::new(&FORBIDDEN, error.to_string()),
+            Error::NotLetIn(_) | Error::Suspended | Error::SignInAgain => Self::new(&FORBIDDEN, error.to_string()),
             Error::LinkVoid => Self::new(&NOT_FOUND, error.to_string()),
             Error::TooManySignIns { retry_after } => {
                 too_many("Too many sign-ins with this handle or from this network have failed.", retry_after)

@@ -66,7 +66,9 @@ async fn pages_show_what_is_where() {
     let key = open_windows(&api).await.remove(0);
     let mut browser = Browser::new(&api);
     let overview = page(&mut browser, "/admin").await;
-    for part in ["feeds", "search", "analytics", "Workers", "Rebuild the search index", "/admin/queues/search/dead"] {
+    for part in
+        ["feeds", "search", "analytics", "records", "Workers", "Rebuild the search index", "/admin/queues/search/dead"]
+    {
         assert!(overview.contains(part), "{part} is missing: {overview}");
     }
     assert!(page(&mut browser, "/admin/queues/search?minutes=360").await.contains("Nothing was measured"));

@@ -195,6 +195,8 @@ async fn every_page_is_sound_and_carries_the_policy() {
         "/account/password".into(),
         "/account/sessions".into(),
         "/account/tokens".into(),
+        "/account/atproto".into(),
+        "/sign-in/atproto".into(),
         "/reset-password?token=nonsense".into(),
         "/import".into(),
         "/sign-in".into(),

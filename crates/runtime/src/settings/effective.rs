@@ -38,6 +38,11 @@ impl Settings {
             ("OTEL_TRACES_SAMPLER_ARG", self.traces.ratio.to_string()),
             ("METADATA_ALLOW_PRIVATE_HOSTS", flag(self.metadata_allow_private_hosts)),
             ("APP__ADMINS", self.admins.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(",")),
+            ("APP__ATPROTO__ALLOW_APP_PASSWORDS", flag(self.network.allow_app_passwords)),
+            ("APP__ATPROTO__ALLOW_PRIVATE_HOSTS", flag(self.network.allow_private_hosts)),
+            ("APP__ATPROTO__COLLECTION_PREFIX", self.network.prefix.clone()),
+            ("APP__ATPROTO__PLC_URL", self.network.plc.to_string()),
+            ("APP__SECRET_KEY", secret(self.network.secret_key.as_ref())),
             ("APP__DATABASE__MAX_CONNECTIONS", self.max_connections.to_string()),
             ("APP__EVENTS__KEEP_DAYS", (self.keep_events.as_secs() / 86_400).to_string()),
             ("APP__OBSERVERS", self.observers.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(",")),
@@ -63,10 +68,10 @@ impl Settings {
         self.insert_topology(&mut values);
         for queue in Queue::ALL {
             let QueueSettings { attempts, backoff_ms, concurrency } = self.queue(queue);
-            let [attempts_name, backoff_name, concurrency_name] = super::queue_names(queue);
-            values.insert(attempts_name, attempts.to_string());
-            values.insert(backoff_name, backoff_ms.to_string());
-            values.insert(concurrency_name, concurrency.to_string());
+            let name = |what: &str| super::names::of_queue(queue.name(), what);
+            values.insert(name("ATTEMPTS"), attempts.to_string());
+            values.insert(name("BACKOFF_MS"), backoff_ms.to_string());
+            values.insert(name("CONCURRENCY"), concurrency.to_string());
         }
         values
     }

@@ -29,7 +29,7 @@ pub const NAMES: &[Name] = &[
         "keep queues and sagas in memory, in one web process that also runs the workers; default false, with SQLite true",
     ),
     plain("USE_MOCK_REPOS", Some("false"), "keep all data in memory; needs USE_IN_MEMORY_EVENTS"),
-    plain("USE_FAKE_PUBLISHERS", Some("false"), "keep published records in memory; with false, nothing is published"),
+    plain("USE_FAKE_PUBLISHERS", Some("false"), "keep published records in memory instead of in people's repositories"),
     plain("USE_MOCK_AUTH", Some("false"), "the bearer token is the user's DID; development on a loopback HOST only"),
     plain(
         "DATABASE_URL",
@@ -57,6 +57,18 @@ pub const NAMES: &[Name] = &[
     plain("OTEL_TRACES_SAMPLER_ARG", Some("1"), "share of traces that are kept, 0 to 1"),
     plain("METADATA_ALLOW_PRIVATE_HOSTS", Some("false"), "fetch page metadata from private addresses too"),
     plain("APP__ADMINS", None, "user ids of more administrators, comma separated"),
+    plain(
+        "APP__ATPROTO__ALLOW_APP_PASSWORDS",
+        Some("false"),
+        "connect repositories with app passwords too; development only",
+    ),
+    plain(
+        "APP__ATPROTO__ALLOW_PRIVATE_HOSTS",
+        Some("false"),
+        "ask AT Protocol servers on private addresses and without TLS; development only",
+    ),
+    plain("APP__ATPROTO__COLLECTION_PREFIX", Some("network.cosmik"), "what the names of published records begin with"),
+    plain("APP__ATPROTO__PLC_URL", Some("https://plc.directory"), "the directory of AT Protocol accounts"),
     plain("APP__DATABASE__MAX_CONNECTIONS", Some("10"), "PostgreSQL connections of this process"),
     plain("APP__EVENTS__KEEP_DAYS", Some("30"), "days until events that have been handled are deleted"),
     plain("APP__OBSERVERS", None, "user ids of people who see the console but cannot act there, comma separated"),
@@ -75,6 +87,9 @@ pub const NAMES: &[Name] = &[
     plain("APP__QUEUES__FEEDS__ATTEMPTS", Some("3"), "as above"),
     plain("APP__QUEUES__FEEDS__BACKOFF_MS", Some("2000"), "as above"),
     plain("APP__QUEUES__FEEDS__CONCURRENCY", Some("15"), "as above"),
+    plain("APP__QUEUES__RECORDS__ATTEMPTS", Some("3"), "as above"),
+    plain("APP__QUEUES__RECORDS__BACKOFF_MS", Some("2000"), "as above"),
+    plain("APP__QUEUES__RECORDS__CONCURRENCY", Some("5"), "as above"),
     plain("APP__QUEUES__SEARCH__ATTEMPTS", Some("3"), "as above"),
     plain("APP__QUEUES__SEARCH__BACKOFF_MS", Some("2000"), "as above"),
     plain("APP__QUEUES__SEARCH__CONCURRENCY", Some("10"), "as above"),
@@ -110,6 +125,10 @@ pub const NAMES: &[Name] = &[
         "who can sign up: open, invite or closed; the first account can always be created, and is an administrator",
     ),
     plain("APP__RELAY__MAX_DEPTH", Some("50000"), "longest a queue gets; further events wait in the database"),
+    secret(
+        "APP__SECRET_KEY",
+        "encrypts AT Protocol sessions and turns signing in by it on; several, comma separated: the first encrypts, all decrypt",
+    ),
     plain("APP__SHUTDOWN__DEADLINE_S", Some("25"), "seconds that running work can take after SIGTERM"),
     plain(
         "APP__TRACE_URL",
@@ -132,6 +151,12 @@ pub const NAMES: &[Name] = &[
 
 pub fn find(name: &str) -> Option<&'static Name> {
     NAMES.iter().find(|known| known.name == name)
+}
+
+/// The name of a setting of a queue.
+pub fn of_queue(queue: &str, what: &str) -> &'static str {
+    let name = format!("{NESTED}QUEUES__{}__{what}", queue.to_uppercase());
+    find(&name).expect("each queue has its settings in the list").name
 }
 
 /// What `--help` says about the environment.

@@ -31,7 +31,7 @@ impl PublicSettings {
 }
 
 /// Scheme, host and port, nothing else. What was given is not told again: somebody may have written a password into it.
-fn address(name: &'static str, text: &str) -> Result<Url> {
+pub(super) fn address(name: &'static str, text: &str) -> Result<Url> {
     let wrong = |rule: &str| SettingsError::value(name, rule);
     let url = Url::parse(text).map_err(|_| wrong("must be an address such as https://links.example"))?;
     if !matches!(url.scheme(), "http" | "https") {

@@ -123,6 +123,8 @@ fn settings_do_what_they_say() {
     check("APP__QUEUES__FEEDS__ATTEMPTS=5", "APP__QUEUES__FEEDS__ATTEMPTS", "5");
     check("APP__QUEUES__SEARCH__BACKOFF_MS=10", "APP__QUEUES__SEARCH__BACKOFF_MS", "10");
     check("APP__QUEUES__ANALYTICS__CONCURRENCY=1", "APP__QUEUES__ANALYTICS__CONCURRENCY", "1");
+    check("APP__QUEUES__RECORDS__ATTEMPTS=4", "APP__QUEUES__RECORDS__ATTEMPTS", "4");
+    check("APP__ATPROTO__COLLECTION_PREFIX=net.example", "APP__ATPROTO__COLLECTION_PREFIX", "net.example");
     check("APP__ADMINS=did:plc:b,did:plc:a", "APP__ADMINS", "did:plc:a,did:plc:b");
     check("APP_ENV=development USE_MOCK_AUTH=true", "APP__ADMINS", "did:plc:mock123");
     check("APP__OBSERVERS=did:plc:b,did:plc:a", "APP__OBSERVERS", "did:plc:a,did:plc:b");
@@ -298,8 +300,8 @@ fn contradictions_are_refused() {
             None => assert_eq!(error, None, "{role}: {environment}"),
         }
     };
-    let workers = [Role::FeedWorker, Role::SearchWorker, Role::AnalyticsWorker];
-    let all = [Role::Web, Role::FeedWorker, Role::SearchWorker, Role::AnalyticsWorker];
+    let workers = [Role::FeedWorker, Role::SearchWorker, Role::AnalyticsWorker, Role::RecordWorker];
+    let all = [Role::Web, Role::FeedWorker, Role::SearchWorker, Role::AnalyticsWorker, Role::RecordWorker];
 
     check(Role::Web, "USE_MOCK_REPOS=true", Some("USE_MOCK_REPOS: mock repositories cannot work with Redis events"));
     check(Role::Web, "USE_MOCK_REPOS=true USE_IN_MEMORY_EVENTS=true", None);

@@ -57,7 +57,7 @@ WHERE k.user_id = portion.user_id AND k.key = portion.key";
 const MANY: [&str; 3] = [FORGET_CARDS, FORGET_ROWS, FORGET_ANSWERS];
 
 /// Of which there are few. `$1` is the person.
-const FEW: [&str; 7] = [
+const FEW: [&str; 8] = [
     "DELETE FROM imports WHERE owner_id = $1",
     "DELETE FROM rejected_entries WHERE strpos(raw, $1) > 0 OR strpos(reason, $1) > 0",
     "DELETE FROM search_words WHERE owner_id = $1 AND owner_id <> ''",
@@ -65,6 +65,7 @@ const FEW: [&str; 7] = [
      WHERE asked_by = $1 AND turn IS NOT NULL",
     "DELETE FROM invites WHERE created_by = $1 OR used_by = $1",
     "DELETE FROM profiles WHERE user_id = $1",
+    "DELETE FROM atproto_connections WHERE user_id = $1",
     "DELETE FROM users WHERE id = $1",
 ];
 

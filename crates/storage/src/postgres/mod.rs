@@ -10,6 +10,7 @@
 
 mod accounts;
 mod analytics;
+mod atproto;
 mod collections;
 mod dead_letters;
 mod departed;
@@ -38,6 +39,7 @@ mod pooler;
 mod portions;
 mod profiles;
 mod public;
+mod records;
 mod schema;
 mod search;
 mod sessions;

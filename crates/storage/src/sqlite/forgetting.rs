@@ -39,7 +39,7 @@ const MANY: [&str; 2] = [
 ];
 
 /// Of which there are few. `?1` is the person.
-const FEW: [&str; 7] = [
+const FEW: [&str; 8] = [
     "DELETE FROM imports WHERE owner_id = ?1",
     "DELETE FROM rejected_entries WHERE instr(raw, ?1) > 0 OR instr(reason, ?1) > 0",
     "DELETE FROM search_words WHERE owner_id = ?1",
@@ -47,6 +47,7 @@ const FEW: [&str; 7] = [
      WHERE asked_by = ?1 AND turn IS NOT NULL",
     "DELETE FROM invites WHERE created_by = ?1 OR used_by = ?1",
     "DELETE FROM profiles WHERE user_id = ?1",
+    "DELETE FROM atproto_connections WHERE user_id = ?1",
     "DELETE FROM users WHERE id = ?1",
 ];
 

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod analytics;
+mod atproto;
 mod collections;
 mod dead_letters;
 mod departed;
@@ -35,6 +36,7 @@ mod portions;
 mod profiles;
 mod prune;
 mod public;
+mod records;
 mod schema;
 mod search;
 mod sessions;

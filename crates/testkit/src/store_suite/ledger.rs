@@ -240,6 +240,7 @@ pub async fn pruning_never_drops_what_is_owed(stores: Stores) -> Tested {
     stores.log.fail(Queue::Feeds, &[failure], &QueueSettings::of(Queue::Feeds)).await?;
     stores.log.settle(Queue::Feeds, &[owed, done]).await?;
     stores.log.settle(Queue::Search, &ids).await?;
+    stores.log.settle(Queue::Records, &ids).await?;
     stores.log.settle(Queue::Analytics, &[dead, done]).await?;
     assert_eq!(stores.log.prune(30 * DAY).await?, 0, "all are young");
     stores.time.advance(31 * DAY).await;

@@ -36,6 +36,7 @@ pub mod pages;
 pub mod pictures;
 pub mod private_pages;
 pub mod public;
+pub mod publishing;
 pub mod quotas;
 pub mod refusals;
 pub mod replaying;
@@ -62,6 +63,7 @@ use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
 use cardwire_domain::pictures::PictureRepository;
 use cardwire_domain::public::PublicRepository;
+use cardwire_domain::records::RecordRepository;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{EventId, Store};
 use cardwire_events::{EventLog, Finder, Operator, Rebuilds, Replays, WorkHistory};
@@ -83,6 +85,7 @@ pub struct Stores {
     pub pages: Arc<dyn PageRepository>,
     pub pictures: Arc<dyn PictureRepository>,
     pub imports: Arc<dyn ImportRepository>,
+    pub records: Arc<dyn RecordRepository>,
     pub accounts: Arc<dyn AccountStore>,
     pub log: Arc<dyn EventLog>,
     pub operator: Arc<dyn Operator>,
@@ -107,6 +110,7 @@ impl Stores {
             + PageRepository
             + PictureRepository
             + ImportRepository
+            + RecordRepository
             + AccountStore
             + EventLog
             + Operator
@@ -133,7 +137,8 @@ impl Stores {
             history: adapter.clone(),
             rebuilds: adapter.clone(),
             replays: adapter.clone(),
-            imports: adapter,
+            imports: adapter.clone(),
+            records: adapter,
             time,
         }
     }
@@ -521,6 +526,21 @@ macro_rules! store_suite {
         ]);
         $crate::store_suite!(@cases $make, $runtime, first_account: [
             a_site_that_everybody_has_left_is_not_fresh_again,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, publishing: [
+            people_without_a_repository_are_owed_nothing,
+            connecting_owes_what_is_public_and_nothing_else,
+            an_event_owes_what_it_touches_and_is_owed_no_more,
+            one_worker_at_a_time_publishes_for_a_person,
+            what_is_owed_during_a_turn_is_done_in_the_next,
+            what_others_see_no_more_is_deleted_and_comes_back,
+            an_author_removes_what_somebody_elses_repository_holds,
+            a_changed_title_or_collection_is_looked_at_again,
+            a_pause_holds_for_one_person_and_ends_by_hand,
+            another_repository_gets_everything_and_none_gets_nothing,
+            stand_ins_are_there_for_everybody,
+            an_account_is_deleted_after_its_records,
+            an_account_is_deleted_although_nothing_can_be_sent,
         ]);
         $crate::store_suite!(@cases $make, $runtime, truth: [
             any_order_of_changes_shows_everybody_the_truth,

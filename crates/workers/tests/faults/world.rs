@@ -18,7 +18,7 @@ use cardwire_testkit::faults::ports::{
     FaultySubscriber,
 };
 use cardwire_testkit::faults::{FaultPlan, Faults, Process, Seam};
-use cardwire_workers::{AnalyticsHandler, FeedHandler, SearchHandler};
+use cardwire_workers::{AnalyticsHandler, FeedHandler, RecordHandler, SearchHandler};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -203,9 +203,10 @@ impl World {
         tasks.spawn(async move { flush.run(stopped).await });
         for queue in Queue::ALL {
             let handler: Arc<dyn EventHandler> = match queue {
-                Queue::Feeds => Arc::new(FeedHandler::new(Arc::clone(&saga), feed.clone(), Arc::clone(&log), None)),
+                Queue::Feeds => Arc::new(FeedHandler::new(Arc::clone(&saga), feed.clone(), Arc::clone(&log))),
                 Queue::Search => Arc::new(SearchHandler::new(index.clone())),
                 Queue::Analytics => Arc::new(AnalyticsHandler::new(analytics.clone())),
+                Queue::Records => Arc::new(RecordHandler::new(Arc::new(self.store.clone()), true)),
             };
             let inner = self.transport.subscriber(queue).clone();
             let subscriber: Arc<dyn EventSubscriber> = Arc::new(FaultySubscriber { seam: seam.clone(), queue, inner });
