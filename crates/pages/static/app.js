@@ -16,7 +16,7 @@ document.addEventListener("submit", (event) => {
 
 // Enter in a filter is for the list that it filters, not for the form around it.
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.target.id === "filter" && event.target.hasAttribute("hx-post")) event.preventDefault();
+  if (event.key === "Enter" && event.target.id === "filter" && event.target.hasAttribute("data-hx-post")) event.preventDefault();
 });
 
 // A part that could not be fetched is told, not passed over.

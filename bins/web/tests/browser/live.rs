@@ -136,7 +136,7 @@ async fn what_a_page_says_about_itself_arrives_while_one_looks() {
     assert_eq!(window.evaluate("document.querySelector('.says').textContent").await, json!("What it says"));
     assert_eq!(window.evaluate("window.before === true").await, json!(true), "no reload");
     assert!(window.client.find(Locator::Css(".items .pending")).await.is_err());
-    assert!(window.client.find(Locator::Css(".items [hx-get]")).await.is_err(), "it looks no more");
+    assert!(window.client.find(Locator::Css(".items [data-hx-get]")).await.is_err(), "it looks no more");
     assert_eq!(window.complaints().await, Vec::<String>::new());
     window.close().await;
     page.abort();

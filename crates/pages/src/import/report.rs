@@ -21,7 +21,6 @@ use crate::visit::{Chrome, Section, Visit};
 struct ImportedPage {
     chrome: Chrome,
     import: Progress,
-    /// This page, with the rows that are wanted.
     /// Where the page is, so that it can look for news.
     here: String,
     is_all: bool,

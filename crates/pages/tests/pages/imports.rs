@@ -247,7 +247,7 @@ async fn an_import_is_undone_from_its_page() {
     assert!(alice.text(".undo").starts_with("Undoing"), "{}", alice.text(".undo"));
     while undo_imports(&api.store, 2).await.unwrap() {}
     finished(&mut alice, &path).await;
-    assert_eq!(alice.text(".undo"), "Undone: 2 cards removed, 1 kept because you have changed it.");
+    assert_eq!(alice.text(".undo"), "Undone: 2 links removed, 1 kept because you have changed it.");
     let kept = library(&api, "alice").await;
     assert_eq!(kept.iter().map(|(url, ..)| url.as_str()).collect::<Vec<_>>(), [rye]);
     assert!(alice.all(&format!("form[action='{path}/undo']")).is_empty());

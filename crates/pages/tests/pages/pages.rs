@@ -258,11 +258,11 @@ async fn a_card_is_looked_at_again_until_its_page_is_there_and_not_for_ever() {
     for looks in 0.. {
         alice.open(&path).await;
         let row = alice.one(&format!("#card-{card}"));
-        let Some(next) = row.attr("hx-get") else {
+        let Some(next) = row.attr("data-hx-get") else {
             assert_eq!(looks, 16);
             break;
         };
-        assert_eq!(row.attr("hx-swap"), Some("outerHTML"));
+        assert_eq!(row.attr("data-hx-swap"), Some("outerHTML"));
         path = next.to_owned();
     }
 }
