@@ -112,8 +112,7 @@ impl InMemoryEventWorkerProcess {
         Ok(drained)
     }
 
-    /// `failure` is why the last look failed, if it did; while none has ended, it stays as it is. The store may be back before the time is up, and a connection that a request handler
-    /// opened ends with the handler's thread.
+    /// `failure` is why the last look failed, if it did; while none has ended, it stays as it is. The store may be back before the time is up.
     async fn work_off(&self, drained: &mut Drained, failure: &mut Option<anyhow::Error>) {
         loop {
             match self.look(drained).await {

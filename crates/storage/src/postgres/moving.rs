@@ -24,7 +24,7 @@ pub(crate) struct MoveIn {
 
 impl MoveIn {
     pub(crate) async fn begin(store: &PostgresStore) -> Result<Self, Failure> {
-        let mut session = Session::open(store.pool(), PATIENCE).await?;
+        let mut session = store.session_within(PATIENCE).await?;
         session.begin().await?;
         for sql in [
             "SET LOCAL statement_timeout = 0",

@@ -11,7 +11,6 @@ use cardwire_domain::{CardId, PageRequest, UserId};
 use cardwire_events::Queue;
 use cardwire_events::operations::{Owing, REBUILD_LEASE, RebuildLease, Replay, ReplayId, ReplayOf};
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::scene::{PLENTY, importing, person};
 use super::{Stores, Tested};
@@ -226,7 +225,7 @@ pub async fn a_card_is_indexed_as_it_is_now(stores: Stores) -> Tested {
     let request = SearchRequest { text: "example".into(), ..SearchRequest::default() };
     let found = stores.search.search(&request, &PageRequest::default()).await?;
     assert_eq!(found.items.len(), 1);
-    assert!(json!(format!("{:?}", found.items[0])).to_string().contains(&kept.to_string()));
+    assert_eq!(found.items[0].card_ids, [kept]);
     Ok(())
 }
 
