@@ -191,5 +191,5 @@ async fn script_in_what_died_and_what_was_done_is_shown_as_text_to_operators() {
     assert_eq!(browser.send(post("/admin/confirm", &fields)).await.status.as_u16(), 200);
     is_harmless(&browser);
     assert_eq!(browser.one("input[name=error]").attr("value"), Some(SCRIPT));
-    assert!(browser.text("h1 + p").starts_with("1 dead letter of search"));
+    assert!(browser.text("h1 + p").starts_with("1 event of search will be retried"));
 }

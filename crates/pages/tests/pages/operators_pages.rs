@@ -190,7 +190,7 @@ async fn when_no_dead_letter_is_ticked_the_same_list_says_so() {
     assert_eq!((shown(&browser), browser.one("#text").attr("value")), (listed.clone(), Some("alice")));
     fields.push(("id".into(), listed[0].clone()));
     let answer = browser.send(post("/admin/confirm", &fields)).await;
-    assert!(drawn(&browser, &answer).contains("1 dead letter of search"));
+    assert!(drawn(&browser, &answer).contains("1 event of search will be retried"));
     let act = browser.form("/admin/act");
     browser.send(post("/admin/act", &act)).await;
     assert_eq!(counts(&api, Queue::Search).await, (1, buried.len() as u64 - 1), "the filter changes nothing");

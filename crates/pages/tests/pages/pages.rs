@@ -123,7 +123,7 @@ async fn collections_are_opened_shared_and_deleted() {
     bob.open(&format!("/save?url=https://example.com/b&collection={id}")).await;
     let answer = bob.submit("/library", &[]).await;
     assert_eq!(answer.status.as_u16(), 403);
-    assert!(bob.text("form.save .wrong").contains("is closed"));
+    assert!(bob.text("form.save .wrong").contains("Only the author and the collaborators"));
     assert_eq!(bob.one("input#url").attr("value"), Some("https://example.com/b"), "what was typed is kept");
 
     let people = format!("{path}/collaborators");
