@@ -188,7 +188,7 @@ mod tests {
     /// REPLAY_EVENTS=100000 makes it longer.
     #[tokio::test(start_paused = true)]
     async fn counts_are_the_truth_after_a_replay_beside_saves() {
-        let before = longer::told("REPLAY_EVENTS", 5_000);
+        let before = longer::told("REPLAY_EVENTS", 1_000);
         let meanwhile = before / 10;
         let settings = settings();
         let adapters = Adapters::plug(&settings).unwrap();
