@@ -42,7 +42,8 @@ impl TimeMachine for Aging {
             "UPDATE collections SET created_at = created_at - make_interval(secs => $1)",
             "UPDATE deliveries SET occurred_at = occurred_at - make_interval(secs => $1), \
              published_at = published_at - make_interval(secs => $1), \
-             due_at = due_at - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1)",
+             due_at = due_at - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1), \
+             failed_at = failed_at - make_interval(secs => $1)",
             "UPDATE cards SET library_at = library_at - make_interval(secs => $1)",
             // By way of days that are far off, so that no row meets another on the way.
             "UPDATE trend_days SET day = day + 1000000 + 0 * $1::int",
