@@ -11,6 +11,8 @@ CREATE TABLE record_people (
     reason       text,
     -- In a row.
     failures     integer     NOT NULL DEFAULT 0,
+    -- Since when nothing could be published. NULL: it could.
+    failing_since timestamptz,
     paused_until timestamptz,
     -- When something is to be done. NULL: nothing is.
     due_at       timestamptz,
@@ -27,6 +29,7 @@ CREATE TABLE record_people (
     connected_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 70);
 CREATE INDEX record_people_due ON record_people (turned_at, person_id) WHERE due_at IS NOT NULL AND did IS NOT NULL;
+CREATE INDEX record_people_failing ON record_people (state, person_id) WHERE state IN ('failing', 'ended') AND did IS NOT NULL;
 
 -- kind: 0 a card, 1 a collection, 2 a card in a collection, 3 that the collection's author took somebody's card out of it.
 CREATE TABLE records (

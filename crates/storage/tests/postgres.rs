@@ -57,7 +57,7 @@ impl TimeMachine for Aging {
             "UPDATE record_people SET leased_until = leased_until - make_interval(secs => $1), \
              paused_until = paused_until - make_interval(secs => $1), due_at = due_at - make_interval(secs => $1), \
              turned_at = turned_at - make_interval(secs => $1), hour_at = hour_at - make_interval(secs => $1), \
-             day_at = day_at - make_interval(secs => $1)",
+             day_at = day_at - make_interval(secs => $1), failing_since = failing_since - make_interval(secs => $1)",
             "UPDATE record_owed SET not_before = not_before - make_interval(secs => $1)",
             "UPDATE queue_pauses SET resumed_at = resumed_at - make_interval(secs => $1)",
             "UPDATE sample_turn SET at = at - make_interval(secs => $1)",

@@ -4,6 +4,7 @@
 //! can be looked at any number of times, and by anyone.
 
 pub mod budget;
+mod failing;
 mod tid;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 pub use self::budget::Spent;
+pub use self::failing::{FailingPerson, FailingTotals};
 pub use self::tid::Tid;
 use crate::collection::AccessType;
 use crate::error::Result;
@@ -305,7 +307,7 @@ pub struct RecordCounts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordTotals {
     pub people: u64,
-    /// Of whom nothing can be published at the moment.
+    /// Of them, those for whom publishing fails and is tried again. Whoever has to connect again is not counted.
     pub failing: u64,
     pub waiting: u64,
 }
@@ -326,6 +328,16 @@ pub trait RecordRepository: Send + Sync {
     /// `None`: this person has no repository.
     async fn record_counts(&self, person: &UserId) -> Result<Option<RecordCounts>>;
     async fn record_totals(&self) -> Result<RecordTotals>;
+    /// For operators, who look often: it costs nothing while nothing fails.
+    async fn failing_totals(&self) -> Result<FailingTotals>;
+    /// Up to `limit` people in this state behind `after`, in the order of their ids. Only [`PublishingState::Failing`] and
+    /// [`PublishingState::Ended`] are listed; of other states there is nobody.
+    async fn failing_people(
+        &self,
+        state: PublishingState,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<FailingPerson>>;
 
     /// The turn of somebody for whom something is due; of several, of the one who has waited longest since their last turn.
     async fn begin_turn(&self, lease: Duration) -> Result<Option<Turn>>;

@@ -10,6 +10,8 @@ CREATE TABLE record_people (
     reason       TEXT,
     -- In a row.
     failures     INTEGER NOT NULL DEFAULT 0,
+    -- Since when nothing could be published. NULL: it could.
+    failing_since INTEGER,
     paused_until INTEGER,
     -- When something is to be done. NULL: nothing is.
     due_at       INTEGER,
@@ -26,6 +28,7 @@ CREATE TABLE record_people (
     connected_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_people_due ON record_people (turned_at, person_id) WHERE due_at IS NOT NULL AND did IS NOT NULL;
+CREATE INDEX record_people_failing ON record_people (state, person_id) WHERE state IN ('failing', 'ended') AND did IS NOT NULL;
 
 -- kind: 0 a card, 1 a collection, 2 a card in a collection, 3 that the collection's author took somebody's card out of it.
 CREATE TABLE records (

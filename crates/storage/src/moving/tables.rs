@@ -574,6 +574,7 @@ pub(crate) const TABLES: &[Table] = &[
             column("state", Text),
             column("reason", Text),
             column("failures", Int),
+            column("failing_since", Time),
             column("paused_until", Time),
             column("due_at", Time),
             column("lease", Id),

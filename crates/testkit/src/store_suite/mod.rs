@@ -537,6 +537,7 @@ macro_rules! store_suite {
             an_author_removes_what_somebody_elses_repository_holds,
             a_changed_title_or_collection_is_looked_at_again,
             a_pause_holds_for_one_person_and_ends_by_hand,
+            operators_see_for_whom_publishing_fails_and_since_when,
             another_repository_gets_everything_and_none_gets_nothing,
             stand_ins_are_there_for_everybody,
             an_account_is_deleted_after_its_records,

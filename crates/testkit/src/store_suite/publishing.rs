@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::records::{
-    Attempt, Done, Ending, Outcome, PublishingState, RecordKind, Subject, Todo, Turn, Wanted,
+    Attempt, Done, Ending, FailingPerson, FailingTotals, Outcome, PublishingState, RecordKind, Subject, Todo, Turn,
+    Wanted,
 };
 use cardwire_domain::use_cases::{
     DeleteCollection, HideCard, Parting, UpdateCollection, UpdateUrlCardAssociations, let_person_go,
@@ -271,6 +272,77 @@ pub async fn a_pause_holds_for_one_person_and_ends_by_hand(stores: Stores) -> Te
     ensure!(stores.publish().await?.is_empty(), "nothing is sent without a session");
     stores.records.connect(&paused, paused.as_str()).await?;
     ensure!(stores.publish().await?.len() == 1);
+    Ok(())
+}
+
+pub async fn operators_see_for_whom_publishing_fails_and_since_when(stores: Stores) -> Tested {
+    let away = Ending::Paused { pause: HOUR, reason: "the server is away".to_owned(), is_asked: false };
+    let failing = async |state| stores.records.failing_people(state, None, 10).await;
+    for (name, saves) in [("alice", 2), ("bob", 1), ("carol", 1), ("dave", 1)] {
+        let who = stores.connected(name).await?;
+        for n in 0..saves {
+            stores.save(&who, &format!("https://{n}.example/")).await?;
+        }
+        stores.settle_records().await?;
+        let turn = stores.turn().await?;
+        ensure!(turn.person == who, "{turn:?}");
+        let ending = match name {
+            "alice" | "bob" => away.clone(),
+            "carol" => Ending::Ended("revoked".to_owned()),
+            _ => Ending::Paused { pause: HOUR, reason: "slow down".to_owned(), is_asked: true },
+        };
+        ensure!(stores.records.end_turn(&turn, &[], &ending).await?);
+    }
+    let totals = stores.records.failing_totals().await?;
+    ensure!(totals == FailingTotals { people: 2, waiting: 3 }, "{totals:?}");
+    ensure!(stores.records.record_totals().await?.failing == 2, "who has to connect again is not counted");
+    let listed = failing(PublishingState::Failing).await?;
+    let [alice, bob] = listed.as_slice() else { anyhow::bail!("two people: {listed:?}") };
+    let since = alice.since.context("since when")?;
+    let until = alice.paused_until.context("until when")?;
+    ensure!(until.duration_since(since) >= jiff::SignedDuration::from_mins(59), "{alice:?}");
+    let expected = FailingPerson {
+        person: person("alice"),
+        did: person("alice").to_string(),
+        service: None,
+        state: PublishingState::Failing,
+        reason: Some("the server is away".to_owned()),
+        since: Some(since),
+        attempts: 1,
+        paused_until: Some(until),
+        waiting: 2,
+    };
+    ensure!(*alice == expected && bob.person == person("bob") && bob.waiting == 1, "{listed:?}");
+    let behind = stores.records.failing_people(PublishingState::Failing, Some(&alice.person), 10).await?;
+    ensure!(
+        behind == [bob.clone()] && stores.records.failing_people(PublishingState::Failing, None, 1).await?.len() == 1
+    );
+    let ended = failing(PublishingState::Ended).await?;
+    ensure!(ended.len() == 1 && ended[0].person == person("carol") && ended[0].paused_until.is_none(), "{ended:?}");
+    for other in [PublishingState::Ok, PublishingState::Limited] {
+        ensure!(failing(other).await?.is_empty(), "{other:?}");
+    }
+
+    // Another failure leaves the time of the first, however somebody tries again.
+    stores.records.publish_again(&person("alice")).await?;
+    ensure!(stores.records.failing_totals().await?.people == 1, "it is being tried");
+    let turn = stores.turn().await?;
+    ensure!(turn.person == person("alice") && stores.records.end_turn(&turn, &[], &away).await?);
+    let again = failing(PublishingState::Failing).await?;
+    ensure!(again[0].since == Some(since), "{again:?}");
+
+    stores.time.advance(2 * HOUR).await;
+    stores.publish().await?;
+    ensure!(stores.records.failing_totals().await? == FailingTotals::default());
+    stores.save(&person("bob"), "https://late.example/").await?;
+    stores.settle_records().await?;
+    let turn = stores.turn().await?;
+    ensure!(stores.records.end_turn(&turn, &[], &away).await?);
+    let later = failing(PublishingState::Failing).await?;
+    ensure!(later.len() == 1 && later[0].since > Some(since) && later[0].attempts == 1, "{later:?}");
+
+    stores.records.disconnect(&person("bob")).await?;
+    ensure!(failing(PublishingState::Failing).await?.is_empty() && stores.records.failing_totals().await?.people == 0);
     Ok(())
 }
 

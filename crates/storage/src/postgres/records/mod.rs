@@ -3,6 +3,7 @@
 //! People are locked before what is owed to them, several in the order of their ids. So whoever ends a turn finds what was owed meanwhile.
 
 mod content;
+mod failing;
 pub(super) mod people;
 mod turns;
 
@@ -10,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use cardwire_domain::records::{
-    Attempt, Done, Ending, PublishingState, RecordCounts, RecordRepository, RecordTotals, Subject, Todo, Touched, Turn,
-    rest,
+    Attempt, Done, Ending, FailingPerson, FailingTotals, PublishingState, RecordCounts, RecordRepository, RecordTotals,
+    Subject, Todo, Touched, Turn, rest,
 };
 use cardwire_domain::{CardId, EventId, RecordedEvent, Result, UserId};
 use cardwire_events::Queue;
@@ -42,7 +43,7 @@ SELECT p.did, p.state, p.reason, p.paused_until, p.hour_at, p.hour_points, p.day
 FROM record_people p WHERE p.person_id = $1 AND p.did IS NOT NULL";
 
 const TOTALS: &str = "\
-SELECT count(*) AS people, count(*) FILTER (WHERE state IN ('failing', 'ended')) AS failing,
+SELECT count(*) AS people, count(*) FILTER (WHERE state = 'failing') AS failing,
        (SELECT count(*) FROM record_owed) AS waiting
 FROM record_people WHERE did IS NOT NULL";
 
@@ -104,6 +105,19 @@ impl RecordRepository for PostgresStore {
             })
         };
         Ok(rows.first().map(totals).transpose()?.unwrap_or_default())
+    }
+
+    async fn failing_totals(&self) -> Result<FailingTotals> {
+        Ok(failing::totals(&mut self.session().await?).await?)
+    }
+
+    async fn failing_people(
+        &self,
+        state: PublishingState,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<FailingPerson>> {
+        Ok(failing::people(&mut self.session().await?, state, after, limit).await?)
     }
 
     async fn begin_turn(&self, lease: std::time::Duration) -> Result<Option<Turn>> {
@@ -235,16 +249,19 @@ impl Owed {
 }
 
 fn counts(row: &PgRow) -> Result<RecordCounts, Failure> {
-    let name: &str = get(row, "state")?;
-    let state = PublishingState::ALL.into_iter().find(|state| state.name() == name);
     let (now, waiting) = (get_time(row, "now")?, get_count(row, "waiting")?);
     Ok(RecordCounts {
         did: get(row, "did")?,
-        state: state.ok_or_else(|| Failure::Nonsense(format!("{name:?} is stored as a state")))?,
+        state: state_of(get(row, "state")?)?,
         last_error: get(row, "reason")?,
         published: get_count(row, "published")?,
         waiting,
         paused_until: maybe_time(row, "paused_until")?.filter(|until| *until > now),
         rest: rest(waiting, spent(row)?, now),
     })
+}
+
+fn state_of(name: &str) -> Result<PublishingState, Failure> {
+    let known = PublishingState::ALL.into_iter().find(|state| state.name() == name);
+    known.ok_or_else(|| Failure::Nonsense(format!("{name:?} is stored as a state")))
 }

@@ -16,8 +16,8 @@ const DISCONNECT: [&str; 2] = [
 
 const CONNECT: &str = "\
 INSERT INTO record_people AS p (person_id, did, due_at) VALUES ($1, $2, now())
-ON CONFLICT (person_id) DO UPDATE SET did = $2, is_new = true, state = 'ok', reason = NULL, failures = 0, paused_until = NULL,
-    due_at = now(), connected_at = now()";
+ON CONFLICT (person_id) DO UPDATE SET did = $2, is_new = true, state = 'ok', reason = NULL, failures = 0, failing_since = NULL,
+    paused_until = NULL, due_at = now(), connected_at = now()";
 
 /// What is published in another repository is out of reach.
 const OF_ANOTHER: [&str; 2] = [

@@ -96,7 +96,8 @@ WHERE o.person_id = $1 AND o.kind = n.kind AND o.subject_id = n.subject_id AND o
 /// is left waits.
 const END: &str = "\
 UPDATE record_people p SET lease = NULL, leased_until = NULL, state = $2, reason = $3,
-    failures = CASE WHEN $4 THEN p.failures + 1 ELSE 0 END, paused_until = now() + make_interval(secs => $5),
+    failures = CASE WHEN $4 THEN p.failures + 1 ELSE 0 END, failing_since = CASE WHEN $4 THEN coalesce(p.failing_since, now()) END,
+    paused_until = now() + make_interval(secs => $5),
     due_at = CASE WHEN p.due_at < p.turned_at OR p.is_new THEN to_timestamp(0) ELSE
         (SELECT CASE WHEN $6 > 0 THEN greatest(min(o.not_before), now() + make_interval(secs => $6)) ELSE min(o.not_before) END
          FROM record_owed o WHERE o.person_id = $1 HAVING count(*) > 0) END

@@ -1,6 +1,7 @@
 //! Records in people's own repositories: what is published, what is owed, and whose turn it is.
 
 mod content;
+mod failing;
 pub(super) mod people;
 mod turns;
 
@@ -9,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::records::{
-    Attempt, Done, Ending, PublishingState, RecordCounts, RecordRepository, RecordTotals, Subject, Todo, Touched, Turn,
-    rest,
+    Attempt, Done, Ending, FailingPerson, FailingTotals, PublishingState, RecordCounts, RecordRepository, RecordTotals,
+    Subject, Todo, Touched, Turn, rest,
 };
 use cardwire_domain::{EventId, LinkId, RecordedEvent, Result, UserId};
 use cardwire_events::Queue;
@@ -39,7 +40,7 @@ SELECT p.did, p.state, p.reason, p.paused_until, p.hour_at, p.hour_points, p.day
 FROM record_people p WHERE p.person_id = ?1 AND p.did IS NOT NULL";
 
 const TOTALS: &str = "\
-SELECT count(*) AS people, count(*) FILTER (WHERE state IN ('failing', 'ended')) AS failing,
+SELECT count(*) AS people, count(*) FILTER (WHERE state = 'failing') AS failing,
        (SELECT count(*) FROM record_owed) AS waiting
 FROM record_people WHERE did IS NOT NULL";
 
@@ -107,6 +108,21 @@ impl RecordRepository for SqliteStore {
         };
         let read = self.read(move |connection, _| first(connection, TOTALS, &[], totals)).await?;
         Ok(read.unwrap_or_default())
+    }
+
+    async fn failing_totals(&self) -> Result<FailingTotals> {
+        Ok(self.read(|connection, _| failing::totals(connection)).await?)
+    }
+
+    async fn failing_people(
+        &self,
+        state: PublishingState,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<FailingPerson>> {
+        let after = after.map(UserId::to_string).unwrap_or_default();
+        let read = move |connection: &Connection, now| failing::people(connection, now, state, &after, limit);
+        Ok(self.read(read).await?)
     }
 
     async fn begin_turn(&self, lease: Duration) -> Result<Option<Turn>> {
@@ -211,16 +227,19 @@ fn forget(connection: &Connection, person: &str) -> Result<Vec<(String, LinkId)>
 }
 
 fn counts(row: &Row<'_>, now: Timestamp) -> Result<RecordCounts, Failure> {
-    let name: String = get(row, "state")?;
-    let state = PublishingState::ALL.into_iter().find(|state| state.name() == name);
     let waiting = get_count(row, "waiting")?;
     Ok(RecordCounts {
         did: get(row, "did")?,
-        state: state.ok_or_else(|| Failure::Nonsense(format!("{name:?} is stored as a state")))?,
+        state: state_of(&get::<String>(row, "state")?)?,
         last_error: get(row, "reason")?,
         published: get_count(row, "published")?,
         waiting,
         paused_until: maybe_time(row, "paused_until")?.filter(|until| *until > now),
         rest: rest(waiting, spent(row)?, now),
     })
+}
+
+fn state_of(name: &str) -> Result<PublishingState, Failure> {
+    let known = PublishingState::ALL.into_iter().find(|state| state.name() == name);
+    known.ok_or_else(|| Failure::Nonsense(format!("{name:?} is stored as a state")))
 }

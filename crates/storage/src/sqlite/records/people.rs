@@ -15,8 +15,8 @@ const DISCONNECT: [&str; 2] = [
 
 const CONNECT: &str = "\
 INSERT INTO record_people (person_id, did, due_at, connected_at) VALUES (?1, ?2, ?3, ?3)
-ON CONFLICT (person_id) DO UPDATE SET did = excluded.did, is_new = 1, state = 'ok', reason = NULL, failures = 0, paused_until = NULL,
-    due_at = excluded.due_at, connected_at = excluded.connected_at";
+ON CONFLICT (person_id) DO UPDATE SET did = excluded.did, is_new = 1, state = 'ok', reason = NULL, failures = 0, failing_since = NULL,
+    paused_until = NULL, due_at = excluded.due_at, connected_at = excluded.connected_at";
 
 /// What is published in another repository is out of reach.
 const OF_ANOTHER: [&str; 2] = [

@@ -86,10 +86,11 @@ const LATER: &str = "\
 UPDATE record_owed SET not_before = ?5 WHERE person_id = ?1 AND kind = ?2 AND subject_id = ?3 AND stamp = ?4";
 
 /// What was owed during the turn is due at once. `?2`: the state; `?3`: its reason; `?4`: whether it failed; `?5`: until when it pauses; `?6`: how
-/// long what is left waits.
+/// long what is left waits; `?7`: the time.
 const END: &str = "\
 UPDATE record_people SET lease = NULL, leased_until = NULL, state = ?2, reason = ?3,
-    failures = CASE WHEN ?4 THEN failures + 1 ELSE 0 END, paused_until = ?5,
+    failures = CASE WHEN ?4 THEN failures + 1 ELSE 0 END, failing_since = CASE WHEN ?4 THEN coalesce(failing_since, ?7) END,
+    paused_until = ?5,
     due_at = CASE WHEN due_at < turned_at OR is_new THEN 0 ELSE
         (SELECT max(min(o.not_before), ?6) FROM record_owed o WHERE o.person_id = ?1 HAVING count(*) > 0) END
 WHERE person_id = ?1";
@@ -184,7 +185,7 @@ pub(super) fn end(
         }
         Ending::Ended(reason) => ("ended", Some(reason.as_str()), true, None, 0),
     };
-    run(connection, END, &[&person, &state, &reason, &failed, &pause, &wait])?;
+    run(connection, END, &[&person, &state, &reason, &failed, &pause, &wait, &us(now)])?;
     Ok(true)
 }
 
