@@ -131,6 +131,7 @@ pub fn reads(route: &str, world: &World) -> Option<Vec<String>> {
         "/api/admin/sagas" | "/api/admin/audit" => with(&["?limit=1", ""]),
         "/admin/windows" | "/admin/actions" => with(&[""]),
         "/admin/workers" => with(&[""]),
+        "/admin/records" => with(&["", "?state=ended"]),
         "/admin/find" => with(&[
             "",
             &format!("?q={URL}"),

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use cardwire_domain::records::FailingTotals;
 use cardwire_events::{Pause, Queue};
-use futures_util::future::join;
+use futures_util::future::join3;
 use tokio::time::Instant;
 
-use super::Operations;
 use super::overview::Overview;
 use crate::problem::Problem;
+use crate::state::AppState;
 
 /// An event that is owed for longer is late. A window takes three seconds, and what a queue lost comes back after ten.
 pub const LATE_S: u64 = 30;
@@ -50,12 +51,14 @@ pub enum Alarm {
         queue: Queue,
         events: u64,
     },
+    /// Servers on which people publish their links do not take them. They are tried again.
+    PublishingFails(FailingTotals),
 }
 
 impl Alarm {
     /// False: it mends itself.
     pub const fn needs_a_person(&self) -> bool {
-        !matches!(self, Self::Silent { .. } | Self::Resent { .. })
+        !matches!(self, Self::Silent { .. } | Self::Resent { .. } | Self::PublishingFails(_))
     }
 }
 
@@ -69,25 +72,32 @@ pub struct Watched {
     pub store_answers_in: Duration,
 }
 
-impl Operations {
-    /// As [`Self::overview`], with what is the matter.
+impl AppState {
+    /// As [`Operations::overview`](super::Operations::overview), with what is the matter.
     pub async fn watch(&self) -> Result<Watched, Problem> {
         let mut store_answers_in = Duration::MAX;
         // The quickest of some: a single one may have waited for a connection.
         for _ in 0..3 {
             let asked = Instant::now();
-            self.operator.pauses().await?;
+            self.operations.operator.pauses().await?;
             store_answers_in = store_answers_in.min(asked.elapsed());
         }
-        let (overview, resent) = join(self.overview(), self.finder.resent()).await;
-        let (overview, resent) = (overview?, resent?);
-        let alarms = alarms(&overview, &resent, store_answers_in);
+        let operations = &self.operations;
+        let (overview, resent, failing) =
+            join3(operations.overview(), operations.finder.resent(), self.records.failing_totals()).await;
+        let (overview, resent, failing) = (overview?, resent?, failing?);
+        let alarms = alarms(&overview, &resent, failing, store_answers_in);
         Ok(Watched { overview, alarms, store_answers_in })
     }
 }
 
 /// Those that need a person first, causes before what follows from them.
-pub fn alarms(seen: &Overview, resent: &[(Queue, u64)], store_answers_in: Duration) -> Vec<Alarm> {
+pub fn alarms(
+    seen: &Overview,
+    resent: &[(Queue, u64)],
+    failing: FailingTotals,
+    store_answers_in: Duration,
+) -> Vec<Alarm> {
     let mut alarms = Vec::new();
     if store_answers_in > SLOW_STORE {
         alarms.push(Alarm::StoreSlow { ms: u64::try_from(store_answers_in.as_millis()).unwrap_or(u64::MAX) });
@@ -122,6 +132,9 @@ pub fn alarms(seen: &Overview, resent: &[(Queue, u64)], store_answers_in: Durati
         host: worker.host.clone(),
         pid: worker.pid,
     }));
+    if failing.people > 0 {
+        alarms.push(Alarm::PublishingFails(failing));
+    }
     alarms.extend(resent.iter().map(|(queue, events)| Alarm::Resent { queue: *queue, events: *events }));
     alarms
 }
@@ -166,14 +179,16 @@ mod tests {
         }
     }
 
+    const NOBODY: FailingTotals = FailingTotals { people: 0, waiting: 0 };
+
     fn told(seen: &Overview) -> Vec<Alarm> {
-        alarms(seen, &[], Duration::from_millis(1))
+        alarms(seen, &[], NOBODY, Duration::from_millis(1))
     }
 
     #[test]
     fn nothing_is_the_matter_while_all_is_well() {
         assert_eq!(told(&healthy()), []);
-        assert_eq!(alarms(&healthy(), &[], SLOW_STORE), []);
+        assert_eq!(alarms(&healthy(), &[], NOBODY, SLOW_STORE), []);
     }
 
     #[test]
@@ -205,7 +220,11 @@ mod tests {
         check(&|seen| seen.workers.as_mut().unwrap().push((worker(queue), false)), std::slice::from_ref(&silent));
         assert!(!silent.needs_a_person() && Alarm::QueuesAway.needs_a_person());
 
-        let slow = alarms(&healthy(), &[(queue, 5)], Duration::from_millis(51));
-        assert_eq!(slow, [Alarm::StoreSlow { ms: 51 }, Alarm::Resent { queue, events: 5 }]);
+        let failing = FailingTotals { people: 2, waiting: 7 };
+        let slow = alarms(&healthy(), &[(queue, 5)], failing, Duration::from_millis(51));
+        let expected =
+            [Alarm::StoreSlow { ms: 51 }, Alarm::PublishingFails(failing), Alarm::Resent { queue, events: 5 }];
+        assert_eq!(slow, expected);
+        assert!(!Alarm::PublishingFails(failing).needs_a_person(), "it goes on by itself");
     }
 }

@@ -1,5 +1,6 @@
 //! What is the matter, in words, each with the page that shows the cause.
 
+use cardwire_domain::records::FailingTotals;
 use cardwire_http::operations::alarms::Alarm;
 
 use super::figures::lasting;
@@ -56,6 +57,15 @@ impl Matter {
                 format!("{} of {queue} got lost on the way and had to be sent again.", counted(*events)),
                 format!("/admin/queues/{queue}"),
                 "Open the queue",
+            ),
+            Alarm::PublishingFails(FailingTotals { people, waiting }) => (
+                format!(
+                    "Publishing fails for {}. {} and will be tried again. Nothing is lost.",
+                    if *people == 1 { "1 person".to_owned() } else { format!("{people} people") },
+                    if *waiting == 1 { "1 change waits".to_owned() } else { format!("{waiting} changes wait") },
+                ),
+                "/admin/records".to_owned(),
+                "See whose server and why",
             ),
         };
         Self { text, href, link, needs_a_person: alarm.needs_a_person() }

@@ -13,6 +13,7 @@ mod names;
 mod overview;
 mod people;
 mod queue;
+mod records;
 mod rejected;
 mod replays;
 mod save;
@@ -24,13 +25,14 @@ mod workers;
 use actix_web::web::ServiceConfig;
 
 /// Path and label of each page that is not about one queue.
-pub(crate) const TABS: [(&str, &str); 9] = [
+pub(crate) const TABS: [(&str, &str); 10] = [
     ("/admin", "Queues"),
     ("/admin/find", "Find"),
     ("/admin/workers", "Workers"),
     ("/admin/windows", "Windows"),
     ("/admin/rejected", "Rejected"),
     ("/admin/replays", "Replay"),
+    ("/admin/records", "Publishing"),
     ("/admin/people", "People"),
     ("/admin/cards", "Links"),
     ("/admin/actions", "Actions"),
@@ -47,6 +49,7 @@ pub fn configure(config: &mut ServiceConfig) {
     rejected::configure(config);
     replays::configure(config);
     windows::configure(config);
+    records::configure(config);
     cards::configure(config);
     people::configure(config);
     done::configure(config);

@@ -160,7 +160,7 @@ async fn overview(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, P
     visit.observer()?;
     let operations = &state.operations;
     let now = operations.clock.now();
-    let watched = operations.watch().await?;
+    let watched = state.watch().await?;
     let seen = watched.overview;
     let mut queues = Vec::new();
     for queue in seen.queues {

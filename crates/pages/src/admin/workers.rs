@@ -116,7 +116,7 @@ async fn workers(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, Pr
     visit.observer()?;
     let operations = &state.operations;
     let now = operations.clock.now();
-    let watched = operations.watch().await?;
+    let watched = state.watch().await?;
     let samples = operations.worker_history(MINUTES, POINTS).await?;
     let known = watched.overview.workers;
     let seen = gather(samples, known.as_deref().unwrap_or_default());

@@ -19,6 +19,7 @@ mod operators_pages;
 mod pages;
 mod people;
 mod pictures;
+mod publishing;
 mod retry;
 mod round_trip;
 mod search;

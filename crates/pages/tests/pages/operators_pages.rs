@@ -209,6 +209,7 @@ async fn nobody_else_sees_or_does_anything() {
         "/admin/queues/search/failures",
         "/admin/rejected",
         "/admin/replays",
+        "/admin/records",
         "/admin/windows",
         "/admin/actions",
         "/admin/workers",
