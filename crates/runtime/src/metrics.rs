@@ -107,7 +107,7 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     (
         "cardwire_record_people_failing",
         Gauge,
-        "Of them, those for whom nothing can be published at the moment; measured by record-workers",
+        "Of them, those for whom publishing fails and is tried again; measured by record-workers",
     ),
     ("cardwire_saga_windows_flushed_total", Counter, "Windows written as activities"),
     ("cardwire_saga_flush_lateness_seconds", Histogram, "How long after its due time a window was flushed"),
