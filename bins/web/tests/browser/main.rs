@@ -3,6 +3,7 @@
 // What a test cannot go on without fails it, in its helper functions as well.
 #![allow(clippy::unwrap_used)]
 
+mod alarms;
 mod console;
 mod every_page;
 mod extension;
