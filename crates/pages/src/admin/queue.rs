@@ -29,6 +29,8 @@ struct QueuePage {
     chrome: Chrome,
     name: &'static str,
     paused: Option<PauseShown>,
+    /// Events that are owed and were published again, since their copies were lost.
+    resent: u64,
     periods: [(u64, &'static str); 3],
     minutes: u64,
     step_seconds: u64,
@@ -65,6 +67,8 @@ async fn queue(
     let history = operations.history(queue, minutes, POINTS).await?;
     let now = operations.clock.now();
     let paused = operations.pause_of(queue).await?;
+    let resent =
+        operations.finder.resent().await?.into_iter().find(|(of, _)| *of == queue).map_or(0, |(_, events)| events);
     let bars = |figure: fn(&Point) -> Option<u64>| {
         let time = |point: &Point| point.at.strftime("%H:%M").to_string();
         let bar = |point: &Point| (format!("{} UTC", time(point)), time(point), figure(point));
@@ -114,6 +118,7 @@ async fn queue(
         paused: paused.map(|pause| PauseShown::of(pause, now)),
         periods: PERIODS,
         minutes,
+        resent,
         step_seconds: history.step.as_secs(),
         charts,
         points: history.points.iter().rev().map(point).collect(),
