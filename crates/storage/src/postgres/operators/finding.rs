@@ -24,11 +24,12 @@ use crate::postgres::values::{
     user_id, uuid,
 };
 
-/// Times of events about a card, as its rows tell them.
+/// The newest times of events about a card, as its rows tell them. Two more than asked for: an import may set the card's own.
 const TIMES: &str = "\
 SELECT created_at AS at FROM cards WHERE id = $1
 UNION SELECT library_at FROM cards WHERE id = $1 AND library_at IS NOT NULL
-UNION SELECT added_at FROM links WHERE card_id = $1";
+UNION SELECT added_at FROM links WHERE card_id = $1
+ORDER BY at DESC LIMIT $2::bigint + 2";
 
 /// What occurred at these times about `$4`, by the key: an id begins with its time.
 const AT_TIMES: &str = "\
@@ -41,7 +42,8 @@ WHERE e.occurred_at = m.at AND e.envelope->>'subject' = $4";
 
 const IN_ACTIVITIES: &str = "\
 SELECT e.id, e.type, e.envelope, e.occurred_at
-FROM activities a CROSS JOIN LATERAL unnest(a.event_ids) AS m(id) JOIN events e ON e.id = m.id WHERE a.card_id = $1";
+FROM activities a CROSS JOIN LATERAL unnest(a.event_ids) AS m(id) JOIN events e ON e.id = m.id WHERE a.card_id = $1
+ORDER BY e.id DESC LIMIT $2";
 
 const AMONG_THE_NEWEST: &str = "\
 SELECT * FROM (SELECT id, type, envelope, occurred_at FROM events ORDER BY id DESC LIMIT $2) e
@@ -79,11 +81,11 @@ SELECT queue, count(*) AS events FROM deliveries WHERE sweeps > 0 AND dead_at IS
 impl Finder for PostgresStore {
     async fn events_of_card(&self, card: CardId, limit: usize) -> Result<Vec<Envelope>> {
         let mut session = self.session().await?;
-        let times = session.fetch_all(sqlx::query(TIMES).bind(uuid(card.ulid()))).await?;
+        let times = session.fetch_all(sqlx::query(TIMES).bind(uuid(card.ulid())).bind(signed(limit))).await?;
         let times = times.iter().map(|row| get_time(row, "at")).collect::<Result<Vec<_>, Failure>>()?;
         let moments: Vec<_> = times.into_iter().map(|at| (at, at)).collect();
         let mut found = at_times(&mut session, &moments, &card.to_string()).await?;
-        let query = sqlx::query(IN_ACTIVITIES).bind(uuid(card.ulid()));
+        let query = sqlx::query(IN_ACTIVITIES).bind(uuid(card.ulid())).bind(signed(limit));
         found.extend(read_all(&session.fetch_all(query).await?)?);
         let query = sqlx::query(AMONG_THE_NEWEST).bind(card.to_string()).bind(signed(LOOKED_THROUGH));
         found.extend(read_all(&session.fetch_all(query).await?)?);

@@ -46,9 +46,10 @@ GROUP BY worker, queue, host, pid, date_bin(make_interval(secs => $2), at, to_ti
 pub(super) async fn add(session: &mut Session, queue: Queue, took: &Histogram) -> Result<(), Failure> {
     let buckets = took.buckets().map(|(bound, events)| (bound.unwrap_or(0).cast_signed(), events.cast_signed()));
     let (bounds, events): (Vec<i64>, Vec<i64>) = buckets.unzip();
+    // Adding comes last: what fails behind it would be added again.
+    session.execute(sqlx::query(DROP).bind(queue.name()).bind(KEEP_SAMPLES.as_secs_f64())).await?;
     let query = sqlx::query(ADD).bind(queue.name()).bind(SAMPLE_EVERY.as_secs_f64()).bind(bounds).bind(events);
     session.execute(query).await?;
-    session.execute(sqlx::query(DROP).bind(queue.name()).bind(KEEP_SAMPLES.as_secs_f64())).await?;
     Ok(())
 }
 

@@ -18,18 +18,20 @@ use crate::sqlite::values::{
     user_id,
 };
 
-/// Times of events about a card, as its rows tell them.
+/// The newest times of events about a card, as its rows tell them. Two more than asked for: an import may set the card's own.
 const TIMES: &str = "\
 SELECT created_at AS at FROM cards WHERE id = ?1
 UNION SELECT library_at FROM cards WHERE id = ?1 AND library_at IS NOT NULL
-UNION SELECT added_at FROM links WHERE card_id = ?1";
+UNION SELECT added_at FROM links WHERE card_id = ?1
+ORDER BY at DESC LIMIT ?2 + 2";
 
 const AT_TIME: &str = "\
 SELECT id, type, envelope, occurred_at FROM events WHERE occurred_at = ?1 AND envelope->>'subject' = ?2 ORDER BY id";
 
 const IN_ACTIVITIES: &str = "\
 SELECT e.id, e.type, e.envelope, e.occurred_at
-FROM activities a JOIN activity_members m ON m.activity_id = a.id JOIN events e ON e.id = m.event_id WHERE a.card_id = ?1";
+FROM activities a JOIN activity_members m ON m.activity_id = a.id JOIN events e ON e.id = m.event_id WHERE a.card_id = ?1
+ORDER BY e.id DESC LIMIT ?2";
 
 const AMONG_THE_NEWEST: &str = "\
 SELECT * FROM (SELECT id, type, envelope, occurred_at FROM events ORDER BY id DESC LIMIT ?2) e
@@ -69,10 +71,10 @@ impl Finder for SqliteStore {
         let find = move |connection: &Connection, _| {
             let (id, subject) = (blob(card.ulid()), card.to_string());
             let mut found = Vec::new();
-            for at in rows(connection, TIMES, &[&id], |row| get_time(row, "at"))? {
+            for at in rows(connection, TIMES, &[&id, &signed(limit)], |row| get_time(row, "at"))? {
                 found.extend(at_time(connection, at, &subject)?);
             }
-            found.extend(rows(connection, IN_ACTIVITIES, &[&id], get_envelope)?);
+            found.extend(rows(connection, IN_ACTIVITIES, &[&id, &signed(limit)], get_envelope)?);
             found.extend(rows(connection, AMONG_THE_NEWEST, &[&subject, &signed(LOOKED_THROUGH)], get_envelope)?);
             found.sort_by_key(|envelope| std::cmp::Reverse(envelope.id));
             found.dedup_by_key(|envelope| envelope.id);
