@@ -32,14 +32,16 @@
     return Array.from(list, (item) => item.textContent).join(" ");
   };
 
-  // Where the focus is: an element with an id, or the n-th of its kind.
+  // Where the focus is: an element with an id, or the n-th of its kind that leads to the same place. What comes or goes above it must not
+  // move the focus to a link that leads elsewhere.
   const focused = () => {
     const active = document.activeElement;
     if (!active || !live().contains(active)) return null;
     if (active.id) return () => document.getElementById(active.id);
-    const name = active.tagName;
-    const place = Array.from(live().getElementsByTagName(name)).indexOf(active);
-    return () => live().getElementsByTagName(name)[place];
+    const [name, href] = [active.tagName, active.getAttribute("href")];
+    const same = () => Array.from(live().getElementsByTagName(name)).filter((one) => one.getAttribute("href") === href);
+    const place = same().indexOf(active);
+    return () => same()[place];
   };
 
   const swap = (fresh) => {
