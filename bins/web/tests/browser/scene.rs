@@ -170,6 +170,8 @@ pub async fn operators_scene(server: &Durable) -> Vec<Stop> {
         stop("windows", "/admin/windows", Then::Save(".items details")),
         stop("actions", "/admin/actions", Then::Look),
         stop("workers", "/admin/workers", Then::Look),
+        stop("publishing", "/admin/records", Then::Look),
+        stop("who has to connect again", "/admin/records?state=ended", Then::Look),
         stop("find", "/admin/find?q=did:plc:mallory", Then::Look),
         stop("save", &format!("/admin/saves/{}", letters[0]["id"].as_str().unwrap()), Then::Look),
         stop("gone", "/admin/queues/feeds/dead/01JD4A3W5T8Q2V9X7Y6Z1B0C3D", Then::Look),
