@@ -4,7 +4,7 @@
 //! can be looked at any number of times, and by anyone.
 
 pub mod budget;
-mod failing;
+mod progress;
 mod tid;
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 pub use self::budget::Spent;
-pub use self::failing::{FailingPerson, FailingTotals};
+pub use self::progress::{FailingPerson, FailingTotals, PublishingState, RecordCounts, RecordTotals};
 pub use self::tid::Tid;
 use crate::collection::AccessType;
 use crate::error::Result;
@@ -264,52 +264,6 @@ pub enum Ending {
     Ended(String),
     /// There is no repository.
     NotConnected,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishingState {
-    Ok,
-    /// The server asked to wait, or the budget is used up.
-    Limited,
-    Failing,
-    /// Nothing is published until its owner connects again.
-    Ended,
-}
-
-impl PublishingState {
-    pub const ALL: [Self; 4] = [Self::Ok, Self::Limited, Self::Failing, Self::Ended];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Limited => "limited",
-            Self::Failing => "failing",
-            Self::Ended => "ended",
-        }
-    }
-}
-
-/// How far publishing has come for one person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordCounts {
-    pub did: String,
-    pub state: PublishingState,
-    pub last_error: Option<String>,
-    pub published: u64,
-    pub waiting: u64,
-    /// Until when nothing is sent.
-    pub paused_until: Option<Timestamp>,
-    /// About how long the rest takes.
-    pub rest: Duration,
-}
-
-/// Everybody who has a repository.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecordTotals {
-    pub people: u64,
-    /// Of them, those for whom publishing fails and is tried again. Whoever has to connect again is not counted.
-    pub failing: u64,
-    pub waiting: u64,
 }
 
 #[async_trait]

@@ -4,8 +4,7 @@ use cardwire_domain::UserId;
 use cardwire_domain::records::{FailingPerson, FailingTotals, PublishingState};
 use sqlx::postgres::PgRow;
 
-use super::people::maybe_time;
-use super::state_of;
+use super::people::{maybe_time, state_of};
 use crate::postgres::error::Failure;
 use crate::postgres::pool::Session;
 use crate::postgres::values::{get, get_count, get_time, signed, user_id};

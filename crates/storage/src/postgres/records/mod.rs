@@ -19,7 +19,7 @@ use cardwire_events::Queue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
-use self::people::{connect, disconnect, maybe_time, spent};
+use self::people::{connect, disconnect, maybe_time, spent, state_of};
 use super::error::Failure;
 use super::log::{recorded, take};
 use super::pool::Session;
@@ -259,9 +259,4 @@ fn counts(row: &PgRow) -> Result<RecordCounts, Failure> {
         paused_until: maybe_time(row, "paused_until")?.filter(|until| *until > now),
         rest: rest(waiting, spent(row)?, now),
     })
-}
-
-fn state_of(name: &str) -> Result<PublishingState, Failure> {
-    let known = PublishingState::ALL.into_iter().find(|state| state.name() == name);
-    known.ok_or_else(|| Failure::Nonsense(format!("{name:?} is stored as a state")))
 }

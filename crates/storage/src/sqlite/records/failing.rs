@@ -4,8 +4,7 @@ use cardwire_domain::records::{FailingPerson, FailingTotals, PublishingState};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
-use super::people::maybe_time;
-use super::state_of;
+use super::people::{maybe_time, state_of};
 use crate::sqlite::error::Failure;
 use crate::sqlite::values::{first, get, get_count, rows, signed, user_id};
 

@@ -18,7 +18,7 @@ use cardwire_events::Queue;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
-use self::people::{connect, disconnect, maybe_time, spent};
+use self::people::{connect, disconnect, maybe_time, spent, state_of};
 use super::error::Failure;
 use super::log::{recorded, take};
 use super::store::SqliteStore;
@@ -237,9 +237,4 @@ fn counts(row: &Row<'_>, now: Timestamp) -> Result<RecordCounts, Failure> {
         paused_until: maybe_time(row, "paused_until")?.filter(|until| *until > now),
         rest: rest(waiting, spent(row)?, now),
     })
-}
-
-fn state_of(name: &str) -> Result<PublishingState, Failure> {
-    let known = PublishingState::ALL.into_iter().find(|state| state.name() == name);
-    known.ok_or_else(|| Failure::Nonsense(format!("{name:?} is stored as a state")))
 }

@@ -1,7 +1,7 @@
 //! What is kept of those who have a repository.
 
 use cardwire_domain::UserId;
-use cardwire_domain::records::Spent;
+use cardwire_domain::records::{PublishingState, Spent};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
@@ -48,4 +48,9 @@ pub(super) fn spent(row: &Row<'_>) -> Result<Spent, Failure> {
         day_at: maybe_time(row, "day_at")?,
         day: get(row, "day_points")?,
     })
+}
+
+pub(super) fn state_of(name: &str) -> Result<PublishingState, Failure> {
+    let known = PublishingState::ALL.into_iter().find(|state| state.name() == name);
+    known.ok_or_else(|| Failure::Nonsense(format!("{name:?} is stored as a state")))
 }
