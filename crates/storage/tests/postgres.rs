@@ -55,6 +55,7 @@ impl TimeMachine for Aging {
             "UPDATE sample_turn SET at = at - make_interval(secs => $1)",
             "UPDATE queue_samples SET at = at - make_interval(secs => $1)",
             "UPDATE search_rebuilds SET lease_until = lease_until - make_interval(secs => $1)",
+            "UPDATE replays SET lease_until = lease_until - make_interval(secs => $1)",
             "UPDATE imports SET next_at = next_at - make_interval(secs => $1), begun_at = begun_at - make_interval(secs => $1), \
              received_at = received_at - make_interval(secs => $1)",
             "UPDATE idempotency_keys SET created_at = created_at - make_interval(secs => $1)",
