@@ -65,6 +65,7 @@ impl TimeMachine for Aging {
             "UPDATE queue_latencies SET at = at - make_interval(secs => $1)",
             "UPDATE worker_samples SET at = at - make_interval(secs => $1)",
             "UPDATE search_rebuilds SET lease_until = lease_until - make_interval(secs => $1)",
+            "UPDATE replays SET lease_until = lease_until - make_interval(secs => $1)",
             "UPDATE imports SET next_at = next_at - make_interval(secs => $1), begun_at = begun_at - make_interval(secs => $1), \
              received_at = received_at - make_interval(secs => $1)",
             "UPDATE idempotency_keys SET created_at = created_at - make_interval(secs => $1)",

@@ -128,7 +128,7 @@ pub async fn an_invitation_is_declined_and_a_collaborator_leaves(stores: Stores)
     stores.leave(&person("stranger"), id).await?;
     assert_eq!(stores.collections.collection(id, Some(&alice)).await?, before);
     refused(stores.leave(&carol, CollectionId::generate()).await, is_missing)?;
-    let says_what_to_do = |error: &Error| is_forbidden(error) && error.to_string().contains("delete the collection");
+    let says_what_to_do = |error: &Error| is_forbidden(error) && error.to_string().contains("Delete it instead");
     refused(stores.leave(&alice, id).await, says_what_to_do)
 }
 
