@@ -8,7 +8,6 @@ use serde_json::Value;
 /// What a crate may depend on among the crates of this workspace.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    ("atproto", &["domain"]),
     ("events", &["domain"]),
     ("saga", &["domain", "events"]),
     ("storage", &["domain", "events"]),
@@ -16,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("atproto", &["domain", "guard"]),
     ("workers", &["domain", "events", "saga", "storage", "guard", "atproto"]),
     ("runtime", &["domain", "events", "saga", "storage", "guard", "atproto", "workers"]),
-    ("testkit", &["domain", "events", "saga", "storage", "atproto"]),
+    ("testkit", &["domain", "events", "saga", "storage", "guard", "atproto"]),
     ("http", &["domain", "events", "saga", "atproto"]),
     ("api", &["domain", "events", "saga", "atproto", "http"]),
     ("imports", &["domain"]),
@@ -40,7 +39,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("askama", &["pages"]),
     ("utoipa", &["http", "api"]),
     ("zip", &["imports"]),
-    ("reqwest", &["guard", "atproto", "workers"]),
+    ("reqwest", &["guard", "atproto", "workers", "runtime", "testkit", "bench"]),
     ("p256", &["atproto"]),
     ("chacha20poly1305", &["atproto"]),
     ("hickory-resolver", &["atproto"]),
