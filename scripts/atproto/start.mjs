@@ -1,11 +1,12 @@
 // For tests: `node start.mjs plc` runs a directory of identities, `node start.mjs pds` a server of repositories that asks it, both on
-// loopback. PLC_PORT, PDS_PORT and PDS_DATA say where; PDS_RATE_LIMITS=true has the server keep its real budgets.
+// loopback. PLC_PORT, PDS_PORT and PDS_DATA say where; PDS_RATE_LIMITS=true has the server keep its real budgets; PDS_TOKENS_FOR_S is how long
+// its access tokens of OAuth are good, in seconds (an hour unless told).
 import { createRequire } from 'node:module'
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 
-const { PLC_PORT, PDS_PORT, PDS_DATA, PDS_RATE_LIMITS } = process.env
+const { PLC_PORT, PDS_PORT, PDS_DATA, PDS_RATE_LIMITS, PDS_TOKENS_FOR_S } = process.env
 
 async function plc() {
   const directory = createRequire(import.meta.url)('@did-plc/server')
@@ -42,6 +43,8 @@ async function pds() {
     bskyAppViewUrl: 'https://appview.invalid',
     bskyAppViewDid: 'did:example:invalid',
   })
+  // It has no setting for this.
+  if (PDS_TOKENS_FOR_S) server.ctx.oauthProvider.tokenManager.tokenMaxAge = 1000 * Number(PDS_TOKENS_FOR_S)
   await server.start()
   process.on('SIGTERM', async () => {
     await server.destroy()

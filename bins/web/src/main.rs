@@ -13,7 +13,6 @@ use cardwire_runtime::{CliSettings, InMemoryEventWorkerProcess, Process, Role, R
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 mod commands;
 mod people;
@@ -145,11 +144,7 @@ async fn serve(process: Process) -> anyhow::Result<()> {
     while let Some(part) = parts.join_next().await {
         part??;
     }
-    if let Some(agents) = &adapters.agents
-        && timeout(REFRESH_PATIENCE, agents.drained()).await.is_err()
-    {
-        tracing::warn!("a server did not finish refreshing a session; its person may have to connect again");
-    }
+    adapters.finish_refreshes().await;
     if let Err(error) = adapters.close().await {
         tracing::warn!(
             error = format!("{error:#}"),
@@ -162,9 +157,6 @@ async fn serve(process: Process) -> anyhow::Result<()> {
 /// How long an idle connection stays open. Longer than proxies keep theirs (60 to 75 s), which would else send a request into one that
 /// is just being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(90);
-
-/// How long a server of the AT Protocol network may take to refresh a session once the process is told to stop.
-const REFRESH_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long requests in flight may take once the process is told to stop.
 const SERVER_PATIENCE_S: u8 = 5;

@@ -65,16 +65,15 @@ impl Agents {
     async fn call_as(&self, connection: Connection, nsid: &str, ask: &Ask<'_>) -> Result<Value, CallError> {
         let mut connection = connection;
         let mut session = self.session(&connection).await?;
-        let mut may_refresh = true;
         if is_ending(&session) {
             connection = self.refreshed(&connection).await?;
             session = self.session(&connection).await?;
-            may_refresh = false;
         }
         let answer = self.ask(&connection, &session, nsid, ask).await?;
-        if !(may_refresh && says_expired(&answer)) {
+        if !says_expired(&answer) {
             return read(&answer);
         }
+        // Even a session that was just refreshed: another process may have refreshed it since, which ends the tokens of before.
         connection = self.refreshed(&connection).await?;
         session = self.session(&connection).await?;
         read(&self.ask(&connection, &session, nsid, ask).await?)

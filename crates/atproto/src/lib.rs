@@ -32,4 +32,4 @@ pub use identity::{DidDocument, DnsNames, Identities, Identity, NetworkHandle, T
 pub use oauth::{Callback, Finished, Purpose};
 pub use repo::{CallError, Repos};
 pub use sealed::{Keys, MIN_KEY_CHARS, SealError};
-pub use settings::{AtprotoSettings, ClientSite, SCOPED_RECORDS};
+pub use settings::{AtprotoSettings, ClientSite};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cardwire_domain::records::RecordKind;
 use cardwire_guard::{AddressPolicy, Lookup};
 use serde_json::{Value, json};
 use url::Url;
@@ -11,9 +12,6 @@ use crate::error::Error;
 use crate::identity::TxtNames;
 use crate::net::ascii;
 use crate::sealed::Keys;
-
-/// The kinds of records that this site writes, behind the prefix.
-pub const SCOPED_RECORDS: [&str; 4] = ["card", "collection", "collectionLink", "collectionLinkRemoval"];
 
 /// Where this site is, as other servers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +57,8 @@ const CALLBACK: &str = "/oauth/callback";
 impl OAuthClient {
     pub(crate) fn of(site: &ClientSite, prefix: &str) -> Result<Self, Error> {
         let mut scope = "atproto".to_owned();
-        for record in SCOPED_RECORDS {
-            scope.push_str(&format!(" repo:{prefix}.{record}"));
+        for kind in RecordKind::ALL {
+            scope.push_str(&format!(" repo:{prefix}.{}", kind.name()));
         }
         Ok(match site {
             ClientSite::Public(url) => {

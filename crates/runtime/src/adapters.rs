@@ -46,7 +46,7 @@ use cardwire_workers::{
 };
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::measure::Measurements;
@@ -60,6 +60,8 @@ const REMEMBER_WORKERS: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A round that does not leave the process costs little, so there is less to gain from waiting for company.
 const GATHER_IN_MEMORY: Duration = Duration::from_millis(10);
+/// How long a server of the AT Protocol network may take to refresh a session once the process is told to stop.
+const REFRESH_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a migration waits for a database that is away.
 const MIGRATE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -309,6 +311,16 @@ impl Adapters {
         };
         tracing::info!(version, "the schema is up to date");
         Ok(())
+    }
+
+    /// Waits until sessions of the AT Protocol network that are being refreshed are stored, some seconds long: what a server has given and nobody
+    /// keeps is lost, and with it the connection. For a process that ends.
+    pub async fn finish_refreshes(&self) {
+        if let Some(agents) = &self.agents
+            && timeout(REFRESH_PATIENCE, agents.drained()).await.is_err()
+        {
+            tracing::warn!("a server did not finish refreshing a session; its person may have to connect again");
+        }
     }
 
     /// Leaves the file as one that can be copied, if there is a file. For a process that ends.

@@ -100,6 +100,7 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
         }
     }
     watching.shutdown().await;
+    adapters.finish_refreshes().await;
     rounds.leave().await;
     health.stop().await.context("stopping the health server")
 }

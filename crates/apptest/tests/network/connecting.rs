@@ -1,13 +1,29 @@
 //! Connecting a repository to an account with a password.
 
+use std::time::Duration;
+
 use actix_web::http::Method;
+use cardwire_apptest::harness::Api;
 use cardwire_apptest::people::{ask_with, join, log_in, signed_up};
+use cardwire_domain::records::{Ending, RecordRepository, Turn};
 use cardwire_testkit::network::{APP_PASSWORD, DID, HANDLE, origin};
 use serde_json::{Value, json};
 
 use crate::scene::{away, leads_to, site, way_back};
 
 const ATPROTO: &str = "/api/users/me/atproto";
+const RETRY: &str = "form[action='/account/atproto/retry'] button";
+const LEASE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A publisher's turn for the only person who is due.
+async fn turn(api: &Api) -> Turn {
+    let turn = api.store.begin_turn(LEASE).await.unwrap().unwrap();
+    if turn.is_new {
+        api.store.owe_everything(&turn).await.unwrap();
+    }
+    turn
+}
 
 #[tokio::test]
 async fn a_repository_is_connected_and_disconnected_on_the_account_page() {
@@ -29,6 +45,65 @@ async fn a_repository_is_connected_and_disconnected_on_the_account_page() {
     assert_eq!(quinn.path, "/account/atproto?told=disconnected");
     assert!(quinn.all("dl.facts").is_empty());
     assert!(!network.with(|world| world.revoked.is_empty()));
+}
+
+#[tokio::test]
+async fn the_account_page_says_how_publishing_goes_and_tries_again() {
+    let (api, network) = site().await;
+    let mut quinn = signed_up(&api, "quinn").await;
+    quinn.open("/account/atproto").await;
+    quinn.submit("/account/atproto/connect", &[("identifier", HANDLE)]).await;
+    let back = way_back(&network, &leads_to(&quinn), DID);
+    quinn.open(&back).await;
+    let session = log_in(&api, "quinn").await;
+    let url = json!({ "url": "https://a.example/", "visibility": "PUBLIC" });
+    ask_with(&api, &session, Method::POST, "/api/cards/library/urls", Some(url)).await.expect(201);
+    api.deliver().await;
+    let told = async || ask_with(&api, &session, Method::GET, ATPROTO, None).await.expect(200);
+    let fine = told().await;
+    assert_eq!((&fine["state"], &fine["waiting"], &fine["lastError"]), (&json!("connected"), &json!(1), &Value::Null));
+    quinn.open("/account/atproto").await;
+    assert!(quinn.all(RETRY).is_empty(), "there is nothing to try again");
+
+    let reason = "the server does not answer".to_owned();
+    let ending = Ending::Paused { pause: HOUR, reason: reason.clone(), is_asked: false };
+    assert!(api.store.end_turn(&turn(&api).await, &[], &ending).await.unwrap());
+    let failing = told().await;
+    assert_eq!((&failing["state"], &failing["lastError"]), (&json!("failing"), &json!(reason)));
+    assert_eq!((&failing["waiting"], &failing["published"]), (&json!(1), &json!(0)));
+    quinn.open("/account/atproto").await;
+    let facts = quinn.text("dl.facts");
+    assert!(facts.contains("Publishing fails at the moment.") && facts.contains(&reason), "{facts}");
+    assert_eq!(quinn.text(RETRY), "Try again now");
+    assert!(api.store.begin_turn(LEASE).await.unwrap().is_none(), "it waits");
+    quinn.submit("/account/atproto/retry", &[]).await;
+    assert_eq!(quinn.path, "/account/atproto?told=retrying");
+    assert!(quinn.text("main p.told").contains("trying again"));
+    assert!(quinn.all(RETRY).is_empty());
+    let again = told().await;
+    assert_eq!((&again["state"], &again["lastError"]), (&json!("connected"), &Value::Null));
+
+    // As much as an hour's budget.
+    let spent = turn(&api).await;
+    assert!(api.store.attempt(&spent, &[], 4_000, LEASE).await.unwrap());
+    assert!(api.store.end_turn(&spent, &[], &Ending::OutOfBudget(HOUR)).await.unwrap());
+    assert_eq!(told().await["state"], "limited");
+    quinn.open("/account/atproto").await;
+    let facts = quinn.text("dl.facts");
+    assert!(facts.contains("The server takes no more for now.") && facts.contains("1 (about 6"), "{facts}");
+    quinn.submit("/account/atproto/retry", &[]).await;
+    assert_eq!(told().await["state"], "connected");
+
+    let ending = Ending::Ended("It was revoked.".to_owned());
+    assert!(api.store.end_turn(&turn(&api).await, &[], &ending).await.unwrap());
+    let ended = told().await;
+    assert_eq!((&ended["state"], &ended["lastError"]), (&json!("ended"), &json!("It was revoked.")));
+    quinn.open("/account/atproto").await;
+    assert!(quinn.all(RETRY).is_empty(), "only connecting again helps");
+    quinn.submit("/account/atproto/connect", &[]).await;
+    let back = way_back(&network, &leads_to(&quinn), DID);
+    quinn.open(&back).await;
+    assert_eq!(told().await["state"], "connected");
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ impl FromStr for Tid {
         let value = text.bytes().try_fold(0_u64, |value, byte| Some((value << 5) | digit(byte)?));
         match value {
             Some(value) if text.len() == LEN && value < 1 << 63 => Ok(Self(value)),
-            _ => Err(Error::invalid("rkey", "must be a timestamp identifier")),
+            _ => Err(Error::invalid("rkey", "This is not a timestamp identifier.")),
         }
     }
 }

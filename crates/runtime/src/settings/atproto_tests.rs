@@ -15,14 +15,18 @@ const PRIVATE_HOSTS: &str = "APP__ATPROTO__ALLOW_PRIVATE_HOSTS";
 const KEY: &str = "APP__SECRET_KEY=0123456789abcdef0123456789abcdef";
 
 fn load(text: &str) -> Result<Settings> {
+    load_as(Role::Web, "sqlite:x.db", text)
+}
+
+fn load_as(role: Role, database: &str, text: &str) -> Result<Settings> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=').expect("NAME=value");
         (name.to_owned(), value.to_owned())
     };
     let mut variables: BTreeMap<String, String> = text.split_whitespace().map(pair).collect();
-    variables.insert("DATABASE_URL".into(), "sqlite:x.db".into());
+    variables.insert("DATABASE_URL".into(), database.into());
     let environment = Environment { variables, dotenv: None, terminal: false };
-    Settings::load(Role::Web, &CliSettings::default(), &environment)
+    Settings::load(role, &CliSettings::default(), &environment)
 }
 
 fn site(text: &str) -> Option<ClientSite> {
@@ -59,6 +63,17 @@ fn what_makes_no_sense_is_refused_in_one_line_that_names_the_setting() {
         let error = load(&text).map(|_| ()).expect_err(&text).to_string();
         assert!(error.starts_with(name) && !error.contains('\n') && !error.contains("hunter2"), "{text}: {error}");
     }
+}
+
+#[test]
+fn a_worker_that_publishes_is_told_the_same_as_web() {
+    let load = |text: &str| load_as(Role::RecordWorker, "postgres://cardwire@localhost/cardwire", text);
+    let error = load(KEY).map(|_| ()).expect_err("sessions cannot be refreshed without it").to_string();
+    assert!(error.starts_with(SECRET_KEY) && error.contains("APP__PUBLIC_URL"), "{error}");
+    let settings = load(&format!("{KEY} APP__PUBLIC_URL=https://links.example")).unwrap();
+    assert_eq!(settings.network_site(), site(&format!("{KEY} APP__PUBLIC_URL=https://links.example")));
+    assert!(settings.publishing().contains("repositories"), "{}", settings.publishing());
+    assert!(load("").unwrap().publishing().contains(SECRET_KEY));
 }
 
 #[test]

@@ -291,8 +291,10 @@ impl Settings {
     pub const fn publishing(&self) -> &'static str {
         if self.use_fake_publishers {
             "records are kept in memory (USE_FAKE_PUBLISHERS=true)"
+        } else if self.network.secret_key.is_some() {
+            "records are written to the repositories that people connect"
         } else {
-            "nothing is published outside (USE_FAKE_PUBLISHERS=false)"
+            "nothing is published outside (APP__SECRET_KEY is not set)"
         }
     }
 

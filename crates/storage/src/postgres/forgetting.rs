@@ -9,6 +9,7 @@ use super::departed::{delete_activities, delete_curators, indexed};
 use super::error::Failure;
 use super::leaving::{LOOK, cut_ties};
 use super::pool::Session;
+use super::records::forget_person;
 use super::search::index_cards;
 use super::values::{get, signed};
 use crate::departed::{NOBODY, named};
@@ -127,6 +128,7 @@ async fn clear(session: &mut Session, person: &UserId, limit: usize, audit_id: i
         return Ok(());
     }
     delete_curators(session, &people).await?;
+    forget_person(session, person).await?;
     cut_ties(session, person).await?;
     for sql in UNNAMED {
         session.execute(sqlx::query(sql).bind(person.as_str()).bind(NOBODY)).await?;

@@ -11,6 +11,7 @@ use rusqlite::{Connection, ToSql};
 use super::departed::{delete_activities, delete_curators, indexed};
 use super::error::Failure;
 use super::leaving::{LOOK, cut_ties};
+use super::records::forget_person;
 use super::search::{purge_texts, reindex};
 use super::values::{first, get, rows, run, signed, us};
 use crate::departed::{NOBODY, named};
@@ -128,6 +129,7 @@ fn clear(
         return move_on(connection, person, Stage::Clearing, Some([0; 16]));
     }
     delete_curators(connection, &people)?;
+    forget_person(connection, person)?;
     cut_ties(connection, person)?;
     let id: &dyn ToSql = &person.as_str();
     for sql in UNNAMED {

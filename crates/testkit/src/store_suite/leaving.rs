@@ -172,6 +172,8 @@ async fn everything(stores: &Stores) -> anyhow::Result<(Account, Account, Collec
 async fn is_gone(stores: &Stores, alice: &Account, bob: &Account, his: CollectionId) -> Tested {
     let named = stores.naming(alice).await;
     ensure!(named.is_empty(), "{} is named by {named:?}", alice.user.id);
+    let connected = stores.time.holding("did:plc:hers").await;
+    ensure!(connected.is_empty(), "her repository is named by {connected:?}");
     // A word of her title.
     let mut holding = stores.time.holding("chains").await;
     holding.retain(|column| !column.starts_with("audit_log."));

@@ -540,8 +540,11 @@ macro_rules! store_suite {
             operators_see_for_whom_publishing_fails_and_since_when,
             another_repository_gets_everything_and_none_gets_nothing,
             stand_ins_are_there_for_everybody,
+            connecting_an_account_publishes_what_is_public_until_it_is_disconnected,
+            a_turn_from_before_a_new_connection_keeps_nothing,
             an_account_is_deleted_after_its_records,
             an_account_is_deleted_although_nothing_can_be_sent,
+            an_account_leaves_nothing_behind_although_its_last_event_was_discarded,
         ]);
         $crate::store_suite!(@cases $make, $runtime, truth: [
             any_order_of_changes_shows_everybody_the_truth,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
+use cardwire_domain::atproto::{Connecting, ConnectionKind, NewConnection, Sealed};
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::records::{
     Attempt, Done, Ending, FailingPerson, FailingTotals, Outcome, PublishingState, RecordKind, Subject, Todo, Turn,
@@ -12,10 +13,10 @@ use cardwire_domain::records::{
 use cardwire_domain::use_cases::{
     DeleteCollection, HideCard, Parting, UpdateCollection, UpdateUrlCardAssociations, let_person_go,
 };
-use cardwire_domain::{CollectionId, LinkId, UserId, Visibility};
-use cardwire_events::Queue;
+use cardwire_domain::{CollectionId, DomainEvent, LinkId, RecordedEvent, UserId, Visibility};
+use cardwire_events::{DeadSelection, Failure, Queue, QueueSettings, Verdict};
 
-use super::scene::person;
+use super::scene::{PLENTY, person};
 use super::{Stores, Tested};
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -65,6 +66,21 @@ impl Stores {
         let who = person(name);
         self.records.connect(&who, who.as_str()).await?;
         Ok(who)
+    }
+
+    /// As somebody with an account does.
+    async fn connect_account(&self, who: &UserId, did: &str) -> Tested {
+        let connection = NewConnection {
+            person: who.clone(),
+            did: UserId::parse(did)?,
+            handle: None,
+            service: "https://pds.example.com".to_owned(),
+            kind: ConnectionKind::OAuth,
+            session: Sealed(vec![1]),
+        };
+        let connecting = self.accounts.connect(&connection).await?;
+        ensure!(matches!(connecting, Connecting::Connected { .. }), "{connecting:?}");
+        Ok(())
     }
 
     async fn counted(&self, who: &UserId) -> anyhow::Result<(u64, u64)> {
@@ -370,10 +386,64 @@ pub async fn stand_ins_are_there_for_everybody(stores: Stores) -> Tested {
     Ok(())
 }
 
+pub async fn connecting_an_account_publishes_what_is_public_until_it_is_disconnected(stores: Stores) -> Tested {
+    let alice = stores.sign_up("alice").await?.user.id;
+    stores.save(&alice, "https://a.example/").await?;
+    stores.save_privately(&alice, "https://secret.example/", None, &[]).await?;
+    // While there is a stand-in.
+    stores.records.owe(&stores.deliver(Queue::Records).await?, true).await?;
+    ensure!(stores.publish().await?.len() == 1);
+
+    stores.connect_account(&alice, "did:plc:first").await?;
+    let turn = stores.turn().await?;
+    ensure!(turn.person == alice && turn.did == "did:plc:first", "{turn:?}");
+    let todo = stores.records.todo(&turn, 200).await?;
+    ensure!(kinds(&todo) == [(RecordKind::Card, true)] && todo[0].kept.is_none(), "{todo:?}");
+    ensure!(stores.records.end_turn(&turn, &[], &Ending::Further).await?);
+    ensure!(stores.publish().await?.len() == 1);
+
+    stores.save(&alice, "https://b.example/").await?;
+    stores.settle_records().await?;
+    let turn = stores.turn().await?;
+    let ending = Ending::Paused { pause: HOUR, reason: "away".to_owned(), is_asked: false };
+    ensure!(stores.records.end_turn(&turn, &[], &ending).await?);
+    ensure!(stores.publish().await?.is_empty());
+    stores.connect_account(&alice, "did:plc:first").await?;
+    let counts = stores.records.record_counts(&alice).await?.context("is connected")?;
+    ensure!(counts.state == PublishingState::Ok && counts.paused_until.is_none(), "{counts:?}");
+    ensure!(stores.publish().await?.len() == 1, "what is there already is not written again");
+
+    ensure!(stores.accounts.disconnect(&alice).await?.is_some());
+    stores.save(&alice, "https://c.example/").await?;
+    stores.settle_records().await?;
+    ensure!(stores.records.begin_turn(LEASE).await?.is_none());
+    ensure!(stores.records.record_counts(&alice).await?.is_none());
+
+    stores.connect_account(&alice, "did:plc:second").await?;
+    let written = stores.publish().await?;
+    ensure!(written.len() == 3 && written.values().all(|written| *written), "{written:?}");
+    Ok(())
+}
+
+pub async fn a_turn_from_before_a_new_connection_keeps_nothing(stores: Stores) -> Tested {
+    let alice = stores.sign_up("alice").await?.user.id;
+    stores.connect_account(&alice, "did:plc:first").await?;
+    stores.save(&alice, "https://a.example/").await?;
+    stores.settle_records().await?;
+    let turn = stores.turn().await?;
+    stores.connect_account(&alice, "did:plc:second").await?;
+    ensure!(!stores.records.end_turn(&turn, &[], &Ending::Ended("revoked".to_owned())).await?);
+    ensure!(stores.records.begin_turn(LEASE).await?.is_none(), "what it has sent may still arrive");
+    stores.time.advance(LEASE + SECOND).await;
+    let turn = stores.turn().await?;
+    ensure!(turn.did == "did:plc:second" && stores.records.todo(&turn, 200).await?.len() == 1, "{turn:?}");
+    Ok(())
+}
+
 pub async fn an_account_is_deleted_after_its_records(stores: Stores) -> Tested {
     let account = stores.sign_up("alice").await?;
     let alice = account.user.id.clone();
-    stores.records.connect(&alice, "did:plc:alicesown").await?;
+    stores.connect_account(&alice, "did:plc:alicesown").await?;
     stores.save(&alice, "https://a.example/").await?;
     ensure!(stores.publish().await?.len() == 1);
     ensure!(stores.accounts.delete_account(&account).await?);
@@ -383,6 +453,7 @@ pub async fn an_account_is_deleted_after_its_records(stores: Stores) -> Tested {
         stores.work_off().await?;
     }
     ensure!(stores.counted(&alice).await? == (1, 1), "it waits for its deletion");
+    ensure!(stores.accounts.connected_leavers().await?.is_empty(), "its session is still needed");
     ensure!(stores.publish().await?.values().eq([&false]));
     stores.let_leave().await?;
     ensure!(stores.naming(&account).await.is_empty() && stores.time.holding("did:plc:alicesown").await.is_empty());
@@ -402,6 +473,41 @@ pub async fn an_account_is_deleted_although_nothing_can_be_sent(stores: Stores) 
     stores.let_leave().await?;
     ensure!(stores.naming(&account).await.is_empty());
     Ok(())
+}
+
+pub async fn an_account_leaves_nothing_behind_although_its_last_event_was_discarded(stores: Stores) -> Tested {
+    let account = stores.sign_up("alice").await?;
+    stores.connect_account(&account.user.id, "did:plc:alicesown").await?;
+    stores.save(&account.user.id, "https://a.example/").await?;
+    ensure!(stores.publish().await?.len() == 1);
+    ensure!(stores.accounts.delete_account(&account).await?);
+    let mut discarded = 0;
+    for _ in 0..PLENTY {
+        match let_person_go(&*stores.store, 100).await? {
+            Parting::Nobody => {
+                ensure!(discarded == 1 && stores.naming(&account).await.is_empty());
+                ensure!(stores.time.holding("did:plc:alicesown").await.is_empty());
+                return Ok(());
+            }
+            Parting::Further => {}
+            Parting::Waits => {
+                let events = stores.deliver(Queue::Records).await?.into_iter();
+                let (last, others): (Vec<RecordedEvent>, Vec<RecordedEvent>) =
+                    events.partition(|event| matches!(event.event, DomainEvent::AccountDeleted { .. }));
+                for event in last {
+                    let failure = Failure { event_id: event.id, error: "bad".into(), verdict: Verdict::Reject };
+                    stores.log.fail(Queue::Records, &[failure], &QueueSettings::of(Queue::Records)).await?;
+                }
+                stores.records.owe(&others, false).await?;
+                stores.publish().await?;
+                stores.work_off().await?;
+            }
+            Parting::WaitsForDead { event, .. } => {
+                discarded += stores.log.discard(Queue::Records, &DeadSelection::Ids(vec![event])).await?;
+            }
+        }
+    }
+    bail!("it does not end")
 }
 
 async fn see(stores: &Stores, by: &UserId, id: CollectionId, name: &str, visibility: Visibility) -> Tested {

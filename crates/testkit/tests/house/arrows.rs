@@ -8,7 +8,6 @@ use serde_json::Value;
 /// What a crate may depend on among the crates of this workspace.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    ("atproto", &["domain"]),
     ("events", &["domain"]),
     ("saga", &["domain", "events"]),
     ("storage", &["domain", "events"]),
@@ -17,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pictures", &["domain"]),
     ("workers", &["domain", "events", "saga", "storage", "guard", "atproto", "pictures"]),
     ("runtime", &["domain", "events", "saga", "storage", "guard", "atproto", "pictures", "workers"]),
-    ("testkit", &["domain", "events", "saga", "storage", "atproto"]),
+    ("testkit", &["domain", "events", "saga", "storage", "guard", "atproto"]),
     ("http", &["domain", "events", "saga", "atproto"]),
     ("api", &["domain", "events", "saga", "atproto", "http"]),
     ("imports", &["domain"]),
@@ -43,7 +42,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("utoipa", &["http", "api"]),
     ("zip", &["imports"]),
     ("image", &["pictures"]),
-    ("reqwest", &["guard", "atproto", "workers"]),
+    ("reqwest", &["guard", "atproto", "workers", "runtime", "testkit", "bench"]),
     ("p256", &["atproto"]),
     ("chacha20poly1305", &["atproto"]),
     ("hickory-resolver", &["atproto"]),

@@ -199,6 +199,13 @@ async fn settle(session: &mut Session, events: &[RecordedEvent], connects: bool)
     Ok(taken.len())
 }
 
+/// What is left of somebody who is gone, in the session's transaction. Usually nothing: their last event has seen to it, unless it was discarded.
+pub(super) async fn forget_person(session: &mut Session, person: &UserId) -> Result<(), Failure> {
+    let mut owed = Owed::default();
+    forget(session, &[person.to_string()], &mut owed).await?;
+    owed.owe(session).await
+}
+
 async fn forget(session: &mut Session, people: &[String], owed: &mut Owed) -> Result<(), Failure> {
     for row in session.fetch_all(sqlx::query(MOOT).bind(people)).await? {
         owed.add(get(&row, "owner_id")?, Subject::removal(super::values::link_id(get(&row, "link_id")?)));

@@ -9,15 +9,17 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::Session;
 use crate::postgres::values::get;
 
+/// A turn that is open keeps nothing any more, but its time still runs: what it has sent must not arrive in the next one.
 const DISCONNECT: [&str; 2] = [
-    "UPDATE record_people SET did = NULL, due_at = NULL, lease = NULL, leased_until = NULL WHERE person_id = $1",
+    "UPDATE record_people SET did = NULL, due_at = NULL, lease = NULL WHERE person_id = $1",
     "DELETE FROM record_owed WHERE person_id = $1",
 ];
 
+/// Of an open turn, as above.
 const CONNECT: &str = "\
 INSERT INTO record_people AS p (person_id, did, due_at) VALUES ($1, $2, now())
 ON CONFLICT (person_id) DO UPDATE SET did = $2, is_new = true, state = 'ok', reason = NULL, failures = 0, failing_since = NULL,
-    paused_until = NULL, due_at = now(), connected_at = now()";
+    paused_until = NULL, due_at = now(), lease = NULL, connected_at = now()";
 
 /// What is published in another repository is out of reach.
 const OF_ANOTHER: [&str; 2] = [

@@ -216,6 +216,14 @@ fn settle(connection: &Connection, now: Timestamp, ids: &[EventId], connects: bo
     Ok(taken.len())
 }
 
+/// What is left of somebody who is gone. Usually nothing: their last event has seen to it, unless it was discarded.
+pub(super) fn forget_person(connection: &Connection, person: &UserId) -> Result<(), Failure> {
+    for (owner, link) in forget(connection, person.as_str())? {
+        owe(connection, &owner, Subject::removal(link))?;
+    }
+    Ok(())
+}
+
 /// Returns the removals that became moot.
 fn forget(connection: &Connection, person: &str) -> Result<Vec<(String, LinkId)>, Failure> {
     let moot =

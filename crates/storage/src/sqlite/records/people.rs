@@ -8,15 +8,17 @@ use rusqlite::{Connection, Row};
 use crate::sqlite::error::Failure;
 use crate::sqlite::values::{get, run, time, us};
 
+/// A turn that is open keeps nothing any more, but its time still runs: what it has sent must not arrive in the next one.
 const DISCONNECT: [&str; 2] = [
-    "UPDATE record_people SET did = NULL, due_at = NULL, lease = NULL, leased_until = NULL WHERE person_id = ?1",
+    "UPDATE record_people SET did = NULL, due_at = NULL, lease = NULL WHERE person_id = ?1",
     "DELETE FROM record_owed WHERE person_id = ?1",
 ];
 
+/// Of an open turn, as above.
 const CONNECT: &str = "\
 INSERT INTO record_people (person_id, did, due_at, connected_at) VALUES (?1, ?2, ?3, ?3)
 ON CONFLICT (person_id) DO UPDATE SET did = excluded.did, is_new = 1, state = 'ok', reason = NULL, failures = 0, failing_since = NULL,
-    paused_until = NULL, due_at = excluded.due_at, connected_at = excluded.connected_at";
+    paused_until = NULL, due_at = excluded.due_at, lease = NULL, connected_at = excluded.connected_at";
 
 /// What is published in another repository is out of reach.
 const OF_ANOTHER: [&str; 2] = [

@@ -1,93 +1,20 @@
-//! A real server of repositories, started by `scripts/test-atproto.sh`'s installation, and sessions on it by passwords.
+//! Sessions by passwords.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use cardwire_atproto::{CallError, Repos};
 use cardwire_domain::UserId;
 use parking_lot::Mutex;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep};
 
-use crate::net::free_port;
+use crate::net::http_client;
 
-const PASSWORD: &str = "correct horse battery";
-const STARTS_WITHIN: Duration = Duration::from_secs(60);
-
-/// The server and the directory of identities that it asks, on loopback, with a folder of their own.
-pub struct RealPds {
-    server: Child,
-    #[expect(dead_code, reason = "it runs as long as this is kept")]
-    directory: Child,
-    port: u16,
-    plc_port: u16,
-    folder: tempfile::TempDir,
-    program: PathBuf,
-}
-
-impl RealPds {
-    /// # Errors
-    /// When `CARDWIRE_PDS` does not name the folder of the installation, or the server does not start.
-    pub async fn start() -> anyhow::Result<Self> {
-        let program =
-            std::env::var_os("CARDWIRE_PDS").context("CARDWIRE_PDS is the folder in which a PDS is installed")?;
-        let program = PathBuf::from(program);
-        let folder = tempfile::tempdir()?;
-        let (port, plc_port) = (free_port(), free_port());
-        let directory = launch("plc", &program, port, plc_port, &folder)?;
-        let server = launch("pds", &program, port, plc_port, &folder)?;
-        let pds = Self { server, directory, port, plc_port, folder, program };
-        pds.ready().await?;
-        Ok(pds)
-    }
-
-    pub fn service(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// SIGKILL, and the same again over the same folder.
-    ///
-    /// # Errors
-    /// When it does not start again.
-    pub async fn restart(&mut self) -> anyhow::Result<()> {
-        self.server.kill().await?;
-        self.server = launch("pds", &self.program, self.port, self.plc_port, &self.folder)?;
-        self.ready().await
-    }
-
-    async fn ready(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + STARTS_WITHIN;
-        let url = format!("{}/xrpc/_health", self.service());
-        while Instant::now() < deadline {
-            if reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
-                return Ok(());
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-        bail!("the PDS does not start")
-    }
-}
-
-fn launch(role: &str, program: &Path, port: u16, plc_port: u16, folder: &tempfile::TempDir) -> anyhow::Result<Child> {
-    Command::new(program.join("node"))
-        .arg(program.join("start.mjs"))
-        .arg(role)
-        .env("PDS_PORT", port.to_string())
-        .env("PLC_PORT", plc_port.to_string())
-        .env("PDS_DATA", folder.path())
-        .current_dir(program)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("starting the {role}"))
-}
+/// Of everybody who signs up in a test.
+pub const PASSWORD: &str = "correct horse battery";
 
 /// Sessions of people who signed up on a server.
 pub struct Passwords {
@@ -98,7 +25,7 @@ pub struct Passwords {
 
 impl Passwords {
     pub fn on(service: &str) -> Self {
-        Self { service: service.to_owned(), client: reqwest::Client::new(), tokens: Mutex::default() }
+        Self { service: service.to_owned(), client: http_client(), tokens: Mutex::default() }
     }
 
     /// An account with this name. Its id is that of its repository.
