@@ -4,6 +4,7 @@
 //! sides. The search index is built again from the cards, in the same transaction. The file keeps its contents, and no other process
 //! has it open meanwhile.
 
+mod table;
 mod tables;
 
 use std::path::Path;
@@ -14,8 +15,8 @@ use sha2::{Digest, Sha256};
 
 use crate::postgres::{MoveIn, PostgresStore};
 use crate::sqlite::MoveOut;
+pub(crate) use table::{Column, Kind, Table};
 use tables::TABLES;
-pub(crate) use tables::{Column, Kind, Table};
 
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
