@@ -1,7 +1,7 @@
 //! Measures Cardwire: the real binaries as processes, real Redis and PostgreSQL, on this machine.
 //!
 //! Each scenario starts on an empty Redis and a new database, checks in the end that nothing is missing or doubled, and fails
-//! otherwise. Figures are what was measured; what they mean and how they are made is in `docs/PERFORMANCE.md`.
+//! otherwise. Figures are what was measured; what they mean and how they are made is in `docs/develop/PERFORMANCE.md`.
 //!
 //! Not measured: TLS, networks, and looking up who a caller is (mock authentication).
 

@@ -121,7 +121,7 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ),
 ];
 
-/// As it stands in `docs/METRICS.md`.
+/// As it stands in `docs/operate/METRICS.md`.
 pub fn table() -> String {
     let rows = METRICS.iter().map(|(name, kind, meaning)| format!("| `{name}` | {} | {meaning} |\n", kind.name()));
     ["| name | kind | meaning, labels |\n|---|---|---|\n".to_owned()].into_iter().chain(rows).collect()

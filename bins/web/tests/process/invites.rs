@@ -1,4 +1,4 @@
-//! From a fresh site to its third person by invitation, with the commands of docs/SELF-HOSTING.md, typed into a shell.
+//! From a fresh site to its third person by invitation, with the commands of docs/operate/SELF-HOSTING.md, typed into a shell.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ const WITH_CODE: &str = r#", \"invite\": \"$code\""#;
 
 /// The commands of the section, block by block.
 fn manual() -> [String; 4] {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/SELF-HOSTING.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operate/SELF-HOSTING.md");
     let text = fs::read_to_string(path).unwrap();
     let (_, section) = text.split_once(SECTION).expect("the section is there");
     let section = section.split("\n## ").next().unwrap();

@@ -1,4 +1,4 @@
-//! Which URLs may be saved, and when two of them are the same link: `docs/URLS.md` says it for people.
+//! Which URLs may be saved, and when two of them are the same link: `docs/guide/LINKS.md` says it for people.
 //!
 //! What people paste is repaired (`repair`), and by the result's normalised form a person's link is found again (`identity`). Both take time
 //! that is linear in the length of the text, and both leave what they made as it is.

@@ -1,4 +1,4 @@
-//! From what people paste to the URL that a browser would open. `docs/URLS.md` says what is taken for a URL, and what is not.
+//! From what people paste to the URL that a browser would open. `docs/guide/LINKS.md` says what is taken for a URL, and what is not.
 //!
 //! Linear in the length of the text. What it returns, it returns unchanged when it is given that.
 

@@ -1,4 +1,4 @@
-//! The troubles of docs/OPERATING.md, brought about on purpose: what the console and `/readyz` say of each, and that it passes.
+//! The troubles of docs/operate/OPERATING.md, brought about on purpose: what the console and `/readyz` say of each, and that it passes.
 
 use std::time::Duration;
 
