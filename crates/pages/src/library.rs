@@ -108,8 +108,8 @@ impl Listing {
     }
 
     /// It is drawn as it was the last time.
-    pub fn as_before(self, visit: &Visit) -> (Self, View) {
-        let view = View::as_before(visit, &self.path());
+    pub fn last_drawn(self, visit: &Visit) -> (Self, View) {
+        let view = View::last_drawn(visit, &self.path());
         (self, view)
     }
 

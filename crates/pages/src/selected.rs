@@ -83,7 +83,7 @@ async fn act(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Res
     };
     if let Some(why) = refused {
         let complaint = Complaint::whole_form(why);
-        return draw(&state, &request, &posted.visit, listing.as_before(&posted.visit), None, (refuse, complaint))
+        return draw(&state, &request, &posted.visit, listing.last_drawn(&posted.visit), None, (refuse, complaint))
             .await;
     }
     let action = match posted.fields.text("do") {
@@ -99,7 +99,7 @@ async fn act(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Res
             Ok(collections) => Action::Add(collections),
             Err(problem) => {
                 let refused = Complaint::of(problem, &[new_collection::FIELD])?;
-                return draw(&state, &request, &posted.visit, listing.as_before(&posted.visit), None, refused).await;
+                return draw(&state, &request, &posted.visit, listing.last_drawn(&posted.visit), None, refused).await;
             }
         },
         _ => return Err(Problem::invalid("do", "Use add, private, public, remove or export.")),
@@ -123,7 +123,7 @@ async fn act(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Res
     }
     let links = if failed == 1 { "1 link was".to_owned() } else { format!("{failed} links were") };
     let complaint = Complaint::whole_form(format!("{done} done, {links} left as before: {why}"));
-    draw(&state, &request, &posted.visit, listing.as_before(&posted.visit), None, (refuse, complaint)).await
+    draw(&state, &request, &posted.visit, listing.last_drawn(&posted.visit), None, (refuse, complaint)).await
 }
 
 /// Each once.

@@ -25,14 +25,14 @@ impl View {
     /// As the parameter `view` says, or else as it was the last time. `path` is that of the list, with its other parameters.
     pub fn of(visit: &Visit, params: &mut Params, path: &str) -> Self {
         let asked = params.text("view").filter(|asked| asked == GRID || asked == LIST);
-        let before = Self::as_before(visit, path);
+        let before = Self::last_drawn(visit, path);
         let Some(asked) = asked else { return before };
         let chosen = Some(Jar::View.write_at(visit.is_local(), &asked));
         Self { is_grid: asked == GRID, chosen, ..before }
     }
 
     /// As it was the last time.
-    pub fn as_before(visit: &Visit, path: &str) -> Self {
+    pub fn last_drawn(visit: &Visit, path: &str) -> Self {
         Self {
             is_grid: visit.last_view() == GRID,
             list: with_parameter(path, "view", LIST),

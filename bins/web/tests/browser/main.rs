@@ -1,7 +1,7 @@
 //! The pages in a real browser: live, by keyboard, at every width, in the light and in the dark. Run by scripts/test-browser.sh.
 
 // What a test cannot go on without fails it, in its helper functions as well.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod alarms;
 mod console;

@@ -63,6 +63,7 @@ fn state(adapters: &Adapters) -> AppState {
         search: adapters.search.clone(),
         searches: Searches::at_once(3),
         agents: None,
+        records: adapters.records.clone(),
         analytics: adapters.analytics.clone(),
         imports: adapters.imports.clone(),
         uploads: Uploads::default(),

@@ -1,6 +1,6 @@
 //! What is moved.
 
-use super::table::{Column, Kind, Table, column, heavy, numbered, read_as, seeded, table};
+use super::table::{Kind, Table, column, heavy, numbered, read_as, seeded, table};
 
 /// Of an activity, from the rows that the file has for them.
 macro_rules! members {
