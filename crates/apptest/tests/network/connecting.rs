@@ -34,7 +34,7 @@ async fn a_repository_is_connected_and_disconnected_on_the_account_page() {
     let back = way_back(&network, &leads_to(&quinn), DID);
     quinn.open(&back).await;
     assert_eq!(quinn.path, "/account/atproto?told=connected");
-    assert!(quinn.text("dl.facts").contains(HANDLE));
+    assert!(quinn.text("main dl.facts").contains(HANDLE));
     // It is Quinn's account from now on, whichever way Quinn signs in.
     let mut elsewhere = cardwire_apptest::browser::Browser::new(&api);
     let back = away(&mut elsewhere, &network, HANDLE, DID, "").await;
@@ -43,7 +43,7 @@ async fn a_repository_is_connected_and_disconnected_on_the_account_page() {
     quinn.open("/account/atproto").await;
     quinn.submit("/account/atproto/disconnect", &[]).await;
     assert_eq!(quinn.path, "/account/atproto?told=disconnected");
-    assert!(quinn.all("dl.facts").is_empty());
+    assert!(quinn.all("main dl.facts").is_empty());
     assert!(!network.with(|world| world.revoked.is_empty()));
 }
 
@@ -72,7 +72,7 @@ async fn the_account_page_says_how_publishing_goes_and_tries_again() {
     assert_eq!((&failing["state"], &failing["lastError"]), (&json!("failing"), &json!(reason)));
     assert_eq!((&failing["waiting"], &failing["published"]), (&json!(1), &json!(0)));
     quinn.open("/account/atproto").await;
-    let facts = quinn.text("dl.facts");
+    let facts = quinn.text("main dl.facts");
     assert!(facts.contains("Publishing fails at the moment.") && facts.contains(&reason), "{facts}");
     assert_eq!(quinn.text(RETRY), "Try again now");
     assert!(api.store.begin_turn(LEASE).await.unwrap().is_none(), "it waits");
@@ -89,7 +89,7 @@ async fn the_account_page_says_how_publishing_goes_and_tries_again() {
     assert!(api.store.end_turn(&spent, &[], &Ending::OutOfBudget(HOUR)).await.unwrap());
     assert_eq!(told().await["state"], "limited");
     quinn.open("/account/atproto").await;
-    let facts = quinn.text("dl.facts");
+    let facts = quinn.text("main dl.facts");
     assert!(facts.contains("The server takes no more for now.") && facts.contains("1 (about 6"), "{facts}");
     quinn.submit("/account/atproto/retry", &[]).await;
     assert_eq!(told().await["state"], "connected");

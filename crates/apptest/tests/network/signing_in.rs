@@ -31,6 +31,7 @@ async fn somebody_signs_up_signs_out_and_signs_in_again() {
     assert_eq!((&me["id"], &me["handle"]), (&Value::from(DID), &Value::from(HANDLE)));
     let connection = ask_with(&api, &session(&alice), Method::GET, "/api/users/me/atproto", None).await.expect(200);
     assert_eq!((&connection["did"], &connection["state"]), (&Value::from(DID), &Value::from("connected")));
+    alice.open("/account").await;
     alice.submit("/sign-out", &[]).await;
     let back = away(&mut alice, &network, HANDLE, DID, "").await;
     alice.open(&back).await;
@@ -60,7 +61,7 @@ async fn a_sign_in_ends_in_the_browser_that_began_it() {
 #[tokio::test]
 async fn who_may_sign_up_is_the_same_by_the_network() {
     let (mut api, network) = site().await;
-    join(&api, "root").await;
+    join(&api, "founder").await;
     set_registration(&mut api, Registration::Invite);
     let mut alice = Browser::new(&api);
     let back = away(&mut alice, &network, HANDLE, DID, "").await;
@@ -81,7 +82,7 @@ async fn who_may_sign_up_is_the_same_by_the_network() {
 #[tokio::test]
 async fn a_suspended_account_is_not_opened() {
     let (api, network) = site().await;
-    join(&api, "root").await;
+    join(&api, "founder").await;
     let mut alice = Browser::new(&api);
     let back = away(&mut alice, &network, HANDLE, DID, "").await;
     alice.open(&back).await;
