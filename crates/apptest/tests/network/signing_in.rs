@@ -69,11 +69,11 @@ async fn who_may_sign_up_is_the_same_by_the_network() {
     assert_eq!(refused.status.as_u16(), 403);
     assert!(alice.text("main [role=alert]").contains("invite"), "{}", alice.text("main"));
     assert_eq!(network.with(|world| world.revoked.len()), 1, "the session is given up");
-    let root = api.store.account(&Handle::parse("root").unwrap()).await.unwrap().unwrap().user.id;
+    let founder = api.store.account(&Handle::parse("founder").unwrap()).await.unwrap().unwrap().user.id;
     // SHA-256 of "letmein".
     let code = "1c8bfe8f801d79745c4631d09fff36c82aa37fc4cce4fc946683d7b336b63032";
     let bytes: Vec<u8> = (0..32).map(|n| u8::from_str_radix(&code[2 * n..2 * n + 2], 16).unwrap()).collect();
-    api.store.create_invite(&root, &TokenHash(bytes.try_into().unwrap())).await.unwrap();
+    api.store.create_invite(&founder, &TokenHash(bytes.try_into().unwrap())).await.unwrap();
     let back = away(&mut alice, &network, HANDLE, DID, "letmein").await;
     alice.open(&back).await;
     assert_eq!(alice.text(".who a"), HANDLE);
