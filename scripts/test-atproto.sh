@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Signing in at a real server of AT Protocol, in headless Chromium as well, and publishing there, on loopback. It is installed into target/atproto (about 500 MB), once:
-# CARDWIRE_PDS names another folder. Arguments go to `cargo nextest run`.
+# Signing in at a real server of AT Protocol, in headless Chromium as well, and publishing there, on loopback. It is installed into
+# target/atproto (about 500 MB), once: CARDWIRE_PDS names another folder. Arguments go to `cargo nextest run`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/servers.sh
