@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Signing in at a real server of AT Protocol, and publishing there, on loopback. It is installed into target/atproto (about 500 MB), once:
-# CARDWIRE_PDS names another folder. Arguments go to `cargo nextest run`.
+# Signing in at a real server of AT Protocol, in headless Chromium as well, and publishing there, on loopback. It is installed into
+# target/atproto (about 500 MB), once: CARDWIRE_PDS names another folder. Arguments go to `cargo nextest run`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/servers.sh
@@ -9,9 +9,8 @@ need python3 python3
 python3 -c 'import ensurepip' 2>/dev/null || need ensurepip python3-venv
 need make make
 need g++ g++
-if ! cargo nextest --version >/dev/null 2>&1; then
-    cargo install cargo-nextest --locked
-fi
+need_browser
+need_nextest
 
 mkdir -p "${CARDWIRE_PDS:=target/atproto}"
 CARDWIRE_PDS=$(realpath "$CARDWIRE_PDS")
@@ -40,6 +39,8 @@ if ! cmp -s scripts/atproto/package-lock.json "$CARDWIRE_PDS/installed.json"; th
 fi
 cp scripts/atproto/start.mjs "$CARDWIRE_PDS/"
 
-# Of the whole workspace, so that what scripts/test.sh built is used again.
-cargo nextest run --workspace --locked --features cardwire-atproto/real-pds,cardwire-apptest/real-pds,cardwire-workers/real-pds \
-    --test real_pds --test-threads 1 "$@"
+# Of the whole workspace, so that what scripts/test.sh built is used again. Without a browser first: those say more of what is wrong.
+features=cardwire-atproto/real-pds,cardwire-apptest/real-pds,cardwire-workers/real-pds,cardwire-web/real-pds,cardwire-web/browser-tests
+for tests in real_pds browser_pds; do
+    cargo nextest run --workspace --locked --features "$features" --test "$tests" --test-threads 1 ${1:+--no-tests=pass} "$@"
+done

@@ -96,8 +96,11 @@ pub enum What {
         /// So many operators have the console open meanwhile
         #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=64))]
         console: u16,
+        /// Beside a run without it: those who save have their repositories on a server that does not answer, as if it were stopped
+        #[arg(long, conflicts_with = "find_rate")]
+        frozen_pds: bool,
         /// Where everything is kept; in a file, everything is one process
-        #[arg(long, value_enum, default_value_t = Store::Postgres, conflicts_with_all = ["explain", "held_snapshot", "foreign_writer", "workers"])]
+        #[arg(long, value_enum, default_value_t = Store::Postgres, conflicts_with_all = ["explain", "held_snapshot", "foreign_writer", "workers", "frozen_pds"])]
         store: Store,
     },
     /// Pages of a feed of 100,000 activities over HTTP
@@ -174,6 +177,8 @@ pub struct E2e {
     pub conditions: Conditions,
     /// Open consoles.
     pub consoles: u16,
+    /// Those who save have their repositories on a server that does not answer.
+    pub frozen_pds: bool,
     pub store: Store,
 }
 
@@ -189,6 +194,7 @@ impl Default for E2e {
             explain: false,
             conditions,
             consoles: 0,
+            frozen_pds: false,
             store,
         }
     }
@@ -214,11 +220,26 @@ impl What {
                 held_snapshot,
                 foreign_writer,
                 console: consoles,
+                frozen_pds,
                 store,
             } => {
                 let conditions = Conditions { held_snapshot, foreign_writer };
                 let (workers, concurrency) = (workers.into(), concurrency.into());
-                one(Case::E2e(E2e { workers, rate, concurrency, find_rate, explain, conditions, consoles, store }))
+                let frozen: &[bool] = if frozen_pds { &[false, true] } else { &[false] };
+                let case = |&frozen_pds: &bool| {
+                    Case::E2e(E2e {
+                        workers,
+                        rate,
+                        concurrency,
+                        find_rate,
+                        explain,
+                        conditions,
+                        consoles,
+                        frozen_pds,
+                        store,
+                    })
+                };
+                frozen.iter().map(case).collect()
             }
             Self::FeedRead { concurrency, store } => one(Case::FeedRead { concurrency: concurrency.into(), store }),
             Self::Search { cards, store } => one(Case::Search { cards: cards as usize, store }),
@@ -251,10 +272,11 @@ impl Case {
                 format!("saga {} x{workers}, PostgreSQL {} ms away", keys.name(), delay.as_millis())
             }
             Self::Save { concurrency, store } => format!("save, {concurrency} at once{}", store.name()),
-            Self::E2e(E2e { workers, rate, find_rate, conditions, consoles, store, .. }) => {
+            Self::E2e(E2e { workers, rate, find_rate, conditions, consoles, frozen_pds, store, .. }) => {
                 let rate = if *find_rate { "highest rate".to_owned() } else { format!("{rate}/s") };
                 let consoles = if *consoles > 0 { format!(", {consoles} consoles open") } else { String::new() };
-                format!("e2e x{workers}, {rate}{}{consoles}{}", conditions.name(), store.name())
+                let frozen = if *frozen_pds { ", a frozen PDS" } else { "" };
+                format!("e2e x{workers}, {rate}{}{consoles}{frozen}{}", conditions.name(), store.name())
             }
             Self::FeedRead { concurrency, store } => format!("feed-read, {concurrency} at once{}", store.name()),
             Self::Search { cards, store } => format!("search, {cards} cards{}", store.name()),
@@ -285,6 +307,9 @@ mod tests {
         let cli = Cli::parse_from(["cardwire-bench", "saga", "--keys", "same", "--workers", "3", "--json"]);
         assert_eq!(cli.what.cases(), [Case::Saga { keys: Keys::Same, workers: 3, delay: Duration::ZERO }]);
         assert!(cli.options.json);
+        let cli = Cli::parse_from(["cardwire-bench", "e2e", "--frozen-pds"]);
+        let with = E2e { frozen_pds: true, ..E2e::default() };
+        assert_eq!(cli.what.cases(), [Case::E2e(E2e::default()), Case::E2e(with)]);
     }
 
     #[test]

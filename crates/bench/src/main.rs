@@ -18,6 +18,7 @@ mod e2e;
 mod explain;
 mod feed_read;
 mod find_rate;
+mod frozen;
 mod http;
 mod noop;
 mod one_file;
@@ -85,6 +86,12 @@ async fn measure(cases: &[Case], options: &Options) -> anyhow::Result<()> {
     }
     if !options.json {
         println!("{}", report::table(&ours));
+    }
+    if let Some(line) = frozen::side_by_side(cases, &ours) {
+        match options.json {
+            true => eprintln!("{line}"),
+            false => println!("{line}\n"),
+        }
     }
     if options.repeat > 1 || peer.is_some() {
         let medians = peer::comparison(cases, &ours, &theirs);

@@ -272,8 +272,8 @@ pub trait RecordRepository: Send + Sync {
     /// many were still owed. `connects`: who has none yet is given one of no network, for stand-ins.
     async fn owe(&self, events: &[RecordedEvent], connects: bool) -> Result<usize>;
 
-    /// This person's records are published in the repository of `did` from now on, first of all what is public already. Connecting again
-    /// ends a pause.
+    /// This person's records are published in the repository of `did` from now on, first of all what is public already. Connecting the same
+    /// repository again compares everything if publishing had failed, and otherwise nothing.
     async fn connect(&self, person: &UserId, did: &str) -> Result<()>;
     /// Nothing is published any more. What is published stays.
     async fn disconnect(&self, person: &UserId) -> Result<()>;
@@ -295,7 +295,8 @@ pub trait RecordRepository: Send + Sync {
 
     /// The turn of somebody for whom something is due; of several, of the one who has waited longest since their last turn.
     async fn begin_turn(&self, lease: Duration) -> Result<Option<Turn>>;
-    /// Owes all that is public and all that is published, if the turn is still this one's.
+    /// Owes all that is public and all that is published, if the turn is still this one's. Public collections of others in which this person
+    /// collaborates are owed to their authors, since their records name the repository.
     async fn owe_everything(&self, turn: &Turn) -> Result<()>;
     /// Up to `limit` of what is due: first what is published and has to change, then what is new.
     async fn todo(&self, turn: &Turn, limit: usize) -> Result<Vec<Todo>>;

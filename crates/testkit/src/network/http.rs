@@ -1,7 +1,6 @@
 //! Just enough of HTTP for small requests and answers.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -14,22 +13,22 @@ use super::world::World;
 
 pub(super) type Answer = fn(&mut World, &Asked) -> Reply;
 
-/// Until the set is dropped. One request for each connection.
+/// Until the set is dropped. One request for each connection. While the listener is kept, connections to it are accepted.
 pub(super) async fn serve(
     servers: &mut JoinSet<()>,
     world: Arc<Mutex<World>>,
     answer: Answer,
-) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
+) -> anyhow::Result<Arc<TcpListener>> {
+    let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await?);
+    let bound = listener.clone();
     servers.spawn(async move {
         let mut connections = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
+        while let Ok((stream, _)) = bound.accept().await {
             connections.spawn(converse(stream, world.clone(), answer));
             while connections.try_join_next().is_some() {}
         }
     });
-    Ok(address)
+    Ok(listener)
 }
 
 async fn converse(mut stream: TcpStream, world: Arc<Mutex<World>>, answer: Answer) {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use url::Url;
 
@@ -30,7 +31,8 @@ pub struct Network {
     /// The server that signs people in.
     pub issuer: SocketAddr,
     world: Arc<Mutex<World>>,
-    _servers: JoinSet<()>,
+    servers: JoinSet<()>,
+    _listeners: Vec<Arc<TcpListener>>,
 }
 
 /// As an origin of the web.
@@ -44,12 +46,14 @@ impl Network {
     pub async fn start() -> anyhow::Result<Self> {
         let world = Arc::new(Mutex::new(World::default()));
         let mut servers = JoinSet::new();
-        let mut addresses = Vec::new();
+        let (mut addresses, mut listeners) = (Vec::new(), Vec::new());
         for answer in [servers::directory, servers::pds, servers::issuer] {
-            addresses.push(http::serve(&mut servers, world.clone(), answer).await?);
+            let listener = http::serve(&mut servers, world.clone(), answer).await?;
+            addresses.push(listener.local_addr()?);
+            listeners.push(listener);
         }
         let [directory, pds, issuer] = addresses[..] else { anyhow::bail!("there are three servers") };
-        let network = Self { directory, pds, issuer, world, _servers: servers };
+        let network = Self { directory, pds, issuer, world, servers, _listeners: listeners };
         network.with(|world| (world.pds, world.issuer) = (origin(pds), origin(issuer)));
         network.add(DID, HANDLE);
         Ok(network)
@@ -66,6 +70,11 @@ impl Network {
             world.documents.insert(did.to_owned(), document);
             world.handles.insert(handle.to_owned(), did.to_owned());
         });
+    }
+
+    /// From now on connections are accepted and nothing is answered: so servers look that were stopped (SIGSTOP).
+    pub async fn freeze(&mut self) {
+        self.servers.shutdown().await;
     }
 
     /// Where a handle's own server tells its DID, instead of by HTTPS.

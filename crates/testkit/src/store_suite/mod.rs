@@ -14,6 +14,7 @@ pub mod activities;
 pub mod attempts;
 pub mod bringing;
 pub mod collecting;
+pub mod connecting;
 pub mod counting;
 pub mod dead_letters;
 pub mod exporting;
@@ -545,6 +546,10 @@ macro_rules! store_suite {
             an_account_is_deleted_after_its_records,
             an_account_is_deleted_although_nothing_can_be_sent,
             an_account_leaves_nothing_behind_although_its_last_event_was_discarded,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, connecting: [
+            the_same_repository_again_compares_nothing,
+            collections_name_the_repository_of_a_collaborator_who_connects_later,
         ]);
         $crate::store_suite!(@cases $make, $runtime, truth: [
             any_order_of_changes_shows_everybody_the_truth,

@@ -19,18 +19,18 @@ use cardwire_events::{DeadSelection, Failure, Queue, QueueSettings, Verdict};
 use super::scene::{PLENTY, person};
 use super::{Stores, Tested};
 
-const LEASE: Duration = Duration::from_secs(60);
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 const PREFIX: &str = "network.cosmik";
 
 impl Stores {
     /// Works off the queue.
-    async fn settle_records(&self) -> anyhow::Result<usize> {
+    pub(super) async fn settle_records(&self) -> anyhow::Result<usize> {
         Ok(self.records.owe(&self.deliver(Queue::Records).await?, false).await?)
     }
 
-    async fn turn(&self) -> anyhow::Result<Turn> {
+    pub(super) async fn turn(&self) -> anyhow::Result<Turn> {
         let turn = self.records.begin_turn(LEASE).await?.context("nobody is due")?;
         if turn.is_new {
             self.records.owe_everything(&turn).await?;
@@ -39,7 +39,7 @@ impl Stores {
     }
 
     /// Ends everybody's turns as if a server had taken everything. Returns what was written (true) or deleted.
-    async fn publish(&self) -> anyhow::Result<BTreeMap<(UserId, Subject), bool>> {
+    pub(super) async fn publish(&self) -> anyhow::Result<BTreeMap<(UserId, Subject), bool>> {
         self.settle_records().await?;
         let mut written = BTreeMap::new();
         while let Some(turn) = self.records.begin_turn(LEASE).await? {
@@ -62,7 +62,7 @@ impl Stores {
         Ok(written)
     }
 
-    async fn connected(&self, name: &str) -> anyhow::Result<UserId> {
+    pub(super) async fn connected(&self, name: &str) -> anyhow::Result<UserId> {
         let who = person(name);
         self.records.connect(&who, who.as_str()).await?;
         Ok(who)

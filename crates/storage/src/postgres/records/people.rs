@@ -27,10 +27,20 @@ const OF_ANOTHER: [&str; 2] = [
     "DELETE FROM record_owed WHERE person_id = $1 AND NOT EXISTS (SELECT FROM record_people p WHERE p.person_id = $1 AND p.did = $2)",
 ];
 
+/// Whether publishing goes on as it was.
+const GOES_ON: &str = "\
+SELECT coalesce(did = $2, false) AND state IN ('ok', 'limited') AS goes_on FROM record_people WHERE person_id = $1 FOR UPDATE";
+
+/// A turn that is open has the session of before, so it keeps nothing; what it was to do is due when its time has run out.
+const NEXT_TURN: &str = "UPDATE record_people SET lease = NULL WHERE person_id = $1 AND lease IS NOT NULL";
+
 /// In the transaction that connects them.
 pub(in crate::postgres) async fn connect(session: &mut Session, person: &str, did: &str) -> Result<(), Failure> {
-    let lock = "SELECT 1 FROM record_people WHERE person_id = $1 FOR UPDATE";
-    session.fetch_all(sqlx::query(lock).bind(person)).await?;
+    let rows = session.fetch_all(sqlx::query(GOES_ON).bind(person).bind(did)).await?;
+    if rows.first().map(|row| get::<bool>(row, "goes_on")).transpose()? == Some(true) {
+        session.execute(sqlx::query(NEXT_TURN).bind(person)).await?;
+        return Ok(());
+    }
     for sql in OF_ANOTHER {
         session.execute(sqlx::query(sql).bind(person).bind(did)).await?;
     }

@@ -38,6 +38,12 @@ SELECT $1, q.kind, q.id, (random() * 9e15)::bigint, to_timestamp(0) FROM (
     UNION SELECT kind, subject_id FROM records WHERE person_id = $1
 ) q ON CONFLICT DO NOTHING";
 
+/// It locks the authors, so it comes before this person is locked.
+const OWE_SHARED: &str = "\
+SELECT owe_records(array_agg(k.author_id), array_agg(1::smallint), array_agg(k.id), to_timestamp(0))
+FROM collaborators b JOIN collections k ON k.id = b.collection_id AND NOT k.private AND k.deleted_at IS NULL
+WHERE b.user_id = $1";
+
 const TAKEN: &str = "\
 SELECT r.nsid, r.rkey FROM records r JOIN unnest($2::text[], $3::text[]) AS n(nsid, rkey) ON n.nsid = r.nsid AND n.rkey = r.rkey
 WHERE r.person_id = $1";
@@ -120,6 +126,7 @@ pub(super) async fn begin(session: &mut Session, lease: Duration) -> Result<Opti
 }
 
 pub(super) async fn owe_everything(session: &mut Session, turn: &Turn) -> Result<(), Failure> {
+    session.execute(sqlx::query(OWE_SHARED).bind(turn.person.as_str())).await?;
     session.begin().await?;
     let query = sqlx::query(NOT_NEW).bind(turn.person.as_str()).bind(uuid(turn.lease));
     if session.execute(query).await? == 1 {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
 use crate::sqlite::error::Failure;
-use crate::sqlite::values::{get, run, time, us};
+use crate::sqlite::values::{first, get, run, time, us};
 
 /// A turn that is open keeps nothing any more, but its time still runs: what it has sent must not arrive in the next one.
 const DISCONNECT: [&str; 2] = [
@@ -26,8 +26,17 @@ const OF_ANOTHER: [&str; 2] = [
     "DELETE FROM record_owed WHERE person_id = ?1 AND NOT EXISTS (SELECT 1 FROM record_people p WHERE p.person_id = ?1 AND p.did = ?2)",
 ];
 
+/// There is a row if publishing goes on as it was.
+const GOES_ON: &str = "SELECT 1 FROM record_people WHERE person_id = ?1 AND did = ?2 AND state IN ('ok', 'limited')";
+
+/// A turn that is open has the session of before, so it keeps nothing; what it was to do is due when its time has run out.
+const NEXT_TURN: &str = "UPDATE record_people SET lease = NULL WHERE person_id = ?1 AND lease IS NOT NULL";
+
 /// In the transaction that connects them.
 pub(in crate::sqlite) fn connect(sql: &Connection, person: &str, did: &str, now: Timestamp) -> Result<(), Failure> {
+    if first(sql, GOES_ON, &[&person, &did], |_| Ok(()))?.is_some() {
+        return run(sql, NEXT_TURN, &[&person]).map(drop);
+    }
     for of_another in OF_ANOTHER {
         run(sql, of_another, &[&person, &did])?;
     }

@@ -36,6 +36,13 @@ SELECT ?1, q.kind, q.id, random(), 0 FROM (
     UNION SELECT kind, subject_id FROM records WHERE person_id = ?1
 ) q WHERE true ON CONFLICT DO NOTHING";
 
+const OWE_SHARED: &str = "\
+INSERT INTO record_owed (person_id, kind, subject_id, stamp, not_before)
+SELECT p.person_id, 1, k.id, random(), 0
+FROM collaborators b CROSS JOIN collections k ON k.id = b.collection_id CROSS JOIN record_people p ON p.person_id = k.author_id
+WHERE b.user_id = ?1 AND NOT k.private AND k.deleted_at IS NULL AND p.did IS NOT NULL
+ON CONFLICT (person_id, kind, subject_id) DO UPDATE SET stamp = excluded.stamp, not_before = 0";
+
 const HOLD: &str = "\
 UPDATE record_people SET leased_until = ?3, due_at = CASE WHEN due_at < turned_at THEN due_at ELSE ?3 END,
     hour_at = ?4, hour_points = ?5, day_at = ?6, day_points = ?7
@@ -121,6 +128,7 @@ pub(super) fn begin(connection: &Connection, now: Timestamp, lease: Duration) ->
 
 pub(super) fn owe_everything(connection: &Connection, turn: &Turn) -> Result<(), Failure> {
     if run(connection, NOT_NEW, &[&turn.person.as_str(), &blob(turn.lease)])? == 1 {
+        run(connection, OWE_SHARED, &[&turn.person.as_str()])?;
         run(connection, OWE_EVERYTHING, &[&turn.person.as_str()])?;
     }
     Ok(())
