@@ -117,5 +117,14 @@ fn time(text: &str) -> Option<usize> {
         && bytes[..4].iter().all(u8::is_ascii_digit)
         && (bytes[4], bytes[7], bytes[10]) == (b'-', b'-', b'T')
         && bytes[13] == b':';
-    is_one.then(|| bytes.iter().position(|b| *b == b'Z').map(|place| place + 1)).flatten()
+    if !is_one {
+        return None;
+    }
+    // To the second, then its fraction, then the zone: Z or +00:00.
+    let end = 19 + bytes[19..].iter().take_while(|b| **b == b'.' || b.is_ascii_digit()).count();
+    match bytes.get(end) {
+        Some(b'Z') => Some(end + 1),
+        Some(b'+' | b'-') if bytes.len() >= end + 6 => Some(end + 6),
+        _ => None,
+    }
 }
