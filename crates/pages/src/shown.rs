@@ -293,7 +293,7 @@ mod tests {
         check("2026-03-04T11:00:00Z", "2026-03-04");
         let precise: Timestamp = "2026-03-05T12:00:00.123456Z".parse().unwrap();
         assert_eq!(When::of(precise, now).whole, "2026-03-05 12:00 UTC");
-        assert_eq!((When::of(precise, now).iso, When::day(precise).iso), two("2026-03-05T12:00:00Z"));
+        assert_eq!((When::of(precise, now).iso, When::day(precise).iso), two("2026-03-05T12:00:00.123Z"));
     }
 
     #[test]

@@ -95,6 +95,7 @@ async fn a_page_that_is_not_there_knows_who_is_signed_in() {
         assert_eq!(alice.text(".who a"), "alice", "{path}");
         assert!(!alice.all("header a[href='/library']").is_empty(), "{path}");
     }
+    let api = with_accounts();
     let mut somebody = Browser::new(&api);
     assert_eq!(somebody.get("/nothing-here").await.status.as_u16(), 404);
     assert_eq!(somebody.text(".who a"), "Sign in");

@@ -41,7 +41,7 @@ impl Settings {
             ("APP__ATPROTO__ALLOW_APP_PASSWORDS", flag(self.network.allow_app_passwords)),
             ("APP__ATPROTO__ALLOW_PRIVATE_HOSTS", flag(self.network.allow_private_hosts)),
             ("APP__ATPROTO__COLLECTION_PREFIX", self.network.prefix.clone()),
-            ("APP__ATPROTO__PLC_URL", self.network.plc.to_string()),
+            ("APP__ATPROTO__PLC_URL", self.network.plc.as_str().trim_end_matches('/').to_owned()),
             ("APP__SECRET_KEY", secret(self.network.secret_key.as_ref())),
             ("APP__DATABASE__MAX_CONNECTIONS", self.max_connections.to_string()),
             ("APP__EVENTS__KEEP_DAYS", (self.keep_events.as_secs() / 86_400).to_string()),
