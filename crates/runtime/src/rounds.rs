@@ -482,7 +482,10 @@ mod tests {
         let adapters = Adapters::plug(&settings).unwrap();
         let workers = InMemoryEventWorkerProcess::start(&adapters, &settings).unwrap();
         save(&adapters, "https://example.com/1").await;
-        eventually("all workers are listed", async || adapters.registry.list().await.unwrap().len() == 3).await;
+        eventually("all workers are listed", async || {
+            adapters.registry.list().await.unwrap().len() == Queue::ALL.len()
+        })
+        .await;
         let samples = async || adapters.history.history(Queue::Search, Duration::from_secs(3_600), 240).await.unwrap();
         eventually("a sample is taken", async || !samples().await.is_empty()).await;
         assert_eq!(samples().await[0].gauges.queue, Queue::Search);
