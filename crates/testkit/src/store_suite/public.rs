@@ -1,5 +1,6 @@
 //! What everybody sees of people, of collections and of who saved a link.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cardwire_domain::accounts::{Account, Admission};
@@ -184,7 +185,7 @@ pub async fn a_link_is_shown_with_those_who_saved_it(stores: Stores) -> Tested {
     assert_eq!(all[1].collections.iter().map(|one| one.id).collect::<Vec<_>>(), [open]);
     assert_eq!(people(&saved_by(&stores, Some(&bob)).await?), [bob.clone(), alice.clone()]);
     let hers = saved_by(&stores, Some(&alice)).await?;
-    assert_eq!(hers[1].collections.iter().map(|one| one.id).collect::<Vec<_>>(), [open, closed]);
+    assert_eq!(hers[1].collections.iter().map(|one| one.id).collect::<BTreeSet<_>>(), [open, closed].into());
     let carols = saved_by(&stores, Some(&carol)).await?;
     assert_eq!(people(&carols), [carol, bob.clone(), alice.clone()], "her own as well");
     assert!(carols[0].card.visibility.is_private());

@@ -60,6 +60,7 @@ async fn settle(stores: &Stores) -> Tested {
     stores.index_all().await?;
     let events = stores.deliver(Queue::Analytics).await?;
     stores.analytics.count(&events).await?;
+    stores.records.owe(&stores.deliver(Queue::Records).await?, false).await?;
     Ok(())
 }
 
