@@ -78,7 +78,7 @@ async fn somebody_is_invited_in_one_step_and_the_others_stay() {
     alice.submit("/collections", &[("name", "Ours")]).await;
     let invite = format!("{}/invite", alice.path);
     alice.submit(&invite, &[("handles", "bob")]).await;
-    assert_eq!(alice.text(".about.invited"), "Invited, not answered yet: bob");
+    assert_eq!(alice.text(".about.invited"), "Invited, no answer yet: bob");
     alice.submit(&invite, &[("handles", "@Carol, dave")]).await;
     let invited = alice.text(".about.invited");
     assert!(["bob", "carol", "dave"].iter().all(|handle| invited.contains(handle)), "{invited}");
