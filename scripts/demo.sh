@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Cardwire with something in it: four people, five collections and twenty pages with pictures, to look around in. Needs Rust and Python 3; once
+# Cardwire with something in it: five people, five collections and twenty pages with pictures, to look around in. Needs Rust and Python 3; once
 # built, no network. Run it again, and what is there stays.
 #
 #   CARDWIRE_DATA   where the data is kept (./data/demo); delete the folder to begin anew
@@ -71,7 +71,7 @@ PYTHONDONTWRITEBYTECODE=1 python3 scripts/demo/seed.py "http://$HOST:$PORT" "$si
 cat <<EOF
 
 The demo is up: http://$HOST:$PORT
-Sign in as maya (an administrator), tom, ines or jun. The password is $password
+Sign in as maya (an administrator), tom, ines, jun, or noor, who has saved nothing yet. The password is $password
 Everything is in $data. Ctrl-C stops it; start it again, and all is there.
 
 EOF

@@ -19,12 +19,12 @@ const connect = async () => {
   // Before anything else: the browser asks only while it knows that somebody pressed the button.
   const mayReach = await chrome.permissions.request(permission(server));
   if (!mayReach) throw new Refusal("Without that permission the extension cannot reach your server. Save again to be asked again.");
-  tell("Asking your server …");
+  tell("Contacting your server …");
   const me = await ask({ server, token }, "/api/users/me");
   await keep(server, token);
   element("server").value = server;
   const isOpen = server.startsWith("http:") && !isLocal(server);
-  tell(`Connected as ${me.handle}.${isOpen ? " This address is not encrypted: anybody on the way can read your token." : ""}`);
+  tell(`Connected as ${me.handle}.${isOpen ? " This connection is not encrypted, so others on the network could read your token." : ""}`);
 };
 
 element("connect").addEventListener("submit", (event) => {

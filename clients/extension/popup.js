@@ -90,7 +90,7 @@ const start = async () => {
   }
   element("title").textContent = tab.title || "Save to Cardwire";
   element("address").textContent = url;
-  tell("Asking your server …");
+  tell("Contacting your server …");
   const [status, collections, me] = await Promise.all([
     ask(connection, `/api/cards/library/status?url=${encodeURIComponent(url)}`),
     collectionsOf(connection),

@@ -58,22 +58,27 @@ export const ask = async ({ server, token }, path, body) => {
   throw refusal(answer, told);
 };
 
+/** How long, as people say it. */
+const wait = (seconds) => {
+  const [count, unit] = seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [Math.ceil(seconds / 60), "minute"] : [Math.ceil(seconds / 3600), "hour"];
+  return count === 1 ? `1 ${unit}` : `${count} ${unit}s`;
+};
+
+/** `detail` is a sentence, or several. */
 const refusal = (answer, problem) => {
   const detail = problem && typeof problem.detail === "string" ? problem.detail : "";
   switch (answer.status) {
     case 401:
       return new Refusal("The server does not know this token. It may have expired or been revoked. Create a new one and enter it in the options.", true);
     case 403:
-      return new Refusal(`The server refused: ${detail || "this token may not do that"}.`, true);
+      return new Refusal(detail || "This token is not allowed to do that.", true);
     case 404:
       if (!problem) return new Refusal("There is no Cardwire server at this address. Check the address in the options.", true);
-      return new Refusal(`The server refused: ${detail}.`);
+      return new Refusal(detail || "The server did not find that.");
     case 422:
-      return new Refusal(`This cannot be saved: ${detail.replace(/^url: /, "the address ")}.`);
-    case 429: {
-      const seconds = Number(answer.headers.get("retry-after")) || 1;
-      return new Refusal(`${detail || "Too many changes"}. Try again in ${seconds === 1 ? "a second" : `${seconds} seconds`}.`);
-    }
+      return new Refusal(`This cannot be saved. ${detail}`.trim());
+    case 429:
+      return new Refusal(`${detail || "Too many changes."} Try again in ${wait(Number(answer.headers.get("retry-after")) || 1)}.`);
     default:
       if (answer.ok || !problem) return new Refusal("This does not look like a Cardwire server. Check the address in the options.", true);
       return new Refusal(`The server could not do that (${answer.status}). Try again later.`);

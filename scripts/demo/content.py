@@ -6,6 +6,8 @@ PEOPLE = [
     ("tom", "Tom Okafor", "I build bicycles and read about cities."),
     ("ines", "Inês Duarte", "Typography teacher in Porto."),
     ("jun", "Jun Nakamura", "Databases by day, photography by night."),
+    # Has saved nothing yet.
+    ("noor", "Noor Haddad", "New here."),
 ]
 
 # author, name, description, open to everyone, private, collaborators

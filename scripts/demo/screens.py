@@ -16,8 +16,20 @@ BASE, FOLDER, PORT, *WANTED = sys.argv[1:]
 PASSWORD = "look-around-here"
 # name, width, whether a phone, whether dark
 LOOKS = [("desktop", 1280, False, False), ("phone", 360, True, False), ("dark", 1280, False, True)]
-SIGNED_OUT = [("welcome", "/"), ("sign-in", "/sign-in"), ("sign-up", "/sign-up")]
-# A path, or else the text of a link to follow from one.
+# A path, or else a path and selectors of the links to follow from there, one page after the other.
+SIGNED_OUT = [
+    ("welcome", "/"),
+    ("sign-in", "/sign-in"),
+    ("sign-up", "/sign-up"),
+    ("person", "/@maya"),
+    ("person-collections", "/@maya/collections"),
+    ("link", ("/@tom", "main .items a[href^='/url?']")),
+    ("which-link", "/url"),
+    ("directory", "/collections/all"),
+    ("save-from-anywhere", "/save-from-anywhere"),
+]
+# Of somebody who has just signed up.
+NEWCOMER = [("first-feed", "/"), ("first-library", "/library"), ("first-collections", "/collections")]
 SIGNED_IN = [
     ("feed", "/"),
     ("library", "/library"),
@@ -32,7 +44,18 @@ SIGNED_IN = [
     ("sessions", "/account/sessions"),
     ("tokens", "/account/tokens"),
     ("people", "/admin/people"),
+    ("hidden-cards", "/admin/cards"),
     ("operations", "/admin"),
+    ("queue", "/admin/queues/feeds"),
+    ("dead-letters", "/admin/queues/search/dead"),
+    ("failures", "/admin/queues/search/failures"),
+    ("workers", "/admin/workers"),
+    ("windows", "/admin/windows"),
+    ("publishing", "/admin/records"),
+    ("replays", "/admin/replays"),
+    ("actions", "/admin/actions"),
+    ("find", "/admin/find?q=jun"),
+    ("one-save", ("/admin/find?q=jun", "main .items a[href^='/admin/find?q=']", "main .items a[href^='/admin/saves/']")),
     ("missing", "/nothing-here"),
 ]
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -102,11 +125,12 @@ def take(pages, handle=None):
             if handle:
                 window.sign_in(handle)
             for name, place in pages:
-                window.open(place if isinstance(place, str) else place[0])
-                if not isinstance(place, str):
-                    path = window.run("return document.querySelector(arguments[0])?.getAttribute('href')", place[1])
+                start, *links = [place] if isinstance(place, str) else place
+                window.open(start)
+                for link in links:
+                    path = window.run("return document.querySelector(arguments[0])?.getAttribute('href')", link)
                     if not path:
-                        sys.exit(f"{place[0]} has no {place[1]}")
+                        sys.exit(f"{name}: there is no {link}")
                     window.open(path)
                 window.picture(f"{name}-{look}")
                 print(f"{name}-{look}.png")
@@ -123,6 +147,7 @@ try:
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.05)
     take(SIGNED_OUT)
+    take(NEWCOMER, "noor")
     take(SIGNED_IN, "maya")
 finally:
     driver.terminate()

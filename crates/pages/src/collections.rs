@@ -348,6 +348,14 @@ async fn update(
         access: access(&fields),
         visibility: audience.asked(),
     };
+    // The name that it has is no new one, even if another collection has the same.
+    let before = state.collections.collection(id.parse()?, Some(caller.id())).await?.name;
+    let is_renamed = before.to_lowercase() != command.name.trim().to_lowercase();
+    if is_renamed && namesake(&state, &caller, &command.name).await?.is_some() {
+        let complaint = Complaint::about("name", "You already have a collection with this name. Choose another one.");
+        let sent = Forms { fields: Some(CollectionFields::sent(&fields, audience, complaint)), ..Forms::default() };
+        return draw(&state, &visit, &id, params, sent, StatusCode::CONFLICT).await;
+    }
     match state.execute(&request, &caller, None, &command).await {
         Ok(changed) => Ok(see_other(&format!("/collections/{}", changed.id))),
         Err(problem) => {

@@ -34,7 +34,7 @@ struct OEmbed {
     cache_age: u32,
 }
 
-/// So long the answer may be kept, in seconds.
+/// How long other sites may show the answer, in seconds.
 const CACHE_AGE: u32 = 300;
 
 /// Takes `url`, and `format`, which must be `json`. How wide and how high it may be does not matter.
@@ -62,8 +62,8 @@ async fn oembed(
         provider_url: base,
         cache_age: CACHE_AGE,
     };
-    let cached = (header::CACHE_CONTROL, format!("public, max-age={CACHE_AGE}"));
-    Ok(HttpResponse::Ok().insert_header(cached).json(answer))
+    // Not from a cache on the way: it must not answer once this is private.
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-cache")).json(answer))
 }
 
 /// What everybody sees at this address, or at this path.

@@ -121,8 +121,8 @@ async fn act(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Res
     if failed == 0 {
         return Ok(see_other(&with_parameter(&way, "done", &done.to_string())));
     }
-    let links = if failed == 1 { "1 link was".to_owned() } else { format!("{failed} links were") };
-    let complaint = Complaint::whole_form(format!("{done} done, {links} left as before: {why}"));
+    let links = if failed == 1 { "1 link".to_owned() } else { format!("{failed} links") };
+    let complaint = Complaint::whole_form(format!("{done} done, {links} could not be changed: {why}"));
     draw(&state, &request, &posted.visit, listing.last_drawn(&posted.visit), None, (refuse, complaint)).await
 }
 

@@ -14,6 +14,10 @@
   const LONGEST_WAIT_MS = 30000;
   // The page behind a new link is hardly ever read yet. What it says is fetched from the server, as often as the server offers it.
   const FIRST_LOOK_MS = 2000;
+  // So many links are looked up within so long: in a busy feed, nobody reads them all, and the server counts what is read.
+  const MOST_LOOKS = 20;
+  const LOOKS_WITHIN_MS = 10000;
+  const looked = [];
   let after = list.dataset.after;
   let wait = FIRST_WAIT_MS;
   let timer = 0;
@@ -25,6 +29,12 @@
     const element = item.querySelector(selector);
     element.textContent = text;
     if (href) element.setAttribute("href", href);
+  };
+
+  const mayLook = () => {
+    const now = Date.now();
+    while (looked.length > 0 && now - looked[0] > LOOKS_WITHIN_MS) looked.shift();
+    return looked.length < MOST_LOOKS && looked.push(now) > 0;
   };
 
   // The page of somebody.
@@ -54,10 +64,12 @@
     const sum = [...site].reduce((sum, character) => (Math.imul(sum, 31) + character.charCodeAt(0)) >>> 0, 0);
     icon.className = "icon tile tile-" + (sum % 8);
     icon.dataset.letter = site.slice(0, 1).toUpperCase();
-    const body = item.querySelector(".body");
-    body.setAttribute("data-hx-get", "/cards/" + activity.card.id + "/body");
-    body.setAttribute("data-hx-trigger", "load delay:" + FIRST_LOOK_MS + "ms");
-    body.setAttribute("data-hx-swap", "outerHTML");
+    if (mayLook()) {
+      const body = item.querySelector(".body");
+      body.setAttribute("data-hx-get", "/cards/" + activity.card.id + "/body");
+      body.setAttribute("data-hx-trigger", "load delay:" + FIRST_LOOK_MS + "ms");
+      body.setAttribute("data-hx-swap", "outerHTML");
+    }
     item.querySelector(".card").setAttribute("href", "/cards/" + activity.card.id);
     part(item, ".card .hidden", ": " + title);
     const into = item.querySelector(".into");

@@ -7,7 +7,7 @@ use crate::server::{Durable, get, post, refuse, save};
 use crate::window::Window;
 
 /// Pages that say something to somebody who has nothing yet.
-pub const EMPTY: [(&str, &str); 13] = [
+pub const EMPTY: [(&str, &str); 18] = [
     ("empty feed", "/"),
     ("empty library", "/library"),
     ("empty collections", "/collections"),
@@ -21,10 +21,15 @@ pub const EMPTY: [(&str, &str); 13] = [
     ("tokens", "/account/tokens"),
     ("connection", "/account/atproto"),
     ("delete account", "/account/delete"),
+    ("empty person", "/@newcomer"),
+    ("which link", "/url"),
+    ("a link that nobody saved", "/url?u=https://example.com/nobody"),
+    ("empty directory", "/collections/all"),
+    ("save from anywhere", "/save-from-anywhere"),
 ];
 
 /// Pages that need nobody to be signed in.
-pub const SIGNED_OUT: [(&str, &str); 10] = [
+pub const SIGNED_OUT: [(&str, &str); 13] = [
     ("feed, signed out", "/"),
     ("search, signed out", "/search?q=rust"),
     ("trends, signed out", "/trends"),
@@ -35,6 +40,9 @@ pub const SIGNED_OUT: [(&str, &str); 10] = [
     ("sign-up with an old invite", "/sign-up?invite=unknown"),
     ("an old reset link", "/reset-password?token=unknown"),
     ("missing, signed out", "/nothing-here"),
+    ("a link, signed out", "/url?u=https://example.com/nobody"),
+    ("directory, signed out", "/collections/all"),
+    ("save from anywhere, signed out", "/save-from-anywhere"),
 ];
 
 /// Makes something to look at. Names and paths of the pages that show it to mock123, an administrator.
@@ -89,6 +97,12 @@ pub async fn scene(web: &Process) -> Vec<(&'static str, String)> {
         ("sign-in", "/sign-in".into()),
         ("sign-up", "/sign-up".into()),
         ("missing", "/nothing-here".into()),
+        ("person", "/@alice".into()),
+        ("oneself", "/@mock123".into()),
+        ("person-collections", "/@mock123/collections".into()),
+        ("link", "/url?u=https://www.rust-lang.org/learn/get-started".into()),
+        ("directory", "/collections/all".into()),
+        ("save-from-anywhere", "/save-from-anywhere".into()),
     ]
 }
 

@@ -58,7 +58,9 @@ async fn a_card_and_a_person_tell_what_they_are() {
     browser.open(&path).await;
     assert_eq!((meta(&browser, "og:title").as_str(), meta(&browser, "og:type").as_str()), ("Growing leeks", "article"));
     assert_eq!(meta(&browser, "og:description"), "example.com/a");
-    let told = api.get(&format!("/oembed?url={path}&format=json&maxwidth=300")).await.expect(200);
+    let answer = api.get(&format!("/oembed?url={path}&format=json&maxwidth=300")).await;
+    assert_eq!(answer.header("cache-control"), "no-cache", "it may be private the next moment");
+    let told = answer.expect(200);
     assert_eq!((&told["title"], &told["author_name"]), (&json!("Growing leeks"), &json!("alice")));
     browser.open("/@alice").await;
     assert_eq!(meta(&browser, "og:title"), "alice");

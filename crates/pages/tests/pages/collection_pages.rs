@@ -36,6 +36,22 @@ async fn a_second_collection_of_one_name_is_told_and_created_only_if_that_is_wan
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_collection_is_not_renamed_to_the_name_of_another_one() {
+    let api = Api::new();
+    api.collection("alice", "Reading").await;
+    let path = format!("/collections/{}", api.collection("alice", "Cooking").await);
+    let mut alice = Browser::of(&api, "alice");
+    alice.open(&path).await;
+    let answer = alice.submit(&path, &[("name", " reading "), ("description", "typed with care")]).await;
+    assert_eq!(answer.status.as_u16(), 409);
+    assert!(alice.text("#name-wrong").starts_with("You already have a collection with this name."));
+    assert_eq!(alice.text("textarea#description"), "typed with care");
+    assert_eq!(alice.text("h1"), "Cooking");
+    alice.submit(&path, &[("name", "cooking")]).await;
+    assert_eq!(alice.text("h1"), "cooking", "it may be spelled another way");
+}
+
+#[tokio::test(start_paused = true)]
 async fn settings_are_folded_up_until_a_form_in_them_is_refused() {
     let api = Api::new();
     let id = api.collection("alice", "Reading").await;
@@ -62,7 +78,7 @@ async fn somebody_is_invited_in_one_step_and_the_others_stay() {
     alice.submit("/collections", &[("name", "Ours")]).await;
     let invite = format!("{}/invite", alice.path);
     alice.submit(&invite, &[("handles", "bob")]).await;
-    assert_eq!(alice.text(".about.invited"), "Invited, not answered yet: bob");
+    assert_eq!(alice.text(".about.invited"), "Invited, no answer yet: bob");
     alice.submit(&invite, &[("handles", "@Carol, dave")]).await;
     let invited = alice.text(".about.invited");
     assert!(["bob", "carol", "dave"].iter().all(|handle| invited.contains(handle)), "{invited}");

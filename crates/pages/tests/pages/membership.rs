@@ -22,7 +22,7 @@ async fn an_invitation_is_accepted_and_the_collection_left() {
     let mut alice = signed_up(&api, "alice").await;
     let mut bob = signed_up(&api, "bob").await;
     let path = shared(&mut alice, &["Ours"], "bob").await.remove(0);
-    assert_eq!(alice.text(".invited"), "Invited, not answered yet: bob");
+    assert_eq!(alice.text(".invited"), "Invited, no answer yet: bob");
     assert_eq!(alice.text("textarea#people"), "bob");
     assert!(!alice.text("main").contains("with bob"));
 

@@ -163,7 +163,7 @@ async fn what_cannot_be_done_is_counted_and_stops_nothing() {
     let answer = alice.send(post(SELECTED, &all)).await;
     assert_eq!(answer.status.as_u16(), 422);
     let told = alice.text("#cards .wrong");
-    assert!(told.starts_with("2 done, 1 link was left as before"), "{told}");
+    assert!(told.starts_with("2 done, 1 link could not be changed"), "{told}");
     let his = api.get(&format!("/api/cards/{bobs}")).await;
     assert_eq!(his.status.as_u16(), 200, "it is public as before");
 
