@@ -5,7 +5,7 @@ use cardwire_domain::metadata::FetchState;
 use cardwire_domain::{ActivityId, CardId, EventId, UserId};
 use jiff::Timestamp;
 
-use super::Step;
+use super::step::Step;
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::queue::Queue;

@@ -9,6 +9,7 @@ mod history;
 mod pauses;
 mod rebuild;
 mod replay;
+mod step;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 pub use pauses::{Pause, Pauses};
 pub use rebuild::{REBUILD_LEASE, Rebuild, RebuildId, RebuildLease, Rebuilds};
 pub use replay::{MAX_COUNTED, MAX_REPLAYS, Owing, Replay, ReplayId, ReplayOf, Replays, kinds_to};
+pub use step::{Step, StepKind};
 
 use crate::dead_letter::{DeadFilter, DeadLetter};
 use crate::error::Result;
@@ -42,40 +44,6 @@ pub struct DeadLetterWay {
 
 /// Of one event in one queue, this many steps are shown.
 pub const MAX_STEPS: usize = 100;
-
-/// Something on an event's way that does not happen to healthy events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    pub at: Timestamp,
-    pub kind: StepKind,
-    /// An error, or empty.
-    pub detail: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepKind {
-    /// An attempt failed; `detail` says of what.
-    Failed,
-    /// Its worker was lost, so an attempt was counted before it was made.
-    RunAfterLoss,
-    /// It is a dead letter from now on.
-    Died,
-    /// Somebody owed it anew.
-    Redriven,
-}
-
-impl StepKind {
-    pub const ALL: [Self; 4] = [Self::Failed, Self::RunAfterLoss, Self::Died, Self::Redriven];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::RunAfterLoss => "run-after-loss",
-            Self::Died => "died",
-            Self::Redriven => "redriven",
-        }
-    }
-}
 
 /// The store, as operators use it.
 #[async_trait]
