@@ -68,9 +68,9 @@ async fn connection(window: &Window, web: &Process, fact: &str) -> String {
 }
 
 async fn cards(pds: &RealPds, repository: &str) -> Vec<Value> {
-    let url = format!("{}/xrpc/com.atproto.repo.listRecords", pds.service());
-    let query = [("repo", repository), ("collection", "network.cosmik.card")];
-    let answer: Value = http_client().get(url).query(&query).send().await.unwrap().json().await.unwrap();
+    let query = format!("repo={repository}&collection=network.cosmik.card");
+    let url = format!("{}/xrpc/com.atproto.repo.listRecords?{query}", pds.service());
+    let answer: Value = http_client().get(url).send().await.unwrap().json().await.unwrap();
     answer["records"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()
 }
 
