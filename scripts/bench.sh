@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures Cardwire in a release build: every scenario, or the one that is named. See docs/PERFORMANCE.md.
+# Measures Cardwire in a release build: every scenario, or the one that is named. See docs/develop/PERFORMANCE.md.
 #
 #   scripts/bench.sh                                  all scenarios once
 #   scripts/bench.sh --repeat 5 --peer DIR            beside BullMQ's benchmark in DIR (npm install there first)

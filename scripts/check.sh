@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 step() { printf '\n== %s\n' "$*"; "$@"; }
 
 step cargo fmt --all --check
-step cargo clippy --workspace --all-targets --features cardwire-web/browser-tests --locked -- -D warnings
+step cargo clippy --workspace --all-targets --features cardwire-web/browser-tests,cardwire-web/real-pds,cardwire-atproto/real-pds,cardwire-apptest/real-pds,cardwire-workers/real-pds --locked -- -D warnings
 RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps --locked --quiet
 step bash -n scripts/*.sh
 if ! command -v cargo-deny >/dev/null; then

@@ -132,9 +132,11 @@ for n in $(seq "$feed_workers"); do
     metrics=$((metrics + 1))
     METRICS_PORT=$metrics launch "feed-worker.$n" keep "$bin/feed-worker"
 done
-METRICS_PORT=$((metrics + 1)) launch search-worker keep "$bin/search-worker"
-METRICS_PORT=$((metrics + 2)) launch analytics-worker keep "$bin/analytics-worker"
-say "Cardwire starts at http://127.0.0.1:$PORT (API docs: /api/docs; metrics on ports $METRICS_PORT to $((metrics + 2))). Ctrl-C stops it."
+for worker in search-worker analytics-worker record-worker; do
+    metrics=$((metrics + 1))
+    METRICS_PORT=$metrics launch "$worker" keep "$bin/$worker"
+done
+say "Cardwire starts at http://127.0.0.1:$PORT (API docs: /api/docs; metrics on ports $METRICS_PORT to $metrics). Ctrl-C stops it."
 
 code=0
 wait "$web_pid" || code=$?

@@ -33,6 +33,18 @@ need() {
     as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$2" >/dev/null
 }
 
+need_nextest() {
+    cargo nextest --version >/dev/null 2>&1 && return
+    echo "installing cargo-nextest, which runs the tests"
+    cargo install cargo-nextest --locked
+}
+
+# A browser without a screen, and what drives it.
+need_browser() {
+    need chromium chromium
+    need chromedriver chromium-driver
+}
+
 # PostgreSQL refuses to run as root: then it runs as the user postgres, in a folder of theirs.
 as_postgres() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
 

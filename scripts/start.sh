@@ -4,7 +4,7 @@
 #   CARDWIRE_DATA   where the data is kept (./data)
 #   PORT            where it listens (8080), on this machine alone unless HOST says otherwise
 #
-# Further arguments go to `web`. docs/SELF-HOSTING.md tells how to copy, restore and update it.
+# Further arguments go to `web`. docs/operate/SELF-HOSTING.md tells how to copy, restore and update it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -5,13 +5,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/servers.sh
 
 need postgres postgresql
-need chromium chromium
-need chromedriver chromium-driver
+need_browser
 need npm npm
-if ! cargo nextest --version >/dev/null 2>&1; then
-    cargo install cargo-nextest --locked
-fi
-# axe-core, for these tests only.
+need java default-jre-headless
+need_nextest
+# axe-core and the Nu HTML checker, for these tests only.
 (cd bins/web/tests/browser && npm ci --ignore-scripts --no-audit --no-fund --silent)
 
 # As scripts/test.sh builds it, so that nothing is built again.

@@ -12,10 +12,7 @@ need pgbouncer pgbouncer
 need libfaketime libfaketime
 need openssl openssl
 need curl curl
-if ! cargo nextest --version >/dev/null 2>&1; then
-    echo "installing cargo-nextest, which runs the tests"
-    cargo install cargo-nextest --locked
-fi
+need_nextest
 
 # Some tests run the real binaries as processes.
 # With the tests: alone, the binaries would be built with other features of the same dependencies, and so everything twice.

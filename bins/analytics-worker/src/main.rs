@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
-    /// Count the days that lie wholly in the event log anew, and exit
+    /// Count all days again that are complete in the event log, and exit
     Rebuild,
 }
 

@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
-    /// Index every card anew from its current row, while searches go on, and exit
+    /// Index every card again while searches continue, and exit
     Reindex,
 }
 

@@ -22,7 +22,7 @@ mod wiring;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Accepts what people save and shows what became of it
+/// Serves the pages and the API of Cardwire
 #[derive(Clone, Debug, Parser)]
 #[command(name = "web")]
 struct Cli {
@@ -34,20 +34,20 @@ struct Cli {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
-    /// Bring the database's schema up to date, and exit
+    /// Update the database's schema and exit
     Migrate,
-    /// Copy the file of DATABASE_URL=sqlite:PATH, which may be in use, and exit
+    /// Copy the file of DATABASE_URL=sqlite:PATH, even while it is in use, and exit
     Backup {
-        /// Where to; nothing may be there yet
+        /// Path of the copy, which must not exist yet
         path: PathBuf,
     },
-    /// Move everything from the file of DATABASE_URL=sqlite:PATH into PostgreSQL, and exit
+    /// Move everything from the file of DATABASE_URL=sqlite:PATH to PostgreSQL and exit
     Move {
         /// An empty database
         #[arg(long, value_name = "postgres://…")]
         to: String,
     },
-    /// Look after accounts, whether Cardwire is running or not, and exit
+    /// Manage accounts, whether Cardwire is running or not, and exit
     User {
         #[command(subcommand)]
         command: people::Command,
@@ -144,6 +144,7 @@ async fn serve(process: Process) -> anyhow::Result<()> {
     while let Some(part) = parts.join_next().await {
         part??;
     }
+    adapters.finish_refreshes().await;
     if let Err(error) = adapters.close().await {
         tracing::warn!(
             error = format!("{error:#}"),

@@ -32,12 +32,15 @@ pub fn state(
         address_header.map_err(|_| SettingsError::value("APP__WEB__ADDRESS_HEADER", "must be the name of a header"))?;
     let of_accounts = AccountSettings { address_header, ..AccountSettings::of(settings.registration) };
     let accounts = Accounts::new(adapters.accounts.clone(), of_accounts)?;
-    let mut authenticator: Arc<dyn Authenticator> =
-        Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), settings.admins.clone()));
+    let mut authenticator: Arc<dyn Authenticator> = Arc::new(
+        TokenAuthenticator::new(adapters.accounts.clone(), settings.admins.clone())
+            .observed_by(settings.observers.clone()),
+    );
     if settings.use_mock_auth {
         authenticator = Arc::new(MockAuthenticator {
             accounts: authenticator,
             profiles: adapters.accounts.clone(),
+            observers: settings.observers.clone(),
             host: public_host(settings),
         });
     }
@@ -45,8 +48,10 @@ pub fn state(
         store: adapters.store.clone(),
         library: adapters.library.clone(),
         pages: adapters.pages.clone(),
+        pictures: adapters.pictures.clone(),
         collections: adapters.collections.clone(),
         feed: adapters.feed.clone(),
+        public: adapters.public.clone(),
         search: adapters.search.clone(),
         // The other connections are for everything else.
         searches: Searches::at_once(settings.max_connections as usize / 3),
@@ -59,17 +64,23 @@ pub fn state(
         reads: Reads::per_second(NonZeroU32::new(settings.anonymous_reads_per_second)),
         accounts,
         authenticator,
+        agents: adapters.agents.clone(),
+        records: adapters.records.clone(),
         readiness: Arc::new(Ready(readiness.clone())),
         live: Live::new(adapters.feed.clone(), cardwire_api::feed::to_json, LiveSettings::default(), stop),
         operations: Operations {
             log: adapters.log.clone(),
             operator: adapters.operator.clone(),
+            finder: adapters.finder.clone(),
             history: adapters.history.clone(),
             rebuilds: adapters.rebuilds.clone(),
+            replays: adapters.replays.clone(),
+            analytics: adapters.analytics.clone(),
             saga: adapters.saga_store.clone(),
             registry: adapters.registry.clone(),
             queues: queues.into(),
             clock: Arc::new(SystemClock),
+            trace_url: settings.traces.shown_at.as_deref().map(Into::into),
         },
         public_url: PublicUrl(settings.public.url.clone()),
         cors_origins: settings.public.cors_origins.clone().into(),

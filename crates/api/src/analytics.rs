@@ -128,7 +128,7 @@ pub struct Totals {
 #[utoipa::path(
     operation_id = "getAnalyticsSummary",
     get, path = "/api/analytics/summary", tag = "analytics", security((), ("bearer" = [])),
-    params(("days" = Option<u16>, Query, description = "7 unless told")),
+    params(("days" = Option<u16>, Query, description = "7 by default")),
     responses((status = 200, body = Summary))
 )]
 pub async fn summary(state: Data<AppState>, _: Reader, mut params: Params) -> Result<HttpResponse, Problem> {
@@ -166,7 +166,7 @@ impl From<TopUrl> for TopUrlBody {
     operation_id = "listTopUrls",
     get, path = "/api/analytics/top-urls", tag = "analytics", security((), ("bearer" = [])),
     params(
-        ("days" = Option<u16>, Query, description = "7 unless told"),
+        ("days" = Option<u16>, Query, description = "7 by default"),
         ("limit" = Option<u8>, Query),
     ),
     responses((status = 200, body = PageBody<TopUrlBody>))
@@ -198,7 +198,7 @@ impl From<TopDomain> for TopDomainBody {
     operation_id = "listTopDomains",
     get, path = "/api/analytics/top-domains", tag = "analytics", security((), ("bearer" = [])),
     params(
-        ("days" = Option<u16>, Query, description = "7 unless told"),
+        ("days" = Option<u16>, Query, description = "7 by default"),
         ("limit" = Option<u8>, Query),
     ),
     responses((status = 200, body = PageBody<TopDomainBody>))

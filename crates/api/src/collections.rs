@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::{Access, PageBody, UserBody, VisibilityBody};
+use crate::dto::{Access, CoverBody, IconBody, PageBody, UserBody, VisibilityBody};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -116,6 +116,12 @@ pub struct CollectedCardBody {
     visibility: VisibilityBody,
     /// An administrator has hidden it from everyone but you, its owner.
     hidden: bool,
+    /// What the page shows of itself; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cover: Option<CoverBody>,
+    /// Of the page's site; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon: Option<IconBody>,
     added_by: UserBody,
     #[schema(value_type = String, format = DateTime)]
     added_at: Timestamp,
@@ -129,6 +135,8 @@ impl From<CollectedCard> for CollectedCardBody {
             title: collected.card.title,
             visibility: collected.card.visibility.into(),
             hidden: collected.card.is_hidden,
+            cover: CoverBody::of(collected.card.pictures),
+            icon: IconBody::of(collected.card.pictures),
             added_by: collected.added_by.into(),
             added_at: collected.added_at,
         }

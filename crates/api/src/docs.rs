@@ -77,7 +77,7 @@ fn asset(name: &str) -> Result<(String, Vec<u8>), Problem> {
     let config = Arc::new(Config::from(OPENAPI));
     match utoipa_swagger_ui::serve(name, config) {
         Ok(Some(file)) => Ok((file.content_type, file.bytes.into_owned())),
-        Ok(None) => Err(Problem::new(&NOT_FOUND, "the documentation has no such file")),
+        Ok(None) => Err(Problem::new(&NOT_FOUND, "The documentation has no such file.")),
         Err(error) => Err(Problem::internal(error.to_string())),
     }
 }
@@ -93,7 +93,7 @@ struct KindBody {
 /// What the `type` of a problem leads to.
 async fn problem(slug: Path<String>) -> Result<HttpResponse, Problem> {
     let kind = KINDS.iter().find(|kind| kind.slug == *slug);
-    let kind = kind.ok_or_else(|| Problem::new(&NOT_FOUND, "there is no such kind of problem"))?;
+    let kind = kind.ok_or_else(|| Problem::new(&NOT_FOUND, "There is no such kind of problem."))?;
     let body = KindBody { r#type: kind.uri(), title: kind.title, status: kind.status, about: kind.about };
     Ok(HttpResponse::Ok().json(body))
 }

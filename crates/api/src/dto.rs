@@ -4,6 +4,7 @@ use cardwire_domain::collection::AccessType;
 use cardwire_domain::feed::{CardView, CollectionName};
 use cardwire_domain::metadata::{FetchState, Metadata, PageInfo, PageKind};
 use cardwire_domain::note::Note;
+use cardwire_domain::pictures::{CardPictures, Cover, PictureHash};
 use cardwire_domain::user::User;
 use cardwire_domain::{CardId, CollectionId, Page, UserId, Visibility};
 use cardwire_http::cursor::List;
@@ -60,12 +61,62 @@ pub struct CardBody {
     #[schema(example = "A page")]
     pub title: Option<String>,
     pub visibility: VisibilityBody,
+    /// What the page shows of itself; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cover: Option<CoverBody>,
+    /// Of the page's site; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icon: Option<IconBody>,
 }
 
 impl From<CardView> for CardBody {
     fn from(card: CardView) -> Self {
-        Self { id: card.id, url: card.url, title: card.title, visibility: card.visibility.into() }
+        let CardView { id, url, title, visibility, pictures, .. } = card;
+        Self {
+            id,
+            url,
+            title,
+            visibility: visibility.into(),
+            cover: CoverBody::of(pictures),
+            icon: IconBody::of(pictures),
+        }
     }
+}
+
+/// At most 640 by 360 pixels.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Cover)]
+pub struct CoverBody {
+    /// On this server. Whoever sees the card can read it.
+    #[schema(example = "/pictures/5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9")]
+    url: String,
+    width: u32,
+    height: u32,
+}
+
+/// At most 64 by 64 pixels.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Icon)]
+pub struct IconBody {
+    /// On this server. Whoever sees the card can read it.
+    #[schema(example = "/pictures/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b")]
+    url: String,
+}
+
+impl CoverBody {
+    pub fn of(pictures: CardPictures) -> Option<Self> {
+        pictures.cover.map(|Cover { hash, width, height }| Self { url: picture_url(hash), width, height })
+    }
+}
+
+impl IconBody {
+    pub fn of(pictures: CardPictures) -> Option<Self> {
+        pictures.icon.map(|hash| Self { url: picture_url(hash) })
+    }
+}
+
+fn picture_url(hash: PictureHash) -> String {
+    format!("/pictures/{hash}")
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -140,7 +191,7 @@ impl From<PageInfo> for MetadataBody {
             FetchState::Failed { reason, retryable } => (Some(reason), Some(retryable)),
             FetchState::Pending | FetchState::Ready => (None, None),
         };
-        let Metadata { title, description, image, site_name, author, kind, language } = page.metadata;
+        let Metadata { title, description, image, site_name, author, kind, language, icon: _ } = page.metadata;
         let r#type = kind.map(PageKind::name);
         Self { state, reason, retryable, title, description, image, site_name, author, r#type, language }
     }

@@ -76,7 +76,7 @@ pub fn to_json(item: FeedItem) -> serde_json::Result<String> {
 pub async fn global(state: Data<AppState>, _: Reader, mut params: Params) -> Result<HttpResponse, Problem> {
     let actor = params
         .text("actorId")
-        .map(|id| UserId::parse(&id).map_err(|_| Problem::invalid("actorId", "must be a DID such as did:plc:alice")));
+        .map(|id| UserId::parse(&id).map_err(|_| Problem::invalid("actorId", "Use a DID such as did:plc:alice.")));
     let actor = actor.transpose()?;
     let list = List::by_time(&["feed", actor.as_ref().map_or("", UserId::as_str)]);
     let page = params.page(&list)?;

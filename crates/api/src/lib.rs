@@ -17,6 +17,7 @@ mod limits;
 pub mod membership;
 pub mod metadata;
 pub mod openapi;
+pub mod pictures;
 pub mod resource;
 pub mod search;
 pub mod stream;
@@ -33,6 +34,7 @@ const RESOURCES: &[Resource] = &[
     cards::RESOURCE,
     library::RESOURCE,
     metadata::RESOURCE,
+    pictures::RESOURCE,
     collections::RESOURCE,
     membership::RESOURCE,
     stream::RESOURCE,
@@ -45,11 +47,14 @@ const RESOURCES: &[Resource] = &[
     users::sessions::RESOURCE,
     users::tokens::RESOURCE,
     users::export::RESOURCE,
+    users::atproto::RESOURCE,
     admin::queues::RESOURCE,
     admin::running::RESOURCE,
     admin::history::RESOURCE,
     admin::dead_letters::RESOURCE,
     admin::way::RESOURCE,
+    admin::failures::RESOURCE,
+    admin::replays::RESOURCE,
     admin::sagas::RESOURCE,
     admin::rebuild::RESOURCE,
     admin::cards::RESOURCE,

@@ -18,7 +18,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::{CollectionNameBody, MetadataBody, NoteBody, PageBody, UserBody, VisibilityBody, sent};
+use crate::dto::{
+    CollectionNameBody, CoverBody, IconBody, MetadataBody, NoteBody, PageBody, UserBody, VisibilityBody, sent,
+};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -120,6 +122,12 @@ pub struct LibraryCardBody {
     visibility: VisibilityBody,
     /// An administrator has hidden it from everyone but you, its owner.
     hidden: bool,
+    /// What the page shows of itself; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cover: Option<CoverBody>,
+    /// Of the page's site; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon: Option<IconBody>,
     metadata: MetadataBody,
     owner: UserBody,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +146,8 @@ impl From<LibraryCard> for LibraryCardBody {
             title: kept.card.title,
             visibility: kept.card.visibility.into(),
             hidden: kept.card.is_hidden,
+            cover: CoverBody::of(kept.card.pictures),
+            icon: IconBody::of(kept.card.pictures),
             metadata: kept.page.into(),
             owner: kept.owner.into(),
             note: kept.note.map(Into::into),
@@ -152,7 +162,7 @@ impl From<LibraryCard> for LibraryCardBody {
     operation_id = "listMyCards",
     get, path = "/api/cards/my", tag = "library", security(("bearer" = [])),
     params(
-        ("q" = Option<String>, Query, description = "Every word occurs in what you call the card, in the title, site, author or description of the page, in the URL or in the note; read as by /api/search"),
+        ("q" = Option<String>, Query, description = "Words that all occur in the card's title, in the page's title, site, author or description, in the URL or in the note; same syntax as /api/search"),
         ("uncollected" = Option<bool>, Query, description = "Only cards in no collection"),
         ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),
@@ -169,7 +179,9 @@ pub async fn my_cards(
     let kind = if uncollected { "uncollected" } else { "all" };
     let list = List::by_time(&["library", caller.id().as_str(), text.as_deref().unwrap_or_default(), kind]);
     let page = params.page(&list)?;
-    let page = state.find_kept(&request, caller.id(), &LibraryFilter { text, uncollected }, &page).await?;
+    let page = state
+        .find_kept(&request, caller.id(), &LibraryFilter { text, uncollected, ..LibraryFilter::default() }, &page)
+        .await?;
     Ok(HttpResponse::Ok().json(PageBody::<LibraryCardBody>::of(page, &list)))
 }
 
@@ -212,7 +224,7 @@ pub struct UrlStatus {
     params(("url" = String, Query)), responses((status = 200, body = UrlStatus))
 )]
 pub async fn status(state: Data<AppState>, caller: Caller, mut params: Params) -> Result<HttpResponse, Problem> {
-    let url = params.text("url").ok_or_else(|| Problem::parameter("url", "is required"))?;
+    let url = params.text("url").ok_or_else(|| Problem::parameter("url", "This is required."))?;
     params.finish()?;
     let url = CardUrl::parse(&url)?;
     let kept = state.library.library_card_by_url(caller.id(), &url).await?;

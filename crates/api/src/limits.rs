@@ -12,6 +12,7 @@ use cardwire_domain::text::MAX_REASON_CHARS;
 use cardwire_domain::tokens::{MAX_DAYS, TokenName};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::use_cases::MAX_COLLECTIONS;
+use cardwire_events::MAX_SHAPE_CHARS;
 use cardwire_http::operations::dead_letters::MAX_FILTER_CHARS;
 use cardwire_http::{idempotency, query};
 use serde_json::{Map, Value, json};
@@ -74,6 +75,8 @@ const LIMITS: &[(Place, Rule)] = &[
     (Field("PauseQueue", "reason"), Text(1, MAX_REASON_CHARS)),
     (Field("HideCard", "reason"), Text(1, MAX_REASON_CHARS)),
     (Field("SelectDeadLetters", "ids"), Items(0, dead_letters::MAX_IDS)),
+    (Field("SelectDeadLetters", "group"), Text(1, MAX_SHAPE_CHARS)),
+    (Field("StartReplay", "type"), Text(0, MAX_FILTER_CHARS)),
     (Field("Matching", "type"), Text(1, MAX_FILTER_CHARS)),
     (Field("Matching", "text"), Text(1, MAX_FILTER_CHARS)),
     (Field("Matching", "error"), Text(1, MAX_FILTER_CHARS)),

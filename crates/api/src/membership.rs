@@ -89,7 +89,7 @@ pub async fn accept(
 #[utoipa::path(
     operation_id = "leaveCollection",
     delete, path = "/api/collections/{id}/membership", tag = "collections", security(("bearer" = [])),
-    params(("id" = String, Path)), responses((status = 204, description = "Left, declined, or neither was there"))
+    params(("id" = String, Path)), responses((status = 204, description = "Left or declined; also if there was nothing to leave"))
 )]
 pub async fn leave(
     state: Data<AppState>,
@@ -189,7 +189,7 @@ pub async fn block(
 #[utoipa::path(
     operation_id = "unblockPerson",
     delete, path = "/api/users/me/blocks/{userId}", tag = "users", security(("bearer" = [])),
-    params(("userId" = String, Path)), responses((status = 204, description = "Not blocked any more"))
+    params(("userId" = String, Path)), responses((status = 204, description = "No longer blocked"))
 )]
 pub async fn unblock(
     state: Data<AppState>,

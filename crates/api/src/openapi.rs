@@ -20,13 +20,13 @@ use crate::resource::Resource;
         description = "Save links to a library and to collections, and see who collected what. Errors are RFC 9457 \
                        problems; lists are read with `limit` and an opaque `cursor`.",
     ),
-    servers((url = "/", description = "Where this document comes from")),
+    servers((url = "/", description = "The server of this document")),
     tags(
-        (name = "library", description = "What people keep"), (name = "cards", description = "Where cards are"),
+        (name = "library", description = "Saved links"), (name = "cards", description = "Cards and their collections"),
         (name = "collections", description = "Collections of cards"), (name = "feed", description = "Who collected what"),
         (name = "search", description = "Searching everybody's cards"), (name = "analytics", description = "Trends"),
         (name = "users", description = "Accounts and sessions"), (name = "admin", description = "For administrators"),
-        (name = "health", description = "Whether the process serves"), (name = "docs", description = "This document"),
+        (name = "health", description = "Health of the process"), (name = "docs", description = "This document"),
     ),
     components(schemas(ProblemBody))
 )]
@@ -131,8 +131,9 @@ fn refusals(path: &str, method: &str, operation: &Value) -> Vec<u16> {
     });
     let is_door = matches!(path, "/api/users" | "/api/users/login");
     let is_in_person = ["/api/users/me/sessions", "/api/users/me/tokens"].iter().any(|list| path.starts_with(list));
-    // No room for another token, and nobody to invite while registration is closed.
-    let can_be_full = method == "post" && matches!(path, "/api/users/me/tokens" | "/api/admin/invites");
+    // No room for another token, nobody to invite while registration is closed, and one replay of a queue at a time.
+    let can_be_full =
+        method == "post" && matches!(path, "/api/users/me/tokens" | "/api/admin/invites" | "/api/admin/replays");
     let stores = !tagged("docs") && path != "/healthz";
     let can_occur = [
         // Unknown query parameters are refused, too.
@@ -140,8 +141,16 @@ fn refusals(path: &str, method: &str, operation: &Value) -> Vec<u16> {
         (401, guarded || matches!(path, "/api/users/login" | "/api/users/oauth/refresh")),
         // For administrators only, somebody else's, from a page of another site, not with an API token, or nobody is let in.
         (403, tagged("admin") || (guarded && changes) || is_in_person || is_door),
-        (404, any_in("path") || (has_body && (tagged("library") || tagged("cards")))),
-        (409, path == "/api/users" || can_be_full || (guarded && changes && !tagged("users") && !tagged("admin"))),
+        (
+            404,
+            path == "/api/users/me/atproto" || any_in("path") || (has_body && (tagged("library") || tagged("cards"))),
+        ),
+        (
+            409,
+            matches!((path, method), ("/api/users", _) | ("/api/users/me/atproto", "post"))
+                || can_be_full
+                || (guarded && changes && !tagged("users") && !tagged("admin")),
+        ),
         (413, has_body),
         (415, has_body),
         (422, has_body || has_text),

@@ -14,7 +14,7 @@ use cardwire_http::state::AppState;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::{UserBody, VisibilityBody};
+use crate::dto::{CoverBody, IconBody, UserBody, VisibilityBody};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -41,6 +41,12 @@ pub struct SearchHitBody {
     /// What the page is: article, audio, book, document, image, profile, video or website. Null: not known.
     #[schema(value_type = Option<String>, example = "article")]
     r#type: Option<&'static str>,
+    /// What the page shows of itself; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cover: Option<CoverBody>,
+    /// Of the page's site; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon: Option<IconBody>,
     /// The oldest that you can see.
     #[schema(value_type = Vec<String>)]
     card_ids: Vec<CardId>,
@@ -57,6 +63,8 @@ impl From<SearchHit> for SearchHitBody {
             title: hit.title,
             description: hit.description,
             r#type: hit.kind.map(PageKind::name),
+            cover: CoverBody::of(hit.pictures),
+            icon: IconBody::of(hit.pictures),
             card_ids: hit.card_ids,
             visibility: hit.visibility.into(),
             rank: hit.rank,
@@ -103,7 +111,7 @@ pub async fn search(
     let kind: Option<PageKind> = params.text("type").map(|kind| kind.parse()).transpose()?;
     let mine = params.flag("mine")?;
     if mine && reader.id().is_none() {
-        return Err(Problem::new(&UNAUTHENTICATED, "mine: sign in first").field("mine"));
+        return Err(Problem::new(&UNAUTHENTICATED, "Sign in first.").field("mine"));
     }
     // What a reader finds depends on who they are.
     let scope = reader.id().map_or("", |id| id.as_str());
@@ -119,9 +127,9 @@ pub async fn search(
 
 /// The required text.
 fn looked_for(params: &mut Params) -> Result<String, Problem> {
-    let text = params.text("q").ok_or_else(|| Problem::parameter("q", "is required"))?;
+    let text = params.text("q").ok_or_else(|| Problem::parameter("q", "This is required."))?;
     match words(&text)? {
-        text if text.is_empty() => Err(Problem::invalid("q", "must not be empty")),
+        text if text.is_empty() => Err(Problem::invalid("q", "This cannot be empty.")),
         text => Ok(text),
     }
 }

@@ -46,7 +46,7 @@ fn configure(config: &mut ServiceConfig) {
     operation_id = "streamGlobalFeed",
     get, path = "/api/feeds/global/stream", tag = "feed", security((), ("bearer" = [])),
     params(
-        ("Last-Event-ID" = Option<String>, Header, description = "Resume behind this event"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Continue after this event"),
         ("lastEventId" = Option<String>, Query, description = "The same, for clients that cannot set headers; the header wins"),
     ),
     responses((status = 200, content_type = "text/event-stream", body = FeedItemBody))
@@ -85,7 +85,7 @@ pub async fn live(
 
 fn resume_from(request: &HttpRequest, from_query: Option<String>) -> Result<Option<StreamCursor>, Problem> {
     let refuse = |field: &str| {
-        Problem::new(&INVALID_PARAMETER, format!("{field}: must be the id of an event of this stream")).field(field)
+        Problem::new(&INVALID_PARAMETER, format!("{field}: Use the id of an event of this stream.")).field(field)
     };
     let header = match request.headers().get("Last-Event-ID") {
         Some(value) => Some(value.to_str().map_err(|_| refuse("Last-Event-ID"))?.to_owned()),

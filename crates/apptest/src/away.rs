@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::operations::{DeadLetterWay, DoneBy, Gauges, NewEntry, Rebuild, RebuildId, RebuildLease, Sample};
+use cardwire_events::latency::Histogram;
+use cardwire_events::operations::{
+    DeadLetterWay, DoneBy, FailureGroup, Gauges, NewEntry, Owing, Rebuild, RebuildId, RebuildLease, RejectedEntry,
+    RejectedId, Replay, ReplayId, ReplayOf, Sample, Took, WorkerSample,
+};
 use cardwire_events::{
     Action, Attempt, AuditEntry, AuditId, Backlog, Claim, DeadFilter, DeadLetter, DeadSelection, Depth, Due, Envelope,
-    Error, EventLog, EventSubscriber, Failure, Operator, Pause, Queue, QueueSettings, Rebuilds, Result, WorkHistory,
-    WorkerId, WorkerInfo, WorkerRegistry,
+    Error, EventLog, EventSubscriber, Failure, Operator, Pause, Queue, QueueSettings, Rebuilds, Replays, Result,
+    WorkHistory, WorkerId, WorkerInfo, WorkerRegistry,
 };
 use cardwire_saga::{ClaimedWindow, OpenWindow, PendingEvent, Place, ReleaseReason, SagaKey, SagaStateStore};
 use jiff::Timestamp;
@@ -176,6 +180,43 @@ impl Operator for Away {
     async fn pauses(&self) -> Result<Vec<Pause>> {
         Away::fail(*self).await
     }
+    async fn failures(&self, _: Queue) -> Result<Vec<FailureGroup>> {
+        Away::fail(*self).await
+    }
+    async fn count_group(&self, _: Queue, _: &str) -> Result<u64> {
+        Away::fail(*self).await
+    }
+    async fn rejected(&self, _: Option<Queue>, _: Option<RejectedId>, _: usize) -> Result<Vec<RejectedEntry>> {
+        Away::fail(*self).await
+    }
+}
+
+#[async_trait]
+impl Replays for Away {
+    async fn count(&self, _: &ReplayOf) -> Result<u64> {
+        Away::fail(*self).await
+    }
+    async fn request_replay(&self, _: &UserId, _: &ReplayOf, _: u64) -> Result<(Replay, bool)> {
+        Away::fail(*self).await
+    }
+    async fn replays(&self, _: usize) -> Result<Vec<Replay>> {
+        Away::fail(*self).await
+    }
+    async fn cancel_replay(&self, _: &UserId, _: ReplayId) -> Result<bool> {
+        Away::fail(*self).await
+    }
+    async fn claim_replay(&self, _: RebuildLease) -> Result<Option<Replay>> {
+        Away::fail(*self).await
+    }
+    async fn owe_again(&self, _: RebuildLease, _: ReplayId, _: usize) -> Result<Owing> {
+        Away::fail(*self).await
+    }
+    async fn advance_replay(&self, _: RebuildLease, _: &Replay) -> Result<bool> {
+        Away::fail(*self).await
+    }
+    async fn finish_replay(&self, _: RebuildLease, _: ReplayId, _: Option<&str>) -> Result<bool> {
+        Away::fail(*self).await
+    }
 }
 
 #[async_trait]
@@ -190,6 +231,18 @@ impl WorkHistory for Away {
         Away::fail(*self).await
     }
     async fn history(&self, _: Queue, _: Duration, _: u32) -> Result<Vec<Sample>> {
+        Away::fail(*self).await
+    }
+    async fn add_latencies(&self, _: Queue, _: &Histogram) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn latencies(&self, _: Queue, _: Duration, _: u32) -> Result<Vec<Took>> {
+        Away::fail(*self).await
+    }
+    async fn keep_workers(&self, _: Timestamp, _: &[WorkerInfo]) -> Result<()> {
+        Away::fail(*self).await
+    }
+    async fn worker_history(&self, _: Duration, _: u32) -> Result<Vec<WorkerSample>> {
         Away::fail(*self).await
     }
 }

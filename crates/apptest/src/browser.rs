@@ -102,7 +102,12 @@ impl<'a> Browser<'a> {
             fields.push(((*name).to_owned(), (*value).to_owned()));
         }
         self.path = action.to_owned();
-        self.send(post(action, &fields)).await
+        let request = post(action, &fields);
+        let request = match &self.api.state.public_url.0 {
+            Some(url) => request.insert_header(("origin", url.origin().ascii_serialization())),
+            None => request,
+        };
+        self.send(request).await
     }
 
     /// The only element of the page that fits.

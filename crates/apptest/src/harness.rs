@@ -18,8 +18,9 @@ use cardwire_domain::accounts::Registration;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::quotas::Quotas;
+use cardwire_domain::records::RecordRepository as _;
 use cardwire_domain::search::{Renewal, SearchIndex};
-use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent};
+use cardwire_domain::{CollectedWindow, DomainEvent, Member, RecordedEvent, UserId};
 use cardwire_events::memory::{InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry};
 use cardwire_events::{EventLog, Handover, Message, Queue, QueueSettings};
 use cardwire_http::origin::PublicUrl;
@@ -44,6 +45,11 @@ impl Readiness for Ready {
     async fn check(&self) -> Result<(), String> {
         Ok(())
     }
+}
+
+/// Who may look at the console with mock authentication, and not act: `did:plc:observer`.
+fn observer() -> UserId {
+    UserId::parse("did:plc:observer").expect("a DID")
 }
 
 /// As in `web`: the API and the pages.
@@ -127,12 +133,16 @@ impl Api {
         let operations = Operations {
             log: Arc::new(store.clone()),
             operator: Arc::new(store.clone()),
+            finder: Arc::new(store.clone()),
             history: Arc::new(store.clone()),
             rebuilds: Arc::new(store.clone()),
+            replays: Arc::new(store.clone()),
+            analytics: Arc::new(store.clone()),
             saga: Arc::new(InMemorySagaStateStore::new(clock.clone(), Timing::default())),
             registry: Arc::new(InMemoryWorkerRegistry::new(clock.clone(), Duration::from_secs(30))),
             queues: Queue::ALL.map(operated).into(),
             clock,
+            trace_url: None,
         };
         let shutdown = CancellationToken::new();
         let shared = Arc::new(store.clone());
@@ -140,8 +150,10 @@ impl Api {
             store: shared.clone(),
             library: shared.clone(),
             pages: shared.clone(),
+            pictures: shared.clone(),
             collections: shared.clone(),
             feed: shared.clone(),
+            public: shared.clone(),
             search: shared.clone(),
             searches: Searches::at_once(3),
             analytics: shared.clone(),
@@ -155,8 +167,11 @@ impl Api {
             authenticator: Arc::new(MockAuthenticator {
                 accounts: Arc::new(TokenAuthenticator::new(shared.clone(), BTreeSet::new())),
                 profiles: shared.clone(),
+                observers: BTreeSet::from([observer()]),
                 host: Some(HOST.into()),
             }),
+            agents: None,
+            records: shared.clone(),
             readiness: Arc::new(Ready),
             live: Live::new(shared, cardwire_api::feed::to_json, live, shutdown.clone()),
             operations,
@@ -241,6 +256,7 @@ impl Api {
             Queue::Feeds => self.show(recorded).await,
             Queue::Search => assert_eq!(self.store.index(one).await.unwrap(), 1),
             Queue::Analytics => assert_eq!(self.store.count(one).await.unwrap(), 1),
+            Queue::Records => assert_eq!(self.store.owe(one, false).await.unwrap(), 1),
         }
     }
 

@@ -9,4 +9,5 @@ pub mod harness;
 pub mod no_store;
 pub mod operators;
 pub mod people;
+pub mod pictures;
 pub mod routes;

@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use cardwire_domain::accounts::{Account, AccountRepository, Admission, Handle, Person, SignedUp, TokenHash};
+use cardwire_domain::atproto::{AtprotoRepository, Connecting, Connection, NewConnection, Sealed, SignInRequest};
 use cardwire_domain::invites::InviteRepository;
 use cardwire_domain::profile::{Profile, ProfileChange, ProfileRepository};
 use cardwire_domain::resets::ResetRepository;
 use cardwire_domain::sessions::{LiveSession, NewSession, Opening, Session, SessionRepository, SessionTokens};
 use cardwire_domain::tokens::{ApiToken, LiveToken, NewToken, TokenRepository};
-use cardwire_domain::{Error, Result, SessionId, Store, TokenId, Transaction, UserId};
+use cardwire_domain::{Error, LinkId, Result, SessionId, Store, TokenId, Transaction, UserId};
 use jiff::Timestamp;
 
 pub struct NoStore;
@@ -141,6 +142,46 @@ impl ResetRepository for NoStore {
         Self::fail()
     }
     async fn reset_password(&self, _: &TokenHash, _: &str) -> Result<Option<UserId>> {
+        Self::fail()
+    }
+}
+
+#[async_trait]
+impl AtprotoRepository for NoStore {
+    async fn keep_sign_in(&self, _: &SignInRequest) -> Result<()> {
+        Self::fail()
+    }
+    async fn take_sign_in(&self, _: &TokenHash) -> Result<Option<SignInRequest>> {
+        Self::fail()
+    }
+    async fn connection(&self, _: &UserId) -> Result<Option<Connection>> {
+        Self::fail()
+    }
+    async fn person_of(&self, _: &UserId) -> Result<Option<UserId>> {
+        Self::fail()
+    }
+    async fn connect(&self, _: &NewConnection) -> Result<Connecting> {
+        Self::fail()
+    }
+    async fn disconnect(&self, _: &UserId) -> Result<Option<Connection>> {
+        Self::fail()
+    }
+    async fn connected_leavers(&self) -> Result<Vec<UserId>> {
+        Self::fail()
+    }
+    async fn end_connection(&self, _: &UserId, _: u64, _: &str) -> Result<bool> {
+        Self::fail()
+    }
+    async fn note_connection(&self, _: &UserId, _: Option<&str>) -> Result<()> {
+        Self::fail()
+    }
+    async fn lease_refresh(&self, _: &UserId, _: u64, _: LinkId) -> Result<bool> {
+        Self::fail()
+    }
+    async fn finish_refresh(&self, _: &UserId, _: LinkId, _: &Sealed) -> Result<bool> {
+        Self::fail()
+    }
+    async fn release_refresh(&self, _: &UserId, _: LinkId) -> Result<()> {
         Self::fail()
     }
 }

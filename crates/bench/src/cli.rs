@@ -93,8 +93,14 @@ pub enum What {
         /// Write into another database of the server meanwhile, in transactions of 20 s
         #[arg(long)]
         foreign_writer: bool,
+        /// So many operators have the console open meanwhile
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=64))]
+        console: u16,
+        /// Beside a run without it: those who save have their repositories on a server that does not answer, as if it were stopped
+        #[arg(long, conflicts_with = "find_rate")]
+        frozen_pds: bool,
         /// Where everything is kept; in a file, everything is one process
-        #[arg(long, value_enum, default_value_t = Store::Postgres, conflicts_with_all = ["explain", "held_snapshot", "foreign_writer", "workers"])]
+        #[arg(long, value_enum, default_value_t = Store::Postgres, conflicts_with_all = ["explain", "held_snapshot", "foreign_writer", "workers", "frozen_pds"])]
         store: Store,
     },
     /// Pages of a feed of 100,000 activities over HTTP
@@ -169,6 +175,10 @@ pub struct E2e {
     pub find_rate: bool,
     pub explain: bool,
     pub conditions: Conditions,
+    /// Open consoles.
+    pub consoles: u16,
+    /// Those who save have their repositories on a server that does not answer.
+    pub frozen_pds: bool,
     pub store: Store,
 }
 
@@ -176,7 +186,17 @@ impl Default for E2e {
     fn default() -> Self {
         let conditions = Conditions::default();
         let store = Store::Postgres;
-        Self { workers: 1, rate: 200, concurrency: 32, find_rate: false, explain: false, conditions, store }
+        Self {
+            workers: 1,
+            rate: 200,
+            concurrency: 32,
+            find_rate: false,
+            explain: false,
+            conditions,
+            consoles: 0,
+            frozen_pds: false,
+            store,
+        }
     }
 }
 
@@ -191,10 +211,35 @@ impl What {
                 one(Case::Saga { keys, workers: workers.into(), delay: Duration::from_millis(delay_postgres_ms) })
             }
             Self::Save { concurrency, store } => one(Case::Save { concurrency: concurrency.into(), store }),
-            Self::E2e { workers, rate, concurrency, find_rate, explain, held_snapshot, foreign_writer, store } => {
+            Self::E2e {
+                workers,
+                rate,
+                concurrency,
+                find_rate,
+                explain,
+                held_snapshot,
+                foreign_writer,
+                console: consoles,
+                frozen_pds,
+                store,
+            } => {
                 let conditions = Conditions { held_snapshot, foreign_writer };
                 let (workers, concurrency) = (workers.into(), concurrency.into());
-                one(Case::E2e(E2e { workers, rate, concurrency, find_rate, explain, conditions, store }))
+                let frozen: &[bool] = if frozen_pds { &[false, true] } else { &[false] };
+                let case = |&frozen_pds: &bool| {
+                    Case::E2e(E2e {
+                        workers,
+                        rate,
+                        concurrency,
+                        find_rate,
+                        explain,
+                        conditions,
+                        consoles,
+                        frozen_pds,
+                        store,
+                    })
+                };
+                frozen.iter().map(case).collect()
             }
             Self::FeedRead { concurrency, store } => one(Case::FeedRead { concurrency: concurrency.into(), store }),
             Self::Search { cards, store } => one(Case::Search { cards: cards as usize, store }),
@@ -227,9 +272,11 @@ impl Case {
                 format!("saga {} x{workers}, PostgreSQL {} ms away", keys.name(), delay.as_millis())
             }
             Self::Save { concurrency, store } => format!("save, {concurrency} at once{}", store.name()),
-            Self::E2e(E2e { workers, rate, find_rate, conditions, store, .. }) => {
+            Self::E2e(E2e { workers, rate, find_rate, conditions, consoles, frozen_pds, store, .. }) => {
                 let rate = if *find_rate { "highest rate".to_owned() } else { format!("{rate}/s") };
-                format!("e2e x{workers}, {rate}{}{}", conditions.name(), store.name())
+                let consoles = if *consoles > 0 { format!(", {consoles} consoles open") } else { String::new() };
+                let frozen = if *frozen_pds { ", a frozen PDS" } else { "" };
+                format!("e2e x{workers}, {rate}{}{consoles}{frozen}{}", conditions.name(), store.name())
             }
             Self::FeedRead { concurrency, store } => format!("feed-read, {concurrency} at once{}", store.name()),
             Self::Search { cards, store } => format!("search, {cards} cards{}", store.name()),
@@ -260,6 +307,9 @@ mod tests {
         let cli = Cli::parse_from(["cardwire-bench", "saga", "--keys", "same", "--workers", "3", "--json"]);
         assert_eq!(cli.what.cases(), [Case::Saga { keys: Keys::Same, workers: 3, delay: Duration::ZERO }]);
         assert!(cli.options.json);
+        let cli = Cli::parse_from(["cardwire-bench", "e2e", "--frozen-pds"]);
+        let with = E2e { frozen_pds: true, ..E2e::default() };
+        assert_eq!(cli.what.cases(), [Case::E2e(E2e::default()), Case::E2e(with)]);
     }
 
     #[test]

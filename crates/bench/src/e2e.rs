@@ -13,12 +13,13 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::cli::E2e;
 use crate::drain::usage;
+use crate::frozen::{self, FrozenPds};
 use crate::http::Client;
 use crate::processes::{environment, run_on};
 use crate::report::{CpuSplit, Figures, Latency, Progress, per_s};
 use crate::save::{Saved, save};
 use crate::servers::{Ground, Servers};
-use crate::{accounting, explain};
+use crate::{accounting, console, explain};
 
 /// How long a window is kept open, which is not counted.
 const WINDOW: Duration = Duration::from_secs(3);
@@ -30,16 +31,23 @@ pub type Sightings = mpsc::UnboundedReceiver<anyhow::Result<(String, Instant)>>;
 
 pub async fn run(servers: &Servers, ground: &Ground, count: usize, case: E2e) -> anyhow::Result<Figures> {
     let E2e { workers, rate, concurrency, explain, conditions, .. } = case;
-    let environment = environment(ground.database.url(), &ground.redis.url);
+    let mut environment = environment(ground.database.url(), &ground.redis.url);
+    let mut frozen = if case.frozen_pds { Some(FrozenPds::start().await?) } else { None };
+    environment.extend(frozen.iter().flat_map(FrozenPds::settings));
     let mut web = Process::start("web", &environment);
-    let names = std::iter::repeat_n("feed-worker", workers).chain(["search-worker", "analytics-worker"]);
+    let names =
+        std::iter::repeat_n("feed-worker", workers).chain(["search-worker", "analytics-worker", "record-worker"]);
     let mut processes: Vec<Process> = names.map(|name| Process::start(name, &environment)).collect();
     web.ready().await;
     for process in &mut processes {
         process.ready().await;
     }
+    if let Some(pds) = &mut frozen {
+        pds.connect(&web, concurrency).await?;
+    }
     let (mut sightings, _reader) = watch(&web).await?;
     let _held = conditions.hold(servers, ground).await?;
+    let _consoles = console::open(&web, case.consoles).await?;
     if explain {
         explain::begin(&ground.pool).await?;
     }
@@ -52,6 +60,10 @@ pub async fn run(servers: &Servers, ground: &Ground, count: usize, case: E2e) ->
     let after = (ground.cpu(), accounting::cpu(web.id()), usage(&processes).0);
     let rss_mib = usage(&processes).1;
     settled(ground).await?;
+    let records_waiting = match &frozen {
+        Some(_) => Some(frozen::waiting(&ground.pool, count).await?),
+        None => None,
+    };
     let wal_bytes_per_event = Some((ground.wal().await? - wal) / count as f64);
     if explain {
         eprintln!("{}", explain::table(&ground.pool, count).await?);
@@ -67,6 +79,7 @@ pub async fn run(servers: &Servers, ground: &Ground, count: usize, case: E2e) ->
         activities: Some(checked.activities),
         latency_ms: Latency::of(saved.iter().filter_map(|saved| latency(saved, &seen)).collect()),
         rss_mib,
+        records_waiting,
         wal_bytes_per_event,
         cpu_us_per_event: CpuSplit::over(
             count,

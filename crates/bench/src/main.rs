@@ -1,7 +1,7 @@
 //! Measures Cardwire: the real binaries as processes, real Redis and PostgreSQL, on this machine.
 //!
 //! Each scenario starts on an empty Redis and a new database, checks in the end that nothing is missing or doubled, and fails
-//! otherwise. Figures are what was measured; what they mean and how they are made is in `docs/PERFORMANCE.md`.
+//! otherwise. Figures are what was measured; what they mean and how they are made is in `docs/develop/PERFORMANCE.md`.
 //!
 //! Not measured: TLS, networks, and looking up who a caller is (mock authentication).
 
@@ -11,12 +11,14 @@
 mod accounting;
 mod cli;
 mod conditions;
+mod console;
 mod corpus;
 mod drain;
 mod e2e;
 mod explain;
 mod feed_read;
 mod find_rate;
+mod frozen;
 mod http;
 mod noop;
 mod one_file;
@@ -84,6 +86,12 @@ async fn measure(cases: &[Case], options: &Options) -> anyhow::Result<()> {
     }
     if !options.json {
         println!("{}", report::table(&ours));
+    }
+    if let Some(line) = frozen::side_by_side(cases, &ours) {
+        match options.json {
+            true => eprintln!("{line}"),
+            false => println!("{line}\n"),
+        }
     }
     if options.repeat > 1 || peer.is_some() {
         let medians = peer::comparison(cases, &ours, &theirs);

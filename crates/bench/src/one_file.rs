@@ -21,7 +21,7 @@ use crate::http::Client;
 use crate::report::{CpuSplit, Figures, Latency, per_s};
 use crate::save::Saved;
 use crate::servers::Ground;
-use crate::{accounting, e2e, save};
+use crate::{accounting, console, e2e, save};
 
 pub struct OneFile {
     pub web: Process,
@@ -112,6 +112,7 @@ pub async fn save(ground: &Ground, count: usize, concurrency: usize) -> anyhow::
 pub async fn e2e(ground: &Ground, count: usize, case: E2e) -> anyhow::Result<Figures> {
     let one = OneFile::start().await?;
     let (mut sightings, _reader) = e2e::watch(&one.web).await?;
+    let _consoles = console::open(&one.web, case.consoles).await?;
     let before = accounting::cpu(one.web.id());
     let started = Instant::now();
     let saved = e2e::load(&one.web, count, case.rate, case.concurrency).await?;

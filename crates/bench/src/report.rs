@@ -33,6 +33,8 @@ pub struct Figures {
     /// The same statements by pgbench, at the same concurrency.
     pub pgbench_per_s: Option<f64>,
     pub of_pgbench: Option<f64>,
+    /// For a server that does not answer.
+    pub records_waiting: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]

@@ -28,9 +28,14 @@ pub struct Saved {
     pub took: Duration,
 }
 
+/// Whoever has this number.
+pub fn person(number: usize) -> String {
+    format!("did:plc:person{number}")
+}
+
 /// The `n`th save of all: some people, each a new URL.
-pub async fn save(client: &mut Client, n: usize, person: usize, due: Instant) -> anyhow::Result<Saved> {
-    let (person, url) = (format!("did:plc:person{person}"), format!("https://example.com/articles/{person}/{n}"));
+pub async fn save(client: &mut Client, n: usize, number: usize, due: Instant) -> anyhow::Result<Saved> {
+    let (person, url) = (person(number), format!("https://example.com/articles/{number}/{n}"));
     let (status, answer) = client.post(PATH, &person, &format!("{{\"url\":\"{url}\"}}")).await?;
     ensure!(status == 201 && answer["created"] == true, "a save of a new URL was answered {status}: {answer}");
     Ok(Saved { person, url, answer, due, took: due.elapsed() })
@@ -103,11 +108,11 @@ pub async fn load(web: &Process, count: usize, concurrency: usize) -> anyhow::Re
     }
 }
 
-/// Each accepted save has one card, one event, and is owed to its three queues or was; nothing else is there.
+/// Each accepted save has one card, one event, and is owed to its four queues or was; nothing else is there.
 async fn check(pool: &PgPool, saved: &[Saved]) -> anyhow::Result<()> {
     let ids: Vec<&str> = saved.iter().filter_map(|saved| saved.answer["urlCardId"].as_str()).collect();
     ensure!(ids.len() == saved.len(), "a save was answered without a card");
-    let sql = "SELECT count(*), count(DISTINCT card), count(*) FILTER (WHERE owed <> 3) FROM ( \
+    let sql = "SELECT count(*), count(DISTINCT card), count(*) FILTER (WHERE owed <> 4) FROM ( \
                    SELECT e.envelope->'data'->>'cardId' AS card, \
                           (SELECT count(*) FROM deliveries d WHERE d.event_id = e.id AND d.dead_at IS NULL) AS owed \
                    FROM events e WHERE e.envelope->'data'->>'cardId' = ANY($1) \
@@ -116,7 +121,7 @@ async fn check(pool: &PgPool, saved: &[Saved]) -> anyhow::Result<()> {
     let expected = i64::try_from(saved.len())?;
     ensure!(
         events == expected && cards == expected && wrong == 0,
-        "{expected} saves were accepted; there are {events} events of {cards} cards, {wrong} not owed to three queues"
+        "{expected} saves were accepted; there are {events} events of {cards} cards, {wrong} not owed to four queues"
     );
     Ok(())
 }

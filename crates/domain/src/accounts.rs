@@ -27,12 +27,12 @@ impl Handle {
         let handle = text.trim().to_ascii_lowercase();
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
         if !(Self::MIN_CHARS..=Self::MAX_CHARS).contains(&handle.len()) {
-            return Err(Error::invalid("handle", "must be from 3 to 30 characters"));
+            return Err(Error::invalid("handle", "Handles are 3 to 30 characters long."));
         }
         if !handle.bytes().all(allowed) || !handle.as_bytes()[0].is_ascii_alphanumeric() {
             return Err(Error::invalid(
                 "handle",
-                "must start with a letter or digit and hold only letters, digits, hyphens, underscores and dots",
+                "Handles start with a letter or digit and contain only letters, digits, hyphens, underscores and dots.",
             ));
         }
         Ok(Self(handle))
@@ -119,8 +119,17 @@ pub struct TokenHash(pub [u8; 32]);
 #[derive(Clone)]
 pub struct Account {
     pub user: User,
-    /// A PHC string (argon2id).
+    /// A PHC string (argon2id), or [`Account::NO_PASSWORD`].
     pub password_hash: String,
+}
+
+impl Account {
+    /// Of an account whose owner signs in elsewhere.
+    pub const NO_PASSWORD: &str = "!";
+
+    pub fn has_password(&self) -> bool {
+        self.password_hash != Self::NO_PASSWORD
+    }
 }
 
 impl fmt::Debug for Account {
@@ -157,7 +166,7 @@ impl FromStr for Registration {
             "open" => Ok(Self::Open),
             "invite" => Ok(Self::Invite),
             "closed" => Ok(Self::Closed),
-            _ => Err(Error::invalid("registration", "must be open, invite or closed")),
+            _ => Err(Error::invalid("registration", "Choose open, invite or closed.")),
         }
     }
 }
@@ -196,7 +205,7 @@ pub struct Person {
 
 /// The error for any command of an account that is being deleted, or has been.
 pub fn is_leaving() -> Error {
-    Error::Forbidden("this account is being deleted".into())
+    Error::Forbidden("This account is being deleted.".into())
 }
 
 /// Accounts alone; what belongs to them has ports of its own. An account that is being deleted is none, but for its handle.

@@ -106,7 +106,7 @@ impl Card {
         if card.owner == *person {
             Ok(card)
         } else {
-            Err(Error::Forbidden(format!("card {} belongs to somebody else", card.id)))
+            Err(Error::Forbidden(format!("Card {} belongs to somebody else.", card.id)))
         }
     }
 
@@ -218,7 +218,7 @@ impl Card {
         }
         if self.collection_links.len() >= Self::MAX_COLLECTIONS {
             let rule = format!(
-                "a card can be in at most {} collections: remove it from another one first",
+                "A link can be in at most {} collections. Remove it from another one first.",
                 Self::MAX_COLLECTIONS
             );
             return Err(Error::invalid("collectionIds", rule));
@@ -246,7 +246,7 @@ impl Card {
     ) -> Result<()> {
         if self.owner != *by && collection.author != *by {
             return Err(Error::Forbidden(format!(
-                "only the card's owner and the author of collection {} may remove this card from it",
+                "Only the person who saved this link and the author of collection {} can remove it from there.",
                 collection.id
             )));
         }

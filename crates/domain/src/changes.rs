@@ -200,7 +200,7 @@ impl IdempotencyKey {
         if (1..=Self::MAX_LEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::invalid("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+            Err(Error::invalid("Idempotency-Key", "Use 1 to 255 visible ASCII characters."))
         }
     }
 

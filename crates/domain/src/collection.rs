@@ -52,17 +52,14 @@ impl Collection {
         if self.access == AccessType::Open || self.author == *person || self.collaborators.contains(person) {
             return Ok(());
         }
-        Err(Error::Forbidden(format!(
-            "collection {} is closed: only its author and collaborators may add cards",
-            self.id
-        )))
+        Err(Error::Forbidden(format!("Only the author and the collaborators of collection {} can add to it.", self.id)))
     }
 
     pub fn authored_by(self, person: &UserId) -> Result<Self> {
         if self.author == *person {
             Ok(self)
         } else {
-            Err(Error::Forbidden(format!("only the author of collection {} may change it", self.id)))
+            Err(Error::Forbidden(format!("Only the author of collection {} can change it.", self.id)))
         }
     }
 
@@ -109,16 +106,16 @@ impl Description {
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         if text.contains('\0') {
-            return Err(Error::invalid("description", "must not contain a NUL character"));
+            return Err(Error::invalid("description", "Remove the NUL character."));
         }
         if text.chars().count() > Self::MAX_CHARS {
-            return Err(Error::invalid("description", "must be at most 500 characters"));
+            return Err(Error::invalid("description", "Use at most 500 characters."));
         }
         if !text.is_empty() && !is_visible(text) {
-            return Err(Error::invalid("description", "must be empty or contain a visible character"));
+            return Err(Error::invalid("description", "Use at least one visible character, or leave it empty."));
         }
         if text.contains(turns_direction) {
-            return Err(Error::invalid("description", "must not contain characters that change the direction of text"));
+            return Err(Error::invalid("description", "Remove the characters that change the direction of text."));
         }
         Ok(Self(text.to_owned()))
     }

@@ -13,7 +13,7 @@ pub enum Error {
     /// A value breaks a rule. `field` is the name on the wire.
     #[error("{field}: {rule}")]
     Invalid { field: String, rule: String },
-    #[error("there is no {what} {id}")]
+    #[error("There is no {what} {id}.")]
     NotFound { what: &'static str, id: String },
     /// It exists, but this person may not do that to it.
     #[error("{0}")]
@@ -21,7 +21,7 @@ pub enum Error {
     #[error("{0}")]
     Conflict(String),
     /// They added `most` of this within a day. One of them stops counting after `free_in`.
-    #[error("your daily quota for {quota} ({most}) is used up")]
+    #[error("You have reached your daily limit for {quota} ({most}).")]
     OverQuota { quota: Quota, most: NonZeroU32, free_in: Duration },
     /// Somebody else changed what was read. Nothing was stored; run the command again.
     #[error("the data was changed by somebody else meanwhile")]

@@ -10,6 +10,7 @@ use crate::activity::CollectedWindow;
 use crate::error::{Error, Result};
 use crate::ids::{ActivityId, CardId, CollectionId, EventId, UserId};
 use crate::page::{Page, PageRequest};
+use crate::pictures::CardPictures;
 use crate::user::User;
 use crate::visibility::Visibility;
 
@@ -24,12 +25,14 @@ pub struct CardView {
     pub visibility: Visibility,
     /// By an administrator, from everybody but its owner.
     pub is_hidden: bool,
+    /// Of the page that it shows.
+    pub pictures: CardPictures,
 }
 
 impl CardView {
     /// As everybody sees it.
     pub const fn public(id: CardId, url: String, title: Option<String>) -> Self {
-        Self { id, url, title, visibility: Visibility::Public, is_hidden: false }
+        Self { id, url, title, visibility: Visibility::Public, is_hidden: false, pictures: CardPictures::NONE }
     }
 }
 
@@ -49,6 +52,10 @@ pub struct FeedItem {
     pub card: CardView,
     /// In the order in which the card was added to them.
     pub collections: Vec<CollectionName>,
+    /// What the page behind the link says about itself.
+    pub description: Option<String>,
+    /// The page has not been read yet.
+    pub is_pending: bool,
     pub created_at: Timestamp,
 }
 
@@ -71,7 +78,7 @@ impl FromStr for StreamCursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let invalid = || Error::invalid("Last-Event-ID", "must be the id of an event of this stream");
+        let invalid = || Error::invalid("Last-Event-ID", "Use the id of an event of this stream.");
         let (epoch, id) = text.split_once('-').ok_or_else(invalid)?;
         Ok(Self { epoch: epoch.parse().map_err(|_| invalid())?, id: id.parse().map_err(|_| invalid())? })
     }

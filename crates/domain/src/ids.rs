@@ -100,7 +100,7 @@ impl UserId {
         if valid {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::invalid("userId", "must be a DID such as did:plc:alice, of at most 128 characters"))
+            Err(Error::invalid("userId", "Use a DID such as did:plc:alice, of at most 128 characters."))
         }
     }
 

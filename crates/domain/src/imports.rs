@@ -64,7 +64,7 @@ impl ImportRow {
 
     fn remarked(&mut self, more: &str) {
         self.remark = Some(match self.remark.take() {
-            Some(remark) => format!("{remark}; {more}"),
+            Some(remark) => format!("{remark} {more}"),
             None => more.to_owned(),
         });
     }
@@ -135,7 +135,7 @@ impl Survey {
         let before = row.collections.len();
         row.collections.retain(|name| self.names.contains(&self.hash(name)));
         if row.collections.len() < before {
-            row.remarked("the file has more than 5,000 folders and tags, and not all were taken");
+            row.remarked("The file has more than 5,000 folders and tags. Some were left out.");
         }
         row.visibilities.retain(|name, _| row.collections.contains(name));
         for name in row.collections.iter().filter(|name| self.private_names.contains(&self.hash(name))) {

@@ -49,11 +49,11 @@ impl Invitee {
         let person = &self.person;
         // Neither is for strangers to tell apart: that somebody blocked them, or how many others have asked.
         let rule = if self.has_blocked_author || self.open >= MAX_OPEN_INVITATIONS {
-            format!("{person} cannot be invited now")
+            format!("{person} cannot be invited at the moment.")
         } else if self.open_by_author >= MAX_OPEN_INVITATIONS_BY_AUTHOR {
             format!(
-                "{person} has {MAX_OPEN_INVITATIONS_BY_AUTHOR} open invitations from you, which is the limit: wait for an answer, or \
-                 withdraw one"
+                "{person} has {MAX_OPEN_INVITATIONS_BY_AUTHOR} open invitations from you, which is the limit. Wait for an answer, or \
+                 withdraw one."
             )
         } else {
             return Ok(());
@@ -81,8 +81,8 @@ mod tests {
             }
         };
         check(99, 9, false, None);
-        check(0, 0, true, Some("cannot be invited now"));
+        check(0, 0, true, Some("cannot be invited at the moment"));
         check(10, 10, false, Some("10 open invitations from you"));
-        check(100, 0, false, Some("cannot be invited now"));
+        check(100, 0, false, Some("cannot be invited at the moment"));
     }
 }

@@ -66,7 +66,7 @@ impl FromStr for PageKind {
 
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-            Error::invalid("type", "must be article, audio, book, document, image, profile, video or website")
+            Error::invalid("type", "Choose article, audio, book, document, image, profile, video or website.")
         })
     }
 }
@@ -78,6 +78,8 @@ pub struct Metadata {
     pub description: Option<String>,
     /// An absolute http or https URL.
     pub image: Option<String>,
+    /// Where its icon is: an absolute http or https URL.
+    pub icon: Option<String>,
     pub site_name: Option<String>,
     pub author: Option<String>,
     pub kind: Option<PageKind>,
@@ -104,6 +106,7 @@ impl Metadata {
             title: text(self.title, Self::TITLE_CHARS),
             description: text(self.description, Self::DESCRIPTION_CHARS),
             image: self.image.filter(|url| CardUrl::is_url(url)),
+            icon: self.icon.filter(|url| CardUrl::is_url(url)),
             site_name: text(self.site_name, Self::NAME_CHARS),
             author: text(self.author, Self::NAME_CHARS),
             kind: self.kind,

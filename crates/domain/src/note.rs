@@ -22,10 +22,10 @@ impl NoteText {
     pub fn parse(text: &str) -> Result<Option<Self>> {
         let text = text.trim();
         if text.contains('\0') {
-            return Err(Error::invalid("note", "must not contain a NUL character"));
+            return Err(Error::invalid("note", "Remove the NUL character."));
         }
         if text.chars().count() > Self::MAX_CHARS {
-            return Err(Error::invalid("note", "must be at most 10,000 characters"));
+            return Err(Error::invalid("note", "Notes are at most 10,000 characters long."));
         }
         Ok(is_visible(text).then(|| Self(text.to_owned())))
     }

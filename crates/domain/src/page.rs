@@ -12,7 +12,7 @@ impl Limit {
     pub fn new(limit: u64) -> Result<Self> {
         match u8::try_from(limit) {
             Ok(n @ 1..=Self::MAX) => Ok(Self(n)),
-            _ => Err(Error::invalid("limit", "must be from 1 to 100")),
+            _ => Err(Error::invalid("limit", "Use a number from 1 to 100.")),
         }
     }
 

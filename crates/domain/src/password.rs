@@ -19,17 +19,17 @@ pub const MAX_CHARS: usize = 256;
 pub fn check(password: &str) -> Result<()> {
     let password = normalise(password);
     if password.contains('\0') {
-        return Err(Error::invalid("password", "must not contain a NUL character"));
+        return Err(Error::invalid("password", "Remove the NUL character."));
     }
     if !(MIN_CHARS..=MAX_CHARS).contains(&password.chars().count()) {
-        return Err(Error::invalid("password", "must be from 8 to 256 characters"));
+        return Err(Error::invalid("password", "Passwords are 8 to 256 characters long."));
     }
     // Reading the whole list takes a small part of the time that hashing does.
     let lower = password.to_lowercase();
     if COMMON.lines().any(|common| common == lower) {
         return Err(Error::invalid(
             "password",
-            "is one of the most common passwords; choose one that is harder to guess",
+            "This is one of the most common passwords. Choose one that is harder to guess.",
         ));
     }
     Ok(())

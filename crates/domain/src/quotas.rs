@@ -22,7 +22,7 @@ impl Quota {
 impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Cards => "new cards",
+            Self::Cards => "new links",
             Self::Collections => "new collections",
             Self::Imports => "imports",
         })

@@ -7,16 +7,16 @@ use crate::error::{Error, Result};
 pub fn checked(field: &str, text: &str, max_chars: usize) -> Result<String> {
     let text = text.trim();
     if text.contains('\0') {
-        return Err(Error::invalid(field, "must not contain a NUL character"));
+        return Err(Error::invalid(field, "Remove the NUL character."));
     }
     if !(1..=max_chars).contains(&text.chars().count()) {
-        return Err(Error::invalid(field, format!("must be from 1 to {max_chars} characters")));
+        return Err(Error::invalid(field, format!("Use 1 to {max_chars} characters.")));
     }
     if !is_visible(text) {
-        return Err(Error::invalid(field, "must contain a visible character"));
+        return Err(Error::invalid(field, "Use at least one visible character."));
     }
     if text.contains(turns_direction) {
-        return Err(Error::invalid(field, "must not contain characters that change the direction of text"));
+        return Err(Error::invalid(field, "Remove the characters that change the direction of text."));
     }
     Ok(text.to_owned())
 }
@@ -28,7 +28,7 @@ pub const MAX_REASON_CHARS: usize = 500;
 pub fn reason(text: &str) -> Result<&str> {
     let text = text.trim();
     if text.contains('\0') || !(1..=MAX_REASON_CHARS).contains(&text.chars().count()) {
-        return Err(Error::invalid("reason", "must be 1 to 500 characters, none of them NUL"));
+        return Err(Error::invalid("reason", "Use 1 to 500 characters, none of them NUL."));
     }
     Ok(text)
 }

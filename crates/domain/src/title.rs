@@ -18,7 +18,7 @@ impl Title {
             return Ok(None);
         }
         if text.contains(char::is_control) {
-            return Err(Error::invalid("title", "must not contain control characters"));
+            return Err(Error::invalid("title", "Remove the control characters."));
         }
         checked("title", &on_one_line(text), Self::MAX_CHARS).map(|text| Some(Self(text)))
     }
@@ -70,12 +70,12 @@ mod tests {
             let Error::Invalid { field, rule } = Title::parse(text).unwrap_err() else { panic!("{text:?}") };
             assert_eq!((field.as_str(), rule.as_str()), ("title", expected), "{text:?}");
         };
-        check(&"x".repeat(501), "must be from 1 to 500 characters");
+        check(&"x".repeat(501), "Use 1 to 500 characters.");
         for control in ["a\nb", "a\tb", "a\0b", "a\u{7f}b", "a\u{85}b"] {
-            check(control, "must not contain control characters");
+            check(control, "Remove the control characters.");
         }
-        check("\u{200b}", "must contain a visible character");
-        check("a\u{202e}b", "must not contain characters that change the direction of text");
+        check("\u{200b}", "Use at least one visible character.");
+        check("a\u{202e}b", "Remove the characters that change the direction of text.");
     }
 
     #[test]

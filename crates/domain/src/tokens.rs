@@ -44,7 +44,7 @@ impl FromStr for Scope {
         match text {
             "read" => Ok(Self::Read),
             "write" => Ok(Self::Write),
-            _ => Err(Error::invalid("scope", "must be read or write")),
+            _ => Err(Error::invalid("scope", "Choose read or write.")),
         }
     }
 }
@@ -118,16 +118,16 @@ pub trait TokenRepository: Send + Sync {
 
 /// Why nobody without an account has tokens.
 pub fn needs_account() -> Error {
-    Error::Forbidden("only people with an account here can have API tokens; sign up first".into())
+    Error::Forbidden("Only people with an account here can have API tokens. Sign up first.".into())
 }
 
 pub fn session_has_ended() -> Error {
-    Error::Forbidden("your session has ended; sign in again".into())
+    Error::Forbidden("Your session has expired. Sign in again.".into())
 }
 
 /// Why there is no further token.
 pub fn too_many() -> Error {
-    Error::Conflict(format!("you have {MAX_TOKENS} API tokens, which is the most; revoke one first"))
+    Error::Conflict(format!("You have {MAX_TOKENS} API tokens, which is the limit. Revoke one first."))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl FromStr for Visibility {
         match text {
             "PUBLIC" => Ok(Self::Public),
             "PRIVATE" => Ok(Self::Private),
-            _ => Err(Error::invalid("visibility", "must be PUBLIC or PRIVATE")),
+            _ => Err(Error::invalid("visibility", "Choose PUBLIC or PRIVATE.")),
         }
     }
 }

@@ -23,6 +23,9 @@ pub enum DeadSelection {
     /// Those that nobody understood, of these types.
     NotUnderstood(Vec<String>),
     Matching(DeadFilter),
+    /// Whatever failed of errors of this shape: dead letters, and events that would be tried again by themselves. See
+    /// [`crate::error_shape`].
+    Group(String),
 }
 
 /// What must be true of a dead letter; what is `None` matters not.

@@ -85,6 +85,11 @@ pub enum Outcome {
 pub trait EventHandler: Send + Sync {
     /// One outcome for each event, in order. May be called with the same event any number of times, at once.
     async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome>;
+
+    /// Whether an event that is done has had its effect. False: it has it later, and whoever brings that about measures how long it took.
+    fn takes_effect(&self) -> bool {
+        true
+    }
 }
 
 /// The same outcome for a whole batch.

@@ -14,25 +14,32 @@ pub enum Queue {
     Feeds,
     Search,
     Analytics,
+    Records,
 }
 
 impl Queue {
-    pub const ALL: [Self; 3] = [Self::Feeds, Self::Search, Self::Analytics];
+    pub const ALL: [Self; 4] = [Self::Feeds, Self::Search, Self::Analytics, Self::Records];
+
+    /// Its place in [`Self::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Feeds => "feeds",
             Self::Search => "search",
             Self::Analytics => "analytics",
+            Self::Records => "records",
         }
     }
 
-    /// How many times as long as the others it gathers what one round publishes. Nobody waits for a count, and each round of counts writes
-    /// to rows that all of them share.
+    /// How many times as long as the others it gathers what one round publishes. Nobody waits for a count or a record, and each round of counts
+    /// writes to rows that all of them share.
     pub const fn patience(self) -> u32 {
         match self {
             Self::Feeds | Self::Search => 1,
-            Self::Analytics => 10,
+            Self::Analytics | Self::Records => 10,
         }
     }
 }
@@ -47,22 +54,24 @@ impl FromStr for Queue {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|queue| queue.name() == text)
-            .ok_or_else(|| format!("{text:?} is no queue: there are feeds, search and analytics"))
+        Self::ALL.into_iter().find(|queue| queue.name() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("{text:?} is no queue: there are {names}")
+        })
     }
 }
 
-/// The queues an event is owed to. The default arm is feeds.
+/// The queues an event is owed to. The default arm is feeds and records.
 pub const fn routes(event: &DomainEvent) -> &'static [Queue] {
+    use Queue::{Analytics, Feeds, Records, Search};
     match event {
-        DomainEvent::CardAddedToLibrary { .. } => &[Queue::Feeds, Queue::Search, Queue::Analytics],
-        DomainEvent::CardRemovedFromLibrary { .. } => &[Queue::Feeds, Queue::Search, Queue::Analytics],
-        DomainEvent::AccountDeleted { .. } => &[Queue::Feeds, Queue::Search, Queue::Analytics],
-        DomainEvent::CardNoteChanged { .. } => &[Queue::Search],
-        DomainEvent::CardUrlChanged { .. } => &[Queue::Search, Queue::Analytics],
-        _ => &[Queue::Feeds],
+        DomainEvent::CardAddedToLibrary { .. } => &[Feeds, Search, Analytics, Records],
+        DomainEvent::CardRemovedFromLibrary { .. } => &[Feeds, Search, Analytics, Records],
+        DomainEvent::AccountDeleted { .. } => &[Feeds, Search, Analytics, Records],
+        // What its owner calls it, too.
+        DomainEvent::CardNoteChanged { .. } => &[Search, Records],
+        DomainEvent::CardUrlChanged { .. } => &[Search, Analytics, Records],
+        _ => &[Feeds, Records],
     }
 }
 
@@ -95,6 +104,7 @@ impl QueueSettings {
             Queue::Feeds => Self { attempts: 3, backoff_ms: 2_000, concurrency: 15 },
             Queue::Search => Self { attempts: 3, backoff_ms: 2_000, concurrency: 10 },
             Queue::Analytics => Self { attempts: 2, backoff_ms: 5_000, concurrency: 20 },
+            Queue::Records => Self { attempts: 3, backoff_ms: 2_000, concurrency: 5 },
         }
     }
 
@@ -119,31 +129,41 @@ mod tests {
             assert_eq!(routes(&event), expected, "{event:?}");
             assert_eq!(owed_to(&event, false).collect::<Vec<_>>(), expected, "{event:?}");
         };
-        use Queue::{Analytics, Feeds, Search};
+        use Queue::{Analytics, Feeds, Records, Search};
         // Also what others do not see: it may be news to them that they see it no more.
         for visibility in [Visibility::Public, Visibility::Private] {
             let actor_id = actor_id.clone();
             check(
                 DomainEvent::CardAddedToLibrary { card_id, actor_id: actor_id.clone(), link_id, visibility },
-                &[Feeds, Search, Analytics],
+                &[Feeds, Search, Analytics, Records],
             );
             check(
                 DomainEvent::CardAddedToCollection { card_id, actor_id, collection_id, link_id, visibility },
-                &[Feeds],
+                &[Feeds, Records],
             );
         }
         check(
             DomainEvent::CardRemovedFromLibrary { card_id, actor_id: actor_id.clone(), link_id },
-            &[Feeds, Search, Analytics],
+            &[Feeds, Search, Analytics, Records],
         );
         check(
             DomainEvent::CardRemovedFromCollection { card_id, actor_id: actor_id.clone(), collection_id, link_id },
-            &[Feeds],
+            &[Feeds, Records],
         );
-        check(DomainEvent::CardNoteChanged { card_id, actor_id: actor_id.clone() }, &[Search]);
-        check(DomainEvent::CardUrlChanged { card_id, actor_id: actor_id.clone() }, &[Search, Analytics]);
-        check(DomainEvent::CollectionCreated { collection_id, actor_id: actor_id.clone() }, &[Feeds]);
-        check(DomainEvent::AccountDeleted { actor_id }, &[Feeds, Search, Analytics]);
+        check(DomainEvent::CardNoteChanged { card_id, actor_id: actor_id.clone() }, &[Search, Records]);
+        check(DomainEvent::CardUrlChanged { card_id, actor_id: actor_id.clone() }, &[Search, Analytics, Records]);
+        check(DomainEvent::CollectionCreated { collection_id, actor_id: actor_id.clone() }, &[Feeds, Records]);
+        check(DomainEvent::AccountDeleted { actor_id }, &[Feeds, Search, Analytics, Records]);
+    }
+
+    #[test]
+    fn queues_are_in_the_order_of_their_numbers() {
+        assert_eq!(Queue::ALL.map(Queue::index), std::array::from_fn(|index| index));
+        assert_eq!(Queue::ALL.map(|queue| queue.name().parse()), Queue::ALL.map(Ok));
+        assert_eq!(
+            "posts".parse::<Queue>(),
+            Err("\"posts\" is no queue: there are feeds, search, analytics, records".to_owned())
+        );
     }
 
     #[test]
@@ -154,21 +174,21 @@ mod tests {
         let check = |event: DomainEvent, expected: &[Queue]| {
             assert_eq!(owed_to(&event, true).collect::<Vec<_>>(), expected, "{event:?}");
         };
-        use Queue::{Analytics, Feeds, Search};
+        use Queue::{Analytics, Feeds, Records, Search};
         check(
             DomainEvent::CardAddedToLibrary { card_id, actor_id: actor_id(), link_id, visibility },
-            &[Search, Analytics],
+            &[Search, Analytics, Records],
         );
         check(
             DomainEvent::CardAddedToCollection { card_id, actor_id: actor_id(), collection_id, link_id, visibility },
-            &[],
+            &[Records],
         );
-        check(DomainEvent::CollectionCreated { collection_id, actor_id: actor_id() }, &[]);
+        check(DomainEvent::CollectionCreated { collection_id, actor_id: actor_id() }, &[Records]);
         check(
             DomainEvent::CardRemovedFromLibrary { card_id, actor_id: actor_id(), link_id },
-            &[Feeds, Search, Analytics],
+            &[Feeds, Search, Analytics, Records],
         );
-        check(DomainEvent::AccountDeleted { actor_id: actor_id() }, &[Feeds, Search, Analytics]);
+        check(DomainEvent::AccountDeleted { actor_id: actor_id() }, &[Feeds, Search, Analytics, Records]);
     }
 
     #[test]

@@ -20,6 +20,14 @@ impl WorkerId {
     pub fn generate() -> Self {
         Self(Ulid::generate())
     }
+
+    pub const fn from_ulid(ulid: Ulid) -> Self {
+        Self(ulid)
+    }
+
+    pub const fn ulid(self) -> Ulid {
+        self.0
+    }
 }
 
 impl fmt::Display for WorkerId {

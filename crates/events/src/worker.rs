@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dead_letter::DeadSelection;
 use crate::error::{Error, Result};
+use crate::latency::Latencies;
 use crate::log::EventLog;
 use crate::operations::Pauses;
 use crate::port::{Claim, EventHandler, EventSubscriber};
@@ -42,6 +43,8 @@ pub struct Progress {
     pub processed: AtomicU64,
     /// Batches in work.
     pub in_flight: AtomicU64,
+    /// How long events took from acceptance to effect. A copy of an event that had its effect before counts, too.
+    pub took: Latencies,
 }
 
 /// Works on one queue.

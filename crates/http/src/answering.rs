@@ -66,7 +66,7 @@ fn check_host(request: &HttpRequest) -> Result<(), Problem> {
     }
     Err(Problem::new(
         &MISDIRECTED,
-        "with mock authentication only this machine is answered: open http://localhost with the port instead",
+        "With mock authentication, Cardwire answers this machine only. Open http://localhost with the port instead.",
     ))
 }
 

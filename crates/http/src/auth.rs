@@ -1,5 +1,6 @@
 //! What a request shows of its sender, and who turns that into people.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
@@ -37,6 +38,8 @@ pub struct Identity {
     pub user: User,
     /// Never with an API token.
     pub admin: bool,
+    /// Sees what administrators see, and changes nothing there. Never with an API token.
+    pub observer: bool,
     /// Of a card that is new to their library, unless the save says otherwise.
     pub default_visibility: Visibility,
     /// What they may do with this credential. [`crate::caller::identify`] sees to it.
@@ -64,6 +67,22 @@ impl Proof {
     }
 }
 
+impl Identity {
+    /// Whether the console is open to them, if only to look.
+    pub const fn sees_console(&self) -> bool {
+        self.admin || self.observer
+    }
+
+    /// Why they may not act in the console.
+    pub fn cannot_act(&self) -> Problem {
+        let why = match self.observer {
+            true => "You can see everything here, but only administrators can change it.",
+            false => "Only administrators can do this.",
+        };
+        Problem::new(&FORBIDDEN, why)
+    }
+}
+
 /// Somebody who is signed in; without one, the request is 401.
 #[derive(Clone, Debug)]
 pub struct Caller(pub Identity);
@@ -84,7 +103,7 @@ impl InPerson {
     pub fn of(caller: Caller) -> Result<Self, Problem> {
         match caller.0.proof {
             Proof::Session(_) | Proof::Mock => Ok(Self(caller)),
-            Proof::Token(_) => Err(Problem::new(&FORBIDDEN, "you cannot do this with an API token; sign in instead")),
+            Proof::Token(_) => Err(Problem::new(&FORBIDDEN, "You cannot do this with an API token. Sign in instead.")),
         }
     }
 
@@ -137,6 +156,8 @@ pub struct MockAuthenticator {
     pub accounts: Arc<dyn Authenticator>,
     /// Of people without an account, too.
     pub profiles: Arc<dyn ProfileRepository>,
+    /// See [`Identity::observer`].
+    pub observers: BTreeSet<UserId>,
     /// The host that is answered besides loopback ones. A page of any other site can have its own name lead to this machine (DNS
     /// rebinding), and what it then asks for is done as the administrator.
     pub host: Option<String>,
@@ -153,16 +174,17 @@ impl Authenticator for MockAuthenticator {
         let Ok(id) = UserId::parse(did) else {
             return match self.accounts.authenticate(credential).await {
                 Err(Error::Refused(_)) => {
-                    Err(Error::Refused("the token must be a DID such as did:plc:alice, or of a session"))
+                    Err(Error::Refused("Use a DID such as did:plc:alice or the token of a session."))
                 }
                 found => found,
             };
         };
         let profile = self.profiles.profile(&id).await.map_err(|error| Error::Unavailable(error.to_string()))?;
-        let admin = id.as_str() == Self::ADMIN;
+        let (admin, observer) = (id.as_str() == Self::ADMIN, self.observers.contains(&id));
         Ok(Some(Identity {
             user: User::unregistered(id),
             admin,
+            observer,
             default_visibility: profile.default_visibility,
             scope: Scope::Write,
             proof: Proof::Mock,
@@ -194,7 +216,7 @@ pub fn credential(request: &HttpRequest) -> Result<Option<Credential<'_>>, Probl
     let is_from_page = token.is_some() || request.headers().contains_key(header::ORIGIN);
     if is_from_page && !session::is_safe(request.method()) {
         let refuse = |why| {
-            Problem::new(&FORBIDDEN, format!("without a bearer token, the Origin header must name this site: {why}"))
+            Problem::new(&FORBIDDEN, format!("Without a bearer token, the Origin header must name this site: {why}."))
         };
         origin::check(request).map_err(refuse)?;
     }
@@ -202,7 +224,7 @@ pub fn credential(request: &HttpRequest) -> Result<Option<Credential<'_>>, Probl
 }
 
 fn bearer(request: &HttpRequest) -> Result<Option<Credential<'_>>, Problem> {
-    let refuse = || Problem::new(&UNAUTHENTICATED, "the Authorization header must be Bearer and a token, once");
+    let refuse = || Problem::new(&UNAUTHENTICATED, "Send one Authorization header: Bearer, then the token.");
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let Some(value) = headers.next() else { return Ok(None) };
     let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(refuse)?;

@@ -55,14 +55,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
 pub async fn receive(payload: Payload, max: usize) -> Result<Vec<u8>, Problem> {
     tokio::time::timeout(ARRIVAL, read(payload, max))
         .await
-        .map_err(|_| Problem::new(&REQUEST_TIMEOUT, "the body must arrive within 10 seconds"))?
+        .map_err(|_| Problem::new(&REQUEST_TIMEOUT, "The body must arrive within 10 seconds."))?
 }
 
 async fn read(mut payload: Payload, max: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let mut received = 0;
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Problem::new(&MALFORMED_REQUEST, "the body broke off"))?;
+        let chunk = chunk.map_err(|_| Problem::new(&MALFORMED_REQUEST, "The body ended too early."))?;
         received += chunk.len();
         if received <= max {
             bytes.extend_from_slice(&chunk);
@@ -71,7 +71,7 @@ async fn read(mut payload: Payload, max: usize) -> Result<Vec<u8>, Problem> {
         }
     }
     if received > max {
-        return Err(Problem::new(&BODY_TOO_LARGE, format!("A body may hold {} KiB.", max / 1024)));
+        return Err(Problem::new(&BODY_TOO_LARGE, format!("A body can be at most {} KiB.", max / 1024)));
     }
     Ok(bytes)
 }
@@ -96,11 +96,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         .map_err(|error| unreadable(&error.path().to_string(), error.inner()))?;
     deserializer.end().map_err(|error| unreadable(".", &error))?;
     if let Some(path) = find_nul(&value) {
-        return Err(Problem::invalid(path, "must not contain a NUL character"));
+        return Err(Problem::invalid(path, "Remove the NUL character."));
     }
     // Serde would take the elements of an array for the fields, in the order of their declaration.
     if !value.is_object() {
-        return Err(Problem::invalid("body", "must be an object"));
+        return Err(Problem::invalid("body", "The body must be an object."));
     }
     serde_path_to_error::deserialize(value).map_err(|error| misfit(&error.path().to_string(), error.inner()))
 }
@@ -110,9 +110,9 @@ fn unreadable(path: &str, error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     let lone_surrogate = ["lone leading surrogate in hex escape", "unexpected end of hex escape"];
     if lone_surrogate.iter().any(|known| message.starts_with(known)) {
-        return Problem::invalid(named(path), "must not contain half of a surrogate pair");
+        return Problem::invalid(named(path), "Remove the half of a surrogate pair.");
     }
-    Problem::new(&MALFORMED_JSON, format!("the body is not JSON: {message}"))
+    Problem::new(&MALFORMED_JSON, format!("The body is not JSON: {message}."))
 }
 
 /// Says what was expected, never what was given: that may be a secret.
@@ -121,7 +121,8 @@ fn misfit(path: &str, error: &serde_json::Error) -> Problem {
     if let Some(rest) = message.strip_prefix("missing field `") {
         let name = rest.split('`').next().unwrap_or(rest);
         let path = if path == "." { name.to_owned() } else { format!("{path}.{name}") };
-        return Problem::invalid(path, "is required");
+        let why = format!("`{path}` is required.");
+        return Problem::invalid(path, why);
     }
     let expected = message.rsplit_once("expected ").map(|(_, expected)| match expected {
         "a sequence" => "an array",
@@ -132,12 +133,16 @@ fn misfit(path: &str, error: &serde_json::Error) -> Problem {
     });
     if message.starts_with("unknown field") {
         let known = expected.map_or_else(String::new, |expected| format!(": expected {expected}"));
-        return Problem::invalid(named(path), format!("is no field of this request{known}"));
+        let path = named(path);
+        let why = format!("This request has no field `{path}`{known}.");
+        return Problem::invalid(path, why);
     }
-    match expected {
-        Some(expected) => Problem::invalid(named(path), format!("must be {expected}")),
-        None => Problem::invalid(named(path), "has not the right form"),
-    }
+    let path = named(path);
+    let why = match expected {
+        Some(expected) => format!("`{path}` must be {expected}."),
+        None => format!("`{path}` has the wrong type."),
+    };
+    Problem::invalid(path, why)
 }
 
 fn named(path: &str) -> &str {
@@ -218,12 +223,12 @@ mod tests {
         check(r#"["x"]"#, "body", "must be");
         check("\"x\"", "body", "must be");
         check("null", "body", "must be");
-        check("{}", "url", "is required");
+        check("{}", "url", "`url` is required.");
         check(r#"{"url":1}"#, "url", "must be a string");
         check(r#"{"url":null}"#, "url", "must be a string");
         check(r#"{"url":"x","collectionIds":"a"}"#, "collectionIds", "must be an array");
         check(r#"{"url":"x","access":5}"#, "access", "must be a string");
-        check(r#"{"url":"x","nope":1}"#, "nope", "is no field of this request");
+        check(r#"{"url":"x","nope":1}"#, "nope", "This request has no field `nope`");
         check(r#"{"url":"x","collectionIds":["a",5]}"#, "collectionIds[1]", "must be a string");
         check(r#"{"url":"x","access":"secret"}"#, "access", "`OPEN`");
         check("{\"url\":\"x\",\"collectionIds\":[\"a\\u0000\"]}", "collectionIds[0]", "NUL");

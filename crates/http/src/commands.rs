@@ -39,7 +39,11 @@ impl AppState {
         let Some(idempotency) = idempotency else { return action().await };
         if let Some(kept) = self.store.begin().await?.recall(caller, &idempotency.key).await? {
             if kept.fingerprint != idempotency.fingerprint {
-                return Err(Error::invalid("Idempotency-Key", "was used before with another request").into());
+                return Err(Error::invalid(
+                    "Idempotency-Key",
+                    "This key was used before with another request. Use a new key.",
+                )
+                .into());
             }
             return serde_json::from_value(kept.answer).map_err(|error| Problem::internal(error.to_string()));
         }

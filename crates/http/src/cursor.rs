@@ -48,8 +48,10 @@ impl List {
     }
 
     pub fn decode(&self, cursor: &str) -> Result<Position, Problem> {
-        self.read(cursor)
-            .ok_or_else(|| Problem::new(&INVALID_CURSOR, "cursor: is no cursor of this list").field("cursor"))
+        self.read(cursor).ok_or_else(|| {
+            Problem::new(&INVALID_CURSOR, "This cursor does not belong to this list. Start again without one.")
+                .field("cursor")
+        })
     }
 
     fn read(&self, cursor: &str) -> Option<Position> {

@@ -16,7 +16,7 @@ use crate::state::AppState;
 impl AppState {
     /// A place for one download of this person.
     pub fn begin_download(&self, person: &UserId) -> Result<Place, Problem> {
-        let busy = "you already have a download running, or too many others have";
+        let busy = "You already have a download running, or too many other people do.";
         self.exports.take(person).ok_or_else(|| Problem::new(&UNAVAILABLE, busy).retry_after(30))
     }
 }
@@ -56,7 +56,7 @@ where
         async move {
             let Some(part) = part else {
                 tracing::info!(sent = pace.sent, "a download was read too slowly and broke off");
-                return Err(Problem::new(&UNAVAILABLE, "it was read too slowly").into());
+                return Err(Problem::new(&UNAVAILABLE, "The download was read too slowly.").into());
             };
             let part =
                 part.await.inspect_err(|problem| tracing::warn!(cause = problem.cause(), "a download broke off"))?;

@@ -24,6 +24,7 @@ pub mod endpoint;
 pub mod idempotency;
 pub mod limit;
 pub mod live;
+pub mod network;
 pub mod operations;
 pub mod origin;
 pub mod people;
@@ -75,8 +76,9 @@ pub fn app(
     App::new()
         .app_data(state.public_url.clone())
         .app_data(web::Data::new(state))
-        .configure(resources)
         .default_service(web::to(nothing_here))
+        // They may put another in the place of the default service.
+        .configure(resources)
         .wrap(Compress::default())
         .wrap(cors)
         .wrap(from_fn(answering::finish))
@@ -96,5 +98,5 @@ fn cross_origin(origins: &[String]) -> Condition<Cors> {
 }
 
 async fn nothing_here() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(&NOT_FOUND, "there is nothing at this path"))
+    Err(Problem::new(&NOT_FOUND, "There is nothing at this address."))
 }

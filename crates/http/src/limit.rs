@@ -68,7 +68,8 @@ impl Writes {
     pub fn admit(&self, person: &UserId) -> Result<(), Problem> {
         let Some(limit) = &self.0 else { return Ok(()) };
         limit.admit(person).map_err(|wait| {
-            Problem::new(&TOO_MANY_REQUESTS, "you change too much at once").retry_after(whole_seconds(wait))
+            Problem::new(&TOO_MANY_REQUESTS, "You are making too many changes at once.")
+                .retry_after(whole_seconds(wait))
         })
     }
 }
@@ -91,7 +92,7 @@ impl Reads {
             return Ok(());
         }
         limit.admit(&network(address)).map_err(|wait| {
-            let detail = "too many requests came from your address; wait a moment, or sign in";
+            let detail = "Too many requests came from your address. Wait a moment, or sign in.";
             Problem::new(&TOO_MANY_REQUESTS, detail).retry_after(whole_seconds(wait))
         })
     }

@@ -12,7 +12,7 @@ pub async fn require<'a>(
     people: impl IntoIterator<Item = &'a UserId>,
 ) -> Result<(), Problem> {
     match unknown(state, people.into_iter().cloned().collect()).await? {
-        Some(unknown) => Err(Problem::invalid(field, format_args!("no account has the id {unknown}"))),
+        Some(unknown) => Err(Problem::invalid(field, format_args!("No account has the id {unknown}."))),
         None => Ok(()),
     }
 }

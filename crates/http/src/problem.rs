@@ -27,28 +27,28 @@ macro_rules! kinds {
 }
 
 kinds! {
-    MALFORMED_REQUEST: 400 "malformed-request" "Malformed request" "The request is not HTTP as this server reads it.";
+    MALFORMED_REQUEST: 400 "malformed-request" "Malformed request" "The server could not read this request.";
     MALFORMED_JSON: 400 "malformed-json" "Malformed JSON" "The body is not JSON: bad syntax, bad UTF-8, or more than 127 levels deep.";
     INVALID_PARAMETER: 400 "invalid-parameter" "Invalid query parameter" "A query parameter is unknown, repeated, missing or out of range.";
-    INVALID_CURSOR: 400 "invalid-cursor" "Invalid cursor" "The cursor was not given out by this list. Start again without one.";
-    INVALID_IDEMPOTENCY_KEY: 400 "invalid-idempotency-key" "Invalid Idempotency-Key" "The header must hold 1 to 255 visible ASCII characters, once.";
-    UNAUTHENTICATED: 401 "unauthenticated" "Who are you?" "This needs a valid `Authorization: Bearer` token.";
-    FORBIDDEN: 403 "forbidden" "Not yours" "It exists, but you may not do that to it.";
-    NOT_FOUND: 404 "not-found" "Not found" "There is nothing of that name.";
-    METHOD_NOT_ALLOWED: 405 "method-not-allowed" "Method not allowed" "See the Allow header for what can be done here.";
-    NOT_ACCEPTABLE: 406 "not-acceptable" "Not acceptable" "No form of the answer fits the Accept headers.";
+    INVALID_CURSOR: 400 "invalid-cursor" "Invalid cursor" "The cursor does not belong to this list. Start again without one.";
+    INVALID_IDEMPOTENCY_KEY: 400 "invalid-idempotency-key" "Invalid Idempotency-Key" "Send the header once, with 1 to 255 visible ASCII characters.";
+    UNAUTHENTICATED: 401 "unauthenticated" "Not signed in" "This needs a valid `Authorization: Bearer` token.";
+    FORBIDDEN: 403 "forbidden" "Not allowed" "It exists, but you are not allowed to do this.";
+    NOT_FOUND: 404 "not-found" "Not found" "There is nothing at this address.";
+    METHOD_NOT_ALLOWED: 405 "method-not-allowed" "Method not allowed" "The Allow header lists the methods that work here.";
+    NOT_ACCEPTABLE: 406 "not-acceptable" "Not acceptable" "No available format matches the Accept headers.";
     REQUEST_TIMEOUT: 408 "request-timeout" "Request timed out" "The body did not arrive in time.";
-    CONFLICT: 409 "conflict" "Conflict" "It contradicts what is there already.";
-    BODY_TOO_LARGE: 413 "body-too-large" "Body too large" "A body may hold 256 KiB, a file to import 100 MiB.";
-    UNSUPPORTED_MEDIA_TYPE: 415 "unsupported-media-type" "Unsupported media type" "A body must be application/json, without a content encoding.";
-    MISDIRECTED: 421 "misdirected" "Not a name of this site" "The Host header names a site that this server does not answer for.";
-    INVALID_VALUE: 422 "invalid-value" "A rule is broken" "The JSON is valid, but `field` breaks the rule that `detail` names.";
-    IDEMPOTENCY_KEY_REUSED: 422 "idempotency-key-reused" "Idempotency-Key used before" "The key was used within 24 hours for another request.";
+    CONFLICT: 409 "conflict" "Conflict" "It conflicts with the current state.";
+    BODY_TOO_LARGE: 413 "body-too-large" "Body too large" "A body can be at most 256 KiB, a file to import at most 100 MiB.";
+    UNSUPPORTED_MEDIA_TYPE: 415 "unsupported-media-type" "Unsupported media type" "Send the body as application/json, without a content encoding.";
+    MISDIRECTED: 421 "misdirected" "Unknown host" "The Host header names a site that this server does not serve.";
+    INVALID_VALUE: 422 "invalid-value" "Invalid value" "The JSON is valid, but the value of `field` is not. `detail` says what it must be.";
+    IDEMPOTENCY_KEY_REUSED: 422 "idempotency-key-reused" "Idempotency-Key already used" "The key was used for another request within the last 24 hours.";
     TOO_MANY_REQUESTS: 429 "too-many-requests" "Too many requests" "Wait as long as Retry-After says.";
-    OVER_QUOTA: 429 "over-quota" "Quota used up" "You added as much as you may within 24 hours: `detail` names the quota and its limit. Retry-After says when there is room for one more.";
-    INTERNAL: 500 "internal" "Internal error" "A defect of this server. Report the traceId.";
-    UNAVAILABLE: 503 "unavailable" "Unavailable" "Something this needs is away. Try again after Retry-After; under an Idempotency-Key that is safe.";
-    TOO_MANY_STREAMS: 503 "too-many-streams" "Too many live readers" "Every live-feed connection is taken, or every one that your address may have. Try again after Retry-After.";
+    OVER_QUOTA: 429 "over-quota" "Daily limit reached" "You have added as much as one person can within 24 hours. `detail` names the limit, and Retry-After says when you can add one more.";
+    INTERNAL: 500 "internal" "Something went wrong" "An error in this server. Report the traceId.";
+    UNAVAILABLE: 503 "unavailable" "Temporarily unavailable" "Something this needs cannot be reached. Try again after Retry-After. With an Idempotency-Key that is safe.";
+    TOO_MANY_STREAMS: 503 "too-many-streams" "Too many live connections" "All live-feed connections are in use, or all that your address can have. Try again after Retry-After.";
 }
 
 impl Kind {
@@ -84,11 +84,11 @@ pub struct ProblemBody {
     /// Stable; names the kind of problem.
     #[schema(example = "/problems/invalid-value")]
     pub r#type: String,
-    #[schema(example = "A rule is broken")]
+    #[schema(example = "Invalid value")]
     pub title: &'static str,
     #[schema(example = 422)]
     pub status: u16,
-    #[schema(example = "url: must start with http:// or https://")]
+    #[schema(example = "Links start with http:// or https://.")]
     pub detail: String,
     /// Path of the value in the body, name of the query parameter, or name of the header.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,20 +110,19 @@ impl Problem {
         self
     }
 
-    /// `field` breaks `rule`.
+    /// `field` breaks `rule`, which is a whole sentence.
     pub fn invalid(field: impl Into<String>, rule: impl fmt::Display) -> Self {
-        let field = field.into();
-        Self::new(&INVALID_VALUE, format!("{field}: {rule}")).field(field)
+        Self::new(&INVALID_VALUE, rule.to_string()).field(field)
     }
 
-    /// The query parameter `name` breaks `rule`.
+    /// The query parameter `name` breaks `rule`, which is a whole sentence. It may be told on a page without a field for it, so it is named.
     pub fn parameter(name: impl Into<String>, rule: impl fmt::Display) -> Self {
         let name = name.into();
         Self::new(&INVALID_PARAMETER, format!("{name}: {rule}")).field(name)
     }
 
     pub fn method_not_allowed(allow: String) -> Self {
-        let mut problem = Self::new(&METHOD_NOT_ALLOWED, format!("this resource answers {allow}"));
+        let mut problem = Self::new(&METHOD_NOT_ALLOWED, format!("This address answers {allow}."));
         problem.allow = Some(allow);
         problem
     }
@@ -134,13 +133,14 @@ impl Problem {
     }
 
     pub fn unavailable(cause: impl Into<String>) -> Self {
-        let mut problem = Self::new(&UNAVAILABLE, "the store cannot be reached now; try again").retry_after(1);
+        let mut problem =
+            Self::new(&UNAVAILABLE, "Your data cannot be reached at the moment. Try again.").retry_after(1);
         problem.cause = Some(cause.into());
         problem
     }
 
     pub fn internal(cause: impl Into<String>) -> Self {
-        let mut problem = Self::new(&INTERNAL, "something went wrong here; the log knows this traceId");
+        let mut problem = Self::new(&INTERNAL, "Something went wrong on our side. The traceId finds it in the log.");
         problem.cause = Some(cause.into());
         problem
     }
@@ -236,11 +236,9 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Invalid { field, rule } if field == "Idempotency-Key" => {
-                Self::new(&IDEMPOTENCY_KEY_REUSED, format!("{field}: {rule}")).field(field)
+                Self::new(&IDEMPOTENCY_KEY_REUSED, rule).field(field)
             }
-            Error::Invalid { field, rule } if field == "cursor" => {
-                Self::new(&INVALID_CURSOR, format!("{field}: {rule}")).field(field)
-            }
+            Error::Invalid { field, rule } if field == "cursor" => Self::new(&INVALID_CURSOR, rule).field(field),
             Error::Invalid { field, rule } => Self::invalid(field, rule),
             Error::NotFound { .. } => Self::new(&NOT_FOUND, error.to_string()),
             Error::Forbidden(why) => Self::new(&FORBIDDEN, why),

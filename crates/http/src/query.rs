@@ -24,10 +24,11 @@ impl Params {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).ok_or_else(|| Problem::parameter(name, "its name is not UTF-8"))?;
-            let value = decode(value).ok_or_else(|| Problem::parameter(&name, "is not UTF-8"))?;
+            let name =
+                decode(name).ok_or_else(|| Problem::parameter(name, "The name of this parameter is not UTF-8."))?;
+            let value = decode(value).ok_or_else(|| Problem::parameter(&name, "This is not UTF-8."))?;
             if pairs.iter().any(|(known, _)| *known == name) {
-                return Err(Problem::parameter(name, "is given twice"));
+                return Err(Problem::parameter(name, "This is given twice."));
             }
             pairs.push((name, value));
         }
@@ -45,7 +46,7 @@ impl Params {
         let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         match number.filter(|number| range.contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(Problem::parameter(name, format!("must be from {} to {}", range.start(), range.end()))),
+            None => Err(Problem::parameter(name, format!("Use a number from {} to {}.", range.start(), range.end()))),
         }
     }
 
@@ -54,7 +55,7 @@ impl Params {
         match self.text(name).as_deref() {
             None | Some("false" | "0") => Ok(false),
             Some("true" | "1") => Ok(true),
-            Some(_) => Err(Problem::parameter(name, "must be true or false")),
+            Some(_) => Err(Problem::parameter(name, "Use true or false.")),
         }
     }
 
@@ -75,7 +76,7 @@ impl Params {
 
     pub fn finish(self) -> Result<(), Problem> {
         match self.0.into_iter().next() {
-            Some((name, _)) => Err(Problem::parameter(name, "is no parameter of this resource")),
+            Some((name, _)) => Err(Problem::parameter(name, "This address has no such parameter.")),
             None => Ok(()),
         }
     }
@@ -85,10 +86,10 @@ impl Params {
 pub fn words(text: &str) -> Result<String, Problem> {
     let text = text.trim();
     if text.contains('\0') {
-        return Err(Problem::invalid("q", "must not contain a NUL character"));
+        return Err(Problem::invalid("q", "Remove the NUL character."));
     }
     if text.chars().count() > MAX_WORDS_CHARS && pasted(text).is_empty() {
-        return Err(Problem::invalid("q", "must be at most 200 characters"));
+        return Err(Problem::invalid("q", "Use at most 200 characters."));
     }
     Ok(text.to_owned())
 }

@@ -20,12 +20,12 @@ impl AppState {
         }
         match self.pages.fetch_again(id).await? {
             FetchAgain::Taken => Ok(id),
-            FetchAgain::Waiting => Err(Problem::new(&CONFLICT, "this page is already waiting to be fetched")),
+            FetchAgain::Waiting => Err(Problem::new(&CONFLICT, "This page is already waiting to be read.")),
             FetchAgain::TooSoon(wait) => {
                 let why = if wait > FetchAgain::GAP {
-                    "the server of this page asks to be left alone for a while"
+                    "The server of this page asks for a pause."
                 } else {
-                    "this page was fetched a moment ago"
+                    "This page was read a moment ago."
                 };
                 Err(Problem::new(&TOO_MANY_REQUESTS, why).retry_after(whole_seconds(wait)))
             }

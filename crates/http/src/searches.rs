@@ -57,7 +57,7 @@ impl Searches {
     pub async fn run<T>(&self, searcher: Option<Searcher>, search: impl Future<Output = T>) -> Result<T, Problem> {
         let busy = || {
             metrics::counter!("cardwire_searches_refused_total").increment(1);
-            Problem::new(&UNAVAILABLE, "too many searches are running").retry_after(1)
+            Problem::new(&UNAVAILABLE, "Too many searches are running.").retry_after(1)
         };
         let own = searcher.map(|searcher| self.by_searcher.take(&searcher).ok_or_else(busy_yourself)).transpose()?;
         let _admitted = self.admitted.try_acquire().map_err(|_| busy())?;
@@ -69,7 +69,7 @@ impl Searches {
 }
 
 fn busy_yourself() -> Problem {
-    Problem::new(&TOO_MANY_REQUESTS, "your last searches are still running; wait until they are done").retry_after(1)
+    Problem::new(&TOO_MANY_REQUESTS, "Your last searches are still running. Wait until they are done.").retry_after(1)
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub enum Jar {
     Session,
     /// Random; forms are tied to it, whether anybody is signed in or not.
     Visitor,
+    /// How lists of cards are drawn. No secret.
+    View,
 }
 
 impl Jar {
@@ -31,6 +33,8 @@ impl Jar {
             (Self::Session, false) => "__Host-session",
             (Self::Visitor, true) => "visitor",
             (Self::Visitor, false) => "__Host-visitor",
+            (Self::View, true) => "view",
+            (Self::View, false) => "__Host-view",
         }
     }
 
@@ -44,7 +48,11 @@ impl Jar {
 
     /// A cookie for this value, out of reach of scripts and of other sites' forms.
     pub fn write(self, request: &HttpRequest, value: &str) -> Cookie<'static> {
-        let local = is_plain(request);
+        self.write_at(is_plain(request), value)
+    }
+
+    /// The same; `local`: without TLS.
+    pub fn write_at(self, local: bool, value: &str) -> Cookie<'static> {
         Cookie::build(self.name(local), value.to_owned())
             .path("/")
             .http_only(true)

@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use async_trait::async_trait;
+use cardwire_atproto::Agents;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
 use cardwire_domain::metadata::PageRepository;
+use cardwire_domain::pictures::PictureRepository;
+use cardwire_domain::public::{ListedCollection, PublicRepository, RelatedLink};
 use cardwire_domain::quotas::Quotas;
+use cardwire_domain::records::RecordRepository;
 use cardwire_domain::search::{CollectionFound, Found, PersonFound, SearchIndex, SearchRequest};
+use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Page, PageRequest, Store, UserId};
 
 use crate::accounts::Accounts;
@@ -38,8 +43,10 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     pub library: Arc<dyn LibraryRepository>,
     pub pages: Arc<dyn PageRepository>,
+    pub pictures: Arc<dyn PictureRepository>,
     pub collections: Arc<dyn CollectionRepository>,
     pub feed: Arc<dyn FeedRepository>,
+    pub public: Arc<dyn PublicRepository>,
     /// Through [`AppState::find`], which bounds how many run at once.
     pub search: Arc<dyn SearchIndex>,
     pub searches: Searches,
@@ -52,6 +59,9 @@ pub struct AppState {
     pub reads: Reads,
     pub accounts: Accounts,
     pub authenticator: Arc<dyn Authenticator>,
+    /// What this site does in the AT Protocol network. `None`: nothing.
+    pub agents: Option<Agents>,
+    pub records: Arc<dyn RecordRepository>,
     pub readiness: Arc<dyn Readiness>,
     pub live: Live,
     pub operations: Operations,
@@ -104,6 +114,27 @@ impl AppState {
             Some(_) => self.when_there_is_room(request, Some(owner), cards).await,
             None => Ok(cards.await?),
         }
+    }
+
+    /// Everybody's public collections. As many are looked at as there are, so it counts as a search.
+    pub async fn browse_collections(
+        &self,
+        request: &HttpRequest,
+        reader: Option<&UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<ListedCollection>, Problem> {
+        self.when_there_is_room(request, reader, self.public.public_collections(None, page)).await
+    }
+
+    /// Links that are public together with this one. It reads much for what it tells, so it counts as a search.
+    pub async fn find_related(
+        &self,
+        request: &HttpRequest,
+        reader: Option<&UserId>,
+        url: &CardUrl,
+        limit: usize,
+    ) -> Result<Vec<RelatedLink>, Problem> {
+        self.when_there_is_room(request, reader, self.public.related(url, limit)).await
     }
 
     async fn when_there_is_room<T>(

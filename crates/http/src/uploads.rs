@@ -63,7 +63,7 @@ impl Uploads {
     /// A file that nothing has come of yet.
     pub fn begin(&self, person: &UserId) -> Result<Upload, Problem> {
         let place =
-            self.places.take(person).ok_or_else(|| busy("you are sending another file; wait until it is done"))?;
+            self.places.take(person).ok_or_else(|| busy("You are sending another file. Wait until it is done."))?;
         Ok(Upload { uploads: self.clone(), file: None, portion: Vec::new(), received: 0, room: None, _place: place })
     }
 }
@@ -90,7 +90,7 @@ impl Upload {
     pub async fn add(&mut self, chunk: &[u8]) -> Result<(), Problem> {
         let size = u32::try_from(chunk.len()).map_err(|error| Problem::internal(error.to_string()))?;
         let more = self.uploads.room.clone().try_acquire_many_owned(size);
-        let more = more.map_err(|_| busy("too many files are being sent now; try again"))?;
+        let more = more.map_err(|_| busy("Too many files are being sent at the moment. Try again."))?;
         match &mut self.room {
             Some(room) => room.merge(more),
             None => self.room = Some(more),
@@ -129,14 +129,14 @@ impl Upload {
     /// Waits until it may be read.
     pub async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let turn = timeout(PATIENCE, self.uploads.turns.clone().acquire_owned()).await;
-        let turn = turn.map_err(|_| busy("other files are being read now; try again"))?;
+        let turn = turn.map_err(|_| busy("Other files are being read at the moment. Try again."))?;
         Ok(turn.expect("nobody closes the semaphore"))
     }
 }
 
 fn no_room(error: &io::Error) -> Problem {
     tracing::error!(%error, directory = %std::env::temp_dir().display(), "a file that was sent could not be kept");
-    Problem::new(&UNAVAILABLE, "this server could not keep the file; try again later").retry_after(60)
+    Problem::new(&UNAVAILABLE, "There is no room for the file at the moment. Try again later.").retry_after(60)
 }
 
 /// How fast a file must arrive. A sender who was fast at first gains no time to stall later: they fall behind while nothing comes, and
@@ -163,7 +163,7 @@ impl Pace {
     /// The next piece, if it comes in time.
     pub async fn in_time<T>(&self, arriving: impl Future<Output = T>) -> Result<T, Problem> {
         let deadline = (self.last + Self::GRACE.saturating_sub(self.behind)).min(self.begun + Self::AT_MOST);
-        let late = || Problem::new(&REQUEST_TIMEOUT, "the file arrives too slowly; send it over a faster connection");
+        let late = || Problem::new(&REQUEST_TIMEOUT, "The file arrives too slowly. Send it over a faster connection.");
         timeout_at(deadline, arriving).await.map_err(|_| late())
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn encoding(source: &mut dyn Source) -> Result<&'static Encoding> {
 /// The head's encoding, unless the file is one that is known and not read.
 fn known(bytes: &[u8], source: &mut dyn Source) -> Result<&'static Encoding> {
     if let Some(what) = signature(bytes) {
-        return Err(Error::refused(format!("{WANTED}; {what}")));
+        return Err(Error::refused(format!("{what} {WANTED}")));
     }
     encoding_of(bytes, source)
 }
@@ -64,23 +64,25 @@ fn kind_in(bytes: &[u8], encoding: &'static Encoding) -> Result<Kind> {
 }
 
 /// What a file without links is refused with.
-pub(crate) const NO_LINKS: &str = "must hold at least one link";
+pub(crate) const NO_LINKS: &str = "There are no links in this file.";
 
-const WANTED: &str =
-    "must be a bookmark file of a browser, CSV with a column named url, JSON, a list of links, or a zip file of these";
+const WANTED: &str = "Choose a bookmark file from a browser, CSV with a column named url, JSON, a list of links, or a zip file of these.";
 
 /// What files are that begin so, and what to do.
 fn signature(head: &[u8]) -> Option<&'static str> {
     const SIGNATURES: [(&[u8], &str); 9] = [
-        (b"mozLz40\0", "this is Firefox's own backup: in its library, choose “Export Bookmarks to HTML” or “Backup…”"),
-        (b"SQLite format 3\0", "this is a browser's database: export bookmarks from its menu instead"),
-        (b"bplist", "this is a property list: export bookmarks from the browser's menu instead"),
-        (b"\x1f\x8b", "this is packed with gzip: unpack it first"),
-        (b"7z\xbc\xaf\x27\x1c", "this is packed with 7-Zip: unpack it first"),
-        (b"Rar!", "this is packed with RAR: unpack it first"),
-        (b"%PDF", "this is a PDF"),
-        (b"\x89PNG", "this is a picture"),
-        (b"\xff\xd8\xff", "this is a picture"),
+        (
+            b"mozLz40\0",
+            "This is a backup in Firefox's own format. In Firefox's library, choose “Export Bookmarks to HTML” or “Backup…” instead.",
+        ),
+        (b"SQLite format 3\0", "This is a browser's database. Export the bookmarks from the browser's menu instead."),
+        (b"bplist", "This is a property list. Export the bookmarks from the browser's menu instead."),
+        (b"\x1f\x8b", "This file is packed with gzip. Unpack it first."),
+        (b"7z\xbc\xaf\x27\x1c", "This file is packed with 7-Zip. Unpack it first."),
+        (b"Rar!", "This file is packed with RAR. Unpack it first."),
+        (b"%PDF", "This is a PDF."),
+        (b"\x89PNG", "This is a picture."),
+        (b"\xff\xd8\xff", "This is a picture."),
     ];
     SIGNATURES.iter().find(|(start, _)| head.starts_with(start)).map(|(_, what)| *what)
 }
@@ -112,10 +114,10 @@ fn markup(start: &str) -> Result<Format> {
     match name {
         "xbel" | "posts" => Ok(Format::Xml),
         "opml" | "rss" | "feed" => {
-            Err(Error::refused(format!("{WANTED}; this is a feed or a list of feeds, and feeds cannot be imported")))
+            Err(Error::refused(format!("This is a feed or a list of feeds, and feeds cannot be imported. {WANTED}")))
         }
         "plist" => Err(Error::refused(format!(
-            "{WANTED}; this is a property list: export bookmarks from the browser's menu instead"
+            "This is a property list. Export the bookmarks from the browser's menu instead. {WANTED}"
         ))),
         _ => Ok(Format::Bookmarks),
     }

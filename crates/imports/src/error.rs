@@ -6,7 +6,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The rule that the file breaks, as it follows the file's name: "must hold at least one link".
+    /// What is wrong with the file, as a sentence: "There are no links in this file."
     #[error("{0}")]
     Refused(String),
     /// Reading failed; the file itself may be fine.

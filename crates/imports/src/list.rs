@@ -74,7 +74,7 @@ fn found_in(line: &str) -> Vec<Found> {
         }
         // Headings and remarks.
         let is_remark = line.starts_with(['#', ';']) || line.starts_with("//");
-        let why = "there is no link on this line".to_owned();
+        let why = "There is no link on this line.".to_owned();
         return if is_remark { Vec::new() } else { vec![Found::Refused { url: text.to_owned(), why }] };
     };
     let mut links = Vec::new();

@@ -72,11 +72,11 @@ pub enum Remark {
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoteCut => "the note was cut to its first 10,000 characters",
-            Self::TitleCut => "the title was cut to its first 500 characters",
-            Self::DateUnclear => "its date was not understood",
-            Self::CollectionNameCut => "the name of a folder or tag was shortened to 100 characters",
-            Self::TooManyCollections => "only its first 100 folders and tags were taken",
+            Self::NoteCut => "The note was cut to its first 10,000 characters.",
+            Self::TitleCut => "The title was cut to its first 500 characters.",
+            Self::DateUnclear => "The date was not understood.",
+            Self::CollectionNameCut => "The name of a folder or tag was shortened to 100 characters.",
+            Self::TooManyCollections => "Only the first 100 folders and tags were kept.",
         })
     }
 }
@@ -101,7 +101,7 @@ impl<'a> Rows<'a> {
     /// Refused if so many more are too many.
     pub fn room_for(&self, more: usize) -> Result<()> {
         if self.count + more > MAX_ROWS {
-            return Err(Error::refused("must hold at most 200,000 links"));
+            return Err(Error::refused("A file can hold at most 200,000 links. Split it and import the parts."));
         }
         Ok(())
     }
@@ -167,7 +167,7 @@ impl Draft {
     fn numbered(self, row: u32) -> Row {
         let url = as_browsers_read(&cut(&self.url, MAX_CELL_CHARS).0);
         if url.is_empty() {
-            return Row::Refused(RefusedRow { row, url, why: "there is no link in it".into() });
+            return Row::Refused(RefusedRow { row, url, why: "There is no link in it.".into() });
         }
         let mut remarks = Vec::new();
         let mut remark = |is_so: bool, remark: Remark| {

@@ -26,7 +26,7 @@ pub(crate) fn read<F: Read + Seek>(file: &mut F, rows: &mut Rows<'_>) -> Result<
     let members = members(file)?;
     let Some(found) = readable(file, members)? else {
         return Err(Error::refused(
-            "must hold at least one file that can be imported: a bookmark file, CSV, JSON or a list of links",
+            "This zip file has nothing that can be imported: a bookmark file, CSV, JSON or a list of links.",
         ));
     };
     for Readable { member, kind } in found.readable {
@@ -34,25 +34,25 @@ pub(crate) fn read<F: Read + Seek>(file: &mut F, rows: &mut Rows<'_>) -> Result<
         let mut source = Member { file: &mut *file, packed: &member };
         let read = encoding(&mut source).and_then(|encoding| formats::read(&mut source, (&kind, encoding), rows));
         read.map_err(|error| match error {
-            Error::Refused(rule) => Error::refused(format!("{rule} ({name} in the zip file)")),
-            Error::Io(error) => Error::refused(format!("{BROKEN}: {error} ({name})")),
+            Error::Refused(rule) => Error::refused(format!("In {name}: {rule}")),
+            Error::Io(error) => Error::refused(format!("{BROKEN} {name}: {error}.")),
             Error::Stopped => Error::Stopped,
         })?;
     }
     for name in found.others {
-        let why = "this file of the zip file holds no links that can be imported".into();
+        let why = "This file in the zip file has no links that can be imported.".into();
         rows.add(Found::Refused { url: name, why })?;
     }
     Ok(())
 }
 
-const BROKEN: &str = "must be a zip file that can be unpacked";
+const BROKEN: &str = "This zip file cannot be unpacked.";
 
 /// The files in it, in the order of their names, without what systems add to them.
 fn members(file: &mut (impl Read + Seek)) -> Result<Vec<Packed>> {
     let mut archive = ZipIterable::try_new(file, Config::default()).map_err(|error| broken(&error))?;
     if archive.len() > MAX_FILES {
-        return Err(Error::refused("must hold at most 1,000 files"));
+        return Err(Error::refused("A zip file can hold at most 1,000 files."));
     }
     let mut members = Vec::new();
     for entry in archive.files().map_err(|error| broken(&error))? {
@@ -68,7 +68,7 @@ fn members(file: &mut (impl Read + Seek)) -> Result<Vec<Packed>> {
 }
 
 fn broken(error: &ZipError) -> Error {
-    Error::refused(format!("{BROKEN}: {error}"))
+    Error::refused(format!("{BROKEN} {error}."))
 }
 
 struct Packed(OwnedZipFileEntry);
@@ -117,7 +117,7 @@ fn readable(file: &mut (impl Read + Seek), members: Vec<Packed>) -> Result<Optio
             match detect_by_head(&mut Member { file: &mut *file, packed: &member }) {
                 Ok(kind) => readable.push(Readable { member, kind }),
                 Err(Error::Refused(_)) => others.push(member.name()),
-                Err(Error::Io(error)) => return Err(Error::refused(format!("{BROKEN}: {error} ({})", member.name()))),
+                Err(Error::Io(error)) => return Err(Error::refused(format!("{BROKEN} {}: {error}.", member.name()))),
                 Err(Error::Stopped) => return Err(Error::Stopped),
             }
         }
@@ -138,15 +138,15 @@ fn check(members: &[Packed], bytes: u64) -> Result<u64> {
     let mut bytes = bytes;
     for Packed(member) in members {
         if member.encrypted() {
-            return Err(Error::refused("must not be encrypted: unpack it first"));
+            return Err(Error::refused("This zip file is encrypted. Unpack it first."));
         }
         if !matches!(member.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
-            return Err(Error::refused("must be packed in the usual way (deflate): unpack it, and pack it again"));
+            return Err(Error::refused("This zip file is packed in an unusual way. Unpack it and pack it again."));
         }
         bytes = bytes.saturating_add(member.size());
     }
     if bytes > MAX_UNPACKED_BYTES {
-        return Err(Error::refused("must be at most 100 MiB when it is unpacked"));
+        return Err(Error::refused("Unpacked, a zip file can be at most 100 MiB."));
     }
     Ok(bytes)
 }

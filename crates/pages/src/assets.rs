@@ -27,10 +27,19 @@ macro_rules! assets {
 
 assets! {
     "app.css" "text/css; charset=utf-8",
+    "pictures.css" "text/css; charset=utf-8",
     "app.js" "text/javascript; charset=utf-8",
+    "close.js" "text/javascript; charset=utf-8",
+    "console.css" "text/css; charset=utf-8",
+    "console.js" "text/javascript; charset=utf-8",
     "feed.js" "text/javascript; charset=utf-8",
+    "keys.js" "text/javascript; charset=utf-8",
     "htmx.min.js" "text/javascript; charset=utf-8",
     "icon.svg" "image/svg+xml",
+    "icon-192.png" "image/png",
+    "icon-512.png" "image/png",
+    "icon-maskable-512.png" "image/png",
+    "welcome.svg" "image/svg+xml",
 }
 
 impl Asset {
@@ -52,7 +61,7 @@ pub fn path(name: &str) -> &'static str {
 
 async fn file(file: Path<String>) -> Result<HttpResponse, Problem> {
     let asset = ASSETS.iter().find(|asset| asset.path.strip_prefix("/static/") == Some(&**file));
-    let asset = asset.ok_or_else(|| Problem::new(&NOT_FOUND, "there is no such file"))?;
+    let asset = asset.ok_or_else(|| Problem::new(&NOT_FOUND, "There is no such file."))?;
     Ok(HttpResponse::Ok()
         .content_type(asset.content_type)
         .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))

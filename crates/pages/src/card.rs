@@ -17,13 +17,17 @@ use crate::audience::Audience;
 use crate::choices::{Choices, Wanted, choices, is_search};
 use crate::fields::{Complaint, Fields};
 use crate::form::Posted;
-use crate::links::{see_other, with_parameter};
-use crate::shown::{Row, quoted, without_scheme};
+use crate::links::{about_url, see_other, way_back, with_parameter};
+use crate::new_collection;
+use crate::sharing::Sharing;
+use crate::shown::{Body, Row, removal, without_scheme};
 use crate::visit::{Chrome, Section, Visit};
 
 pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/cards/{id}").get(show).post(edit).register(config);
     Endpoint::at("/cards/{id}/row").get(row).register(config);
+    Endpoint::at("/cards/{id}/body").get(body).register(config);
+    Endpoint::at("/cards/{id}/title").post(rename).register(config);
     Endpoint::at("/cards/{id}/remove").post(remove).register(config);
     Endpoint::at("/cards/{id}/retry").post(retry).register(config);
 }
@@ -32,8 +36,9 @@ pub fn configure(config: &mut ServiceConfig) {
 #[template(path = "card.html")]
 struct CardPage {
     chrome: Chrome,
+    sharing: Option<Sharing>,
+    about: String,
     card: Row,
-    owner_id: String,
     owner: String,
     facts: Vec<(&'static str, String)>,
     /// For its owner.
@@ -49,6 +54,7 @@ struct EditBox {
     note: String,
     audience: Audience,
     choices: Choices,
+    new_collection: String,
     /// Ids of the collections that the card was in when the form was drawn, separated by commas.
     was_in: String,
     complaint: Complaint,
@@ -61,6 +67,7 @@ struct Edit {
     note: String,
     audience: Audience,
     filter: String,
+    new_collection: String,
     chosen: Vec<String>,
     was_in: Vec<String>,
 }
@@ -73,6 +80,7 @@ impl Edit {
             note: kept.note.as_ref().map(|note| note.text.as_str().to_owned()).unwrap_or_default(),
             audience: Audience::drawn(kept.card.visibility),
             filter: String::new(),
+            new_collection: String::new(),
             chosen: is_in.clone(),
             was_in: is_in,
         }
@@ -84,10 +92,17 @@ impl Edit {
             note: fields.text("note").to_owned(),
             audience: Audience::sent(fields, kept.card.visibility)?,
             filter: fields.text("filter").to_owned(),
+            new_collection: fields.text(new_collection::FIELD).to_owned(),
             chosen: fields.all("collection"),
             was_in: fields.text("was-in").split(',').map(str::to_owned).collect(),
         })
     }
+}
+
+#[derive(Template)]
+#[template(path = "body.html")]
+struct BodyPart {
+    body: Body,
 }
 
 #[derive(Template)]
@@ -110,8 +125,52 @@ async fn row(
     id: Path<String>,
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {
+    let is_whole = params.flag("whole")?;
+    draw_row(&state, &visit, &id, looks(&mut params)?, is_whole).await
+}
+
+/// The card as the feed shows it, for the script that waits for its page to be fetched.
+async fn body(
+    state: Data<AppState>,
+    visit: Visit,
+    id: Path<String>,
+    mut params: Params,
+) -> Result<HttpResponse, Problem> {
+    let look = looks(&mut params)?;
+    visit.page(&BodyPart { body: Body::of(load(&state, &visit, &id).await?, look) })
+}
+
+/// How often the script has looked.
+fn looks(params: &mut Params) -> Result<u32, Problem> {
     let look = params.number("look", 1..=1_000)?.unwrap_or(1);
-    draw_row(&state, &visit, &id, u32::try_from(look).unwrap_or(u32::MAX)).await
+    Ok(u32::try_from(look).unwrap_or(u32::MAX))
+}
+
+/// Gives the card another title, or with none its page's. A script puts the answer in the row's place.
+async fn rename(
+    state: Data<AppState>,
+    request: HttpRequest,
+    id: Path<String>,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let Posted { visit, fields } = posted;
+    let caller = visit.caller()?;
+    let title = fields.text("title").to_owned();
+    let command = UpdateUrlCardAssociations {
+        card_id: id.to_string(),
+        title: Some(title.clone()),
+        ..UpdateUrlCardAssociations::default()
+    };
+    match state.execute(&request, &caller, None, &command).await {
+        Ok(_) if request.headers().contains_key("hx-request") => draw_row(&state, &visit, &id, 0, false).await,
+        Ok(_) => Ok(see_other(&with_parameter(&way_back(&request, &fields, "/library"), "told", "renamed"))),
+        Err(problem) => {
+            let refused = Complaint::of(problem, &["title"])?;
+            let kept = load(&state, &visit, &id).await?;
+            let edit = Edit { title: Some(title), ..Edit::of(&kept) };
+            draw(&state, &visit, kept, edit, refused).await
+        }
+    }
 }
 
 /// Has the page behind the card fetched again. A script puts the answer in the row's place; without one, the card's page shows how it goes.
@@ -119,9 +178,11 @@ async fn retry(
     state: Data<AppState>,
     request: HttpRequest,
     id: Path<String>,
+    mut params: Params,
     posted: Posted,
 ) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.caller()?;
+    let is_whole = params.flag("whole")?;
     match state.fetch_again(&caller, &id).await {
         Ok(_) => {}
         // That is what was asked for.
@@ -129,15 +190,21 @@ async fn retry(
         Err(problem) => return Err(problem),
     }
     if request.headers().contains_key("hx-request") {
-        return draw_row(&state, &posted.visit, &id, 0).await;
+        return draw_row(&state, &posted.visit, &id, 0, is_whole).await;
     }
     Ok(see_other(&format!("/cards/{id}")))
 }
 
-async fn draw_row(state: &AppState, visit: &Visit, id: &str, look: u32) -> Result<HttpResponse, Problem> {
+async fn draw_row(
+    state: &AppState,
+    visit: &Visit,
+    id: &str,
+    look: u32,
+    is_whole: bool,
+) -> Result<HttpResponse, Problem> {
     let kept = load(state, visit, id).await?;
     let reader = visit.viewer().map(|viewer| &viewer.user.id);
-    let card = Row::of(kept, reader, look, state.operations.clock.now());
+    let card = Row { is_whole, ..Row::of(kept, reader, look, state.operations.clock.now()) };
     visit.page(&RowPart { chrome: visit.chrome(Section::Library), card })
 }
 
@@ -156,15 +223,23 @@ async fn edit(
         return draw(&state, &visit, kept, sent, (StatusCode::OK, Complaint::default())).await;
     }
     let is_in: Vec<String> = kept.collections.iter().map(|one| one.id.to_string()).collect();
+    let chosen = new_collection::chosen(&state, &request, &caller, &fields, sent.audience.chosen).await;
+    let chosen = match chosen.map_err(new_collection::complaint) {
+        Ok(chosen) => chosen,
+        Err(problem) => {
+            let refused = Complaint::of(problem, &[new_collection::FIELD])?;
+            return draw(&state, &visit, kept, sent, refused).await;
+        }
+    };
     let command = UpdateUrlCardAssociations {
         card_id: id.to_string(),
         title: sent.title.clone(),
         note: Some(sent.note.clone()),
         visibility: sent.audience.asked(),
-        add_to_collections: sent.chosen.iter().filter(|id| !is_in.contains(id)).cloned().collect(),
+        add_to_collections: chosen.iter().filter(|id| !is_in.contains(id)).cloned().collect(),
         remove_from_collections: is_in
             .iter()
-            .filter(|id| sent.was_in.contains(id) && !sent.chosen.contains(id))
+            .filter(|id| sent.was_in.contains(id) && !chosen.contains(id))
             .cloned()
             .collect(),
     };
@@ -186,14 +261,12 @@ async fn remove(
     let caller = posted.visit.caller()?;
     if !posted.is_sure() {
         let card = load(&state, &posted.visit, &id).await?.card;
-        let title = quoted(card.title.as_deref().unwrap_or_else(|| without_scheme(&card.url)));
-        let about =
-            format!("{title} is removed from your library and from every collection, and your note on it is deleted.");
+        let about = removal(card.title.as_deref().unwrap_or_else(|| without_scheme(&card.url)));
         return posted.ask(&request, ("Remove this link", &about), &format!("/cards/{id}"));
     }
     let command = RemoveCardFromLibrary { card_id: id.into_inner() };
     state.execute(&request, &caller, None, &command).await?;
-    Ok(see_other("/library?told=removed"))
+    Ok(see_other(&with_parameter(&way_back(&request, &posted.fields, "/library"), "told", "removed")))
 }
 
 async fn load(state: &AppState, visit: &Visit, id: &str) -> Result<LibraryCard, Problem> {
@@ -211,7 +284,7 @@ async fn draw(
     let reader = visit.viewer().map(|viewer| &viewer.user.id);
     let is_own = reader == Some(&kept.owner.id);
     let edit = if is_own {
-        let Edit { title, note, audience, filter, chosen, was_in } = edit;
+        let Edit { title, note, audience, filter, new_collection, chosen, was_in } = edit;
         let page_title = kept.page.metadata.title.clone();
         let wanted = Wanted { filter: &filter, chosen: &chosen, known: &kept.collections };
         let choices = choices(state, &visit.caller()?, &wanted).await?;
@@ -221,6 +294,7 @@ async fn draw(
             note,
             audience,
             choices,
+            new_collection,
             was_in: was_in.join(","),
             complaint,
         })
@@ -242,13 +316,14 @@ async fn draw(
     ];
     let page = CardPage {
         chrome: visit.chrome(Section::Library),
+        sharing: Sharing::of_card(visit, &kept),
+        about: about_url(&kept.card.url),
         facts: facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
-        owner_id: kept.owner.id.to_string(),
         owner: kept.owner.handle.clone(),
         save_too: with_parameter("/save", "url", &kept.card.url),
         may_hide: !is_own && visit.viewer().is_some_and(|viewer| viewer.admin),
         edit,
-        card: Row::of(kept, reader, 0, state.operations.clock.now()),
+        card: Row::of(kept, reader, 0, state.operations.clock.now()).whole(),
     };
     let drawn = visit.page_with(status, &page)?;
     Ok(page.edit.iter().fold(drawn, |drawn, edit| edit.complaint.complete(drawn)))

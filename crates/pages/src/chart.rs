@@ -67,7 +67,7 @@ impl Chart {
         let every = if is_close { count.div_ceil(MOST_TICKS - 2) } else { 1 };
         let about = match best {
             Some((label, _, Some(most))) if *most > 0 => format!("Most on {label}: {most}."),
-            _ => "None in this time.".to_owned(),
+            _ => "None in this period.".to_owned(),
         };
         let last = count.saturating_sub(1);
         let tick = |index: usize, text| {
@@ -171,9 +171,9 @@ mod tests {
     #[test]
     fn nothing_is_a_chart_as_well() {
         let chart = Chart::of("saves", "Saves", "Day", vec![("today".into(), "22".into(), Some(0))]).with_sum();
-        assert_eq!((chart.bars[0].height, chart.about.as_str()), (0.0, "None in this time."));
+        assert_eq!((chart.bars[0].height, chart.about.as_str()), (0.0, "None in this period."));
         let chart = Chart::of("waiting", "Waiting", "Time", vec![("now".into(), "22".into(), None)]);
-        assert_eq!((chart.bars[0].value, chart.about.as_str()), (None, "None in this time."));
+        assert_eq!((chart.bars[0].value, chart.about.as_str()), (None, "None in this period."));
         assert_eq!(round_up(0), 2);
         assert_eq!(round_up(u64::MAX), u64::MAX);
     }

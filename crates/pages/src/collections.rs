@@ -1,10 +1,13 @@
 //! Collections: one's own, and each with its cards, its collaborators, who can see it and who can add to it.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use cardwire_domain::collection::{AccessType, CollectionView};
+use cardwire_domain::feed::CollectionName;
 use cardwire_domain::use_cases::{
     CreateCollection, DeleteCollection, RemoveCardFromCollections, SetCollaborators, UpdateCollection,
 };
@@ -19,16 +22,23 @@ use cardwire_http::state::AppState;
 use crate::audience::Audience;
 use crate::fields::{Complaint, Fields};
 use crate::form::Posted;
-use crate::links::see_other;
-use crate::membership::{Invited, invitations};
+use crate::links::{see_other, way_back};
+use crate::membership::{Invited, invitations, leaving};
+use crate::new_collection::namesake;
 use crate::once;
+use crate::sharing::Sharing;
 use crate::shown::{Link, When, next, part, quoted};
+use crate::view::View;
 use crate::visit::{Chrome, Section, Visit};
+
+/// The field with the people to invite.
+const HANDLES: &str = "handles";
 
 pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/collections").get(mine).post(create).register(config);
     Endpoint::at("/collections/{id}").get(show).post(update).register(config);
     Endpoint::at("/collections/{id}/collaborators").post(collaborators).register(config);
+    Endpoint::at("/collections/{id}/invite").post(invite).register(config);
     Endpoint::at("/collections/{id}/take-out").post(take_out).register(config);
     Endpoint::at("/collections/{id}/delete").post(delete).register(config);
 }
@@ -41,6 +51,8 @@ struct CollectionsPage {
     collections: Vec<Shown>,
     older: Option<String>,
     fields: CollectionFields,
+    /// One of the name that was typed.
+    namesake: Option<CollectionName>,
     /// Makes that the form, sent twice, makes one collection.
     once: String,
 }
@@ -49,14 +61,27 @@ struct CollectionsPage {
 #[template(path = "collection.html")]
 struct CollectionPage {
     chrome: Chrome,
+    sharing: Option<Sharing>,
     collection: Shown,
     may_add: bool,
     is_author: bool,
     is_collaborator: bool,
     cards: Vec<Collected>,
+    view: View,
     older: Option<String>,
     fields: CollectionFields,
     people: People,
+    invite: People,
+    /// A form of theirs was sent and refused.
+    is_settings_open: bool,
+}
+
+/// The forms of a collection's page as they were sent.
+#[derive(Default)]
+struct Forms {
+    fields: Option<CollectionFields>,
+    people: Option<People>,
+    invite: Option<People>,
 }
 
 struct Shown {
@@ -66,7 +91,6 @@ struct Shown {
     is_private: bool,
     who_sees: String,
     who_adds: String,
-    author_id: String,
     author: String,
     collaborators: Vec<User>,
     /// Only for the author.
@@ -90,21 +114,43 @@ impl Shown {
                 AccessType::Open => "Anyone can add".to_owned(),
                 AccessType::Closed => format!("Only {author} and collaborators can add"),
             },
-            author_id: view.author.id.to_string(),
             author: view.author.handle,
             collaborators: view.collaborators,
             invited: view.invited.unwrap_or_default(),
             card_count: view.card_count,
         }
     }
+
+    fn deletion(&self) -> String {
+        deletion(&self.name)
+    }
+
+    fn leaving(&self) -> String {
+        leaving(&self.name)
+    }
+}
+
+/// What deleting the collection does: said with scripts and without.
+fn deletion(name: &str) -> String {
+    let name = quoted(name);
+    format!("{name} is deleted for everyone. The links stay in the libraries of the people who saved them.")
+}
+
+fn taking_out(title: &str) -> String {
+    format!("{} stays in the library of the person who saved it.", quoted(title))
 }
 
 struct Collected {
     link: Link,
-    added_by_id: String,
     added_by: String,
     when: When,
     may_remove: bool,
+}
+
+impl Collected {
+    fn taking_out(&self) -> String {
+        taking_out(&self.link.title)
+    }
 }
 
 /// What a form about a collection holds.
@@ -153,14 +199,14 @@ struct People {
 
 async fn mine(state: Data<AppState>, visit: Visit, params: Params) -> Result<HttpResponse, Problem> {
     let usual = visit.caller()?.0.default_visibility;
-    list(&state, &visit, params, CollectionFields::empty(Audience::drawn(usual)), StatusCode::OK).await
+    list(&state, &visit, params, (CollectionFields::empty(Audience::drawn(usual)), None), StatusCode::OK).await
 }
 
 async fn list(
     state: &AppState,
     visit: &Visit,
     mut params: Params,
-    fields: CollectionFields,
+    (fields, namesake): (CollectionFields, Option<CollectionName>),
     status: StatusCode,
 ) -> Result<HttpResponse, Problem> {
     let caller = visit.caller()?;
@@ -172,6 +218,7 @@ async fn list(
         older: next(&page, &list, "/collections"),
         collections: page.items.into_iter().map(|view| Shown::of(view, Some(caller.id()))).collect(),
         fields,
+        namesake,
         once: once::token(),
     };
     Ok(drawn.fields.complaint.complete(visit.page_with(status, &drawn)?))
@@ -193,17 +240,26 @@ async fn create(
         visibility: audience.chosen,
     };
     let asked = once::asked(&fields, &command)?;
+    // The same form once more is answered as before.
+    let is_repeated = state.store.begin().await?.recall(caller.id(), &asked.key).await?.is_some();
+    if !is_repeated && fields.given("anyway").is_none() {
+        let namesake = namesake(&state, &caller, &command.name).await?;
+        if namesake.is_some() {
+            let sent = CollectionFields::sent(&fields, audience, Complaint::default());
+            return list(&state, &visit, params, (sent, namesake), StatusCode::CONFLICT).await;
+        }
+    }
     match state.execute(&request, &caller, Some(asked), &command).await {
         Ok(made) => Ok(see_other(&format!("/collections/{}", made.id))),
         Err(problem) => {
             let (status, complaint) = Complaint::of(problem, &CollectionFields::NAMES)?;
-            list(&state, &visit, params, CollectionFields::sent(&fields, audience, complaint), status).await
+            list(&state, &visit, params, (CollectionFields::sent(&fields, audience, complaint), None), status).await
         }
     }
 }
 
 async fn show(state: Data<AppState>, visit: Visit, id: Path<String>, params: Params) -> Result<HttpResponse, Problem> {
-    draw(&state, &visit, &id, params, (None, None), StatusCode::OK).await
+    draw(&state, &visit, &id, params, Forms::default(), StatusCode::OK).await
 }
 
 /// With the forms as they were sent, or as the collection is.
@@ -212,7 +268,7 @@ async fn draw(
     visit: &Visit,
     id: &str,
     mut params: Params,
-    (fields, people): (Option<CollectionFields>, Option<People>),
+    Forms { fields, people, invite }: Forms,
     status: StatusCode,
 ) -> Result<HttpResponse, Problem> {
     let id: CollectionId = id.parse()?;
@@ -224,6 +280,7 @@ async fn draw(
     let is_author = viewer == Some(&collection.author.id);
     let is_collaborator = collection.collaborators.iter().any(|person| viewer == Some(&person.id));
     let may_add = viewer.is_some() && (is_author || is_collaborator || collection.access == AccessType::Open);
+    let is_settings_open = fields.is_some() || people.is_some();
     let fields = fields.unwrap_or_else(|| CollectionFields {
         name: collection.name.clone(),
         description: collection.description.clone(),
@@ -245,23 +302,28 @@ async fn draw(
     let cards = page.items.into_iter().map(|one| Collected {
         may_remove: is_author || viewer == Some(&one.added_by.id),
         link: Link::of(one.card),
-        added_by_id: one.added_by.id.to_string(),
         added_by: one.added_by.handle,
         when: When::of(one.added_at, now),
     });
     let drawn = CollectionPage {
         chrome: visit.chrome(Section::Collections),
+        sharing: Sharing::of_collection(visit, &collection),
         may_add,
         is_author,
         is_collaborator,
         cards: cards.collect(),
+        view: View::of(visit, &mut params, &format!("/collections/{id}")),
         older,
         fields,
         people,
+        invite: invite.unwrap_or_default(),
+        is_settings_open,
         collection: Shown::of(collection, viewer),
     };
     let page = drawn.fields.complaint.complete(visit.page_with(status, &drawn)?);
-    Ok(drawn.people.complaint.complete(page))
+    let page = drawn.people.complaint.complete(page);
+    let page = drawn.invite.complaint.complete(page);
+    Ok(drawn.view.remember(page))
 }
 
 /// A handle, or the DID of somebody who has none here.
@@ -286,12 +348,20 @@ async fn update(
         access: access(&fields),
         visibility: audience.asked(),
     };
+    // The name that it has is no new one, even if another collection has the same.
+    let before = state.collections.collection(id.parse()?, Some(caller.id())).await?.name;
+    let is_renamed = before.to_lowercase() != command.name.trim().to_lowercase();
+    if is_renamed && namesake(&state, &caller, &command.name).await?.is_some() {
+        let complaint = Complaint::about("name", "You already have a collection with this name. Choose another one.");
+        let sent = Forms { fields: Some(CollectionFields::sent(&fields, audience, complaint)), ..Forms::default() };
+        return draw(&state, &visit, &id, params, sent, StatusCode::CONFLICT).await;
+    }
     match state.execute(&request, &caller, None, &command).await {
         Ok(changed) => Ok(see_other(&format!("/collections/{}", changed.id))),
         Err(problem) => {
             let (status, complaint) = Complaint::of(problem, &CollectionFields::NAMES)?;
             let sent = CollectionFields::sent(&fields, audience, complaint);
-            draw(&state, &visit, &id, params, (Some(sent), None), status).await
+            draw(&state, &visit, &id, params, Forms { fields: Some(sent), ..Forms::default() }, status).await
         }
     }
 }
@@ -323,7 +393,47 @@ async fn collaborators(
         Err(refused) => {
             let (status, complaint) = refused?;
             let sent = People { text: text.to_owned(), complaint: complaint.or_about("people") };
-            draw(&state, &visit, &id, params, (None, Some(sent)), status).await
+            draw(&state, &visit, &id, params, Forms { people: Some(sent), ..Forms::default() }, status).await
+        }
+    }
+}
+
+/// Invites people besides those who collaborate or are invited already.
+async fn invite(
+    state: Data<AppState>,
+    request: HttpRequest,
+    id: Path<String>,
+    params: Params,
+    posted: Posted,
+) -> Result<HttpResponse, Problem> {
+    let Posted { visit, fields } = posted;
+    let caller = visit.caller()?;
+    let text = fields.text(HANDLES);
+    let lines = text.split([',', ' ', '\n']).collect::<Vec<_>>().join("\n");
+    let outcome = match people(&state, &lines).await? {
+        Ok(people) if people.is_empty() => {
+            Err(Ok((StatusCode::UNPROCESSABLE_ENTITY, Complaint::about(HANDLES, "Enter at least one handle."))))
+        }
+        Ok(people) => {
+            let now = state.collections.collection(id.parse()?, Some(caller.id())).await?;
+            let known = now.collaborators.iter().chain(now.invited.iter().flatten()).map(|user| user.id.to_string());
+            let new = people.iter().map(|(id, _)| id.clone());
+            let user_ids: BTreeSet<String> = known.chain(new).collect();
+            let command = SetCollaborators { id: id.to_string(), user_ids: user_ids.into_iter().collect() };
+            let set = async {
+                cardwire_http::people::require(&state, "people", &command.people()?).await?;
+                state.execute(&request, &caller, None, &command).await
+            };
+            set.await.map_err(|problem| Complaint::of(as_typed(problem, &people), &["people"]))
+        }
+        Err(complaint) => Err(Ok((StatusCode::UNPROCESSABLE_ENTITY, complaint))),
+    };
+    match outcome {
+        Ok(changed) => Ok(see_other(&format!("/collections/{}", changed.id))),
+        Err(refused) => {
+            let (status, complaint) = refused?;
+            let sent = People { text: text.to_owned(), complaint: complaint.of_field("people", HANDLES) };
+            draw(&state, &visit, &id, params, Forms { invite: Some(sent), ..Forms::default() }, status).await
         }
     }
 }
@@ -332,7 +442,7 @@ async fn collaborators(
 async fn people<'a>(state: &AppState, text: &'a str) -> Result<Result<Vec<(String, &'a str)>, Complaint>, Problem> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.len() > cardwire_domain::Collection::MAX_COLLABORATORS {
-        return Ok(Err(Complaint::about("people", "must name at most 100 people")));
+        return Ok(Err(Complaint::about("people", "Name at most 100 people.")));
     }
     let mut ids = Vec::new();
     for line in lines {
@@ -340,7 +450,7 @@ async fn people<'a>(state: &AppState, text: &'a str) -> Result<Result<Vec<(Strin
             Some(id) => ids.push((id.to_string(), line)),
             None => {
                 let named: String = line.chars().take(60).collect();
-                return Ok(Err(Complaint::about("people", format!("no account has the handle {named}"))));
+                return Ok(Err(Complaint::about("people", format!("No account has the handle {named}."))));
             }
         }
     }
@@ -366,14 +476,13 @@ async fn take_out(
     let card_id = posted.fields.text("card").to_owned();
     if !posted.is_sure() {
         let card = state.library.library_card(card_id.parse()?, Some(caller.id())).await?;
-        let title = quoted(&Link::of(card.card).title);
-        let about = format!("{title} stays in the library of the person who saved it.");
-        let question = "Remove this card from the collection";
+        let about = taking_out(&Link::of(card.card).title);
+        let question = "Remove this link from the collection";
         return posted.ask(&request, (question, &about), &format!("/collections/{id}"));
     }
     let command = RemoveCardFromCollections { card_id, collection_ids: vec![id.to_string()] };
     state.execute(&request, &caller, None, &command).await?;
-    Ok(see_other(&format!("/collections/{id}")))
+    Ok(see_other(&way_back(&request, &posted.fields, &format!("/collections/{id}"))))
 }
 
 async fn delete(
@@ -384,9 +493,7 @@ async fn delete(
 ) -> Result<HttpResponse, Problem> {
     let caller = posted.visit.caller()?;
     if !posted.is_sure() {
-        let name = quoted(&state.collections.collection(id.parse()?, Some(caller.id())).await?.name);
-        let about =
-            format!("{name} is deleted for everyone. The cards stay in the libraries of the people who saved them.");
+        let about = deletion(&state.collections.collection(id.parse()?, Some(caller.id())).await?.name);
         return posted.ask(&request, ("Delete this collection", &about), &format!("/collections/{id}"));
     }
     state.execute(&request, &caller, None, &DeleteCollection { id: id.into_inner() }).await?;

@@ -2,16 +2,30 @@
 
 use actix_web::http::header;
 use actix_web::http::{Method, StatusCode};
+use actix_web::web::{ServiceConfig, to};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
-use cardwire_http::problem::Problem;
+use cardwire_http::problem::{NOT_FOUND, Problem};
 
 use crate::import::IMPORT;
-use crate::links::{see_other, with_parameter};
+use crate::links::{page_around, see_other, with_parameter};
 use crate::sign_in;
 use crate::unsent::{Late, Unsent};
-use crate::visit::Chrome;
-use crate::visit::html;
+use crate::visit::{Chrome, Known, Visit, html};
+
+pub fn configure(config: &mut ServiceConfig) {
+    config.app_data(cardwire_http::problem::Page(page));
+    config.default_service(to(nothing_here));
+}
+
+/// Where there is no page. It says so to whoever is signed in, if a browser asks.
+async fn nothing_here(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    if is_page(&request) {
+        // Nobody in particular is told the same.
+        let _viewer = Visit::of(&request).await;
+    }
+    Err(Problem::new(&NOT_FOUND, "There is no page at this address."))
+}
 
 #[derive(Template)]
 #[template(path = "failure.html")]
@@ -26,7 +40,7 @@ struct Failure {
 }
 
 /// The page of a problem, for a browser.
-pub fn page(request: &HttpRequest, problem: &Problem, trace_id: &str) -> Option<HttpResponse> {
+fn page(request: &HttpRequest, problem: &Problem, trace_id: &str) -> Option<HttpResponse> {
     is_page(request).then(|| drawn(request, problem, trace_id))
 }
 
@@ -66,7 +80,7 @@ fn drawn(request: &HttpRequest, problem: &Problem, trace_id: &str) -> HttpRespon
             .finish();
     }
     let page = Failure {
-        chrome: Chrome::default(),
+        chrome: request.extensions().get::<Known>().map_or_else(Chrome::default, |known| known.0.clone()),
         title: problem.kind().title,
         detail: problem.detail(),
         status: status.as_u16(),
@@ -91,13 +105,4 @@ fn too_late(late: &Late, request: &HttpRequest, status: StatusCode) -> Result<Ht
         Some(_) => late.unsent.page(&late.visit, status),
         None => sign_in::with_unsent(request, &late.visit, &late.unsent),
     }
-}
-
-/// The path of the page that a form or a script is on, as this header tells it: neither a part of a page nor what a form is sent to is a
-/// place to come back to.
-fn page_around<'a>(request: &'a HttpRequest, header: &str) -> Option<&'a str> {
-    let url = request.headers().get(header)?.to_str().ok()?;
-    let (_, behind_scheme) = url.split_once("://")?;
-    let path = &behind_scheme[behind_scheme.find('/')?..];
-    Some(path.split_once('#').map_or(path, |(path, _)| path))
 }

@@ -30,8 +30,8 @@ impl Fields {
         // One more than may be, so that a body of nothing but `&a` is not spread out.
         let fields: Option<Vec<_>> = pairs.take(MAX_FIELDS + 1).map(field).collect();
         match fields {
-            None => Err("the form is not UTF-8"),
-            Some(fields) if fields.len() > MAX_FIELDS => Err("the form has more than 1,200 fields"),
+            None => Err("The form is not UTF-8."),
+            Some(fields) if fields.len() > MAX_FIELDS => Err("The form has more than 1,200 fields."),
             Some(fields) => Ok(Self(fields)),
         }
     }
@@ -61,6 +61,8 @@ pub struct Complaint {
     /// `None`: it is about the whole form, or there is nothing to complain of.
     field: Option<String>,
     rule: String,
+    /// What is wrong with other fields, and with which.
+    others: Vec<(String, String)>,
     retry_after_s: Option<u32>,
 }
 
@@ -73,24 +75,45 @@ pub fn with_wait(problem: &Problem) -> String {
         120..7_200 => (seconds.div_ceil(60), "minute"),
         _ => (seconds.div_ceil(3_600), "hour"),
     };
-    let (first, rest) = detail.split_at(detail.chars().next().map_or(0, char::len_utf8));
     let plural = if count == 1 { "" } else { "s" };
-    format!("{}{rest}. Try again in {count} {unit}{plural}.", first.to_uppercase())
+    format!("{detail} Try again in {count} {unit}{plural}.")
 }
 
 impl Complaint {
     pub fn about(field: &str, rule: impl Into<String>) -> Self {
-        Self { field: Some(field.to_owned()), rule: rule.into(), retry_after_s: None }
+        Self { field: Some(field.to_owned()), rule: rule.into(), ..Self::default() }
+    }
+
+    pub fn whole_form(rule: impl Into<String>) -> Self {
+        Self { rule: rule.into(), ..Self::default() }
     }
 
     /// About the whole form, or what is wrong on our side.
     fn whole(problem: &Problem) -> Self {
-        Self { field: None, rule: with_wait(problem), retry_after_s: problem.retry_after_s() }
+        Self { rule: with_wait(problem), retry_after_s: problem.retry_after_s(), ..Self::default() }
+    }
+
+    /// About this field as well, if what it holds breaks a rule.
+    pub fn and(mut self, problem: Option<&Problem>) -> Self {
+        if let Some((field, rule)) = problem.and_then(Problem::broken_rule)
+            && self.on(field).is_none()
+        {
+            self.others.push((field.to_owned(), rule));
+        }
+        self
     }
 
     /// About this field, if it is about none so far.
     pub fn or_about(self, field: &str) -> Self {
         Self { field: self.field.or_else(|| Some(field.to_owned())), ..self }
+    }
+
+    /// About `other`, if it is about the field of this name or about none.
+    pub fn of_field(self, name: &str, other: &str) -> Self {
+        match self.field.as_deref() {
+            Some(field) if field != name => self,
+            _ => Self { field: Some(other.to_owned()), ..self },
+        }
     }
 
     /// With the status to answer. `fields` are those of the form: what breaks a rule elsewhere is about the whole form. A problem that
@@ -117,7 +140,13 @@ impl Complaint {
 
     /// What is wrong with this field.
     pub fn on(&self, field: &str) -> Option<&str> {
-        (self.field.as_deref() == Some(field)).then_some(&self.rule)
+        let other = || self.others.iter().find(|(known, _)| known == field).map(|(_, rule)| rule.as_str());
+        if self.field.as_deref() == Some(field) { Some(&self.rule) } else { other() }
+    }
+
+    /// Whether the cursor belongs into this field: one of a page.
+    pub fn is_focused(&self, field: &str) -> bool {
+        self.field.as_deref() == Some(field)
     }
 
     /// What is wrong with the form as a whole.
@@ -131,12 +160,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_complaint_may_be_about_several_fields_and_one_has_the_focus() {
+        let broken = Problem::invalid("password", "is too short");
+        let complaint = Complaint::about("handle", "is too short").and(Some(&broken)).and(Some(&broken)).and(None);
+        assert_eq!((complaint.on("handle"), complaint.on("password")), (Some("is too short"), Some("is too short")));
+        assert!(complaint.is_focused("handle") && !complaint.is_focused("password"));
+        assert_eq!((complaint.on("invite"), complaint.on_form()), (None, None));
+    }
+
+    #[test]
     fn fields_are_decoded_and_may_repeat() {
         let fields = Fields::parse("a=1&b=+x%26y+&a=2&c").unwrap();
         assert_eq!((fields.text("b"), fields.text("c"), fields.text("d")), (" x&y ", "", ""));
         assert_eq!(fields.all("a"), ["1", "2"]);
         assert_eq!(fields.given("c"), None);
-        assert_eq!(Fields::parse("a=%ff").unwrap_err(), "the form is not UTF-8");
+        assert_eq!(Fields::parse("a=%ff").unwrap_err(), "The form is not UTF-8.");
         assert!(Fields::parse(&"&a".repeat(MAX_FIELDS)).is_ok());
         assert!(Fields::parse(&"&a".repeat(MAX_FIELDS + 1)).is_err());
     }

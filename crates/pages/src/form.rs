@@ -9,6 +9,7 @@ use cardwire_http::problem::{FORBIDDEN, MALFORMED_REQUEST, Problem, UNAUTHENTICA
 use futures_util::future::LocalBoxFuture;
 
 use crate::fields::{Fields, TOKEN};
+use crate::links::{way_back, with_back};
 use crate::unsent::{self, Late, Unsent};
 use crate::visit::{Chrome, Section, Visit};
 
@@ -30,16 +31,16 @@ impl FromRequest for Posted {
             let bytes = receive(payload, MAX_BYTES).await?;
             let form = request.content_type().eq_ignore_ascii_case("application/x-www-form-urlencoded");
             if !form || !is_plain(&request) {
-                return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, "a form must be application/x-www-form-urlencoded"));
+                return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, "A form must be application/x-www-form-urlencoded."));
             }
             let malformed = |why| Problem::new(&MALFORMED_REQUEST, why);
-            let body = std::str::from_utf8(&bytes).map_err(|_| malformed("the form is not UTF-8"))?;
+            let body = std::str::from_utf8(&bytes).map_err(|_| malformed("The form is not UTF-8."))?;
             let fields = Fields::parse(body).map_err(malformed)?;
             // For the page about a failure on our side, wherever it happens from here on.
             request.extensions_mut().insert(Unsent::of(&request, &fields));
             let visit = sender(&request).await?;
             let admitted = match visit.viewer() {
-                None if unsent::is_typed(&fields) => Err(Problem::new(&UNAUTHENTICATED, "sign in first")),
+                None if unsent::is_typed(&fields) => Err(Problem::new(&UNAUTHENTICATED, "Sign in first.")),
                 _ => admit(&visit, fields.text(TOKEN)),
             };
             match admitted {
@@ -68,7 +69,7 @@ pub(super) fn admit(visit: &Visit, token: &str) -> Result<(), Problem> {
     if visit.may_send(token) {
         return Ok(());
     }
-    Err(Problem::new(&FORBIDDEN, "this form is out of date: go back, reload the page and send it again"))
+    Err(Problem::new(&FORBIDDEN, "This form is out of date. Go back, reload the page and send it again."))
 }
 
 /// The page that asks once more, before something is lost. Scripts ask on the page itself, and send the form as sure.
@@ -97,8 +98,10 @@ impl Posted {
         (title, about): (&str, &str),
         back: &str,
     ) -> Result<HttpResponse, Problem> {
-        let fields = self.fields.iter().filter(|(name, _)| *name != TOKEN).collect();
+        let mut fields: Vec<(&str, &str)> = self.fields.iter().filter(|(name, _)| *name != TOKEN).collect();
+        let list = way_back(request, &self.fields, back);
+        with_back(&mut fields, &list);
         let chrome = self.visit.chrome(Section::Other);
-        self.visit.page(&SurePage { chrome, title, about, to: request.path(), fields, back })
+        self.visit.page(&SurePage { chrome, title, about, to: request.path(), fields, back: &list })
     }
 }

@@ -34,6 +34,21 @@ pub struct Invited {
     pub when: When,
 }
 
+impl Invited {
+    pub fn blocking(&self) -> &'static str {
+        BLOCKING
+    }
+}
+
+/// What blocking somebody does: said with scripts and without.
+const BLOCKING: &str = "Their open invitations are withdrawn, and they can no longer invite you. Collections that you both work on stay as \
+                        they are. You can unblock them on your account page.";
+
+/// What leaving the collection does.
+pub fn leaving(name: &str) -> String {
+    format!("The links you added stay in {}.", quoted(name))
+}
+
 /// The newest open invitations of the caller, as many as they can have.
 pub async fn invitations(state: &AppState, caller: &Caller, now: Timestamp) -> Result<Vec<Invited>, Problem> {
     let request = PageRequest { limit: Limit::new(u64::from(Limit::MAX))?, after: None };
@@ -80,8 +95,7 @@ async fn leave(
     let caller = posted.visit.caller()?;
     let id: CollectionId = id.parse()?;
     if !posted.is_sure() {
-        let name = quoted(&state.collections.collection(id, Some(caller.id())).await?.name);
-        let about = format!("The cards you added stay in {name}.");
+        let about = leaving(&state.collections.collection(id, Some(caller.id())).await?.name);
         return posted.ask(&request, ("Leave this collection", &about), &format!("/collections/{id}"));
     }
     state.execute(&request, &caller, None, &LeaveCollection { id: id.to_string() }).await?;
@@ -95,9 +109,7 @@ async fn block(state: Data<AppState>, request: HttpRequest, posted: Posted) -> R
         let open = invitations(&state, &caller, state.operations.clock.now()).await?;
         let inviting = open.into_iter().find(|invited| invited.author_id == person.as_str());
         let name = inviting.map_or_else(|| person.to_string(), |invited| invited.author);
-        let about = "Their open invitations are withdrawn, and they can no longer invite you. Collections that you both work on stay as they \
-                     are. You can unblock them on your account page.";
-        return posted.ask(&request, (&format!("Block {name}"), about), "/collections");
+        return posted.ask(&request, (&format!("Block {name}"), BLOCKING), "/collections");
     }
     state.execute(&request, &caller, None, &BlockPerson { person }).await?;
     Ok(see_other("/collections"))

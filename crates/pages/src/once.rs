@@ -21,8 +21,9 @@ pub fn token() -> String {
 
 /// What is asked by a form that was drawn with a token: the same again is answered the same, something else is new.
 pub fn asked(fields: &Fields, what: &impl Debug) -> Result<Idempotency, Problem> {
-    let token =
-        fields.given(FIELD).ok_or_else(|| Problem::invalid(FIELD, "is missing: reload the page and try again"))?;
+    let token = fields
+        .given(FIELD)
+        .ok_or_else(|| Problem::invalid(FIELD, "This form is incomplete. Reload the page and try again."))?;
     // Of one length, whatever was sent.
     let fingerprint = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{token} {what:?}")));
     Ok(Idempotency { key: IdempotencyKey::of_form(&fingerprint), fingerprint })

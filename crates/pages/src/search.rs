@@ -15,7 +15,8 @@ use cardwire_http::state::AppState;
 
 use crate::fields::Complaint;
 use crate::highlight::{Marker, Piece, has_hit};
-use crate::links::with_parameter;
+use crate::links::{person, with_parameter};
+use crate::pictures::Pictures;
 use crate::shown::{Corrected, next, part, without_scheme};
 use crate::visit::{Chrome, Section, Visit};
 
@@ -66,19 +67,13 @@ impl Named {
             Some(name) => (marker.pieces(&name), handle),
             None => (handle, Vec::new()),
         };
-        Self {
-            href: with_parameter("/", "actor", found.user.id.as_str()),
-            name,
-            by,
-            about: Vec::new(),
-            cards: String::new(),
-        }
+        Self { href: person(&found.user.handle), name, by, about: Vec::new(), cards: String::new() }
     }
 
     fn collection(found: CollectionFound, marker: &Marker) -> Self {
         let cards = match found.card_count {
-            1 => "1 card".to_owned(),
-            many => format!("{many} cards"),
+            1 => "1 link".to_owned(),
+            many => format!("{many} links"),
         };
         Self {
             href: format!("/collections/{}", found.id),
@@ -97,6 +92,7 @@ struct Hit {
     address: Vec<Piece>,
     description: Vec<Piece>,
     kind: Option<&'static str>,
+    pictures: Pictures,
     card: Option<String>,
     kept_by: String,
 }
@@ -119,6 +115,7 @@ impl Hit {
             description: marker.pieces(&description),
             is_private: hit.visibility.is_private(),
             kind: hit.kind.map(PageKind::name),
+            pictures: Pictures::of(hit.pictures, &hit.url),
             card: hit.card_ids.first().map(ToString::to_string),
             kept_by,
             url: hit.url,

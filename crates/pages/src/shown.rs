@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::links::with_parameter;
+use crate::pictures::Pictures;
 
 /// Items of a list on one page.
 const PER_PAGE: u64 = 30;
@@ -30,6 +31,8 @@ pub struct Link {
     pub is_private: bool,
     /// An administrator hides it from everyone but its owner, who is the reader.
     pub is_hidden: bool,
+    /// For the macros of `picture.html`.
+    pub pictures: Pictures,
 }
 
 impl Link {
@@ -38,6 +41,7 @@ impl Link {
             id: card.id.to_string(),
             is_private: card.visibility.is_private(),
             is_hidden: card.is_hidden,
+            pictures: Pictures::of(card.pictures, &card.url),
             ..Self::to(card.url, card.title)
         }
     }
@@ -87,6 +91,11 @@ pub fn without_scheme(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
 }
 
+/// For a `datetime` attribute, which takes three digits of a second at most.
+fn iso(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
 /// A moment, as people and as programs read it.
 #[derive(Debug, Default)]
 pub struct When {
@@ -107,13 +116,34 @@ impl When {
         } else {
             at.strftime("%Y-%m-%d").to_string()
         };
-        Self { iso: at.to_string(), whole: at.strftime("%Y-%m-%d %H:%M UTC").to_string(), text }
+        Self { text, ..Self::day(at) }
     }
 
     /// One that may be ahead.
     pub fn day(at: Timestamp) -> Self {
         let text = at.strftime("%Y-%m-%d").to_string();
-        Self { iso: at.to_string(), whole: at.strftime("%Y-%m-%d %H:%M UTC").to_string(), text }
+        Self { iso: iso(at), whole: at.strftime("%Y-%m-%d %H:%M UTC").to_string(), text }
+    }
+}
+
+/// A link with what its page says, as the feed shows it.
+#[derive(Debug, Default)]
+pub struct Body {
+    pub link: Link,
+    pub description: Option<String>,
+    /// When to look whether the page was fetched meanwhile.
+    pub again: Option<Again>,
+}
+
+impl Body {
+    /// `look`: how often the browser has looked before.
+    pub fn of(kept: LibraryCard, look: u32) -> Self {
+        let is_pending = kept.page.state == FetchState::Pending;
+        Self {
+            again: Again::of_feed(is_pending, look),
+            link: Link::of(kept.card),
+            description: kept.page.metadata.description,
+        }
     }
 }
 
@@ -121,9 +151,7 @@ impl When {
 #[derive(Debug, Default)]
 pub struct Activity {
     pub id: String,
-    pub actor_id: String,
-    pub actor: String,
-    pub card: Link,
+    pub body: Body,
     pub collections: Vec<CollectionName>,
     pub when: When,
 }
@@ -132,9 +160,11 @@ impl Activity {
     pub fn of(item: FeedItem, now: Timestamp) -> Self {
         Self {
             id: item.id.to_string(),
-            actor_id: item.actor.id.to_string(),
-            actor: item.actor.handle,
-            card: Link::of(item.card),
+            body: Body {
+                link: Link::of(item.card),
+                description: item.description,
+                again: Again::of_feed(item.is_pending, 0),
+            },
             collections: item.collections,
             when: When::of(item.created_at, now),
         }
@@ -152,6 +182,11 @@ pub struct Row {
     pub when: When,
     pub collections: Vec<CollectionName>,
     pub is_own: bool,
+    /// What its owner calls it, and what it is called if they do not.
+    pub own_title: String,
+    pub page_title: String,
+    /// On the page of the card, where it is shown whole and edited below.
+    pub is_whole: bool,
     /// When to look whether the page was fetched meanwhile.
     pub again: Option<Again>,
 }
@@ -165,13 +200,43 @@ pub struct Again {
 
 /// A browser looks so often whether a page was fetched, ever more slowly: for about a minute and a half.
 const LOOKS: u32 = 16;
+/// The same in the feed, where many look at once.
+const LOOKS_IN_FEED: u32 = 6;
+
+impl Again {
+    fn of(is_pending: bool, look: u32) -> Option<Self> {
+        (is_pending && look < LOOKS).then(|| Self { look: look + 1, delay_ms: (1_000 + look * 1_000).min(8_000) })
+    }
+
+    fn of_feed(is_pending: bool, look: u32) -> Option<Self> {
+        (is_pending && look < LOOKS_IN_FEED).then(|| Self { look: look + 1, delay_ms: 2_000 << look })
+    }
+}
+
+/// What removing a card from the library does: said with scripts and without.
+pub fn removal(title: &str) -> String {
+    let title = quoted(title);
+    format!("{title} is removed from your library and from every collection, and your note on it is deleted.")
+}
+
+/// The same of several.
+pub const REMOVAL_OF_SELECTED: &str =
+    "They are removed from your library and from every collection, and your notes on them are deleted.";
 
 impl Row {
+    pub fn removal(&self) -> String {
+        removal(&self.link.title)
+    }
+
+    pub fn whole(self) -> Self {
+        Self { is_whole: true, ..self }
+    }
+
     /// `look`: how often the browser has looked before.
     pub fn of(kept: LibraryCard, reader: Option<&UserId>, look: u32, now: Timestamp) -> Self {
         let is_pending = kept.page.state == FetchState::Pending;
-        let again =
-            (is_pending && look < LOOKS).then(|| Again { look: look + 1, delay_ms: (1_000 + look * 1_000).min(8_000) });
+        let again = Again::of(is_pending, look);
+        let page_title = kept.page.metadata.title.unwrap_or_else(|| without_scheme(&kept.card.url).to_owned());
         let failed = match kept.page.state {
             FetchState::Failed { reason, .. } => Some(reason),
             FetchState::Pending | FetchState::Ready => None,
@@ -185,6 +250,9 @@ impl Row {
             failed,
             when: When::of(kept.added_at, now),
             collections: kept.collections,
+            own_title: kept.own_title.unwrap_or_default(),
+            page_title,
+            is_whole: false,
             again,
         }
     }
@@ -210,6 +278,10 @@ pub fn next<T>(page: &Page<T>, list: &List, path: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn two(text: &str) -> (String, String) {
+        (text.to_owned(), text.to_owned())
+    }
+
     #[test]
     fn moments_are_told_as_people_tell_them() {
         let now: Timestamp = "2026-03-05T12:00:00Z".parse().unwrap();
@@ -219,7 +291,9 @@ mod tests {
         check("2026-03-05T11:58:59Z", "1 min ago");
         check("2026-03-05T09:00:00Z", "3 h ago");
         check("2026-03-04T11:00:00Z", "2026-03-04");
-        assert_eq!(When::of(now, now).whole, "2026-03-05 12:00 UTC");
+        let precise: Timestamp = "2026-03-05T12:00:00.123456Z".parse().unwrap();
+        assert_eq!(When::of(precise, now).whole, "2026-03-05 12:00 UTC");
+        assert_eq!((When::of(precise, now).iso, When::day(precise).iso), two("2026-03-05T12:00:00.123Z"));
     }
 
     #[test]

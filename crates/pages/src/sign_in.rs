@@ -15,8 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::fields::Complaint;
 use crate::form::Posted;
-use crate::links::own_path;
-use crate::links::see_other;
+use crate::links::{own_path, see_other, with_next, with_parameter};
 use crate::unsent::Unsent;
 use crate::visit::{Chrome, Section, Visit};
 
@@ -33,9 +32,13 @@ struct SignInPage {
     handle: String,
     /// Where to go then.
     next: String,
+    /// The page for somebody without an account, which leads there, too.
+    sign_up: String,
     /// What was typed into another form before.
     unsent: Option<Unsent>,
     needs_password: bool,
+    /// Where people sign in with AT Protocol, if they can.
+    network: Option<String>,
     /// Somebody without an account may get one.
     offers_sign_up: bool,
     complaint: Complaint,
@@ -48,15 +51,18 @@ impl SignInPage {
             told: None,
             handle: String::new(),
             next: "/".to_owned(),
+            sign_up: "/sign-up".to_owned(),
             unsent: None,
             needs_password: needs_password(state),
+            network: None,
             offers_sign_up: needs_password(state) && state.accounts.registration() != Registration::Closed,
             complaint: Complaint::default(),
         }
     }
 
-    /// The first person may always sign up.
+    /// The first person may always sign up. Everybody may sign in by the network, where that is set up.
     async fn for_the_first(mut self, state: &AppState) -> Result<Self, Problem> {
+        self.network = network_path(state, ("next", &self.next));
         if self.needs_password && !self.offers_sign_up {
             self.offers_sign_up = state.accounts.welcome(None).await?.may_sign_up();
         }
@@ -73,7 +79,8 @@ async fn sign_in_page(state: Data<AppState>, visit: Visit, mut params: Params) -
         }
         _ => None,
     };
-    let page = SignInPage { told, next, ..SignInPage::empty(&visit, &state) };
+    let sign_up = with_next("/sign-up", &next);
+    let page = SignInPage { told, next, sign_up, ..SignInPage::empty(&visit, &state) };
     visit.page(&page.for_the_first(&state).await?)
 }
 
@@ -108,6 +115,7 @@ async fn sign_in(state: Data<AppState>, request: HttpRequest, posted: Posted) ->
     let page = SignInPage {
         handle: handle.to_owned(),
         next: next.to_owned(),
+        sign_up: with_next("/sign-up", next),
         unsent,
         complaint,
         ..SignInPage::empty(&posted.visit, &state)
@@ -127,7 +135,7 @@ async fn token(state: &AppState, request: &HttpRequest, posted: &Posted) -> Resu
         Ok(_) => Ok(token.into()),
         Err(auth::Error::Unavailable(why)) => Err(Problem::unavailable(why)),
         Err(auth::Error::Refused(_)) => {
-            Err(Problem::invalid("handle", "must be a name of letters, digits, '.', '_' and '-', or a DID"))
+            Err(Problem::invalid("handle", "Use letters, digits, dots, underscores and hyphens, or a DID."))
         }
     }
 }
@@ -156,6 +164,16 @@ pub async fn end_session(state: &AppState, request: &HttpRequest) -> Result<(), 
 
 pub fn begin_session(request: &HttpRequest, token: &str, next: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, next)).cookie(Jar::Session.write(request, token)).finish()
+}
+
+/// Whether people can sign in with AT Protocol.
+pub fn offers_network(state: &AppState) -> bool {
+    state.agents.as_ref().is_some_and(|agents| agents.signs_in())
+}
+
+/// The page on which people sign in with AT Protocol, with this parameter. `None`: they cannot.
+pub fn network_path(state: &AppState, (name, value): (&str, &str)) -> Option<String> {
+    offers_network(state).then(|| with_parameter("/sign-in/atproto", name, value))
 }
 
 /// Whether people sign in with a password, and not just by a name.

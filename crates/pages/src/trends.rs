@@ -67,7 +67,7 @@ async fn trends(state: Data<AppState>, visit: Visit, mut params: Params) -> Resu
         ],
         top: top.into_iter().map(|top| (Link::to(top.url, top.title), top.saves)).collect(),
         domains,
-        kinds: kinds.into_iter().map(|count| (count.kind.map_or("not known", PageKind::name), count.saves)).collect(),
+        kinds: kinds.into_iter().map(|count| (count.kind.map_or("unknown", PageKind::name), count.saves)).collect(),
     })
 }
 

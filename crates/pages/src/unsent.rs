@@ -9,14 +9,17 @@ use cardwire_http::problem::Problem;
 
 use crate::fields::{Fields, TOKEN};
 use crate::links::own_path;
+use crate::new_collection;
 use crate::visit::{Chrome, Section, Visit};
 
 /// What people type into forms that want somebody signed in: the names of the fields, and how they are called. Nobody types a password
 /// into one of them.
-const TYPED: [(&str, &str); 8] = [
+const TYPED: [(&str, &str); 10] = [
     ("url", "Link"),
     ("name", "Name"),
-    ("description", "What it is about"),
+    (new_collection::FIELD, "New collection"),
+    ("handles", "Handles to invite"),
+    ("description", "Description"),
     ("note", "Note"),
     ("people", "Collaborators, one handle a line"),
     ("reason", "Reason"),

@@ -4,14 +4,14 @@ use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use askama::Template;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cardwire_http::auth::{Credential, Identity, Proof};
 use cardwire_http::caller::{Caller, InPerson, identify};
 use cardwire_http::origin;
-use cardwire_http::problem::{FORBIDDEN, Problem, UNAUTHENTICATED};
+use cardwire_http::problem::{Problem, UNAUTHENTICATED};
 use cardwire_http::session::Jar;
 use cardwire_http::state::AppState;
 use futures_util::future::LocalBoxFuture;
@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 /// Scripts, styles and forms are ours alone; pictures as well: a page does not tell others who reads it.
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                       connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+                       connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The referrer policy tells other sites nothing, but leaves `Origin` in our own forms, which `no-referrer` would take.
 pub(super) const PAGE_HEADERS: [(HeaderName, &str); 4] = [
@@ -55,11 +55,20 @@ pub struct Chrome {
 }
 
 impl Chrome {
+    /// Whether buttons that do what operators do are for whoever looks.
+    pub fn may_act(&self) -> bool {
+        self.viewer.as_ref().is_some_and(|viewer| viewer.admin)
+    }
+
     /// For `aria-current` in the navigation.
     pub fn is(&self, section: &str) -> bool {
         format!("{:?}", self.section).eq_ignore_ascii_case(section)
     }
 }
+
+/// Left with a request, for the page about a problem.
+#[derive(Debug)]
+pub(super) struct Known(pub(super) Chrome);
 
 /// Somebody, signed in or not, looks at a page.
 #[derive(Debug)]
@@ -70,12 +79,17 @@ pub struct Visit {
     csrf: String,
     new_visitor: Option<Cookie<'static>>,
     is_local: bool,
+    /// As the browser remembers it; empty if it does not.
+    last_view: String,
+    base: Option<String>,
 }
 
 impl Visit {
     pub async fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let viewer = identify(request).await?;
-        Ok(Self { viewer, ..Self::of_somebody(request) })
+        let visit = Self { viewer, ..Self::of_somebody(request) };
+        request.extensions_mut().insert(Known(visit.chrome(Section::Other)));
+        Ok(visit)
     }
 
     /// Without asking who it is.
@@ -89,7 +103,9 @@ impl Visit {
             }
         };
         let csrf = form_token(&visitor, Jar::Session.read(request).unwrap_or_default());
-        Self { viewer: None, visitor, csrf, new_visitor, is_local: origin::is_plain(request) }
+        let last_view = Jar::View.read(request).unwrap_or_default().to_owned();
+        let (is_local, base) = (origin::is_plain(request), origin::base(request));
+        Self { viewer: None, visitor, csrf, new_visitor, is_local, last_view, base }
     }
 
     /// The same visit, once a session of this token has begun.
@@ -104,10 +120,30 @@ impl Visit {
         self.viewer.as_ref()
     }
 
+    /// Without TLS.
+    pub fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// How this browser last had lists drawn.
+    pub fn last_view(&self) -> &str {
+        &self.last_view
+    }
+
+    /// What this browser is known by, which nobody else knows.
+    pub fn browser(&self) -> &str {
+        &self.visitor
+    }
+
+    /// What links to this site from elsewhere begin with. `None`: the request names no host.
+    pub fn base(&self) -> Option<&str> {
+        self.base.as_deref()
+    }
+
     /// Who is signed in, or the problem that leads to the sign-in page.
     pub fn caller(&self) -> Result<Caller, Problem> {
         let viewer = self.viewer.clone();
-        viewer.map(Caller).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "sign in first"))
+        viewer.map(Caller).ok_or_else(|| Problem::new(&UNAUTHENTICATED, "Sign in first."))
     }
 
     /// Who is signed in, and not with an API token.
@@ -123,7 +159,13 @@ impl Visit {
     /// Who is signed in, and not with an API token, if they are an operator.
     pub fn admin(&self) -> Result<Caller, Problem> {
         let InPerson(caller) = self.in_person()?;
-        if caller.0.admin { Ok(caller) } else { Err(Problem::new(&FORBIDDEN, "this is for operators only")) }
+        if caller.0.admin { Ok(caller) } else { Err(caller.0.cannot_act()) }
+    }
+
+    /// Who is signed in, and not with an API token, if they may look at what operators see.
+    pub fn observer(&self) -> Result<Caller, Problem> {
+        let InPerson(caller) = self.in_person()?;
+        if caller.0.sees_console() { Ok(caller) } else { Err(caller.0.cannot_act()) }
     }
 
     pub fn chrome(&self, section: Section) -> Chrome {

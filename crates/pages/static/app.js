@@ -4,7 +4,10 @@
 // Asks before something is lost. Without this, the server asks on a page of its own.
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  const question = form.dataset && form.dataset.confirm;
+  if (!form.dataset) return;
+  // A form may do several things, of which one is asked about.
+  const isRemoval = event.submitter && event.submitter.value === "remove";
+  const question = form.dataset.confirm || (isRemoval && form.dataset.confirmRemove);
   if (!question) return;
   if (!window.confirm(question)) return event.preventDefault();
   const sure = document.createElement("input");
@@ -16,7 +19,7 @@ document.addEventListener("submit", (event) => {
 
 // Enter in a filter is for the list that it filters, not for the form around it.
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.target.id === "filter" && event.target.hasAttribute("hx-post")) event.preventDefault();
+  if (event.key === "Enter" && event.target.id === "filter" && event.target.hasAttribute("data-hx-post")) event.preventDefault();
 });
 
 // A part that could not be fetched is told, not passed over.
@@ -31,6 +34,36 @@ document.addEventListener("htmx:responseError", (event) => {
   if (status !== 404) tell("That did not work (" + status + "). Reload the page to try again.");
 });
 
+// Selecting many links: all of them at once, and how many are selected.
+const picks = () => Array.from(document.querySelectorAll("input[name=card][form=selected]"));
+const count = () => {
+  const told = document.getElementById("picked");
+  const all = document.getElementById("pick-all");
+  if (!told || !all) return;
+  const picked = picks().filter((pick) => pick.checked).length;
+  told.textContent = picked === 1 ? "1 link selected" : picked + " links selected";
+  all.textContent = picked > 0 && picked === picks().length ? "Select none" : "Select all on this page";
+};
+const pickers = () => {
+  const all = document.getElementById("pick-all");
+  if (!all) return;
+  all.hidden = false;
+  all.addEventListener("click", () => {
+    const some = picks().some((pick) => !pick.checked);
+    picks().forEach((pick) => (pick.checked = some));
+    count();
+  });
+  count();
+};
+document.addEventListener("change", (event) => {
+  if (event.target.matches("input[name=card][form=selected]")) count();
+});
+pickers();
+
+// The focus is where something is wrong, also where the browser does not heed `autofocus`.
+const wrong = document.querySelector("main [autofocus]");
+if (wrong && document.activeElement !== wrong) wrong.focus();
+
 // How many a search found, for who does not see the list change. Only what replaces a list as a whole is one.
 document.addEventListener("htmx:afterSwap", (event) => {
   const list = event.target;
@@ -39,6 +72,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
     return tell(shown === 1 ? "1 collection shown" : shown + " collections shown");
   }
   if (list.id !== "hits" && list.id !== "cards") return;
+  pickers();
   const asked = document.getElementById("q");
   const found = list.querySelectorAll("li.item").length;
   const more = list.querySelector("a[rel=next]") ? ", and more" : "";

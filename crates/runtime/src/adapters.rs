@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
+use cardwire_atproto::{Agents, CallError, Repos};
 use cardwire_domain::account_store::AccountStore;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::collection::CollectionRepository;
@@ -12,9 +14,11 @@ use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
-use cardwire_domain::records::RecordPublisher;
+use cardwire_domain::pictures::PictureRepository;
+use cardwire_domain::public::PublicRepository;
+use cardwire_domain::records::RecordRepository;
 use cardwire_domain::search::SearchIndex;
-use cardwire_domain::{Store, SystemClock};
+use cardwire_domain::{Store, SystemClock, UserId};
 use cardwire_events::memory::{
     InMemoryEventPublisher, InMemoryEventSubscriber, InMemoryQueues, InMemoryWorkerRegistry,
 };
@@ -24,8 +28,8 @@ use cardwire_events::redis::{
 use cardwire_events::relay::RelaySettings;
 use cardwire_events::worker::LEASE;
 use cardwire_events::{
-    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Handover, Operator, Pauses, Queue, Rebuilds,
-    Relay, WorkHistory, WorkerRegistry,
+    EventHandler, EventLog, EventPublisher, EventSubscriber, EventWorker, Finder, Handover, Operator, Pauses, Queue,
+    Rebuilds, Relay, Replays, WorkHistory, WorkerRegistry,
 };
 use cardwire_saga::{
     CardCollectionSaga, InMemorySagaStateStore, RedisSagaStateStore, SagaSettings, SagaStateStore, Timing,
@@ -34,12 +38,19 @@ use cardwire_storage::postgres::{PoolSettings, PostgresStore, SchemaError};
 use cardwire_storage::sqlite::{self, SqliteStore};
 use cardwire_workers::import::ImportSettings;
 use cardwire_workers::metadata::{AddressPolicy, FetchLimits, MetadataSettings, PageFetcher, system_lookup};
-use cardwire_workers::{AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, SearchHandler};
+use cardwire_workers::pictures::PictureSettings;
+use cardwire_workers::records::RecordSettings;
+use cardwire_workers::{
+    AnalyticsHandler, FakeRecordPublisher, FeedHandler, ImportLoop, MetadataLoop, PictureLoop, RecordHandler,
+    RecordLoop, SearchHandler,
+};
 use secrecy::ExposeSecret as _;
-use tokio::time::{Instant, sleep};
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::measure::Measurements;
+use crate::network;
 use crate::readiness::Readiness;
 use crate::settings::{Address, RedisSettings, RedisTopology, Settings, SettingsError, StoreSettings};
 
@@ -49,6 +60,8 @@ const REMEMBER_WORKERS: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A round that does not leave the process costs little, so there is less to gain from waiting for company.
 const GATHER_IN_MEMORY: Duration = Duration::from_millis(10);
+/// How long a server of the AT Protocol network may take to refresh a session once the process is told to stop.
+const REFRESH_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a migration waits for a database that is away.
 const MIGRATE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -59,22 +72,32 @@ pub struct Adapters {
     pub library: Arc<dyn LibraryRepository>,
     pub collections: Arc<dyn CollectionRepository>,
     pub feed: Arc<dyn FeedRepository>,
+    pub public: Arc<dyn PublicRepository>,
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
     pub pages: Arc<dyn PageRepository>,
+    pub pictures: Arc<dyn PictureRepository>,
     pub accounts: Arc<dyn AccountStore>,
     pub imports: Arc<dyn ImportRepository>,
     pub log: Arc<dyn EventLog>,
     pub operator: Arc<dyn Operator>,
+    pub finder: Arc<dyn Finder>,
     pub history: Arc<dyn WorkHistory>,
     pub rebuilds: Arc<dyn Rebuilds>,
+    pub replays: Arc<dyn Replays>,
     /// Relay and workers leave alone what is paused here. Somebody has to learn it: see [`crate::Rounds`].
     pub pauses: Pauses,
     pub publisher: Arc<dyn EventPublisher>,
     pub registry: Arc<dyn WorkerRegistry>,
     pub saga_store: Arc<dyn SagaStateStore>,
     pub saga: Arc<CardCollectionSaga>,
-    records: Option<Arc<dyn RecordPublisher>>,
+    /// What this site does in the AT Protocol network. `None`: nothing, without APP__SECRET_KEY.
+    pub agents: Option<Agents>,
+    pub records: Arc<dyn RecordRepository>,
+    /// People's repositories.
+    repos: Arc<dyn Repos>,
+    /// Everybody has one: a stand-in.
+    fakes_repos: bool,
     handover: Handover,
     transport: Transport,
     database: Option<PostgresStore>,
@@ -109,16 +132,23 @@ impl Adapters {
                 ..Self::over(store, None, handover.clone(), transport.clone(), settings)
             })
         };
-        match &settings.store {
-            StoreSettings::Memory => in_file(sqlite::Place::Memory),
-            StoreSettings::File(path) => in_file(sqlite::Place::File(path.clone())),
+        let adapters = match &settings.store {
+            StoreSettings::Memory => in_file(sqlite::Place::Memory)?,
+            StoreSettings::File(path) => in_file(sqlite::Place::File(path.clone()))?,
             StoreSettings::Postgres(database) => {
                 let pool = PoolSettings { max_connections: database.max_connections, ..PoolSettings::default() };
                 let store = PostgresStore::connect(database.url.expose_secret(), pool, handover.clone())
                     .map_err(|error| SettingsError::value("DATABASE_URL", error.to_string()))?;
-                Ok(Self::over(store.clone(), Some(store), handover, transport, settings))
+                Self::over(store.clone(), Some(store), handover, transport, settings)
             }
-        }
+        };
+        let agents = network::agents(settings, adapters.accounts.clone())?;
+        let repos: Arc<dyn Repos> = match &agents {
+            _ if settings.use_fake_publishers => Arc::new(FakeRecordPublisher::default()),
+            Some(agents) => Arc::new(agents.clone()),
+            None => Arc::new(Nobodys),
+        };
+        Ok(Self { agents, repos, ..adapters })
     }
 
     fn over<S>(
@@ -129,8 +159,25 @@ impl Adapters {
         settings: &Settings,
     ) -> Self
     where
-        S: Store + LibraryRepository + CollectionRepository + FeedRepository + SearchIndex + Analytics,
-        S: AccountStore + EventLog + PageRepository + ImportRepository + Operator + WorkHistory + Rebuilds + 'static,
+        S: Store
+            + LibraryRepository
+            + CollectionRepository
+            + FeedRepository
+            + PublicRepository
+            + SearchIndex
+            + Analytics,
+        S: AccountStore
+            + EventLog
+            + PageRepository
+            + PictureRepository
+            + ImportRepository
+            + RecordRepository
+            + Operator
+            + Finder
+            + WorkHistory
+            + Rebuilds
+            + Replays
+            + 'static,
     {
         let store = Arc::new(store);
         let (publisher, registry, saga_store): (
@@ -152,27 +199,33 @@ impl Adapters {
         let log: Arc<dyn EventLog> = store.clone();
         let feed: Arc<dyn FeedRepository> = store.clone();
         let saga = CardCollectionSaga::new(saga_store.clone(), feed.clone(), log.clone(), SagaSettings::default());
-        let records = settings.use_fake_publishers.then(|| Arc::new(FakeRecordPublisher::default()) as _);
         Self {
             store: store.clone(),
             library: store.clone(),
             collections: store.clone(),
             feed,
+            public: store.clone(),
             search: store.clone(),
             analytics: store.clone(),
             pages: store.clone(),
+            pictures: store.clone(),
             operator: store.clone(),
+            finder: store.clone(),
             history: store.clone(),
             rebuilds: store.clone(),
+            replays: store.clone(),
             pauses: Pauses::not_known_yet(),
             accounts: store.clone(),
-            imports: store,
+            imports: store.clone(),
+            records: store,
+            repos: Arc::new(Nobodys),
+            fakes_repos: settings.use_fake_publishers,
             log,
             publisher,
             registry,
             saga_store,
             saga: Arc::new(saga),
-            records,
+            agents: None,
             handover,
             transport,
             database,
@@ -260,6 +313,16 @@ impl Adapters {
         Ok(())
     }
 
+    /// Waits until sessions of the AT Protocol network that are being refreshed are stored, some seconds long: what a server has given and nobody
+    /// keeps is lost, and with it the connection. For a process that ends.
+    pub async fn finish_refreshes(&self) {
+        if let Some(agents) = &self.agents
+            && timeout(REFRESH_PATIENCE, agents.drained()).await.is_err()
+        {
+            tracing::warn!("a server did not finish refreshing a session; its person may have to connect again");
+        }
+    }
+
     /// Leaves the file as one that can be copied, if there is a file. For a process that ends.
     pub async fn close(&self) -> anyhow::Result<()> {
         match &self.file {
@@ -339,21 +402,49 @@ impl Adapters {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn metadata(&self, settings: &Settings) -> anyhow::Result<MetadataLoop> {
-        let policy = AddressPolicy { allow_private: settings.metadata_allow_private_hosts, ..AddressPolicy::default() };
-        let fetcher =
-            PageFetcher::new(policy, FetchLimits::default(), system_lookup()).context("setting up fetches")?;
-        Ok(MetadataLoop::new(self.pages.clone(), fetcher, MetadataSettings::default()))
+        Ok(MetadataLoop::new(self.pages.clone(), fetcher(settings)?, MetadataSettings::default()))
+    }
+
+    /// Fetches the covers and icons of pages.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn picture_loop(&self, settings: &Settings) -> anyhow::Result<PictureLoop> {
+        Ok(PictureLoop::new(self.pictures.clone(), fetcher(settings)?, PictureSettings::default()))
+    }
+
+    /// Publishes what is public in people's own repositories.
+    pub fn publishing(&self, settings: &Settings) -> RecordLoop {
+        let records = RecordSettings::new(&settings.network.prefix);
+        RecordLoop::new(self.records.clone(), self.repos.clone(), records)
     }
 
     pub fn handler(&self, queue: Queue) -> Arc<dyn EventHandler> {
         match queue {
-            Queue::Feeds => {
-                let (feed, records) = (self.feed.clone(), self.records.clone());
-                Arc::new(FeedHandler::new(self.saga.clone(), feed, self.log.clone(), records))
-            }
+            Queue::Feeds => Arc::new(FeedHandler::new(self.saga.clone(), self.feed.clone(), self.log.clone())),
             Queue::Search => Arc::new(SearchHandler::new(self.search.clone())),
             Queue::Analytics => Arc::new(AnalyticsHandler::new(self.analytics.clone())),
+            Queue::Records => Arc::new(RecordHandler::new(self.records.clone(), self.fakes_repos)),
         }
+    }
+}
+
+fn fetcher(settings: &Settings) -> anyhow::Result<PageFetcher> {
+    let policy = AddressPolicy { allow_private: settings.metadata_allow_private_hosts, ..AddressPolicy::default() };
+    PageFetcher::new(policy, FetchLimits::default(), system_lookup()).context("setting up fetches")
+}
+
+/// Nobody has a repository.
+struct Nobodys;
+
+#[async_trait]
+impl Repos for Nobodys {
+    async fn procedure(&self, _: &UserId, _: &str, _: Value) -> Result<Value, CallError> {
+        Err(CallError::NotConnected)
+    }
+
+    async fn query(&self, _: &UserId, _: &str, _: &[(&str, &str)]) -> Result<Value, CallError> {
+        Err(CallError::NotConnected)
     }
 }
 

@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser, value_p
 /// Flags that win over the environment. [`Cli`] and [`CliWith`] hold them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CliSettings {
-    /// Print the effective settings, secrets redacted, and exit
+    /// Print the effective settings with secrets redacted and exit
     #[arg(long)]
     pub check_config: bool,
     /// Address to listen on (HOST)
@@ -17,13 +17,13 @@ pub struct CliSettings {
     /// Port of metrics and health (METRICS_PORT)
     #[arg(long, value_name = "PORT", value_parser = value_parser!(u16).range(1..))]
     pub metrics_port: Option<u16>,
-    /// PostgreSQL (DATABASE_URL); other users of the machine can see flags, so pass secrets by the environment
+    /// Database (DATABASE_URL); other users of the machine can see flags, so pass secrets in the environment
     #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub database_url: Option<String>,
     /// Redis (REDIS_URL)
     #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub redis_url: Option<String>,
-    /// How to write the log (LOG_FORMAT)
+    /// Format of the log (LOG_FORMAT)
     #[arg(long, value_name = "FORMAT", value_parser = ["pretty", "json"])]
     pub log_format: Option<String>,
 }

@@ -61,6 +61,16 @@ impl InMemoryEventWorkerProcess {
             metadata.run(stopped).await;
             Ok(())
         });
+        let (pictures, stopped) = (adapters.picture_loop(settings)?, stop.clone());
+        tasks.spawn(async move {
+            pictures.run(stopped).await;
+            Ok(())
+        });
+        let (publishing, stopped) = (adapters.publishing(settings), stop.clone());
+        tasks.spawn(async move {
+            publishing.run(stopped).await;
+            Ok(())
+        });
         let rebuilding = rebuild::run(adapters.rebuilds.clone(), adapters.search.clone(), stop.clone());
         tasks.spawn(async move {
             rebuilding.await;
@@ -102,8 +112,7 @@ impl InMemoryEventWorkerProcess {
         Ok(drained)
     }
 
-    /// `failure` is why the last look failed, if it did; while none has ended, it stays as it is. The store may be back before the time is up, and a connection that a request handler
-    /// opened ends with the handler's thread.
+    /// `failure` is why the last look failed, if it did; while none has ended, it stays as it is. The store may be back before the time is up.
     async fn work_off(&self, drained: &mut Drained, failure: &mut Option<anyhow::Error>) {
         loop {
             match self.look(drained).await {

@@ -71,6 +71,11 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
         Histogram,
         "From an event's acceptance to its handler, by the worker's clock, by queue",
     ),
+    (
+        "cardwire_event_effect_seconds",
+        Histogram,
+        "From an event's acceptance to its effect, the window of the feed included, by the worker's clock, by queue",
+    ),
     ("cardwire_events_processed_total", Counter, "Events that a handler was done with, by queue"),
     ("cardwire_events_failed_total", Counter, "Attempts at an event that failed, by queue"),
     ("cardwire_dead_letters_total", Counter, "Events that became dead letters, by queue"),
@@ -81,8 +86,29 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ("cardwire_redis_forced_reconnections_total", Counter, "Connections thrown away because they hung"),
     ("cardwire_sse_connections", Gauge, "Live readers of the feed"),
     ("cardwire_page_fetches_total", Counter, "Pages asked what they say about themselves, by outcome"),
+    (
+        "cardwire_picture_fetches_total",
+        Counter,
+        "Covers and icons fetched, by form, outcome (stored, refused, failed) and reason",
+    ),
     ("cardwire_searches_refused_total", Counter, "Searches refused because too many others ran"),
     ("cardwire_import_rows_total", Counter, "Rows of imports and checks that were worked off, by outcome"),
+    (
+        "cardwire_records_total",
+        Counter,
+        "Records of people's own repositories that were sent, by outcome: published, deleted, refused",
+    ),
+    (
+        "cardwire_records_waiting",
+        Gauge,
+        "Records that have to be looked at, paused people's included; measured by record-workers",
+    ),
+    ("cardwire_record_people", Gauge, "People who have connected a repository; measured by record-workers"),
+    (
+        "cardwire_record_people_failing",
+        Gauge,
+        "Of them, those for whom publishing fails and is tried again; measured by record-workers",
+    ),
     ("cardwire_saga_windows_flushed_total", Counter, "Windows written as activities"),
     ("cardwire_saga_flush_lateness_seconds", Histogram, "How long after its due time a window was flushed"),
     ("cardwire_saga_lock_contended_total", Counter, "Windows that were due while another worker flushed them"),
@@ -95,7 +121,7 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ),
 ];
 
-/// As it stands in `docs/METRICS.md`.
+/// As it stands in `docs/operate/METRICS.md`.
 pub fn table() -> String {
     let rows = METRICS.iter().map(|(name, kind, meaning)| format!("| `{name}` | {} | {meaning} |\n", kind.name()));
     ["| name | kind | meaning, labels |\n|---|---|---|\n".to_owned()].into_iter().chain(rows).collect()

@@ -1,6 +1,6 @@
 //! What every process does beside its work: learns which queues are paused, says how its workers do, takes its turn at measuring,
-//! empties collections that were deleted, undoes imports and takes the deletion of accounts further. Web also reads the URLs of cards by new
-//! rules.
+//! empties collections that were deleted, deletes pictures that no page shows, undoes imports, replays events and takes the deletion of accounts
+//! further. Web also reads the URLs of cards by new rules.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cardwire_domain::use_cases::{Parting, Renewed, let_cards_go, let_person_go, renew_identities, undo_imports};
 use cardwire_domain::{CardId, Clock as _, Error, EventId, SystemClock};
+use cardwire_events::latency::Histogram;
 use cardwire_events::operations::{Gauges, Pauses, SAMPLE_EVERY};
 use cardwire_events::registry::{WorkerId, WorkerInfo};
 use cardwire_events::worker::Progress;
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::adapters::Adapters;
+use crate::replay;
 use crate::version::VERSION;
 
 /// How often to ask which queues are paused; so a pause is honoured within this and the length of a claim.
@@ -33,12 +35,17 @@ const PART_WITH: usize = 100;
 /// Cards of an import that is undone that go in one transaction, and the shortest pause before the next, so that saves of others come through.
 const UNDO: usize = 50;
 const UNDO_PAUSE: Duration = Duration::from_millis(50);
+/// How long a server is given to end the session of somebody who leaves.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// How many of those who are leaving may turn out to be waiting before a round ends.
 const DRAWS: usize = 5;
 /// How often to look for cards whose URLs were read by earlier rules: after an update, and as long as processes of the build before run.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// Such cards that are looked at together.
 const RENEW: usize = 200;
+/// How often to look for pictures that pages have dropped, and how many of them to look at together.
+const DROP_PICTURES_EVERY: Duration = Duration::from_secs(60);
+const DROP_PICTURES: usize = 200;
 /// How long one part of the transport may take to be measured; the sample does without it then.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -62,6 +69,8 @@ struct Hand {
     progress: Arc<Progress>,
     /// Of what was processed, how much has been added to the totals.
     added: Mutex<u64>,
+    /// Likewise, how long events took.
+    added_took: Mutex<Histogram>,
 }
 
 impl Rounds {
@@ -103,7 +112,7 @@ impl Rounds {
             processed: 0,
             in_flight: 0,
         };
-        self.hands.push(Hand { info, progress, added: Mutex::default() });
+        self.hands.push(Hand { info, progress, added: Mutex::default(), added_took: Mutex::default() });
         self
     }
 
@@ -113,10 +122,13 @@ impl Rounds {
             every(ASK_EVERY, || self.learn_pauses()),
             every(BEAT_EVERY, || self.beat()),
             every(SAMPLE_EVERY, || self.measure()),
+            every(SAMPLE_EVERY, || self.tell_latencies()),
             every(LET_GO_EVERY, || self.empty_collections()),
             every(LET_GO_EVERY, || self.delete_accounts()),
             every(LET_GO_EVERY, || self.undo_imports()),
             every(RENEW_EVERY, || self.renew_identities()),
+            every(LET_GO_EVERY, || self.replay()),
+            every(DROP_PICTURES_EVERY, || self.drop_pictures()),
         );
     }
 
@@ -124,6 +136,7 @@ impl Rounds {
     pub async fn leave(&self) {
         for hand in &self.hands {
             self.add_work(hand).await;
+            self.add_latencies(hand).await;
             if let Err(error) = self.adapters.registry.leave(hand.info.queue, hand.info.id).await {
                 tracing::debug!(%error, "could not say that this worker ends");
             }
@@ -181,6 +194,26 @@ impl Rounds {
         }
     }
 
+    async fn tell_latencies(&self) {
+        join_all(self.hands.iter().map(|hand| self.add_latencies(hand))).await;
+    }
+
+    /// As [`Self::add_work`]. What goes through a window has its effect when the window is written, by whoever writes it.
+    async fn add_latencies(&self, hand: &Hand) {
+        let mut now = hand.progress.took.so_far();
+        if hand.info.queue == Queue::Feeds {
+            now.merge(&self.adapters.saga.took());
+        }
+        let new = now.since(&hand.added_took.lock());
+        if new.is_empty() {
+            return;
+        }
+        match self.adapters.history.add_latencies(hand.info.queue, &new).await {
+            Ok(()) => *hand.added_took.lock() = now,
+            Err(error) => tracing::debug!(%error, "could not add how long events took"),
+        }
+    }
+
     /// What is not done now, another round does, of this process or of another.
     async fn empty_collections(&self) {
         loop {
@@ -201,6 +234,7 @@ impl Rounds {
         let mut waits = 0;
         while waits < DRAWS {
             let begun = Instant::now();
+            self.say_farewell().await;
             match let_person_go(&*self.adapters.store, PART_WITH).await {
                 // Leaves as much time to everybody else as it took.
                 Ok(Parting::Further) => sleep(begun.elapsed()).await,
@@ -222,6 +256,22 @@ impl Rounds {
                     tracing::warn!(%error, "an account could not be deleted any further; another round tries again");
                     return;
                 }
+            }
+        }
+    }
+
+    /// Ends the connections of those who are leaving, once their records are gone and before their tokens are. Whatever fails, they leave.
+    async fn say_farewell(&self) {
+        let Some(agents) = &self.adapters.agents else { return };
+        let leavers = match self.adapters.accounts.connected_leavers().await {
+            Ok(leavers) => leavers,
+            Err(error) => return tracing::debug!(%error, "could not ask who is leaving"),
+        };
+        for person in leavers {
+            match timeout(FAREWELL, agents.disconnect(&person)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::info!(%person, %error, "a connection was not ended"),
+                Err(_) => tracing::info!(%person, "a connection was not ended in time at its server"),
             }
         }
     }
@@ -273,6 +323,29 @@ impl Rounds {
         }
     }
 
+    /// What is not done now, another round does, of this process or of another.
+    async fn replay(&self) {
+        if let Err(error) = replay::run(&self.adapters).await {
+            tracing::warn!(%error, "a replay cannot go on now; it will");
+        }
+    }
+
+    /// What is not done now, another round does, of this process or of another.
+    async fn drop_pictures(&self) {
+        loop {
+            let begun = Instant::now();
+            match self.adapters.pictures.drop_pictures(DROP_PICTURES).await {
+                // Leaves as much time to everybody else as it took.
+                Ok(DROP_PICTURES) => sleep(begun.elapsed()).await,
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "pictures that no page shows could not be deleted; another round tries again");
+                    return;
+                }
+            }
+        }
+    }
+
     async fn measure(&self) {
         if let Err(error) = self.take_sample().await {
             tracing::debug!(%error, "no sample was taken");
@@ -304,7 +377,12 @@ impl Rounds {
                 workers: workers.as_ref().map(|workers| alive(workers) as u64),
             }
         });
-        history.keep(at, &measured.collect::<Vec<_>>()).await
+        let measured: Vec<Gauges> = measured.collect();
+        history.keep(at, &measured).await?;
+        match workers {
+            Some(workers) if !workers.is_empty() => history.keep_workers(at, &workers).await,
+            _ => Ok(()),
+        }
     }
 }
 
@@ -404,7 +482,10 @@ mod tests {
         let adapters = Adapters::plug(&settings).unwrap();
         let workers = InMemoryEventWorkerProcess::start(&adapters, &settings).unwrap();
         save(&adapters, "https://example.com/1").await;
-        eventually("all workers are listed", async || adapters.registry.list().await.unwrap().len() == 3).await;
+        eventually("all workers are listed", async || {
+            adapters.registry.list().await.unwrap().len() == Queue::ALL.len()
+        })
+        .await;
         let samples = async || adapters.history.history(Queue::Search, Duration::from_secs(3_600), 240).await.unwrap();
         eventually("a sample is taken", async || !samples().await.is_empty()).await;
         assert_eq!(samples().await[0].gauges.queue, Queue::Search);
@@ -416,6 +497,8 @@ mod tests {
         adapters.history.keep(SystemClock.now(), &[gauges]).await.unwrap();
         let last = *samples().await.last().unwrap();
         assert_eq!((last.processed, last.failed), (1, 0), "what was processed is added, at the latest at the end");
+        let took = adapters.history.latencies(Queue::Search, Duration::from_secs(3_600), 1).await.unwrap();
+        assert_eq!(took.iter().map(|took| took.events.total()).sum::<u64>(), 1, "and how long it took");
     }
 
     #[tokio::test(start_paused = true)]

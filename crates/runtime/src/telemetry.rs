@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 
 use anyhow::Context as _;
+use cardwire_events::latency::bounds_s;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -65,7 +66,10 @@ where
 
 /// Collects metrics in buckets; somebody must run the handle's upkeep, as the health server does.
 pub(crate) fn recorder() -> Result<PrometheusRecorder, BuildError> {
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?;
+    let effect = Matcher::Full("cardwire_event_effect_seconds".to_owned());
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .set_buckets_for_metric(effect, &bounds_s())?;
     Ok(builder.build_recorder())
 }
 

@@ -56,9 +56,21 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
             metadata.run(stopped).await;
             Ok(())
         });
+        let (pictures, stopped) = (adapters.picture_loop(&process.settings)?, stop.clone());
+        tasks.spawn(async move {
+            pictures.run(stopped).await;
+            Ok(())
+        });
         let rebuilding = rebuild::run(adapters.rebuilds.clone(), adapters.search.clone(), stop.clone());
         tasks.spawn(async move {
             rebuilding.await;
+            Ok(())
+        });
+    }
+    if queue == Queue::Records {
+        let (publishing, stopped) = (adapters.publishing(&process.settings), stop.clone());
+        tasks.spawn(async move {
+            publishing.run(stopped).await;
             Ok(())
         });
     }
@@ -88,6 +100,7 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
         }
     }
     watching.shutdown().await;
+    adapters.finish_refreshes().await;
     rounds.leave().await;
     health.stop().await.context("stopping the health server")
 }

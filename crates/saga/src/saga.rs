@@ -7,8 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::{CollectedWindow, EventId, Member, RecordedEvent};
+use cardwire_events::latency::{Histogram, Latencies};
 use cardwire_events::trace::{Batch, Operation};
 use cardwire_events::{EventLog, Failure, Outcome, Queue, QueueSettings, Verdict, WaitingRoom};
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
@@ -66,6 +68,7 @@ pub struct CardCollectionSaga {
     log: Arc<dyn EventLog>,
     settings: SagaSettings,
     full: Notify,
+    took: Latencies,
 }
 
 impl CardCollectionSaga {
@@ -75,11 +78,17 @@ impl CardCollectionSaga {
         log: Arc<dyn EventLog>,
         settings: SagaSettings,
     ) -> Self {
-        Self { store, feed, log, settings, full: Notify::new() }
+        Self { store, feed, log, settings, full: Notify::new(), took: Latencies::default() }
     }
 
     pub const fn settings(&self) -> &SagaSettings {
         &self.settings
+    }
+
+    /// How long the events that this process has written into the feed took to get there. Some may be counted twice after an interrupted
+    /// flush.
+    pub fn took(&self) -> Histogram {
+        self.took.so_far()
     }
 
     /// Merges events into their windows. One outcome for each, in order; an event that makes no activity is rejected, since
@@ -308,10 +317,19 @@ impl CardCollectionSaga {
         if windows.is_empty() {
             return Ok(0);
         }
+        let accepted: Vec<Timestamp> =
+            windows.iter().flat_map(|window| &window.members).map(|member| member.occurred_at).collect();
         let feed = self.feed.clone();
         let task = async move { feed.add_activities(&windows).await };
         match tokio::spawn(task.in_current_span()).await {
-            Ok(result) => result,
+            Ok(Ok(taken)) => {
+                // None: all of them were there already.
+                if taken > 0 {
+                    accepted.iter().for_each(|at| self.took.took_effect(Queue::Feeds, *at));
+                }
+                Ok(taken)
+            }
+            Ok(Err(error)) => Err(error),
             Err(error) if error.is_panic() => {
                 Err(cardwire_domain::Error::Corrupt(format!("writing it panicked: {error}")))
             }

@@ -11,6 +11,7 @@
 //!   (`ledger`, `attempts`, `dead_letters`).
 //! - What others must not see is gone for them with the answer, whatever the order of changes and events (`visibility`, `truth`).
 //! - What was fetched for a card that others do not see is known to its owner alone (`private_pages`).
+//! - A picture is seen by those who see a card whose page refers to it, and deleted when no page does (`pictures`).
 //! - A card's own title is seen and found by everybody who sees the card, and by nobody else (`titles`).
 //! - Once an account is deleted, the store holds nothing of that person but the audit log, no matter where the deletion was
 //!   interrupted (`leaving`).
@@ -22,6 +23,7 @@ mod answers;
 mod departed;
 pub mod moving;
 mod page_keys;
+mod pictured;
 pub mod postgres;
 mod seen;
 pub mod sqlite;

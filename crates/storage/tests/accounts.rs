@@ -42,11 +42,13 @@ mod postgres {
     /// Makes all that is kept of accounts older.
     struct Ageing(PgPool);
 
-    const TIMES: [(&str, &[&str]); 4] = [
+    const TIMES: [(&str, &[&str]); 6] = [
         ("sessions", &["access_expires_at", "refresh_expires_at", "last_seen_at", "created_at"]),
         ("api_tokens", &["expires_at", "last_used_at", "created_at"]),
         ("invites", &["expires_at", "created_at"]),
         ("password_resets", &["expires_at"]),
+        ("atproto_sign_ins", &["expires_at"]),
+        ("atproto_connections", &["lease_until", "connected_at"]),
     ];
 
     #[async_trait]

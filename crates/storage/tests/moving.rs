@@ -11,7 +11,8 @@ use cardwire_domain::accounts::{Account, AccountRepository as _, Admission, Toke
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::invites::InviteRepository as _;
 use cardwire_domain::library::LibraryFilter;
-use cardwire_domain::metadata::FetchPolicy;
+use cardwire_domain::metadata::{FetchPolicy, Metadata};
+use cardwire_domain::pictures::{Fetched, Picture, PictureKind, PictureRoom, PicturesFetched};
 use cardwire_domain::profile::{Bio, Edit, ProfileChange, ProfileRepository as _};
 use cardwire_domain::resets::ResetRepository as _;
 use cardwire_domain::search::{Found, SearchRequest};
@@ -205,6 +206,55 @@ async fn pages_of_private_cards_arrive_for_their_owner_alone() -> Tested {
         let kept = there.library.library_card(hers, Some(&alice)).await?;
         assert_eq!(kept.card.title.as_deref(), Some("Marmalade"));
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_arrive_and_those_that_no_page_shows_are_still_deleted() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("cardwire.db");
+    let alice = person("alice");
+    let here = Stores::of(Arc::new(file(&path)?), Arc::new(Unturned));
+    let mut cards = Vec::new();
+    for number in 0..50_u8 {
+        cards.push(here.save(&alice, &format!("https://site{number}.example/")).await?.url_card_id);
+    }
+    here.index_all().await?;
+    let illustrated = Metadata { image: Some("https://cdn.example/cover.jpg".into()), ..titled("Illustrated") };
+    for job in here.due().await? {
+        assert!(here.pages.finish_fetch(&job, &Ok(illustrated.clone()), &FetchPolicy::default()).await?);
+    }
+    let room = PictureRoom { free: 100, running: Vec::new(), per_host: 100, share: 100 };
+    for (number, job) in here.pictures.lease_pictures(&room, Duration::from_secs(60)).await?.iter().enumerate() {
+        let bytes = [format!("cover {number}").as_bytes(), &[0xff; 60_000]].concat();
+        let cover = Fetched::Picture(Picture { kind: PictureKind::Jpeg, width: 640, height: 360, bytes });
+        let outcome = PicturesFetched { cover, icon: Fetched::Nothing, again: None };
+        assert!(here.pictures.finish_pictures(job, &outcome).await?);
+    }
+    let gone = here.library.library_card(cards[0], None).await?.card.pictures;
+    here.remove(&alice, cards[0]).await?;
+    here.index_all().await?;
+    let before = here.library_of(&alice).await?;
+    drop(here);
+
+    let (store, _database, _server) = empty().await?;
+    let moved = move_to_postgres(&path, &store, &Seen::default()).await?;
+    let rows = |name: &str| moved.rows.iter().find(|(table, _)| *table == name).map(|(_, rows)| *rows);
+    assert_eq!((rows("pictures"), rows("pictures_dropped")), (Some(50), Some(1)), "{moved:?}");
+    let there = Stores::of(Arc::new(store.clone()), Arc::new(Unturned));
+    assert_eq!(there.library_of(&alice).await?, before);
+    for kept in &before {
+        let cover = kept.card.pictures.cover.expect("each has one");
+        assert_eq!(
+            there.pictures.picture(cover.hash, None).await?.map(|picture| picture.bytes.len() > 60_000),
+            Some(true)
+        );
+    }
+    sqlx::query("UPDATE pictures SET kept_at = kept_at - interval '1 day'").execute(store.pool()).await?;
+    assert_eq!(there.pictures.drop_pictures(10).await?, 1);
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM pictures").fetch_one(store.pool()).await?;
+    assert_eq!(left, 49);
+    assert_eq!(there.pictures.picture(gone.cover.expect("it had one").hash, None).await?, None);
     Ok(())
 }
 

@@ -42,18 +42,30 @@ impl TimeMachine for Aging {
             "UPDATE collections SET created_at = created_at - make_interval(secs => $1)",
             "UPDATE deliveries SET occurred_at = occurred_at - make_interval(secs => $1), \
              published_at = published_at - make_interval(secs => $1), \
-             due_at = due_at - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1)",
+             due_at = due_at - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1), \
+             failed_at = failed_at - make_interval(secs => $1)",
             "UPDATE cards SET library_at = library_at - make_interval(secs => $1)",
             // By way of days that are far off, so that no row meets another on the way.
             "UPDATE trend_days SET day = day + 1000000 + 0 * $1::int",
             "UPDATE trend_days SET day = day - 1000000 - ($1 / 86400)::int",
             "UPDATE trend_windows SET from_day = from_day - ($1 / 86400)::int",
             "UPDATE pages SET next_fetch_at = next_fetch_at - make_interval(secs => $1), \
-             fetched_at = fetched_at - make_interval(secs => $1), not_before = not_before - make_interval(secs => $1)",
+             fetched_at = fetched_at - make_interval(secs => $1), not_before = not_before - make_interval(secs => $1), \
+             pictures_at = pictures_at - make_interval(secs => $1), pictured_at = pictured_at - make_interval(secs => $1)",
+            "UPDATE pictures SET kept_at = kept_at - make_interval(secs => $1)",
+            "UPDATE pictures_dropped SET at = at - make_interval(secs => $1)",
+            "UPDATE record_people SET leased_until = leased_until - make_interval(secs => $1), \
+             paused_until = paused_until - make_interval(secs => $1), due_at = due_at - make_interval(secs => $1), \
+             turned_at = turned_at - make_interval(secs => $1), hour_at = hour_at - make_interval(secs => $1), \
+             day_at = day_at - make_interval(secs => $1), failing_since = failing_since - make_interval(secs => $1)",
+            "UPDATE record_owed SET not_before = not_before - make_interval(secs => $1)",
             "UPDATE queue_pauses SET resumed_at = resumed_at - make_interval(secs => $1)",
             "UPDATE sample_turn SET at = at - make_interval(secs => $1)",
             "UPDATE queue_samples SET at = at - make_interval(secs => $1)",
+            "UPDATE queue_latencies SET at = at - make_interval(secs => $1)",
+            "UPDATE worker_samples SET at = at - make_interval(secs => $1)",
             "UPDATE search_rebuilds SET lease_until = lease_until - make_interval(secs => $1)",
+            "UPDATE replays SET lease_until = lease_until - make_interval(secs => $1)",
             "UPDATE imports SET next_at = next_at - make_interval(secs => $1), begun_at = begun_at - make_interval(secs => $1), \
              received_at = received_at - make_interval(secs => $1)",
             "UPDATE idempotency_keys SET created_at = created_at - make_interval(secs => $1)",

@@ -11,7 +11,7 @@ use cardwire_testkit::pgbouncer::PgBouncer;
 use cardwire_testkit::postgres::Postgres;
 use tokio::time::{Instant, sleep};
 
-/// What docs/DEPLOY.md tells to set for the role.
+/// What docs/operate/DEPLOY.md tells to set for the role.
 const ROLE: [&str; 4] = [
     "ALTER ROLE postgres SET enable_seqscan = off",
     "ALTER ROLE postgres SET enable_hashjoin = off",

@@ -5,6 +5,7 @@
 //! whether each planned fault met its call ([`Faults::unfired`]).
 
 pub mod ports;
+pub mod records;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -37,6 +38,8 @@ pub enum FaultPoint {
     Index,
     /// The transaction that takes events off the ledger and counts them.
     Count,
+    /// The transaction that takes events off the ledger and owes their records.
+    Owe,
     /// The transaction that takes events off the ledger which change no activity.
     Settle,
     /// A flushed window is removed from the saga's store.
@@ -59,22 +62,26 @@ pub enum FaultPoint {
 
 impl FaultPoint {
     /// The points that every run passes, faults or none.
-    pub const EVERYDAY: [Self; 17] = [
+    pub const EVERYDAY: [Self; 21] = [
         Self::Accept,
         Self::Publish(Queue::Feeds),
         Self::Publish(Queue::Search),
         Self::Publish(Queue::Analytics),
+        Self::Publish(Queue::Records),
         Self::Claim(Queue::Feeds),
         Self::Claim(Queue::Search),
         Self::Claim(Queue::Analytics),
+        Self::Claim(Queue::Records),
         Self::Merge,
         Self::Ack(Queue::Feeds),
         Self::Ack(Queue::Search),
         Self::Ack(Queue::Analytics),
+        Self::Ack(Queue::Records),
         Self::FlushClaim,
         Self::AddActivities,
         Self::Index,
         Self::Count,
+        Self::Owe,
         Self::Settle,
         Self::FlushCommit,
     ];

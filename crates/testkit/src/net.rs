@@ -10,6 +10,13 @@ pub fn http_client() -> reqwest::Client {
     reqwest::Client::new()
 }
 
+/// The same, but a redirect is an answer like any other.
+pub fn http_client_that_stays() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    client.build().expect("a client needs nothing but its provider")
+}
+
 /// A loopback port that the system hands to nobody, that this process is not told again, and that other test processes do not take.
 pub fn free_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);

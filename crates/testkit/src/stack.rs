@@ -80,7 +80,7 @@ impl Stack {
         let web = Process::start("web", &environment);
         let feeds = std::iter::repeat_n(plan.feed_worker, plan.feed_workers);
         let workers = feeds
-            .chain(["search-worker", "analytics-worker"])
+            .chain(["search-worker", "analytics-worker", "record-worker"])
             .map(|name| Worker { name, process: Process::start(name, &environment) })
             .collect();
         let pool = PgPoolOptions::new().max_connections(2).connect_lazy(&database_url).expect("the URL is good");
@@ -99,6 +99,14 @@ impl Stack {
 
     pub fn database_url(&self) -> &str {
         self.database.url()
+    }
+
+    /// Runs statements as somebody with a shell would.
+    ///
+    /// # Errors
+    /// When the server refuses them.
+    pub async fn run(&self, sql: &str) -> anyhow::Result<()> {
+        self.database.run(sql).await
     }
 
     pub fn pool(&self) -> &PgPool {

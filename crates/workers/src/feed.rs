@@ -3,7 +3,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cardwire_domain::feed::FeedRepository;
-use cardwire_domain::records::RecordPublisher;
 use cardwire_domain::{DomainEvent, EventId, Member, RecordedEvent};
 use cardwire_events::port::{all, from_store};
 use cardwire_events::{Error, EventHandler, EventLog, Outcome, Queue};
@@ -16,18 +15,11 @@ pub struct FeedHandler {
     saga: Arc<CardCollectionSaga>,
     feed: Arc<dyn FeedRepository>,
     log: Arc<dyn EventLog>,
-    records: Option<Arc<dyn RecordPublisher>>,
 }
 
 impl FeedHandler {
-    /// `records`: where saved cards are also written outside of Cardwire; `None`: nowhere.
-    pub fn new(
-        saga: Arc<CardCollectionSaga>,
-        feed: Arc<dyn FeedRepository>,
-        log: Arc<dyn EventLog>,
-        records: Option<Arc<dyn RecordPublisher>>,
-    ) -> Self {
-        Self { saga, feed, log, records }
+    pub fn new(saga: Arc<CardCollectionSaga>, feed: Arc<dyn FeedRepository>, log: Arc<dyn EventLog>) -> Self {
+        Self { saga, feed, log }
     }
 
     /// The events as the log has them. What came through the queue may have been altered there: an addition that claims to be
@@ -37,15 +29,6 @@ impl FeedHandler {
         let envelopes = self.log.look_up(&ids).await?;
         // One that cannot be read in the log stays owed.
         Ok(envelopes.iter().filter_map(|envelope| envelope.decode().ok()).collect())
-    }
-
-    async fn publish_records(&self, events: &[RecordedEvent]) -> cardwire_domain::Result<()> {
-        if let Some(records) = &self.records {
-            for event in events {
-                records.publish(&event.event).await?;
-            }
-        }
-        Ok(())
     }
 
     async fn settle(&self, events: &[RecordedEvent]) -> Outcome {
@@ -80,17 +63,13 @@ fn adds(event: &RecordedEvent) -> bool {
 impl EventHandler for FeedHandler {
     async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
         // Of an addition only the id counts: the flush looks the rest up.
-        if self.records.is_none() && events.iter().all(adds) {
+        if events.iter().all(adds) {
             return self.saga.collect(events).await;
         }
         let known = match self.look_up(events).await {
             Ok(known) => known,
             Err(error) => return all(events, &failed(error)),
         };
-        // Before anything is taken off the ledger: a crash in between publishes the same record again.
-        if let Err(error) = self.publish_records(&known).await {
-            return from_store(events, Err(error));
-        }
         let (added, others): (Vec<_>, Vec<_>) = known.into_iter().partition(adds);
         let (gone, others): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|event| matches!(event.event, DomainEvent::AccountDeleted { .. }));
@@ -102,5 +81,10 @@ impl EventHandler for FeedHandler {
         outcomes.extend(gone.iter().map(|event| event.id).zip(forgotten));
         // What the log does not have is owed to nobody.
         events.iter().map(|event| outcomes.remove(&event.id).unwrap_or(Outcome::Done)).collect()
+    }
+
+    /// The flush of their windows brings it about.
+    fn takes_effect(&self) -> bool {
+        false
     }
 }

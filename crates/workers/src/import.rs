@@ -144,7 +144,7 @@ impl ImportLoop {
             Err(error) if rows.len() == 1 => {
                 let number = rows[0].0;
                 tracing::error!(%error, import = %leased.import, number, "a row of an import cannot be stored");
-                outcomes.push((number, RowOutcome::Refused("it could not be stored".into())));
+                outcomes.push((number, RowOutcome::Refused("It could not be stored.".into())));
             }
             // One of them is at fault; save the others.
             Err(_) => {

@@ -7,12 +7,14 @@ mod analytics;
 mod feed;
 pub mod import;
 pub mod metadata;
-mod records;
+pub mod pictures;
+pub mod records;
 mod search;
 
 pub use analytics::AnalyticsHandler;
 pub use feed::FeedHandler;
 pub use import::ImportLoop;
 pub use metadata::MetadataLoop;
-pub use records::FakeRecordPublisher;
+pub use pictures::PictureLoop;
+pub use records::{FakeRecordPublisher, RecordHandler, RecordLoop};
 pub use search::SearchHandler;

@@ -134,7 +134,7 @@ async fn twenty_thousand_links_come_along_while_others_go_on_saving() {
     assert!(seen.len() >= 5, "it could be watched: {seen:?}");
     let told = window.evaluate("document.querySelectorAll('#progress p')[1].textContent").await;
     let all = LINKS + TWICE;
-    assert_eq!(told, json!(format!("{all} of {all}: {LINKS} saved, {TWICE} already there, 0 refused.")));
+    assert_eq!(told, json!(format!("{all} of {all}: {LINKS} saved, {TWICE} already in your library, 0 not imported.")));
     assert_eq!(window.complaints().await, Vec::<String>::new());
     let export = http_client().get(server.web.url("/export/cards.csv")).header("cookie", "session=did:plc:alice");
     let export = export.send().await.unwrap().text().await.unwrap();

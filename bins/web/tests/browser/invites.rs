@@ -75,7 +75,7 @@ async fn from_an_empty_site_to_its_third_person_by_clicking() {
 
         let late = driver.window(1000, false).await;
         late.open(&link).await;
-        is_told(&late, "Sign up", "no longer valid").await;
+        is_told(&late, "Sign up", "has been used or has expired").await;
         assert!(!has(&late, FORM).await);
         late.close().await;
     }

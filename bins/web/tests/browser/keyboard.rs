@@ -47,7 +47,7 @@ async fn signing_in_saving_noting_and_removing_take_only_keys() {
     window.keys("worth it").await;
     window.tab_to("input[name=collection]").await;
     window.keys(" ").await;
-    window.tab_to("form.save > button").await;
+    window.tab_to("form.save details > button").await;
     window.keys("\n").await;
     window.wait(".told").await;
     assert_eq!(window.evaluate("document.querySelector('.items .note').textContent").await, json!("worth it"));

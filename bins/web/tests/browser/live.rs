@@ -29,14 +29,14 @@ async fn a_save_appears_in_another_window_without_reload() {
     writer.wait("#url").await.send_keys("https://example.com/<script>alert(1)</script>\n").await.unwrap();
     writer.wait(".told").await;
 
-    reader.until("document.querySelectorAll('#feed li').length === 1").await;
+    reader.until("document.querySelectorAll('#feed .item').length === 1").await;
     assert_eq!(reader.evaluate(TITLES).await, json!(["example.com/%3Cscript%3Ealert(1)%3C/script%3E"]));
     assert_eq!(reader.evaluate("document.querySelector('#feed .actor').textContent").await, json!("alice"));
     assert_eq!(reader.evaluate("window.before === true").await, json!(true), "no reload");
     assert_eq!(reader.evaluate("document.getElementById('told').textContent.startsWith('New: ')").await, json!(true));
     // The page as the server draws it now is the same.
     reader.open(&web.url("/")).await;
-    reader.wait("#feed li").await;
+    reader.wait("#feed .item").await;
     assert_eq!(reader.evaluate(TITLES).await, json!(["example.com/%3Cscript%3Ealert(1)%3C/script%3E"]));
     assert_eq!(reader.complaints().await, Vec::<String>::new());
     assert_eq!(writer.complaints().await, Vec::<String>::new());
@@ -55,13 +55,13 @@ async fn a_paused_feed_gathers_what_comes_and_goes_on_with_it() {
     for n in 0..2 {
         save(&web, "alice", &format!("https://example.com/{n}")).await;
     }
-    reader.until("document.getElementById('pause').textContent === 'Go on, 2 new'").await;
+    reader.until("document.getElementById('pause').textContent === 'Resume (2 new)'").await;
     assert_eq!(reader.evaluate(TITLES).await, json!([]));
     reader.wait("#pause").await.click().await.unwrap();
-    reader.until("document.querySelectorAll('#feed li').length === 2").await;
+    reader.until("document.querySelectorAll('#feed .item').length === 2").await;
     assert_eq!(reader.evaluate("document.getElementById('pause').textContent").await, json!("Pause"));
     save(&web, "alice", "https://example.com/2").await;
-    reader.until("document.querySelectorAll('#feed li').length === 3").await;
+    reader.until("document.querySelectorAll('#feed .item').length === 3").await;
     assert_eq!(reader.complaints().await, Vec::<String>::new());
     reader.close().await;
 }
@@ -82,13 +82,13 @@ async fn a_reader_whose_server_dies_misses_nothing_and_sees_nothing_twice() {
             expected += 1;
         }
         if round == 1 {
-            reader.until(&format!("document.querySelectorAll('#feed li').length === {expected}")).await;
+            reader.until(&format!("document.querySelectorAll('#feed .item').length === {expected}")).await;
         }
         // In the second round before any of it was shown.
         server.restart().await;
         save(&server.web, "bob", &format!("https://example.com/{round}/after")).await;
         expected += 1;
-        reader.until(&format!("document.querySelectorAll('#feed li').length === {expected}")).await;
+        reader.until(&format!("document.querySelectorAll('#feed .item').length === {expected}")).await;
     }
     let shown = reader.evaluate(&format!("({TITLES}).sort()")).await;
     let mut wanted = vec!["example.com/0".to_owned()];
@@ -136,7 +136,7 @@ async fn what_a_page_says_about_itself_arrives_while_one_looks() {
     assert_eq!(window.evaluate("document.querySelector('.says').textContent").await, json!("What it says"));
     assert_eq!(window.evaluate("window.before === true").await, json!(true), "no reload");
     assert!(window.client.find(Locator::Css(".items .pending")).await.is_err());
-    assert!(window.client.find(Locator::Css(".items [hx-get]")).await.is_err(), "it looks no more");
+    assert!(window.client.find(Locator::Css(".items [data-hx-get]")).await.is_err(), "it looks no more");
     assert_eq!(window.complaints().await, Vec::<String>::new());
     window.close().await;
     page.abort();

@@ -126,7 +126,7 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     assert_eq!(found(&window).await, json!("0 dead letters."));
 
     in_feed(&window, &server, &cards.iter().chain([&of_bob]).collect::<Vec<_>>()).await;
-    assert_eq!(window.evaluate("document.querySelectorAll('#feed li').length").await, json!(6), "each once");
+    assert_eq!(window.evaluate("document.querySelectorAll('#feed .item').length").await, json!(6), "each once");
     assert_eq!(window.evaluate(&format!("document.body.innerHTML.includes('{of_eve}')")).await, json!(false));
     let complaints = window.complaints().await;
     assert!(complaints.iter().all(|line| line.contains("404")), "but for the letter that is gone: {complaints:?}");
@@ -201,7 +201,7 @@ async fn a_window_is_written_now_a_queue_delivered_again_and_the_index_rebuilt()
     }
     window.wait(".items form button").await.click().await.unwrap();
     let key = format!("{card}-did:plc:alice");
-    assert_eq!(confirm(&window).await, json!(format!("A worker writes the window {key} into the feed at once.")));
+    assert_eq!(confirm(&window).await, json!(format!("A worker writes the window {key} to the feed now.")));
     assert_eq!(audit(&window).await, json!([["did:plc:mock123", "saga.flush", key, "", "1"]]));
     let_go(&server.database, held).await;
     in_feed(&window, &server, &[&card]).await;

@@ -31,7 +31,7 @@ async fn what_was_typed_is_sent_after_signing_in_again() {
     let session = window.client.get_named_cookie("session").await.unwrap().value().to_owned();
     let ended = http_client().post(web.url("/api/users/logout")).bearer_auth(session).send().await.unwrap();
     assert_eq!(ended.status().as_u16(), 204);
-    window.wait("form.save > button").await.click().await.unwrap();
+    window.wait("form.save .quick button").await.click().await.unwrap();
     window.wait("#password").await;
     is_reachable(&window, &axe).await;
     window.wait("#handle").await.send_keys("alice").await.unwrap();

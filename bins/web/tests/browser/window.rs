@@ -45,11 +45,17 @@ impl Driver {
 
     /// A browser of its own, of this width, that prefers light or dark.
     pub async fn window(&self, width: u32, dark: bool) -> Window {
+        self.window_with(width, dark, &[]).await
+    }
+
+    /// The same, started with these arguments, too.
+    pub async fn window_with(&self, width: u32, dark: bool, more: &[String]) -> Window {
         let mut arguments =
             vec!["--headless=new".to_owned(), "--disable-gpu".into(), format!("--window-size={width},900")];
         arguments.extend(
             ["--disable-background-networking", "--disable-component-update", "--no-first-run"].map(Into::into),
         );
+        arguments.extend_from_slice(more);
         if dark {
             arguments.push("--force-dark-mode".into());
         }
@@ -171,6 +177,17 @@ impl Window {
         let sent = messages.iter().filter_map(parse).map(|entry| entry["message"].clone());
         let sent = sent.filter(|message| message["method"] == "Network.requestWillBeSent");
         sent.filter_map(|message| message["params"]["request"]["url"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// How many pages were loaded since it was asked last.
+    pub async fn loads(&self) -> usize {
+        let messages = self.log("performance").await;
+        let parse = |entry: &Value| serde_json::from_str::<Value>(entry["message"].as_str()?).ok();
+        let sent = messages.iter().filter_map(parse).map(|entry| entry["message"].clone());
+        sent.filter(|message| {
+            message["method"] == "Network.requestWillBeSent" && message["params"]["type"] == "Document"
+        })
+        .count()
     }
 
     pub async fn close(self) {

@@ -39,7 +39,7 @@ async fn upload(client: &reqwest::Client, web: &Process) -> String {
     sent.url().path().to_owned()
 }
 
-/// How the page tells it, such as `50 of 1000: 50 saved, 0 already there, 0 refused.`.
+/// How the page tells it, such as `50 of 1000: 50 saved, 0 already in your library, 0 not imported.`.
 async fn progress(client: &reqwest::Client, web: &Process, path: &str) -> String {
     let page = client.get(web.url(path)).send().await.unwrap().text().await.unwrap();
     between(between(&page, "</progress>", "</div>"), "<p>", "</p>").to_owned()
@@ -80,6 +80,6 @@ async fn an_import_goes_on_where_a_killed_process_left_it() {
     web.ready().await;
     let started = Instant::now();
     let after = until(&client, &web, &path, |told| told.starts_with("1000 of")).await;
-    assert_eq!(after, "1000 of 1000: 1000 saved, 0 already there, 0 refused.");
+    assert_eq!(after, "1000 of 1000: 1000 saved, 0 already in your library, 0 not imported.");
     println!("killed at {before:?}, finished {:?} after the next start", started.elapsed());
 }

@@ -1,4 +1,4 @@
-//! From a fresh site to its third person by invitation, with the commands of docs/SELF-HOSTING.md, typed into a shell.
+//! From a fresh site to its third person by invitation, with the commands of docs/operate/SELF-HOSTING.md, typed into a shell.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ const WITH_CODE: &str = r#", \"invite\": \"$code\""#;
 
 /// The commands of the section, block by block.
 fn manual() -> [String; 4] {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/SELF-HOSTING.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operate/SELF-HOSTING.md");
     let text = fs::read_to_string(path).unwrap();
     let (_, section) = text.split_once(SECTION).expect("the section is there");
     let section = section.split("\n## ").next().unwrap();
@@ -112,7 +112,7 @@ async fn from_a_fresh_site_to_its_third_person_with_the_commands_of_the_manual()
     shell.run(&sign_in);
     let me = shell.get("/api/users/me");
     assert_eq!((&me["id"], &me["admin"]), (&alice, &Value::from(true)));
-    shell.is_refused(&with(&join, WITH_CODE, ""), "you need an invite");
+    shell.is_refused(&with(&join, WITH_CODE, ""), "You need an invite");
 
     // With an invite they are, once, and cannot invite others.
     let invited = shell.json(&invite);
@@ -121,11 +121,11 @@ async fn from_a_fresh_site_to_its_third_person_with_the_commands_of_the_manual()
     let bob = shell.json(&join)["id"].clone();
     assert!(bob.is_string() && bob != alice, "{bob}");
     let third = with(&join, BOB.0, "carol");
-    shell.is_refused(&third, "this invite is not valid");
+    shell.is_refused(&third, "This invite is not valid");
     shell.run(&with(&with(&sign_in, ALICE.0, BOB.0), ALICE.1, BOB.1));
     let me = shell.get("/api/users/me");
     assert_eq!((&me["id"], &me["admin"]), (&bob, &Value::from(false)));
-    shell.is_refused(&invite, "for administrators");
+    shell.is_refused(&invite, "Only administrators");
 
     // An invite that nobody used for eight days is no good; a new one is.
     shell.run(&sign_in);
@@ -134,7 +134,7 @@ async fn from_a_fresh_site_to_its_third_person_with_the_commands_of_the_manual()
     environment.extend(faketime("+8d"));
     let mut web = Process::start("web", &environment);
     web.ready().await;
-    shell.is_refused(&third, "this invite is not valid");
+    shell.is_refused(&third, "This invite is not valid");
     shell.run(&sign_in);
     assert!(shell.json(&invite)["code"].is_string());
     assert!(shell.json(&third)["id"].is_string());

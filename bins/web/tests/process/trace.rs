@@ -56,10 +56,14 @@ fn state(adapters: &Adapters) -> AppState {
         store: adapters.store.clone(),
         library: adapters.library.clone(),
         pages: adapters.pages.clone(),
+        pictures: adapters.pictures.clone(),
         collections: adapters.collections.clone(),
         feed: adapters.feed.clone(),
+        public: adapters.public.clone(),
         search: adapters.search.clone(),
         searches: Searches::at_once(3),
+        agents: None,
+        records: adapters.records.clone(),
         analytics: adapters.analytics.clone(),
         imports: adapters.imports.clone(),
         uploads: Uploads::default(),
@@ -69,6 +73,7 @@ fn state(adapters: &Adapters) -> AppState {
         reads: Reads::default(),
         accounts: Accounts::new(adapters.accounts.clone(), AccountSettings::of(Registration::Open)).unwrap(),
         authenticator: Arc::new(MockAuthenticator {
+            observers: BTreeSet::new(),
             accounts: Arc::new(TokenAuthenticator::new(adapters.accounts.clone(), BTreeSet::new())),
             profiles: adapters.accounts.clone(),
             host: None,
@@ -85,12 +90,16 @@ fn state(adapters: &Adapters) -> AppState {
         operations: Operations {
             log: adapters.log.clone(),
             operator: adapters.operator.clone(),
+            finder: adapters.finder.clone(),
             history: adapters.history.clone(),
             rebuilds: adapters.rebuilds.clone(),
+            replays: adapters.replays.clone(),
+            analytics: adapters.analytics.clone(),
             saga: adapters.saga_store.clone(),
             registry: adapters.registry.clone(),
             queues: Queue::ALL.map(operated).into(),
             clock: Arc::new(SystemClock),
+            trace_url: None,
         },
     }
 }
@@ -166,7 +175,7 @@ async fn a_save_is_one_trace_from_the_request_over_the_queues_to_the_activity() 
     let mut names: Vec<_> = of_save.iter().map(|span| span.name.as_ref()).collect();
     names.sort_unstable();
     let mut expected = vec!["POST /api/cards/library/urls", "flush feeds"];
-    for queue in ["analytics", "feeds", "search"] {
+    for queue in ["analytics", "feeds", "records", "search"] {
         let (published, processed) =
             (one(&spans, &format!("publish {queue}")), one(&spans, &format!("process {queue}")));
         assert!(published.start_time <= processed.start_time, "{queue}");

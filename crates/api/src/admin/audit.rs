@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
 use cardwire_events::{AuditEntry, Queue};
-use cardwire_http::caller::Admin;
+use cardwire_http::caller::Observer;
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::problem::Problem;
@@ -39,7 +39,7 @@ pub struct AuditBody {
     #[schema(example = "did:plc:alice")]
     by: String,
     /// dead-letters.redrive, dead-letters.discard, queue.pause, queue.resume, queue.redeliver, saga.flush, search.rebuild, card.hide,
-    /// card.show, user.invite, user.suspend, user.restore, user.reset-password or user.delete; on the command line also user.make-admin
+    /// replay.start, replay.cancel, card.show, user.invite, user.suspend, user.restore, user.reset-password or user.delete; on the command line also user.make-admin
     /// and analytics.rebuild.
     #[schema(example = "dead-letters.redrive")]
     action: String,
@@ -71,7 +71,7 @@ impl From<AuditEntry> for AuditBody {
     params(("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = PageBody<AuditBody>))
 )]
-pub async fn list(state: Data<AppState>, _: Admin, params: Params) -> Result<HttpResponse, Problem> {
+pub async fn list(state: Data<AppState>, _: Observer, params: Params) -> Result<HttpResponse, Problem> {
     let list = List::by_rank(&["audit"]);
     let request = params.page(&list)?;
     let page = state.operations.audit(&request).await?;

@@ -42,7 +42,7 @@ pub struct HideCardBody {
     post, path = "/api/admin/cards/{id}/hide", tag = "admin", security(("bearer" = [])),
     params(
         ("id" = String, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
     ),
     request_body = HideCardBody, responses((status = 204, description = "Hidden"))
 )]
@@ -66,7 +66,7 @@ pub async fn hide(
     post, path = "/api/admin/cards/{id}/show", tag = "admin", security(("bearer" = [])),
     params(
         ("id" = String, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
     ),
     responses((status = 204, description = "No longer hidden"))
 )]

@@ -5,11 +5,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::EventId;
 use cardwire_events::{Action, DeadLetter, DeadSelection, Envelope};
 use cardwire_http::body::JsonBody;
-use cardwire_http::caller::Admin;
+use cardwire_http::caller::{Admin, Observer};
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::idempotency::idempotency;
 use cardwire_http::operations::act::named;
+use cardwire_http::operations::failures::group;
 use cardwire_http::operations::{dead_letters, queue_named};
 use cardwire_http::problem::Problem;
 use cardwire_http::query::{NoParams, Params};
@@ -82,15 +83,15 @@ impl From<DeadLetter> for DeadLetterBody {
     params(
         ("queue" = String, Path, example = "feeds"),
         ("type" = Option<String>, Query, example = "CardAddedToLibrary.v2"),
-        ("text" = Option<String>, Query, description = "Occurs in a text value of the event, whatever the case"),
-        ("error" = Option<String>, Query, description = "Occurs in what it died of, whatever the case"),
+        ("text" = Option<String>, Query, description = "Text in one of the event's values; case does not matter"),
+        ("error" = Option<String>, Query, description = "Text in the last error; case does not matter"),
         ("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query),
     ),
     responses((status = 200, body = PageBody<DeadLetterBody>))
 )]
 pub async fn list(
     state: Data<AppState>,
-    _: Admin,
+    _: Observer,
     queue: Path<String>,
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {
@@ -120,7 +121,7 @@ pub struct Count {
 )]
 pub async fn count(
     state: Data<AppState>,
-    _: Admin,
+    _: Observer,
     queue: Path<String>,
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {
@@ -131,7 +132,7 @@ pub async fn count(
     Ok(HttpResponse::Ok().json(Count { count }))
 }
 
-/// `ids`, or `all: true`, or `matching`.
+/// `ids`, or `all: true`, or `matching`, or `group`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SelectDeadLetters {
@@ -142,6 +143,9 @@ pub struct SelectDeadLetters {
     all: Option<bool>,
     #[serde(default)]
     matching: Option<Matching>,
+    /// As the list of failures names it. Then events that would be tried again by themselves are meant as well as dead letters.
+    #[serde(default)]
+    group: Option<String>,
 }
 
 /// As the list is narrowed. At least one of them.
@@ -166,7 +170,7 @@ impl Matching {
         };
         let filter = dead_letters::filter(part, |name, rule| Problem::invalid(format!("matching.{name}"), rule))?;
         if filter.is_empty() {
-            return Err(Problem::invalid("matching", "must name type, text or error; for all, say all: true"));
+            return Err(Problem::invalid("matching", "Name type, text or error. To match everything, send all: true."));
         }
         Ok(DeadSelection::Matching(filter))
     }
@@ -174,18 +178,24 @@ impl Matching {
 
 impl SelectDeadLetters {
     fn selection(self) -> Result<DeadSelection, Problem> {
+        if let Some(shape) = self.group {
+            return match (self.ids, self.all, self.matching) {
+                (None, None, None) => group(&shape),
+                _ => Err(Problem::invalid("group", "Give either a group, or ids, all or matching.")),
+            };
+        }
         if let Some(matching) = self.matching {
             return match (self.ids, self.all) {
                 (None, None) => matching.selection(),
-                _ => Err(Problem::invalid("matching", "must not be given together with ids or all")),
+                _ => Err(Problem::invalid("matching", "Send this without ids and all.")),
             };
         }
         match (self.ids, self.all) {
             (None, Some(true)) => Ok(DeadSelection::All),
-            (None, Some(false)) => Err(Problem::invalid("all", "must be true; to choose some, name their ids")),
-            (None, None) => Err(Problem::invalid("ids", "is required, unless all is true or matching is given")),
-            (Some(_), Some(_)) => Err(Problem::invalid("all", "must not be given together with ids")),
-            (Some(ids), None) if ids.len() > MAX_IDS => Err(Problem::invalid("ids", "must be at most 1000")),
+            (None, Some(false)) => Err(Problem::invalid("all", "This must be true. To choose some, send their ids.")),
+            (None, None) => Err(Problem::invalid("ids", "Send ids, all: true or matching.")),
+            (Some(_), Some(_)) => Err(Problem::invalid("all", "Send this without ids.")),
+            (Some(ids), None) if ids.len() > MAX_IDS => Err(Problem::invalid("ids", "Send at most 1000 ids.")),
             (Some(ids), None) => Ok(named(&ids)),
         }
     }
@@ -202,7 +212,7 @@ pub struct Redriven {
     post, path = "/api/admin/queues/{queue}/dead/redrive", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
     ),
     request_body = SelectDeadLetters, responses((status = 200, body = Redriven))
 )]

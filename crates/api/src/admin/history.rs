@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, ServiceConfig};
 use cardwire_events::Queue;
-use cardwire_http::caller::Admin;
+use cardwire_http::caller::Observer;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::operations::{history, queue_named};
 use cardwire_http::problem::Problem;
@@ -98,13 +98,13 @@ impl From<history::Point> for Point {
     get, path = "/api/admin/queues/{queue}/history", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
-        ("minutes" = Option<u32>, Query, description = "60 unless given"),
+        ("minutes" = Option<u32>, Query, description = "60 by default"),
     ),
     responses((status = 200, body = History))
 )]
 pub async fn history(
     state: Data<AppState>,
-    _: Admin,
+    _: Observer,
     queue: Path<String>,
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
 use cardwire_domain::UserId;
 use cardwire_events::{Pause, Queue, QueueSettings, WorkerId, WorkerInfo};
-use cardwire_http::caller::Admin;
+use cardwire_http::caller::Observer;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::operations::overview::{Overview, QueueNow};
 use cardwire_http::problem::Problem;
@@ -166,6 +166,6 @@ impl From<(WorkerInfo, bool)> for WorkerBody {
     get, path = "/api/admin/queues", tag = "admin", security(("bearer" = [])),
     responses((status = 200, body = Queues))
 )]
-pub async fn list(state: Data<AppState>, _: Admin, _: NoParams) -> Result<HttpResponse, Problem> {
+pub async fn list(state: Data<AppState>, _: Observer, _: NoParams) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(Queues::from(state.operations.overview().await?)))
 }

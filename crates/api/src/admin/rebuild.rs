@@ -4,7 +4,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::UserId;
 use cardwire_events::operations::Rebuild;
-use cardwire_http::caller::Admin;
+use cardwire_http::caller::{Admin, Observer};
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::idempotency::{bodiless, idempotency};
 use cardwire_http::problem::Problem;
@@ -82,8 +82,8 @@ pub struct RebuildAsked {
 #[utoipa::path(
     operation_id = "requestSearchRebuild",
     post, path = "/api/admin/search/rebuild", tag = "admin", security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer")),
-    responses((status = 202, description = "A search-worker will take it", body = RebuildAsked))
+    params(("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer")),
+    responses((status = 202, description = "A search-worker will do it", body = RebuildAsked))
 )]
 pub async fn request(
     state: Data<AppState>,
@@ -111,7 +111,7 @@ pub struct LatestRebuild {
     get, path = "/api/admin/search/rebuild", tag = "admin", security(("bearer" = [])),
     responses((status = 200, body = LatestRebuild))
 )]
-pub async fn latest(state: Data<AppState>, _: Admin, _: NoParams) -> Result<HttpResponse, Problem> {
+pub async fn latest(state: Data<AppState>, _: Observer, _: NoParams) -> Result<HttpResponse, Problem> {
     let rebuild = state.operations.rebuilds.latest().await?;
     Ok(HttpResponse::Ok().json(LatestRebuild { rebuild: rebuild.map(Into::into) }))
 }

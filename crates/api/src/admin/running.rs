@@ -53,7 +53,7 @@ pub struct Running {
     post, path = "/api/admin/queues/{queue}/pause", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
     ),
     request_body = PauseQueue, responses((status = 200, body = Running))
 )]
@@ -78,7 +78,7 @@ pub async fn pause(
     post, path = "/api/admin/queues/{queue}/resume", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
     ),
     responses((status = 200, body = Running))
 )]
@@ -120,9 +120,9 @@ pub struct Redelivered {
     post, path = "/api/admin/queues/{queue}/redeliver", tag = "admin", security(("bearer" = [])),
     params(
         ("queue" = String, Path, example = "feeds"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
     ),
-    responses((status = 202, description = "The relays will publish them", body = Redelivered))
+    responses((status = 202, description = "They will be published again", body = Redelivered))
 )]
 pub async fn redeliver(
     state: Data<AppState>,

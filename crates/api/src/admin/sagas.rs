@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::{CardId, CollectionId, EventId, UserId};
-use cardwire_http::caller::Admin;
+use cardwire_http::caller::{Admin, Observer};
 use cardwire_http::cursor::List;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::idempotency::{bodiless, idempotency};
@@ -91,7 +91,7 @@ impl From<OpenWindow> for WindowBody {
     params(("limit" = Option<u8>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = PageBody<WindowBody>))
 )]
-pub async fn list(state: Data<AppState>, _: Admin, params: Params) -> Result<HttpResponse, Problem> {
+pub async fn list(state: Data<AppState>, _: Observer, params: Params) -> Result<HttpResponse, Problem> {
     // Keys are no ULIDs, so the due time serves as a rank.
     let list = List::by_rank(&["sagas"]);
     let request = params.page(&list)?;
@@ -111,9 +111,9 @@ pub struct FlushAccepted {
     post, path = "/api/admin/sagas/{key}/flush", tag = "admin", security(("bearer" = [])),
     params(
         ("key" = String, Path, example = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D-did:plc:alice"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
     ),
-    responses((status = 202, description = "A worker will take it", body = FlushAccepted))
+    responses((status = 202, description = "A worker will write it", body = FlushAccepted))
 )]
 pub async fn flush(
     state: Data<AppState>,

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, ServiceConfig};
 use cardwire_events::operations::{DeadLetterWay, Step};
-use cardwire_http::caller::Admin;
+use cardwire_http::caller::Observer;
 use cardwire_http::endpoint::Endpoint;
 use cardwire_http::operations::queue_named;
 use cardwire_http::problem::Problem;
@@ -74,7 +74,7 @@ impl From<DeadLetterWay> for WayBody {
 )]
 pub async fn way(
     state: Data<AppState>,
-    _: Admin,
+    _: Observer,
     _: NoParams,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {

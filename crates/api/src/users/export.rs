@@ -19,6 +19,7 @@ use crate::collections::CollectionBody;
 use crate::library::LibraryCardBody;
 use crate::membership::{BlockedBody, InvitationBody};
 use crate::resource::Resource;
+use crate::users::atproto::ConnectionBody;
 use crate::users::me::Me;
 use crate::users::sessions::SessionBody;
 use crate::users::tokens::TokenBody;
@@ -40,6 +41,9 @@ pub struct Export {
     #[schema(value_type = String, format = DateTime)]
     pub exported_at: Timestamp,
     pub account: Me,
+    /// Your connection to the AT Protocol network, without its tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub atproto: Option<ConnectionBody>,
     /// Your library, private cards included.
     pub cards: Vec<LibraryCardBody>,
     /// Your own collections, then those of others in which you collaborate.
@@ -116,8 +120,13 @@ async fn part(state: AppState, caller: Caller, step: Step) -> Result<Option<(Str
     Ok(Some(match step {
         Step::Head => {
             let profile = state.accounts.profile(caller.id()).await?;
+            let connected = state.connected(caller.id()).await?;
             let (at, account) = (json(&state.operations.clock.now())?, json(&Me::of(caller.0, profile))?);
-            (format!("{{\"exportedAt\":{at},\n\"account\":{account}"), Step::List(List::Cards, None))
+            let mut text = format!("{{\"exportedAt\":{at},\n\"account\":{account}");
+            if let Some(connected) = connected {
+                text.push_str(&format!(",\n\"atproto\":{}", json(&ConnectionBody::from(connected))?));
+            }
+            (text, Step::List(List::Cards, None))
         }
         Step::List(list, after) => {
             let is_first = after.is_none();

@@ -112,7 +112,7 @@ pub struct ChangeProfile {
 fn keep<T: PartialEq>(field: &str, sent: Option<Option<T>>, there: Option<T>) -> Result<(), Problem> {
     match sent {
         Some(value) if value != there => {
-            Err(Problem::invalid(field, "cannot be changed; send it as you read it, or leave it out"))
+            Err(Problem::invalid(field, "This cannot be changed. Send it as you read it, or leave it out."))
         }
         _ => Ok(()),
     }

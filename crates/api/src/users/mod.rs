@@ -3,6 +3,7 @@
 //! These requests take no `Idempotency-Key`: kept answers would be tokens, and kept digests would be of passwords. A sign-up
 //! that is sent again is a conflict. With mock authentication people may sign up and in as well; there a DID is a token, too.
 
+pub mod atproto;
 pub mod export;
 pub mod me;
 pub mod password;

@@ -124,6 +124,10 @@ async fn queues_show_what_is_where_and_who_works() {
                 "queue": "analytics", "waiting": 0, "inFlight": 0, "suspects": 0, "owed": 2, "unpublished": 2, "dead": 0,
                 "oldestAgeSeconds": 20, "paused": null, "settings": { "attempts": 2, "backoffMs": 5000, "concurrency": 20 },
             },
+            {
+                "queue": "records", "waiting": 0, "inFlight": 0, "suspects": 0, "owed": 2, "unpublished": 2, "dead": 0,
+                "oldestAgeSeconds": 20, "paused": null, "settings": { "attempts": 3, "backoffMs": 2000, "concurrency": 5 },
+            },
         ],
         "workers": [{
             "id": worker.id.to_string(), "queue": "feeds", "host": "machine-1", "pid": 7, "version": "0.1.0",
@@ -169,6 +173,7 @@ async fn without_the_store_it_is_503_and_names_no_host() {
     api.state.operations.operator = Arc::new(Away::Refusing);
     api.state.operations.history = Arc::new(Away::Refusing);
     api.state.operations.rebuilds = Arc::new(Away::Refusing);
+    api.state.operations.replays = Arc::new(Away::Refusing);
     let key = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D-did:plc:alice";
     for (method, path, body) in [
         (Method::GET, QUEUES.to_owned(), None),

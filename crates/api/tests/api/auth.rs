@@ -125,6 +125,7 @@ async fn nobody_reads_what_is_public_and_writes_nothing() {
         "/api/users/me/blocks",
         "/api/users/me/sessions",
         "/api/users/me/tokens",
+        "/api/users/me/atproto",
         "/api/users/me/export",
         "/api/cards/library/status?url=https://a.example",
         "/api/search?q=a&mine=true",
@@ -152,6 +153,7 @@ async fn nobody_reads_what_is_public_and_writes_nothing() {
         (Method::DELETE, "/api/users/me/sessions".into(), json!(null)),
         (Method::POST, "/api/users/me/tokens".into(), json!({ "name": "n", "scope": "read" })),
         (Method::DELETE, format!("/api/users/me/tokens/{card}"), json!(null)),
+        (Method::DELETE, "/api/users/me/atproto".into(), json!(null)),
     ] {
         let request = TestRequest::default().method(method).uri(&path).set_json(body);
         api.send(request).await.expect_problem(401, "unauthenticated");

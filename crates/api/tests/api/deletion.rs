@@ -98,10 +98,10 @@ async fn a_wrong_password_deletes_nothing_and_is_limited() {
     for _ in 0..10 {
         let problem = delete(&api, &alice, "a wrong password").await.expect_problem(422, "invalid-value");
         assert_eq!(problem["field"], "password");
-        assert_eq!(problem["detail"], "password: is not your current password");
+        assert_eq!(problem["detail"], "That is not your current password.");
     }
     let refused = delete(&api, &alice, PASSWORD).await.expect_problem(429, "too-many-requests");
-    assert_eq!(refused["detail"], "too many wrong passwords");
+    assert_eq!(refused["detail"], "Too many wrong passwords.");
     ask_with(&api, &alice, Method::GET, "/api/users/me", None).await.expect(200);
     for (body, field) in [(json!({}), "password"), (json!({ "password": PASSWORD, "sure": true }), "sure")] {
         let refused = ask_with(&api, &alice, Method::DELETE, "/api/users/me", Some(body)).await;

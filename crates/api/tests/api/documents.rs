@@ -88,6 +88,16 @@ async fn the_document_lists_every_route_and_each_answers() {
         (Method::DELETE, "/api/admin/queues/{queue}/dead", "", json!({ "all": true })),
         (Method::GET, "/api/admin/queues/{queue}/dead/count", "?type=a&text=b&error=c", none()),
         (Method::GET, "/api/admin/queues/{queue}/history", "?minutes=1440", none()),
+        (Method::GET, "/api/admin/queues/{queue}/failures", "", none()),
+        (Method::GET, "/api/admin/queues/{queue}/rejected", "?limit=1", none()),
+        (Method::GET, "/api/admin/replays/count", "?queue=feeds&from=2026-03-01&until=2026-03-02", none()),
+        (
+            Method::POST,
+            "/api/admin/replays",
+            "",
+            json!({ "queue": "feeds", "from": "2026-03-01", "until": "2026-03-02" }),
+        ),
+        (Method::GET, "/api/admin/replays", "", none()),
         (Method::POST, "/api/admin/queues/{queue}/pause", "", json!({ "reason": "r" })),
         (Method::POST, "/api/admin/queues/{queue}/resume", "", none()),
         (Method::POST, "/api/admin/queues/{queue}/redeliver", "", none()),
@@ -96,12 +106,18 @@ async fn the_document_lists_every_route_and_each_answers() {
         (Method::GET, "/api/admin/search/rebuild", "", none()),
         (Method::GET, "/api/admin/audit", "", none()),
     ];
-    // The one never ends, the others need a page that was fetched, a window to be open, and a dead letter.
+    // The first never ends; the others need a page that was fetched, its pictures, an open window, a replay that is going on, a dead letter, and
+    // a server of another network.
     let mut expected = BTreeSet::from([
         ("get".to_owned(), "/api/feeds/global/stream".to_owned()),
         ("post".to_owned(), "/api/cards/{id}/metadata/retry".to_owned()),
+        ("get".to_owned(), "/pictures/{hash}".to_owned()),
         ("post".to_owned(), "/api/admin/sagas/{key}/flush".to_owned()),
+        ("post".to_owned(), "/api/admin/replays/{id}/cancel".to_owned()),
         ("get".to_owned(), "/api/admin/queues/{queue}/dead/{id}".to_owned()),
+        ("get".to_owned(), "/api/users/me/atproto".to_owned()),
+        ("post".to_owned(), "/api/users/me/atproto".to_owned()),
+        ("delete".to_owned(), "/api/users/me/atproto".to_owned()),
     ]);
     for (method, template, query, body) in calls {
         let path = template.replace("{card}", &card).replace("{collection}", &collection).replace("{queue}", "feeds");

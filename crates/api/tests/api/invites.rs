@@ -117,7 +117,7 @@ async fn where_registration_is_closed_nobody_is_invited_or_let_in() {
     sign_up(&api, "alice", None).await.expect(201);
     let alice = log_in(&api, "alice").await;
     let problem = ask_with(&api, &alice, Method::POST, INVITES, None).await.expect_problem(409, "conflict");
-    assert!(problem["detail"].as_str().unwrap().contains("registration is closed"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("Registration is closed"), "{problem}");
     for invite in [None, Some("nonsense")] {
         let problem = sign_up(&api, "bob", invite).await.expect_problem(403, "forbidden");
         assert!(problem["detail"].as_str().unwrap().contains("closed"), "{problem}");

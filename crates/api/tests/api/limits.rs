@@ -113,7 +113,7 @@ async fn a_form_that_comes_too_soon_keeps_what_was_typed() {
     alice.open("/library").await;
     let answer = alice.submit("/library", &[("url", "https://example.com/more"), ("note", "kept")]).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "1"));
-    assert_eq!(alice.text("form .wrong"), "You change too much at once. Try again in 1 second.");
+    assert_eq!(alice.text("form .wrong"), "You are making too many changes at once. Try again in 1 second.");
     assert_eq!(
         (alice.one("#url").attr("value"), alice.text("#note")),
         (Some("https://example.com/more"), "kept".into())

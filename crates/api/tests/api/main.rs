@@ -21,6 +21,7 @@ mod operators;
 mod paging;
 mod passwords;
 mod people;
+mod pictures;
 mod profile;
 mod quotas;
 mod refusals;

@@ -78,7 +78,7 @@ async fn an_invitation_is_accepted_and_left_again() {
     assert_eq!(api.ask("carol", Method::DELETE, &membership, None).await.status, 204);
     assert_eq!(read(&api, "carol", INVITATIONS).await["items"], json!([]));
     let refused = api.ask("alice", Method::DELETE, &membership, None).await.expect_problem(403, "forbidden");
-    assert!(refused["detail"].as_str().unwrap().contains("delete the collection instead"), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("Delete it instead"), "{refused}");
     for method in [Method::POST, Method::DELETE] {
         let path = format!("{MINE}/nonsense/membership");
         api.ask("bob", method, &path, None).await.expect_problem(404, "not-found");
@@ -129,7 +129,7 @@ async fn blocking_takes_invitations_back_and_refuses_new_ones() {
     let (person, next) = (&blocked["items"][0], &blocked["nextCursor"]);
     assert_eq!((&person["id"], &person["handle"], next), (&json!("did:plc:mallory"), &json!("mallory"), &Value::Null));
     let refused = invite(&api, "mallory", &collection, &["bob"]).await.expect_problem(422, "invalid-value");
-    assert_eq!(refused["detail"], "userIds: did:plc:bob cannot be invited now");
+    assert_eq!(refused["detail"], "did:plc:bob cannot be invited at the moment.");
     for _ in 0..2 {
         assert_eq!(api.ask("bob", Method::DELETE, &mallory, None).await.status, 204);
     }

@@ -33,14 +33,14 @@ async fn a_page_that_could_not_be_read_is_fetched_again_for_its_owner() {
     retry(&api, "alice", &card).await.expect_problem(409, "conflict");
     api.deliver().await;
     let waiting = retry(&api, "alice", &card).await.expect_problem(409, "conflict");
-    assert_eq!(waiting["detail"], "this page is already waiting to be fetched");
+    assert_eq!(waiting["detail"], "This page is already waiting to be read.");
     fetch(&api, Err(FetchFailure::lasting("answered 404"))).await;
     assert_eq!(state(&api, &card).await, "failed");
 
     let soon = retry(&api, "alice", &card).await;
     assert!((1..=60).contains(&soon.header("retry-after").parse::<u64>().unwrap()), "{}", soon.header("retry-after"));
     let soon = soon.expect_problem(429, "too-many-requests");
-    assert_eq!(soon["detail"], "this page was fetched a moment ago");
+    assert_eq!(soon["detail"], "This page was read a moment ago.");
     tokio::time::advance(FetchAgain::GAP + Duration::from_secs(1)).await;
     let asked = retry(&api, "alice", &card).await.expect(202);
     assert_eq!(asked, json!({ "cardId": card }));

@@ -39,12 +39,12 @@ async fn a_wrong_current_password_changes_nothing_and_is_limited_in_each_session
     for _ in 0..10 {
         let problem = change(&api, &own, "a wrong password", NEW).await.expect_problem(422, "invalid-value");
         assert_eq!(problem["field"], "currentPassword");
-        assert_eq!(problem["detail"], "currentPassword: is not your current password");
+        assert_eq!(problem["detail"], "That is not your current password.");
         assert!(!problem.to_string().contains("a wrong password"), "{problem}");
     }
     let refused = change(&api, &own, PASSWORD, NEW).await;
     assert_eq!(refused.header("retry-after"), "600");
-    assert_eq!(refused.expect_problem(429, "too-many-requests")["detail"], "too many wrong passwords");
+    assert_eq!(refused.expect_problem(429, "too-many-requests")["detail"], "Too many wrong passwords.");
     assert_eq!((status(&api, &own).await, status(&api, &other).await), (200, 200));
     log_in_with(&api, "alice", PASSWORD).await.expect(200);
     tokio::time::advance(std::time::Duration::from_secs(600)).await;

@@ -27,7 +27,7 @@ fn url(n: usize) -> Value {
 fn is_refused(answer: Answer, quota: &str) {
     assert_eq!(answer.header("retry-after"), DAY_S);
     let problem = answer.expect_problem(429, "over-quota");
-    assert_eq!(problem["detail"], format!("your daily quota for {quota} (2) is used up"));
+    assert_eq!(problem["detail"], format!("You have reached your daily limit for {quota} (2)."));
 }
 
 #[tokio::test(start_paused = true)]
@@ -39,7 +39,7 @@ async fn whoever_has_added_enough_for_a_day_is_told_which_quota_and_when_to_go_o
     let first = save("first", 0).await.expect(201);
     save("second", 1).await.expect(201);
     let before = api.owed().await;
-    is_refused(save("third", 2).await, "new cards");
+    is_refused(save("third", 2).await, "new links");
     assert_eq!(save("first", 0).await.expect(201), first, "a repetition is not counted");
     api.post("alice", SAVES, url(1)).await.expect(200);
     assert_eq!(api.owed().await, before, "nothing was stored");
@@ -64,7 +64,10 @@ async fn a_form_over_the_quota_keeps_what_was_typed() {
     alice.open("/library").await;
     let answer = alice.submit("/library", &[("url", "https://example.com/more"), ("note", "kept")]).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, DAY_S));
-    assert_eq!(alice.text("form .wrong"), "Your daily quota for new cards (2) is used up. Try again in 24 hours.");
+    assert_eq!(
+        alice.text("form .wrong"),
+        "You have reached your daily limit for new links (2). Try again in 24 hours."
+    );
     assert_eq!(
         (alice.one("#url").attr("value"), alice.text("#note")),
         (Some("https://example.com/more"), "kept".into())
@@ -74,7 +77,7 @@ async fn a_form_over_the_quota_keeps_what_was_typed() {
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, DAY_S));
     assert_eq!(
         alice.text("form .wrong"),
-        "Your daily quota for new collections (2) is used up. Try again in 24 hours."
+        "You have reached your daily limit for new collections (2). Try again in 24 hours."
     );
     assert_eq!(alice.one("#name").attr("value"), Some("Reading"));
 }

@@ -93,14 +93,14 @@ async fn a_title_that_breaks_a_rule_is_refused_by_its_field_and_rule() {
     let card = api.save("alice", URL, &[]).await;
     let before = (api.owed().await, read(&api, "alice", "/api/cards/my").await);
     for (title, rule) in [
-        (json!("x".repeat(501)), "must be from 1 to 500 characters"),
-        (json!("two\nlines"), "must not contain control characters"),
-        (json!("a\u{7}"), "must not contain control characters"),
-        (json!("\u{200b}"), "must contain a visible character"),
-        (json!("a\u{202e}b"), "must not contain characters that change the direction of text"),
-        (json!("a\u{0}"), "must not contain a NUL character"),
-        (json!(1), "must be a string"),
-        (json!(["a"]), "must be a string"),
+        (json!("x".repeat(501)), "Use 1 to 500 characters."),
+        (json!("two\nlines"), "Remove the control characters."),
+        (json!("a\u{7}"), "Remove the control characters."),
+        (json!("\u{200b}"), "Use at least one visible character."),
+        (json!("a\u{202e}b"), "Remove the characters that change the direction of text."),
+        (json!("a\u{0}"), "Remove the NUL character."),
+        (json!(1), "`title` must be a string."),
+        (json!(["a"]), "`title` must be a string."),
     ] {
         let save = api.post("alice", SAVE, json!({ "url": "https://example.com/new", "title": title })).await;
         let body = json!({ "cardId": card, "title": title, "note": "changed" });

@@ -52,11 +52,11 @@ async fn a_route_is_another_page_and_an_anchor_is_not() {
 async fn what_is_no_url_is_refused_with_the_rule() {
     let api = Api::new();
     for (pasted, rule) in [
-        ("rust", "must be an absolute URL such as https://example.com/page"),
-        ("https://secret.example https://other.example", "must be one URL, not several"),
-        ("mailto:me@secret.example", "must start with http:// or https://"),
-        ("https://me@secret.example/x", "must not contain a user name or password"),
-        ("https://secret.example/\u{7}", "must not contain control characters"),
+        ("rust", "Enter a full link such as https://example.com/page."),
+        ("https://secret.example https://other.example", "Enter one link at a time."),
+        ("mailto:me@secret.example", "Links start with http:// or https://."),
+        ("https://me@secret.example/x", "Remove the user name and password from the link."),
+        ("https://secret.example/\u{7}", "Remove the control characters."),
     ] {
         let problem = api.post("alice", SAVES, json!({ "url": pasted })).await.expect_problem(422, "invalid-value");
         assert_eq!(problem["field"], "url");

@@ -293,7 +293,7 @@ async fn owners_take_their_cards_out_of_a_collection_that_was_made_private_and_l
     for id in [other.as_str(), nothing] {
         for answer in [take_out("bob", &cards[0], id).await, change(id).await] {
             let problem = answer.expect_problem(404, "not-found");
-            assert_eq!(problem["detail"], format!("there is no collection {id}"));
+            assert_eq!(problem["detail"], format!("There is no collection {id}."));
         }
     }
     take_out("carol", &cards[0], &shelf).await.expect_problem(404, "not-found");

@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use crate::scene::Scene;
 
-struct Act {
-    route: &'static str,
-    body: Option<Value>,
+pub struct Act {
+    pub route: &'static str,
+    pub body: Option<Value>,
     /// See [`Scene::has_written`].
     told: Value,
 }
 
 /// In an order in which each changes something.
-fn acts(scene: &Scene) -> Vec<Act> {
+pub fn acts(scene: &Scene) -> Vec<Act> {
     let Scene { card, dead, window, bob, .. } = scene;
     let act = |route, body, told| Act { route, body, told };
     vec![
@@ -38,6 +38,18 @@ fn acts(scene: &Scene) -> Vec<Act> {
             json!(["dead-letters.discard", "search", null, { "all": true }, dead.len() - 1]),
         ),
         act("POST /api/admin/sagas/{key}/flush", None, json!(["saga.flush", null, window, {}, 1])),
+        act(
+            "POST /api/admin/replays",
+            Some(json!({ "queue": "search", "from": "2000-01-01", "until": "2001-01-01", "actorId": bob })),
+            json!([
+                "replay.start",
+                "search",
+                null,
+                { "from": "2000-01-01T00:00:00Z", "until": "2001-01-01T00:00:00Z", "actorId": bob },
+                1
+            ]),
+        ),
+        act("POST /api/admin/replays/{id}/cancel", None, json!(["replay.cancel", "search", "1", {}, 1])),
         act("POST /api/admin/search/rebuild", None, json!(["search.rebuild", null, null, {}, 1])),
         act(
             "POST /api/admin/cards/{id}/hide",
@@ -52,9 +64,14 @@ fn acts(scene: &Scene) -> Vec<Act> {
     ]
 }
 
-fn request(scene: &Scene, route: &str) -> (Method, String) {
+pub fn request(scene: &Scene, route: &str) -> (Method, String) {
     let (method, path) = route.split_once(' ').unwrap();
-    let id = if path.contains("/users/") { &scene.bob } else { &scene.card };
+    let id = match path {
+        path if path.contains("/users/") => &scene.bob,
+        // The first there is.
+        path if path.contains("/replays/") => "1",
+        _ => &scene.card,
+    };
     let path = path.replace("{queue}", "search").replace("{key}", &scene.window).replace("{id}", id);
     (Method::from_bytes(method.as_bytes()).unwrap(), path)
 }

@@ -51,6 +51,19 @@ fn acts(scene: &Scene) -> Vec<Act<'_>> {
             json!(["dead-letters.discard", "search", null, { "all": true }, dead.len() - 1]),
         ),
         act(ACT, "flush", vec![("key", window.as_str())], json!(["saga.flush", null, window, {}, 1])),
+        act(
+            ACT,
+            "replay",
+            vec![queue, ("from", "2000-01-01T00:00"), ("until", "2001-01-01T00:00"), ("actorId", bob.as_str())],
+            json!([
+                "replay.start",
+                "search",
+                null,
+                { "from": "2000-01-01T00:00:00Z", "until": "2001-01-01T00:00:00Z", "actorId": bob },
+                1
+            ]),
+        ),
+        act(ACT, "cancel-replay", vec![("replay", "1")], json!(["replay.cancel", "search", "1", {}, 1])),
         act(ACT, "rebuild", vec![], json!(["search.rebuild", null, null, {}, 1])),
         act(
             ACT,

@@ -25,7 +25,9 @@ impl Seen {
         for (name, value) in &answer.headers {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             raw.push_str(&format!("\n{name}: {value}"));
-            headers.entry(name.to_string()).or_default().push(plain(&value, world));
+            // A time as well, though it is not written like one.
+            let told = if name == "last-modified" { "[time]".to_owned() } else { plain(&value, world) };
+            headers.entry(name.to_string()).or_default().push(told);
         }
         Self { status: answer.status.as_u16(), headers, body: plain(&body, world), raw }
     }
@@ -115,5 +117,14 @@ fn time(text: &str) -> Option<usize> {
         && bytes[..4].iter().all(u8::is_ascii_digit)
         && (bytes[4], bytes[7], bytes[10]) == (b'-', b'-', b'T')
         && bytes[13] == b':';
-    is_one.then(|| bytes.iter().position(|b| *b == b'Z').map(|place| place + 1)).flatten()
+    if !is_one {
+        return None;
+    }
+    // To the second, then its fraction, then the zone: Z or +00:00.
+    let end = 19 + bytes[19..].iter().take_while(|b| **b == b'.' || b.is_ascii_digit()).count();
+    match bytes.get(end) {
+        Some(b'Z') => Some(end + 1),
+        Some(b'+' | b'-') if bytes.len() >= end + 6 => Some(end + 6),
+        _ => None,
+    }
 }

@@ -277,13 +277,14 @@ impl Case {
     }
 }
 
-const OF_CARDS: [&str; 15] = [
+const OF_CARDS: [&str; 18] = [
     "/api/cards/my",
     "/api/cards/{id}",
     "/api/collections/{id}",
     "/api/search",
     "/api/users/me/export",
     "/cards/{id}",
+    "/cards/{id}/body",
     "/cards/{id}/row",
     "/collections/{id}",
     "/export/bookmarks.html",
@@ -292,10 +293,12 @@ const OF_CARDS: [&str; 15] = [
     "/import",
     "/imports/{id}",
     "/library",
+    "/saved",
     "/search",
+    "/url",
 ];
 /// The save box is on several pages, and offers collections.
-const OF_COLLECTIONS: [&str; 16] = [
+const OF_COLLECTIONS: [&str; 17] = [
     "/",
     "/api/cards/my",
     "/api/cards/{id}",
@@ -312,12 +315,15 @@ const OF_COLLECTIONS: [&str; 16] = [
     "/import",
     "/library",
     "/save",
+    "/url",
 ];
 /// The name alone.
 const OF_INVITATIONS: [&str; 3] = ["/api/users/me/export", "/api/users/me/invitations", "/collections"];
 /// Where others would see a public card.
-const OF_PUBLIC_CARDS: [&str; 10] = [
+const OF_PUBLIC_CARDS: [&str; 15] = [
     "/",
+    "/@{handle}",
+    "/@{handle}/feed.atom",
     "/api/analytics/summary",
     "/api/analytics/top-domains",
     "/api/analytics/top-urls",
@@ -326,6 +332,9 @@ const OF_PUBLIC_CARDS: [&str; 10] = [
     "/api/feeds/global",
     STREAM,
     "/api/search",
+    "/collections/{id}/feed.atom",
+    "/feed.atom",
+    "/oembed",
     "/trends",
 ];
 

@@ -95,6 +95,21 @@ fn of_cards(route: &str, path: &str, world: &World, reader: Reader) -> Option<Ve
                 form(&of_card(own), vec![("was-in", shelf.clone())], tags(&[collection, shelf])),
             ]
         }
+        "POST /cards/{id}/title" => vec![form(&of_card(card), vec![("title", "changed".into())], vec![])],
+        "POST /library/selected" => {
+            let with = |what: &str| {
+                form(path, vec![("do", what.to_owned())], vec![("card", card.clone()), ("card", own.clone())])
+            };
+            let into = |id: &String| vec![("do", "add".to_owned()), ("collection", id.clone())];
+            let mut sent = vec![with("private"), with("export")];
+            sent.push(form(path, into(shelf), vec![("card", card.clone())]));
+            sent.push(form(path, into(collection), vec![("card", own.clone())]));
+            if !is_owner {
+                sent.push(with("public"));
+                sent.extend(sure(path, &[("do", "remove".into()), ("card", card.clone())]));
+            }
+            sent
+        }
         "POST /cards/{id}/remove" => sure(&of_card(card), &[]),
         "POST /cards/{id}/retry" => vec![form(&of_card(card), vec![], vec![])],
         "POST /import" => {
@@ -135,6 +150,9 @@ fn of_collections(route: &str, path: &str, world: &World, reader: Reader) -> Opt
             let both = format!("did:plc:collaborator\ndid:plc:invited\n{me}");
             vec![form(&there, vec![("people", both)], vec![]), form(&there, vec![("people", "nobody!".into())], vec![])]
         }
+        "POST /collections/{id}/invite" => ["did:plc:collaborator did:plc:invited", "nobody!"]
+            .map(|handles| form(&there, vec![("handles", handles.into())], vec![]))
+            .into(),
         "POST /collections/{id}/take-out" => sure(&there, &[("card", card.clone())]),
         "POST /collections/{id}/delete" | "POST /collections/{id}/leave" => sure(&there, &[]),
         "POST /collections/{id}/accept" | "POST /collections/{id}/decline" => vec![form(&there, vec![], vec![])],
@@ -170,6 +188,18 @@ fn of_accounts(route: &str, path: &str) -> Option<Vec<Change>> {
         }
         "POST /account/sessions/end" | "POST /account/tokens/revoke" => vec![form(path, vec![("id", id)], vec![])],
         "POST /account/sessions/end-others" | "POST /sign-out" => vec![form(path, vec![], vec![])],
+        "POST /api/users/me/atproto" => {
+            sent(json!({ "service": "http://localhost", "identifier": "alice.test", "appPassword": password() }))
+        }
+        "DELETE /api/users/me/atproto" => vec![(path.to_owned(), Body::None)],
+        "POST /sign-in/atproto" | "POST /account/atproto/connect" => {
+            vec![form(path, vec![("identifier", "alice.example.com".into())], vec![])]
+        }
+        "POST /account/atproto/app-password" => {
+            vec![form(path, vec![("account", "alice.test".into()), ("appPassword", password())], vec![])]
+        }
+        "POST /account/atproto/disconnect" => vec![form(path, vec![], vec![])],
+        "POST /account/atproto/retry" => vec![form(path, vec![], vec![])],
         "POST /account/tokens" => vec![form(path, vec![("name", "t".into()), ("scope", "read".into())], vec![])],
         "POST /sign-in" | "POST /sign-up" => {
             vec![form(path, vec![("handle", "some body!".into()), ("password", "short".into())], vec![])]
@@ -186,7 +216,10 @@ fn of_operators(path: &str, world: &World) -> Option<Vec<Change>> {
     let id = path.replace("{id}", card);
     let all = || json!({ "all": true });
     let of_queues = |body: &Body| -> Vec<Change> {
-        ["feeds", "search", "analytics"].iter().map(|queue| (path.replace("{queue}", queue), body.clone())).collect()
+        ["feeds", "search", "analytics", "records"]
+            .iter()
+            .map(|queue| (path.replace("{queue}", queue), body.clone()))
+            .collect()
     };
     let acts = |once: &'static str| -> Vec<Change> {
         let window = format!("{card}-did:plc:owner");
@@ -209,6 +242,10 @@ fn of_operators(path: &str, world: &World) -> Option<Vec<Change>> {
         "/api/admin/queues/{queue}/dead" | "/api/admin/queues/{queue}/dead/redrive" => of_queues(&Body::Json(all())),
         "/api/admin/sagas/{key}/flush" => vec![(path.replace("{key}", &format!("{card}-did:plc:owner")), Body::None)],
         "/api/admin/search/rebuild" => vec![(id, Body::None)],
+        "/api/admin/replays" => {
+            vec![(id, Body::Json(json!({ "queue": "feeds", "from": "2026-01-01", "until": "2027-01-01" })))]
+        }
+        "/api/admin/replays/{id}/cancel" => vec![(path.replace("{id}", "1"), Body::None)],
         "/api/admin/cards/{id}/show" => vec![(id, Body::None)],
         "/api/admin/cards/{id}/hide" => vec![(id, Body::Json(json!({ "reason": "a reason" })))],
         "/api/admin/invites" => vec![(id, Body::None)],

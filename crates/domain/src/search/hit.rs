@@ -2,6 +2,7 @@
 
 use crate::ids::CardId;
 use crate::metadata::PageKind;
+use crate::pictures::CardPictures;
 use crate::visibility::Visibility;
 
 /// So many of a hit's cards are named.
@@ -16,6 +17,7 @@ pub struct SearchHit {
     pub title: Option<String>,
     pub description: Option<String>,
     pub kind: Option<PageKind>,
+    pub pictures: CardPictures,
     /// The oldest that the reader sees, up to [`MAX_HIT_CARDS`].
     pub card_ids: Vec<CardId>,
     /// Private if the reader keeps the URL and their own card is private.

@@ -50,7 +50,9 @@ impl Gathering {
     pub fn new(limit: Limit, after: Option<&Position>) -> Result<Self> {
         let read = |after: &Position| {
             let pass = Pass::ALL.into_iter().find(|pass| after.id.starts_with(pass.mark()));
-            let pass = pass.ok_or_else(|| Error::invalid("cursor", "must be the nextCursor of this list"))?;
+            let pass = pass.ok_or_else(|| {
+                Error::invalid("cursor", "Use the nextCursor of this list, or start again without a cursor.")
+            })?;
             let id = after.id[pass.mark().len_utf8()..].to_owned();
             Ok((pass, Position { key: after.key, id }))
         };
@@ -93,12 +95,22 @@ pub fn score(pass: Pass, is_exact: bool, rank: i64, cards: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pictures::CardPictures;
     use crate::visibility::Visibility;
 
     fn hit(number: usize) -> SearchHit {
         let url = number.to_string();
         let visibility = Visibility::Public;
-        SearchHit { url, title: None, description: None, kind: None, card_ids: vec![], visibility, rank: 0.0 }
+        SearchHit {
+            url,
+            title: None,
+            description: None,
+            kind: None,
+            pictures: CardPictures::default(),
+            card_ids: vec![],
+            visibility,
+            rank: 0.0,
+        }
     }
 
     /// Reads all pages of what passes find, so many each.

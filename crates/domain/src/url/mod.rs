@@ -1,4 +1,4 @@
-//! Which URLs may be saved, and when two of them are the same link: `docs/URLS.md` says it for people.
+//! Which URLs may be saved, and when two of them are the same link: `docs/guide/LINKS.md` says it for people.
 //!
 //! What people paste is repaired (`repair`), and by the result's normalised form a person's link is found again (`identity`). Both take time
 //! that is linear in the length of the text, and both leave what they made as it is.
@@ -29,7 +29,7 @@ pub struct CardUrl {
 /// Begins what is behind the identity of a merged card. There it would be encoded.
 const MERGED: &str = "#merged-";
 
-const TOO_LONG: &str = "must be at most 2,048 bytes";
+const TOO_LONG: &str = "Links are at most 2,048 bytes long.";
 
 impl CardUrl {
     pub const MAX_BYTES: usize = 2_048;
@@ -50,12 +50,13 @@ impl CardUrl {
         if given.len() > Self::MAX_BYTES {
             return Err(TOO_LONG);
         }
-        let url = Url::parse(&given).map_err(|_| "must be an absolute URL such as https://example.com/page")?;
+        let url = Url::parse(&given).map_err(|_| "Enter a full link such as https://example.com/page.")?;
         // Everybody who sees the card would see them, too.
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("must not contain a user name or password");
+            return Err("Remove the user name and password from the link.");
         }
-        let normalised = identity::identity(&url).ok_or("must name a host: letters, digits, hyphens and dots")?;
+        let normalised =
+            identity::identity(&url).ok_or("Enter a link whose host consists of letters, digits, hyphens and dots.")?;
         if normalised.len() > 4 * Self::MAX_BYTES {
             return Err(TOO_LONG);
         }

@@ -6,10 +6,10 @@ use super::domain::{Host, host};
 use super::percent;
 use crate::text::{is_invisible, shapes};
 
-const EMPTY: &str = "must not be empty";
-const NO_URL: &str = "must be an absolute URL such as https://example.com/page";
-const OTHER_SCHEME: &str = "must start with http:// or https://";
-const SEVERAL: &str = "must be one URL, not several";
+const EMPTY: &str = "This cannot be empty.";
+const NO_URL: &str = "Enter a full link such as https://example.com/page.";
+const OTHER_SCHEME: &str = "Links start with http:// or https://.";
+const SEVERAL: &str = "Enter one link at a time.";
 
 /// A scheme, and the text behind the slashes.
 #[derive(Debug, PartialEq, Eq)]

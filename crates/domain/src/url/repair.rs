@@ -1,4 +1,4 @@
-//! From what people paste to the URL that a browser would open. `docs/URLS.md` says what is taken for a URL, and what is not.
+//! From what people paste to the URL that a browser would open. `docs/guide/LINKS.md` says what is taken for a URL, and what is not.
 //!
 //! Linear in the length of the text. What it returns, it returns unchanged when it is given that.
 
@@ -6,7 +6,7 @@ use super::pasted::{self, Pasted};
 use super::percent;
 use crate::text::{is_invisible, shapes};
 
-const CONTROL: &str = "must not contain control characters";
+const CONTROL: &str = "Remove the control characters.";
 
 /// A text that begins with `http://` or `https://`, in which nothing is blank or unseen, or the rule that `text` breaks.
 pub(super) fn repair(text: &str) -> Result<String, &'static str> {

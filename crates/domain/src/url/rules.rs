@@ -170,30 +170,30 @@ fn refuses_what_is_no_web_address() {
     let long = format!("https://example.com/{}", "x".repeat(2_048));
     let longer = format!("https://example.com/{}", "x ".repeat(1_000));
     let text = format!("{}https://example.com/", "see ".repeat(3_000));
-    let host = "must name a host: letters, digits, hyphens and dots";
-    let absolute = "must be an absolute URL such as https://example.com/page";
+    let host = "Enter a link whose host consists of letters, digits, hyphens and dots.";
+    let absolute = "Enter a full link such as https://example.com/page.";
     for (bad, expected) in [
-        ("", "must not be empty"),
-        ("   ", "must not be empty"),
+        ("", "This cannot be empty."),
+        ("   ", "This cannot be empty."),
         ("rust", absolute),
-        ("ftp://example.com", "must start with http:// or https://"),
-        ("javascript:alert(1)", "must start with http:// or https://"),
+        ("ftp://example.com", "Links start with http:// or https://."),
+        ("javascript:alert(1)", "Links start with http:// or https://."),
         ("https://", absolute),
         ("https://:8080/", absolute),
         ("https://example.com:99999/", absolute),
         ("https://.", host),
         ("https://example.com\"/", host),
         ("https://exa`mple.com/", host),
-        ("https://u:p@example.com", "must not contain a user name or password"),
-        ("https://me@secret.example/x", "must not contain a user name or password"),
+        ("https://u:p@example.com", "Remove the user name and password from the link."),
+        ("https://me@secret.example/x", "Remove the user name and password from the link."),
         ("https://exa mple.com", absolute),
         ("https://exam\u{202e}ple.com", absolute),
-        ("https://a.example https://b.example", "must be one URL, not several"),
-        ("https://example.com/\0", "must not contain control characters"),
-        ("https://example.com/a\u{1}b", "must not contain control characters"),
-        (&long, "must be at most 2,048 bytes"),
-        (&longer, "must be at most 2,048 bytes"),
-        (&text, "must be at most 2,048 bytes"),
+        ("https://a.example https://b.example", "Enter one link at a time."),
+        ("https://example.com/\0", "Remove the control characters."),
+        ("https://example.com/a\u{1}b", "Remove the control characters."),
+        (&long, "Links are at most 2,048 bytes long."),
+        (&longer, "Links are at most 2,048 bytes long."),
+        (&text, "Links are at most 2,048 bytes long."),
     ] {
         match CardUrl::parse(bad) {
             Err(Error::Invalid { field, rule }) => {

@@ -40,7 +40,7 @@ impl UseCase for UpdateUrlCardAssociations {
         if let Some(both) = self.add_to_collections.iter().find(|id| self.remove_from_collections.contains(id)) {
             return Err(Error::invalid(
                 "removeFromCollections",
-                format!("names collection {both}, as addToCollections does"),
+                format!("Collection {both} is also in addToCollections. Name it in one of the two."),
             ));
         }
         let added = load_collections(tx, "addToCollections", &self.add_to_collections, by).await?;

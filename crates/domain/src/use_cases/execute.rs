@@ -46,7 +46,10 @@ async fn attempt<C: UseCase>(store: &dyn Store, request: &Request, command: &C) 
         && let Some(kept) = tx.recall(&request.by, &asked.key).await?
     {
         if kept.fingerprint != asked.fingerprint {
-            return Err(Error::invalid("Idempotency-Key", "was used before with another request"));
+            return Err(Error::invalid(
+                "Idempotency-Key",
+                "This key was used before with another request. Use a new key.",
+            ));
         }
         return serde_json::from_value(kept.answer).map_err(|error| Error::Corrupt(error.to_string()));
     }

@@ -73,6 +73,7 @@ impl UseCase for ImportUrls {
 fn rule(error: Error) -> Result<String> {
     match error {
         Error::OverQuota { .. } | Error::Stale | Error::Unavailable(_) | Error::Corrupt(_) => Err(error),
+        Error::Invalid { field, rule } if field == "url" => Ok(rule),
         Error::Invalid { .. } | Error::NotFound { .. } | Error::Forbidden(_) | Error::Conflict(_) => {
             Ok(error.to_string())
         }

@@ -24,10 +24,11 @@ impl SetCollaborators {
     /// Whom it names. Whether they are here is for the caller to know.
     pub fn people(&self) -> Result<BTreeSet<UserId>> {
         if self.user_ids.len() > Collection::MAX_COLLABORATORS {
-            return Err(Error::invalid("userIds", "must name at most 100 people"));
+            return Err(Error::invalid("userIds", "Name at most 100 people."));
         }
         let parse = |id: &String| {
-            UserId::parse(id).map_err(|_| Error::invalid("userIds", format!("{id:?} is no DID such as did:plc:alice")))
+            UserId::parse(id)
+                .map_err(|_| Error::invalid("userIds", format!("{id:?} is not a DID such as did:plc:alice.")))
         };
         self.user_ids.iter().map(parse).collect()
     }
@@ -90,7 +91,7 @@ impl UseCase for AcceptInvitation {
         }
         if tx.collaborations(by).await? >= MAX_COLLABORATIONS {
             return Err(Error::Conflict(format!(
-                "you collaborate in {MAX_COLLABORATIONS} collections, which is the limit: leave one first"
+                "You collaborate in {MAX_COLLABORATIONS} collections, which is the limit. Leave one first."
             )));
         }
         collection.collaborators.insert(by.clone());
@@ -108,7 +109,7 @@ impl UseCase for LeaveCollection {
         let id = collection.id;
         if collection.author == *by {
             return Err(Error::Forbidden(format!(
-                "you are the author of collection {id} and cannot leave it: delete the collection instead"
+                "You cannot leave collection {id} because you are its author. Delete it instead."
             )));
         }
         if collection.part_with(by) {
@@ -124,7 +125,7 @@ impl UseCase for BlockPerson {
 
     async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<()> {
         if self.person == *by {
-            return Err(Error::Forbidden("you cannot block yourself".into()));
+            return Err(Error::Forbidden("You cannot block yourself.".into()));
         }
         for mut collection in tx.invitations(by, &self.person).await? {
             collection.part_with(by);

@@ -18,7 +18,7 @@ pub(super) struct Named {
 impl Named {
     pub(super) async fn load(tx: &mut dyn Transaction, field: &str, ids: &[String]) -> Result<Self> {
         if ids.len() > MAX_COLLECTIONS {
-            return Err(Error::invalid(field, "must name at most 100 collections"));
+            return Err(Error::invalid(field, "Choose at most 100 collections."));
         }
         let mut ids = ids.iter().map(|id| id.parse()).collect::<Result<Vec<CollectionId>>>()?;
         ids.sort_unstable();

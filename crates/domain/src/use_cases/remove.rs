@@ -44,7 +44,7 @@ impl UseCase for RemoveCardFromCollections {
 
     async fn run(&self, by: &UserId, tx: &mut dyn Transaction, changes: &mut Changes) -> Result<CardRemoved> {
         if self.collection_ids.is_empty() {
-            return Err(Error::invalid("collectionIds", "must name at least one collection"));
+            return Err(Error::invalid("collectionIds", "Choose at least one collection."));
         }
         let card_id: CardId = self.card_id.parse()?;
         let named = Named::load(tx, "collectionIds", &self.collection_ids).await?;

@@ -11,9 +11,7 @@ use crate::queue::Queue;
 /// All queues of one process. Publishers and subscribers share it.
 #[derive(Clone, Debug)]
 pub struct InMemoryQueues {
-    feeds: Arc<Lane>,
-    search: Arc<Lane>,
-    analytics: Arc<Lane>,
+    lanes: [Arc<Lane>; Queue::ALL.len()],
     pub(super) lease: Duration,
 }
 
@@ -40,15 +38,11 @@ pub(super) struct Claimed {
 
 impl InMemoryQueues {
     pub fn new(lease: Duration) -> Self {
-        Self { feeds: Arc::default(), search: Arc::default(), analytics: Arc::default(), lease }
+        Self { lanes: Default::default(), lease }
     }
 
     pub(super) fn lane(&self, queue: Queue) -> &Arc<Lane> {
-        match queue {
-            Queue::Feeds => &self.feeds,
-            Queue::Search => &self.search,
-            Queue::Analytics => &self.analytics,
-        }
+        &self.lanes[queue.index()]
     }
 }
 

@@ -53,6 +53,7 @@ fn told(which: &DeadSelection) -> Value {
     match which {
         DeadSelection::All => json!({ "all": true }),
         DeadSelection::Ids(ids) => json!({ "ids": ids }),
+        DeadSelection::Group(shape) => json!({ "group": shape }),
         DeadSelection::NotUnderstood(kinds) => json!({ "notUnderstood": kinds }),
         DeadSelection::Matching(DeadFilter { kind, text, error }) => {
             let parts = [("type", kind), ("text", text), ("error", error)];

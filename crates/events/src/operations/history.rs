@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::error::Result;
+use crate::latency::Histogram;
 use crate::queue::Queue;
+use crate::registry::{WorkerId, WorkerInfo};
 
 /// How often the figures of all queues are kept.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(15);
@@ -40,6 +42,28 @@ pub struct Sample {
     pub failed: u64,
 }
 
+/// How long the events took that had their effect in one stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Took {
+    /// When its last sample began.
+    pub at: Timestamp,
+    pub events: Histogram,
+}
+
+/// What a worker had done by one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerSample {
+    pub worker: WorkerId,
+    pub queue: Queue,
+    pub host: String,
+    pub pid: u32,
+    pub at: Timestamp,
+    /// Events, since it began.
+    pub processed: u64,
+    /// The most batches that it was seen with at once.
+    pub in_flight: u64,
+}
+
 /// Figures over time, for people to look at. Nothing depends on them.
 #[async_trait]
 pub trait WorkHistory: Send + Sync {
@@ -54,6 +78,18 @@ pub trait WorkHistory: Send + Sync {
 
     /// The last `period` in about `points` stretches of one length, oldest first; those without a sample are left out.
     async fn history(&self, queue: Queue, period: Duration, points: u32) -> Result<Vec<Sample>>;
+
+    /// Adds how long events took to the stretch of [`SAMPLE_EVERY`] that it is now, and drops what is older than [`KEEP_SAMPLES`].
+    async fn add_latencies(&self, queue: Queue, took: &Histogram) -> Result<()>;
+
+    /// As [`history`](Self::history), of how long events took.
+    async fn latencies(&self, queue: Queue, period: Duration, points: u32) -> Result<Vec<Took>>;
+
+    /// Keeps what these workers have done until now, and drops what is older than [`KEEP_SAMPLES`].
+    async fn keep_workers(&self, at: Timestamp, workers: &[WorkerInfo]) -> Result<()>;
+
+    /// As [`history`](Self::history), of every worker of the period: worker by worker in the order of their ids, each oldest first.
+    async fn worker_history(&self, period: Duration, points: u32) -> Result<Vec<WorkerSample>>;
 }
 
 impl Sample {

@@ -3,19 +3,27 @@
 
 mod action;
 mod done_by;
+mod failures;
+mod finding;
 mod history;
 mod pauses;
 mod rebuild;
+mod replay;
+mod step;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
 
 pub use action::{Action, AuditEntry, AuditId, NewEntry};
 pub use done_by::DoneBy;
-pub use history::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, WorkHistory};
+pub use failures::{FailureGroup, MAX_GROUPS, RejectedEntry, RejectedId};
+pub use finding::{CLOCKS_DIFFER, Carrier, DeliveryNow, Finder, FoundCard, LOOKED_THROUGH, Track, WrittenTo};
+pub use history::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, Took, WorkHistory, WorkerSample};
 use jiff::Timestamp;
 pub use pauses::{Pause, Pauses};
 pub use rebuild::{REBUILD_LEASE, Rebuild, RebuildId, RebuildLease, Rebuilds};
+pub use replay::{MAX_COUNTED, MAX_REPLAYS, Owing, Replay, ReplayId, ReplayOf, Replays, kinds_to};
+pub use step::{Step, StepKind};
 
 use crate::dead_letter::{DeadFilter, DeadLetter};
 use crate::error::Result;
@@ -36,40 +44,6 @@ pub struct DeadLetterWay {
 
 /// Of one event in one queue, this many steps are shown.
 pub const MAX_STEPS: usize = 100;
-
-/// Something on an event's way that does not happen to healthy events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    pub at: Timestamp,
-    pub kind: StepKind,
-    /// An error, or empty.
-    pub detail: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepKind {
-    /// An attempt failed; `detail` says of what.
-    Failed,
-    /// Its worker was lost, so an attempt was counted before it was made.
-    RunAfterLoss,
-    /// It is a dead letter from now on.
-    Died,
-    /// Somebody owed it anew.
-    Redriven,
-}
-
-impl StepKind {
-    pub const ALL: [Self; 4] = [Self::Failed, Self::RunAfterLoss, Self::Died, Self::Redriven];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::RunAfterLoss => "run-after-loss",
-            Self::Died => "died",
-            Self::Redriven => "redriven",
-        }
-    }
-}
 
 /// The store, as operators use it.
 #[async_trait]
@@ -99,6 +73,20 @@ pub trait Operator: Send + Sync {
     ) -> Result<Vec<DeadLetter>>;
 
     async fn count_matching(&self, queue: Queue, filter: &DeadFilter) -> Result<u64>;
+
+    /// Failures of a queue by the shape of their errors: the [`MAX_GROUPS`] with the most events, those first.
+    async fn failures(&self, queue: Queue) -> Result<Vec<FailureGroup>>;
+
+    /// How many events are in the group of this shape.
+    async fn count_group(&self, queue: Queue, shape: &str) -> Result<u64>;
+
+    /// Entries of this queue, or of all, that are no events: newest first, from before `before` on.
+    async fn rejected(
+        &self,
+        queue: Option<Queue>,
+        before: Option<RejectedId>,
+        limit: usize,
+    ) -> Result<Vec<RejectedEntry>>;
 
     /// `None`: it is no dead letter of the queue.
     async fn way(&self, queue: Queue, id: EventId) -> Result<Option<DeadLetterWay>>;

@@ -90,7 +90,7 @@ mod tests {
         assert!(Queue::ALL.into_iter().all(|queue| pauses.holds(queue)));
         assert!(pauses.paused().is_empty(), "nobody paused them");
         assert_eq!(pauses.learn(BTreeSet::from([Queue::Search])), [Queue::Search]);
-        assert_eq!(Queue::ALL.map(|queue| pauses.holds(queue)), [false, true, false]);
+        assert_eq!(Queue::ALL.map(|queue| pauses.holds(queue)), [false, true, false, false]);
         assert_eq!(pauses.learn(BTreeSet::from([Queue::Search])), []);
         let short = Duration::from_secs(1);
         assert!(timeout(short, pauses.resumed(Queue::Feeds)).await.is_ok());

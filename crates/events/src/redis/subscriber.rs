@@ -111,7 +111,7 @@ async fn own(connection: &Connection) -> Result<()> {
             format!(
                 "it belongs to another deployment ({owner}; the database of this one says {ours}); give each deployment a Redis of \
                  its own, or a database number of its own in REDIS_URL; if the other one is gone, delete its keys \
-                 (docs/REDIS.md, \"One deployment\")"
+                 (docs/operate/REDIS.md, \"One deployment\")"
             ),
         )),
     }

@@ -150,6 +150,7 @@ impl EventWorker {
                 Outcome::Retry(_) if events.len() > 1 => self.handle(std::slice::from_ref(event)).await.remove(0),
                 outcome => outcome,
             };
+            self.measure(event, &outcome);
             failures.extend(failure(event.id, outcome)?);
         }
         Ok(())
@@ -166,10 +167,17 @@ impl EventWorker {
                 if matches!(outcome, Outcome::Unavailable(_)) {
                     self.log.undo_attempt(self.queue, event.id).await?;
                 }
+                self.measure(event, &outcome);
                 failures.extend(failure(event.id, outcome)?);
             }
         }
         Ok(())
+    }
+
+    fn measure(&self, event: &RecordedEvent, outcome: &Outcome) {
+        if *outcome == Outcome::Done && self.handler.takes_effect() {
+            self.progress.took.took_effect(self.queue, event.occurred_at);
+        }
     }
 
     /// One outcome for each event, whatever the handler does: it may hang, panic, or miscount.

@@ -49,7 +49,9 @@ impl Accounts {
     ) -> Result<(ApiToken, SecretString), Error> {
         let name = TokenName::parse(asked.name)?;
         if asked.expires_in_days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
-            return Err(DomainError::invalid("expiresInDays", format!("must be from 1 to {MAX_DAYS}")).into());
+            return Err(
+                DomainError::invalid("expiresInDays", format!("Use a number of days from 1 to {MAX_DAYS}.")).into()
+            );
         }
         let secret = new_api_token();
         let token = NewToken {

@@ -18,16 +18,22 @@ pub struct TokenAuthenticator {
     accounts: Arc<dyn AccountStore>,
     /// In addition to those whose account says so.
     admins: BTreeSet<UserId>,
+    observers: BTreeSet<UserId>,
 }
 
 impl TokenAuthenticator {
     pub fn new(accounts: Arc<dyn AccountStore>, admins: BTreeSet<UserId>) -> Self {
-        Self { accounts, admins }
+        Self { accounts, admins, observers: BTreeSet::new() }
+    }
+
+    /// These people see what administrators see, and change nothing there.
+    pub fn observed_by(self, observers: BTreeSet<UserId>) -> Self {
+        Self { observers, ..self }
     }
 
     async fn by_session(&self, access: &TokenHash) -> Result<Identity, Error> {
         let Some(session) = self.accounts.live_session(access).await.map_err(unavailable)? else {
-            return Err(Error::Refused("the token is unknown or expired; refresh it or sign in again"));
+            return Err(Error::Refused("This token is unknown or has expired. Refresh it or sign in again."));
         };
         if session.is_due {
             noted(self.accounts.note_session(session.id).await);
@@ -37,7 +43,7 @@ impl TokenAuthenticator {
 
     async fn by_token(&self, hash: &TokenHash) -> Result<Identity, Error> {
         let Some(token) = self.accounts.live_token(hash).await.map_err(unavailable)? else {
-            return Err(Error::Refused("the API token is unknown, expired or revoked"));
+            return Err(Error::Refused("This API token is unknown, or it has expired or been revoked."));
         };
         if token.is_due {
             noted(self.accounts.note_token(token.id).await);
@@ -49,7 +55,8 @@ impl TokenAuthenticator {
         let Bearer { user, is_admin, default_visibility } = bearer;
         let is_token = matches!(proof, Proof::Token(_));
         let admin = !is_token && (is_admin || self.admins.contains(&user.id));
-        Identity { user, admin, default_visibility, scope, proof }
+        let observer = !is_token && self.observers.contains(&user.id);
+        Identity { user, admin, observer, default_visibility, scope, proof }
     }
 }
 

@@ -16,9 +16,9 @@ pub enum Error {
     /// A sign-up that the rule for registration does not let in.
     #[error("{0}")]
     NotLetIn(&'static str),
-    #[error("this account is suspended; ask an administrator of this site")]
+    #[error("This account is suspended. Ask an administrator of this site.")]
     Suspended,
-    #[error("this link is invalid, already used or expired; ask an administrator for a new one")]
+    #[error("This link is not valid, has been used or has expired. Ask an administrator for a new one.")]
     LinkVoid,
     #[error("too many failed sign-ins")]
     TooManySignIns { retry_after: Duration },
@@ -26,9 +26,12 @@ pub enum Error {
     #[error("{0} is not the current password")]
     WrongPassword(&'static str),
     /// The same, again and again.
-    #[error("too many wrong passwords")]
+    #[error("Too many wrong passwords.")]
     TooManyWrongPasswords { retry_after: Duration },
-    #[error("too many sign-ups")]
+    /// Somebody without a password signed in too long ago.
+    #[error("Your account has no password. Sign in again with AT Protocol, then do this within ten minutes.")]
+    SignInAgain,
+    #[error("Too many sign-ups.")]
     TooManySignUps { retry_after: Duration },
     /// Every core has been busy with passwords for a while.
     #[error("no core was free to check a password")]
@@ -42,15 +45,17 @@ impl From<Error> for Problem {
         match error {
             Error::Domain(error) => error.into(),
             Error::Refused(why) => Self::new(&UNAUTHENTICATED, why),
-            Error::NotLetIn(_) | Error::Suspended => Self::new(&FORBIDDEN, error.to_string()),
+            Error::NotLetIn(_) | Error::Suspended | Error::SignInAgain => Self::new(&FORBIDDEN, error.to_string()),
             Error::LinkVoid => Self::new(&NOT_FOUND, error.to_string()),
             Error::TooManySignIns { retry_after } => {
-                too_many("too many failed sign-ins with this handle or from this network", retry_after)
+                too_many("Too many sign-ins with this handle or from this network have failed.", retry_after)
             }
-            Error::WrongPassword(field) => Self::invalid(field, "is not your current password"),
-            Error::TooManyWrongPasswords { retry_after } => too_many("too many wrong passwords", retry_after),
-            Error::TooManySignUps { retry_after } => too_many("too many sign-ups from this network", retry_after),
-            Error::Busy => Self::new(&UNAVAILABLE, "too many people are signing in now").retry_after(1),
+            Error::WrongPassword(field) => Self::invalid(field, "That is not your current password."),
+            Error::TooManyWrongPasswords { retry_after } => too_many("Too many wrong passwords.", retry_after),
+            Error::TooManySignUps { retry_after } => {
+                too_many("Too many people are signing up from this network.", retry_after)
+            }
+            Error::Busy => Self::new(&UNAVAILABLE, "Too many people are signing in at the moment.").retry_after(1),
             Error::Passwords(_) => Self::internal(error.to_string()),
         }
     }
@@ -60,4 +65,4 @@ fn too_many(what: &str, retry_after: Duration) -> Problem {
     Problem::new(&TOO_MANY_REQUESTS, what).retry_after(whole_seconds(retry_after))
 }
 
-pub(super) const WRONG_CREDENTIALS: Error = Error::Refused("the handle or the password is wrong");
+pub(super) const WRONG_CREDENTIALS: Error = Error::Refused("The handle or the password is wrong.");

@@ -1,5 +1,7 @@
 //! New passwords: chosen by the account's owner, or set with a one-time link.
 
+use std::time::Duration;
+
 use cardwire_domain::accounts::{Account, Handle};
 use cardwire_domain::{Error as DomainError, password};
 use secrecy::{ExposeSecret, SecretString};
@@ -10,6 +12,9 @@ use super::error::Error;
 use super::sign_in::Accounts;
 use super::tokens::token_hash;
 use crate::auth::InPerson;
+
+/// How long after signing in somebody without a password may change one, or delete the account.
+const CONFIRMED_FOR: Duration = Duration::from_secs(600);
 
 impl Accounts {
     /// Ends every other session and every API token of the caller. Wrong current passwords are limited in each session.
@@ -42,9 +47,12 @@ impl Accounts {
         client: &Client,
     ) -> Result<Account, Error> {
         let Some(account) = self.repository.account_of(caller.id()).await? else {
-            let why = "you have no account here, so you have no password";
+            let why = "You have no account here, so you have no password.";
             return Err(DomainError::Forbidden(why.into()).into());
         };
+        if !account.has_password() {
+            return self.has_just_signed_in(caller, account).await;
+        }
         let handle = Handle::parse(&account.user.handle)?;
         let check = async {
             let hash = Some(account.password_hash.clone());
@@ -58,6 +66,17 @@ impl Accounts {
         match self.attempt(purpose, client, check).await? {
             Some(()) => Ok(account),
             None => Err(Error::WrongPassword(field)),
+        }
+    }
+
+    /// Of somebody without a password, a new sign-in is what confirms that it is them.
+    async fn has_just_signed_in(&self, caller: &InPerson, account: Account) -> Result<Account, Error> {
+        let sessions = self.repository.sessions_of(caller.id()).await?;
+        let current = sessions.iter().find(|session| Some(session.id) == caller.session());
+        let age = current.map(|session| self.clock.now().duration_since(session.created_at).unsigned_abs());
+        match age {
+            Some(age) if age <= CONFIRMED_FOR => Ok(account),
+            _ => Err(Error::SignInAgain),
         }
     }
 

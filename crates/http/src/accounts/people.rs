@@ -1,6 +1,8 @@
 //! Profiles, and what administrators do to accounts. Their acts come through [`crate::operations::people`] or
 //! [`crate::operations::command_line`], which write them down.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use cardwire_domain::UserId;
 use cardwire_domain::accounts::{Handle, Person, Registration};
 use cardwire_domain::profile::{Profile, ProfileChange};
@@ -51,14 +53,30 @@ impl Accounts {
         Ok(self.repository.change_profile(person, change).await?)
     }
 
+    /// The handles of these people, of those who have an account.
+    pub async fn handles(&self, people: &BTreeSet<UserId>) -> Result<BTreeMap<UserId, String>, Error> {
+        let mut handles = BTreeMap::new();
+        for person in people {
+            if let Some(account) = self.repository.account_of(person).await? {
+                handles.insert(person.clone(), account.user.handle);
+            }
+        }
+        Ok(handles)
+    }
+
     /// Those with an account, in the order of their handles, behind `after`.
     pub async fn people(&self, after: Option<&Handle>, limit: usize) -> Result<Vec<Person>, Error> {
         Ok(self.repository.people(after, limit).await?)
     }
 
+    /// Whose handle it is, if anybody's.
+    pub async fn id_of(&self, handle: &Handle) -> Result<Option<UserId>, Error> {
+        Ok(self.repository.account(handle).await?.map(|account| account.user.id))
+    }
+
     pub(crate) async fn create_invite(&self, by: &UserId) -> Result<Invite, Error> {
         if self.settings.registration == Registration::Closed {
-            let why = "registration is closed, so an invite would let nobody in";
+            let why = "Registration is closed, so nobody could use an invite.";
             return Err(cardwire_domain::Error::Conflict(why.into()).into());
         }
         let code = new_token();

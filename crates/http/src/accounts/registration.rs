@@ -10,11 +10,11 @@ use super::error::Error;
 use super::sign_in::Accounts;
 use super::tokens::token_hash;
 
-const CLOSED: Error = Error::NotLetIn("registration is closed: nobody can sign up here");
+const CLOSED: Error = Error::NotLetIn("Registration is closed. Nobody can sign up here at the moment.");
 const INVITE_NEEDED: Error =
-    Error::NotLetIn("you need an invite to sign up here; ask an administrator of this site for one");
+    Error::NotLetIn("You need an invite to sign up here. Ask an administrator of this site for one.");
 const INVITE_VOID: Error = Error::NotLetIn(
-    "this invite is not valid, has been used or has expired; ask an administrator of this site for a new one",
+    "This invite is not valid, has been used or has expired. Ask an administrator of this site for a new one.",
 );
 
 /// A person who wants an account. Without `Debug`, as an invite is a secret.
@@ -97,22 +97,41 @@ impl Accounts {
     async fn create(&self, new: SignUp<'_>, client: &Client) -> Result<Account, Error> {
         let SignUp { handle, password, invite } = new;
         // A refused sign-up costs no hash and does not count against the limit.
-        if self.settings.registration != Registration::Open
-            && let Some(refusal) = self.welcome(invite).await?.refusal()
-        {
-            return Err(refusal);
-        }
+        self.refuse_who_is_not_let_in(invite).await?;
         let handle = Handle::parse(handle)?;
         if handle.is_reserved() {
-            return Err(cardwire_domain::Error::invalid("handle", "is reserved; choose another").into());
+            return Err(
+                cardwire_domain::Error::invalid("handle", "This handle is reserved. Choose another one.").into()
+            );
         }
         password::check(password.expose_secret())?;
         // Hashing is dear: nobody gets to keep the others from signing in.
-        self.sign_ups.admit(client.address).map_err(|retry_after| Error::TooManySignUps { retry_after })?;
+        self.count_sign_up(client)?;
         let password_hash = self.passwords.hash(password).await?;
         let user = User { id: UserId::generate(), handle: handle.as_str().to_owned() };
         let account = Account { user, password_hash };
-        match self.repository.create_account(&account, &self.admission(invite)).await? {
+        if !self.add(&account, invite).await? {
+            let taken = format!("The handle {} is taken. Choose another one.", handle.as_str());
+            return Err(cardwire_domain::Error::Conflict(taken).into());
+        }
+        self.attempts.remember(client.address, &handle);
+        Ok(account)
+    }
+
+    pub(super) async fn refuse_who_is_not_let_in(&self, invite: Option<&str>) -> Result<(), Error> {
+        if self.settings.registration == Registration::Open {
+            return Ok(());
+        }
+        self.welcome(invite).await?.refusal().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn count_sign_up(&self, client: &Client) -> Result<(), Error> {
+        self.sign_ups.admit(client.address).map_err(|retry_after| Error::TooManySignUps { retry_after })
+    }
+
+    /// Creates the account. False: its handle is taken.
+    pub(super) async fn add(&self, account: &Account, invite: Option<&str>) -> Result<bool, Error> {
+        match self.repository.create_account(account, &self.admission(invite)).await? {
             SignedUp::First => {
                 let User { id, handle } = &account.user;
                 tracing::info!(%id, handle, "the first account was made; it is an administrator's");
@@ -120,13 +139,9 @@ impl Accounts {
             SignedUp::Member => {}
             // Somebody else was the first meanwhile, or used the invite.
             SignedUp::Refused => return Err(self.welcome(invite).await?.refusal().unwrap_or(INVITE_VOID)),
-            SignedUp::Taken => {
-                let taken = format!("the handle {} is taken", handle.as_str());
-                return Err(cardwire_domain::Error::Conflict(taken).into());
-            }
+            SignedUp::Taken => return Ok(false),
         }
-        self.attempts.remember(client.address, &handle);
-        Ok(account)
+        Ok(true)
     }
 
     fn admission(&self, invite: Option<&str>) -> Admission {

@@ -11,7 +11,7 @@ use actix_web::http::header::HeaderName;
 use cardwire_domain::account_store::AccountStore;
 use cardwire_domain::accounts::{Account, Handle, Registration};
 use cardwire_domain::sessions::{NewSession, Opening, SessionTokens};
-use cardwire_domain::{SessionId, UserId};
+use cardwire_domain::{Clock, SessionId, SystemClock, UserId};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::attempts::{Attempts, Purpose, SignUps};
@@ -56,6 +56,8 @@ pub struct Accounts {
     pub(super) attempts: Arc<Attempts>,
     pub(super) sign_ups: Arc<SignUps>,
     pub(super) settings: AccountSettings,
+    /// Tells how long ago somebody signed in; the store stamped it by its own.
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Accounts {
@@ -72,7 +74,12 @@ impl Accounts {
         let passwords = Passwords::new(scheme, settings.hashing)?;
         let attempts = Arc::new(Attempts::default());
         let sign_ups = Arc::new(SignUps::new(settings.sign_ups_per_minute));
-        Ok(Self { repository, passwords, attempts, sign_ups, settings })
+        Ok(Self { repository, passwords, attempts, sign_ups, settings, clock: Arc::new(SystemClock) })
+    }
+
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
     }
 
     /// Dropped, there may be a session that nobody has the tokens of.
@@ -137,7 +144,8 @@ impl Accounts {
                 None => None,
             };
             // Without an account a password is checked all the same: the answer's time must not tell that there is none.
-            let hash = account.as_ref().map(|account| account.password_hash.clone());
+            let hash = account.as_ref().filter(|account| account.has_password());
+            let hash = hash.map(|account| account.password_hash.clone());
             let right = self.passwords.matches(password, hash).await?;
             Ok::<_, Error>(account.filter(|_| right))
         };
@@ -189,7 +197,9 @@ impl Accounts {
         let (tokens, hashes) = self.new_tokens();
         match self.repository.refresh_session(&token_hash(refresh.expose_secret()), &hashes).await? {
             Some(_) => Ok(tokens),
-            None => Err(Error::Refused("the refresh token is unknown, expired or used; sign in again")),
+            None => {
+                Err(Error::Refused("This refresh token is unknown, or it has expired or been used. Sign in again."))
+            }
         }
     }
 

@@ -87,5 +87,5 @@ pub fn window_named(key: &str) -> Result<SagaKey, Problem> {
 }
 
 fn no_window() -> Problem {
-    Problem::new(&NOT_FOUND, "no window of that key is open")
+    Problem::new(&NOT_FOUND, "No window with this key is open.")
 }

@@ -33,6 +33,7 @@ impl Operations {
     pub async fn count_selected(&self, queue: Queue, which: &DeadSelection) -> Result<u64, Problem> {
         match which {
             DeadSelection::Ids(ids) => Ok(ids.len() as u64),
+            DeadSelection::Group(shape) => Ok(self.operator.count_group(queue, shape).await?),
             DeadSelection::Matching(filter) => self.count_dead(queue, filter).await,
             DeadSelection::All | DeadSelection::NotUnderstood(_) => {
                 self.count_dead(queue, &DeadFilter::default()).await
@@ -43,7 +44,7 @@ impl Operations {
     /// One of them, and the way that its event took.
     pub async fn way(&self, queue: Queue, id: &str) -> Result<DeadLetterWay, Problem> {
         let nothing =
-            || Problem::new(&NOT_FOUND, "no dead letter of this queue has that id; it may have been redriven");
+            || Problem::new(&NOT_FOUND, "No dead letter of this queue has this id. It may have been retried.");
         let id = id.parse().map_err(|_| nothing())?;
         self.operator.way(queue, id).await?.ok_or_else(nothing)
     }
@@ -61,7 +62,7 @@ pub fn filter(
 ) -> Result<DeadFilter, Problem> {
     let mut checked = |name: &str| match part(name) {
         Some(text) if !(1..=MAX_FILTER_CHARS).contains(&text.chars().count()) || text.contains('\0') => {
-            Err(refuse(name, "must be 1 to 200 characters, none of them NUL"))
+            Err(refuse(name, "Use 1 to 200 characters, none of them NUL."))
         }
         text => Ok(text),
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cardwire_events::Queue;
-use cardwire_events::operations::{Gauges, Sample};
+use cardwire_events::operations::{Gauges, Sample, Took, WorkerSample};
 use jiff::Timestamp;
 
 use super::Operations;
@@ -54,5 +54,15 @@ impl Operations {
         let before = std::iter::once(None).chain(samples.iter().map(Some));
         let points = samples.iter().zip(before).map(|(sample, before)| Point::of(sample, before)).collect();
         Ok(History { step: Sample::stretch(period, most_points), points })
+    }
+
+    /// How long events took from acceptance to effect, in about `most_points` stretches, oldest first.
+    pub async fn latencies(&self, queue: Queue, minutes: u64, most_points: u32) -> Result<Vec<Took>, Problem> {
+        Ok(self.history.latencies(queue, Duration::from_secs(minutes * 60), most_points).await?)
+    }
+
+    /// What each worker did, those that ended included: worker by worker, each oldest first.
+    pub async fn worker_history(&self, minutes: u64, most_points: u32) -> Result<Vec<WorkerSample>, Problem> {
+        Ok(self.history.worker_history(Duration::from_secs(minutes * 60), most_points).await?)
     }
 }

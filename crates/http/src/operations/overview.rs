@@ -72,6 +72,11 @@ impl Operations {
         join(join_all(depths), told("workers", self.workers())).await
     }
 
+    /// As [`Overview::workers`].
+    pub(super) async fn workers_now(&self) -> Option<Vec<(WorkerInfo, bool)>> {
+        told("workers", self.workers()).await
+    }
+
     async fn workers(&self) -> cardwire_events::Result<Vec<(WorkerInfo, bool)>> {
         let (alive, all) = try_join(self.registry.list(), self.registry.with_silent()).await?;
         let is_alive = |worker: &WorkerInfo| alive.iter().any(|one| one.id == worker.id);
@@ -84,7 +89,7 @@ fn age_s(oldest: Timestamp, now: Timestamp) -> u64 {
     u64::try_from(now.duration_since(oldest).as_secs()).unwrap_or_default()
 }
 
-async fn told<T>(what: &'static str, asked: impl Future<Output = cardwire_events::Result<T>>) -> Option<T> {
+pub(super) async fn told<T>(what: &'static str, asked: impl Future<Output = cardwire_events::Result<T>>) -> Option<T> {
     match timeout(TRANSPORT_PATIENCE, asked).await {
         Ok(Ok(answer)) => Some(answer),
         Ok(Err(error)) => {

@@ -19,7 +19,7 @@ impl AppState {
     /// Ends all access of the person, and keeps them from signing in. 403 for oneself.
     pub async fn suspend(&self, by: &UserId, person: &UserId) -> Result<(), Problem> {
         if by == person {
-            return Err(Error::Forbidden("you cannot suspend your own account".into()).into());
+            return Err(Error::Forbidden("You cannot suspend your own account.".into()).into());
         }
         let act = self.accounts.suspend(person);
         let done = self.operations.written_down(by, &entry("user.suspend", Some(person)), act, changed).await;

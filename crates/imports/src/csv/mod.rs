@@ -133,7 +133,7 @@ fn dialect(
     }
     match best.expect("there are dialects") {
         (_, Some(OpenQuote { line }), _) => {
-            Err(Error::refused(format!("must close every quote: the quote on line {line} is never closed")))
+            Err(Error::refused(format!("The quote on line {line} is never closed. Close it and try again.")))
         }
         (_, None, dialect) => Ok(dialect),
     }

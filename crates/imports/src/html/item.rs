@@ -50,7 +50,7 @@ impl Item {
 
     pub fn finish(self, folders: &Folders) -> Found {
         if self.is_broken {
-            return Found::Refused { url: self.href, why: "the quotation mark after HREF= is not closed".into() };
+            return Found::Refused { url: self.href, why: "The quotation mark after HREF= is never closed.".into() };
         }
         let mut draft = Draft {
             url: self.href,

@@ -131,7 +131,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             self.begin_text(Place::Title, MAX_TITLE_BYTES);
         } else if is_item {
             // Elsewhere it is an anchor of the page; here it should have been a link.
-            self.add(Found::Refused { url: String::new(), why: "there is no link in it".into() })?;
+            self.add(Found::Refused { url: String::new(), why: "There is no link in it.".into() })?;
         }
         Ok(())
     }

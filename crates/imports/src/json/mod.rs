@@ -35,9 +35,11 @@ pub(crate) fn read(text: Text<'_>, rows: &mut Rows<'_>) -> Result<()> {
     rows.steps += bytes.get_ref().bytes.steps;
     match (stopped, read) {
         (Some(error), _) => Err(error),
-        (None, Err(_)) if bytes.get_ref().is_refused => Err(Error::refused("must not hold a text of more than 16 MiB")),
+        (None, Err(_)) if bytes.get_ref().is_refused => {
+            Err(Error::refused("One text in this file is longer than 16 MiB. Remove it and try again."))
+        }
         (None, Err(error)) if error.is_io() => Err(Error::Io(error.into())),
-        (None, Err(error)) => Err(Error::refused(format!("is not valid JSON: {error}"))),
+        (None, Err(error)) => Err(Error::refused(format!("This is not valid JSON: {error}."))),
         (None, Ok(())) => Ok(()),
     }
 }

@@ -170,9 +170,9 @@ impl<'de> Visitor<'de> for Node<'_, '_, '_> {
             None if seen.has_links => {}
             None if place == Place::Element(Kind::Items) => {
                 let why = if name.is_empty() {
-                    "there is no link in it".into()
+                    "There is no link in it.".into()
                 } else {
-                    format!("there is no link in “{name}”")
+                    format!("There is no link in “{name}”.")
                 };
                 walk.add(Found::Refused { url: String::new(), why }).map_err(stopped)?;
             }

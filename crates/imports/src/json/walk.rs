@@ -87,7 +87,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         if is_private && !folder.is_private.get() {
             if folder.has_told.get() {
                 return Err(
-                    self.stop(Error::refused("must say in front of its links that they are private, not behind"))
+                    self.stop(Error::refused("This file says that its links are private only after listing them. Move the privacy of a folder in front of its links."))
                 );
             }
             folder.is_private.set(true);
@@ -115,7 +115,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         self.waiting_bytes += found.bytes();
         if self.waiting_bytes > MAX_WAITING_BYTES {
             return Err(self.stop(Error::refused(
-                "must say what its folders are called and who can see them in front of their links, not behind: there are too many to wait",
+                "This file gives the names and the privacy of its folders only after their links, and there are too many links to wait for them. Move them in front of the links.",
             )));
         }
         if let Err(error) = self.rows.room_for(self.waiting.len() + 1) {

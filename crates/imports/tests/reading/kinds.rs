@@ -97,11 +97,11 @@ fn zip_files_are_read() {
     let told: Vec<String> = rows(&file("folder.zip")).iter().map(told).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].starts_with("https://gone.invalid/p/77 | Growing chard under fleece"), "{told:?}");
-    assert_eq!(told[1], "refused \"export/README.md\": this file of the zip file holds no links that can be imported");
-    check_refused(&file("nothing.zip"), "must hold at least one file that can be imported");
+    assert_eq!(told[1], "refused \"export/README.md\": This file in the zip file has no links that can be imported.");
+    check_refused(&file("nothing.zip"), "This zip file has nothing that can be imported");
     let mut broken = file("pocket.zip");
     broken[60] ^= 0xff;
-    check_refused(&broken, "must be a zip file that can be unpacked");
+    check_refused(&broken, "This zip file cannot be unpacked.");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn json_of_services_and_browsers_is_read() {
         "karakeep.json",
         &[
             "https://crow.example/x | note \"n\" | 2025-01-10T15:18:42Z | [\"x\", \"y z\"]",
-            "refused \"\": there is no link in “A thought”",
+            "refused \"\": There is no link in “A thought”.",
         ],
     );
     check(
@@ -166,7 +166,7 @@ fn json_of_services_and_browsers_is_read() {
     );
     check("lines.json", &["https://line.example/1 | One", "https://line.example/2 | Two"]);
     check_bytes(b"[\"https://a.example/\", \"https://b.example/\"]", &["https://a.example/", "https://b.example/"]);
-    check_refused(b"[{\"url\": \"https://a.example/\"}, {\"url\"", "is not valid JSON");
+    check_refused(b"[{\"url\": \"https://a.example/\"}, {\"url\"", "This is not valid JSON");
 }
 
 #[test]
@@ -201,9 +201,9 @@ fn a_quotation_mark_that_is_not_closed_costs_its_own_link_only() {
         "broken_href.html",
         &[
             "https://quote.example/one | One",
-            "refused \"https://quote.example/bad ADD_DATE=\": the quotation mark after HREF= is not closed",
+            "refused \"https://quote.example/bad ADD_DATE=\": The quotation mark after HREF= is never closed.",
             "https://quote.example/two | Two",
-            "refused \"https://quote.example/worse\": the quotation mark after HREF= is not closed",
+            "refused \"https://quote.example/worse\": The quotation mark after HREF= is never closed.",
             "https://quote.example/three | Three | 1970-01-01T00:00:01Z",
             "https://quote.example/four | Four",
             "https://quote.example/five | Five",
@@ -234,7 +234,7 @@ fn plain_lists_are_read() {
             "https://list.example/two | Two",
             "https://list.example/three",
             "https://list.example/four | Four",
-            "refused \"not yet\": there is no link on this line",
+            "refused \"not yet\": There is no link on this line.",
         ],
     );
     check(
@@ -344,7 +344,7 @@ fn the_quirks_of_csv_are_read() {
         "quirks.csv",
         &[
             "https://quirk.example/one | A \"quoted\" name | note \"line one\\nline two\"",
-            "refused \"\": there is no link in it",
+            "refused \"\": There is no link in it.",
             "https://quirk.example/two",
             "https://quirk.example/three | x | note \"a; b\\t c\"",
         ],
@@ -431,21 +431,21 @@ fn rows_keep_the_order_of_the_file() {
 #[test]
 fn files_of_no_known_kind_are_refused_in_words_that_help() {
     for nothing in [&b""[..], b"   ", b"url\n", b"<html>nothing</html>", b"[]", b"{}"] {
-        check_refused(nothing, "must hold at least one link");
+        check_refused(nothing, "There are no links in this file.");
     }
     for unknown in [&b"name,note\na,b"[..], b"Dear all,\nsee you", b"\0\x01PNG", b"nothing,of,this"] {
         check_refused(unknown, "CSV with a column named url");
     }
     check_refused(b"mozLz40\0xyz", "Export Bookmarks to HTML");
-    check_refused(b"SQLite format 3\0", "this is a browser's database");
-    check_refused(b"%PDF-1.7", "this is a PDF");
+    check_refused(b"SQLite format 3\0", "This is a browser's database");
+    check_refused(b"%PDF-1.7", "This is a PDF.");
     check_refused(b"<opml version=\"2.0\"><body/></opml>", "a list of feeds");
     check_refused(
         b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n",
-        "the quote on line 2 is never closed",
+        "The quote on line 2 is never closed",
     );
     check_refused(format!("url\n{}", "https://a.example/\n".repeat(200_001)).as_bytes(), "at most 200,000 links");
     let deep = format!("{}{}", "{\"children\":[".repeat(1_000), "]}".repeat(1_000));
-    check_refused(deep.as_bytes(), "is not valid JSON");
+    check_refused(deep.as_bytes(), "This is not valid JSON");
     assert!(read(b"url\nhttps://a.example/").is_ok());
 }

@@ -10,11 +10,12 @@ mod tokens;
 use actix_web::web::ServiceConfig;
 
 /// Path and label of each.
-pub(crate) const TABS: [(&str, &str); 4] = [
+pub(crate) const TABS: [(&str, &str); 5] = [
     ("/account", "Profile"),
     ("/account/password", "Password"),
     ("/account/sessions", "Sessions"),
     ("/account/tokens", "API tokens"),
+    ("/account/atproto", "AT Protocol"),
 ];
 
 pub fn configure(config: &mut ServiceConfig) {

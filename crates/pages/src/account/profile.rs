@@ -14,6 +14,7 @@ use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
 
+use crate::bookmarklet;
 use crate::fields::{Complaint, Fields};
 use crate::form::Posted;
 use crate::links::see_other;
@@ -107,7 +108,7 @@ async fn page(
         id: user.id.to_string(),
         has_account: visit.has_account(),
         fields,
-        bookmarklet: bookmarklet(&origin::base(request).unwrap_or_default()),
+        bookmarklet: bookmarklet::script(&origin::base(request).unwrap_or_default()),
         older: next(&blocked, &list, "/account"),
         deletion: Complaint::default(),
         blocked: blocked.items,
@@ -133,25 +134,4 @@ async fn keep(state: &AppState, caller: &Caller, fields: &Fields) -> Result<(), 
     state.writes.admit(caller.id())?;
     state.accounts.change_profile(caller.id(), &change).await?;
     Ok(())
-}
-
-/// Opens the save box for the page it is used on. It runs there, not here.
-fn bookmarklet(origin: &str) -> String {
-    // Only what an origin consists of: this becomes a script.
-    let origin: String = origin.chars().filter(|c| c.is_ascii_alphanumeric() || "-.:/[]_".contains(*c)).collect();
-    format!(
-        "javascript:(()=>{{const e=encodeURIComponent;window.open('{origin}/save?url='+e(location.href)+'&note='+\
-         e(String(getSelection()).slice(0,1000)),'_blank','noopener,width=640,height=640')}})()"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_cannot_write_into_the_bookmarklet() {
-        let script = bookmarklet("https://a.example'+alert(1)+'");
-        assert!(script.contains("'https://a.examplealert1/save?url='"), "{script}");
-    }
 }

@@ -128,7 +128,7 @@ async fn create(state: Data<AppState>, posted: Posted) -> Result<HttpResponse, P
 
 async fn created(state: &AppState, caller: &InPerson, fields: &Fields) -> Result<(ApiToken, SecretString), Problem> {
     let whole = |days: &str| {
-        days.trim().parse::<u32>().map_err(|_| Problem::invalid("expiresInDays", "must be a whole number"))
+        days.trim().parse::<u32>().map_err(|_| Problem::invalid("expiresInDays", "Enter a whole number of days."))
     };
     let expires_in_days = fields.given("expiresInDays").map(whole).transpose()?;
     state.writes.admit(caller.id())?;

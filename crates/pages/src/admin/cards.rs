@@ -23,7 +23,7 @@ struct CardsPage {
 
 /// Filled with `card`.
 async fn page(visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
-    visit.admin()?;
+    visit.observer()?;
     let card = params.text("card").unwrap_or_default();
     visit.page(&CardsPage { chrome: visit.chrome(Section::Operations), card })
 }

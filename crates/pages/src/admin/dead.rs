@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 use cardwire_domain::PageRequest;
+use cardwire_events::envelope::KNOWN_TYPES;
 use cardwire_events::operations::StepKind;
 use cardwire_events::{DeadFilter, DeadLetter, Queue};
 use cardwire_http::cursor::List;
@@ -14,6 +15,8 @@ use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
 
+use super::names::Names;
+use super::told::told;
 use crate::fields::Complaint;
 use crate::form::Posted;
 use crate::links::with_parameter;
@@ -30,6 +33,11 @@ pub fn configure(config: &mut ServiceConfig) {
 struct DeadPage {
     chrome: Chrome,
     queue: &'static str,
+    told: Option<String>,
+    /// For the list of types.
+    kinds: Vec<String>,
+    /// This very list, for after an action.
+    back: String,
     asked: Asked,
     is_filtered: bool,
     count: u64,
@@ -71,6 +79,8 @@ struct LetterShown {
     id: String,
     kind: String,
     subject: String,
+    /// Whose act it is.
+    by: Option<String>,
     error: String,
     tries: u32,
     died: When,
@@ -97,8 +107,9 @@ struct StepShown {
 }
 
 impl LetterShown {
-    fn of(letter: DeadLetter, now: jiff::Timestamp) -> Self {
+    fn of(letter: DeadLetter, names: &Names, now: jiff::Timestamp) -> Self {
         Self {
+            by: actor(&letter).map(|id| names.beside(id)),
             id: letter.envelope.id.to_string(),
             kind: letter.envelope.kind,
             subject: letter.envelope.subject,
@@ -109,16 +120,22 @@ impl LetterShown {
     }
 }
 
+/// Who did what the event tells.
+fn actor(letter: &DeadLetter) -> Option<&str> {
+    letter.envelope.data.get("actorId")?.as_str()
+}
+
 async fn list(
     state: Data<AppState>,
     visit: Visit,
     queue: Path<String>,
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {
-    visit.admin()?;
+    visit.observer()?;
     let queue = queue_named(&queue)?;
+    let told = told(&mut params);
     let asked = Asked::of(|name| params.text(name).unwrap_or_default());
-    draw(&state, &visit, queue, asked, (StatusCode::OK, Complaint::default())).await
+    draw(&state, &visit, queue, (asked, told), (StatusCode::OK, Complaint::default())).await
 }
 
 /// The list as its form shows it, with what is wrong with that.
@@ -128,14 +145,15 @@ pub(super) async fn again(
     refused: (StatusCode, Complaint),
 ) -> Result<HttpResponse, Problem> {
     let queue = queue_named(posted.fields.text("queue"))?;
-    draw(state, &posted.visit, queue, Asked::of(|name| posted.fields.text(name).to_owned()), refused).await
+    let asked = Asked::of(|name| posted.fields.text(name).to_owned());
+    draw(state, &posted.visit, queue, (asked, None), refused).await
 }
 
 async fn draw(
     state: &AppState,
     visit: &Visit,
     queue: Queue,
-    asked: Asked,
+    (asked, told): (Asked, Option<String>),
     (status, complaint): (StatusCode, Complaint),
 ) -> Result<HttpResponse, Problem> {
     let filter = asked.filter()?;
@@ -146,21 +164,34 @@ async fn draw(
     let path =
         filters.fold(format!("/admin/queues/{queue}/dead"), |path, (name, value)| with_parameter(&path, name, value));
     let now = state.operations.clock.now();
+    let mut kinds: Vec<String> = KNOWN_TYPES.map(str::to_owned).to_vec();
+    // What only an older or newer build understands can be asked for, too.
+    if !asked.kind.is_empty() && !kinds.contains(&asked.kind) {
+        kinds.push(asked.kind.clone());
+    }
+    let back = match asked.cursor.is_empty() {
+        true => path.clone(),
+        false => with_parameter(&path, "cursor", &asked.cursor),
+    };
+    let names = Names::of(state, page.items.iter().filter_map(actor)).await?;
     let page = DeadPage {
+        told,
+        kinds,
+        back,
         chrome: visit.chrome(Section::Operations),
         queue: queue.name(),
         is_filtered: !filter.is_empty(),
         asked,
         count: state.operations.count_dead(queue, &filter).await?,
         older: next(&page, &list, &path),
-        letters: page.items.into_iter().map(|letter| LetterShown::of(letter, now)).collect(),
+        letters: page.items.into_iter().map(|letter| LetterShown::of(letter, &names, now)).collect(),
         complaint,
     };
     visit.page_with(status, &page)
 }
 
 async fn letter(state: Data<AppState>, visit: Visit, path: Path<(String, String)>) -> Result<HttpResponse, Problem> {
-    visit.admin()?;
+    visit.observer()?;
     let (queue, id) = path.into_inner();
     let queue = queue_named(&queue)?;
     let way = state.operations.way(queue, &id).await?;
@@ -171,13 +202,14 @@ async fn letter(state: Data<AppState>, visit: Visit, path: Path<(String, String)
         StepKind::Failed => "failed",
         StepKind::RunAfterLoss => "run alone, since its worker was lost",
         StepKind::Died => "died",
-        StepKind::Redriven => "redriven",
+        StepKind::Redriven => "retried by an administrator",
     };
     let steps = way.steps.into_iter();
+    let names = Names::of(&state, actor(&way.letter).into_iter()).await?;
     visit.page(&LetterPage {
         chrome: visit.chrome(Section::Operations),
         queue: queue.name(),
-        letter: LetterShown::of(way.letter, now),
+        letter: LetterShown::of(way.letter, &names, now),
         accepted: When::of(way.accepted_at, now),
         published: way.published_at.map(|at| When::of(at, now)),
         published_again: way.sweeps,

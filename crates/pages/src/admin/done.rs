@@ -10,6 +10,8 @@ use cardwire_http::problem::Problem;
 use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
 
+use super::names::Names;
+use super::told::told;
 use crate::shown::{When, next, part};
 use crate::visit::{Chrome, Section, Visit};
 
@@ -21,7 +23,7 @@ pub fn configure(config: &mut ServiceConfig) {
 #[template(path = "admin_actions.html")]
 struct ActionsPage {
     chrome: Chrome,
-    told: Option<&'static str>,
+    told: Option<String>,
     entries: Vec<EntryShown>,
     older: Option<String>,
 }
@@ -37,28 +39,23 @@ struct EntryShown {
 }
 
 async fn actions(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
-    visit.admin()?;
-    let told = match params.text("told").as_deref() {
-        Some("pause") => Some("The queue is paused."),
-        Some("resume") => Some("The queue is resumed."),
-        Some("redeliver") => Some("What is owed to the queue is delivered again."),
-        Some("redrive") => Some("The dead letters are redriven."),
-        Some("discard") => Some("The dead letters are discarded."),
-        Some("flush") => Some("The window is being written."),
-        Some("hide") => Some("The card is hidden."),
-        Some("show") => Some("The card is no longer hidden."),
-        Some("rebuild") => Some("The rebuild of the search index is asked for."),
-        _ => None,
-    };
+    visit.observer()?;
+    let told = told(&mut params);
     let list = List::by_rank(&["actions page"]);
     let request = part(&mut params, &list)?;
     let page = state.operations.audit(&request).await?;
     let older = next(&page, &list, "/admin/actions");
     let now = state.operations.clock.now();
+    let people = page.items.iter().flat_map(|entry| [Some(entry.by.as_str()), entry.target.as_deref()]);
+    let names = Names::of(&state, people.flatten()).await?;
     let shown = |entry: AuditEntry| EntryShown {
         when: When::of(entry.at, now),
-        by: entry.by.to_string(),
-        upon: entry.queue.map(|queue| queue.name().to_owned()).or(entry.target).unwrap_or_default(),
+        by: names.beside(entry.by.as_str()),
+        upon: entry
+            .queue
+            .map(|queue| queue.name().to_owned())
+            .or(entry.target.map(|target| names.beside(&target)))
+            .unwrap_or_default(),
         action: entry.action,
         parameters: match entry.parameters.as_object() {
             Some(none) if none.is_empty() => String::new(),

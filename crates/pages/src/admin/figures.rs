@@ -1,5 +1,7 @@
 //! Figures and pauses as people tell them.
 
+use std::time::Duration;
+
 use cardwire_events::Pause;
 use jiff::Timestamp;
 
@@ -7,7 +9,7 @@ use crate::shown::When;
 
 /// A figure that may not be known.
 pub fn known<T: ToString>(figure: Option<T>) -> String {
-    figure.map_or_else(|| "not known".to_owned(), |figure| figure.to_string())
+    figure.map_or_else(|| "unknown".to_owned(), |figure| figure.to_string())
 }
 
 /// As people tell it.
@@ -17,6 +19,16 @@ pub fn lasting(seconds: u64) -> String {
         60..3_600 => format!("{} min", seconds / 60),
         3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
         _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// How long an event took, as people tell it.
+pub fn took(took: Duration) -> String {
+    let ms = took.as_secs_f64() * 1_000.0;
+    match ms {
+        ..1_000.0 => format!("{ms:.0} ms"),
+        ..60_000.0 => format!("{:.1} s", ms / 1_000.0),
+        _ => lasting(took.as_secs()),
     }
 }
 
@@ -44,6 +56,10 @@ mod tests {
         check(3_599, "59 min");
         check(7_260, "2 h 1 min");
         check(90_000 * 2, "2 days");
-        assert_eq!((known(Some(3)), known::<u8>(None)), ("3".into(), "not known".into()));
+        let check = |ms, told: &str| assert_eq!(took(Duration::from_millis(ms)), told);
+        check(7, "7 ms");
+        check(3_140, "3.1 s");
+        check(120_000, "2 min");
+        assert_eq!((known(Some(3)), known::<u8>(None)), ("3".into(), "unknown".into()));
     }
 }

@@ -78,7 +78,7 @@ struct LinkPage<'a> {
 }
 
 async fn list(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
-    visit.admin()?;
+    visit.observer()?;
     let told = match params.text("told").as_deref() {
         Some("suspend") => Some("The account is suspended."),
         Some("restore") => Some("The account is restored."),
@@ -96,7 +96,7 @@ async fn page(
     who: &str,
     complaint: Complaint,
 ) -> Result<PeoplePage, Problem> {
-    let viewer = visit.admin()?;
+    let viewer = visit.observer()?;
     let now = state.operations.clock.now();
     let mut people = state.people(Some(after).filter(|after| !after.is_empty()), PER_PAGE + 1).await?;
     let has_more = people.len() > PER_PAGE;
@@ -109,8 +109,8 @@ async fn page(
         told: None,
         registration: match registration {
             Registration::Open => "Anyone can sign up without an invite.",
-            Registration::Invite => "People need an invite to sign up. It works for one person, within seven days.",
-            Registration::Closed => "Registration is closed: nobody can sign up, not even with an invite.",
+            Registration::Invite => "People need an invite to sign up. An invite works once, within seven days.",
+            Registration::Closed => "Registration is closed. Nobody can sign up, not even with an invite.",
         },
         can_invite: registration != Registration::Closed,
         people: people.into_iter().map(|person| PersonShown::of(person, viewer.id(), now)).collect(),
@@ -152,7 +152,7 @@ impl Act {
             "suspend" => Ok(Self::Suspend),
             "restore" => Ok(Self::Restore),
             "reset-password" => Ok(Self::ResetPassword),
-            _ => Err(Problem::invalid("action", "must be suspend, restore or reset-password")),
+            _ => Err(Problem::invalid("action", "Choose suspend, restore or reset-password.")),
         }
     }
 
@@ -164,7 +164,7 @@ impl Act {
                 "They are signed out everywhere at once, their API tokens are revoked, and they cannot sign in until you restore the \
                  account. What they published stays.",
             ),
-            Self::Restore => (format!("Restore {name}"), "They can sign in again, with the password they had."),
+            Self::Restore => (format!("Restore {name}"), "They can sign in again with the same password."),
             Self::ResetPassword => (
                 format!("Create a reset link for {name}"),
                 "With the link they choose a new password. It works once, within 24 hours; an earlier link stops working. Once it is \
@@ -198,13 +198,13 @@ async fn act(state: Data<AppState>, request: HttpRequest, posted: Posted) -> Res
 /// Whose account is meant, by handle or id.
 async fn find(state: &AppState, who: &str) -> Result<UserId, Problem> {
     if who.is_empty() {
-        return Err(Problem::invalid("who", "type a handle or an id"));
+        return Err(Problem::invalid("who", "Enter a handle or an id."));
     }
     let person = state.accounts.person(who).await?;
-    let person = person.ok_or_else(|| Problem::invalid("who", format!("no account has the handle {who}")))?;
+    let person = person.ok_or_else(|| Problem::invalid("who", format!("No account has the handle {who}.")))?;
     match state.accounts.unknown(std::slice::from_ref(&person)).await?.is_empty() {
         true => Ok(person),
-        false => Err(Problem::invalid("who", format!("no account has the id {person}"))),
+        false => Err(Problem::invalid("who", format!("No account has the id {person}."))),
     }
 }
 
@@ -222,8 +222,7 @@ async fn carry_out(
         Act::ResetPassword => {
             let link = state.reset_link(admin.id(), person).await?;
             let url = origin::base(request).unwrap_or_default() + &link.path();
-            let about =
-                "Send this link to the owner of the account. Anybody who has it can choose a new password, once.";
+            let about = "Send this link to the owner of the account. Anyone who has it can choose a new password once.";
             return show_once(visit, (format!("Reset link for {name}"), about), url, link.expires_at);
         }
     }

@@ -40,7 +40,7 @@ struct WindowShown {
 }
 
 async fn windows(state: Data<AppState>, visit: Visit, mut params: Params) -> Result<HttpResponse, Problem> {
-    visit.admin()?;
+    visit.observer()?;
     let list = List::by_rank(&["windows page"]);
     let request = part(&mut params, &list)?;
     let page = state.operations.windows(&request).await?;

@@ -54,6 +54,12 @@ pub(super) async fn part(state: AppState, owner: UserId, step: Step) -> Result<O
     }))
 }
 
+/// A file of these cards alone, without folders: the collections are tags.
+pub(super) fn whole(cards: &[ExportedCard]) -> Result<String, Problem> {
+    let items = cards.iter().map(|card| item(card, "    ")).collect::<Result<String, Problem>>()?;
+    Ok(format!("{HEAD}{items}{TAIL}"))
+}
+
 /// A collection, by its name: several of one name are one folder.
 pub(super) struct Folder {
     of: Namesakes,

@@ -25,6 +25,11 @@ pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/export/cards.json").get(json).register(config);
 }
 
+/// A whole bookmark file that lists these cards.
+pub fn bookmark_file(cards: &[ExportedCard]) -> Result<String, Problem> {
+    bookmarks::whole(cards)
+}
+
 async fn bookmarks(state: Data<AppState>, visit: Visit) -> Result<HttpResponse, Problem> {
     let caller = visit.caller()?;
     let place = state.begin_download(caller.id())?;

@@ -140,7 +140,7 @@ fn kept(row: Row, visibility: Visibility) -> (u32, FileRow) {
                 collections: link.collections,
                 visibilities: link.visibilities.into_iter().map(|(name, told)| (name, within(told))).collect(),
                 visibility: within(Visibility::of(link.is_private)),
-                remark: (!remarks.is_empty()).then(|| remarks.join("; ")),
+                remark: (!remarks.is_empty()).then(|| remarks.join(" ")),
                 ..ImportRow::new(&link.url, link.note.as_deref())
             };
             (link.row, FileRow::Link(row))

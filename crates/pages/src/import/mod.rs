@@ -115,9 +115,12 @@ async fn keep(state: &AppState, caller: &Caller, sent: Sent, is_check: bool) -> 
     let file = match file {
         Some(File::Whole(file)) => file,
         Some(File::TooLarge) => {
-            return Err(Problem::invalid("file", format!("must be at most {} MiB", state.uploads.most_bytes() >> 20)));
+            return Err(Problem::invalid(
+                "file",
+                format!("Files are at most {} MiB.", state.uploads.most_bytes() >> 20),
+            ));
         }
-        None => return Err(Problem::invalid("file", "is missing")),
+        None => return Err(Problem::invalid("file", "Choose a file.")),
     };
     use_cases::admit(&state.quotas, Quota::Imports, caller.id(), &mut *state.store.begin().await?).await?;
     let import = NewImport { id: ImportId::generate(), owner: caller.id().clone(), file_name, collection, is_check };

@@ -47,7 +47,7 @@ pub(super) async fn receive(
     most_bytes: usize,
     begin_file: impl Fn() -> Result<Upload, Problem>,
 ) -> Result<Sent, Problem> {
-    let not_ours = || Problem::new(&FORBIDDEN, "this form was not sent from a page of this site");
+    let not_ours = || Problem::new(&FORBIDDEN, "This form was not sent from a page of this site.");
     let mut sent = Sent::nothing();
     let mut is_admitted = false;
     let mut deadline = Instant::now() + FIELDS_ARRIVAL;
@@ -61,7 +61,7 @@ pub(super) async fn receive(
             }
             _ if !is_admitted => return Err(not_ours()),
             // Another file would have as long again.
-            _ if sent.file.is_some() => return Err(Problem::invalid(&*name, "must not come behind the file")),
+            _ if sent.file.is_some() => return Err(Problem::invalid(&*name, "This must come before the file.")),
             "collection" => sent.collection = in_time(deadline, text(&mut part)).await??,
             "visibility" => sent.visibility = in_time(deadline, text(&mut part)).await??.parse()?,
             "file" => {
@@ -72,19 +72,19 @@ pub(super) async fn receive(
                 sent.file = Some(read_file(&mut part, upload, most_bytes).await?);
                 deadline = Instant::now() + FIELDS_ARRIVAL;
             }
-            other => return Err(Problem::invalid(other, "is no field of this form")),
+            other => return Err(Problem::invalid(other, "This form has no such field.")),
         }
     }
     if is_admitted { Ok(sent) } else { Err(not_ours()) }
 }
 
 async fn in_time<T>(deadline: Instant, arriving: impl Future<Output = T>) -> Result<T, Problem> {
-    let late = || Problem::new(&REQUEST_TIMEOUT, "the fields of the form must arrive within 10 seconds");
+    let late = || Problem::new(&REQUEST_TIMEOUT, "The fields of the form must arrive within 10 seconds.");
     timeout_at(deadline, arriving).await.map_err(|_| late())
 }
 
 fn malformed() -> Problem {
-    Problem::new(&MALFORMED_REQUEST, "the form is broken, or broke off")
+    Problem::new(&MALFORMED_REQUEST, "The form is incomplete. Go back and send it again.")
 }
 
 /// A file that is too large is read to its end all the same, up to twice as much, so that the browser gets to see why it is refused.

@@ -21,14 +21,19 @@ use crate::visit::{Chrome, Section, Visit};
 struct ImportedPage {
     chrome: Chrome,
     import: Progress,
-    /// This page, with the rows that are wanted.
-    path: String,
+    /// Where the page is, so that it can look for news.
+    here: String,
     is_all: bool,
     is_refused: bool,
     is_cut: bool,
     rows: Vec<Reported>,
     more: Option<String>,
+    undoing: &'static str,
 }
+
+/// What undoing an import does: said with scripts and without.
+const UNDOING: &str = "The links it saved are removed, with their notes, and so are the collections it created that are empty then. Links you \
+                       have changed since stay.";
 
 struct Reported {
     number: u32,
@@ -41,25 +46,26 @@ struct Reported {
 impl From<ReportRow> for Reported {
     fn from(row: ReportRow) -> Self {
         let state = match &row.outcome {
-            None => "waiting",
-            Some(RowOutcome::Saved(_)) if row.is_undone => "removed",
-            Some(RowOutcome::Saved(_)) => "saved",
-            Some(RowOutcome::Known(_)) => "already there",
-            Some(RowOutcome::New) => "new",
-            Some(RowOutcome::Again) => "the same link as an earlier row",
-            Some(RowOutcome::Refused(_)) => "refused",
+            None => "Waiting",
+            Some(RowOutcome::Saved(_)) if row.is_undone => "Removed",
+            Some(RowOutcome::Saved(_)) => "Saved",
+            Some(RowOutcome::Known(_)) => "Already in your library",
+            Some(RowOutcome::New) => "New",
+            Some(RowOutcome::Again) => "Same link as an earlier row",
+            Some(RowOutcome::Refused(_)) => "Not imported",
         };
         let card = row.outcome.as_ref().and_then(RowOutcome::card).filter(|_| !row.is_undone);
         let reason = row.outcome.as_ref().and_then(RowOutcome::reason);
         let why: Vec<&str> = reason.into_iter().chain(row.remark.as_deref()).collect();
         let url = address(&row.url);
-        Self { number: row.number, why: why.join("; "), card: card.map(|card| card.to_string()), url, state }
+        Self { number: row.number, why: why.join(" "), card: card.map(|card| card.to_string()), url, state }
     }
 }
 
 pub(super) async fn show(
     state: Data<AppState>,
     visit: Visit,
+    request: HttpRequest,
     id: Path<String>,
     mut params: Params,
 ) -> Result<HttpResponse, Problem> {
@@ -72,20 +78,22 @@ pub(super) async fn show(
     };
     let import = state.imports.import(caller.id(), id).await?;
     let list = List::by_rank(&["import", &id.to_string(), which]);
-    let request = part(&mut params, &list)?;
-    let report = state.imports.import_report(caller.id(), id, wanted, &request).await?;
+    let asked = part(&mut params, &list)?;
+    let report = state.imports.import_report(caller.id(), id, wanted, &asked).await?;
     let mut path = format!("/imports/{id}");
     if wanted != Wanted::All {
         path = with_parameter(&path, which, "true");
     }
+    let import = Progress::of(&state, import);
     visit.page(&ImportedPage {
         chrome: visit.chrome(Section::Library),
-        import: Progress::of(&state, import),
+        undoing: UNDOING,
+        import,
         is_all: wanted == Wanted::All,
         is_refused: wanted == Wanted::Refused,
         is_cut: wanted == Wanted::Remarked,
         more: next(&report, &list, &path),
-        path,
+        here: request.uri().path_and_query().map_or(path, ToString::to_string),
         rows: report.items.into_iter().map(Into::into).collect(),
     })
 }
@@ -114,9 +122,7 @@ pub(super) async fn undo(
     if !posted.is_sure() {
         // Nobody is asked about what is not theirs.
         state.imports.import(caller.id(), id).await?;
-        let about = "The cards that it saved are removed, with their notes, and so are the collections that it created and that are empty \
-                     then. Cards that you have changed since stay.";
-        return posted.ask(&request, ("Undo import", about), &path);
+        return posted.ask(&request, ("Undo import", UNDOING), &path);
     }
     state.imports.ask_to_undo(caller.id(), id).await?;
     Ok(see_other(&path))

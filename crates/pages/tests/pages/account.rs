@@ -188,10 +188,10 @@ async fn a_new_token_is_shown_once_and_revoked() {
     let api = with_accounts();
     let mut alice = signed_up(&api, "alice").await;
     alice.open("/account/tokens").await;
-    assert!(alice.text("main").contains("You have no tokens."));
+    assert!(alice.text("main").contains("You have no tokens yet."));
     let refused = alice.submit("/account/tokens", &[("name", "Backup"), ("expiresInDays", "soon")]).await;
     assert_eq!(refused.status.as_u16(), 422);
-    assert_eq!(alice.text("#expiresInDays-wrong"), "must be a whole number");
+    assert_eq!(alice.text("#expiresInDays-wrong"), "Enter a whole number of days.");
     assert_eq!(alice.one("#name").attr("value"), Some("Backup"));
     assert_eq!(alice.submit("/account/tokens", &[("name", " "), ("expiresInDays", "")]).await.status.as_u16(), 422);
     assert!(!alice.text("#name-wrong").is_empty());

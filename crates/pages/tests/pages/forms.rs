@@ -72,11 +72,11 @@ async fn a_form_from_elsewhere_or_without_its_token_changes_nothing() {
     let cases = [
         ("no token", "Not sent yet", post("/library", &fields(""))),
         ("a wrong token", "Not sent yet", post("/library", &fields(&format!("{token}x")))),
-        ("another site", "Not yours", good().insert_header(("origin", "https://evil.example"))),
-        ("a neighbour", "Not yours", good().insert_header(("origin", format!("https://evil.{HOST}")))),
-        ("another port", "Not yours", good().insert_header(("origin", format!("https://{HOST}:8443")))),
-        ("without TLS", "Not yours", good().insert_header(("origin", format!("http://{HOST}")))),
-        ("a sandbox", "Not yours", good().insert_header(("origin", "null"))),
+        ("another site", "Not allowed", good().insert_header(("origin", "https://evil.example"))),
+        ("a neighbour", "Not allowed", good().insert_header(("origin", format!("https://evil.{HOST}")))),
+        ("another port", "Not allowed", good().insert_header(("origin", format!("https://{HOST}:8443")))),
+        ("without TLS", "Not allowed", good().insert_header(("origin", format!("http://{HOST}")))),
+        ("a sandbox", "Not allowed", good().insert_header(("origin", "null"))),
     ];
     for (case, title, request) in cases {
         let answer = alice.send(request).await;
@@ -222,28 +222,28 @@ async fn what_is_wrong_is_told_beside_the_field_and_what_was_typed_stays() {
     };
     browser.open("/sign-up").await;
     assert_eq!(browser.submit("/sign-up", &[("handle", "a"), ("password", PASSWORD)]).await.status.as_u16(), 422);
-    refused(&browser, "handle", "must be from 3 to 30 characters");
+    refused(&browser, "handle", "Handles are 3 to 30 characters long.");
     assert_eq!(browser.one("#handle").attr("value"), Some("a"));
     assert_eq!(browser.one("#password").attr("value"), None, "a password is not sent back");
     assert_eq!(browser.submit("/sign-up", &[("handle", "alice"), ("password", "short")]).await.status.as_u16(), 422);
-    refused(&browser, "password", "must be from 8 to 256 characters");
+    refused(&browser, "password", "Passwords are 8 to 256 characters long.");
     browser.submit("/sign-up", &[("handle", "alice"), ("password", PASSWORD)]).await;
 
     let mut second = Browser::new(&api);
     second.open("/sign-up").await;
     assert_eq!(second.submit("/sign-up", &[("handle", "Alice"), ("password", PASSWORD)]).await.status.as_u16(), 409);
-    refused(&second, "handle", "is taken, choose another");
+    refused(&second, "handle", "This handle is taken. Choose another one.");
     second.open("/sign-in").await;
     assert_eq!(second.submit("/sign-in", &[("handle", "alice"), ("password", "wrong one")]).await.status.as_u16(), 422);
-    assert_eq!(second.text("form .wrong"), "the handle or the password is wrong");
+    assert_eq!(second.text("form .wrong"), "The handle or the password is wrong.");
     assert_eq!(second.one("#handle").attr("value"), Some("alice"));
 
     let long = "x".repeat(10_001);
     for (fields, field, rule) in [
-        (vec![("url", "")], "url", "must not be empty"),
-        (vec![("url", "javascript:alert(1)")], "url", "must start with http:// or https://"),
-        (vec![("url", "https://u:p@example.com/")], "url", "must not contain a user name or password"),
-        (vec![("url", "https://example.com/"), ("note", &long)], "note", "must be at most 10,000 characters"),
+        (vec![("url", "")], "url", "This cannot be empty."),
+        (vec![("url", "javascript:alert(1)")], "url", "Links start with http:// or https://."),
+        (vec![("url", "https://u:p@example.com/")], "url", "Remove the user name and password from the link."),
+        (vec![("url", "https://example.com/"), ("note", &long)], "note", "Notes are at most 10,000 characters long."),
     ] {
         browser.open("/").await;
         assert_eq!(browser.submit("/library", &fields).await.status.as_u16(), 422, "{fields:?}");
@@ -260,15 +260,15 @@ async fn what_is_wrong_is_told_beside_the_field_and_what_was_typed_stays() {
             .as_u16(),
         422
     );
-    refused(&browser, "name", "must be from 1 to 100 characters");
+    refused(&browser, "name", "Use 1 to 100 characters.");
     assert_eq!(browser.text("#description"), "kept");
     assert!(browser.one("input[value=OPEN]").attr("checked").is_some());
     let answer = browser.get(&format!("/search?q={}", "x".repeat(201))).await;
     assert_eq!(answer.status.as_u16(), 422);
-    refused(&browser, "q", "must be at most 200 characters");
+    refused(&browser, "q", "Use at most 200 characters.");
     let answer = browser.get("/search?q=rust&type=foo").await;
     assert_eq!(answer.status.as_u16(), 422);
-    refused(&browser, "type", "must be article, audio, book, document, image, profile, video or website");
+    refused(&browser, "type", "Choose article, audio, book, document, image, profile, video or website.");
     assert_eq!(browser.one("#q").attr("value"), Some("rust"));
     assert!(!browser.text("#hits").contains("No results"));
     browser.open("/search?q=rust&type=").await;
@@ -288,7 +288,7 @@ async fn signing_in_again_and_again_is_slowed_down() {
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 2, "{statuses:?}");
     assert_eq!(answers[11].header("retry-after"), "600");
     let told = browser.text("form .wrong");
-    assert!(told.contains("Too many failed sign-ins") && told.contains("Try again in 10 minutes."), "{told}");
+    assert!(told.contains("have failed") && told.contains("Try again in 10 minutes."), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

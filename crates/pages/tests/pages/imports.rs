@@ -87,7 +87,7 @@ pub fn work(api: &Api) -> CancellationToken {
 pub async fn finished(browser: &mut Browser<'_>, path: &str) -> Vec<(String, String)> {
     for _ in 0..10_000 {
         browser.open(path).await;
-        if browser.all("#progress[hx-get]").is_empty() {
+        if browser.all("#progress[data-hx-get]").is_empty() {
             let text = |cell: &scraper::ElementRef<'_>| cell.text().collect::<String>();
             let cells: Vec<String> = browser.all("tbody td").iter().map(text).collect();
             return cells.chunks(2).map(|row| (row[0].clone(), row[1].clone())).collect();
@@ -116,14 +116,14 @@ async fn a_browsers_bookmarks_are_saved_and_told_row_by_row() {
     let path = alice.path.clone();
     let told = finished(&mut alice, &path).await;
     let expected = [
-        ("https://example.com/new?a=1&b=2", "saved"),
-        ("https://EXAMPLE.com/kept#x", "already there"),
-        ("https://example.com/new?a=1&b=2&utm_source=x", "already there"),
-        ("javascript:alert(1)", "refused: url: must start with http:// or https://"),
-        ("<script>alert(1)</script>", "refused: url: must be an absolute URL such as https://example.com/page"),
+        ("https://example.com/new?a=1&b=2", "Saved"),
+        ("https://EXAMPLE.com/kept#x", "Already in your library"),
+        ("https://example.com/new?a=1&b=2&utm_source=x", "Already in your library"),
+        ("javascript:alert(1)", "Not imported: Links start with http:// or https://."),
+        ("<script>alert(1)</script>", "Not imported: Enter a full link such as https://example.com/page."),
     ];
     assert_eq!(told, expected.map(|(url, became)| (url.to_owned(), became.to_owned())));
-    assert!(alice.text("#progress").contains("5 of 5: 1 saved, 2 already there, 2 refused."));
+    assert!(alice.text("#progress").contains("5 of 5: 1 saved, 2 already in your library, 2 not imported."));
     alice.open(&format!("{path}?refused=true")).await;
     assert_eq!(alice.all("tbody tr").len(), 2);
     alice.open("/library").await;
@@ -168,7 +168,7 @@ async fn dates_folders_tags_and_privacy_are_kept_and_the_rest_is_told() {
     alice.send(upload(&fields, "x.html", WHOLE.as_bytes())).await;
     let path = alice.path.clone();
     finished(&mut alice, &path).await;
-    assert!(alice.text("#progress").contains("5 of 5: 3 saved, 1 already there, 1 refused."));
+    assert!(alice.text("#progress").contains("5 of 5: 3 saved, 1 already in your library, 1 not imported."));
     let kept = library(&api, "alice").await;
     let told: Vec<(&str, &str, &str, Vec<&str>)> = kept
         .iter()
@@ -187,9 +187,9 @@ async fn dates_folders_tags_and_privacy_are_kept_and_the_rest_is_told() {
     );
     assert_ne!(today, "2011-03-13");
     alice.open(&format!("{path}?cut=true")).await;
-    assert_eq!(alice.text("tbody"), "3https://example.com/undatedsaved: its date was not understood");
+    assert_eq!(alice.text("tbody"), "3https://example.com/undatedSaved: The date was not understood.");
     alice.open(&format!("{path}?refused=true")).await;
-    assert!(alice.text("tbody").starts_with("5javascript:xrefused: url: "), "{}", alice.text("tbody"));
+    assert!(alice.text("tbody").starts_with("5javascript:xNot imported: "), "{}", alice.text("tbody"));
     api.deliver().await;
     tokio::time::advance(Duration::from_secs(10)).await;
     api.deliver().await;
@@ -211,16 +211,19 @@ async fn a_file_is_checked_before_it_is_imported() {
     let told = finished(&mut alice, &path).await;
     assert_eq!(alice.text("h1"), "Check of x.html");
     let states: Vec<&str> = told.iter().map(|(_, state)| state.split(':').next().unwrap()).collect();
-    assert_eq!(states, ["new", "already there", "new", "the same link as an earlier row", "refused"]);
+    assert_eq!(states, ["New", "Already in your library", "New", "Same link as an earlier row", "Not imported"]);
     let progress = alice.text("#progress");
-    assert!(progress.contains("5 of 5: 2 new, 2 already there, 1 refused. Nothing has been imported."), "{progress}");
+    assert!(
+        progress.contains("5 of 5: 2 new, 2 already in your library, 1 cannot be imported. Nothing has been imported."),
+        "{progress}"
+    );
     assert_eq!(library(&api, "alice").await.len(), 1);
     assert!(alice.all("form[action$='/undo']").is_empty(), "there is nothing to undo");
 
     alice.submit(&format!("{path}/import"), &[]).await;
     assert_eq!(alice.path, path);
     finished(&mut alice, &path).await;
-    assert!(alice.text("#progress").contains("5 of 5: 2 saved, 2 already there, 1 refused."));
+    assert!(alice.text("#progress").contains("5 of 5: 2 saved, 2 already in your library, 1 not imported."));
     assert_eq!(library(&api, "alice").await.len(), 3);
     assert!(alice.all("form[action$='/import'][method=post]").is_empty(), "it is done");
     stop.cancel();
@@ -241,10 +244,10 @@ async fn an_import_is_undone_from_its_page() {
     assert_eq!(library(&api, "alice").await.len(), 3);
     alice.submit(&format!("{path}/undo"), &[]).await;
     assert_eq!(alice.path, path);
-    assert!(alice.text(".undo").starts_with("Being undone"), "{}", alice.text(".undo"));
+    assert!(alice.text(".undo").starts_with("Undoing"), "{}", alice.text(".undo"));
     while undo_imports(&api.store, 2).await.unwrap() {}
     finished(&mut alice, &path).await;
-    assert_eq!(alice.text(".undo"), "Undone: 2 cards removed, 1 kept because you have changed it.");
+    assert_eq!(alice.text(".undo"), "Undone: 2 links removed, 1 kept because you have changed it.");
     let kept = library(&api, "alice").await;
     assert_eq!(kept.iter().map(|(url, ..)| url.as_str()).collect::<Vec<_>>(), [rye]);
     assert!(alice.all(&format!("form[action='{path}/undo']")).is_empty());
@@ -335,14 +338,14 @@ async fn files_that_cannot_be_imported_are_refused_beside_the_field() {
     let many = format!("url\n{}", "x\n".repeat(200_001));
     let large = vec![b'x'; (1 << 20) + 1];
     for (file, rule) in [
-        (&b""[..], "must hold at least one link"),
-        (b"url\n", "must hold at least one link"),
+        (&b""[..], "There are no links in this file."),
+        (b"url\n", "There are no links in this file."),
         (b"nothing,of,this", "a column named url"),
-        (b"%PDF-1.7", "this is a PDF"),
-        (b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n", "the quote on line 2 is never closed"),
-        (b"[{\"url\": \"https://a.example/\"}, {", "is not valid JSON"),
-        (many.as_bytes(), "must hold at most 200,000 links"),
-        (&large, "must be at most 1 MiB"),
+        (b"%PDF-1.7", "This is a PDF."),
+        (b"url,note\nhttps://a.example/1,\"open\nhttps://a.example/2,x\n", "The quote on line 2 is never closed"),
+        (b"[{\"url\": \"https://a.example/\"}, {", "This is not valid JSON"),
+        (many.as_bytes(), "A file can hold at most 200,000 links. Split it and import the parts."),
+        (&large, "Files are at most 1 MiB."),
     ] {
         let answer = import(&mut alice, "x.csv", file).await;
         assert_eq!(answer.status.as_u16(), 422, "{rule}");
@@ -449,7 +452,7 @@ async fn so_many_imports_may_be_begun_in_a_day() {
     assert!(alice.path.starts_with("/imports/"), "{}", alice.path);
     let refused = import(&mut alice, "y.csv", file).await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "86400"));
-    assert_eq!(alice.text(".wrong"), "Your daily quota for imports (1) is used up. Try again in 24 hours.");
+    assert_eq!(alice.text(".wrong"), "You have reached your daily limit for imports (1). Try again in 24 hours.");
     tokio::time::advance(Duration::from_secs(86_401)).await;
     assert_eq!(import(&mut alice, "y.csv", file).await.status.as_u16(), 409, "the first is not finished yet");
 }
@@ -492,7 +495,7 @@ async fn while_an_import_runs_its_report_can_be_read_on() {
     import(&mut alice, "x.csv", format!("url\n{rows}").as_bytes()).await;
     let mut first_rows = Vec::new();
     for _ in 0..2 {
-        assert_eq!(alice.one("#progress[hx-get]").attr("hx-select"), Some("#progress"));
+        assert_eq!(alice.one("#progress[data-hx-get]").attr("data-hx-select"), Some("#progress"));
         assert!(alice.all("#progress table, #progress a[rel=next]").is_empty(), "these stay as they are");
         first_rows.push(alice.all("tbody th")[0].text().collect::<String>());
         let next = alice.one("a[rel=next]").attr("href").unwrap().to_owned();

@@ -22,7 +22,7 @@ async fn an_invitation_is_accepted_and_the_collection_left() {
     let mut alice = signed_up(&api, "alice").await;
     let mut bob = signed_up(&api, "bob").await;
     let path = shared(&mut alice, &["Ours"], "bob").await.remove(0);
-    assert_eq!(alice.text(".invited"), "Invited, not answered yet: bob");
+    assert_eq!(alice.text(".invited"), "Invited, no answer yet: bob");
     assert_eq!(alice.text("textarea#people"), "bob");
     assert!(!alice.text("main").contains("with bob"));
 
@@ -48,7 +48,7 @@ async fn an_invitation_is_accepted_and_the_collection_left() {
     let leave = format!("{path}/leave");
     bob.submit(&leave, &[]).await;
     assert_eq!(bob.text("h1"), "Leave this collection?");
-    assert!(bob.text("main").contains("The cards you added stay in “\u{2068}Ours\u{2069}”."));
+    assert!(bob.text("main").contains("The links you added stay in “\u{2068}Ours\u{2069}”."));
     bob.submit(&leave, &[]).await;
     assert_eq!(bob.path, "/collections");
     assert!(bob.all(".items > li").is_empty());
@@ -75,7 +75,7 @@ async fn blocking_is_confirmed_and_can_be_undone() {
     let mut bob = signed_up(&api, "bob").await;
     let path = shared(&mut mallory, &["Forced"], "bob").await.remove(0);
     bob.open("/account").await;
-    assert!(bob.text("main").contains("You have not blocked anybody."));
+    assert!(bob.text("main").contains("You have not blocked anyone."));
     bob.open("/collections").await;
     bob.submit("/account/block", &[]).await;
     assert_eq!(bob.text("h1"), "Block mallory?");
@@ -88,7 +88,7 @@ async fn blocking_is_confirmed_and_can_be_undone() {
     let people = format!("{path}/collaborators");
     let answer = mallory.submit(&people, &[("people", "@Bob")]).await;
     assert_eq!(answer.status.as_u16(), 422);
-    assert_eq!(mallory.text("#people-wrong"), "@Bob cannot be invited now");
+    assert_eq!(mallory.text("#people-wrong"), "@Bob cannot be invited at the moment.");
     assert_eq!(mallory.text("textarea#people"), "@Bob");
 
     bob.open("/account").await;

@@ -66,7 +66,9 @@ async fn pages_show_what_is_where() {
     let key = open_windows(&api).await.remove(0);
     let mut browser = Browser::new(&api);
     let overview = page(&mut browser, "/admin").await;
-    for part in ["feeds", "search", "analytics", "Workers", "Rebuild the search index", "/admin/queues/search/dead"] {
+    for part in
+        ["feeds", "search", "analytics", "records", "Workers", "Rebuild the search index", "/admin/queues/search/dead"]
+    {
         assert!(overview.contains(part), "{part} is missing: {overview}");
     }
     assert!(page(&mut browser, "/admin/queues/search?minutes=360").await.contains("Nothing was measured"));
@@ -81,7 +83,7 @@ async fn pages_show_what_is_where() {
         open.iter().flat_map(|window| window.pending.members.keys()).map(ToString::to_string).collect();
     assert!(!members.is_empty() && members.iter().all(|id| windows.contains(id)), "{windows}");
     assert!(windows.contains(&key));
-    assert!(page(&mut browser, "/admin/actions").await.contains("Nobody did anything"));
+    assert!(page(&mut browser, "/admin/actions").await.contains("No actions yet"));
     for nothing in ["/admin/queues/nonsense", "/admin/queues/search/dead/nonsense", "/admin/nonsense"] {
         assert_eq!(browser.get(nothing).await.status, 404, "{nothing}");
     }
@@ -97,11 +99,12 @@ async fn figures_that_are_not_known_are_left_out() {
     let mut browser = Browser::new(&api);
     page(&mut browser, "/admin/queues/search").await;
     let titles: Vec<String> = browser.all("section h2").iter().map(|title| title.text().collect()).collect();
-    assert_eq!(titles.len(), 8, "{titles:?}");
-    // Waiting and workers of the second point, processed and failed attempts of the first.
-    assert_eq!(browser.all("svg rect").len(), 2 * titles.len() - 4);
+    assert_eq!(titles.len(), 10, "{titles:?}");
+    // Waiting and workers of the second point, processed and failed attempts of the first, and how long events took of both.
+    assert_eq!(browser.all("svg rect").len(), 2 * titles.len() - 4 - 4);
     let cells: Vec<String> = browser.all("tbody td").iter().map(|cell| cell.text().collect()).collect();
-    let newest_first = [["7", "11", "", "1", "30", "2", "5", ""], ["7", "11", "4", "1", "", "", "5", "4"]];
+    let newest_first =
+        [["7", "11", "", "1", "30", "2", "5", "", "", ""], ["7", "11", "4", "1", "", "", "5", "", "", "4"]];
     assert_eq!(cells, newest_first.concat());
 }
 
@@ -124,11 +127,11 @@ async fn each_action_is_asked_for_again_then_done_once() {
     confirmed(&mut browser, &[("action", "redeliver"), search]).await;
 
     let ticked = [("action", "redrive"), search, ("id", buried[0].as_str()), ("id", buried[1].as_str())];
-    assert!(confirmed(&mut browser, &ticked).await.contains("2 dead letters of search"));
-    assert_eq!(browser.text(".told"), "The dead letters are redriven.");
+    assert!(confirmed(&mut browser, &ticked).await.contains("2 events of search"));
+    assert_eq!(browser.text(".told"), "The events are retried.");
     assert_eq!(counts(&api, Queue::Search).await, (2, 2));
     let found = [("action", "discard"), search, ("all", "true"), ("text", buried[2].as_str()), ("type", "")];
-    assert!(confirmed(&mut browser, &found).await.contains("1 event never takes effect in search"));
+    assert!(confirmed(&mut browser, &found).await.contains("1 event will never take effect in search"));
     assert!(confirmed(&mut browser, &[("action", "discard"), search, ("all", "true")]).await.contains("1 event "));
     assert_eq!(counts(&api, Queue::Search).await, (2, 0));
     confirmed(&mut browser, &[("action", "flush"), ("key", key.as_str())]).await;
@@ -183,11 +186,11 @@ async fn when_no_dead_letter_is_ticked_the_same_list_says_so() {
     fields.push(("action".into(), "redrive".into()));
     let answer = browser.send(post("/admin/confirm", &fields)).await;
     assert_eq!(answer.status, 422);
-    assert_eq!(browser.text("form #id-wrong"), "tick at least one dead letter first");
+    assert_eq!(browser.text("form #id-wrong"), "Select at least one dead letter first.");
     assert_eq!((shown(&browser), browser.one("#text").attr("value")), (listed.clone(), Some("alice")));
     fields.push(("id".into(), listed[0].clone()));
     let answer = browser.send(post("/admin/confirm", &fields)).await;
-    assert!(drawn(&browser, &answer).contains("1 dead letter of search"));
+    assert!(drawn(&browser, &answer).contains("1 event of search will be retried"));
     let act = browser.form("/admin/act");
     browser.send(post("/admin/act", &act)).await;
     assert_eq!(counts(&api, Queue::Search).await, (1, buried.len() as u64 - 1), "the filter changes nothing");
@@ -199,7 +202,19 @@ async fn nobody_else_sees_or_does_anything() {
     bury(&api, Queue::Search, 1).await;
     let mut alice = Browser::of(&api, "alice");
     page(&mut alice, "/library").await;
-    for path in ["/admin", "/admin/queues/search", "/admin/queues/search/dead", "/admin/windows", "/admin/actions"] {
+    for path in [
+        "/admin",
+        "/admin/queues/search",
+        "/admin/queues/search/dead",
+        "/admin/queues/search/failures",
+        "/admin/rejected",
+        "/admin/replays",
+        "/admin/records",
+        "/admin/windows",
+        "/admin/actions",
+        "/admin/workers",
+        "/admin/find",
+    ] {
         let answer = alice.get(path).await;
         assert_eq!(answer.status, 403, "{path}");
     }
@@ -208,5 +223,5 @@ async fn nobody_else_sees_or_does_anything() {
         assert_eq!(ask(&mut alice, path, &fields).await.status, 403, "{path}");
     }
     assert_eq!(counts(&api, Queue::Search).await, (0, 1));
-    assert_eq!(api.store.backlog().await.unwrap().len(), 3);
+    assert_eq!(api.store.backlog().await.unwrap().len(), Queue::ALL.len());
 }

@@ -55,9 +55,9 @@ async fn somebody_who_is_not_here_is_told_beside_the_field() {
     let api = with_accounts();
     let mut alice = signed_up(&api, "alice").await;
     for (who, told) in [
-        ("", "type a handle or an id"),
-        ("nobody-like-that", "no account has the handle nobody-like-that"),
-        ("did:plc:nobody", "no account has the id did:plc:nobody"),
+        ("", "Enter a handle or an id."),
+        ("nobody-like-that", "No account has the handle nobody-like-that."),
+        ("did:plc:nobody", "No account has the id did:plc:nobody."),
     ] {
         assert_eq!(ask(&mut alice, "suspend", who).await.status.as_u16(), 422);
         assert_eq!(alice.text("#who-wrong"), told);

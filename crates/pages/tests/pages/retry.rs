@@ -34,7 +34,7 @@ async fn a_page_that_could_not_be_read_has_a_retry_button() {
 
     let answer = alice.submit(&action, &[]).await;
     assert_eq!(answer.status.as_u16(), 429);
-    assert!(alice.text("main").contains("fetched a moment ago"), "{}", alice.text("main"));
+    assert!(alice.text("main").contains("read a moment ago"), "{}", alice.text("main"));
     tokio::time::advance(FetchAgain::GAP + Duration::from_secs(1)).await;
     alice.open("/library").await;
     alice.submit(&action, &[]).await;
@@ -57,14 +57,14 @@ async fn a_script_gets_the_row_that_takes_the_place_of_the_old_one() {
     let mut alice = Browser::of(&api, "alice");
     alice.open("/library").await;
     let form = alice.one(&format!("form[action=\"{action}\"]"));
-    assert_eq!(form.attr("hx-post"), Some(action.as_str()));
-    assert_eq!(form.attr("hx-target"), Some(format!("#card-{card}").as_str()));
+    assert_eq!(form.attr("data-hx-post"), Some(action.as_str()));
+    assert_eq!(form.attr("data-hx-target"), Some(format!("#card-{card}").as_str()));
     let fields = alice.form(&action);
     for _ in 0..2 {
         let answer = alice.send(post(&action, &fields).insert_header(("hx-request", "true"))).await;
         assert_eq!(answer.status.as_u16(), 200);
         let row = alice.one(&format!("li#card-{card}"));
-        assert!(row.attr("hx-get").is_some(), "it looks for news");
+        assert!(row.attr("data-hx-get").is_some(), "it looks for news");
         assert!(alice.text(".pending").contains("reading the page"), "the second time as well");
     }
 }

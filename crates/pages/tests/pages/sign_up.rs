@@ -53,7 +53,7 @@ async fn from_a_new_site_to_its_third_person_by_invite() {
 
         let mut late = Browser::new(&api);
         late.open(&path).await;
-        assert!(late.text(".told").contains("no longer valid"), "{}", late.text(".told"));
+        assert!(late.text(".told").contains("has been used or has expired"), "{}", late.text(".told"));
         assert!(late.all("form[action='/sign-up'][method=post]").is_empty());
     }
 }
@@ -68,7 +68,7 @@ async fn a_form_whose_invite_was_used_meanwhile_says_so() {
     carol.open(&path).await;
     assert_eq!(sign_up(&mut bob, "bob").await, 200);
     assert_eq!(sign_up(&mut carol, "carol").await, 403);
-    assert!(carol.text(".told").contains("no longer valid"), "{}", carol.text(".told"));
+    assert!(carol.text(".told").contains("has been used or has expired"), "{}", carol.text(".told"));
 }
 
 fn offers_sign_up(browser: &Browser<'_>) -> bool {
@@ -89,7 +89,7 @@ async fn a_closed_site_says_so_and_offers_neither_invites_nor_accounts() {
     let csrf = alice.all("input[name=csrf]")[0].attr("value").unwrap().to_owned();
     let answer = alice.send(post("/admin/people/invite", &[("csrf".to_owned(), csrf)])).await;
     assert_eq!(answer.status.as_u16(), 409);
-    assert!(alice.text("main").contains("registration is closed"), "{}", alice.text("main"));
+    assert!(alice.text("main").contains("Registration is closed"), "{}", alice.text("main"));
 
     bob.open("/sign-up").await;
     assert!(bob.text(".told").contains("Registration is closed"));

@@ -85,7 +85,7 @@ async fn a_title_that_breaks_a_rule_is_told_beside_the_field_and_nothing_is_lost
         }
         let answer = alice.submit(form, &filled).await;
         assert_eq!(answer.status.as_u16(), 422, "{page}");
-        assert_eq!(alice.text("#title-wrong"), "must be from 1 to 500 characters", "{page}");
+        assert_eq!(alice.text("#title-wrong"), "Use 1 to 500 characters.", "{page}");
         assert_eq!(alice.one("input[name=title]").attr("value"), Some(long.as_str()), "{page}");
         assert_eq!(alice.text("textarea[name=note]"), "typed with care", "{page}");
         assert_eq!(alice.all("details:not([open]) input[name=title]").len(), 0, "{page}: it can be seen");

@@ -16,6 +16,7 @@ use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{DeletedCollection, Leaver, OutdatedCard, Recall, UndoneImport};
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, Result, Store, Transaction, UserId};
+use cardwire_events::Queue;
 use cardwire_http::{AccountSettings, Accounts, AppState, TokenAuthenticator};
 
 const NOTE: &str = "Worth it.\n</textarea><script>alert(1)</script>\"'";
@@ -40,7 +41,7 @@ async fn what_was_typed_goes_along_through_signing_in() {
     assert_eq!((answer.status.as_u16(), answer.header("www-authenticate")), (401, "Bearer"));
     assert_eq!((alice.text("h1"), alice.text(".who a")), ("Sign in".into(), "Sign in".into()));
     assert!(alice.text(".told").contains("What you typed is kept"));
-    assert_eq!(api.owed().await, [0, 0, 0]);
+    assert_eq!(api.owed().await, [0; Queue::ALL.len()]);
     assert!(alice.all("script").iter().all(|script| script.attr("src").is_some()), "it is text");
 
     // A wrong password loses nothing either.
@@ -48,7 +49,14 @@ async fn what_was_typed_goes_along_through_signing_in() {
     assert_eq!(alice.submit("/sign-in", &wrong).await.status.as_u16(), 422);
     let carried = alice.form("/sign-in");
     let names: Vec<&str> = carried.iter().map(|(name, _)| name.as_str()).collect();
-    let typed = ["unsent.drawn-visibility", "unsent.visibility", "unsent.title", "unsent.url", "unsent.note"];
+    let typed = [
+        "unsent.drawn-visibility",
+        "unsent.visibility",
+        "unsent.title",
+        "unsent.new-collection",
+        "unsent.url",
+        "unsent.note",
+    ];
     assert_eq!(names, [&["csrf", "next", "unsent-to"][..], &typed, &["handle", "password"]].concat());
 
     assert_eq!(sign_in(&mut alice, "alice").await, 200);
@@ -56,7 +64,7 @@ async fn what_was_typed_goes_along_through_signing_in() {
     assert_eq!(alice.one("input#url").attr("value"), Some("https://example.com/"));
     assert_eq!(alice.text("textarea#note"), NOTE);
     assert!(alice.all("script").iter().all(|script| script.attr("src").is_some()), "it is text");
-    assert_eq!(api.owed().await, [0, 0, 0], "it is sent when she says so");
+    assert_eq!(api.owed().await, [0; Queue::ALL.len()], "it is sent when she says so");
     alice.submit("/library", &[("note", "Better said.")]).await;
     assert_eq!(alice.path, "/library?told=saved");
     assert_eq!(alice.text(".items .note"), "Better said.");
@@ -119,8 +127,8 @@ async fn a_form_of_more_fields_than_any_page_has_is_refused() {
     fields.extend((0..1_200).map(|n| (format!("x{n}"), String::new())));
     let answer = alice.send(post("/library", &fields)).await;
     assert_eq!(answer.status.as_u16(), 400);
-    assert!(alice.text("main").contains("the form has more than 1,200 fields"), "{}", alice.text("main"));
-    assert_eq!(api.owed().await, [0, 0, 0]);
+    assert!(alice.text("main").contains("The form has more than 1,200 fields."), "{}", alice.text("main"));
+    assert_eq!(api.owed().await, [0; Queue::ALL.len()]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,7 +157,7 @@ async fn only_forms_of_this_site_are_carried_and_only_to_it() {
     let fields = vec![("url".to_owned(), "https://example.com/".to_owned())];
     let elsewhere = post("/library", &fields).insert_header(("origin", "https://evil.example"));
     assert_eq!(browser.send(elsewhere).await.status.as_u16(), 403);
-    assert_eq!(browser.text("h1"), "Not yours");
+    assert_eq!(browser.text("h1"), "Not allowed");
     for to in ["//evil.example/", "https://evil.example/", "javascript:alert(1)", "/\\evil.example"] {
         browser.open("/sign-in?unsent-to=/library&unsent.url=x").await;
         let mut form = browser.form("/sign-in");
@@ -191,7 +199,7 @@ fn is_kept(browser: &Browser<'_>, answer: &Answer) {
     let told = browser.text("main");
     assert!(told.contains("kept on this page") && told.contains("503 · trace "), "{told}");
     assert!(!browser.page.html().contains("db.internal") && !browser.page.html().contains(PASSWORD), "{told}");
-    assert_eq!(browser.text("main form button"), "Send it again");
+    assert_eq!(browser.text("main form button"), "Send again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,7 +340,7 @@ async fn a_password_is_typed_again_and_everything_else_is_kept() {
         assert_eq!(stuck.one("input#handle").attr("value"), Some("alice"));
         let password = stuck.one("input#password[type=password]");
         assert_eq!((password.attr("value"), password.attr("autocomplete")), (None, Some(completes)));
-        assert!(stuck.text("#password-hint").contains("Type it again"));
+        assert!(stuck.text("#password-hint").contains("Enter it again"));
         let mut alice = over_to(&api, &stuck);
         alice.submit(path, &[("password", PASSWORD)]).await;
         assert_eq!((alice.text(".who a"), alice.path.as_str()), ("alice".into(), then));

@@ -165,7 +165,7 @@ async fn a_collection_is_private_and_open_to_those_who_are_chosen() {
     let mut bob = signed_up(&api, "bob").await;
     alice.open("/collections").await;
     let form = alice.text("form[action='/collections']");
-    for part in ["Everyone can see it", "Only I and collaborators can add", "Anyone can add"] {
+    for part in ["Everyone can see it", "Only you and collaborators can add", "Anyone can add"] {
         assert!(form.contains(part), "{part}: {form}");
     }
     assert!(!form.contains("CLOSED") && !form.contains("OPEN"), "{form}");
@@ -282,13 +282,13 @@ async fn administrators_hide_cards_by_their_ids_and_see_no_more_of_them() {
     admin.open(&hide).await;
     assert_eq!(admin.one("#card").attr("value"), Some(id.as_str()));
     admin.submit("/admin/confirm", &[("action", "hide")]).await;
-    assert_eq!(admin.text("h1"), "Hide a card?");
+    assert_eq!(admin.text("h1"), "Hide a link?");
     assert!(admin.one("#reason").attr("required").is_some());
     assert_eq!(admin.submit("/admin/act", &[]).await.status.as_u16(), 422, "a reason is needed");
     admin.open(&hide).await;
     admin.submit("/admin/confirm", &[("action", "hide")]).await;
     admin.submit("/admin/act", &[("reason", "spam")]).await;
-    assert_eq!(admin.text(".told"), "The card is hidden.");
+    assert_eq!(admin.text(".told"), "The link is hidden.");
     let listed = admin.text("tbody");
     assert!(listed.contains("card.hide") && listed.contains(&id) && listed.contains("spam"), "{listed}");
     assert!(!listed.contains("secret.example"), "{listed}");
@@ -304,7 +304,7 @@ async fn administrators_hide_cards_by_their_ids_and_see_no_more_of_them() {
     admin.open("/admin/cards").await;
     admin.submit("/admin/confirm", &[("card", &id), ("action", "show")]).await;
     admin.submit("/admin/act", &[]).await;
-    assert_eq!(admin.text(".told"), "The card is no longer hidden.");
+    assert_eq!(admin.text(".told"), "The link is no longer hidden.");
     admin.open(&format!("/cards/{id}")).await;
     assert_eq!(alice.get("/admin/cards").await.status.as_u16(), 403);
 }

@@ -38,8 +38,14 @@ impl Settings {
             ("OTEL_TRACES_SAMPLER_ARG", self.traces.ratio.to_string()),
             ("METADATA_ALLOW_PRIVATE_HOSTS", flag(self.metadata_allow_private_hosts)),
             ("APP__ADMINS", self.admins.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(",")),
+            ("APP__ATPROTO__ALLOW_APP_PASSWORDS", flag(self.network.allow_app_passwords)),
+            ("APP__ATPROTO__ALLOW_PRIVATE_HOSTS", flag(self.network.allow_private_hosts)),
+            ("APP__ATPROTO__COLLECTION_PREFIX", self.network.prefix.clone()),
+            ("APP__ATPROTO__PLC_URL", self.network.plc.as_str().trim_end_matches('/').to_owned()),
+            ("APP__SECRET_KEY", secret(self.network.secret_key.as_ref())),
             ("APP__DATABASE__MAX_CONNECTIONS", self.max_connections.to_string()),
             ("APP__EVENTS__KEEP_DAYS", (self.keep_events.as_secs() / 86_400).to_string()),
+            ("APP__OBSERVERS", self.observers.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(",")),
             ("APP__PUBLIC_URL", self.public.url.as_ref().map(Url::to_string).unwrap_or_default()),
             ("APP__QUOTAS__CARDS_A_DAY", quota(self.quotas.cards)),
             ("APP__QUOTAS__COLLECTIONS_A_DAY", quota(self.quotas.collections)),
@@ -53,6 +59,7 @@ impl Settings {
             ("APP__REGISTRATION", self.registration.name().to_owned()),
             ("APP__RELAY__MAX_DEPTH", self.relay_max_depth.to_string()),
             ("APP__SHUTDOWN__DEADLINE_S", self.shutdown_deadline.as_secs().to_string()),
+            ("APP__TRACE_URL", self.traces.shown_at.clone().unwrap_or_default()),
             ("APP__WEB__ADDRESS_HEADER", self.address_header.clone().unwrap_or_default()),
             ("APP__WEB__ANONYMOUS_READS_PER_SECOND", self.anonymous_reads_per_second.to_string()),
             ("APP__WEB__CORS_ORIGINS", self.public.cors_origins.join(",")),
@@ -61,10 +68,10 @@ impl Settings {
         self.insert_topology(&mut values);
         for queue in Queue::ALL {
             let QueueSettings { attempts, backoff_ms, concurrency } = self.queue(queue);
-            let [attempts_name, backoff_name, concurrency_name] = super::queue_names(queue);
-            values.insert(attempts_name, attempts.to_string());
-            values.insert(backoff_name, backoff_ms.to_string());
-            values.insert(concurrency_name, concurrency.to_string());
+            let name = |what: &str| super::names::of_queue(queue.name(), what);
+            values.insert(name("ATTEMPTS"), attempts.to_string());
+            values.insert(name("BACKOFF_MS"), backoff_ms.to_string());
+            values.insert(name("CONCURRENCY"), concurrency.to_string());
         }
         values
     }

@@ -3,6 +3,9 @@
 //! A flag wins over the environment, the environment over `.env` (development only), `.env` over the defaults of
 //! [`names::NAMES`]. Nothing here reads or changes the process's environment but [`Environment::of_process`].
 
+mod atproto;
+#[cfg(test)]
+mod atproto_tests;
 mod effective;
 mod error;
 mod host;
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
+use cardwire_atproto::ClientSite;
 use cardwire_domain::UserId;
 use cardwire_domain::accounts::Registration;
 use cardwire_domain::quotas::Quotas;
@@ -29,6 +33,7 @@ use cardwire_storage::postgres::read_url;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
+pub use atproto::NetworkSettings;
 pub use error::SettingsError;
 pub use host::{Address, Host};
 pub use layers::Environment;
@@ -37,6 +42,7 @@ pub use redis::{RedisSettings, RedisTopology};
 pub use traces::TraceSettings;
 
 use crate::cli::CliSettings;
+use atproto::Around;
 use layers::Layers;
 
 type Result<T, E = SettingsError> = std::result::Result<T, E>;
@@ -46,6 +52,7 @@ pub const MOCK_USER: &str = "did:plc:mock123";
 
 /// Far more than a person can do by hand.
 const WRITES_PER_SECOND: u32 = 200;
+/// Of the names of the network's collections.
 const QUOTAS: [u32; 3] = [5_000, 100, 20];
 
 /// Which binary this is.
@@ -55,6 +62,7 @@ pub enum Role {
     FeedWorker,
     SearchWorker,
     AnalyticsWorker,
+    RecordWorker,
 }
 
 impl Role {
@@ -64,6 +72,7 @@ impl Role {
             Self::FeedWorker => "feed-worker",
             Self::SearchWorker => "search-worker",
             Self::AnalyticsWorker => "analytics-worker",
+            Self::RecordWorker => "record-worker",
         }
     }
 
@@ -74,6 +83,7 @@ impl Role {
             Self::FeedWorker => "Turns Cardwire's events into activities of the feed",
             Self::SearchWorker => "Keeps Cardwire's search index up to date",
             Self::AnalyticsWorker => "Counts Cardwire's events for trends",
+            Self::RecordWorker => "Publishes what is public as records in people's own repositories",
         }
     }
 
@@ -84,6 +94,7 @@ impl Role {
             Self::FeedWorker => Some(Queue::Feeds),
             Self::SearchWorker => Some(Queue::Search),
             Self::AnalyticsWorker => Some(Queue::Analytics),
+            Self::RecordWorker => Some(Queue::Records),
         }
     }
 }
@@ -210,6 +221,8 @@ pub struct Settings {
     pub metadata_allow_private_hosts: bool,
     /// The mock user among them under mock authentication.
     pub admins: BTreeSet<UserId>,
+    /// They see what administrators see, and change nothing.
+    pub observers: BTreeSet<UserId>,
     pub registration: Registration,
     /// Set by a proxy that clients cannot bypass; without one the peer's address counts.
     pub address_header: Option<String>,
@@ -220,9 +233,8 @@ pub struct Settings {
     /// From one address, by people who are not signed in; 0: any number.
     pub anonymous_reads_per_second: u32,
     pub public: PublicSettings,
-    feeds: QueueSettings,
-    search: QueueSettings,
-    analytics: QueueSettings,
+    pub network: NetworkSettings,
+    queues: [QueueSettings; Queue::ALL.len()],
     /// Entries in a queue above which the relay leaves the rest in the log.
     pub relay_max_depth: usize,
     /// How long events stay in the log that are owed to nobody.
@@ -244,11 +256,7 @@ impl Settings {
     }
 
     pub const fn queue(&self, queue: Queue) -> QueueSettings {
-        match queue {
-            Queue::Feeds => self.feeds,
-            Queue::Search => self.search,
-            Queue::Analytics => self.analytics,
-        }
+        self.queues[queue.index()]
     }
 
     pub const fn context(&self) -> Context {
@@ -283,8 +291,24 @@ impl Settings {
     pub const fn publishing(&self) -> &'static str {
         if self.use_fake_publishers {
             "records are kept in memory (USE_FAKE_PUBLISHERS=true)"
+        } else if self.network.secret_key.is_some() {
+            "records are written to the repositories that people connect"
         } else {
-            "nothing is published outside (USE_FAKE_PUBLISHERS=false)"
+            "nothing is published outside (APP__SECRET_KEY is not set)"
+        }
+    }
+
+    /// Where this site is, as servers of the AT Protocol network see it. `None`: nobody signs in by it.
+    pub fn network_site(&self) -> Option<ClientSite> {
+        self.network.site(self.around())
+    }
+
+    fn around(&self) -> Around<'_> {
+        Around {
+            is_production: self.app_env == AppEnv::Production,
+            use_mock_auth: self.use_mock_auth,
+            public: self.public.url.as_ref(),
+            port: self.port,
         }
     }
 
@@ -343,11 +367,11 @@ impl Settings {
             quotas: quotas(layers, use_mock_auth)?,
             anonymous_reads_per_second: layers.number("APP__WEB__ANONYMOUS_READS_PER_SECOND", &(0..=1_000_000))?,
             public: PublicSettings::read(layers)?,
-            admins: admins(layers.text("APP__ADMINS").unwrap_or(""), use_mock_auth)?,
+            network: NetworkSettings::read(layers)?,
+            admins: people("APP__ADMINS", layers, use_mock_auth.then_some(MOCK_USER))?,
+            observers: people("APP__OBSERVERS", layers, None)?,
             registration: layers.text("APP__REGISTRATION").map(registration).transpose()?.unwrap_or_default(),
-            feeds: queue_settings(layers, Queue::Feeds)?,
-            search: queue_settings(layers, Queue::Search)?,
-            analytics: queue_settings(layers, Queue::Analytics)?,
+            queues: all_queue_settings(layers)?,
             relay_max_depth: layers.number("APP__RELAY__MAX_DEPTH", &(1..=100_000_000))?,
             keep_events: Duration::from_secs(days * 86_400),
             shutdown_deadline: Duration::from_secs(seconds),
@@ -417,6 +441,7 @@ impl Settings {
         if self.use_mock_auth && !self.host.is_loopback() {
             return refuse(format!("USE_MOCK_AUTH: is refused on HOST={}, which is not a loopback address", self.host));
         }
+        self.network.check(self.around())?;
         if self.role == Role::Web && self.port == self.metrics_port {
             return refuse(format!("PORT and METRICS_PORT: must differ, both are {}", self.port));
         }
@@ -424,29 +449,20 @@ impl Settings {
     }
 }
 
-/// Attempts, backoff and concurrency.
-const fn queue_names(queue: Queue) -> [&'static str; 3] {
-    match queue {
-        Queue::Feeds => {
-            ["APP__QUEUES__FEEDS__ATTEMPTS", "APP__QUEUES__FEEDS__BACKOFF_MS", "APP__QUEUES__FEEDS__CONCURRENCY"]
-        }
-        Queue::Search => {
-            ["APP__QUEUES__SEARCH__ATTEMPTS", "APP__QUEUES__SEARCH__BACKOFF_MS", "APP__QUEUES__SEARCH__CONCURRENCY"]
-        }
-        Queue::Analytics => [
-            "APP__QUEUES__ANALYTICS__ATTEMPTS",
-            "APP__QUEUES__ANALYTICS__BACKOFF_MS",
-            "APP__QUEUES__ANALYTICS__CONCURRENCY",
-        ],
+fn all_queue_settings(layers: &Layers) -> Result<[QueueSettings; Queue::ALL.len()]> {
+    let mut all = Queue::ALL.map(QueueSettings::of);
+    for queue in Queue::ALL {
+        all[queue.index()] = queue_settings(layers, queue)?;
     }
+    Ok(all)
 }
 
 fn queue_settings(layers: &Layers, queue: Queue) -> Result<QueueSettings> {
-    let [attempts, backoff_ms, concurrency] = queue_names(queue);
+    let name = |what: &str| names::of_queue(queue.name(), what);
     Ok(QueueSettings {
-        attempts: layers.number(attempts, &(1..=1_000))?,
-        backoff_ms: layers.number(backoff_ms, &(0..=3_600_000))?,
-        concurrency: layers.number(concurrency, &(1..=1_000))?,
+        attempts: layers.number(name("ATTEMPTS"), &(1..=1_000))?,
+        backoff_ms: layers.number(name("BACKOFF_MS"), &(0..=3_600_000))?,
+        concurrency: layers.number(name("CONCURRENCY"), &(1..=1_000))?,
     })
 }
 
@@ -481,13 +497,11 @@ fn log_filter(text: &str) -> Result<String> {
     }
 }
 
-fn admins(list: &str, use_mock_auth: bool) -> Result<BTreeSet<UserId>> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .chain(use_mock_auth.then_some(MOCK_USER))
-        .map(|text| UserId::parse(text).map_err(|_| SettingsError::value("APP__ADMINS", format!("{text:?} is no DID"))))
-        .collect()
+/// Those whom the setting lists, and somebody else.
+fn people(name: &'static str, layers: &Layers, also: Option<&str>) -> Result<BTreeSet<UserId>> {
+    let list = layers.text(name).unwrap_or("").split(',').map(str::trim).filter(|text| !text.is_empty());
+    let parse = |text| UserId::parse(text).map_err(|_| SettingsError::value(name, format!("{text:?} is no DID")));
+    list.chain(also).map(parse).collect()
 }
 
 fn registration(text: &str) -> Result<Registration> {

@@ -94,6 +94,7 @@ fn defaults_are_those_of_the_contract() {
     check("OTEL_EXPORTER_OTLP_ENDPOINT", "");
     check("OTEL_TRACES_SAMPLER_ARG", "1");
     check("APP__ADMINS", "");
+    check("APP__OBSERVERS", "");
     check("APP__DATABASE__MAX_CONNECTIONS", "10");
     check("APP__EVENTS__KEEP_DAYS", "30");
     check("APP__REDIS__PARTITIONS", "1");
@@ -101,6 +102,7 @@ fn defaults_are_those_of_the_contract() {
     check("APP__REGISTRATION", "invite");
     check("APP__RELAY__MAX_DEPTH", "50000");
     check("APP__SHUTDOWN__DEADLINE_S", "25");
+    check("APP__TRACE_URL", "");
     for queue in Queue::ALL {
         assert_eq!(settings.queue(queue), QueueSettings::of(queue), "{queue}");
     }
@@ -121,8 +123,11 @@ fn settings_do_what_they_say() {
     check("APP__QUEUES__FEEDS__ATTEMPTS=5", "APP__QUEUES__FEEDS__ATTEMPTS", "5");
     check("APP__QUEUES__SEARCH__BACKOFF_MS=10", "APP__QUEUES__SEARCH__BACKOFF_MS", "10");
     check("APP__QUEUES__ANALYTICS__CONCURRENCY=1", "APP__QUEUES__ANALYTICS__CONCURRENCY", "1");
+    check("APP__QUEUES__RECORDS__ATTEMPTS=4", "APP__QUEUES__RECORDS__ATTEMPTS", "4");
+    check("APP__ATPROTO__COLLECTION_PREFIX=net.example", "APP__ATPROTO__COLLECTION_PREFIX", "net.example");
     check("APP__ADMINS=did:plc:b,did:plc:a", "APP__ADMINS", "did:plc:a,did:plc:b");
     check("APP_ENV=development USE_MOCK_AUTH=true", "APP__ADMINS", "did:plc:mock123");
+    check("APP__OBSERVERS=did:plc:b,did:plc:a", "APP__OBSERVERS", "did:plc:a,did:plc:b");
     check("APP__REGISTRATION=open", "APP__REGISTRATION", "open");
     check("APP__REGISTRATION= APP_ENV=development", "APP__REGISTRATION", "invite");
     check("REDIS_URL=rediss://cache:7000/2 REDIS_HOST=other REDIS_PASSWORD=p", "REDIS_HOST", "cache");
@@ -261,7 +266,14 @@ fn values_that_break_their_rule_are_refused() {
     check("OTEL_EXPORTER_OTLP_HEADERS=hunter2", headers);
     check("OTEL_EXPORTER_OTLP_HEADERS=authorization=50%off", headers);
     check("OTEL_TRACES_SAMPLER_ARG=2", "OTEL_TRACES_SAMPLER_ARG: must be a number from 0 to 1, not \"2\"");
+    for bad in ["https://traces.example/", "javascript:{traceId}", "{traceId}"] {
+        check(
+            &format!("APP__TRACE_URL={bad}"),
+            "APP__TRACE_URL: must be an http or https URL with {traceId} in it, such as https://traces.example/trace/{traceId}",
+        );
+    }
     check("APP__ADMINS=alice", "APP__ADMINS: \"alice\" is no DID");
+    check("APP__OBSERVERS=alice", "APP__OBSERVERS: \"alice\" is no DID");
     check("APP__REGISTRATION=Open", "APP__REGISTRATION: must be open, invite or closed, not \"Open\"");
     check("APP__REDIS__PARTITIONS=0", "APP__REDIS__PARTITIONS: must be a whole number from 1 to 256, not \"0\"");
     check(
@@ -288,8 +300,8 @@ fn contradictions_are_refused() {
             None => assert_eq!(error, None, "{role}: {environment}"),
         }
     };
-    let workers = [Role::FeedWorker, Role::SearchWorker, Role::AnalyticsWorker];
-    let all = [Role::Web, Role::FeedWorker, Role::SearchWorker, Role::AnalyticsWorker];
+    let workers = [Role::FeedWorker, Role::SearchWorker, Role::AnalyticsWorker, Role::RecordWorker];
+    let all = [Role::Web, Role::FeedWorker, Role::SearchWorker, Role::AnalyticsWorker, Role::RecordWorker];
 
     check(Role::Web, "USE_MOCK_REPOS=true", Some("USE_MOCK_REPOS: mock repositories cannot work with Redis events"));
     check(Role::Web, "USE_MOCK_REPOS=true USE_IN_MEMORY_EVENTS=true", None);
@@ -469,7 +481,9 @@ fn what_is_shown_can_be_given_again() {
     check("APP_ENV=development USE_MOCK_AUTH=1 APP__ADMINS=did:plc:a HOST=::1");
     check("REDIS_SENTINEL_ENABLED=1 REDIS_SENTINEL_3_HOST=[::1] REDIS_SENTINEL_PASSWORD=p");
     check("REDIS_CLUSTER_NODES=a,b:1 APP__QUEUES__FEEDS__ATTEMPTS=9");
-    check("OTEL_EXPORTER_OTLP_ENDPOINT=https://otel:4318/x OTEL_TRACES_SAMPLER_ARG=0.25");
+    check(
+        "OTEL_EXPORTER_OTLP_ENDPOINT=https://otel:4318/x OTEL_TRACES_SAMPLER_ARG=0.25 APP__TRACE_URL=http://t/{traceId}",
+    );
     check("REDIS_URL=redis://a:b@[::1]:7/3 APP__EVENTS__KEEP_DAYS=2");
 }
 

@@ -21,6 +21,8 @@ pub struct TraceSettings {
     pub headers: Vec<(String, SecretString)>,
     /// The share of traces begun here that are kept, 0 to 1. What a caller began follows the caller's choice.
     pub ratio: f64,
+    /// Where operators look a trace up; `{traceId}` stands for its id.
+    pub shown_at: Option<String>,
 }
 
 impl TraceSettings {
@@ -36,6 +38,7 @@ impl TraceSettings {
             endpoint: layers.text("OTEL_EXPORTER_OTLP_ENDPOINT").map(endpoint).transpose()?,
             headers: headers(layers.text("OTEL_EXPORTER_OTLP_HEADERS").unwrap_or_default())?,
             ratio: ratio(layers.text("OTEL_TRACES_SAMPLER_ARG").unwrap_or_default())?,
+            shown_at: layers.text("APP__TRACE_URL").map(shown_at).transpose()?,
         })
     }
 }
@@ -47,6 +50,7 @@ impl fmt::Debug for TraceSettings {
             .field("endpoint", &self.shown_endpoint())
             .field("headers", &self.headers)
             .field("ratio", &self.ratio)
+            .field("shown_at", &self.shown_at)
             .finish()
     }
 }
@@ -81,6 +85,17 @@ fn headers(text: &str) -> Result<Vec<(String, SecretString)>> {
     };
     let pairs = text.split(',').filter(|pair| !pair.trim().is_empty());
     pairs.map(|pair| header(pair).ok_or_else(wrong)).collect()
+}
+
+fn shown_at(text: &str) -> Result<String> {
+    let url = Url::parse(text).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+    match url {
+        Some(_) if text.contains("{traceId}") => Ok(text.to_owned()),
+        _ => Err(SettingsError::value(
+            "APP__TRACE_URL",
+            "must be an http or https URL with {traceId} in it, such as https://traces.example/trace/{traceId}",
+        )),
+    }
 }
 
 fn ratio(text: &str) -> Result<f64> {

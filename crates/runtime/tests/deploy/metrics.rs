@@ -126,6 +126,6 @@ fn grafana_and_prometheus_find_their_files() {
 
 #[test]
 fn the_docs_tell_every_metric() {
-    let docs = read("docs/METRICS.md");
-    assert!(docs.contains(&table()), "docs/METRICS.md must hold this table:\n\n{}", table());
+    let docs = read("docs/operate/METRICS.md");
+    assert!(docs.contains(&table()), "docs/operate/METRICS.md must hold this table:\n\n{}", table());
 }

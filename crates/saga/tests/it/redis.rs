@@ -402,7 +402,7 @@ async fn a_redis_that_is_away_is_unavailable() {
     assert!(matches!(redis.lock.acquire(&key("bob")).await, Err(Error::Unavailable(_))));
 }
 
-/// The figures of docs/RELIABILITY.md: what a window of one event and a lock weigh, keys included.
+/// The figures of docs/operate/RELIABILITY.md: what a window of one event and a lock weigh, keys included.
 #[tokio::test]
 async fn a_window_and_a_lock_weigh_little() {
     const KEYS: usize = 1_000;

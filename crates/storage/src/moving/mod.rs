@@ -4,6 +4,7 @@
 //! sides. The search index is built again from the cards, in the same transaction. The file keeps its contents, and no other process
 //! has it open meanwhile.
 
+mod table;
 mod tables;
 
 use std::path::Path;
@@ -14,11 +15,8 @@ use sha2::{Digest, Sha256};
 
 use crate::postgres::{MoveIn, PostgresStore};
 use crate::sqlite::MoveOut;
+pub(crate) use table::{Column, Kind, Table};
 use tables::TABLES;
-pub(crate) use tables::{Column, Kind, Table};
-
-/// Rows that travel together.
-const PORTION: usize = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
@@ -112,7 +110,7 @@ async fn copy(
         database.clear(table).await.map_err(MoveError::postgres)?;
     }
     let (mut sent, mut arrived) = (Sum::default(), Sum::default());
-    let mut given = file.rows(table, PORTION);
+    let mut given = file.rows(table);
     while let Some(rows) = given.recv().await {
         let rows = rows.map_err(MoveError::File)?;
         sent.add(&rows);
@@ -121,7 +119,7 @@ async fn copy(
     }
     database.read(table).await.map_err(MoveError::postgres)?;
     loop {
-        let rows = database.rows(PORTION).await.map_err(MoveError::postgres)?;
+        let rows = database.rows(table).await.map_err(MoveError::postgres)?;
         if rows.is_empty() {
             break;
         }

@@ -1,64 +1,6 @@
-//! What is moved: tables and their columns, and how a value travels as JSON.
+//! What is moved.
 
-/// How a column's values travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// 32 hexadecimal digits.
-    Id,
-    /// Hexadecimal digits.
-    Bytes,
-    Text,
-    Int,
-    Bool,
-    /// Microseconds since 1970.
-    Time,
-    /// Days since 1970.
-    Day,
-    Json,
-    /// The position of an activity.
-    Position,
-    BytesList,
-    IdList,
-    TimeList,
-}
-
-/// A column of both, unless `here` says how the file has it.
-pub(crate) struct Column {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) here: Option<&'static str>,
-}
-
-pub(crate) struct Table {
-    pub(crate) name: &'static str,
-    /// What orders its rows, the same way in both.
-    pub(crate) key: &'static str,
-    pub(crate) columns: &'static [Column],
-    /// The database has rows of its own, which the file's replace.
-    pub(crate) is_seeded: bool,
-    /// Its column `id` is numbered by the database.
-    pub(crate) is_numbered: bool,
-}
-
-const fn column(name: &'static str, kind: Kind) -> Column {
-    Column { name, kind, here: None }
-}
-
-const fn read_as(name: &'static str, kind: Kind, here: &'static str) -> Column {
-    Column { name, kind, here: Some(here) }
-}
-
-const fn table(name: &'static str, key: &'static str, columns: &'static [Column]) -> Table {
-    Table { name, key, columns, is_seeded: false, is_numbered: false }
-}
-
-const fn seeded(table: Table) -> Table {
-    Table { is_seeded: true, ..table }
-}
-
-const fn numbered(table: Table) -> Table {
-    Table { is_numbered: true, ..table }
-}
+use super::table::{Kind, Table, column, heavy, numbered, read_as, seeded, table};
 
 /// Of an activity, from the rows that the file has for them.
 macro_rules! members {
@@ -162,6 +104,25 @@ pub(crate) const TABLES: &[Table] = &[
             column("created_at", Time),
         ],
     ),
+    // Without the sign-ins under way: whoever is in the middle of one begins again.
+    table(
+        "atproto_connections",
+        "user_id",
+        &[
+            column("user_id", Text),
+            column("did", Text),
+            column("handle", Text),
+            column("service", Text),
+            column("kind", Text),
+            column("session", Bytes),
+            column("version", Int),
+            column("ended", Text),
+            column("last_error", Text),
+            column("lease", Id),
+            column("lease_until", Time),
+            column("connected_at", Time),
+        ],
+    ),
     table(
         "cards",
         "id",
@@ -237,7 +198,13 @@ pub(crate) const TABLES: &[Table] = &[
     table(
         "events",
         "id",
-        &[column("id", Id), column("type", Text), column("envelope", Json), column("occurred_at", Time)],
+        &[
+            column("id", Id),
+            column("type", Text),
+            column("envelope", Json),
+            column("occurred_at", Time),
+            column("told", Bool),
+        ],
     ),
     table(
         "deliveries",
@@ -252,6 +219,8 @@ pub(crate) const TABLES: &[Table] = &[
             column("tries", Int),
             column("dead_at", Time),
             column("error", Text),
+            column("error_group", Text),
+            column("failed_at", Time),
         ],
     ),
     numbered(table(
@@ -311,6 +280,15 @@ pub(crate) const TABLES: &[Table] = &[
             column("title", Text),
             column("description", Text),
             column("image", Text),
+            column("icon_url", Text),
+            column("cover", Bytes),
+            column("cover_width", Int),
+            column("cover_height", Int),
+            column("icon", Bytes),
+            column("pictures_at", Time),
+            column("pictures_lease", Id),
+            column("pictures_tries", Int),
+            column("pictured_at", Time),
             column("site_name", Text),
             column("author", Text),
             column("kind", Text),
@@ -322,6 +300,24 @@ pub(crate) const TABLES: &[Table] = &[
             column("by_domain", Int),
         ],
     ),
+    heavy(table(
+        "pictures",
+        "hash",
+        &[
+            column("hash", Bytes),
+            column("kind", Text),
+            column("width", Int),
+            column("height", Int),
+            column("bytes", Bytes),
+            column("kept_at", Time),
+        ],
+    )),
+    // Those that were not looked at yet have no time here.
+    numbered(table(
+        "pictures_dropped",
+        "id",
+        &[column("id", Int), column("hash", Bytes), read_as("at", Time, "ifnull(at, 0)")],
+    )),
     table(
         "daily_totals",
         "day",
@@ -395,6 +391,24 @@ pub(crate) const TABLES: &[Table] = &[
             column("failed", Int),
         ],
     ),
+    table(
+        "queue_latencies",
+        "queue, at, up_to_ms",
+        &[column("queue", Text), column("at", Time), column("up_to_ms", Int), column("events", Int)],
+    ),
+    table(
+        "worker_samples",
+        "worker, at",
+        &[
+            column("worker", Id),
+            column("at", Time),
+            column("queue", Text),
+            column("host", Text),
+            column("pid", Int),
+            column("processed", Int),
+            column("in_flight", Int),
+        ],
+    ),
     numbered(table(
         "search_rebuilds",
         "id",
@@ -406,6 +420,31 @@ pub(crate) const TABLES: &[Table] = &[
             column("finished_at", Time),
             column("error", Text),
             column("after_card", Id),
+            column("done", Int),
+            column("total", Int),
+            column("lease", Id),
+            column("lease_until", Time),
+        ],
+    )),
+    numbered(table(
+        "replays",
+        "id",
+        &[
+            column("id", Int),
+            column("queue", Text),
+            column("from_at", Time),
+            column("until_at", Time),
+            column("type", Text),
+            column("card_id", Id),
+            column("person", Text),
+            column("requested_by", Text),
+            column("requested_at", Time),
+            column("started_at", Time),
+            column("finished_at", Time),
+            column("cancelled", Bool),
+            column("error", Text),
+            column("after_event", Id),
+            column("after_day", Day),
             column("done", Int),
             column("total", Int),
             column("lease", Id),
@@ -458,6 +497,71 @@ pub(crate) const TABLES: &[Table] = &[
             column("reason", Text),
             column("fingerprint", Int),
             column("undone", Bool),
+        ],
+    ),
+    table(
+        "record_people",
+        "person_id",
+        &[
+            column("person_id", Text),
+            column("did", Text),
+            column("is_new", Bool),
+            column("state", Text),
+            column("reason", Text),
+            column("failures", Int),
+            column("failing_since", Time),
+            column("paused_until", Time),
+            column("due_at", Time),
+            column("lease", Id),
+            column("leased_until", Time),
+            column("turned_at", Time),
+            column("hour_at", Time),
+            column("hour_points", Int),
+            column("day_at", Time),
+            column("day_points", Int),
+            column("connected_at", Time),
+        ],
+    ),
+    table(
+        "records",
+        "person_id, kind, subject_id",
+        &[
+            column("person_id", Text),
+            column("kind", Int),
+            column("subject_id", Id),
+            column("did", Text),
+            column("nsid", Text),
+            column("rkey", Text),
+            column("cid", Text),
+            column("digest", Bytes),
+            column("in_doubt", Bool),
+            column("card_id", Id),
+            column("collection_id", Id),
+            column("published_at", Time),
+        ],
+    ),
+    table(
+        "record_owed",
+        "person_id, kind, subject_id",
+        &[
+            column("person_id", Text),
+            column("kind", Int),
+            column("subject_id", Id),
+            column("stamp", Int),
+            column("not_before", Time),
+        ],
+    ),
+    table(
+        "record_removals",
+        "link_id",
+        &[
+            column("link_id", Id),
+            column("owner_id", Text),
+            column("adder_id", Text),
+            column("collection_id", Id),
+            column("link_uri", Text),
+            column("link_cid", Text),
+            column("removed_at", Time),
         ],
     ),
 ];

@@ -136,7 +136,7 @@ impl Analytics for PostgresStore {
     }
 
     async fn rebuild_trends(&self) -> Result<()> {
-        let mut session = Session::open(&self.pool, REBUILD_PATIENCE).await?;
+        let mut session = self.session_within(REBUILD_PATIENCE).await?;
         Ok(trends::rebuild(&mut session).await?)
     }
 }

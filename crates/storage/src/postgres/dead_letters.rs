@@ -54,7 +54,8 @@ macro_rules! selected {
 pub(super) const REDRIVE: &str = selected!(
     ", steps AS ( \
          INSERT INTO delivery_steps (queue, event_id, kind, detail) SELECT $1, event_id, 'redriven', '' FROM selected) \
-     UPDATE deliveries d SET dead_at = NULL, error = NULL, published_at = NULL, due_at = now(), tries = 0, sweeps = 0 \
+     UPDATE deliveries d SET dead_at = NULL, error = NULL, error_group = NULL, failed_at = NULL, published_at = NULL, \
+         due_at = now(), tries = 0, sweeps = 0 \
      FROM selected s WHERE d.queue = $1 AND d.event_id = s.event_id"
 );
 pub(super) const DISCARD: &str =
@@ -75,6 +76,8 @@ impl<'a> Selected<'a> {
         let all = Self { queue, filter: DeadFilter::default(), ids: None, not_understood: None, until };
         match which {
             DeadSelection::All => all,
+            // By statements of its own; by these, none.
+            DeadSelection::Group(_) => Self { ids: Some(Vec::new()), ..all },
             DeadSelection::Ids(ids) => Self { ids: Some(event_uuids(ids)), ..all },
             DeadSelection::NotUnderstood(kinds) => Self { not_understood: Some(kinds), ..all },
             DeadSelection::Matching(filter) => Self { filter: filter.clone(), ..all },

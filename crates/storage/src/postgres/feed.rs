@@ -9,6 +9,7 @@ use sqlx::types::Uuid;
 use super::departed::forget_people;
 use super::error::Failure;
 use super::flush::flush;
+use super::page_rows::get_pictures;
 use super::store::PostgresStore;
 use super::values::{behind, card_id, collection_id, get, get_time, get_user, ulid};
 
@@ -17,8 +18,9 @@ use super::values::{behind, card_id, collection_id, get, get_time, get_user, uli
 macro_rules! select_items {
     ($rest:literal) => {
         concat!(
-            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, coalesce(c.title, g.title) AS title, a.created_at, a.epoch::text AS epoch, \
-                    l.collections, l.names \
+            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, coalesce(c.title, g.title) AS title, g.description, \
+                    coalesce(g.state, 'pending') = 'pending' AS is_pending, g.cover, g.cover_width, g.cover_height, g.icon, a.created_at, \
+                    a.epoch::text AS epoch, l.collections, l.names \
              FROM activities a \
              JOIN cards c ON c.id = a.card_id \
              LEFT JOIN users u ON u.id = a.actor_id \
@@ -99,8 +101,13 @@ pub(super) fn read_item(row: &PgRow) -> Result<FeedItem, Failure> {
     Ok(FeedItem {
         id: ActivityId::from_ulid(ulid(get(row, "id")?)),
         actor: get_user(row, "actor_id", "handle")?,
-        card: CardView::public(card_id(get(row, "card_id")?), get(row, "url")?, get(row, "title")?),
+        card: CardView {
+            pictures: get_pictures(row)?,
+            ..CardView::public(card_id(get(row, "card_id")?), get(row, "url")?, get(row, "title")?)
+        },
         collections: collection_names(ids, names, None),
+        description: get(row, "description")?,
+        is_pending: get(row, "is_pending")?,
         created_at: get_time(row, "created_at")?,
     })
 }

@@ -9,6 +9,7 @@ use super::departed::{delete_activities, delete_curators, indexed};
 use super::error::Failure;
 use super::leaving::{LOOK, cut_ties};
 use super::pool::Session;
+use super::records::forget_person;
 use super::search::index_cards;
 use super::values::{get, signed};
 use crate::departed::{NOBODY, named};
@@ -57,7 +58,7 @@ WHERE k.user_id = portion.user_id AND k.key = portion.key";
 const MANY: [&str; 3] = [FORGET_CARDS, FORGET_ROWS, FORGET_ANSWERS];
 
 /// Of which there are few. `$1` is the person.
-const FEW: [&str; 7] = [
+const FEW: [&str; 8] = [
     "DELETE FROM imports WHERE owner_id = $1",
     "DELETE FROM rejected_entries WHERE strpos(raw, $1) > 0 OR strpos(reason, $1) > 0",
     "DELETE FROM search_words WHERE owner_id = $1 AND owner_id <> ''",
@@ -65,13 +66,16 @@ const FEW: [&str; 7] = [
      WHERE asked_by = $1 AND turn IS NOT NULL",
     "DELETE FROM invites WHERE created_by = $1 OR used_by = $1",
     "DELETE FROM profiles WHERE user_id = $1",
+    "DELETE FROM atproto_connections WHERE user_id = $1",
     "DELETE FROM users WHERE id = $1",
 ];
 
 /// What stays, although the person did it. `$2` is nobody.
-const UNNAMED: [&str; 2] = [
+const UNNAMED: [&str; 4] = [
     "UPDATE queue_pauses SET person = $2 WHERE person = $1",
     "UPDATE search_rebuilds SET requested_by = $2 WHERE requested_by = $1",
+    "UPDATE replays SET requested_by = $2 WHERE requested_by = $1",
+    "UPDATE replays SET person = $2 WHERE person = $1",
 ];
 
 const LEFT: &str = "\
@@ -124,6 +128,7 @@ async fn clear(session: &mut Session, person: &UserId, limit: usize, audit_id: i
         return Ok(());
     }
     delete_curators(session, &people).await?;
+    forget_person(session, person).await?;
     cut_ties(session, person).await?;
     for sql in UNNAMED {
         session.execute(sqlx::query(sql).bind(person.as_str()).bind(NOBODY)).await?;

@@ -140,7 +140,7 @@ impl ImportRepository for PostgresStore {
             .bind(import.collection.map(|id| uuid(id.ulid())))
             .bind(import.is_check);
         match session.execute(open).await? {
-            0 => Err(Error::Conflict("another import of yours is still running".into())),
+            0 => Err(Error::Conflict("Another import of yours is still running.".into())),
             _ => Ok(()),
         }
     }
@@ -186,7 +186,7 @@ impl ImportRepository for PostgresStore {
             return Ok(());
         }
         self.import(owner, id).await?;
-        Err(Error::Conflict("there is nothing to import, or another import of yours is still running".into()))
+        Err(Error::Conflict("There is nothing to import, or another import of yours is still running.".into()))
     }
 
     async fn ask_to_undo(&self, owner: &UserId, id: ImportId) -> Result<()> {
@@ -195,7 +195,7 @@ impl ImportRepository for PostgresStore {
             return Ok(());
         }
         self.import(owner, id).await?;
-        Err(Error::Conflict("this import is still running, or saved nothing".into()))
+        Err(Error::Conflict("This import is still running, or it saved nothing.".into()))
     }
 
     async fn import(&self, owner: &UserId, id: ImportId) -> Result<ImportView> {
@@ -351,7 +351,7 @@ fn cut(text: &str) -> String {
 }
 
 fn signed_number(number: u32) -> Result<i32> {
-    i32::try_from(number).map_err(|_| Error::invalid("file", "has too many rows"))
+    i32::try_from(number).map_err(|_| Error::invalid("file", "This file has too many rows."))
 }
 
 fn count(row: &PgRow, column: &str) -> Result<u32, Failure> {

@@ -51,7 +51,7 @@ impl InviteRepository for PostgresStore {
         let query = sqlx::query(INVITE).bind(&code.0[..]).bind(by.as_str()).bind(INVITE_GOOD_FOR.as_secs_f64());
         let rows = self.session().await?.fetch_all(query).await?;
         let expires_at = rows.first().map(|row| get_time(row, "expires_at")).transpose()?;
-        expires_at.ok_or_else(|| Error::Forbidden("this account is suspended".into()))
+        expires_at.ok_or_else(|| Error::Forbidden("This account is suspended.".into()))
     }
 
     async fn is_invited(&self, code: &TokenHash) -> Result<bool> {

@@ -1,6 +1,7 @@
 //! Accounts on their way out: what comes next for each, and how far it has come.
 
 use cardwire_domain::leaving::Stage;
+use cardwire_domain::records::DELETE_WITHIN;
 use cardwire_domain::store::Left;
 use cardwire_domain::{CollectionId, EventId, UserId};
 use sqlx::types::Uuid;
@@ -38,6 +39,14 @@ WITH looked AS (
 SELECT t.event_id, t.is_dead, (SELECT count(*) FROM looked) = $4 AS is_more,
        (SELECT event_id FROM looked ORDER BY event_id DESC LIMIT 1) AS last
 FROM (SELECT $1::text) one LEFT JOIN theirs t ON true ORDER BY t.is_dead, t.event_id LIMIT 1";
+
+/// Records that still have to be deleted elsewhere, while that is possible and not waited for in vain. `$2`: seconds.
+const IS_PUBLISHED: &str = "\
+SELECT EXISTS (
+    SELECT FROM record_people p JOIN leaving l ON l.user_id = p.person_id AND l.requested_at > now() - make_interval(secs => $2)
+    WHERE p.person_id = $1 AND p.did IS NOT NULL AND p.state <> 'ended'
+      AND EXISTS (SELECT FROM records r WHERE r.person_id = p.person_id)
+) AS is_published";
 
 const LEAVE: &str = "UPDATE leaving SET stage = $3, behind = $4 WHERE user_id = $1 AND stage = $2";
 
@@ -118,9 +127,18 @@ pub(super) async fn left(session: &mut Session, held: &Held, limit: usize) -> Re
             let is_emptying = rows.first().map_or(Ok(false), |row| get(row, "emptying"))?;
             Ok(if is_emptying { Left::Emptying } else { Left::Nothing })
         }
-        Stage::Settling | Stage::Told => owed(session, held).await,
+        Stage::Settling => match owed(session, held).await? {
+            Left::Nothing if is_published(session, person).await? => Ok(Left::Emptying),
+            left => Ok(left),
+        },
+        Stage::Told => owed(session, held).await,
         Stage::Forgetting | Stage::Clearing => Ok(Left::Nothing),
     }
+}
+
+async fn is_published(session: &mut Session, person: &str) -> Result<bool, Failure> {
+    let query = sqlx::query(IS_PUBLISHED).bind(person).bind(DELETE_WITHIN.as_secs_f64());
+    session.fetch_all(query).await?.first().map_or(Ok(false), |row| get(row, "is_published"))
 }
 
 async fn owed(session: &mut Session, held: &Held) -> Result<Left, Failure> {

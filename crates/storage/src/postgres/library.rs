@@ -3,21 +3,24 @@
 use async_trait::async_trait;
 use cardwire_domain::exports::{ExportedCard, Namesakes};
 use cardwire_domain::feed::CardView;
-use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
+use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryOrder, LibraryRepository};
 use cardwire_domain::search::SearchQuery;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, CollectionId, Error, Page, PageRequest, Position, Result, UserId};
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 use tokio::task::spawn_blocking;
+use ulid::{ULID_LEN, Ulid};
 
 use super::error::Failure;
 use super::feed::collection_names;
-use super::page_rows::{get_page, page_of};
+use super::page_rows::{get_page, get_pictures, page_of};
 use super::pool::Session;
 use super::search::{Lookup, begun, inside};
 use super::store::PostgresStore;
-use super::values::{behind, card_id, get, get_note, get_time, get_user, get_visibility, signed, url_digest, uuid};
+use super::values::{
+    behind, card_id, get, get_note, get_time, get_user, get_visibility, no_cursor, signed, url_digest, uuid,
+};
 use crate::seen::{sees_card, sees_collection};
 
 /// With the collections that the reader sees.
@@ -25,7 +28,7 @@ macro_rules! select_cards {
     ($reader:literal, $($rest:tt)+) => {
         concat!(
             "SELECT c.id, c.url, c.title AS own_title, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
-                    l.collections, l.names, l.are_private, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, \
+                    l.collections, l.names, l.are_private, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.icon_url, g.cover, g.cover_width, g.cover_height, g.icon, \
                     g.site_name, g.author, g.kind, g.language \
              FROM cards c LEFT JOIN pages g ON g.url_digest = ",
             page_of!("c"),
@@ -94,12 +97,64 @@ const INDEXED: &str = concat!(
     " ORDER BY c.library_at DESC, c.id DESC LIMIT $5"
 );
 
+/// What cards are compared by in an order other than time, as [`LibraryOrder::key`] makes it.
+macro_rules! sort_key {
+    (title) => {
+        r#"lower(coalesce(c.title, g.title, regexp_replace(c.url, '^[^:]*://', '')) COLLATE "C")"#
+    };
+    (site) => {
+        concat!(
+            r#"(regexp_replace(lower(c.url COLLATE "C"), '^[^:]*://(www\.)?([^/?#:]*).*$', '\2') || chr(1) || "#,
+            sort_key!(title),
+            ")"
+        )
+    };
+    (cut $by:ident) => {
+        concat!("left(", sort_key!($by), ", 200)")
+    };
+}
+
+/// Ids of the owner's cards in an order other than newest first, behind a place: in no collection that they see, or among these, if asked.
+macro_rules! sorted {
+    ([$($key:tt)+], $kind:literal) => {
+        concat!(
+            "SELECT c.id, c.library_at, ",
+            $($key)+,
+            " AS sort_key FROM cards c LEFT JOIN pages g ON g.url_digest = ",
+            page_of!("c"),
+            " WHERE c.owner_id = $1 AND c.library_link IS NOT NULL AND ($3::",
+            $kind,
+            " IS NULL OR (",
+            $($key)+,
+            ", c.id) > ($3::",
+            $kind,
+            ", $4)) AND ($5::uuid[] IS NULL OR c.id = ANY($5)) AND (NOT $2 OR NOT EXISTS ( \
+                 SELECT 1 FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL \
+                 WHERE l.card_id = c.id AND ",
+            sees_collection!("k", "c.owner_id"),
+            ")) ORDER BY ",
+            $($key)+,
+            ", c.id LIMIT $6"
+        )
+    };
+}
+
+const OLDEST: &str = sorted!(["c.library_at"], "timestamptz");
+const BY_TITLE: &str = sorted!([sort_key!(cut title)], "text");
+const BY_SITE: &str = sorted!([sort_key!(cut site)], "text");
+
+/// In an order other than newest first, words find so many cards.
+const MOST_SORTED: usize = 10_000;
+
 /// So many cards are looked at themselves.
 const LOOKED_AT: usize = 300;
 
 #[async_trait]
 impl LibraryRepository for PostgresStore {
     async fn library(&self, owner: &UserId, filter: &LibraryFilter, page: &PageRequest) -> Result<Page<LibraryCard>> {
+        if filter.order != LibraryOrder::Newest {
+            return self.sorted_library(owner, filter, page).await;
+        }
         let place = behind(page.after.as_ref())?;
         let most = page.limit.get() + 1;
         let mut session = self.session().await?;
@@ -119,6 +174,13 @@ impl LibraryRepository for PostgresStore {
             key: card.added_at.as_microsecond(),
             id: card.card.id.to_string(),
         }))
+    }
+
+    async fn library_size(&self, owner: &UserId) -> Result<u64> {
+        let query = sqlx::query("SELECT count(*) AS n FROM cards WHERE owner_id = $1 AND library_link IS NOT NULL");
+        let rows = self.session().await?.fetch_all(query.bind(owner.as_str())).await?;
+        let count: Option<i64> = rows.first().map(|row| get(row, "n")).transpose()?;
+        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
     }
 
     async fn library_card(&self, id: CardId, reader: Option<&UserId>) -> Result<LibraryCard> {
@@ -149,6 +211,66 @@ impl LibraryRepository for PostgresStore {
     async fn names_of_collections(&self, owner: &UserId, after: Option<&str>, limit: usize) -> Result<Vec<Namesakes>> {
         self.names_to_export(owner, after, limit).await
     }
+}
+
+impl PostgresStore {
+    async fn sorted_library(
+        &self,
+        owner: &UserId,
+        filter: &LibraryFilter,
+        page: &PageRequest,
+    ) -> Result<Page<LibraryCard>> {
+        let mut session = self.session().await?;
+        let among = match filter.text.as_deref().filter(|text| !text.trim().is_empty()) {
+            None => None,
+            Some(text) => {
+                let Some(query) = SearchQuery::parse(text) else { return Ok(Page { items: Vec::new(), next: None }) };
+                Some(matching(&mut session, owner, &query, filter.uncollected, (None, None), MOST_SORTED).await?)
+            }
+        };
+        let sql = match filter.order {
+            LibraryOrder::Newest | LibraryOrder::Oldest => OLDEST,
+            LibraryOrder::Title => BY_TITLE,
+            LibraryOrder::Site => BY_SITE,
+        };
+        let query = sqlx::query(sql).bind(owner.as_str()).bind(filter.uncollected);
+        let query = if filter.order.is_by_time() {
+            let (at, id) = behind(page.after.as_ref())?;
+            query.bind(at).bind(id)
+        } else {
+            let (key, id) = behind_key(page.after.as_ref())?;
+            query.bind(key).bind(id)
+        };
+        let found = session.fetch_all(query.bind(among).bind(signed(page.limit.get() + 1))).await?;
+        let mut ids: Vec<Uuid> = Vec::new();
+        let mut places = Vec::new();
+        for row in &found {
+            let id: Uuid = get(row, "id")?;
+            ids.push(id);
+            places.push(if filter.order.is_by_time() {
+                let at = get_time(row, "library_at")?;
+                Position { key: at.as_microsecond(), id: card_id(id).to_string() }
+            } else {
+                Position { key: 0, id: format!("{}{}", card_id(id), get::<String>(row, "sort_key")?) }
+            });
+        }
+        let rows = session.fetch_all(sqlx::query(THESE).bind(&ids)).await?;
+        let mut cards = rows.iter().map(|row| read(row, Some(owner))).collect::<Result<Vec<_>, Failure>>()?;
+        let place_of = |card: &LibraryCard| ids.iter().position(|id| card_id(*id) == card.card.id);
+        cards.sort_by_key(place_of);
+        // A card may have been removed since its id was found, so what is read does not tell whether there is more.
+        let next = (places.len() > page.limit.get()).then(|| places.swap_remove(page.limit.get() - 1));
+        cards.retain(|card| place_of(card).is_some_and(|place| place < page.limit.get()));
+        Ok(Page { items: cards, next })
+    }
+}
+
+/// Where a list by a text and an id goes on.
+fn behind_key(after: Option<&Position>) -> Result<(Option<String>, Option<Uuid>)> {
+    let Some(position) = after else { return Ok((None, None)) };
+    let (id, key) = position.id.split_at_checked(ULID_LEN).ok_or_else(no_cursor)?;
+    let id = Ulid::from_string(id).map_err(|_| no_cursor())?;
+    Ok((Some(key.to_owned()), Some(uuid(id))))
 }
 
 type Place = (Option<jiff_sqlx::Timestamp>, Option<Uuid>);
@@ -216,6 +338,7 @@ fn read(row: &PgRow, reader: Option<&UserId>) -> Result<LibraryCard, Failure> {
             title: own_title.clone().or_else(|| page.metadata.title.clone()),
             visibility: get_visibility(row)?,
             is_hidden: get(row, "hidden")?,
+            pictures: get_pictures(row)?,
         },
         note: if reader == Some(&owner.id) { get_note(row)? } else { None },
         owner,

@@ -12,8 +12,8 @@ use cardwire_events::log::{
     count_failures,
 };
 use cardwire_events::{
-    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Due, Envelope, EventLog, Failure as Failed, Owed, Queue,
-    QueueSettings, Result, Verdict,
+    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Due, Envelope, EventLog, Failure as Failed,
+    MAX_SHAPE_CHARS, Owed, Queue, QueueSettings, Result, Verdict, error_shape,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -22,6 +22,8 @@ use sqlx::types::Uuid;
 
 use super::dead_letters::{DISCARD, REDRIVE};
 use super::error::Failure;
+use super::failures::{DISCARD_GROUP, RETRY_GROUP};
+use super::operators::is_replaying;
 use super::pool::Session;
 use super::portions::{PORTION, in_portions};
 use super::store::PostgresStore;
@@ -118,6 +120,8 @@ const BEGIN_ATTEMPT: &str = concat!(
     total!("found WHERE lost"),
     "UPDATE deliveries d SET tries = d.tries + CASE WHEN f.runs THEN 1 ELSE 0 END, \
          error = CASE WHEN f.lost THEN $4 WHEN f.dies THEN coalesce(d.error, $5) ELSE d.error END, \
+         error_group = CASE WHEN f.lost THEN $4 WHEN f.dies THEN coalesce(d.error_group, $5) ELSE d.error_group END, \
+         failed_at = CASE WHEN f.lost OR f.dies THEN now() ELSE d.failed_at END, \
          dead_at = CASE WHEN f.dies THEN now() ELSE d.dead_at END \
      FROM found f WHERE d.queue = $1 AND d.event_id = f.event_id \
      RETURNING f.runs, f.dies, f.lost"
@@ -141,8 +145,8 @@ const FAIL: &str = concat!(
          SELECT event_id, tries FROM deliveries WHERE queue = $1 AND event_id = ANY($2) AND dead_at IS NULL \
          ORDER BY event_id FOR UPDATE \
      ), failed AS ( \
-         SELECT h.event_id, t.tries, f.error, f.held, f.reject OR (NOT f.held AND t.tries >= $6) AS dead \
-         FROM held h JOIN unnest($2, $3::text[], $4::bool[], $5::bool[]) AS f(event_id, error, held, reject) \
+         SELECT h.event_id, t.tries, f.error, f.error_group, f.held, f.reject OR (NOT f.held AND t.tries >= $6) AS dead \
+         FROM held h JOIN unnest($2, $3::text[], $4::bool[], $5::bool[], $8::text[]) AS f(event_id, error, held, reject, error_group) \
            ON f.event_id = h.event_id ",
     last_step!(),
     "CROSS JOIN LATERAL (SELECT h.tries + CASE WHEN last.is_open THEN 0 ELSE 1 END AS tries) t \
@@ -153,7 +157,8 @@ const FAIL: &str = concat!(
          ORDER BY f.event_id, s.turn \
      ), ",
     total!("failed"),
-    "UPDATE deliveries d SET tries = f.tries, error = f.error, dead_at = CASE WHEN f.dead THEN now() END, \
+    "UPDATE deliveries d SET tries = f.tries, error = f.error, error_group = f.error_group, failed_at = now(), \
+         dead_at = CASE WHEN f.dead THEN now() END, \
          published_at = CASE WHEN f.held OR f.dead THEN d.published_at END, \
          claimed_until = NULL, \
          (due_at, not_before) = (SELECT w.at, w.at FROM (SELECT CASE WHEN f.held THEN d.due_at ELSE now() + random() \
@@ -263,7 +268,8 @@ impl EventLog for PostgresStore {
             .bind(failures.iter().map(|failure| failure.verdict == Verdict::Held).collect::<Vec<_>>())
             .bind(failures.iter().map(|failure| failure.verdict == Verdict::Reject).collect::<Vec<_>>())
             .bind(attempts(settings))
-            .bind(settings.backoff_ms as f64);
+            .bind(settings.backoff_ms as f64)
+            .bind(failures.iter().map(shape).collect::<Vec<_>>());
         let rows = self.batch_session().await?.fetch_all(query).await?;
         let mut died = Vec::new();
         for row in &rows {
@@ -289,7 +295,10 @@ impl EventLog for PostgresStore {
     }
 
     async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
-        let redriven = self.change_dead(REDRIVE, queue, which).await?;
+        let redriven = match which {
+            DeadSelection::Group(shape) => self.change_group(RETRY_GROUP, queue, shape).await?,
+            which => self.change_dead(REDRIVE, queue, which).await?,
+        };
         if redriven > 0 {
             self.handover.ring(queue);
         }
@@ -297,7 +306,10 @@ impl EventLog for PostgresStore {
     }
 
     async fn discard(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
-        Ok(self.change_dead(DISCARD, queue, which).await?)
+        Ok(match which {
+            DeadSelection::Group(shape) => self.change_group(DISCARD_GROUP, queue, shape).await?,
+            which => self.change_dead(DISCARD, queue, which).await?,
+        })
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>> {
@@ -324,6 +336,9 @@ impl EventLog for PostgresStore {
     /// Along with the events, the kept answers, rejected entries and steps whose time is over.
     async fn prune(&self, keep: Duration) -> Result<u64> {
         let mut session = self.batch_session().await?;
+        if is_replaying(&mut session).await? {
+            return Ok(0);
+        }
         let keep_s = keep.as_secs_f64();
         // Before the first is gone, so that nobody takes a day for whole that is not.
         session.execute(sqlx::query(MOVE_HORIZON).bind(keep_s)).await?;
@@ -399,6 +414,10 @@ fn queue_names() -> Vec<&'static str> {
 
 fn attempts(settings: &QueueSettings) -> i32 {
     i32::try_from(settings.attempts).unwrap_or(i32::MAX)
+}
+
+fn shape(failure: &Failed) -> String {
+    storable(&error_shape(&failure.error), MAX_SHAPE_CHARS)
 }
 
 /// PostgreSQL's text holds no NUL.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use cardwire_domain::metadata::{
     FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
 };
+use cardwire_domain::pictures::REFRESH;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, Error, Result, UserId};
 use ulid::Ulid;
@@ -19,6 +20,7 @@ use super::store::PostgresStore;
 use super::trends;
 use super::values::{get, signed, url_digest, user_id, uuid};
 use crate::page_keys::{everybodys, page_key};
+use crate::pictured::to_picture;
 
 /// Of the line, this many pages are looked at. Only pages of people, domains and hosts that have all their places can stand in the way of
 /// others, and of each of those there is one page or so in a turn.
@@ -51,11 +53,15 @@ UPDATE pages p SET lease = $1, next_fetch_at = now() + make_interval(secs => $2)
 FROM chosen c WHERE p.url_digest = c.url_digest
 RETURNING p.url, p.host, p.keeper, c.domain, c.asked_by, p.tries";
 
-const SUCCEED: &str = "\
+const SUCCEED: &str = concat!(
+    "\
 UPDATE pages SET state = 'ready', reason = NULL, retryable = true, tries = 0, lease = NULL, fetched_at = now(), not_before = NULL,
     next_fetch_at = now() + make_interval(secs => $3), title = $4, description = $5, image = $6, site_name = $7,
-    author = $8, kind = $9, language = $10
-WHERE url_digest = $1 AND lease = $2";
+    author = $8, kind = $9, language = $10, icon_url = $11, ",
+    to_picture!("$6", "$11", "now()", "now() - make_interval(secs => $12)"),
+    "
+WHERE url_digest = $1 AND lease = $2"
+);
 
 const FAIL: &str = "\
 UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'failed' END, reason = $3, retryable = $4, lease = NULL,
@@ -131,7 +137,7 @@ impl PageRepository for PostgresStore {
     }
 
     async fn page(&self, url: &CardUrl) -> Result<PageInfo> {
-        let sql = "SELECT state, reason, retryable, fetched_at, title, description, image, site_name, author, kind, language \
+        let sql = "SELECT state, reason, retryable, fetched_at, title, description, image, icon_url, site_name, author, kind, language \
                    FROM pages WHERE url_digest = $1";
         let rows = self.session().await?.fetch_all(sqlx::query(sql).bind(url_digest(url.normalised()))).await?;
         Ok(rows.first().map(get_page).transpose()?.unwrap_or_default())
@@ -193,7 +199,9 @@ async fn finish(
                 .bind(&metadata.site_name)
                 .bind(&metadata.author)
                 .bind(metadata.kind.map(PageKind::name))
-                .bind(&metadata.language);
+                .bind(&metadata.language)
+                .bind(&metadata.icon)
+                .bind(REFRESH.as_secs_f64());
             let held = session.execute(query).await? == 1;
             if held {
                 if let Some(digest) = everybodys(&key) {

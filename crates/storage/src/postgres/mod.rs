@@ -10,11 +10,13 @@
 
 mod accounts;
 mod analytics;
+mod atproto;
 mod collections;
 mod dead_letters;
 mod departed;
 mod error;
 mod exports;
+mod failures;
 mod feed;
 mod fetch_line;
 mod flush;
@@ -31,10 +33,13 @@ mod moving;
 mod news;
 mod operators;
 mod page_rows;
+mod pictures;
 mod pool;
 mod pooler;
 mod portions;
 mod profiles;
+mod public;
+mod records;
 mod schema;
 mod search;
 mod sessions;

@@ -24,7 +24,7 @@ pub(crate) struct MoveIn {
 
 impl MoveIn {
     pub(crate) async fn begin(store: &PostgresStore) -> Result<Self, Failure> {
-        let mut session = Session::open(store.pool(), PATIENCE).await?;
+        let mut session = store.session_within(PATIENCE).await?;
         session.begin().await?;
         for sql in [
             "SET LOCAL statement_timeout = 0",
@@ -89,9 +89,9 @@ impl MoveIn {
     }
 
     /// The next rows; none when all were given.
-    pub(crate) async fn rows(&mut self, portion: usize) -> Result<Vec<Value>, Failure> {
+    pub(crate) async fn rows(&mut self, table: &Table) -> Result<Vec<Value>, Failure> {
         self.session.start_again();
-        let sql = format!("FETCH {portion} FROM moved");
+        let sql = format!("FETCH {} FROM moved", table.portion);
         let rows = self.session.fetch_all(sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false)).await?;
         if rows.is_empty() {
             self.session.execute(sqlx::query("CLOSE moved")).await?;

@@ -10,6 +10,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, Postgres};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::Failure;
@@ -146,9 +147,19 @@ const ROLLBACK_PATIENCE: Duration = Duration::from_secs(2);
 impl Session {
     /// All that is done with it must be done within `patience`, getting the connection included: a server that is slow in every
     /// statement is away, before whoever waits gives up for another reason.
-    pub(super) async fn open(pool: &PgPool, patience: Duration) -> Result<Self, Failure> {
+    ///
+    /// A connection ends with the runtime that opened it. Those of request handlers end before the process does, and whoever used their
+    /// connections then would not know what became of their last statement. So all are opened at `home`.
+    pub(super) async fn open(pool: &PgPool, home: Option<&Handle>, patience: Duration) -> Result<Self, Failure> {
         let deadline = Instant::now() + patience;
-        let connection = pool.acquire().await?;
+        let connection = match home {
+            Some(home) if home.id() != Handle::current().id() => {
+                let pool = pool.clone();
+                // Without a result if that runtime ends.
+                home.spawn(async move { pool.acquire().await }).await.unwrap_or(Err(sqlx::Error::PoolClosed))?
+            }
+            _ => pool.acquire().await?,
+        };
         Ok(Self { connection: Some(connection), patience, deadline, in_transaction: false, broken: false })
     }
 

@@ -17,6 +17,9 @@ SELECT p.display_name, p.bio, coalesce(p.default_visibility, 'PUBLIC') AS defaul
 FROM (SELECT $1::text COLLATE \"C\" AS id) a
 LEFT JOIN profiles p ON p.user_id = a.id LEFT JOIN users u ON u.id = a.id";
 
+/// Before the change, whose trigger writes to the account: two that had only shared it would wait for each other.
+const HOLD: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
+
 /// $2 and $4: the value stays as it is.
 const CHANGE: &str = concat!(
     "\
@@ -43,8 +46,12 @@ impl ProfileRepository for PostgresStore {
         let query = query.bind(bio.keeps()).bind(bio.value().map(Bio::as_str));
         let query = query.bind(default_visibility.map(Visibility::name));
         let mut session = self.session().await?;
+        session.begin().await?;
+        session.execute(sqlx::query(HOLD).bind(person.as_str())).await?;
         session.execute(query).await?;
-        Ok(read(&mut session, person).await?)
+        let profile = read(&mut session, person).await?;
+        session.commit().await?;
+        Ok(profile)
     }
 }
 

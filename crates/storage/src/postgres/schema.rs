@@ -27,7 +27,7 @@ pub enum SchemaError {
     Unavailable(String),
     #[error(
         "leads to a pooler, such as PgBouncer, that {0}; connect to PostgreSQL itself, or to a pooler in session mode whose role has the \
-         settings of docs/DEPLOY.md"
+         settings of docs/operate/DEPLOY.md"
     )]
     Pooler(&'static str),
 }

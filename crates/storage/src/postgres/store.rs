@@ -6,6 +6,7 @@ use std::time::Duration;
 use cardwire_domain::{Error, Result};
 use cardwire_events::Handover;
 use sqlx::postgres::PgPool;
+use tokio::runtime::Handle;
 
 use super::error::Failure;
 use super::looks::Looks;
@@ -20,6 +21,8 @@ pub struct PostgresStore {
     pub(super) handover: Handover,
     pub(super) looks: Arc<Looks>,
     pub(super) news: Arc<News>,
+    /// The runtime that it was made on, which drives its connections.
+    home: Option<Handle>,
 }
 
 impl PostgresStore {
@@ -32,7 +35,7 @@ impl PostgresStore {
     /// Over a pool made by [`PoolSettings::pool`]. Commits are handed to `handover` while it is open; otherwise it is rung.
     pub fn new(pool: PgPool, settings: PoolSettings, handover: Handover) -> Self {
         let news = Arc::new(News::new(&pool));
-        Self { pool, settings, handover, looks: Arc::default(), news }
+        Self { pool, settings, handover, looks: Arc::default(), news, home: Handle::try_current().ok() }
     }
 
     pub fn pool(&self) -> &PgPool {
@@ -41,11 +44,15 @@ impl PostgresStore {
 
     /// For commands and pages: somebody waits for the answer.
     pub(super) async fn session(&self) -> Result<Session, Failure> {
-        Session::open(&self.pool, Duration::from_millis(self.settings.answer_ms)).await
+        self.session_within(Duration::from_millis(self.settings.answer_ms)).await
     }
 
     /// For work on events.
     pub(super) async fn batch_session(&self) -> Result<Session, Failure> {
-        Session::open(&self.pool, Duration::from_millis(self.settings.batch_ms)).await
+        self.session_within(Duration::from_millis(self.settings.batch_ms)).await
+    }
+
+    pub(super) async fn session_within(&self, patience: Duration) -> Result<Session, Failure> {
+        Session::open(&self.pool, self.home.as_ref(), patience).await
     }
 }

@@ -88,7 +88,7 @@ pub(super) fn get_note(row: &PgRow) -> Result<Option<Note>, Failure> {
 }
 
 pub(super) fn no_cursor() -> Error {
-    Error::invalid("cursor", "must be the nextCursor of this list")
+    Error::invalid("cursor", "Use the nextCursor of this list, or start again without a cursor.")
 }
 
 /// The time in a position.

@@ -53,6 +53,7 @@ pub(super) struct Batch {
     retired: Vec<(Uuid, CardUrl)>,
     identified: Vec<(Uuid, CardUrl)>,
     events: (Vec<Uuid>, Vec<String>, Vec<Value>),
+    is_untold: bool,
     deliveries: (Vec<&'static str>, Vec<Uuid>, Vec<bool>),
     /// Those of `deliveries` that are born published, and the queues of the others.
     handed: Vec<Owed>,
@@ -162,7 +163,8 @@ impl Batch {
             }
         }
         batch.held = checked.into_iter().map(|(id, version)| (uuid(id.ulid()), version)).unzip();
-        batch.raise(changes.events, changes.is_untold, changes.traceparent, handover);
+        batch.is_untold = changes.is_untold;
+        batch.raise(changes.events, changes.traceparent, handover);
         batch.remember = changes.remember.map(|kept| {
             (
                 kept.person.to_string(),
@@ -311,14 +313,14 @@ impl Batch {
         self.unlinked.push(stored.unwrap_or(link));
     }
 
-    fn raise(&mut self, events: Vec<DomainEvent>, is_untold: bool, traceparent: Option<String>, handover: &Handover) {
+    fn raise(&mut self, events: Vec<DomainEvent>, traceparent: Option<String>, handover: &Handover) {
         // Ids sort in the order in which the events were raised.
         let mut id = Ulid::generate();
         for event in events {
             // The server sets the time.
             let recorded = RecordedEvent { id: EventId::from_ulid(id), occurred_at: Timestamp::UNIX_EPOCH, event };
             let envelope = Envelope::wrap(&recorded, traceparent.clone());
-            for queue in owed_to(&recorded.event, is_untold) {
+            for queue in owed_to(&recorded.event, self.is_untold) {
                 let is_handed = handover.is_open(queue);
                 self.deliveries.0.push(queue.name());
                 self.deliveries.1.push(uuid(id));
@@ -378,9 +380,9 @@ WITH held AS (
     FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $37::bool[], $46::timestamptz[])
         AS l(id, card_id, collection_id, private, at)
 ), raised AS (
-    INSERT INTO events (id, type, envelope, occurred_at)
+    INSERT INTO events (id, type, envelope, occurred_at, told)
     SELECT e.id, e.type, e.envelope || jsonb_build_object('time',
-               to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')), now()
+               to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')), now(), NOT $50
     FROM unnest($21::uuid[], $22::text[], $23::jsonb[]) AS e(id, type, envelope)
 ), owed AS (
     INSERT INTO deliveries (queue, event_id, occurred_at, published_at, due_at, resend_at)
@@ -515,7 +517,8 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         .bind(batch.linked.iter().map(|link| link.at).collect::<Vec<_>>())
         .bind(batch.cards.titles)
         .bind(stays.iter().map(|stay| stay.title.is_some()).collect::<Vec<_>>())
-        .bind(stays.into_iter().map(|stay| stay.title.flatten()).collect::<Vec<_>>());
+        .bind(stays.into_iter().map(|stay| stay.title.flatten()).collect::<Vec<_>>())
+        .bind(batch.is_untold);
     let rows = session.fetch_all(query).await?;
     let at = rows.first().map_or(Err(Failure::Changed), |row| get_time(row, "at"))?;
     let mut handed = batch.handed;

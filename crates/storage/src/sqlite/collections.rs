@@ -9,7 +9,7 @@ use cardwire_domain::{CollectionId, Error, Page, PageRequest, Position, Result, 
 use rusqlite::{Connection, Row, ToSql};
 
 use super::error::Failure;
-use super::page_rows::page_of;
+use super::page_rows::{get_pictures, page_of};
 use super::store::SqliteStore;
 use super::transaction::read_access;
 use super::values::{
@@ -60,7 +60,7 @@ WHERE b.user_id = ?1 AND (b.blocked_at, b.blocked_id) < (?2, ?3)
 ORDER BY b.blocked_at DESC, b.blocked_id DESC LIMIT ?4";
 
 const CARDS_IN: &str = concat!(
-    "SELECT c.id, c.url, c.private, c.hidden, coalesce(c.title, g.title) AS title, c.owner_id, u.handle, l.added_at \
+    "SELECT c.id, c.url, c.private, c.hidden, coalesce(c.title, g.title) AS title, g.cover, g.cover_width, g.cover_height, g.icon, c.owner_id, u.handle, l.added_at \
      FROM links l JOIN cards c ON c.id = l.card_id LEFT JOIN users u ON u.id = c.owner_id \
      LEFT JOIN pages g ON g.url_digest = ",
     page_of!("c"),
@@ -112,6 +112,7 @@ impl CollectionRepository for SqliteStore {
                         title: get(row, "title")?,
                         visibility: get_visibility(row)?,
                         is_hidden: get(row, "hidden")?,
+                        pictures: get_pictures(row)?,
                     },
                     added_by: get_user(row, "owner_id", "handle")?,
                     added_at: get_time(row, "added_at")?,

@@ -39,7 +39,7 @@ SELECT event_id FROM deliveries WHERE queue = ?1 AND dead_at IS NOT NULL AND eve
 ORDER BY event_id LIMIT ?3";
 
 const REDRIVE: &str = "\
-UPDATE deliveries SET dead_at = NULL, error = NULL, published_at = NULL, due_at = ?3, tries = 0, sweeps = 0
+UPDATE deliveries SET dead_at = NULL, error = NULL, error_group = NULL, failed_at = NULL, published_at = NULL, due_at = ?3, tries = 0, sweeps = 0
 WHERE queue = ?1 AND event_id = ?2";
 
 const DISCARD: &str = "DELETE FROM deliveries WHERE queue = ?1 AND event_id = ?2";
@@ -125,6 +125,8 @@ fn is_meant(connection: &Connection, queue: Queue, which: &DeadSelection, id: Ev
             let unknown = ["unknown event type", "unknown version of event type"];
             unknown.iter().any(|start| error.starts_with(start)) && kinds.contains(&kind)
         }
+        // By statements of its own; by these, none.
+        DeadSelection::Group(_) => false,
         _ => true,
     }))
 }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, Row};
 use super::departed::forget_people;
 use super::error::Failure;
 use super::flush::flush;
+use super::page_rows::get_pictures;
 use super::store::SqliteStore;
 use super::values::{behind, blob, card_id, collection_id, get, get_time, get_user, rows, signed, ulid};
 
@@ -18,7 +19,9 @@ use super::values::{behind, blob, card_id, collection_id, get, get_time, get_use
 macro_rules! select_items {
     ($rest:literal) => {
         concat!(
-            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, coalesce(c.title, g.title) AS title, a.created_at, a.position \
+            "SELECT a.id, a.actor_id, u.handle, a.card_id, c.url, coalesce(c.title, g.title) AS title, g.description, \
+                    coalesce(g.state, 'pending') = 'pending' AS is_pending, g.cover, g.cover_width, g.cover_height, g.icon, a.created_at, \
+                    a.position \
              FROM activities a \
              CROSS JOIN cards c ON c.id = a.card_id \
              LEFT JOIN users u ON u.id = a.actor_id \
@@ -108,8 +111,13 @@ pub(super) fn read_item(connection: &Connection, row: &Row<'_>) -> Result<FeedIt
     Ok(FeedItem {
         id,
         actor: get_user(row, "actor_id", "handle")?,
-        card: CardView::public(card_id(get(row, "card_id")?), get(row, "url")?, get(row, "title")?),
+        card: CardView {
+            pictures: get_pictures(row)?,
+            ..CardView::public(card_id(get(row, "card_id")?), get(row, "url")?, get(row, "title")?)
+        },
         collections: collections?,
+        description: get(row, "description")?,
+        is_pending: get(row, "is_pending")?,
         created_at: get_time(row, "created_at")?,
     })
 }

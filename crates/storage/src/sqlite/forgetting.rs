@@ -11,6 +11,7 @@ use rusqlite::{Connection, ToSql};
 use super::departed::{delete_activities, delete_curators, indexed};
 use super::error::Failure;
 use super::leaving::{LOOK, cut_ties};
+use super::records::forget_person;
 use super::search::{purge_texts, reindex};
 use super::values::{first, get, rows, run, signed, us};
 use crate::departed::{NOBODY, named};
@@ -39,7 +40,7 @@ const MANY: [&str; 2] = [
 ];
 
 /// Of which there are few. `?1` is the person.
-const FEW: [&str; 7] = [
+const FEW: [&str; 8] = [
     "DELETE FROM imports WHERE owner_id = ?1",
     "DELETE FROM rejected_entries WHERE instr(raw, ?1) > 0 OR instr(reason, ?1) > 0",
     "DELETE FROM search_words WHERE owner_id = ?1",
@@ -47,13 +48,16 @@ const FEW: [&str; 7] = [
      WHERE asked_by = ?1 AND turn IS NOT NULL",
     "DELETE FROM invites WHERE created_by = ?1 OR used_by = ?1",
     "DELETE FROM profiles WHERE user_id = ?1",
+    "DELETE FROM atproto_connections WHERE user_id = ?1",
     "DELETE FROM users WHERE id = ?1",
 ];
 
 /// What stays, although the person did it. `?2` is nobody.
-const UNNAMED: [&str; 2] = [
+const UNNAMED: [&str; 4] = [
     "UPDATE queue_pauses SET person = ?2 WHERE person = ?1",
     "UPDATE search_rebuilds SET requested_by = ?2 WHERE requested_by = ?1",
+    "UPDATE replays SET requested_by = ?2 WHERE requested_by = ?1",
+    "UPDATE replays SET person = ?2 WHERE person = ?1",
 ];
 
 const COMPLETE: &str = "UPDATE audit_log SET affected = 1, completed_at = ?2 WHERE id = ?1 AND completed_at IS NULL";
@@ -125,6 +129,7 @@ fn clear(
         return move_on(connection, person, Stage::Clearing, Some([0; 16]));
     }
     delete_curators(connection, &people)?;
+    forget_person(connection, person)?;
     cut_ties(connection, person)?;
     let id: &dyn ToSql = &person.as_str();
     for sql in UNNAMED {

@@ -127,7 +127,7 @@ impl ImportRepository for SqliteStore {
             }
             let (id, collection) = (blob(id.ulid()), collection.map(|id| blob(id.ulid())));
             match run(connection, OPEN, &[&id, &owner.as_str(), &file_name, &collection, &is_check, &us(now)])? {
-                0 => Err(Failure::Refused(Error::Conflict("another import of yours is still running".into()))),
+                0 => Err(Failure::Refused(Error::Conflict("Another import of yours is still running.".into()))),
                 _ => Ok(()),
             }
         };
@@ -184,7 +184,7 @@ impl ImportRepository for SqliteStore {
             return Ok(());
         }
         self.import(owner, id).await?;
-        Err(Error::Conflict("there is nothing to import, or another import of yours is still running".into()))
+        Err(Error::Conflict("There is nothing to import, or another import of yours is still running.".into()))
     }
 
     async fn ask_to_undo(&self, owner: &UserId, id: ImportId) -> Result<()> {
@@ -196,7 +196,7 @@ impl ImportRepository for SqliteStore {
             return Ok(());
         }
         self.import(owner, id).await?;
-        Err(Error::Conflict("this import is still running, or saved nothing".into()))
+        Err(Error::Conflict("This import is still running, or it saved nothing.".into()))
     }
 
     async fn import(&self, owner: &UserId, id: ImportId) -> Result<ImportView> {

@@ -43,7 +43,7 @@ impl InviteRepository for SqliteStore {
             run(connection, CLEAR, &[&us(now)])?;
             let expires_at = later(now, INVITE_GOOD_FOR);
             if run(connection, INVITE, &[&code.0, &by.as_str(), &us(now), &expires_at])? == 0 {
-                return Err(Failure::Refused(Error::Forbidden("this account is suspended".into())));
+                return Err(Failure::Refused(Error::Forbidden("This account is suspended.".into())));
             }
             time(expires_at)
         };

@@ -1,14 +1,16 @@
 //! Accounts on their way out: what comes next for each, and how far it has come.
 
 use cardwire_domain::leaving::Stage;
+use cardwire_domain::records::DELETE_WITHIN;
 use cardwire_domain::store::Left;
 use cardwire_domain::{CardId, EventId, UserId};
+use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 use super::error::Failure;
-use super::values::{blob, card_id, collection_id, event_id, first, get, rows, run, signed, user_id};
+use super::values::{blob, card_id, collection_id, earlier, event_id, first, get, rows, run, signed, user_id};
 use crate::departed::named;
 
 /// Of what is owed, or in the log, so much is looked through at once.
@@ -35,6 +37,14 @@ SELECT EXISTS (SELECT 1 FROM collections WHERE author_id = ?1)
 const OWED: &str = "\
 SELECT d.event_id, d.dead_at IS NOT NULL AS is_dead, coalesce(instr(e.envelope, ?2) > 0, 0) AS theirs
 FROM deliveries d LEFT JOIN events e ON e.id = d.event_id WHERE d.event_id > ?1 ORDER BY d.event_id LIMIT ?3";
+
+/// Records that still have to be deleted elsewhere, while that is possible and not waited for in vain.
+const IS_PUBLISHED: &str = "\
+SELECT EXISTS (
+    SELECT 1 FROM record_people p JOIN leaving l ON l.user_id = p.person_id AND l.requested_at > ?2
+    WHERE p.person_id = ?1 AND p.did IS NOT NULL AND p.state <> 'ended'
+      AND EXISTS (SELECT 1 FROM records r WHERE r.person_id = p.person_id)
+) AS is_published";
 
 const LEAVE: &str = "UPDATE leaving SET stage = ?3, behind = ?4 WHERE user_id = ?1 AND stage = ?2";
 
@@ -66,6 +76,7 @@ pub(super) fn turn_at(person: &UserId) -> Ulid {
 /// How far it has come, and the cards that are in the person's library, or else what is left. `None`: they are gone.
 pub(super) fn look(
     connection: &Connection,
+    now: Timestamp,
     person: &UserId,
     limit: usize,
 ) -> Result<Option<(Stage, Vec<CardId>, Left)>, Failure> {
@@ -77,12 +88,13 @@ pub(super) fn look(
     })?;
     let Some((stage, behind)) = held else { return Ok(None) };
     let cards = rows(connection, KEPT, &[&person.as_str(), &signed(limit)], |row| Ok(card_id(get(row, "id")?)))?;
-    let left = if cards.is_empty() { left(connection, person, stage, behind, limit)? } else { Left::Nothing };
+    let left = if cards.is_empty() { left(connection, now, person, stage, behind, limit)? } else { Left::Nothing };
     Ok(Some((stage, cards, left)))
 }
 
 fn left(
     connection: &Connection,
+    now: Timestamp,
     person: &UserId,
     stage: Stage,
     behind: Option<[u8; 16]>,
@@ -98,9 +110,19 @@ fn left(
             let is_emptying = first(connection, IS_EMPTYING, &[&person.as_str()], |row| get(row, "emptying"))?;
             Ok(if is_emptying.unwrap_or(false) { Left::Emptying } else { Left::Nothing })
         }
-        Stage::Settling | Stage::Told => owed(connection, person, behind),
+        Stage::Settling => match owed(connection, person, behind)? {
+            Left::Nothing if is_published(connection, now, person)? => Ok(Left::Emptying),
+            left => Ok(left),
+        },
+        Stage::Told => owed(connection, person, behind),
         Stage::Forgetting | Stage::Clearing => Ok(Left::Nothing),
     }
+}
+
+fn is_published(connection: &Connection, now: Timestamp, person: &UserId) -> Result<bool, Failure> {
+    let since = earlier(now, DELETE_WITHIN);
+    let is_published = first(connection, IS_PUBLISHED, &[&person.as_str(), &since], |row| get(row, "is_published"))?;
+    Ok(is_published.unwrap_or(false))
 }
 
 /// Of what is owed behind an event, the first of the person's; one that lives rather than one that is dead.

@@ -1,21 +1,24 @@
 //! Reads about libraries.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use cardwire_domain::exports::{ExportedCard, Namesakes};
 use cardwire_domain::feed::{CardView, CollectionName};
-use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryRepository};
+use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryOrder, LibraryRepository};
 use cardwire_domain::search::SearchQuery;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, CollectionId, Error, Page, PageRequest, Position, Result, UserId};
 use rusqlite::{Connection, Row, params};
+use ulid::{ULID_LEN, Ulid};
 
 use super::error::Failure;
-use super::page_rows::{get_page, page_of};
+use super::page_rows::{get_page, get_pictures, page_of};
 use super::search::Kept;
 use super::store::SqliteStore;
 use super::values::{
-    NEWEST, behind, blob, card_id, collection_id, first, get, get_note, get_time, get_user, get_visibility, rows,
-    url_digest,
+    NEWEST, behind, blob, card_id, collection_id, first, get, get_count, get_note, get_time, get_user, get_visibility,
+    no_cursor, rows, url_digest,
 };
 use crate::seen::{sees_card, sees_collection};
 
@@ -23,7 +26,7 @@ macro_rules! select_cards {
     ($($rest:tt)+) => {
         concat!(
             "SELECT c.id, c.url, c.title AS own_title, c.private, c.hidden, c.owner_id, u.handle, n.id AS note_id, n.text AS note_text, c.library_at, \
-                    g.number AS page, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.site_name, \
+                    g.number AS page, g.state, g.reason, g.retryable, g.fetched_at, g.title, g.description, g.image, g.icon_url, g.cover, g.cover_width, g.cover_height, g.icon, g.site_name, \
                     g.author, g.kind, g.language \
              FROM cards c LEFT JOIN pages g ON g.url_digest = ",
             page_of!("c"),
@@ -55,6 +58,9 @@ const COLLECTIONS: &str = concat!(
 #[async_trait]
 impl LibraryRepository for SqliteStore {
     async fn library(&self, owner: &UserId, filter: &LibraryFilter, page: &PageRequest) -> Result<Page<LibraryCard>> {
+        if filter.order != LibraryOrder::Newest {
+            return self.sorted_library(owner, filter, page).await;
+        }
         let (at, id) = behind(page.after.as_ref())?.unwrap_or(NEWEST);
         let text = filter.text.as_deref().filter(|text| !text.trim().is_empty());
         let query = match text.map(SearchQuery::parse) {
@@ -81,6 +87,15 @@ impl LibraryRepository for SqliteStore {
             key: card.added_at.as_microsecond(),
             id: card.card.id.to_string(),
         }))
+    }
+
+    async fn library_size(&self, owner: &UserId) -> Result<u64> {
+        let owner = owner.clone();
+        let count = move |connection: &Connection, _| {
+            let sql = "SELECT count(*) AS n FROM cards WHERE owner_id = ?1 AND library_link IS NOT NULL";
+            first(connection, sql, &[&owner.as_str()], |row| get_count(row, "n"))
+        };
+        Ok(self.read(count).await?.unwrap_or_default())
     }
 
     async fn library_card(&self, id: CardId, reader: Option<&UserId>) -> Result<LibraryCard> {
@@ -114,6 +129,86 @@ impl LibraryRepository for SqliteStore {
     async fn names_of_collections(&self, owner: &UserId, after: Option<&str>, limit: usize) -> Result<Vec<Namesakes>> {
         self.names_to_export(owner, after, limit).await
     }
+}
+
+/// In an order other than newest first, words find so many cards.
+const MOST_SORTED: usize = 10_000;
+
+/// A place in an order other than newest first: by time or by text, then by id.
+type SortedPlace = (i64, String, [u8; 16]);
+
+impl SqliteStore {
+    async fn sorted_library(
+        &self,
+        owner: &UserId,
+        filter: &LibraryFilter,
+        page: &PageRequest,
+    ) -> Result<Page<LibraryCard>> {
+        let order = filter.order;
+        let after = page.after.as_ref().map(|position| sorted_place(order, position)).transpose()?;
+        let text = filter.text.as_deref().filter(|text| !text.trim().is_empty());
+        let query = match text.map(SearchQuery::parse) {
+            Some(None) => return Ok(Page { items: Vec::new(), next: None }),
+            query => query.flatten(),
+        };
+        let (owner, uncollected, limit) = (owner.clone(), filter.uncollected, page.limit.get());
+        let list = move |connection: &Connection, _| {
+            let mut matching = Matching::new(connection, &owner, query.as_ref());
+            let mut statement = connection.prepare_cached(LIBRARY)?;
+            let (newest, highest) = NEWEST;
+            let mut found = statement.query(params![owner.as_str(), newest, highest, uncollected])?;
+            // The first of those behind the place, and one that tells whether there are more.
+            let mut first_ones: BTreeSet<SortedPlace> = BTreeSet::new();
+            let mut matched = 0;
+            while let Some(row) = found.next()? {
+                if query.is_some() && matched == MOST_SORTED {
+                    break;
+                }
+                if !matching.has(row)? {
+                    continue;
+                }
+                matched += 1;
+                let place = place_of(order, row)?;
+                if after.as_ref().is_none_or(|after| place > *after) {
+                    first_ones.insert(place);
+                    if first_ones.len() > limit + 1 {
+                        first_ones.pop_last();
+                    }
+                }
+            }
+            let mut cards = Vec::new();
+            for (_, _, id) in first_ones.iter().take(limit) {
+                let sql = select_cards!("AND c.id = ?1");
+                cards.extend(first(connection, sql, &[id], |row| read(connection, row, Some(&owner)))?);
+            }
+            let last = (first_ones.len() > limit).then(|| first_ones.into_iter().nth(limit - 1)).flatten();
+            Ok((cards, last))
+        };
+        let (items, last) = self.read(list).await?;
+        let next = last.map(|(at, key, id)| Position { key: at, id: format!("{}{key}", card_id(id)) });
+        Ok(Page { items, next })
+    }
+}
+
+fn place_of(order: LibraryOrder, row: &Row<'_>) -> Result<SortedPlace, Failure> {
+    let id: [u8; 16] = get(row, "id")?;
+    if order.is_by_time() {
+        return Ok((get_time(row, "library_at")?.as_microsecond(), String::new(), id));
+    }
+    let own_title: Option<String> = get(row, "own_title")?;
+    let title = match own_title {
+        Some(title) => Some(title),
+        None => get(row, "title")?,
+    };
+    Ok((0, order.key(&get::<String>(row, "url")?, title.as_deref()), id))
+}
+
+/// Where a list in this order goes on.
+fn sorted_place(order: LibraryOrder, position: &Position) -> Result<SortedPlace> {
+    let (id, key) = position.id.split_at_checked(ULID_LEN).ok_or_else(no_cursor)?;
+    let id = blob(Ulid::from_string(id).map_err(|_| no_cursor())?);
+    let at = if order.is_by_time() { position.key } else { 0 };
+    Ok((at, key.to_owned(), id))
 }
 
 /// So many cards are looked at themselves: the newest may not be indexed yet. Of the others, those that the index has.
@@ -166,6 +261,7 @@ fn read(connection: &Connection, row: &Row<'_>, reader: Option<&UserId>) -> Resu
             title: own_title.clone().or_else(|| page.metadata.title.clone()),
             visibility: get_visibility(row)?,
             is_hidden: get(row, "hidden")?,
+            pictures: get_pictures(row)?,
         },
         note: if reader == Some(&owner.id) { get_note(row)? } else { None },
         owner,

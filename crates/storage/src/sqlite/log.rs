@@ -12,13 +12,12 @@ use cardwire_events::log::{
 };
 use cardwire_events::operations::StepKind;
 use cardwire_events::{
-    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Due, Envelope, EventLog, Failure as Failed, Owed, Queue,
-    QueueSettings, Result, Verdict,
+    Attempt, Backlog, DeadFilter, DeadLetter, DeadSelection, Due, Envelope, EventLog, Failure as Failed,
+    MAX_SHAPE_CHARS, Owed, Queue, QueueSettings, Result, Verdict, error_shape,
 };
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::dead_letters;
 use super::error::Failure;
 use super::operators::add_work;
 use super::prune;
@@ -28,6 +27,7 @@ use super::values::{
     blob, cut, event_id, first, get, get_count, get_envelope, get_queue, get_time, later, micros, rows, run, signed,
     time, us,
 };
+use super::{dead_letters, failures};
 
 /// How many entries that are no events are kept; the oldest go first.
 const REJECTED_KEPT: i64 = 1_000;
@@ -58,14 +58,15 @@ const OWED: &str =
     "SELECT tries, error, dead_at IS NOT NULL AS is_dead FROM deliveries WHERE queue = ?1 AND event_id = ?2";
 
 const BEGIN_ATTEMPT: &str = "\
-UPDATE deliveries SET tries = ?3, error = ?4, dead_at = ?5 WHERE queue = ?1 AND event_id = ?2";
+UPDATE deliveries SET tries = ?3, error = ?4, dead_at = ?5, error_group = ?6, failed_at = CASE WHEN ?7 THEN ?8 ELSE failed_at END
+WHERE queue = ?1 AND event_id = ?2";
 
 const UNDO_ATTEMPT: &str = "UPDATE deliveries SET tries = tries - 1 WHERE queue = ?1 AND event_id = ?2";
 
 /// What stays where it is keeps its times.
 const FAIL: &str = "\
 UPDATE deliveries SET tries = ?3, error = ?4, dead_at = ?5, published_at = CASE WHEN ?6 THEN published_at END,
-    due_at = coalesce(?7, due_at)
+    due_at = coalesce(?7, due_at), error_group = ?8, failed_at = ?9
 WHERE queue = ?1 AND event_id = ?2";
 
 const BACKLOG: &str = "\
@@ -148,7 +149,12 @@ impl EventLog for SqliteStore {
     }
 
     async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
-        let redriven = self.in_portions(dead_letters::each(queue, which.clone(), dead_letters::redrive)).await?;
+        let redriven = match which.clone() {
+            DeadSelection::Group(shape) => {
+                self.in_portions(failures::each(queue, shape, dead_letters::redrive)).await?
+            }
+            which => self.in_portions(dead_letters::each(queue, which, dead_letters::redrive)).await?,
+        };
         if redriven > 0 {
             self.handover.ring(queue);
         }
@@ -156,7 +162,12 @@ impl EventLog for SqliteStore {
     }
 
     async fn discard(&self, queue: Queue, which: &DeadSelection) -> Result<u64> {
-        Ok(self.in_portions(dead_letters::each(queue, which.clone(), dead_letters::discard)).await?)
+        Ok(match which.clone() {
+            DeadSelection::Group(shape) => {
+                self.in_portions(failures::each(queue, shape, dead_letters::discard)).await?
+            }
+            which => self.in_portions(dead_letters::each(queue, which, dead_letters::discard)).await?,
+        })
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>> {
@@ -294,7 +305,10 @@ fn begin_attempt(
         tries += 1;
     }
     let dead_at = dies.then(|| us(now));
-    run(connection, BEGIN_ATTEMPT, &[&queue.name(), &blob(id.ulid()), &tries, &error, &dead_at])?;
+    let shape = error.as_deref().map(error_shape);
+    let values: [&dyn rusqlite::ToSql; 8] =
+        [&queue.name(), &blob(id.ulid()), &tries, &error, &dead_at, &shape, &(lost || dies), &us(now)];
+    run(connection, BEGIN_ATTEMPT, &values)?;
     Ok(Begun { attempt: if dies { Attempt::Dead } else { Attempt::Run }, lost, dies })
 }
 
@@ -331,7 +345,10 @@ fn fail(
         let error = cut(error, ERROR_CHARS);
         let dead_at = dies.then(|| us(now));
         let back = (!stays).then(|| later(now, settings.backoff(tries, rand::random()).min(BACKOFF_AT_MOST)));
-        run(connection, FAIL, &[&queue.name(), &blob(id.ulid()), &tries, &error, &dead_at, &stays, &back])?;
+        let shape = cut(&error_shape(&error), MAX_SHAPE_CHARS);
+        let values: [&dyn rusqlite::ToSql; 9] =
+            [&queue.name(), &blob(id.ulid()), &tries, &error, &dead_at, &stays, &back, &shape, &us(now)];
+        run(connection, FAIL, &values)?;
         note(connection, now, queue, *id, StepKind::Failed, &error)?;
         failed += 1;
         if dies {

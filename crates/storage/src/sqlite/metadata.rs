@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use cardwire_domain::metadata::{
     FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
 };
+use cardwire_domain::pictures::REFRESH;
 use cardwire_domain::url::{CardUrl, registrable_domain};
 use cardwire_domain::{CardId, Error, Result, UserId};
 use jiff::Timestamp;
@@ -19,8 +20,9 @@ use super::page_rows::{get_page, page_of};
 use super::search::index_page;
 use super::store::SqliteStore;
 use super::trends;
-use super::values::{blob, cut, first, get, rows, run, time, url_digest, us, user_id};
+use super::values::{blob, cut, earlier, first, get, rows, run, time, url_digest, us, user_id};
 use crate::page_keys::{everybodys, page_key};
+use crate::pictured::to_picture;
 
 /// Of the line, this many pages are looked at. Only pages of people, domains and hosts that have all their places can stand in the way of
 /// others, and of each of those there is one page or so in a turn.
@@ -37,10 +39,14 @@ UPDATE pages SET lease = ?2, next_fetch_at = ?3, tries = ?4,
     turn = NULL, asked_by = NULL, domain = NULL, by_person = NULL, by_domain = NULL
 WHERE number = ?1";
 
-const SUCCEED: &str = "\
+const SUCCEED: &str = concat!(
+    "\
 UPDATE pages SET state = 'ready', reason = NULL, retryable = 1, tries = 0, lease = NULL, fetched_at = ?3, next_fetch_at = ?4, not_before = NULL,
-    title = ?5, description = ?6, image = ?7, site_name = ?8, author = ?9, kind = ?10, language = ?11
-WHERE url_digest = ?1 AND lease = ?2";
+    title = ?5, description = ?6, image = ?7, site_name = ?8, author = ?9, kind = ?10, language = ?11, icon_url = ?12, ",
+    to_picture!("?7", "?12", "?3", "?13"),
+    "
+WHERE url_digest = ?1 AND lease = ?2"
+);
 
 const FAIL: &str = "\
 UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'failed' END, reason = ?3, retryable = ?4, lease = NULL,
@@ -64,7 +70,7 @@ UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'pending' E
 WHERE number = ?1";
 
 const PAGE: &str = "\
-SELECT state, reason, retryable, fetched_at, title, description, image, site_name, author, kind, language
+SELECT state, reason, retryable, fetched_at, title, description, image, icon_url, site_name, author, kind, language
 FROM pages WHERE url_digest = ?1";
 
 #[async_trait]
@@ -204,6 +210,8 @@ fn succeed(
             &metadata.author,
             &metadata.kind.map(PageKind::name),
             &metadata.language,
+            &metadata.icon,
+            &earlier(now, REFRESH),
         ],
     )? == 1;
     if held {

@@ -8,11 +8,13 @@
 
 mod accounts;
 mod analytics;
+mod atproto;
 mod collections;
 mod dead_letters;
 mod departed;
 mod error;
 mod exports;
+mod failures;
 mod feed;
 mod fetch_line;
 mod file;
@@ -29,9 +31,12 @@ mod metadata;
 mod moving;
 mod operators;
 mod page_rows;
+mod pictures;
 mod portions;
 mod profiles;
 mod prune;
+mod public;
+mod records;
 mod schema;
 mod search;
 mod sessions;

@@ -38,11 +38,11 @@ impl MoveOut {
     }
 
     /// All rows, some at a time, in the order of the table's key. Each is a list of its columns.
-    pub(crate) fn rows(&self, table: &'static Table, portion: usize) -> mpsc::Receiver<Result<Vec<Value>, String>> {
+    pub(crate) fn rows(&self, table: &'static Table) -> mpsc::Receiver<Result<Vec<Value>, String>> {
         let (give, given) = mpsc::channel(2);
         let connection = Arc::clone(&self.connection);
         spawn_blocking(move || {
-            if let Err(error) = send(&connection.lock(), table, portion, &give) {
+            if let Err(error) = send(&connection.lock(), table, &give) {
                 // Whoever waits may have gone.
                 let _ = give.blocking_send(Err(error.to_string()));
             }
@@ -54,13 +54,13 @@ impl MoveOut {
 fn send(
     connection: &Connection,
     table: &Table,
-    portion: usize,
     give: &mpsc::Sender<Result<Vec<Value>, String>>,
 ) -> Result<(), Failure> {
     let columns: Vec<&str> = table.columns.iter().map(|column| column.here.unwrap_or(column.name)).collect();
     let sql = format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), table.name, table.key);
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
+    let portion = table.portion;
     let mut portion_of_rows = Vec::with_capacity(portion);
     while let Some(row) = rows.next()? {
         let values = table.columns.iter().enumerate().map(|(at, column)| value(row.get_ref(at)?, column));

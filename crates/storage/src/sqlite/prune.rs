@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::error::Failure;
+use super::operators::replay::is_replaying;
 use super::portions::{PORTION, Portion};
 use super::store::SqliteStore;
 use super::values::{earlier, get, rows, run, signed};
@@ -47,6 +48,9 @@ struct Old {
 
 /// Returns how many events were dropped.
 pub(super) async fn prune(store: &SqliteStore, keep: Duration) -> Result<u64, Failure> {
+    if store.read(|connection, _| is_replaying(connection)).await? {
+        return Ok(0);
+    }
     // Before the first is gone, so that nobody takes a day for whole that is not.
     let before = store.write(move |connection, now| move_horizon(connection, now, keep)).await?;
     let pruned = store.in_portions(move |connection, _, after| drop_old(connection, EVENTS, before, after)).await?;

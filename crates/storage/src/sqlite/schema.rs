@@ -6,7 +6,7 @@ use rusqlite::Connection;
 const APPLICATION_ID: i32 = 0x4372_6477;
 
 /// Numbered as those of PostgreSQL: the same number, the same data.
-const MIGRATIONS: [(i32, &str); 8] = [
+const MIGRATIONS: [(i32, &str); 13] = [
     (17, include_str!("../../migrations/sqlite/0017_one_file.sql")),
     (18, include_str!("../../migrations/sqlite/0018_private.sql")),
     (19, include_str!("../../migrations/sqlite/0019_accounts.sql")),
@@ -15,6 +15,11 @@ const MIGRATIONS: [(i32, &str); 8] = [
     (22, include_str!("../../migrations/sqlite/0022_imports.sql")),
     (23, include_str!("../../migrations/sqlite/0023_words.sql")),
     (24, include_str!("../../migrations/sqlite/0024_titles.sql")),
+    (25, include_str!("../../migrations/sqlite/0025_replays.sql")),
+    (26, include_str!("../../migrations/sqlite/0026_atproto.sql")),
+    (27, include_str!("../../migrations/sqlite/0027_records.sql")),
+    (28, include_str!("../../migrations/sqlite/0028_pictures.sql")),
+    (29, include_str!("../../migrations/sqlite/0029_latencies.sql")),
 ];
 const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

@@ -266,7 +266,7 @@ impl Transaction for SqliteTransaction {
         for person in self.store.read(|connection, _| leaving::leavers(connection)).await? {
             let Some(turn) = self.store.turns.ask(leaving::turn_at(&person)) else { continue };
             let asked = person.clone();
-            let looked = self.store.read(move |connection, _| leaving::look(connection, &asked, limit)).await?;
+            let looked = self.store.read(move |connection, now| leaving::look(connection, now, &asked, limit)).await?;
             // The previous holder of the turn may have finished it.
             let Some((stage, kept, mut left)) = looked else { continue };
             self.turns.push(turn);

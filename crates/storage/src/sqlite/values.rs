@@ -123,7 +123,7 @@ pub(super) fn get_note(row: &Row<'_>) -> Result<Option<Note>, Failure> {
 }
 
 pub(super) fn no_cursor() -> Error {
-    Error::invalid("cursor", "must be the nextCursor of this list")
+    Error::invalid("cursor", "Use the nextCursor of this list, or start again without a cursor.")
 }
 
 /// Before all of a list by (time, id), newest first.

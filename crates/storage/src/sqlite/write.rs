@@ -267,8 +267,8 @@ fn raise(
         let recorded = RecordedEvent { id: EventId::from_ulid(id), occurred_at: now, event };
         let envelope = Envelope::wrap(&recorded, traceparent.map(str::to_owned));
         let text = serde_json::to_string(&envelope).map_err(|error| Failure::Nonsense(error.to_string()))?;
-        let sql = "INSERT INTO events (id, type, envelope, occurred_at) VALUES (?1, ?2, ?3, ?4)";
-        run(connection, sql, &[&blob(id), &envelope.kind, &text, &us(now)])?;
+        let sql = "INSERT INTO events (id, type, envelope, occurred_at, told) VALUES (?1, ?2, ?3, ?4, ?5)";
+        run(connection, sql, &[&blob(id), &envelope.kind, &text, &us(now), &!is_untold])?;
         for queue in owed_to(&recorded.event, is_untold) {
             let (published_at, due_at) = if handover.is_open(queue) {
                 accepted.handed.push(Owed { queue, envelope: envelope.clone() });

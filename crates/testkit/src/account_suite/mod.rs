@@ -6,6 +6,7 @@
 //! ```
 
 pub mod access;
+pub mod atproto;
 pub mod profiles;
 pub mod sessions;
 pub mod signing_up;
@@ -72,6 +73,15 @@ macro_rules! account_suite {
             a_reset_link_sets_a_password_once_and_ends_all_access,
             of_several_uses_of_a_reset_link_at_once_one_counts,
             a_reset_link_works_for_a_day_and_until_the_next_one,
+        ]);
+        $crate::account_suite!(@cases $make, $runtime, atproto: [
+            a_sign_in_is_taken_once_and_in_time,
+            a_connection_is_kept_replaced_and_forgotten,
+            a_connection_that_ended_is_told_from_none,
+            a_did_belongs_to_one_account,
+            suspended_and_leaving_accounts_are_not_connected,
+            one_refreshes_a_session_at_a_time,
+            a_refresh_that_lost_its_lease_stores_nothing,
         ]);
         $crate::account_suite!(@cases $make, $runtime, tokens: [
             an_api_token_is_good_until_it_expires_or_is_revoked,

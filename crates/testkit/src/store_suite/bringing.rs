@@ -287,7 +287,7 @@ async fn checked(stores: &Stores, alice: &UserId) -> anyhow::Result<ImportId> {
     ]
     .map(FileRow::Link)
     .into();
-    rows.push(FileRow::Refused { url: String::new(), why: "there is no link in it".into() });
+    rows.push(FileRow::Refused { url: String::new(), why: "There is no link in it.".into() });
     stores.imports.open_import(&import).await?;
     stores.imports.add_rows(import.id, 1, &rows).await?;
     stores.imports.start_import(import.id).await?;
@@ -310,8 +310,8 @@ pub async fn a_check_saves_nothing(stores: Stores) -> Tested {
         told[..4],
         [Some(RowOutcome::New), Some(RowOutcome::Known(kept)), Some(RowOutcome::Again), Some(RowOutcome::New)]
     );
-    assert!(matches!(&told[4], Some(RowOutcome::Refused(why)) if why.starts_with("url: ")), "{told:?}");
-    assert_eq!(told[5], Some(RowOutcome::Refused("there is no link in it".into())));
+    assert!(matches!(&told[4], Some(RowOutcome::Refused(why)) if why.ends_with('.')), "{told:?}");
+    assert_eq!(told[5], Some(RowOutcome::Refused("There is no link in it.".into())));
     let undo = stores.imports.ask_to_undo(&alice, id).await;
     assert!(matches!(undo, Err(Error::Conflict(_))), "{undo:?}");
     Ok(())

@@ -66,7 +66,7 @@ pub async fn rows_are_leased_in_order_and_reported(stores: Stores) -> Tested {
     assert_eq!(first.rows[0].1, rows(1)[0]);
     assert_eq!(stores.lease(10).await?, None, "it is leased as a whole");
     let card = CardId::generate();
-    let outcomes = [(1, RowOutcome::Saved(card)), (3, RowOutcome::Refused("url: must not be empty".into()))];
+    let outcomes = [(1, RowOutcome::Saved(card)), (3, RowOutcome::Refused("This cannot be empty.".into()))];
     assert!(stores.imports.finish_rows(&first, &outcomes).await?);
     let view = stores.imports.import(&alice, import).await?;
     assert_eq!((view.total, view.saved, view.known, view.refused, view.finished_at), (5, 1, 0, 1, None));
@@ -100,7 +100,7 @@ pub async fn rows_are_kept_as_the_file_has_them(stores: Stores) -> Tested {
     let import = new(&alice);
     stores.imports.open_import(&import).await?;
     stores.imports.add_rows(import.id, 1, &[FileRow::Link(whole.clone())]).await?;
-    let no_link = FileRow::Refused { url: "x".into(), why: "there is no link in it".into() };
+    let no_link = FileRow::Refused { url: "x".into(), why: "There is no link in it.".into() };
     stores.imports.add_rows(import.id, 2, &[no_link, FileRow::Link(bare.clone())]).await?;
     assert_eq!(stores.lease(10).await?, None, "it has not got all its rows yet");
     stores.imports.start_import(import.id).await?;
@@ -112,7 +112,7 @@ pub async fn rows_are_kept_as_the_file_has_them(stores: Stores) -> Tested {
     assert_eq!(leased.rows, [(1, whole), (3, bare)]);
     assert_eq!((leased.is_check, leased.begun_at), (false, view.begun_at));
     let report = stores.report(&alice, import.id).await?;
-    assert_eq!(report[1].outcome, Some(RowOutcome::Refused("there is no link in it".into())));
+    assert_eq!(report[1].outcome, Some(RowOutcome::Refused("There is no link in it.".into())));
     assert_eq!(report[0].remark.as_deref(), Some("the note was cut"));
     let cut = stores.imports.import_report(&alice, import.id, Wanted::Remarked, &page(10, None)).await?.items;
     assert_eq!(cut.iter().map(|row| row.number).collect::<Vec<_>>(), [1]);
@@ -123,7 +123,7 @@ pub async fn an_import_without_a_link_is_finished_at_once(stores: Stores) -> Tes
     let alice = person("alice");
     let import = new(&alice);
     stores.imports.open_import(&import).await?;
-    let no_link = FileRow::Refused { url: String::new(), why: "there is no link in it".into() };
+    let no_link = FileRow::Refused { url: String::new(), why: "There is no link in it.".into() };
     stores.imports.add_rows(import.id, 1, &[no_link]).await?;
     stores.imports.start_import(import.id).await?;
     assert_eq!(stores.lease(10).await?, None);
@@ -258,7 +258,7 @@ pub async fn a_link_that_is_kept_keeps_its_note(stores: Stores) -> Tested {
         panic!("{outcomes:?}");
     };
     assert_eq!(new, again);
-    assert!(no_url.starts_with("url: ") && too_long.starts_with("note: "), "{outcomes:?}");
+    assert!(no_url.ends_with('.') && too_long.starts_with("note: "), "{outcomes:?}");
     for (card, note) in [(kept, "mine"), (new, "from the file"), (last, "from the file")] {
         let card = stores.library.library_card(*card, Some(&alice)).await?;
         assert_eq!(card.note.map(|note| note.text.as_str().to_owned()).as_deref(), Some(note));

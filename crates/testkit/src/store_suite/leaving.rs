@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use cardwire_domain::accounts::{Account, Admission, Handle, SignedUp, TokenHash};
+use cardwire_domain::atproto::{ConnectionKind, NewConnection, Sealed};
 use cardwire_domain::changes::{Changes, Idempotency, IdempotencyKey};
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::imports::{ImportRow, NewImport};
@@ -135,6 +136,15 @@ async fn everything(stores: &Stores) -> anyhow::Result<(Account, Account, Collec
         is_check: false,
     };
     stores.imports.begin_import(&import, &rows.collect::<Vec<_>>()).await?;
+    let connection = NewConnection {
+        person: a.clone(),
+        did: UserId::parse("did:plc:hers")?,
+        handle: Some(ALICE.into()),
+        service: "https://pds.example.com".into(),
+        kind: ConnectionKind::OAuth,
+        session: Sealed(vec![1]),
+    };
+    stores.accounts.connect(&connection).await?;
     stores.log.reject_entry(Queue::Feeds, &format!("nonsense|{a}"), "not an event").await?;
     let (queue, reason) = (Queue::Search, None);
     stores.operator.act(&a, &Action::Pause { queue, reason }).await?;
@@ -162,6 +172,8 @@ async fn everything(stores: &Stores) -> anyhow::Result<(Account, Account, Collec
 async fn is_gone(stores: &Stores, alice: &Account, bob: &Account, his: CollectionId) -> Tested {
     let named = stores.naming(alice).await;
     ensure!(named.is_empty(), "{} is named by {named:?}", alice.user.id);
+    let connected = stores.time.holding("did:plc:hers").await;
+    ensure!(connected.is_empty(), "her repository is named by {connected:?}");
     // A word of her title.
     let mut holding = stores.time.holding("chains").await;
     holding.retain(|column| !column.starts_with("audit_log."));
@@ -393,6 +405,7 @@ pub async fn the_effects_of_a_deleted_account_come_once(stores: Stores) -> Teste
                     .collect();
                 if told.is_empty() {
                     stores.analytics.count(&events).await?;
+                    stores.records.owe(&stores.deliver(Queue::Records).await?, false).await?;
                     stores.flush_feed().await?;
                     stores.index_all().await?;
                 }

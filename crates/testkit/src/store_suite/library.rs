@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use cardwire_domain::collection::AccessType;
-use cardwire_domain::library::LibraryFilter;
+use cardwire_domain::library::{LibraryFilter, LibraryOrder};
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{CardId, DomainEvent, Error, UserId};
+use cardwire_domain::{CardId, DomainEvent, Error, Position, UserId};
 use cardwire_events::Queue;
 
 use super::scene::{all_pages, page, person, refused, sorted};
@@ -35,7 +35,7 @@ pub async fn a_library_is_listed_newest_first_and_filtered(stores: Stores) -> Te
         (None, true, &["cooking", "Rust-book"]),
         (Some("garden"), true, &[]),
     ] {
-        let filter = LibraryFilter { text: text.map(str::to_owned), uncollected };
+        let filter = LibraryFilter { text: text.map(str::to_owned), uncollected, ..LibraryFilter::default() };
         let found = stores.library.library(&alice, &filter, &page(100, None)).await?;
         let paths: Vec<_> = found.items.iter().map(|card| card.card.url.rsplit('/').next().unwrap_or("")).collect();
         assert_eq!(paths, expected, "{filter:?}");
@@ -62,6 +62,57 @@ pub async fn pages_of_a_library_neither_skip_nor_repeat(stores: Stores) -> Teste
         assert_eq!(order, newest_first, "in pages of {limit}");
         assert_eq!(sorted(order.into_iter().map(|(_, id)| id).collect()), sorted(ids.clone()), "in pages of {limit}");
     }
+    Ok(())
+}
+
+pub async fn a_library_is_listed_in_the_order_asked_for(stores: Stores) -> Tested {
+    let alice = person("alice");
+    let saves = [
+        ("https://www.b.example/1", "zebra"),
+        ("http://a.example:8080/2", "Apple"),
+        ("https://b.example/3", "apple"),
+        ("https://a.example/4", "Éclair"),
+        ("https://c.example/untitled", ""),
+    ];
+    let mut ids = Vec::new();
+    for (url, title) in saves {
+        let id = match title {
+            "" => stores.save(&alice, url).await?.url_card_id,
+            title => stores.save_called(&alice, url, title).await?,
+        };
+        ids.push(id);
+        stores.time.advance(Duration::from_secs(1)).await;
+    }
+    stores.save_called(&person("bob"), "https://a.example/1", "aardvark").await?;
+    assert_eq!(stores.library.library_size(&alice).await?, 5);
+    assert_eq!(stores.library.library_size(&person("nobody")).await?, 0);
+    // The two that are called alike come in the order of their ids.
+    let (one, other) = if ids[1] < ids[2] { ("2", "3") } else { ("3", "2") };
+    for (order, expected) in [
+        (LibraryOrder::Newest, ["untitled", "4", "3", "2", "1"]),
+        (LibraryOrder::Oldest, ["1", "2", "3", "4", "untitled"]),
+        (LibraryOrder::Title, [one, other, "untitled", "1", "4"]),
+        (LibraryOrder::Site, ["2", "4", "3", "1", "untitled"]),
+    ] {
+        // Words find the same cards in the same order.
+        for text in [None, Some("example".to_owned())] {
+            let filter = LibraryFilter { text, order, ..LibraryFilter::default() };
+            for limit in [1, 2, 5, 100] {
+                let (library, owner, filter) = (&stores.library, &alice, &filter);
+                let cards = all_pages(limit, |page| async move { library.library(owner, filter, &page).await }).await?;
+                let paths: Vec<_> =
+                    cards.iter().map(|card| card.card.url.rsplit('/').next().unwrap_or_default()).collect();
+                assert_eq!(paths, expected, "{filter:?} in pages of {limit}");
+            }
+        }
+    }
+    let collection = stores.collection(&alice, "plants", AccessType::Closed).await?;
+    stores.collect(&alice, ids[1], &[collection]).await?;
+    let filter = LibraryFilter { uncollected: true, order: LibraryOrder::Site, ..LibraryFilter::default() };
+    let found = stores.library.library(&alice, &filter, &page(100, None)).await?;
+    assert_eq!(found.items.len(), 4, "but for the one in a collection");
+    let nonsense = Some(Position { key: 0, id: "é".repeat(20) });
+    assert!(stores.library.library(&alice, &filter, &page(10, nonsense)).await.is_err(), "a place that is none");
     Ok(())
 }
 

@@ -128,7 +128,7 @@ pub async fn an_invitation_is_declined_and_a_collaborator_leaves(stores: Stores)
     stores.leave(&person("stranger"), id).await?;
     assert_eq!(stores.collections.collection(id, Some(&alice)).await?, before);
     refused(stores.leave(&carol, CollectionId::generate()).await, is_missing)?;
-    let says_what_to_do = |error: &Error| is_forbidden(error) && error.to_string().contains("delete the collection");
+    let says_what_to_do = |error: &Error| is_forbidden(error) && error.to_string().contains("Delete it instead");
     refused(stores.leave(&alice, id).await, says_what_to_do)
 }
 
@@ -225,7 +225,10 @@ pub async fn a_person_has_a_hundred_open_invitations(stores: Stores) -> Tested {
     };
     keep(&stores, (0..MAX_OPEN_INVITATIONS).map(forced)).await?;
     let id = stores.closed(&alice, "shared").await?;
-    refused(stores.invite(&alice, id, &[&person("carol"), &bob]).await, names(&bob, "cannot be invited now"))?;
+    refused(
+        stores.invite(&alice, id, &[&person("carol"), &bob]).await,
+        names(&bob, "cannot be invited at the moment"),
+    )?;
     assert_eq!(stores.invited_to(&person("carol")).await?, Vec::<String>::new(), "nobody was invited");
     let first = stores.collections.invitations_of(&bob, &page(1, None)).await?.items.remove(0);
     stores.leave(&bob, first.collection.id).await?;
@@ -272,7 +275,7 @@ pub async fn a_blocked_author_invites_no_more(stores: Stores) -> Tested {
     assert_eq!(sorted(stores.invited_to(&alice).await?), ["one", "two"], "those of others stay open");
     assert_eq!(stores.theirs(&bob).await?, ["both work on it"]);
     refused(stores.accept(&bob, forced[0]).await, is_missing)?;
-    refused(stores.invite(&mallory, forced[0], &[&bob, &alice]).await, names(&bob, "cannot be invited now"))?;
+    refused(stores.invite(&mallory, forced[0], &[&bob, &alice]).await, names(&bob, "cannot be invited at the moment"))?;
     stores.invite(&alice, hers, &[&bob, &mallory]).await?;
     let his = stores.closed(&bob, "his").await?;
     stores.invite(&bob, his, &[&mallory]).await?;

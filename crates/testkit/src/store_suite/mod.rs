@@ -14,15 +14,19 @@ pub mod activities;
 pub mod attempts;
 pub mod bringing;
 pub mod collecting;
+pub mod connecting;
 pub mod counting;
 pub mod dead_letters;
 pub mod exporting;
+pub mod failures;
 pub mod feeds;
 pub mod fetching;
+pub mod finding;
 pub mod first_account;
 pub mod idempotency;
 pub mod identity;
 pub mod imports;
+pub mod latencies;
 pub mod leaving;
 pub mod ledger;
 pub mod library;
@@ -30,9 +34,13 @@ pub mod membership;
 pub mod names;
 pub mod operating;
 pub mod pages;
+pub mod pictures;
 pub mod private_pages;
+pub mod public;
+pub mod publishing;
 pub mod quotas;
 pub mod refusals;
+pub mod replaying;
 pub mod saving;
 pub mod scene;
 pub mod searching;
@@ -54,9 +62,12 @@ use cardwire_domain::feed::FeedRepository;
 use cardwire_domain::imports::ImportRepository;
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::metadata::PageRepository;
+use cardwire_domain::pictures::PictureRepository;
+use cardwire_domain::public::PublicRepository;
+use cardwire_domain::records::RecordRepository;
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::{EventId, Store};
-use cardwire_events::{EventLog, Operator, Rebuilds, WorkHistory};
+use cardwire_events::{EventLog, Finder, Operator, Rebuilds, Replays, WorkHistory};
 use jiff::Timestamp;
 
 /// What a case comes to: it fails by an error or by a panic of an assertion.
@@ -69,15 +80,20 @@ pub struct Stores {
     pub library: Arc<dyn LibraryRepository>,
     pub collections: Arc<dyn CollectionRepository>,
     pub feed: Arc<dyn FeedRepository>,
+    pub public: Arc<dyn PublicRepository>,
     pub search: Arc<dyn SearchIndex>,
     pub analytics: Arc<dyn Analytics>,
     pub pages: Arc<dyn PageRepository>,
+    pub pictures: Arc<dyn PictureRepository>,
     pub imports: Arc<dyn ImportRepository>,
+    pub records: Arc<dyn RecordRepository>,
     pub accounts: Arc<dyn AccountStore>,
     pub log: Arc<dyn EventLog>,
     pub operator: Arc<dyn Operator>,
+    pub finder: Arc<dyn Finder>,
     pub history: Arc<dyn WorkHistory>,
     pub rebuilds: Arc<dyn Rebuilds>,
+    pub replays: Arc<dyn Replays>,
     pub time: Arc<dyn TimeMachine>,
 }
 
@@ -89,15 +105,20 @@ impl Stores {
             + LibraryRepository
             + CollectionRepository
             + FeedRepository
+            + PublicRepository
             + SearchIndex
             + Analytics
             + PageRepository
+            + PictureRepository
             + ImportRepository
+            + RecordRepository
             + AccountStore
             + EventLog
             + Operator
+            + Finder
             + WorkHistory
             + Rebuilds
+            + Replays
             + 'static,
     {
         Self {
@@ -105,15 +126,20 @@ impl Stores {
             library: adapter.clone(),
             collections: adapter.clone(),
             feed: adapter.clone(),
+            public: adapter.clone(),
             search: adapter.clone(),
             analytics: adapter.clone(),
             pages: adapter.clone(),
+            pictures: adapter.clone(),
             accounts: adapter.clone(),
             log: adapter.clone(),
             operator: adapter.clone(),
+            finder: adapter.clone(),
             history: adapter.clone(),
             rebuilds: adapter.clone(),
-            imports: adapter,
+            replays: adapter.clone(),
+            imports: adapter.clone(),
+            records: adapter,
             time,
         }
     }
@@ -179,6 +205,7 @@ macro_rules! store_suite {
         $crate::store_suite!(@cases $make, $runtime, library: [
             a_library_is_listed_newest_first_and_filtered,
             pages_of_a_library_neither_skip_nor_repeat,
+            a_library_is_listed_in_the_order_asked_for,
             notes_are_for_their_author_only,
             a_removed_card_is_gone_until_it_is_saved_again,
         ]);
@@ -251,6 +278,35 @@ macro_rules! store_suite {
             figures_are_kept_over_time,
             one_rebuild_is_asked_for_at_a_time,
             a_rebuild_goes_on_where_its_worker_was_lost,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, failures: [
+            failures_are_grouped_by_the_shape_of_their_errors,
+            a_group_is_retried_or_discarded_with_all_that_fails,
+            what_fails_again_meanwhile_is_not_selected_again,
+            the_largest_groups_are_listed,
+            entries_that_are_no_events_are_listed_newest_first,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, replaying: [
+            a_dry_run_counts_what_would_be_replayed,
+            events_are_owed_again_in_portions,
+            a_replay_goes_on_where_its_process_was_lost,
+            a_replay_is_cancelled,
+            one_replay_of_a_queue_is_asked_for_at_a_time,
+            replayed_events_make_no_second_activity,
+            what_was_no_news_is_none_when_it_is_replayed,
+            a_card_is_indexed_as_it_is_now,
+            nothing_of_somebody_who_is_leaving_is_replayed,
+            nothing_is_pruned_while_events_are_replayed,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, latencies: [
+            how_long_events_took_is_added_up_over_time,
+            what_each_worker_did_is_kept_over_time,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, finding: [
+            an_event_is_tracked_from_its_acceptance_to_its_effects,
+            what_went_wrong_is_part_of_a_track,
+            events_of_a_card_are_found_without_reading_the_whole_log,
+            cards_are_found_by_url_and_person_but_for_private_ones,
         ]);
         $crate::store_suite!(@cases $make, $runtime, activities: [
             a_saved_card_becomes_one_activity_with_its_collections,
@@ -359,6 +415,19 @@ macro_rules! store_suite {
             what_is_known_of_a_private_page_is_not_published_under_another_url,
             two_cards_that_become_a_private_one_leave_nothing_on_everybodys_page,
         ]);
+        $crate::store_suite!(@cases $make, $runtime, pictures: [
+            pictures_are_fetched_once_their_page_was_read,
+            a_picture_is_seen_by_those_who_see_a_card_of_its_page,
+            a_picture_of_a_private_page_is_its_keepers_alone,
+            a_card_that_is_made_private_or_hidden_takes_its_picture_along_at_once,
+            pictures_are_shown_wherever_their_card_is,
+            one_picture_of_many_pages_is_kept_until_the_last_of_them_is_gone,
+            a_picture_that_is_stored_again_while_it_waits_is_not_deleted,
+            what_could_not_be_fetched_leaves_what_is_there_and_is_tried_again,
+            a_lease_that_runs_out_is_given_to_somebody_else,
+            pictures_are_fetched_again_when_their_page_names_others_and_after_a_while,
+            a_host_with_many_pictures_keeps_others_from_waiting_behind_it,
+        ]);
         $crate::store_suite!(@cases $make, $runtime, fetching: [
             many_hosts_of_one_person_keep_nobody_waiting,
             many_subdomains_of_one_domain_keep_nobody_waiting,
@@ -398,6 +467,13 @@ macro_rules! store_suite {
             a_link_that_comes_back_is_no_news_until_its_owner_collects_it,
             a_check_saves_nothing,
             a_check_is_carried_out,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, public: [
+            a_person_is_found_by_their_handle_until_their_account_goes,
+            the_public_cards_of_a_person_are_listed_in_pages,
+            public_collections_are_listed_by_their_newest_public_card,
+            a_link_is_shown_with_those_who_saved_it,
+            links_in_the_same_collections_and_of_the_same_people_are_related,
         ]);
         $crate::store_suite!(@cases $make, $runtime, undoing: [
             an_import_is_undone_with_what_it_made,
@@ -451,6 +527,29 @@ macro_rules! store_suite {
         ]);
         $crate::store_suite!(@cases $make, $runtime, first_account: [
             a_site_that_everybody_has_left_is_not_fresh_again,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, publishing: [
+            people_without_a_repository_are_owed_nothing,
+            connecting_owes_what_is_public_and_nothing_else,
+            an_event_owes_what_it_touches_and_is_owed_no_more,
+            one_worker_at_a_time_publishes_for_a_person,
+            what_is_owed_during_a_turn_is_done_in_the_next,
+            what_others_see_no_more_is_deleted_and_comes_back,
+            an_author_removes_what_somebody_elses_repository_holds,
+            a_changed_title_or_collection_is_looked_at_again,
+            a_pause_holds_for_one_person_and_ends_by_hand,
+            operators_see_for_whom_publishing_fails_and_since_when,
+            another_repository_gets_everything_and_none_gets_nothing,
+            stand_ins_are_there_for_everybody,
+            connecting_an_account_publishes_what_is_public_until_it_is_disconnected,
+            a_turn_from_before_a_new_connection_keeps_nothing,
+            an_account_is_deleted_after_its_records,
+            an_account_is_deleted_although_nothing_can_be_sent,
+            an_account_leaves_nothing_behind_although_its_last_event_was_discarded,
+        ]);
+        $crate::store_suite!(@cases $make, $runtime, connecting: [
+            the_same_repository_again_compares_nothing,
+            collections_name_the_repository_of_a_collaborator_who_connects_later,
         ]);
         $crate::store_suite!(@cases $make, $runtime, truth: [
             any_order_of_changes_shows_everybody_the_truth,

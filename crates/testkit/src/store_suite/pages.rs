@@ -90,6 +90,7 @@ pub async fn a_fetched_page_is_shown_and_found_by_its_words(stores: Stores) -> T
         title: Some("Wheelbarrows compared".into()),
         description: Some("Which one carries".into()),
         image: Some("https://example.com/i.png".into()),
+        icon: Some("https://example.com/icon.png".into()),
         site_name: Some("Gardeners".into()),
         author: Some("Ann".into()),
         kind: Some(PageKind::Article),

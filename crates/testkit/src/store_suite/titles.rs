@@ -172,7 +172,7 @@ pub async fn a_library_is_filtered_by_titles(stores: Stores) -> Tested {
         ("leeks teapot", &[]),
         ("example", &[OTHER, URL]),
     ] {
-        let filter = LibraryFilter { text: some(text), uncollected: false };
+        let filter = LibraryFilter { text: some(text), uncollected: false, ..LibraryFilter::default() };
         let (library, owner, filter) = (&stores.library, &alice, &filter);
         let cards = all_pages(1, |page| async move { library.library(owner, filter, &page).await }).await?;
         let mut urls: Vec<String> = cards.into_iter().map(|card| card.card.url).collect();

@@ -249,6 +249,7 @@ impl Model {
             Queue::Feeds => stores.flush_feed().await?,
             Queue::Search => stores.index_all().await?,
             Queue::Analytics => stores.analytics.count(&stores.deliver(queue).await?).await?,
+            Queue::Records => stores.records.owe(&stores.deliver(queue).await?, false).await?,
         };
         self.idle.insert(queue);
         Ok(())

@@ -44,6 +44,7 @@ impl Stores {
         self.flush_feed().await?;
         self.index_all().await?;
         self.analytics.count(&self.deliver(Queue::Analytics).await?).await?;
+        self.records.owe(&self.deliver(Queue::Records).await?, false).await?;
         Ok(())
     }
 }

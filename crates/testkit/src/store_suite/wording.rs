@@ -407,7 +407,7 @@ pub async fn whatever_is_typed_is_answered(stores: Stores) -> Tested {
         }
         stores.search.find_people(text).await?;
         stores.search.find_collections(text).await?;
-        let filter = LibraryFilter { text: Some(text.into()), uncollected: false };
+        let filter = LibraryFilter { text: Some(text.into()), uncollected: false, ..LibraryFilter::default() };
         stores.library.library(&alice, &filter, &page(10, None)).await?;
     }
     Ok(())
@@ -435,7 +435,7 @@ pub async fn a_library_is_filtered_by_the_same_rules(stores: Stores) -> Tested {
             ("missing", 0),
             ("&", 0),
         ] {
-            let filter = LibraryFilter { text: Some(text.into()), uncollected: false };
+            let filter = LibraryFilter { text: Some(text.into()), uncollected: false, ..LibraryFilter::default() };
             let found = stores.library.library(&alice, &filter, &page(10, None)).await?.items;
             assert_eq!(found.len(), expected, "{text:?}");
         }
@@ -451,7 +451,7 @@ pub async fn a_library_is_filtered_by_the_same_rules(stores: Stores) -> Tested {
     stores.index_all().await?;
     check(&stores).await?;
     let (library, owner) = (&stores.library, &alice);
-    let filter = &LibraryFilter { text: Some("exam".into()), uncollected: true };
+    let filter = &LibraryFilter { text: Some("exam".into()), uncollected: true, ..LibraryFilter::default() };
     let all = all_pages(100, |page| async move { library.library(owner, filter, &page).await }).await?;
     assert_eq!(all.len(), 311);
     Ok(())

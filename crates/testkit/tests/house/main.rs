@@ -1,4 +1,5 @@
-//! How the house is built: which crate may know which, that no files of a crate import each other in a circle, and what Redis scripts touch.
+//! How the house is built: which crate may know which, that no files of a crate import each other in a circle, what Redis scripts touch,
+//! how errors are worded, and that links in the docs lead somewhere.
 
 // What a test cannot go on without fails it, in its helper functions as well.
 #![allow(clippy::unwrap_used)]
@@ -6,4 +7,6 @@
 mod arrows;
 mod circles;
 mod imports;
+mod links;
 mod scripts;
+mod words;

@@ -1,5 +1,5 @@
 //! Every key that a script touches is declared, so that servers which insist on that can run it. The exceptions are named here and in
-//! docs/REDIS.md.
+//! docs/operate/REDIS.md.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -97,7 +97,7 @@ fn scripts_touch_only_the_keys_that_they_are_given() {
     let scripts: Vec<PathBuf> =
         scripts(&crates()).into_iter().filter(|path| path.components().any(|part| part.as_os_str() == "src")).collect();
     assert!(scripts.len() >= 19, "{scripts:?}");
-    let manual = fs::read_to_string(crates().join("../docs/REDIS.md")).unwrap();
+    let manual = fs::read_to_string(crates().join("../docs/operate/REDIS.md")).unwrap();
     let mut exceptions = BTreeSet::new();
     for path in &scripts {
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -106,7 +106,7 @@ fn scripts_touch_only_the_keys_that_they_are_given() {
         let found = undeclared(&script);
         if FIND_THEIR_KEYS.contains(&name) {
             assert!(!found.is_empty(), "{name} is an exception no more");
-            assert!(manual.contains(name), "docs/REDIS.md does not name {name}");
+            assert!(manual.contains(name), "docs/operate/REDIS.md does not name {name}");
             exceptions.insert(name);
         } else {
             assert_eq!(found, [""; 0], "{name} touches keys that are not declared");

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use cardwire_events::Queue;
 use cardwire_saga::Timing;
 use cardwire_testkit::history::History;
 use cardwire_testkit::stack::{Plan, Stack};
@@ -116,6 +117,33 @@ async fn ten_kills_in_a_row_make_no_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_worker_killed_again_and_again_publishes_each_card_once() {
+    const CARDS: i64 = 5 * 40;
+    /// What a killed one had begun is begun again after the lease of its turn.
+    const LEASES: Duration = Duration::from_secs(3 * 65);
+    let settings = vec![("USE_FAKE_PUBLISHERS", "true".to_owned())];
+    let mut stack = Stack::start(&Plan { settings, ..Plan::default() }).await;
+    let worker = stack.workers.iter().position(|worker| worker.name == "record-worker").unwrap();
+    let client = stack.client();
+    let load = tokio::spawn(async move { client.load(5, 40, Duration::from_millis(100)).await });
+    for _ in 0..10 {
+        sleep(Duration::from_millis(500)).await;
+        stack.kill_and_restart(worker);
+    }
+    let history = load.await.unwrap();
+    stack.settled(RECOVERY * 2).await;
+    let deadline = Instant::now() + LEASES;
+    let counted = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(stack.pool()).await.unwrap();
+    let published = "SELECT count(*) FROM records WHERE cid IS NOT NULL AND NOT in_doubt";
+    while counted(published).await < CARDS || counted("SELECT count(*) FROM record_owed").await > 0 {
+        assert!(Instant::now() < deadline, "{} of {CARDS} are published", counted(published).await);
+        sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(counted("SELECT count(DISTINCT (person_id, nsid, rkey)) FROM records").await, CARDS);
+    println!("{:?}", stack.check(&history).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn web_killed_between_commit_and_publish_yields_its_activity_once() {
     let mut stack = Stack::start(&Plan::default()).await;
     // Once this has its effect, web publishes what it accepts.
@@ -133,7 +161,7 @@ async fn web_killed_between_commit_and_publish_yields_its_activity_once() {
         .fetch_one(stack.pool())
         .await
         .unwrap();
-    assert_eq!(born_published, 3, "it is committed, and has no effect yet");
+    assert_eq!(born_published, i64::try_from(Queue::ALL.len()).unwrap(), "it is committed, and has no effect yet");
     stack.redis.signal(Signal::SIGCONT);
     for worker in 0..stack.workers.len() {
         stack.signal_worker(worker, Signal::SIGCONT);

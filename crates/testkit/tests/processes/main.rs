@@ -13,5 +13,7 @@ mod operators;
 mod outages;
 mod poison;
 mod random;
+mod replays;
 mod start;
+mod troubles;
 mod visibility;

@@ -75,9 +75,9 @@ async fn a_pause_outlives_the_workers_and_nothing_is_lost() {
     println!("a rebuild of 20 cards is done after {:?}", eventually("the rebuild is done", done).await);
 
     let counted = "SELECT count(*) FROM queue_totals WHERE processed >= 20";
-    let totals = async || sqlx::query_scalar::<_, i64>(counted).fetch_one(stack.pool()).await.unwrap() == 3;
+    let totals = async || sqlx::query_scalar::<_, i64>(counted).fetch_one(stack.pool()).await.unwrap() == 4;
     eventually("what each queue processed is added", totals).await;
-    let samples = "SELECT count(DISTINCT queue) = 3 FROM queue_samples";
+    let samples = "SELECT count(DISTINCT queue) = 4 FROM queue_samples";
     assert!(
         sqlx::query_scalar::<_, bool>(samples).fetch_one(stack.pool()).await.unwrap(),
         "a turn was taken at the start"

@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-const WORKERS: [&str; 3] = ["feed-worker", "search-worker", "analytics-worker"];
+const WORKERS: [&str; 4] = ["feed-worker", "search-worker", "analytics-worker", "record-worker"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_may_evict_is_refused_unless_told_otherwise() {
@@ -25,7 +25,7 @@ async fn a_redis_that_may_evict_is_refused_unless_told_otherwise() {
         [("DATABASE_URL", database.url().to_owned()), ("REDIS_URL", redis.url())]
             .map(|(n, v)| (n.to_owned(), v))
             .into();
-    for name in ["web", "feed-worker", "search-worker", "analytics-worker"] {
+    for name in ["web", "feed-worker", "search-worker", "analytics-worker", "record-worker"] {
         let mut process = Process::start(name, &environment);
         assert_eq!(process.ended().await.code(), Some(78), "{}", process.log());
         assert!(process.log().contains("allkeys-lru"), "{}", process.log());
@@ -58,7 +58,7 @@ async fn a_second_deployment_on_one_redis_exits_78_and_costs_the_first_nothing()
     let database = stack.postgres.database().await.unwrap();
     let mut other = stack.environment().clone();
     other.insert("DATABASE_URL".into(), database.url().into());
-    for name in ["web", "feed-worker", "search-worker", "analytics-worker"] {
+    for name in ["web", "feed-worker", "search-worker", "analytics-worker", "record-worker"] {
         let mut process = Process::start(name, &other);
         assert_eq!(process.ended().await.code(), Some(78), "{}", process.log());
         assert!(process.log().contains("belongs to another deployment"), "{}", process.log());

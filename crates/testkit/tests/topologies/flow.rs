@@ -82,7 +82,7 @@ impl Flow {
     }
 }
 
-/// Prints a line of the table in docs/REDIS.md, and fails when an effect stood still for too long.
+/// Prints a line of the table in docs/operate/REDIS.md, and fails when an effect stood still for too long.
 pub fn report(fault: &str, gaps: [Duration; 3], settled: Duration) {
     let parts: Vec<_> =
         EFFECTS.iter().zip(gaps).map(|((name, _), gap)| format!("{name} {:.1} s", gap.as_secs_f64())).collect();

@@ -96,7 +96,7 @@ async fn everything_works_over_tls_and_an_untrusted_certificate_is_refused_in_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_with_few_permissions_is_enough_also_over_ipv6() {
-    // As docs/REDIS.md has it. The server's default user stays for the test itself.
+    // As docs/operate/REDIS.md has it. The server's default user stays for the test itself.
     let user = ["--user", "cardwire", "on", ">s@crt", "~*", "+@all", "-@dangerous", "+info", "+config|get", "+role"];
     let server = RedisServer::start_with(&[&["--bind", "127.0.0.1", "::1"], &user[..]].concat());
     let url = |password: &str| format!("redis://cardwire:{password}@[::1]:{}/2", server.port());

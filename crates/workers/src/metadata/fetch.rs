@@ -1,50 +1,21 @@
 //! Fetching a page without being led astray: every hop is checked before it is asked, everything is bounded.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use cardwire_domain::metadata::{FetchFailure, Metadata};
-use futures_util::future::BoxFuture;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use cardwire_domain::metadata::{FetchFailure, Metadata, PageKind};
+use cardwire_guard::{AddressPolicy, FetchLimits, Lookup};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, COOKIE, HeaderMap, REFRESH};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::address::{AddressPolicy, Refusal};
 use super::content_type::ContentType;
 use super::cookies::Jar;
 use super::parse::{self, Page};
 use super::unpack::{self, Cut};
 use super::{hop, refresh};
 
-/// What a fetch may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct FetchLimits {
-    /// Of one page, packed and unpacked. What comes after them is not read.
-    pub bytes: usize,
-    /// From the first look-up to the last byte, redirects included.
-    pub time: Duration,
-    pub redirects: usize,
-}
-
-impl Default for FetchLimits {
-    fn default() -> Self {
-        Self { bytes: 2 * 1024 * 1024, time: Duration::from_secs(10), redirects: 5 }
-    }
-}
-
-/// From a name to addresses.
-pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
-
-/// As the system resolves.
-pub fn system_lookup() -> Lookup {
-    Arc::new(|name| {
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) })
-    })
-}
+const PICTURES: &str = "image/webp,image/png,image/jpeg,image/gif,image/x-icon;q=0.9,*/*;q=0.1";
 
 /// Fetches pages and reads what they say about themselves.
 #[derive(Clone)]
@@ -52,30 +23,6 @@ pub struct PageFetcher {
     client: Client,
     policy: Arc<AddressPolicy>,
     limits: FetchLimits,
-}
-
-/// Asks for no name that leads to a forbidden address: what is connected to is what was checked.
-struct CheckedResolver {
-    lookup: Lookup,
-    policy: Arc<AddressPolicy>,
-}
-
-impl Resolve for CheckedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (found, policy) = ((self.lookup)(name.as_str().to_owned()), self.policy.clone());
-        Box::pin(async move {
-            let ips = found.await?;
-            // One forbidden address among others is no accident either.
-            for ip in &ips {
-                policy.check_ip(*ip)?;
-            }
-            if ips.is_empty() {
-                return Err("the name has no address".into());
-            }
-            let addresses: Addrs = Box::new(ips.into_iter().map(|ip| SocketAddr::new(ip, 0)));
-            Ok(addresses)
-        })
-    }
 }
 
 /// A page's bytes, as far as they came.
@@ -96,19 +43,9 @@ impl PageFetcher {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(policy: AddressPolicy, limits: FetchLimits, lookup: Lookup) -> reqwest::Result<Self> {
-        // An error means that the process has chosen its provider already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let policy = Arc::new(policy);
-        let client = Client::builder()
-            .user_agent(concat!("Cardwire/", env!("CARGO_PKG_VERSION"), " (link preview)"))
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .dns_resolver(CheckedResolver { lookup, policy: policy.clone() })
-            .connect_timeout(limits.time)
-            // A page is asked rarely; a kept connection would only be one to a host that has changed.
-            .pool_max_idle_per_host(0)
-            .build()?;
+        let user_agent = concat!("Cardwire/", env!("CARGO_PKG_VERSION"), " (link preview)");
+        let client = cardwire_guard::client(user_agent, &policy, lookup, limits.time)?;
         Ok(Self { client, policy, limits })
     }
 
@@ -129,7 +66,12 @@ impl PageFetcher {
                     // A page that only loads itself again is the page, unless it wants to see its cookie.
                     match sends_to.filter(|next| !is_same(next, &url) || has_new_cookie) {
                         Some(next) if redirects_left > 0 => next,
-                        _ => return Ok(metadata),
+                        _ => {
+                            return Ok(Metadata {
+                                icon: metadata.icon.clone().or_else(|| usual_icon(&url)),
+                                ..metadata
+                            });
+                        }
                     }
                 }
             };
@@ -153,9 +95,46 @@ impl PageFetcher {
         request.send().await.map_err(|error| failed(&error))
     }
 
+    /// The bytes of a picture, whatever they are said to be. Every hop is checked like those to a page; cookies are neither kept nor sent, and
+    /// nothing is unpacked. If the future is dropped, the connection is closed.
+    pub async fn picture(&self, url: &str, limits: FetchLimits) -> Result<Vec<u8>, FetchFailure> {
+        let deadline = Instant::now() + limits.time;
+        let too_slow = || FetchFailure::passing(format!("not read within {} s", limits.time.as_secs_f32()));
+        let too_large = || FetchFailure::lasting(format!("more than {} bytes", limits.bytes));
+        let mut url = Url::parse(url).map_err(|error| FetchFailure::lasting(format!("no URL: {error}")))?;
+        for _ in 0..=limits.redirects {
+            self.policy.check_url(&url).map_err(|refusal| FetchFailure::lasting(refusal.to_string()))?;
+            let asked = self.client.get(url.clone()).header(ACCEPT, PICTURES).header(ACCEPT_ENCODING, "identity");
+            let answer = timeout_at(deadline, asked.send()).await.map_err(|_| too_slow())?;
+            let mut response = answer.map_err(|error| failed(&error))?;
+            if let Some(next) = hop::next(&url, response.status(), response.headers())? {
+                url = next;
+                continue;
+            }
+            let told = response.content_length().unwrap_or_default();
+            if told > limits.bytes as u64 {
+                return Err(too_large());
+            }
+            let mut bytes = Vec::new();
+            while let Some(chunk) =
+                timeout_at(deadline, response.chunk()).await.map_err(|_| too_slow())?.map_err(|error| failed(&error))?
+            {
+                if bytes.len() + chunk.len() > limits.bytes {
+                    return Err(too_large());
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            return Ok(bytes);
+        }
+        Err(FetchFailure::lasting(format!("more than {} redirects", limits.redirects)))
+    }
+
     async fn read(&self, response: Response, url: &Url, deadline: Instant) -> Result<Page, FetchFailure> {
         let content_type = ContentType::of(response.headers());
         if let Some(metadata) = content_type.metadata() {
+            // A picture shows itself.
+            let image = (metadata.kind == Some(PageKind::Image)).then(|| url.to_string());
+            let metadata = Metadata { image, ..metadata };
             return Ok(Page { metadata, sends_to: None });
         }
         let packings = unpack::packings(response.headers())
@@ -222,6 +201,11 @@ fn says_enough(page: &Page, by_size: bool) -> bool {
     page.metadata.title.is_some() || page.sends_to.is_some() || (by_size && page.metadata != Metadata::default())
 }
 
+/// Where browsers look for the icon of a page that names none.
+fn usual_icon(page: &Url) -> Option<String> {
+    page.join("/favicon.ico").ok().map(String::from)
+}
+
 fn is_same(one: &Url, other: &Url) -> bool {
     let [one, other] = [one, other].map(|url| {
         let mut url = url.clone();
@@ -236,16 +220,9 @@ fn header_refresh(headers: &HeaderMap, url: &Url) -> Option<Url> {
     refresh::target(&String::from_utf8_lossy(headers.get(REFRESH)?.as_bytes()), url)
 }
 
-/// A refusal of ours lies somewhere below what the client says.
 fn failed(error: &reqwest::Error) -> FetchFailure {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    let mut deepest = String::new();
-    while let Some(current) = cause {
-        if let Some(refusal) = current.downcast_ref::<Refusal>() {
-            return FetchFailure::lasting(refusal.to_string());
-        }
-        deepest = current.to_string();
-        cause = current.source();
+    match cardwire_guard::refusal_of(error) {
+        Some(refusal) => FetchFailure::lasting(refusal.to_string()),
+        None => FetchFailure::passing(format!("could not be fetched: {}", cardwire_guard::root_of(error))),
     }
-    FetchFailure::passing(format!("could not be fetched: {deepest}"))
 }

@@ -2,7 +2,6 @@
 //!
 //! What is not done survives in the store: a worker that dies leaves leases that run out.
 
-mod address;
 mod challenge;
 mod charset;
 mod content_type;
@@ -28,8 +27,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-pub use address::{AddressPolicy, Refusal, is_public};
-pub use fetch::{FetchLimits, Lookup, PageFetcher, system_lookup};
+pub use cardwire_guard::{AddressPolicy, FetchLimits, Lookup, Refusal, is_public, system_lookup};
+pub use fetch::PageFetcher;
 
 /// How much is fetched at once, and how often the store is asked for more.
 #[derive(Clone, Copy, Debug)]

@@ -46,6 +46,7 @@ pub(super) fn html(body: &[u8], told: &ContentType, url: &Url, is_whole: bool) -
         title: social.or(title).map(str::to_owned).or(described.title),
         description: description.map(str::to_owned).or(described.description),
         image: pictures.into_iter().find_map(absolute),
+        icon: seen.icons.iter().find_map(|address| absolute(address)),
         site_name: seen.first(&["og:site_name", "application-name"]).map(str::to_owned),
         author: author.map(str::to_owned).or(described.author),
         kind: seen.first(&["og:type"]).and_then(open_graph_kind).or(described.kind),
@@ -90,11 +91,13 @@ mod tests {
         let page = r#"<!doctype html><html lang="en-GB"><head><title>Tab &amp; title</title>
             <meta property="og:title" content="The &quot;title&quot;"><meta name=description content='About  it'>
             <meta property="og:image" content="/i.png"><meta property="og:site_name" content="Example">
+            <link rel=icon href="//cdn.example/icon.png">
             <meta property="og:type" content="video.movie"><meta name="author" content="Ann"></head><body></body></html>"#;
         let expected = Metadata {
             title: Some("The \"title\"".into()),
             description: Some("About it".into()),
             image: Some("https://example.com/i.png".into()),
+            icon: Some("https://cdn.example/icon.png".into()),
             site_name: Some("Example".into()),
             author: Some("Ann".into()),
             kind: Some(PageKind::Video),
@@ -213,6 +216,12 @@ mod tests {
             Some("https://example.com/a/q.png"),
         );
         check("<meta property=og:image content='javascript:x'>", None);
+        let icon = |page: &str| read(page).icon;
+        assert_eq!(
+            icon("<link rel=icon href=data:x><link rel=icon href=i.ico>").as_deref(),
+            Some("https://example.com/a/i.ico")
+        );
+        assert_eq!(icon("<base href=/c/><link rel=icon href=i.ico>").as_deref(), Some("https://example.com/c/i.ico"));
         let described =
             r#"<script type="application/ld+json">{"@type": "Article", "image": {"url": "r.png"}}</script>"#;
         check(described, Some("https://example.com/a/r.png"));

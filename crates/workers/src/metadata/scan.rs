@@ -27,6 +27,9 @@ const NAMES: [&str; 17] = [
     "og:type",
     "og:locale",
 ];
+/// What `link rel` calls icons.
+const ICONS: [&[u8]; 3] = [b"icon", b"apple-touch-icon", b"apple-touch-icon-precomposed"];
+const MAX_ICONS: usize = 20;
 const MAX_SCRIPTS: usize = 20;
 /// Of all scripts that describe the page, this many bytes are read.
 const MAX_SCRIPT_BYTES: usize = 1 << 20;
@@ -50,6 +53,8 @@ pub(super) struct Seen {
     pub language: Option<String>,
     /// `link rel=image_src`.
     pub image: Option<String>,
+    /// `link rel=icon` and `rel=apple-touch-icon`, in their order.
+    pub icons: Vec<String>,
     /// `base`, which every address in the page is relative to.
     pub base: Option<String>,
     /// `meta http-equiv=refresh`.
@@ -132,10 +137,27 @@ impl Scan {
         } else if tag.is("base") {
             keep_first(&mut self.seen.base, tag.attribute("href"));
         } else if tag.is("link") {
-            let mut kinds = tag.attribute("rel").unwrap_or_default().split(u8::is_ascii_whitespace);
-            if kinds.any(|kind| kind.eq_ignore_ascii_case(b"image_src")) {
+            let kinds = || tag.attribute("rel").unwrap_or_default().split(u8::is_ascii_whitespace);
+            let is_any = |names: &[&[u8]]| kinds().any(|kind| names.iter().any(|name| kind.eq_ignore_ascii_case(name)));
+            if is_any(&[b"image_src"]) {
                 keep_first(&mut self.seen.image, tag.attribute("href"));
             }
+            if is_any(&ICONS) {
+                self.icon(tag);
+            }
+        }
+    }
+
+    /// SVG is not read, so another one may do.
+    fn icon(&mut self, tag: &Tag<'_>) {
+        let href = tag.attribute("href").map(references::value).filter(|href| is_visible(href));
+        let kind = tag.attribute("type").unwrap_or_default();
+        let is_svg = |href: &String| {
+            let path = href.split(['?', '#']).next().unwrap_or_default();
+            kind.to_ascii_lowercase().starts_with(b"image/svg") || path.to_ascii_lowercase().ends_with(".svg")
+        };
+        if let Some(href) = href.filter(|href| !is_svg(href) && self.seen.icons.len() < MAX_ICONS) {
+            self.seen.icons.push(href);
         }
     }
 
@@ -294,6 +316,16 @@ mod tests {
         let seen = scan(page, false);
         assert_eq!((seen.language.as_deref(), seen.base.as_deref()), (Some("pt-BR"), Some("/a/")));
         assert_eq!((seen.image.as_deref(), seen.refresh.as_deref()), (Some("i.png"), Some("3; url=/c?a=1&b")));
+    }
+
+    #[test]
+    fn icons_are_found_but_for_drawings() {
+        let icons = |page: &str| scan(page, false).icons;
+        let page = "<link rel=icon href=a.svg><link rel=icon type='image/svg+xml' href=b><link rel='Shortcut ICON' href='c.ico?v=1&amp;w'>\
+                    <link rel=apple-touch-icon href=d.png><link rel=mask-icon href=e.png><link rel=icon><link rel=icon href=f.SVG#x>";
+        assert_eq!(icons(page), ["c.ico?v=1&w", "d.png"]);
+        assert_eq!(icons("<noscript><link rel=icon href=a.png></noscript>"), [""; 0]);
+        assert_eq!(icons(&"<link rel=icon href=a.png>".repeat(100)).len(), MAX_ICONS);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use cardwire_testkit::faults::Replaceable;
 pub struct Transport {
     clock: Arc<dyn Clock>,
     pub publisher: Replaceable<dyn EventPublisher>,
-    subscribers: [Replaceable<dyn EventSubscriber>; 3],
+    subscribers: [Replaceable<dyn EventSubscriber>; Queue::ALL.len()],
     pub saga: Replaceable<dyn SagaStateStore>,
 }
 
@@ -29,7 +29,7 @@ impl Transport {
     }
 
     pub fn subscriber(&self, queue: Queue) -> &Replaceable<dyn EventSubscriber> {
-        &self.subscribers[Queue::ALL.iter().position(|known| *known == queue).unwrap()]
+        &self.subscribers[queue.index()]
     }
 
     pub fn flushall(&self) {

@@ -17,8 +17,9 @@ use cardwire_testkit::faults::ports::{
     FaultyAnalytics, FaultyEventLog, FaultyFeed, FaultyPublisher, FaultySagaStore, FaultySearch, FaultyStore,
     FaultySubscriber,
 };
+use cardwire_testkit::faults::records::FaultyRecords;
 use cardwire_testkit::faults::{FaultPlan, Faults, Process, Seam};
-use cardwire_workers::{AnalyticsHandler, FeedHandler, SearchHandler};
+use cardwire_workers::{AnalyticsHandler, FeedHandler, RecordHandler, SearchHandler};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -183,6 +184,7 @@ impl World {
         let feed = Arc::new(FaultyFeed { seam: seam.clone(), inner: inner.clone() });
         let index = Arc::new(FaultySearch { seam: seam.clone(), inner });
         let analytics = Arc::new(FaultyAnalytics { seam: seam.clone(), inner: Arc::clone(&self.analytics) });
+        let records = Arc::new(FaultyRecords { seam: seam.clone(), inner: Arc::new(self.store.clone()) });
         let publisher = Arc::new(FaultyPublisher { seam: seam.clone(), inner: self.transport.publisher.clone() });
         let saga_store: Arc<dyn SagaStateStore> =
             Arc::new(FaultySagaStore { seam: seam.clone(), inner: self.transport.saga.clone() });
@@ -203,9 +205,10 @@ impl World {
         tasks.spawn(async move { flush.run(stopped).await });
         for queue in Queue::ALL {
             let handler: Arc<dyn EventHandler> = match queue {
-                Queue::Feeds => Arc::new(FeedHandler::new(Arc::clone(&saga), feed.clone(), Arc::clone(&log), None)),
+                Queue::Feeds => Arc::new(FeedHandler::new(Arc::clone(&saga), feed.clone(), Arc::clone(&log))),
                 Queue::Search => Arc::new(SearchHandler::new(index.clone())),
                 Queue::Analytics => Arc::new(AnalyticsHandler::new(analytics.clone())),
+                Queue::Records => Arc::new(RecordHandler::new(records.clone(), true)),
             };
             let inner = self.transport.subscriber(queue).clone();
             let subscriber: Arc<dyn EventSubscriber> = Arc::new(FaultySubscriber { seam: seam.clone(), queue, inner });

@@ -36,7 +36,7 @@ async fn copies_after_a_minute_in_a_window(asks: bool) -> usize {
 
     let stop = CancellationToken::new();
     let subscriber: Arc<dyn EventSubscriber> = Arc::new(InMemoryEventSubscriber::new(&queues, Queue::Feeds));
-    let handler = Arc::new(FeedHandler::new(saga.clone(), log.clone(), log.clone(), None));
+    let handler = Arc::new(FeedHandler::new(saga.clone(), log.clone(), log.clone()));
     let worker = EventWorker::new(Queue::Feeds, QueueSettings::of(Queue::Feeds), subscriber, handler, log);
     let stopped = stop.clone();
     let worker = tokio::spawn(async move { worker.run(stopped).await });

@@ -19,7 +19,7 @@ use cardwire_events::{
 use cardwire_saga::{CardCollectionSaga, FlushLoop, InMemorySagaStateStore, SagaSettings, Timing};
 use cardwire_storage::SqliteStore;
 use cardwire_testkit::TokioClock;
-use cardwire_workers::{AnalyticsHandler, FeedHandler, SearchHandler};
+use cardwire_workers::{AnalyticsHandler, FeedHandler, RecordHandler, SearchHandler};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -87,10 +87,11 @@ impl Pipeline {
         for queue in Queue::ALL {
             let handler: Arc<dyn EventHandler> = match queue {
                 Queue::Feeds => {
-                    wrap(Arc::new(FeedHandler::new(Arc::clone(&saga), Arc::clone(&feed), Arc::clone(&log), None)))
+                    wrap(Arc::new(FeedHandler::new(Arc::clone(&saga), Arc::clone(&feed), Arc::clone(&log))))
                 }
                 Queue::Search => Arc::new(SearchHandler::new(Arc::new(store.clone()))),
                 Queue::Analytics => Arc::new(AnalyticsHandler::new(Arc::new(store.clone()))),
+                Queue::Records => Arc::new(RecordHandler::new(Arc::new(store.clone()), false)),
             };
             let subscriber = Arc::new(InMemoryEventSubscriber::new(&queues, queue));
             let settings = QueueSettings::of(queue);

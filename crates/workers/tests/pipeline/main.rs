@@ -9,6 +9,7 @@ mod faults;
 mod harness;
 mod imports;
 mod pages;
+mod pictures;
 mod site;
 mod ways;
 mod wild;

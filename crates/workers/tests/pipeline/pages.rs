@@ -21,7 +21,7 @@ use url::form_urlencoded;
 use crate::site::{Site, html, page};
 
 /// Where nobody from outside may lead.
-const INSIDE: [&str; 13] = [
+pub const INSIDE: [&str; 13] = [
     "http://169.254.169.254/latest/meta-data",
     "http://[::ffff:127.0.0.1]/",
     "http://0x7f000001/",

@@ -146,6 +146,8 @@ async fn types_are_read_however_they_are_told() {
     ])
     .await;
     let paper = read(ok("content-type: application/pdf", "%PDF-1.4")).await.unwrap();
+    assert_eq!(paper.icon.as_deref().map(|icon| icon.ends_with("/favicon.ico")), Some(true));
+    let paper = Metadata { icon: None, ..paper };
     assert_eq!(paper, Metadata { kind: Some(PageKind::Document), ..Metadata::default() });
 }
 
@@ -201,7 +203,7 @@ async fn everything_else_is_read_as_well() {
         kind: Some(PageKind::Article),
         ..Metadata::default()
     };
-    assert_eq!(read(html(article)).await.unwrap(), expected);
+    assert_eq!(Metadata { icon: None, ..read(html(article)).await.unwrap() }, expected);
     let based = "<base href='https://cdn.example/assets/'><title>Based</title><meta property=og:image content=pic.png>";
     assert_eq!(read(html(based)).await.unwrap().image.as_deref(), Some("https://cdn.example/assets/pic.png"));
     let elsewhere = "<title>Rel</title><meta property=og:image content='//img.example/my pic.png'>";

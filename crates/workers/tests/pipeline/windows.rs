@@ -113,7 +113,7 @@ async fn an_event_delivered_three_times_before_and_after_the_flush_is_one_activi
     for queue in Queue::ALL {
         leased.extend(pipeline.store.lease(queue, 100, None).await.unwrap().events);
     }
-    assert_eq!(leased.len(), 3, "the event is owed to three queues");
+    assert_eq!(leased.len(), Queue::ALL.len(), "the event is owed to every queue");
     for _ in 0..3 {
         for owed in &leased {
             pipeline.publish(owed.queue, &[owed.envelope.to_entry()]).await;

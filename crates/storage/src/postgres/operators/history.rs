@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_events::operations::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, WorkHistory};
-use cardwire_events::{Queue, Result};
+use cardwire_events::latency::Histogram;
+use cardwire_events::operations::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, Took, WorkHistory, WorkerSample};
+use cardwire_events::{Queue, Result, WorkerInfo};
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 
+use super::latency;
 use crate::postgres::error::Failure;
 use crate::postgres::store::PostgresStore;
 use crate::postgres::values::{get, get_count, get_time, time};
@@ -88,6 +90,22 @@ impl WorkHistory for PostgresStore {
             .bind(Sample::stretch(period, points).as_secs_f64());
         let rows = self.session().await?.fetch_all(query).await?;
         Ok(rows.iter().map(|row| read(queue, row)).collect::<Result<_, Failure>>()?)
+    }
+
+    async fn add_latencies(&self, queue: Queue, took: &Histogram) -> Result<()> {
+        Ok(latency::add(&mut self.session().await?, queue, took).await?)
+    }
+
+    async fn latencies(&self, queue: Queue, period: Duration, points: u32) -> Result<Vec<Took>> {
+        Ok(latency::over(&mut self.session().await?, queue, period, points).await?)
+    }
+
+    async fn keep_workers(&self, at: Timestamp, workers: &[WorkerInfo]) -> Result<()> {
+        Ok(latency::keep_workers(&mut self.session().await?, at, workers).await?)
+    }
+
+    async fn worker_history(&self, period: Duration, points: u32) -> Result<Vec<WorkerSample>> {
+        Ok(latency::workers(&mut self.session().await?, period, points).await?)
     }
 }
 

@@ -1,18 +1,26 @@
 //! What operators see and do.
 
 mod audit;
+mod finding;
 mod history;
+mod latency;
 mod rebuild;
+mod replay;
 mod way;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::operations::{Action, AuditEntry, AuditId, DeadLetterWay, DoneBy, NewEntry, Operator, Pause};
-use cardwire_events::{DeadFilter, DeadLetter, Queue, Result};
+use cardwire_events::operations::{
+    Action, AuditEntry, AuditId, DeadLetterWay, DoneBy, FailureGroup, NewEntry, Operator, Pause, RejectedEntry,
+    RejectedId,
+};
+use cardwire_events::{DeadFilter, DeadLetter, DeadSelection, Queue, Result};
 use sqlx::postgres::PgRow;
 
+pub(super) use self::replay::is_replaying;
 use super::dead_letters::{DISCARD, REDRIVE, Selected};
 use super::error::Failure;
+use super::failures::{DISCARD_GROUP, RETRY_GROUP, change};
 use super::leaving::nobody_leaves;
 use super::portions::PORTION;
 use super::store::PostgresStore;
@@ -47,6 +55,14 @@ impl Operator for PostgresStore {
     async fn act(&self, by: &UserId, action: &Action) -> Result<u64> {
         let entry = action.entry();
         let affected = match action {
+            Action::Redrive { queue, which: DeadSelection::Group(shape) } => {
+                let until = self.server_time().await?;
+                self.audited(by, &entry, || change(RETRY_GROUP, *queue, shape, until)).await?
+            }
+            Action::Discard { queue, which: DeadSelection::Group(shape) } => {
+                let until = self.server_time().await?;
+                self.audited(by, &entry, || change(DISCARD_GROUP, *queue, shape, until)).await?
+            }
             Action::Redrive { queue, which } => {
                 let selected = Selected::of(*queue, which, self.server_time().await?);
                 self.audited(by, &entry, || selected.query(REDRIVE)).await?
@@ -96,6 +112,23 @@ impl Operator for PostgresStore {
 
     async fn count_matching(&self, queue: Queue, filter: &DeadFilter) -> Result<u64> {
         Ok(self.count_dead(queue, filter).await?)
+    }
+
+    async fn failures(&self, queue: Queue) -> Result<Vec<FailureGroup>> {
+        Ok(self.groups(queue).await?)
+    }
+
+    async fn count_group(&self, queue: Queue, shape: &str) -> Result<u64> {
+        Ok(self.count_failed(queue, shape).await?)
+    }
+
+    async fn rejected(
+        &self,
+        queue: Option<Queue>,
+        before: Option<RejectedId>,
+        limit: usize,
+    ) -> Result<Vec<RejectedEntry>> {
+        Ok(self.list_rejected(queue, before, limit).await?)
     }
 
     async fn way(&self, queue: Queue, id: EventId) -> Result<Option<DeadLetterWay>> {

@@ -35,7 +35,7 @@ pub(super) async fn of(session: &mut Session, queue: Queue, id: EventId) -> Resu
     }))
 }
 
-fn read(row: &PgRow) -> Result<Step, Failure> {
+pub(super) fn read(row: &PgRow) -> Result<Step, Failure> {
     let name: &str = get(row, "kind")?;
     let kind = StepKind::ALL.into_iter().find(|kind| kind.name() == name);
     Ok(Step {

@@ -10,7 +10,7 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
 use super::super::error::Failure;
-use super::super::page_rows::{get_kind, page_of};
+use super::super::page_rows::{get_kind, get_pictures, page_of};
 use super::super::pool::Session;
 use super::super::values::{card_id, get, get_visibility, no_cursor, signed, url_digest};
 use super::asked::{begun, spelled_so, whole};
@@ -30,7 +30,7 @@ macro_rules! shown {
         concat!(
             $($hits)*,
             "
-SELECT h.score, h.url_digest, g.description, g.kind, c.ids, c.urls[1] AS url, coalesce((
+SELECT h.score, h.url_digest, g.description, g.kind, g.cover, g.cover_width, g.cover_height, g.icon, c.ids, c.urls[1] AS url, coalesce((
     SELECT o.title FROM cards o WHERE o.owner_id = $1 AND o.url_digest = h.url_digest AND o.library_link IS NOT NULL
 ), (SELECT o.title FROM cards o WHERE o.id = h.titled), g.title, c.titles[1]) AS title, coalesce((
     SELECT o.private FROM cards o WHERE o.owner_id = $1 AND o.url_digest = h.url_digest AND o.library_link IS NOT NULL
@@ -312,6 +312,7 @@ fn read(row: &PgRow) -> Result<(SearchHit, Position), Failure> {
         title: get(row, "title")?,
         description: get(row, "description")?,
         kind: get_kind(row)?,
+        pictures: get_pictures(row)?,
         card_ids: cards.into_iter().map(card_id).collect(),
         visibility: get_visibility(row)?,
         rank: score as f32 / 1e9,

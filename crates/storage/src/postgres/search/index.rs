@@ -44,12 +44,13 @@ RETURNING url_digest";
 /// They are fetched again all the same.
 const TAKE_ALONG: &str = "\
 UPDATE pages p SET state = b.state, fetched_at = b.fetched_at, title = b.title, description = b.description, image = b.image,
+    icon_url = b.icon_url, cover = b.cover, cover_width = b.cover_width, cover_height = b.cover_height, icon = b.icon,
     site_name = b.site_name, author = b.author, kind = b.kind, language = b.language
 FROM unnest($1::bytea[], $2::bytea[]) AS n(url_digest, before) JOIN pages b ON b.url_digest = n.before
 WHERE p.url_digest = n.url_digest AND b.state = 'ready'";
 
 const HOLD_PAGES: &str = "\
-SELECT url_digest, url, title, description, image, site_name, author, kind, language FROM pages
+SELECT url_digest, url, title, description, image, icon_url, site_name, author, kind, language FROM pages
 WHERE url_digest = ANY($1) ORDER BY url_digest FOR UPDATE";
 
 const PUT_DOCUMENTS: &str = "\

@@ -18,6 +18,8 @@ const PAGES: &str = "SELECT url_digest, keeper, url FROM pages WHERE url_digest 
 const CARRY: &str = "\
 UPDATE pages n SET state = o.state, reason = o.reason, retryable = o.retryable, fetched_at = o.fetched_at,
     next_fetch_at = o.next_fetch_at, not_before = o.not_before, title = o.title, description = o.description, image = o.image,
+    icon_url = o.icon_url, cover = o.cover, cover_width = o.cover_width, cover_height = o.cover_height, icon = o.icon,
+    pictures_at = o.pictures_at, pictured_at = o.pictured_at,
     site_name = o.site_name, author = o.author, kind = o.kind, language = o.language
 FROM unnest($1::bytea[], $2::bytea[]) AS m(after, before) JOIN pages o ON o.url_digest = m.before
 WHERE n.url_digest = m.after AND n.keeper IS NOT DISTINCT FROM o.keeper AND o.state = 'ready'";

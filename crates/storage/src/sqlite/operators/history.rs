@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cardwire_events::operations::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, WorkHistory};
-use cardwire_events::{Queue, Result};
+use cardwire_events::latency::Histogram;
+use cardwire_events::operations::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, Took, WorkHistory, WorkerSample};
+use cardwire_events::{Queue, Result, WorkerInfo};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
+use super::latency;
 use crate::sqlite::error::Failure;
 use crate::sqlite::store::SqliteStore;
 use crate::sqlite::values::{earlier, get, get_count, get_time, micros, rows, run, time, us};
@@ -70,6 +72,24 @@ impl WorkHistory for SqliteStore {
             rows(connection, HISTORY, &values, |row| read(queue, row))
         };
         Ok(self.read(history).await?)
+    }
+
+    async fn add_latencies(&self, queue: Queue, took: &Histogram) -> Result<()> {
+        let took = *took;
+        Ok(self.write(move |connection, now| latency::add(connection, now, queue, &took)).await?)
+    }
+
+    async fn latencies(&self, queue: Queue, period: Duration, points: u32) -> Result<Vec<Took>> {
+        Ok(self.read(move |connection, now| latency::over(connection, now, queue, (period, points))).await?)
+    }
+
+    async fn keep_workers(&self, at: Timestamp, workers: &[WorkerInfo]) -> Result<()> {
+        let workers = workers.to_vec();
+        Ok(self.write(move |connection, now| latency::keep_workers(connection, now, at, &workers)).await?)
+    }
+
+    async fn worker_history(&self, period: Duration, points: u32) -> Result<Vec<WorkerSample>> {
+        Ok(self.read(move |connection, now| latency::workers(connection, now, (period, points))).await?)
     }
 }
 

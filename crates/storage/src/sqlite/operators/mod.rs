@@ -1,24 +1,30 @@
 //! What operators see and do.
 
 mod audit;
+mod finding;
 mod history;
+mod latency;
 mod rebuild;
+pub(super) mod replay;
 mod way;
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
-use cardwire_events::operations::{Action, AuditEntry, AuditId, DeadLetterWay, DoneBy, NewEntry, Operator, Pause};
-use cardwire_events::{DeadFilter, DeadLetter, Queue, Result};
+use cardwire_events::operations::{
+    Action, AuditEntry, AuditId, DeadLetterWay, DoneBy, FailureGroup, NewEntry, Operator, Pause, RejectedEntry,
+    RejectedId,
+};
+use cardwire_events::{DeadFilter, DeadLetter, DeadSelection, Queue, Result};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
 pub(super) use self::history::add_work;
-use super::dead_letters;
 use super::error::Failure;
 use super::leaving::leaves;
 use super::portions::{PORTION, Portion};
 use super::store::SqliteStore;
 use super::values::{blob, event_id, get, get_queue, get_time, rows, run, signed, us, user_id};
+use super::{dead_letters, failures};
 use crate::departed::NOBODY;
 
 const PAUSE: &str = "\
@@ -47,6 +53,12 @@ impl Operator for SqliteStore {
         let entry = action.entry();
         let queue = entry.queue;
         let affected = match action.clone() {
+            Action::Redrive { queue, which: DeadSelection::Group(shape) } => {
+                self.audited(by, entry, failures::each(queue, shape, dead_letters::redrive)).await?
+            }
+            Action::Discard { queue, which: DeadSelection::Group(shape) } => {
+                self.audited(by, entry, failures::each(queue, shape, dead_letters::discard)).await?
+            }
             Action::Redrive { queue, which } => {
                 self.audited(by, entry, dead_letters::each(queue, which, dead_letters::redrive)).await?
             }
@@ -105,6 +117,24 @@ impl Operator for SqliteStore {
     async fn count_matching(&self, queue: Queue, filter: &DeadFilter) -> Result<u64> {
         let filter = filter.clone();
         Ok(self.read(move |connection, _| dead_letters::count(connection, queue, &filter)).await?)
+    }
+
+    async fn failures(&self, queue: Queue) -> Result<Vec<FailureGroup>> {
+        Ok(self.read(move |connection, _| failures::groups(connection, queue)).await?)
+    }
+
+    async fn count_group(&self, queue: Queue, shape: &str) -> Result<u64> {
+        let shape = shape.to_owned();
+        Ok(self.read(move |connection, _| failures::count(connection, queue, &shape)).await?)
+    }
+
+    async fn rejected(
+        &self,
+        queue: Option<Queue>,
+        before: Option<RejectedId>,
+        limit: usize,
+    ) -> Result<Vec<RejectedEntry>> {
+        Ok(self.read(move |connection, _| failures::rejected(connection, queue, before, limit)).await?)
     }
 
     async fn way(&self, queue: Queue, id: EventId) -> Result<Option<DeadLetterWay>> {

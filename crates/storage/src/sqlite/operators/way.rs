@@ -34,7 +34,7 @@ pub(super) fn of(connection: &Connection, queue: Queue, id: EventId) -> Result<O
     Ok(Some(way))
 }
 
-fn read(row: &Row<'_>) -> Result<Step, Failure> {
+pub(super) fn read(row: &Row<'_>) -> Result<Step, Failure> {
     let name: String = get(row, "kind")?;
     let kind = StepKind::ALL.into_iter().find(|kind| kind.name() == name);
     Ok(Step {

@@ -12,7 +12,7 @@ use cardwire_domain::{CardId, PageRequest, Position, UserId};
 use rusqlite::{Connection, Row, ToSql};
 
 use super::super::error::Failure;
-use super::super::page_rows::get_kind;
+use super::super::page_rows::{get_kind, get_pictures};
 use super::super::values::{blob, card_id, first, get, get_visibility, no_cursor, rows, signed, url_digest};
 use super::asked::{As, in_notes, in_pages, quoted};
 use super::index::NUMBER;
@@ -72,7 +72,8 @@ ORDER BY t.rowid DESC LIMIT ?3";
 
 const HOW_MANY: &str = "SELECT count(*) AS n FROM (SELECT 1 FROM search_documents WHERE owner_id = ?1 LIMIT ?2)";
 
-const SHOWN: &str = "SELECT title, description, kind FROM pages WHERE number = ?1";
+const SHOWN: &str =
+    "SELECT title, description, kind, cover, cover_width, cover_height, icon FROM pages WHERE number = ?1";
 const TITLE_OF: &str = "SELECT title FROM cards WHERE id = ?1";
 /// Those that the reader sees, whichever page of the URL they show.
 const CARDS: &str = concat!(
@@ -355,12 +356,22 @@ impl Search<'_> {
             Ok::<_, Failure>(title.flatten())
         };
         let found_by = hit.titled.map(called).transpose()?.flatten();
-        let read = |row: &Row<'_>| Ok((get(row, "title")?, get(row, "description")?, get_kind(row)?));
-        let (of_page, description, kind) = first(connection, SHOWN, &[&hit.page], read)?.unwrap_or_default();
+        let read =
+            |row: &Row<'_>| Ok((get(row, "title")?, get(row, "description")?, get_kind(row)?, get_pictures(row)?));
+        let (of_page, description, kind, pictures) = first(connection, SHOWN, &[&hit.page], read)?.unwrap_or_default();
         let of_card = || cards.iter().find_map(|(.., title)| title.clone());
         let title = own_title.or(found_by).or(of_page).or_else(of_card);
         let card_ids = cards.into_iter().map(|(card, ..)| card).collect();
-        Ok(Some(SearchHit { url, title, description, kind, card_ids, visibility, rank: hit.score as f32 / 1e9 }))
+        Ok(Some(SearchHit {
+            url,
+            title,
+            description,
+            kind,
+            pictures,
+            card_ids,
+            visibility,
+            rank: hit.score as f32 / 1e9,
+        }))
     }
 
     /// The text with the words that the best of the hits was found by. `None`: with none of them.

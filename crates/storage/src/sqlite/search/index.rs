@@ -39,12 +39,13 @@ INSERT INTO pages (url_digest, keeper, url, host, next_fetch_at) VALUES (?1, ?2,
 /// It is due nonetheless.
 const TAKE_ALONG: &str = "\
 UPDATE pages AS p SET state = b.state, fetched_at = b.fetched_at, title = b.title, description = b.description, image = b.image,
+    icon_url = b.icon_url, cover = b.cover, cover_width = b.cover_width, cover_height = b.cover_height, icon = b.icon,
     site_name = b.site_name, author = b.author, kind = b.kind, language = b.language
 FROM pages AS b WHERE p.url_digest = ?1 AND b.number = ?2 AND b.state = 'ready'";
 
 /// Cards are counted, not added up, so that they cannot drift.
 const PAGE: &str = "\
-SELECT url_digest, url, title, description, image, site_name, author, kind, language, cards, place,
+SELECT url_digest, url, title, description, image, icon_url, site_name, author, kind, language, cards, place,
        (SELECT count(*) FROM search_documents d WHERE d.page = pages.number AND d.private = 0) AS count,
        EXISTS (SELECT 1 FROM search_documents d WHERE d.page = pages.number) AS is_kept
 FROM pages WHERE number = ?1";

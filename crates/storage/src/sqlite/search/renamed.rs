@@ -9,6 +9,8 @@ use super::super::values::{first, get, run};
 const CARRY: &str = "\
 UPDATE pages AS n SET state = o.state, reason = o.reason, retryable = o.retryable, fetched_at = o.fetched_at,
     next_fetch_at = o.next_fetch_at, not_before = o.not_before, title = o.title, description = o.description, image = o.image,
+    icon_url = o.icon_url, cover = o.cover, cover_width = o.cover_width, cover_height = o.cover_height, icon = o.icon,
+    pictures_at = o.pictures_at, pictured_at = o.pictured_at,
     site_name = o.site_name, author = o.author, kind = o.kind, language = o.language
 FROM pages AS o
 WHERE o.number = ?1 AND n.number = ?2 AND n.keeper IS o.keeper AND o.state = 'ready'";

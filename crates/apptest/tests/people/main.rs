@@ -1,0 +1,12 @@
+//! What the site shows of people and links to everybody, and hands out: pages, feeds, tags, descriptions for browsers. What is private is in none
+//! of it.
+
+// What a test cannot go on without fails it, in its helper functions as well.
+#![allow(clippy::unwrap_used)]
+
+mod atom;
+mod checker;
+mod pages;
+mod private;
+mod saving;
+mod sharing;

@@ -1,0 +1,319 @@
+//! Covers and icons of pages: which are kept, for whom, and the jobs that fetch them.
+//!
+//! A picture is kept once, by its content, and lives as long as a page refers to it. It is seen by those who see such a page.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ulid::Ulid;
+
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::url::registrable_domain;
+
+/// What a picture is known by: the SHA-256 of its bytes. Written in hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PictureHash(pub [u8; 32]);
+
+impl fmt::Display for PictureHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Text that is no hash names something that does not exist.
+impl FromStr for PictureHash {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let missing = || Error::not_found("picture", text);
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(missing()),
+        };
+        let pairs = text.as_bytes().chunks_exact(2);
+        if text.len() != 64 {
+            return Err(missing());
+        }
+        let mut hash = [0; 32];
+        for (byte, pair) in hash.iter_mut().zip(pairs) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Ok(Self(hash))
+    }
+}
+
+/// How a picture is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PictureKind {
+    Jpeg,
+    Png,
+}
+
+impl PictureKind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::Png => "png",
+        }
+    }
+
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+        }
+    }
+
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Jpeg, Self::Png].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// As this server encoded it, never as it was fetched.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    pub kind: PictureKind,
+    pub width: u32,
+    pub height: u32,
+    pub bytes: Vec<u8>,
+}
+
+impl Picture {
+    pub const MAX_BYTES: usize = 60 * 1024;
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, width, height, bytes } = self;
+        write!(f, "{} {width}x{height}, {} bytes", kind.name(), bytes.len())
+    }
+}
+
+/// A cover, with its size, so that a page leaves room for it before it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cover {
+    pub hash: PictureHash,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// The pictures of the page that a card shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CardPictures {
+    pub cover: Option<Cover>,
+    pub icon: Option<PictureHash>,
+}
+
+impl CardPictures {
+    pub const NONE: Self = Self { cover: None, icon: None };
+}
+
+/// Pictures of a page to fetch, leased to whoever got the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PictureJob {
+    /// Of the page, normalised.
+    pub url: String,
+    /// Of the page.
+    pub host: String,
+    /// As in [`crate::metadata::FetchJob::keeper`].
+    pub keeper: Option<UserId>,
+    /// Where they are: absolute http or https URLs.
+    pub cover: Option<String>,
+    pub icon: Option<String>,
+    /// Names the lease: an outcome counts only while it is held.
+    pub lease: Ulid,
+    /// Attempts since the page said where they are, this one included.
+    pub tries: u32,
+}
+
+impl PictureJob {
+    /// The hosts that it asks, each once.
+    fn hosts(&self) -> impl Iterator<Item = &str> {
+        let [cover, icon] = [&self.cover, &self.icon].map(|address| address.as_deref().map(host_of));
+        cover.into_iter().chain(icon.filter(|icon| cover != Some(*icon)))
+    }
+}
+
+/// Of an absolute URL, as the parser writes it.
+fn host_of(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once(':').map_or(authority, |(host, port)| match port.bytes().all(|c| c.is_ascii_digit()) {
+        true => host,
+        false => authority,
+    })
+}
+
+/// How much more a fetcher of pictures can take on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PictureRoom {
+    pub free: usize,
+    /// What it is fetching now.
+    pub running: Vec<PictureJob>,
+    /// The most that it fetches of one host at once.
+    pub per_host: usize,
+    /// The most that it fetches at once for pages of one registrable domain, and for private cards of one person.
+    pub share: usize,
+}
+
+impl PictureRoom {
+    /// Of those in front of the line: the ones to fetch now, and the ones whose hosts, domains and people have all their places.
+    pub fn choose(&self, front: Vec<PictureJob>) -> (Vec<PictureJob>, Vec<PictureJob>) {
+        let mut taken = Taken::default();
+        self.running.iter().for_each(|job| taken.add(job));
+        let (mut chosen, mut blocked) = (Vec::new(), Vec::new());
+        for job in front {
+            if !taken.leaves_room(self, &job) {
+                blocked.push(job);
+            } else if chosen.len() < self.free {
+                taken.add(&job);
+                chosen.push(job);
+            }
+        }
+        (chosen, blocked)
+    }
+}
+
+/// How many places each has.
+#[derive(Default)]
+struct Taken {
+    hosts: BTreeMap<String, usize>,
+    domains: BTreeMap<String, usize>,
+    people: BTreeMap<UserId, usize>,
+}
+
+impl Taken {
+    fn add(&mut self, job: &PictureJob) {
+        for host in job.hosts() {
+            *self.hosts.entry(host.to_owned()).or_default() += 1;
+        }
+        *self.domains.entry(registrable_domain(&job.host).into_owned()).or_default() += 1;
+        if let Some(keeper) = &job.keeper {
+            *self.people.entry(keeper.clone()).or_default() += 1;
+        }
+    }
+
+    fn leaves_room(&self, room: &PictureRoom, job: &PictureJob) -> bool {
+        let of_domain = self.domains.get(&*registrable_domain(&job.host)).copied().unwrap_or_default();
+        let of_person = job.keeper.as_ref().and_then(|keeper| self.people.get(keeper)).copied().unwrap_or_default();
+        let has_place = |host: &str| self.hosts.get(host).copied().unwrap_or_default() < room.per_host;
+        job.hosts().all(has_place) && of_domain < room.share && of_person < room.share
+    }
+}
+
+/// What came of one of the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    Picture(Picture),
+    /// There is none, or none that is shown: a page that had one has it no more.
+    Nothing,
+    /// It could not be had. What the page has stays.
+    Failed,
+}
+
+/// What a job came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PicturesFetched {
+    pub cover: Fetched,
+    pub icon: Fetched,
+    /// When to try again; `None`: when the page is next read.
+    pub again: Option<Duration>,
+}
+
+/// Pictures are fetched again only after this, as long as the page says that they are in the same places.
+pub const REFRESH: Duration = Duration::from_secs(28 * 86_400);
+/// A picture that no page refers to is kept for this long: a page that is being written may refer to it.
+pub const GRACE: Duration = Duration::from_secs(3_600);
+
+/// The pictures, and the jobs that fetch them. Jobs come from reading pages: one that says where its pictures are makes one.
+#[async_trait]
+pub trait PictureRepository: Send + Sync {
+    /// Due jobs, as many as there is room for, leased for this time, in the order in which their pages were read. Each lease counts as a try.
+    async fn lease_pictures(&self, room: &PictureRoom, lease: Duration) -> Result<Vec<PictureJob>>;
+
+    /// Stores what a job came to. False: the lease was lost, nothing was stored.
+    async fn finish_pictures(&self, job: &PictureJob, outcome: &PicturesFetched) -> Result<bool>;
+
+    /// `None`, unless the reader sees a card whose page refers to it.
+    async fn picture(&self, hash: PictureHash, reader: Option<&UserId>) -> Result<Option<Picture>>;
+
+    /// Deletes pictures that no page has referred to for [`GRACE`], looking at up to `limit` that a page dropped. Returns how many it looked at.
+    async fn drop_pictures(&self, limit: usize) -> Result<usize>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(page: &str, cover: &str, icon: &str) -> PictureJob {
+        PictureJob {
+            url: format!("https://{page}/"),
+            host: page.to_owned(),
+            keeper: None,
+            cover: Some(format!("https://{cover}/c")).filter(|_| !cover.is_empty()),
+            icon: Some(format!("https://{icon}/i")).filter(|_| !icon.is_empty()),
+            lease: Ulid::nil(),
+            tries: 1,
+        }
+    }
+
+    fn room(running: Vec<PictureJob>) -> PictureRoom {
+        PictureRoom { free: 4, running, per_host: 2, share: 3 }
+    }
+
+    #[test]
+    fn hashes_are_written_in_hexadecimal_digits() {
+        let hash = PictureHash([0xa0; 32]);
+        assert_eq!(hash.to_string(), "a0".repeat(32));
+        assert_eq!(hash.to_string().parse::<PictureHash>().unwrap(), hash);
+        for other in ["", "a0", &"A0".repeat(32), &"a0".repeat(33), &"é".repeat(32), &"g0".repeat(32)] {
+            assert!(other.parse::<PictureHash>().is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_found_in_addresses() {
+        for (address, host) in [
+            ("https://example.com/a:1", "example.com"),
+            ("http://example.com:8080?q", "example.com"),
+            ("http://[::1]:80/", "[::1]"),
+            ("http://[::1]/", "[::1]"),
+            ("https://example.com", "example.com"),
+        ] {
+            assert_eq!(host_of(address), host, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_many_pages_have_their_pictures_on_keeps_no_others_waiting() {
+        let busy = |n: usize| job(&format!("site{n}.example"), "cdn.example", "");
+        let front: Vec<_> = (0..5).map(busy).chain([job("other.example", "", "other.example")]).collect();
+        let (chosen, blocked) = room(Vec::new()).choose(front.clone());
+        assert_eq!(chosen, [front[0].clone(), front[1].clone(), front[5].clone()]);
+        assert_eq!(blocked, front[2..5]);
+        let (chosen, _) = room(vec![busy(7), busy(8)]).choose(front.clone());
+        assert_eq!(chosen, [front[5].clone()]);
+    }
+
+    #[test]
+    fn domains_and_people_have_their_share() {
+        let sub = |n: usize| job(&format!("a{n}.example.com"), &format!("c{n}.net"), "");
+        let (chosen, blocked) = room(Vec::new()).choose((0..4).map(sub).collect());
+        assert_eq!((chosen.len(), blocked), (3, vec![sub(3)]));
+        let alice = UserId::parse("did:plc:alice").unwrap();
+        let hers = |n: usize| PictureJob {
+            keeper: Some(alice.clone()),
+            ..job(&format!("s{n}.org"), "", &format!("s{n}.org"))
+        };
+        let front: Vec<_> = (0..4).map(hers).chain([job("x.org", "", "x.org")]).collect();
+        let (chosen, _) = room(Vec::new()).choose(front.clone());
+        assert_eq!(chosen, [&front[..3], &front[4..]].concat());
+        let (chosen, blocked) = PictureRoom { free: 1, ..room(Vec::new()) }.choose(front[..2].to_vec());
+        assert_eq!((chosen.len(), blocked.len()), (1, 0), "what only waits is not blocked");
+    }
+}

@@ -1,0 +1,37 @@
+//! What befell an event on its way.
+
+use jiff::Timestamp;
+
+/// Something on an event's way that does not happen to healthy events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub at: Timestamp,
+    pub kind: StepKind,
+    /// An error, or empty.
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    /// An attempt failed; `detail` says of what.
+    Failed,
+    /// Its worker was lost, so an attempt was counted before it was made.
+    RunAfterLoss,
+    /// It is a dead letter from now on.
+    Died,
+    /// Somebody owed it anew.
+    Redriven,
+}
+
+impl StepKind {
+    pub const ALL: [Self; 4] = [Self::Failed, Self::RunAfterLoss, Self::Died, Self::Redriven];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::RunAfterLoss => "run-after-loss",
+            Self::Died => "died",
+            Self::Redriven => "redriven",
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Fetches the covers and icons of pages, once their titles are stored: a picture delays no title, and one that fails costs nothing else.
+//!
+//! What is not done survives in the store: a worker that dies leaves leases that run out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cardwire_domain::metadata::{FetchFailure, FetchPolicy};
+use cardwire_domain::pictures::{Fetched, PictureJob, PictureRepository, PictureRoom, PicturesFetched};
+use cardwire_pictures::{Form, Refused, shrink};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::metadata::{FetchLimits, PageFetcher};
+
+/// Icons that are remembered: all pages of a site have the same.
+const REMEMBERED: usize = 500;
+const REMEMBER_FOR: Duration = Duration::from_secs(3_600);
+
+/// How much is fetched at once, and what one may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct PictureSettings {
+    /// At most half of it for the pages of one registrable domain, and for the private cards of one person. Each may hold a cover in memory.
+    pub at_once: usize,
+    /// Of one host.
+    pub at_once_per_host: usize,
+    pub cover: FetchLimits,
+    pub icon: FetchLimits,
+    /// Between looks for due jobs while there are none.
+    pub poll: Duration,
+    /// After an error of the store.
+    pub pause: Duration,
+    pub policy: FetchPolicy,
+}
+
+impl Default for PictureSettings {
+    fn default() -> Self {
+        let megabyte = 1024 * 1024;
+        Self {
+            at_once: 6,
+            at_once_per_host: 2,
+            cover: FetchLimits { bytes: 10 * megabyte, time: Duration::from_secs(15), redirects: 5 },
+            icon: FetchLimits { bytes: megabyte, time: Duration::from_secs(10), redirects: 5 },
+            poll: Duration::from_secs(2),
+            pause: Duration::from_secs(2),
+            policy: FetchPolicy { attempts: 4, lease: Duration::from_secs(120), ..FetchPolicy::default() },
+        }
+    }
+}
+
+/// Leases due jobs, fetches their pictures, makes them small and stores them.
+pub struct PictureLoop {
+    pictures: Arc<dyn PictureRepository>,
+    maker: Maker,
+    settings: PictureSettings,
+}
+
+impl PictureLoop {
+    pub fn new(pictures: Arc<dyn PictureRepository>, fetcher: PageFetcher, settings: PictureSettings) -> Self {
+        let maker = Maker { fetcher, settings, decoding: Arc::new(Semaphore::new(1)), icons: Arc::default() };
+        Self { pictures, maker, settings }
+    }
+
+    /// Until `stop`; what is being fetched then is finished, which takes no longer than two fetches. If the future is dropped, the leases run out
+    /// and somebody else fetches those pictures.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut running: JoinSet<()> = JoinSet::new();
+        let mut fetching: BTreeMap<tokio::task::Id, PictureJob> = BTreeMap::new();
+        while !stop.is_cancelled() {
+            let wait = match self.lease(&fetching).await {
+                Ok(jobs) => {
+                    let is_idle = jobs.is_empty();
+                    for job in jobs {
+                        fetching.insert(running.spawn(self.work(job.clone())).id(), job);
+                    }
+                    if is_idle { self.settings.poll } else { Duration::from_millis(10) }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "pictures to fetch could not be read");
+                    self.settings.pause
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(wait), if running.len() < self.settings.at_once => {}
+                Some(ended) = running.join_next_with_id() => forget(&mut fetching, ended),
+            }
+        }
+        while let Some(ended) = running.join_next_with_id().await {
+            forget(&mut fetching, ended);
+        }
+    }
+
+    async fn lease(
+        &self,
+        fetching: &BTreeMap<tokio::task::Id, PictureJob>,
+    ) -> cardwire_domain::Result<Vec<PictureJob>> {
+        let room = PictureRoom {
+            free: self.settings.at_once.saturating_sub(fetching.len()),
+            running: fetching.values().cloned().collect(),
+            per_host: self.settings.at_once_per_host,
+            share: (self.settings.at_once / 2).max(1),
+        };
+        if room.free == 0 {
+            return Ok(Vec::new());
+        }
+        self.pictures.lease_pictures(&room, self.settings.policy.lease).await
+    }
+
+    fn work(&self, job: PictureJob) -> impl Future<Output = ()> + Send + 'static {
+        let (pictures, maker) = (self.pictures.clone(), self.maker.clone());
+        async move {
+            let outcome = maker.make(&job).await;
+            match pictures.finish_pictures(&job, &outcome).await {
+                Ok(true) => {}
+                Ok(false) => tracing::debug!(url = job.url, "somebody else fetches the pictures of this page now"),
+                Err(error) => {
+                    tracing::warn!(%error, url = job.url, "pictures could not be stored; they are fetched again")
+                }
+            }
+        }
+    }
+}
+
+type Remembered = BTreeMap<String, (Instant, Fetched)>;
+
+/// What makes pictures of addresses.
+#[derive(Clone)]
+struct Maker {
+    fetcher: PageFetcher,
+    settings: PictureSettings,
+    /// One picture is decoded at a time, so that memory is bounded.
+    decoding: Arc<Semaphore>,
+    icons: Arc<Mutex<Remembered>>,
+}
+
+/// Why there is no picture.
+enum Missed {
+    /// It did not come.
+    Away(FetchFailure),
+    Refused(Refused),
+}
+
+impl Maker {
+    async fn make(&self, job: &PictureJob) -> PicturesFetched {
+        let policy = self.settings.policy;
+        if job.tries > policy.attempts {
+            // It never came back, not even with an error.
+            return PicturesFetched { cover: Fetched::Failed, icon: Fetched::Failed, again: None };
+        }
+        let (cover, failure) = self.one(job.cover.as_deref(), Form::Cover).await;
+        let (icon, other) = self.icon(job.icon.as_deref()).await;
+        let passing = [failure, other].into_iter().flatten().filter(|failure| failure.retryable);
+        let waits = passing.map(|failure| policy.wait_after(&failure, job.tries, rand::random()));
+        let again = waits.max().filter(|_| job.tries < policy.attempts);
+        PicturesFetched { cover, icon, again }
+    }
+
+    /// As it was an hour ago at most.
+    async fn icon(&self, address: Option<&str>) -> (Fetched, Option<FetchFailure>) {
+        if let Some(icon) = address.and_then(|address| self.remembered(address)) {
+            return (icon, None);
+        }
+        let (icon, failure) = self.one(address, Form::Icon).await;
+        if let Some(address) = address.filter(|_| icon != Fetched::Failed) {
+            self.remember(address, &icon);
+        }
+        (icon, failure)
+    }
+
+    /// The picture at this address, and why it did not come if it did not.
+    async fn one(&self, address: Option<&str>, form: Form) -> (Fetched, Option<FetchFailure>) {
+        let Some(address) = address else { return (Fetched::Nothing, None) };
+        let made = self.fetch(address, form).await;
+        let (told, reason) = match &made {
+            Ok(_) => ("stored", "none"),
+            Err(Missed::Away(failure)) if failure.retryable => ("failed", "passing"),
+            Err(Missed::Away(_)) => ("failed", "lasting"),
+            Err(Missed::Refused(refused)) => ("refused", refused.label()),
+        };
+        let form = if form == Form::Cover { "cover" } else { "icon" };
+        metrics::counter!("cardwire_picture_fetches_total", "form" => form, "outcome" => told, "reason" => reason)
+            .increment(1);
+        match made {
+            Ok(fetched) => (fetched, None),
+            Err(Missed::Refused(refused)) => {
+                tracing::debug!(address, form, reason = %refused, "picture refused");
+                (Fetched::Nothing, None)
+            }
+            Err(Missed::Away(failure)) => {
+                tracing::debug!(address, form, reason = failure.reason, "picture not fetched");
+                // What is gone for good is shown no more.
+                let fetched = if failure.retryable { Fetched::Failed } else { Fetched::Nothing };
+                (fetched, Some(failure))
+            }
+        }
+    }
+
+    async fn fetch(&self, address: &str, form: Form) -> Result<Fetched, Missed> {
+        let limits = if form == Form::Cover { self.settings.cover } else { self.settings.icon };
+        let bytes = self.fetcher.picture(address, limits).await.map_err(Missed::Away)?;
+        let broken = || Missed::Refused(Refused::Broken("it was not decoded".to_owned()));
+        let place = self.decoding.clone().acquire_owned().await.map_err(|_| broken())?;
+        let made = tokio::task::spawn_blocking(move || {
+            // Until it is done, even if nobody waits for it any more.
+            let _place = place;
+            shrink(&bytes, form)
+        });
+        let picture = made.await.map_err(|_| broken())?.map_err(Missed::Refused)?;
+        Ok(Fetched::Picture(picture))
+    }
+
+    fn remembered(&self, address: &str) -> Option<Fetched> {
+        let icons = self.icons.lock();
+        let (at, icon) = icons.get(address)?;
+        (at.elapsed() < REMEMBER_FOR).then(|| icon.clone())
+    }
+
+    fn remember(&self, address: &str, icon: &Fetched) {
+        let mut icons = self.icons.lock();
+        if icons.len() >= REMEMBERED {
+            icons.retain(|_, (at, _)| at.elapsed() < REMEMBER_FOR);
+        }
+        // If that was not enough, one of them makes room.
+        if icons.len() >= REMEMBERED {
+            icons.pop_first();
+        }
+        icons.insert(address.to_owned(), (Instant::now(), icon.clone()));
+    }
+}
+
+/// A job that panicked is over as well: its lease runs out.
+fn forget(
+    fetching: &mut BTreeMap<tokio::task::Id, PictureJob>,
+    ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>,
+) {
+    let id = match ended {
+        Ok((id, ())) => id,
+        Err(error) => {
+            tracing::error!(%error, "fetching pictures panicked");
+            error.id()
+        }
+    };
+    fetching.remove(&id);
+}
