@@ -121,6 +121,8 @@ async fn look_at(web: &Process, driver: &Driver, pages: &[Stop], missing: &[&str
     let mut told = String::new();
     let axe = axe();
     let mut checked = 0;
+    // All of it, so that one run tells everything.
+    let mut wrong: Vec<String> = Vec::new();
     for (width, dark) in [(1000, false), (1000, true), (NARROW, false)] {
         let window = driver.window(width.max(500), dark).await;
         if width == NARROW {
@@ -131,17 +133,24 @@ async fn look_at(web: &Process, driver: &Driver, pages: &[Stop], missing: &[&str
             window.wait("h1").await;
             let prefers_dark = window.evaluate("matchMedia('(prefers-color-scheme: dark)').matches").await;
             assert_eq!(prefers_dark, json!(dark), "{name}");
-            assert_eq!(barriers(&window, &axe).await, Vec::<Value>::new(), "{name}, {width} px, dark: {dark}");
+            let here = format!("{name}, {width} px, dark: {dark}");
+            wrong.extend(barriers(&window, &axe).await.iter().map(|barrier| format!("{here}: {barrier}")));
             let cut_off = window.evaluate(READABLE).await;
-            assert_eq!(cut_off, json!([]), "{name}, {width} px");
+            if cut_off != json!([]) {
+                wrong.push(format!("{here}: cut off: {cut_off}"));
+            }
             if width == NARROW {
                 assert_eq!(window.evaluate("innerWidth").await, json!(NARROW), "{name} is made wider");
                 let cut = window.evaluate("document.documentElement.scrollWidth").await;
-                assert!(cut.as_u64() <= Some(u64::from(NARROW)), "{name} is {cut} px wide");
+                if cut.as_u64() > Some(u64::from(NARROW)) {
+                    wrong.push(format!("{here}: it is {cut} px wide"));
+                }
             }
             let complaints = window.complaints().await;
             let expected = |line: &String| missing.contains(name) && line.contains("404");
-            assert!(complaints.iter().all(expected), "{name}: {complaints:?}");
+            if !complaints.iter().all(expected) {
+                wrong.push(format!("{here}: {complaints:?}"));
+            }
             checked += 1;
         }
         let own = web.url("/");
@@ -154,6 +163,7 @@ async fn look_at(web: &Process, driver: &Driver, pages: &[Stop], missing: &[&str
         told.push_str(&format!("{width} px, dark: {dark}: {} requests, none elsewhere\n", requests.len()));
         window.close().await;
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     told + &format!("{checked} pages looked at, axe found no serious barrier")
 }
 
