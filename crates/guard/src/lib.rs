@@ -1,7 +1,7 @@
 //! Asking servers whose addresses strangers chose, without being led astray.
 //!
 //! Guarantees: nothing is sent to an address that is not public, whether it stands in the URL, a name resolves to it, or a redirect leads
-//! there ([`address`], `client::tests::each_hop_is_checked`); no answer takes more memory or time than [`FetchLimits`] allows
+//! there (`address::tests`, `client::tests::each_hop_is_checked`); no answer takes more memory or time than [`FetchLimits`] allows
 //! (`client::tests::answers_are_bounded`).
 //!
 //! Not guaranteed: that an answer is true.
