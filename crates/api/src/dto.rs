@@ -87,7 +87,7 @@ impl From<CardView> for CardBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Cover)]
 pub struct CoverBody {
-    /// On this server. Whoever sees the card can read it.
+    /// On this server. Everyone who can see the card can read it.
     #[schema(example = "/pictures/5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9")]
     url: String,
     width: u32,
@@ -98,7 +98,7 @@ pub struct CoverBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Icon)]
 pub struct IconBody {
-    /// On this server. Whoever sees the card can read it.
+    /// On this server. Everyone who can see the card can read it.
     #[schema(example = "/pictures/6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b")]
     url: String,
 }

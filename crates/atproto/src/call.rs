@@ -24,7 +24,7 @@ const MOST_BYTES: usize = 1024 * 1024;
 /// A session that ends so soon is refreshed first.
 const SOON_S: i64 = 30;
 
-/// What is asked, each time anew.
+/// What is asked. It is sent once more if the session had to be refreshed.
 enum Ask<'a> {
     Procedure(&'a Value),
     Query(&'a [(&'a str, &'a str)]),

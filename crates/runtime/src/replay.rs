@@ -2,7 +2,7 @@
 //!
 //! Events go to their queue again by being owed to it again, so relays, workers, pauses, retries and dead letters treat them as any other, and
 //! they have the effect that they have had: search indexes the card as it is now, and the feed has the event already. Analytics adds up, so
-//! there a replay counts whole days anew from the log.
+//! there a replay counts whole days again from the log.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ async fn owe_some(
     }
 }
 
-/// Days are counted anew one by one, each in one transaction; what is owed to analytics meanwhile is counted when it comes.
+/// Days are counted again one by one, each in one transaction; what is owed to analytics meanwhile is counted when it comes.
 async fn count_a_day(
     replays: &dyn Replays,
     analytics: &dyn Analytics,

@@ -62,7 +62,7 @@ async fn the_extension_saves_a_tab_with_note_collection_and_visibility() {
     let arguments = [
         format!("--load-extension={}", extension.display()),
         "--disable-features=DisableLoadExtensionCommandLineSwitch".to_owned(),
-        // Whatever it answers there, it is a page.
+        // Every answer there is a page.
         format!("--host-resolver-rules=MAP page.example 127.0.0.1:{}", web.port),
     ];
     let window = driver.window_with(500, true, &arguments).await;

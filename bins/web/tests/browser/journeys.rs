@@ -17,7 +17,7 @@ const INVITE: (usize, usize) = (6, 5);
 const PASSWORD: &str = "correct horse battery staple";
 const MARK: &str = "[data-journey]";
 
-/// Marks the first visible element among `selector` whose text or label begins with one of these, whatever the case; tells whether there is one.
+/// Marks the first visible element of `selector` whose text or label begins with one of these, in any case. False if there is none.
 async fn mark(window: &Window, selector: &str, texts: &[&str]) -> bool {
     let texts = json!(texts);
     let selector = json!(selector);

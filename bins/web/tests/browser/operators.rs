@@ -67,7 +67,7 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     window.wait("#text").await.send_keys(&cards[0]).await.unwrap();
     window.wait("#error").await.send_keys("NO ACTIVITY\n").await.unwrap();
     window.until("location.search.includes('error=')").await;
-    assert_eq!(found(&window).await, json!("1 dead letter found."));
+    assert_eq!(found(&window).await, json!("1 dead letter found. Group by error"));
     window.wait(".items .line a").await.click().await.unwrap();
     window.wait("pre").await;
     let letter = window.evaluate("location.href").await;
@@ -91,7 +91,7 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     assert_eq!(window.evaluate("document.querySelector('h1').textContent").await, json!("Not found"));
 
     window.open(&server.web.url(&format!("{DEAD}?text=did:plc:mallory"))).await;
-    assert_eq!(found(&window).await, json!("4 dead letters found."));
+    assert_eq!(found(&window).await, json!("4 dead letters found. Group by error"));
     for card in &cards[1..3] {
         let of_it = format!(
             "Array.from(document.querySelectorAll('.item')).find((item) => item.textContent.includes('{card}'))"
@@ -103,7 +103,7 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     in_feed(&window, &server, &[&cards[1], &cards[2]]).await;
 
     window.open(&server.web.url(&format!("{DEAD}?text=did:plc:mallory"))).await;
-    assert_eq!(found(&window).await, json!("2 dead letters found."));
+    assert_eq!(found(&window).await, json!("2 dead letters found. Group by error"));
     window.wait("form:has(input[name=all]) button[value=redrive]").await.click().await.unwrap();
     assert_eq!(confirm(&window).await, json!("2 dead letters of feeds will be retried, with a full set of attempts."));
     in_feed(&window, &server, &[&cards[3], &cards[4]]).await;
@@ -151,7 +151,7 @@ async fn a_queue_is_paused_with_a_reason_and_goes_on_when_it_is_resumed() {
     let card = save(&web, "alice", "https://example.com/").await;
     window.open(&web.url("/admin/queues/feeds")).await;
     window.wait("main form button").await.click().await.unwrap();
-    assert_eq!(confirm(&window).await, json!("Within two seconds workers go on with feeds."));
+    assert_eq!(confirm(&window).await, json!("Workers continue with feeds within two seconds."));
     let entries = audit(&window).await;
     let reason = json!({ "reason": "a <b>bad</b> build" }).to_string();
     assert_eq!(entries[0], json!(["did:plc:mock123", "queue.resume", "feeds", "", "1"]));
@@ -214,7 +214,7 @@ async fn a_window_is_written_now_a_queue_delivered_again_and_the_index_rebuilt()
         window.evaluate(&format!("{button}.click()")).await;
     };
     press("Deliver again").await;
-    assert!(confirm(&window).await.as_str().is_some_and(|about| about.contains("owed to feeds")));
+    assert!(confirm(&window).await.as_str().is_some_and(|about| about.contains("Events that feeds has not handled yet")));
     press("Rebuild the search index").await;
     confirm(&window).await;
     let done = audit(&window).await;

@@ -19,7 +19,7 @@ pub async fn sign_up(window: &Window, name: &str) {
     press(window, "Authorize").await;
 }
 
-/// The same for whoever has this name already.
+/// The same for somebody who already has this name.
 pub async fn sign_in(window: &Window, name: &str) {
     press(window, "Sign in").await;
     window.wait("input[name=username]").await.send_keys(&format!("{name}.test")).await.unwrap();

@@ -69,7 +69,7 @@ pub enum ReplayState {
     /// A process will take it within seconds.
     Waiting,
     Running,
-    /// All events are owed to the queue again; for analytics, all days are counted anew.
+    /// All events are owed to the queue again; for analytics, all days are counted again.
     Done,
     Cancelled,
     Failed,

@@ -1,4 +1,4 @@
-//! Reads an Atom feed as RFC 4287 has it, and refuses whatever breaks one of its rules.
+//! Reads an Atom feed by the rules of RFC 4287, and refuses one that breaks them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -44,7 +44,7 @@ impl NetworkHandle {
 /// Asks DNS.
 #[async_trait]
 pub trait TxtNames: Send + Sync + 'static {
-    /// The TXT records of this name; none if there is no such name. Asks again whoever asks: nothing depends on the order.
+    /// The TXT records of this name, in no particular order; none if there is no such name.
     async fn txt(&self, name: &str) -> Result<Vec<String>, Error>;
 }
 

@@ -51,7 +51,7 @@ impl Identities {
         NetworkHandle::parse(text, self.development)
     }
 
-    /// Whoever has this handle. It must lead to a DID that claims the handle.
+    /// Who has this handle. It must lead to a DID that claims the handle.
     pub async fn by_handle(&self, handle: &NetworkHandle) -> Result<Identity, Error> {
         let Some(did) = self.did_of(handle).await? else {
             return Err(Error::Invalid(format!("No AT Protocol account has the handle {}.", handle.as_str())));

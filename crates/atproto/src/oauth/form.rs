@@ -1,4 +1,4 @@
-//! Forms that are sent to a sign-in server, with a proof of this session's key, and of this site's where it has one.
+//! Forms that are sent to a sign-in server, with a DPoP proof and, where this site has a key, a proof of that.
 
 use cardwire_guard::{Answer, Asked};
 use reqwest::header::{ACCEPT, HeaderName};

@@ -41,7 +41,7 @@ impl Browser {
         self.agree(page, "sign-up", &who).await
     }
 
-    /// The same for whoever has this name already.
+    /// The same for somebody who already has this name.
     ///
     /// # Errors
     /// When the server refuses any of it.
