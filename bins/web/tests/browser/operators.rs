@@ -214,7 +214,9 @@ async fn a_window_is_written_now_a_queue_delivered_again_and_the_index_rebuilt()
         window.evaluate(&format!("{button}.click()")).await;
     };
     press("Deliver again").await;
-    assert!(confirm(&window).await.as_str().is_some_and(|about| about.contains("Events that feeds has not handled yet")));
+    assert!(
+        confirm(&window).await.as_str().is_some_and(|about| about.contains("Events that feeds has not handled yet"))
+    );
     press("Rebuild the search index").await;
     confirm(&window).await;
     let done = audit(&window).await;
