@@ -2,11 +2,12 @@
 # Everything that can be said about the code without running it: format, lints, docs, dependencies.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/servers.sh
 
 step() { printf '\n== %s\n' "$*"; "$@"; }
 
 step cargo fmt --all --check
-step cargo clippy --workspace --all-targets --features cardwire-web/browser-tests,cardwire-web/real-pds,cardwire-atproto/real-pds,cardwire-apptest/real-pds,cardwire-workers/real-pds --locked -- -D warnings
+step cargo clippy "${every_test[@]}" --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps --locked --quiet
 step bash -n scripts/*.sh
 if ! command -v cargo-deny >/dev/null; then

@@ -1,4 +1,8 @@
-# Sourced by the other scripts: installing and starting the servers that Cardwire needs.
+# Sourced by the other scripts: what they build, and installing and starting the servers that Cardwire needs.
+
+# What cargo builds for all tests: one set of packages and features, so that no script builds again what another has built.
+every_test=(--workspace --locked --features
+    cardwire-apptest/real-pds,cardwire-atproto/real-pds,cardwire-web/browser-tests,cardwire-web/real-pds,cardwire-workers/real-pds)
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 can_install() { command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; }

@@ -39,8 +39,8 @@ if ! cmp -s scripts/atproto/package-lock.json "$CARDWIRE_PDS/installed.json"; th
 fi
 cp scripts/atproto/start.mjs "$CARDWIRE_PDS/"
 
-# Of the whole workspace, so that what scripts/test.sh built is used again. Without a browser first: those say more of what is wrong.
-features=cardwire-atproto/real-pds,cardwire-apptest/real-pds,cardwire-workers/real-pds,cardwire-web/real-pds,cardwire-web/browser-tests
+cargo build "${every_test[@]}" --bins --tests
+# Without a browser first: those say more of what is wrong.
 for tests in real_pds browser_pds; do
-    cargo nextest run --workspace --locked --features "$features" --test "$tests" --test-threads 1 ${1:+--no-tests=pass} "$@"
+    cargo nextest run "${every_test[@]}" --test "$tests" --ignore-default-filter --test-threads 1 ${1:+--no-tests=pass} "$@"
 done

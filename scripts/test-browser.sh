@@ -12,8 +12,7 @@ need_nextest
 # axe-core and the Nu HTML checker, for these tests only.
 (cd bins/web/tests/browser && npm ci --ignore-scripts --no-audit --no-fund --silent)
 
-# As scripts/test.sh builds it, so that nothing is built again.
-cargo build --workspace --bins --tests --locked
+cargo build "${every_test[@]}" --bins --tests
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/cardwire-browser.XXXXXX")
 chmod 755 "$folder"
@@ -26,5 +25,4 @@ if [ -n "${SCREENS:-}" ]; then
     export SCREENS
 fi
 
-# Of the whole workspace, so that what scripts/test.sh built is used again.
-cargo nextest run --workspace --locked --features cardwire-web/browser-tests --test browser --test-threads 2 "$@"
+cargo nextest run "${every_test[@]}" --test browser --ignore-default-filter --test-threads 2 "$@"

@@ -11,8 +11,7 @@ folder=crates/api/tests/clients
 (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --silent)
 node "$folder/contracts.mjs"
 
-# As scripts/test.sh builds it, so that nothing is built again.
-cargo build --workspace --bins --tests --locked
+cargo build "${every_test[@]}" --bins --tests
 port=$(free_port)
 log=$(mktemp "${TMPDIR:-/tmp}/cardwire-clients.XXXXXX")
 APP_ENV=development USE_IN_MEMORY_EVENTS=true USE_MOCK_REPOS=true USE_MOCK_AUTH=true USE_FAKE_PUBLISHERS=true LOG_FORMAT=json \

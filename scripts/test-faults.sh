@@ -4,14 +4,15 @@
 # with 20,000 cards is deleted while others save links and processes are killed. SEEDS="1 2 3" and FAULT_SECONDS, FAULT_KEYS, FAULT_CARDS change that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/servers.sh
 export FAULT_SECONDS="${FAULT_SECONDS:-60}" FAULT_KEYS="${FAULT_KEYS:-5000}" FAULT_CARDS="${FAULT_CARDS:-20000}"
 
-cargo build --workspace --bins --locked
+cargo build "${every_test[@]}" --bins --tests
 for seed in ${SEEDS:-1 2 3}; do
     echo "== seed $seed"
-    FAULT_SEED=$seed cargo nextest run -p cardwire-testkit --locked --profile faults -j1 --success-output immediate \
+    FAULT_SEED=$seed cargo nextest run "${every_test[@]}" --test processes --profile faults -j1 --success-output immediate \
         -E 'binary(processes) & test(random_kills)' "$@"
 done
 echo "== an account with $FAULT_CARDS cards"
-cargo nextest run -p cardwire-testkit --locked --profile faults -j1 --success-output immediate \
+cargo nextest run "${every_test[@]}" --test processes --profile faults -j1 --success-output immediate \
     -E 'binary(processes) & test(an_account_deleted)' "$@"

@@ -34,6 +34,12 @@ document.addEventListener("htmx:responseError", (event) => {
   if (status !== 404) tell("That did not work (" + status + "). Reload the page to try again.");
 });
 
+// A row that looks for its title does not take away what somebody is typing into it.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const row = event.target;
+  if (event.detail.requestConfig.elt === row && row.querySelector("details.rename[open]")) event.detail.shouldSwap = false;
+});
+
 // Selecting many links: all of them at once, and how many are selected.
 const picks = () => Array.from(document.querySelectorAll("input[name=card][form=selected]"));
 const count = () => {

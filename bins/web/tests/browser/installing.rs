@@ -57,7 +57,7 @@ async fn the_window_of_the_bookmarklet_closes_itself_even_after_signing_in() {
     let url = window.evaluate("document.querySelector('#url').value").await;
     assert!(url.as_str().unwrap().starts_with("http"), "{url}");
     window.client.execute("document.querySelector('#url').value = 'https://example.com/a'", vec![]).await.unwrap();
-    window.wait("form.save > button").await.click().await.unwrap();
+    window.wait("form.save .quick button").await.click().await.unwrap();
     let deadline = tokio::time::Instant::now() + crate::window::PATIENCE;
     while window.client.windows().await.unwrap().len() > 1 {
         assert!(tokio::time::Instant::now() < deadline, "the window stays open");

@@ -308,7 +308,7 @@ async fn from_sign_up_to_a_shared_private_collection_by_keyboard_alone() {
     alice.tab_to("input[name=collection]").await;
     alice.keys(" ").await;
     alice.until("document.activeElement.checked").await;
-    press(&alice, "form.save > button, form.save button.primary").await;
+    press(&alice, "form.save details > button").await;
     alice.until("document.querySelector('main').textContent.includes('example.com/present')").await;
 
     bob.client.refresh().await.unwrap();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cardwire_testkit::postgres::Database;
+use cardwire_testkit::process::Process;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -17,12 +18,13 @@ async fn confirm(window: &Window) -> Value {
     window.until("location.pathname === '/admin/confirm'").await;
     let about = window.evaluate("document.querySelector('h1 + p').textContent").await;
     window.wait("main form button").await.click().await.unwrap();
-    window.until("location.pathname === '/admin/actions'").await;
+    window.until("location.pathname !== '/admin/confirm'").await;
     about
 }
 
 /// Who did what upon what, with what, and how much it changed; newest first.
-async fn audit(window: &Window) -> Value {
+async fn audit(window: &Window, web: &Process) -> Value {
+    window.open(&web.url("/admin/actions")).await;
     let row = "(row) => Array.from(row.querySelectorAll('td'), (cell) => cell.textContent)";
     window.evaluate(&format!("Array.from(document.querySelectorAll('tbody tr'), {row})")).await
 }
@@ -75,17 +77,17 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     assert_eq!((&payload["subject"], &payload["type"]), (&json!(cards[0]), &json!("CardAddedToLibrary.v2")));
     assert_eq!(payload["data"]["actorId"], "did:plc:mallory", "{payload}");
     let facts = window.evaluate("Array.from(document.querySelectorAll('.facts dd'), (fact) => fact.textContent)").await;
-    assert!(facts[2].as_str().is_some_and(|error| error.contains(WHY)), "{facts}");
+    assert!(facts[3].as_str().is_some_and(|error| error.contains(WHY)), "{facts}");
     let steps = window.evaluate("document.querySelector('h2 + ol').textContent").await;
     assert!(steps.as_str().is_some_and(|steps| steps.contains(": died") && steps.contains(WHY)), "{steps}");
 
     // The cause is removed; then one, some, all that match.
     server.database.run("DROP TRIGGER refuse ON activities").await.unwrap();
     window.wait("button[value=redrive]").await.click().await.unwrap();
-    assert_eq!(confirm(&window).await, json!("1 dead letter of feeds will be retried, with a full set of attempts."));
+    assert_eq!(confirm(&window).await, json!("1 event of feeds will be retried, with a full set of attempts."));
     let id = payload["id"].clone();
     let of_one = json!(["did:plc:mock123", "dead-letters.redrive", "feeds", json!({ "ids": [id] }).to_string(), "1"]);
-    assert_eq!(audit(&window).await, json!([of_one]));
+    assert_eq!(audit(&window, &server.web).await, json!([of_one]));
     in_feed(&window, &server, &[&cards[0]]).await;
     window.open(letter.as_str().unwrap()).await;
     assert_eq!(window.evaluate("document.querySelector('h1').textContent").await, json!("Not found"));
@@ -99,21 +101,23 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
         window.evaluate(&format!("{of_it}.querySelector('input').click()")).await;
     }
     window.wait("button[value=redrive]").await.click().await.unwrap();
-    assert_eq!(confirm(&window).await, json!("2 dead letters of feeds will be retried, with a full set of attempts."));
+    assert_eq!(confirm(&window).await, json!("2 events of feeds will be retried, with a full set of attempts."));
+    let searched = format!("location.pathname === '{DEAD}' && location.search.includes('mallory')");
+    assert_eq!(window.evaluate(&searched).await, json!(true), "one is back where one was");
     in_feed(&window, &server, &[&cards[1], &cards[2]]).await;
 
     window.open(&server.web.url(&format!("{DEAD}?text=did:plc:mallory"))).await;
     assert_eq!(found(&window).await, json!("2 dead letters found. Group by error"));
     window.wait("form:has(input[name=all]) button[value=redrive]").await.click().await.unwrap();
-    assert_eq!(confirm(&window).await, json!("2 dead letters of feeds will be retried, with a full set of attempts."));
+    assert_eq!(confirm(&window).await, json!("2 events of feeds will be retried, with a full set of attempts."));
     in_feed(&window, &server, &[&cards[3], &cards[4]]).await;
 
     window.open(&server.web.url(DEAD)).await;
-    assert_eq!(found(&window).await, json!("1 dead letter."));
+    assert_eq!(found(&window).await, json!("1 dead letter. Group by error"));
     window.wait("input[name=id]").await.click().await.unwrap();
     window.wait("button[value=discard]").await.click().await.unwrap();
     assert_eq!(confirm(&window).await, json!("1 event never takes effect in feeds. This cannot be undone."));
-    let entries = audit(&window).await;
+    let entries = audit(&window, &server.web).await;
     let done: Vec<_> = entries.as_array().unwrap().iter().map(|row| (row[1].clone(), row[4].clone())).collect();
     let expected = ["discard", "redrive", "redrive", "redrive"].map(|action| json!(format!("dead-letters.{action}")));
     assert_eq!(done.iter().map(|(action, _)| action.clone()).collect::<Vec<_>>(), expected);
@@ -152,7 +156,7 @@ async fn a_queue_is_paused_with_a_reason_and_goes_on_when_it_is_resumed() {
     window.open(&web.url("/admin/queues/feeds")).await;
     window.wait("main form button").await.click().await.unwrap();
     assert_eq!(confirm(&window).await, json!("Workers continue with feeds within two seconds."));
-    let entries = audit(&window).await;
+    let entries = audit(&window, &web).await;
     let reason = json!({ "reason": "a <b>bad</b> build" }).to_string();
     assert_eq!(entries[0], json!(["did:plc:mock123", "queue.resume", "feeds", "", "1"]));
     assert_eq!(entries[1], json!(["did:plc:mock123", "queue.pause", "feeds", reason, "1"]));
@@ -202,7 +206,7 @@ async fn a_window_is_written_now_a_queue_delivered_again_and_the_index_rebuilt()
     window.wait(".items form button").await.click().await.unwrap();
     let key = format!("{card}-did:plc:alice");
     assert_eq!(confirm(&window).await, json!(format!("A worker writes the window {key} to the feed now.")));
-    assert_eq!(audit(&window).await, json!([["did:plc:mock123", "saga.flush", key, "", "1"]]));
+    assert_eq!(audit(&window, &server.web).await, json!([["did:plc:mock123", "saga.flush", key, "", "1"]]));
     let_go(&server.database, held).await;
     in_feed(&window, &server, &[&card]).await;
 
@@ -219,7 +223,7 @@ async fn a_window_is_written_now_a_queue_delivered_again_and_the_index_rebuilt()
     );
     press("Rebuild the search index").await;
     confirm(&window).await;
-    let done = audit(&window).await;
+    let done = audit(&window, &server.web).await;
     assert_eq!([&done[0][1], &done[1][1]], [&json!("search.rebuild"), &json!("queue.redeliver")]);
     let rebuilt = "document.querySelector('main').textContent.includes('The last rebuild is done: 1 of 1 cards')";
     while window.evaluate(rebuilt).await != json!(true) {
