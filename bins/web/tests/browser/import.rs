@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use cardwire_testkit::longer;
 use cardwire_testkit::net::http_client;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -14,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use crate::server::Durable;
 use crate::window::{Driver, Window};
 
-const LINKS: usize = 20_000;
 /// Of the links, these stand in the file twice.
 const TWICE: usize = 50;
 const SAVE_EVERY: Duration = Duration::from_millis(50);
@@ -29,12 +29,12 @@ fn address(n: usize) -> String {
 }
 
 /// As browsers export them: folders of a hundred.
-fn bookmark_file() -> String {
+fn bookmark_file(links: usize) -> String {
     let mut file = String::from(
         "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<META HTTP-EQUIV=\"Content-Type\" CONTENT=\"text/html; charset=UTF-8\">\n\
          <TITLE>Bookmarks</TITLE>\n<H1>Bookmarks</H1>\n<DL><p>\n",
     );
-    let numbers: Vec<usize> = (0..LINKS).chain(0..TWICE).collect();
+    let numbers: Vec<usize> = (0..links).chain(0..TWICE).collect();
     for (folder, numbers) in numbers.chunks(100).enumerate() {
         writeln!(file, "<DT><H3>Folder {folder}</H3>\n<DL><p>").unwrap();
         for n in numbers {
@@ -89,8 +89,10 @@ fn percentiles(mut took: Vec<Duration>) -> [Duration; 3] {
     [50, 95, 99].map(|hundredth| took[(took.len() * hundredth / 100).min(took.len() - 1)])
 }
 
+/// IMPORT_LINKS=20000 makes it longer.
 #[tokio::test]
-async fn twenty_thousand_links_come_along_while_others_go_on_saving() {
+async fn thousands_of_links_come_along_while_others_go_on_saving() {
+    let links = usize::try_from(longer::told("IMPORT_LINKS", 3_000)).unwrap();
     let server = Durable::start().await;
     let driver = Driver::start().await;
     let (window, reader) = (driver.window(1000, false).await, driver.window(1000, false).await);
@@ -110,7 +112,7 @@ async fn twenty_thousand_links_come_along_while_others_go_on_saving() {
     let (saves_before, (reader, pages_before)) = (saving.await.unwrap(), reading.await.unwrap());
 
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bookmarks.html");
-    std::fs::write(&file, bookmark_file()).unwrap();
+    std::fs::write(&file, bookmark_file(links)).unwrap();
     window.open(&server.web.url("/import")).await;
     window.wait("#file").await.send_keys(file.to_str().unwrap()).await.unwrap();
     window.wait("form[action='/import'] button").await.click().await.unwrap();
@@ -133,14 +135,14 @@ async fn twenty_thousand_links_come_along_while_others_go_on_saving() {
     assert_eq!(window.evaluate("window.before === true").await, json!(true), "no reload");
     assert!(seen.len() >= 5, "it could be watched: {seen:?}");
     let told = window.evaluate("document.querySelectorAll('#progress p')[1].textContent").await;
-    let all = LINKS + TWICE;
-    assert_eq!(told, json!(format!("{all} of {all}: {LINKS} saved, {TWICE} already in your library, 0 not imported.")));
+    let all = links + TWICE;
+    assert_eq!(told, json!(format!("{all} of {all}: {links} saved, {TWICE} already in your library, 0 not imported.")));
     assert_eq!(window.complaints().await, Vec::<String>::new());
     let export = http_client().get(server.web.url("/export/cards.csv")).header("cookie", "session=did:plc:alice");
     let export = export.send().await.unwrap().text().await.unwrap();
     let kept: Vec<&str> = export.lines().skip(1).filter_map(|line| line.split('"').nth(1)).collect();
-    assert_eq!(kept.len(), LINKS);
-    let wanted: BTreeSet<String> = (0..LINKS).map(address).collect();
+    assert_eq!(kept.len(), links);
+    let wanted: BTreeSet<String> = (0..links).map(address).collect();
     assert!(kept.into_iter().map(str::to_owned).collect::<BTreeSet<_>>() == wanted, "each link once");
 
     println!("{all} rows in {lasted:.1?}; the page told {} states of it", seen.len());

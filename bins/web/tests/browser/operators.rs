@@ -116,7 +116,7 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     assert_eq!(found(&window).await, json!("1 dead letter. Group by error"));
     window.wait("input[name=id]").await.click().await.unwrap();
     window.wait("button[value=discard]").await.click().await.unwrap();
-    assert_eq!(confirm(&window).await, json!("1 event never takes effect in feeds. This cannot be undone."));
+    assert_eq!(confirm(&window).await, json!("1 event will never take effect in feeds. This cannot be undone."));
     let entries = audit(&window, &server.web).await;
     let done: Vec<_> = entries.as_array().unwrap().iter().map(|row| (row[1].clone(), row[4].clone())).collect();
     let expected = ["discard", "redrive", "redrive", "redrive"].map(|action| json!(format!("dead-letters.{action}")));

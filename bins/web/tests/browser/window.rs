@@ -1,5 +1,7 @@
 //! A window of headless Chromium, and what it has logged.
 
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -81,9 +83,15 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // SIGTERM, so that it ends its browsers.
-        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("process ids are small"));
-        let _ = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM);
+        // Asked to, it ends its browsers first, those of a test that failed as well. A signal leaves them running.
+        let asked = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).and_then(|mut stream| {
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream.write_all(b"GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+            stream.read_to_end(&mut Vec::new())
+        });
+        if asked.is_err() {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }
