@@ -17,6 +17,7 @@ use cardwire_api::docs::ApiDocument;
 use cardwire_domain::accounts::Registration;
 use cardwire_domain::analytics::Analytics;
 use cardwire_domain::feed::FeedRepository;
+use cardwire_domain::metadata::{FetchFailure, FetchPolicy, FetchRoom, Metadata, PageRepository as _};
 use cardwire_domain::quotas::Quotas;
 use cardwire_domain::records::RecordRepository as _;
 use cardwire_domain::search::{Renewal, SearchIndex};
@@ -272,6 +273,19 @@ impl Api {
         let actor_id = recorded.event.actor_id().clone();
         let window = CollectedWindow { card_id, actor_id, members: vec![member] };
         assert_eq!(self.store.add_activities(&[window]).await.unwrap(), 1);
+    }
+
+    /// Every page that is due is fetched, with this outcome.
+    pub async fn fetch_pages(&self, outcome: Result<Metadata, FetchFailure>) {
+        let policy = FetchPolicy::default();
+        for job in self.store.lease_fetches(&FetchRoom::idle(10), &policy).await.unwrap() {
+            assert!(self.store.finish_fetch(&job, &outcome, &policy).await.unwrap());
+        }
+    }
+
+    /// Every page that is due is fetched, and says that this is its title.
+    pub async fn title_pages(&self, title: &str) {
+        self.fetch_pages(Ok(Metadata { title: Some(title.to_owned()), ..Metadata::default() })).await;
     }
 
     /// How many events the log owes to each queue.

@@ -74,6 +74,19 @@ pub async fn ask_with(api: &Api, token: &str, method: Method, path: &str, body: 
     api.send(request).await
 }
 
+/// How a question about oneself is answered: 200, or 401 once the token opens nothing any more.
+pub async fn status(api: &Api, token: &str) -> u16 {
+    ask_with(api, token, Method::GET, "/api/users/me", None).await.status.as_u16()
+}
+
+/// An application without mock authentication where Alice, who is an administrator, has a session.
+pub async fn alice() -> (Api, String) {
+    let api = with_accounts();
+    join(&api, "alice").await;
+    let session = log_in(&api, "alice").await;
+    (api, session)
+}
+
 /// Makes an API token with the session's token and tells its secret.
 pub async fn new_token(api: &Api, session: &str, scope: &str) -> String {
     let body = json!({ "name": format!("to {scope}"), "scope": scope });

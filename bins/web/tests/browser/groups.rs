@@ -1,10 +1,8 @@
 //! Groups of the live feed, and titles that come late.
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
-use crate::server::{in_memory, save};
+use crate::server::{LatePage, in_memory, save};
 use crate::window::Driver;
 
 /// Who saved how many, from the top.
@@ -36,37 +34,17 @@ async fn live_saves_join_the_group_that_the_server_would_put_them_into() {
 
 #[tokio::test]
 async fn a_title_that_comes_late_reaches_the_live_feed() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (open, gate) = tokio::sync::watch::channel(false);
-    let page = tokio::spawn(async move {
-        loop {
-            let (mut connection, _) = listener.accept().await.unwrap();
-            let mut gate = gate.clone();
-            tokio::spawn(async move {
-                let mut request = [0; 4096];
-                let _read = connection.read(&mut request).await;
-                gate.wait_for(|open| *open).await.unwrap();
-                let html = "<title>Late &lt;b&gt;title&lt;/b&gt;</title>";
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{html}",
-                    html.len()
-                );
-                let _written = connection.write_all(answer.as_bytes()).await;
-            });
-        }
-    });
+    let page = LatePage::start("<title>Late &lt;b&gt;title&lt;/b&gt;</title>").await;
     let web = in_memory(&[("METADATA_ALLOW_PRIVATE_HOSTS", "true")]).await;
     let driver = Driver::start().await;
     let reader = driver.window(1000, false).await;
     reader.open(&web.url("/")).await;
     reader.wait("#feed[data-live=on]").await;
-    save(&web, "alice", &format!("http://127.0.0.1:{port}/page")).await;
+    save(&web, "alice", &page.url).await;
     reader.wait("#feed .item").await;
-    open.send(true).unwrap();
+    page.open();
     reader.until("document.querySelector('#feed .title').textContent === 'Late <b>title</b>'").await;
     reader.until("document.querySelector('#feed [data-hx-get]') === null").await;
     assert_eq!(reader.complaints().await, Vec::<String>::new());
     reader.close().await;
-    page.abort();
 }

@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use fantoccini::Locator;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
-use crate::server::{Durable, in_memory, save};
+use crate::server::{Durable, LatePage, in_memory, save};
 use crate::window::Driver;
 
 /// The titles of the feed, from the top.
@@ -104,34 +102,16 @@ async fn a_reader_whose_server_dies_misses_nothing_and_sees_nothing_twice() {
 
 #[tokio::test]
 async fn what_a_page_says_about_itself_arrives_while_one_looks() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (open, gate) = tokio::sync::watch::channel(false);
-    let page = tokio::spawn(async move {
-        loop {
-            let (mut connection, _) = listener.accept().await.unwrap();
-            let mut gate = gate.clone();
-            tokio::spawn(async move {
-                let mut request = [0; 4096];
-                let _read = connection.read(&mut request).await;
-                gate.wait_for(|open| *open).await.unwrap();
-                let html = "<title>A &lt;b&gt;page&lt;/b&gt;</title><meta name=description content='What it says'>";
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{html}",
-                    html.len()
-                );
-                let _written = connection.write_all(answer.as_bytes()).await;
-            });
-        }
-    });
+    let html = "<title>A &lt;b&gt;page&lt;/b&gt;</title><meta name=description content='What it says'>";
+    let page = LatePage::start(html).await;
     let web = in_memory(&[("METADATA_ALLOW_PRIVATE_HOSTS", "true")]).await;
     let driver = Driver::start().await;
     let window = driver.window(1000, false).await;
     window.open(&web.url("/library")).await;
-    window.wait("#url").await.send_keys(&format!("http://127.0.0.1:{port}/page\n")).await.unwrap();
+    window.wait("#url").await.send_keys(&format!("{}\n", page.url)).await.unwrap();
     window.wait(".items .pending").await;
     window.evaluate("(window.before = true)").await;
-    open.send(true).unwrap();
+    page.open();
     window.until("document.querySelector('.items .title').textContent === 'A <b>page</b>'").await;
     assert_eq!(window.evaluate("document.querySelector('.says').textContent").await, json!("What it says"));
     assert_eq!(window.evaluate("window.before === true").await, json!(true), "no reload");
@@ -139,7 +119,6 @@ async fn what_a_page_says_about_itself_arrives_while_one_looks() {
     assert!(window.client.find(Locator::Css(".items [data-hx-get]")).await.is_err(), "it looks no more");
     assert_eq!(window.complaints().await, Vec::<String>::new());
     window.close().await;
-    page.abort();
 }
 
 #[tokio::test]

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use cardwire_testkit::postgres::{Database, Postgres};
 use cardwire_testkit::process::Process;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 fn environment(extra: &[(&str, &str)]) -> BTreeMap<String, String> {
     let base = [("USE_IN_MEMORY_EVENTS", "true"), ("USE_MOCK_AUTH", "true"), ("APP_ENV", "development")];
@@ -50,6 +54,48 @@ impl Durable {
         self.web = Process::start("web", &self.environment);
         self.web.port = port;
         self.web.ready().await;
+    }
+}
+
+/// A page of another site that is answered only once it is open.
+pub struct LatePage {
+    pub url: String,
+    gate: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl LatePage {
+    pub async fn start(html: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/page", listener.local_addr().unwrap());
+        let (gate, opened) = watch::channel(false);
+        let serving = tokio::spawn(async move {
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let mut opened = opened.clone();
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    let _read = connection.read(&mut request).await;
+                    opened.wait_for(|open| *open).await.unwrap();
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{html}",
+                        html.len()
+                    );
+                    let _written = connection.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        Self { url, gate, serving }
+    }
+
+    pub fn open(&self) {
+        self.gate.send(true).unwrap();
+    }
+}
+
+impl Drop for LatePage {
+    fn drop(&mut self) {
+        self.serving.abort();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use cardwire_apptest::harness::{Answer, Api};
-use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, log_in_with, new_token, with_accounts};
+use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, log_in_with, new_token, status, with_accounts};
 use serde_json::{Value, json};
 
 const NEW: &str = "a new horse and a new staple";
@@ -10,10 +10,6 @@ const NEW: &str = "a new horse and a new staple";
 async fn change(api: &Api, token: &str, current: &str, new: &str) -> Answer {
     let body = json!({ "currentPassword": current, "newPassword": new });
     ask_with(api, token, Method::PUT, "/api/users/me/password", Some(body)).await
-}
-
-async fn status(api: &Api, token: &str) -> u16 {
-    ask_with(api, token, Method::GET, "/api/users/me", None).await.status.as_u16()
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use cardwire_apptest::harness::{Answer, Api};
-use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, log_in_with, new_token, with_accounts};
+use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, log_in_with, new_token, status, with_accounts};
 use serde_json::{Value, json};
 
 async fn act(api: &Api, session: &str, id: &str, act: &str) -> Answer {
     ask_with(api, session, Method::POST, &format!("/api/admin/users/{id}/{act}"), None).await
-}
-
-async fn status(api: &Api, token: &str) -> u16 {
-    ask_with(api, token, Method::GET, "/api/users/me", None).await.status.as_u16()
 }
 
 /// Alice, who is an administrator, with a session, and the ids of both.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use cardwire_apptest::harness::{Answer, Api};
-use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, new_token, with_accounts};
+use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, new_token, status, with_accounts};
 use serde_json::{Value, json};
 
 const SESSIONS: &str = "/api/users/me/sessions";
@@ -27,10 +27,6 @@ async fn list(api: &Api, token: &str) -> Vec<Value> {
 async fn end(api: &Api, token: &str, id: &Value) -> Answer {
     let path = format!("{SESSIONS}/{}", id.as_str().unwrap());
     ask_with(api, token, Method::DELETE, &path, None).await
-}
-
-async fn status(api: &Api, token: &str) -> u16 {
-    ask_with(api, token, Method::GET, "/api/users/me", None).await.status.as_u16()
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,6 @@
 
 use actix_web::http::Method;
 use cardwire_apptest::harness::Api;
-use cardwire_domain::metadata::{FetchPolicy, FetchRoom, Metadata, PageRepository as _};
 use serde_json::{Value, json};
 
 const SAVE: &str = "/api/cards/library/urls";
@@ -18,15 +17,6 @@ async fn set(api: &Api, card: &str, title: Value) {
     api.ask("alice", Method::PUT, ASSOCIATIONS, Some(body)).await.expect(200);
 }
 
-/// Everything is worked off, and the page says that it is called so.
-async fn fetch(api: &Api, title: &str) {
-    api.deliver().await;
-    for job in api.store.lease_fetches(&FetchRoom::idle(10), &FetchPolicy::default()).await.unwrap() {
-        let metadata = Metadata { title: Some(title.to_owned()), ..Metadata::default() };
-        assert!(api.store.finish_fetch(&job, &Ok(metadata), &FetchPolicy::default()).await.unwrap());
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_title_of_ones_own_is_part_of_every_card_body() {
     let api = Api::new();
@@ -34,7 +24,8 @@ async fn a_title_of_ones_own_is_part_of_every_card_body() {
     let body = json!({ "url": URL, "title": " Leeks under snow ", "collectionIds": [shelf] });
     let card = api.post("alice", SAVE, body).await.expect(201)["urlCardId"].as_str().unwrap().to_owned();
     let his = api.save("bob", URL, &[]).await;
-    fetch(&api, "Growing things").await;
+    api.deliver().await;
+    api.title_pages("Growing things").await;
 
     for person in ["alice", "bob"] {
         let one = read(&api, person, &format!("/api/cards/{card}")).await;
@@ -65,7 +56,8 @@ async fn a_title_stays_until_it_is_changed_or_cleared() {
     let api = Api::new();
     let card = api.post("alice", SAVE, json!({ "url": URL, "title": "One" })).await.expect(201)["urlCardId"].clone();
     let card = card.as_str().unwrap();
-    fetch(&api, "The page's").await;
+    api.deliver().await;
+    api.title_pages("The page's").await;
     let path = format!("/api/cards/{card}");
     let title = async || read(&api, "bob", &path).await["title"].clone();
     api.post("alice", SAVE, json!({ "url": URL, "note": "again" })).await.expect(200);

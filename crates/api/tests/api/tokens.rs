@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use cardwire_apptest::harness::{Answer, Api};
-use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, new_token, with_accounts};
+use cardwire_apptest::people::{PASSWORD, alice, ask_with, join, log_in, new_token};
 use serde_json::{Value, json};
 
 const TOKENS: &str = "/api/users/me/tokens";
@@ -22,14 +22,6 @@ async fn list(api: &Api, session: &str) -> Vec<Value> {
 
 async fn me(api: &Api, token: &str) -> Answer {
     ask_with(api, token, Method::GET, "/api/users/me", None).await
-}
-
-/// An administrator with a session.
-async fn alice() -> (Api, String) {
-    let api = with_accounts();
-    join(&api, "alice").await;
-    let session = log_in(&api, "alice").await;
-    (api, session)
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,18 +3,10 @@
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use cardwire_apptest::harness::{Answer, Api};
-use cardwire_apptest::people::{PASSWORD, ask_with, join, log_in, with_accounts};
+use cardwire_apptest::people::{PASSWORD, alice, ask_with};
 use serde_json::{Value, json};
 
 const NOTHING: &str = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D";
-
-/// Alice, who is an administrator, with a session.
-async fn alice() -> (Api, String) {
-    let api = with_accounts();
-    join(&api, "alice").await;
-    let session = log_in(&api, "alice").await;
-    (api, session)
-}
 
 /// Method and path of the documented operations that are like this. Their ids name nothing.
 async fn operations(api: &Api, is_wanted: impl Fn(&str, &Value) -> bool) -> Vec<(Method, String)> {

@@ -3,7 +3,7 @@
 use cardwire_apptest::browser::Browser;
 use cardwire_apptest::harness::Api;
 use cardwire_apptest::people::with_accounts;
-use cardwire_domain::metadata::{FetchPolicy, FetchRoom, Metadata, PageRepository as _};
+use cardwire_domain::metadata::Metadata;
 
 /// Who saved how many, as the groups of the page say it.
 fn groups(browser: &Browser<'_>) -> Vec<String> {
@@ -114,12 +114,9 @@ async fn a_title_that_comes_late_reaches_the_feed() {
     reader.open("/").await;
     let look = reader.one("#feed .body").attr("data-hx-get").unwrap().to_owned();
     assert_eq!(look, format!("/cards/{card}/body?look=1"));
-    let policy = FetchPolicy::default();
-    for job in api.store.lease_fetches(&FetchRoom::idle(10), &policy).await.unwrap() {
-        let text = |text: &str| Some(text.to_owned());
-        let metadata = Metadata { title: text("A title"), description: text("And more"), ..Metadata::default() };
-        assert!(api.store.finish_fetch(&job, &Ok(metadata), &policy).await.unwrap());
-    }
+    let text = |text: &str| Some(text.to_owned());
+    let metadata = Metadata { title: text("A title"), description: text("And more"), ..Metadata::default() };
+    api.fetch_pages(Ok(metadata)).await;
     reader.open(&look).await;
     assert_eq!((reader.text(".body .title"), reader.text(".body .says")), ("A title".into(), "And more".into()));
     assert_eq!(reader.one(".body").attr("data-hx-get"), None, "it looks no more");

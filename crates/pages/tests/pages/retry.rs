@@ -4,15 +4,7 @@ use std::time::Duration;
 
 use cardwire_apptest::browser::{Browser, post};
 use cardwire_apptest::harness::Api;
-use cardwire_domain::metadata::{FetchAgain, FetchFailure, FetchPolicy, FetchRoom, Metadata, PageRepository as _};
-
-/// Fetches whatever is due, with this outcome.
-async fn fetch(api: &Api, outcome: Result<Metadata, FetchFailure>) {
-    let policy = FetchPolicy::default();
-    for job in api.store.lease_fetches(&FetchRoom::idle(10), &policy).await.unwrap() {
-        assert!(api.store.finish_fetch(&job, &outcome, &policy).await.unwrap());
-    }
-}
+use cardwire_domain::metadata::{FetchAgain, FetchFailure, Metadata};
 
 #[tokio::test(start_paused = true)]
 async fn a_page_that_could_not_be_read_has_a_retry_button() {
@@ -24,7 +16,7 @@ async fn a_page_that_could_not_be_read_has_a_retry_button() {
     let mut alice = Browser::of(&api, "alice");
     alice.open("/library").await;
     assert!(alice.all(&button).is_empty(), "it is still being read");
-    fetch(&api, Err(FetchFailure::lasting("answered 404"))).await;
+    api.fetch_pages(Err(FetchFailure::lasting("answered 404"))).await;
     alice.open("/library").await;
     assert_eq!(alice.text(&button), "Retry example.com/away");
     let mut bob = Browser::of(&api, "bob");
@@ -40,7 +32,7 @@ async fn a_page_that_could_not_be_read_has_a_retry_button() {
     alice.submit(&action, &[]).await;
     assert_eq!(alice.path, format!("/cards/{card}"));
     assert!(alice.text(".pending").contains("reading the page"));
-    fetch(&api, Ok(Metadata { title: Some("Back again".into()), ..Metadata::default() })).await;
+    api.fetch_pages(Ok(Metadata { title: Some("Back again".into()), ..Metadata::default() })).await;
     alice.open("/library").await;
     assert_eq!(alice.text(".items .title"), "Back again");
     assert!(alice.all(&button).is_empty());
@@ -51,7 +43,7 @@ async fn a_script_gets_the_row_that_takes_the_place_of_the_old_one() {
     let api = Api::new();
     let card = api.save("alice", "https://example.com/away", &[]).await;
     api.deliver().await;
-    fetch(&api, Err(FetchFailure::lasting("answered 404"))).await;
+    api.fetch_pages(Err(FetchFailure::lasting("answered 404"))).await;
     tokio::time::advance(FetchAgain::GAP + Duration::from_secs(1)).await;
     let action = format!("/cards/{card}/retry");
     let mut alice = Browser::of(&api, "alice");

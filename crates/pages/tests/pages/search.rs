@@ -3,16 +3,6 @@
 use cardwire_apptest::browser::Browser;
 use cardwire_apptest::harness::Api;
 use cardwire_apptest::people::{signed_up, with_accounts};
-use cardwire_domain::metadata::{FetchPolicy, FetchRoom, Metadata, PageRepository as _};
-
-/// All pages that are due have this title.
-async fn title(api: &Api, title: &str) {
-    let policy = FetchPolicy::default();
-    for job in api.store.lease_fetches(&FetchRoom::idle(10), &policy).await.unwrap() {
-        let metadata = Metadata { title: Some(title.to_owned()), ..Metadata::default() };
-        assert!(api.store.finish_fetch(&job, &Ok(metadata), &policy).await.unwrap());
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn people_and_collections_have_sections_on_the_first_page() {
@@ -65,7 +55,7 @@ async fn a_long_title_that_is_pasted_finds_its_page() {
     let long: String = (0..60).map(|number| format!("word{number} ")).collect();
     api.save("alice", "https://example.com/a", &[]).await;
     api.deliver().await;
-    title(&api, long.trim_end()).await;
+    api.title_pages(long.trim_end()).await;
     let mut alice = Browser::of(&api, "alice");
     for (path, found) in [("/search", "#hits .item"), ("/library", ".items > li")] {
         alice.open(&format!("{path}?q={}", long.trim_end().replace(' ', "+"))).await;
@@ -78,7 +68,7 @@ async fn words_of_any_writing_are_marked() {
     let api = Api::new();
     api.save("alice", "https://example.com/a", &[]).await;
     api.deliver().await;
-    title(&api, "Café: 東京で検索 in C++").await;
+    api.title_pages("Café: 東京で検索 in C++").await;
     let mut alice = Browser::of(&api, "alice");
     for (query, marked) in [("cafe", "Café"), ("%E6%A4%9C%E7%B4%A2", "検索"), ("c%2B%2B", "C++")] {
         alice.open(&format!("/search?q={query}")).await;

@@ -2,19 +2,9 @@
 
 use cardwire_apptest::browser::Browser;
 use cardwire_apptest::harness::Api;
-use cardwire_domain::metadata::{FetchPolicy, FetchRoom, Metadata, PageRepository as _};
 use serde_json::json;
 
 const URL: &str = "https://example.com/growing";
-
-/// Everything is worked off, and the page says that it is called so.
-async fn fetch(api: &Api, title: &str) {
-    api.deliver().await;
-    for job in api.store.lease_fetches(&FetchRoom::idle(10), &FetchPolicy::default()).await.unwrap() {
-        let metadata = Metadata { title: Some(title.to_owned()), ..Metadata::default() };
-        assert!(api.store.finish_fetch(&job, &Ok(metadata), &FetchPolicy::default()).await.unwrap());
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_link_is_saved_with_a_title_and_called_so_everywhere() {
@@ -24,7 +14,8 @@ async fn a_link_is_saved_with_a_title_and_called_so_everywhere() {
     assert_eq!(alice.one("form.save details input[name=title]").attr("value"), Some(""));
     alice.submit("/library", &[("url", URL), ("title", " Leeks under snow ")]).await;
     assert_eq!(alice.path, "/library?told=saved");
-    fetch(&api, "Growing things").await;
+    api.deliver().await;
+    api.title_pages("Growing things").await;
     let mut bob = Browser::of(&api, "bob");
     alice.open("/library").await;
     assert_eq!(alice.text(".items .title"), "Leeks under snow");
@@ -52,7 +43,8 @@ async fn a_link_is_saved_with_a_title_and_called_so_everywhere() {
 async fn a_title_is_edited_and_cleared_on_the_page_of_the_card() {
     let api = Api::new();
     let card = format!("/cards/{}", api.save("alice", URL, &[]).await);
-    fetch(&api, "Growing things").await;
+    api.deliver().await;
+    api.title_pages("Growing things").await;
     let mut alice = Browser::of(&api, "alice");
     alice.open(&card).await;
     let field = alice.one("form input[name=title]");

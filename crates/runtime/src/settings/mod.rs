@@ -52,7 +52,7 @@ pub const MOCK_USER: &str = "did:plc:mock123";
 
 /// Far more than a person can do by hand.
 const WRITES_PER_SECOND: u32 = 200;
-/// Of the names of the network's collections.
+/// New links, collections and imports of one person in a day.
 const QUOTAS: [u32; 3] = [5_000, 100, 20];
 
 /// Which binary this is.

@@ -55,7 +55,11 @@ pub const NAMES: &[Name] = &[
     plain("OTEL_EXPORTER_OTLP_ENDPOINT", None, "collector of traces (OTLP over HTTP); without it, no traces"),
     secret("OTEL_EXPORTER_OTLP_HEADERS", "headers for the collector: name=value, comma separated"),
     plain("OTEL_TRACES_SAMPLER_ARG", Some("1"), "share of traces that are kept, 0 to 1"),
-    plain("METADATA_ALLOW_PRIVATE_HOSTS", Some("false"), "fetch page metadata from private addresses too"),
+    plain(
+        "METADATA_ALLOW_PRIVATE_HOSTS",
+        Some("false"),
+        "fetch page metadata from private addresses too; development only",
+    ),
     plain("APP__ADMINS", None, "user ids of more administrators, comma separated"),
     plain(
         "APP__ATPROTO__ALLOW_APP_PASSWORDS",
