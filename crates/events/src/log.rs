@@ -106,8 +106,8 @@ pub struct Backlog {
     pub oldest: Option<Timestamp>,
 }
 
-/// Whatever an event dies of, its tries are the failed attempts since it was last owed anew: as many as its steps show, the queue's
-/// [history](crate::WorkHistory) and [`count_failures`] count.
+/// Whatever an event dies of, its tries are the failed attempts since it was last redriven. Its steps, the queue's
+/// [history](crate::WorkHistory) and [`count_failures`] agree on that number.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Up to `limit` events that the queue is owed and whose time has come, those that are due longest first. Their time is put off by
@@ -143,7 +143,7 @@ pub trait EventLog: Send + Sync {
     /// Dead letters in the order of their ids, behind `after`.
     async fn dead_letters(&self, queue: Queue, after: Option<EventId>, limit: usize) -> Result<Vec<DeadLetter>>;
 
-    /// Owes dead letters anew, with all their attempts. Returns how many.
+    /// Puts dead letters back into their queue, with all their attempts restored. Returns how many.
     async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64>;
 
     /// Gives dead letters up for good. Returns how many.

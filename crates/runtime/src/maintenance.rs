@@ -8,7 +8,7 @@ use crate::adapters::Adapters;
 use crate::launch::Process;
 use crate::rebuild::PORTION;
 
-/// Indexes every card anew. Searches and indexing go on; running it again, also after it was stopped, is safe.
+/// Indexes every card again. Searching and indexing go on. It is safe to stop it and to run it again.
 pub async fn reindex(process: Process) -> anyhow::Result<()> {
     let adapters = Adapters::plug(&process.settings)?;
     adapters.verify_store().await?;
@@ -32,7 +32,8 @@ pub async fn reindex(process: Process) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Counts anew the UTC days of which no event was pruned, one transaction for each, and then what is trending. Counting goes on.
+/// Counts the UTC days of which no event was pruned once more, each in a transaction of its own, and then the trends.
+/// New saves are counted meanwhile.
 pub async fn rebuild(process: Process) -> anyhow::Result<()> {
     let adapters = Adapters::plug(&process.settings)?;
     adapters.verify_store().await?;
@@ -49,7 +50,7 @@ pub async fn rebuild(process: Process) -> anyhow::Result<()> {
     progress.finish();
     adapters.analytics.rebuild_trends().await.context("counting what is trending")?;
     complete(&adapters, entry, days.len() as u64).await?;
-    tracing::info!(days = days.len(), saves, "counted anew");
+    tracing::info!(days = days.len(), saves, "counted again");
     Ok(())
 }
 

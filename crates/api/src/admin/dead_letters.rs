@@ -206,7 +206,7 @@ pub struct Redriven {
     redriven: u64,
 }
 
-/// Owes dead letters to their queue anew, with all their attempts.
+/// Puts dead letters back into their queue, with all their attempts restored.
 #[utoipa::path(
     operation_id = "redriveDeadLetters",
     post, path = "/api/admin/queues/{queue}/dead/redrive", tag = "admin", security(("bearer" = [])),

@@ -78,7 +78,7 @@ pub struct RebuildAsked {
     new: bool,
 }
 
-/// Has a search-worker index every card anew, while searches and indexing go on. At most one rebuild is not finished.
+/// Asks a search-worker to index every card again. Searching and indexing go on meanwhile. One rebuild runs at a time.
 #[utoipa::path(
     operation_id = "requestSearchRebuild",
     post, path = "/api/admin/search/rebuild", tag = "admin", security(("bearer" = [])),

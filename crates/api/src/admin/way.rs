@@ -37,9 +37,9 @@ pub struct WayBody {
     /// When it was last published. Null: it has not been since it last failed or was redriven.
     #[schema(value_type = Option<String>, format = DateTime)]
     published_at: Option<Timestamp>,
-    /// How often it was published again because it had no effect in time, since it was last owed anew.
+    /// How often it was published again because it had no effect in time. Starts again at 0 with a redrive.
     published_again: u32,
-    /// What went otherwise than planned, oldest first: the last 100.
+    /// What did not go as planned, oldest first: the last 100 steps.
     steps: Vec<StepBody>,
 }
 

@@ -11,7 +11,7 @@ use crate::queue::Queue;
 /// An action upon what the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Owes dead letters anew, with all their attempts.
+    /// Puts dead letters back into their queue, with all their attempts restored.
     Redrive {
         queue: Queue,
         which: DeadSelection,

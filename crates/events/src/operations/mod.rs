@@ -36,9 +36,9 @@ pub struct DeadLetterWay {
     pub accepted_at: Timestamp,
     /// When it was last published. `None`: it has not been since it last failed or was redriven.
     pub published_at: Option<Timestamp>,
-    /// How often it was published again because it had no effect in time, since it was last owed anew.
+    /// How often it was published again because it had no effect in time. Starts again at 0 with a redrive.
     pub sweeps: u32,
-    /// What went otherwise than planned, oldest first: the last [`MAX_STEPS`].
+    /// What did not go as planned, oldest first: the last [`MAX_STEPS`].
     pub steps: Vec<Step>,
 }
 

@@ -31,7 +31,7 @@ impl RebuildLease {
     }
 }
 
-/// Indexing every card anew.
+/// Indexing every card again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuild {
     pub id: RebuildId,

@@ -19,7 +19,7 @@ pub enum StepKind {
     RunAfterLoss,
     /// It is a dead letter from now on.
     Died,
-    /// Somebody owed it anew.
+    /// Somebody put it back into its queue.
     Redriven,
 }
 

@@ -235,7 +235,7 @@ impl DedicatedConnection {
     /// Dropping the future may lose the element that was about to be taken, so the lists should hold no data.
     ///
     /// # Errors
-    /// `Unavailable` when Redis does not even answer that nothing came; the connection is then made anew.
+    /// `Unavailable` when Redis does not even answer that nothing came. The connection is then replaced.
     pub async fn pop_any(&mut self, lists: &[String]) -> Result<bool> {
         let block = self.timings.block;
         let mut args: Vec<Value> = lists.iter().map(|list| Value::from(list.as_str())).collect();

@@ -122,7 +122,7 @@ impl Watched {
         }
     }
 
-    /// Has the connection thrown away and made anew, unless that is going on already.
+    /// Drops the connection and opens a new one, unless that is going on already.
     pub fn reconnect(&self) {
         if self.is_connected() {
             self.hangs.notify_one();
@@ -166,7 +166,7 @@ impl Watched {
                     ended = &mut connection.0 => {
                         // It ends only by a defect or a setting that can never work.
                         let why = format!("the connection's task ended: {ended:?}");
-                        tracing::error!(why, "Redis connection is started anew");
+                        tracing::error!(why, "restarting the Redis connection");
                         self.set_trouble(Some(Trouble::away(why)));
                         break;
                     }

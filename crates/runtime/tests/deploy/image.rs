@@ -70,7 +70,7 @@ fn dependencies_are_a_layer_of_their_own() {
     let (manifests, builds) = (at("COPY --from=manifests"), at("$BUILD"));
     let [manifests] = manifests[..] else { panic!("{manifests:?}") };
     assert_eq!(builds[0], manifests + 1, "before any source");
-    let [command] = at("cargo build")[..] else { panic!("one command, else the second would compile them anew") };
+    let [command] = at("cargo build")[..] else { panic!("one command, otherwise the second would compile them again") };
     for binary in binaries() {
         assert!(instructions[command].1.contains(&format!("-p cardwire-{binary}")), "{binary}");
     }

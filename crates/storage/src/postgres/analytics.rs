@@ -197,7 +197,7 @@ fn nonsense(error: impl std::fmt::Display) -> Failure {
     Failure::Nonsense(error.to_string())
 }
 
-/// How long counting all of what is trending anew may take.
+/// How long a recount of all trends may take.
 const REBUILD_PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// Events of a day are read in portions of this many.

@@ -1,4 +1,4 @@
-//! Dead letters: listing them, owing them anew, giving them up.
+//! Dead letters: listing them, queueing them again, giving them up.
 
 use cardwire_domain::EventId;
 use cardwire_events::{DeadFilter, DeadLetter, DeadSelection, Queue};

@@ -1,7 +1,7 @@
 //! What is trending: which URLs, domains and types of pages people keep, for everybody to see, that they saved lately.
 //!
-//! The cards decide, not the events: whoever hears of a card counts its URL anew, so the order of events does not matter, nor how often
-//! they come. Of two that count the same URL at once, the second waits for the first and sees more.
+//! The cards decide, not the events: each event about a card has its URL recounted, so neither the order of events nor
+//! their number matters. If two count the same URL at once, the second waits for the first and sees what it wrote.
 //!
 //! A running total covers at least its days: those of today and of the days before that many. It is at most too large, until
 //! [`roll`] has taken the oldest days off it; so it gives the order in which to look, and the days give the figure.
@@ -76,7 +76,7 @@ SET total = t.total + excluded.total, d7 = t.d7 + excluded.d7, d30 = t.d30 + exc
 /// Nobody else's: whoever leaves a row at zero deletes it before the commit.
 const DROP_VOID: [&str; 2] = ["DELETE FROM trend_days WHERE saves = 0", "DELETE FROM trends WHERE total = 0"];
 
-/// Counts these URLs anew, in the session's transaction. `digests` are sorted.
+/// Recounts these URLs in the session's transaction. `digests` are sorted.
 pub(super) async fn refresh(session: &mut Session, digests: &[Vec<u8>]) -> Result<(), Failure> {
     if digests.is_empty() {
         return Ok(());

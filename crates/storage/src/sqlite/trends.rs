@@ -1,7 +1,7 @@
 //! What is trending: which URLs, domains and types of pages people keep, for everybody to see, that they saved lately.
 //!
-//! The cards decide, not the events: whoever hears of a card counts its URL anew, so the order of events does not matter, nor how often
-//! they come.
+//! The cards decide, not the events: each event about a card has its URL recounted, so neither the order of events nor
+//! their number matters.
 //!
 //! A running total covers at least its days: those of today and of the days before that many. It is at most too large, until
 //! [`roll`] has taken the oldest days off it; so it gives the order in which to look, and the days give the figure.
@@ -49,7 +49,7 @@ impl Changes {
     }
 }
 
-/// Counts these URLs anew.
+/// Recounts these URLs.
 pub(super) fn refresh(connection: &Connection, now: Timestamp, digests: &[[u8; 32]]) -> Result<(), Failure> {
     if digests.is_empty() {
         return Ok(());
@@ -62,7 +62,7 @@ pub(super) fn refresh(connection: &Connection, now: Timestamp, digests: &[[u8; 3
     changes.write(connection, from_days)
 }
 
-/// Counts one URL anew, and finds out what that changes.
+/// Recounts one URL, and finds out what that changes.
 fn count(
     connection: &Connection,
     from_days: [i64; 4],

@@ -20,7 +20,7 @@ use super::error::Failure;
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long all writers wait for readers to let go of the log.
 const LOG_PATIENCE: Duration = Duration::from_millis(200);
-/// The log is begun anew when it is longer.
+/// A longer log is started over.
 pub(super) const LOG_BYTES: u64 = 64 * 1024 * 1024;
 /// Transactions between two looks at its length.
 const LOOK_EVERY: u32 = 64;
@@ -137,7 +137,7 @@ impl Writer {
 }
 
 impl Held {
-    /// SQLite writes its log back by itself, but while there is always a reader, it never begins it anew.
+    /// SQLite writes its log back by itself, but never starts it over while there is always a reader.
     fn bound_log(&mut self) {
         self.since_looked += 1;
         if self.since_looked < LOOK_EVERY {
@@ -148,7 +148,7 @@ impl Held {
         if std::fs::metadata(log).is_ok_and(|log| log.len() > LOG_BYTES)
             && let Err(error) = begin_log_anew(&self.connection)
         {
-            tracing::debug!(%error, "the log could not be begun anew");
+            tracing::debug!(%error, "the log could not be started over");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Two processes over one store and one transport; one that dies is started anew.
+//! Two processes over one store and one transport; one that dies is started again.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -43,7 +43,7 @@ enum Act {
     Unknown { copies: usize, after_loss: bool },
     /// The flush of its window fails.
     FlushFails,
-    /// Somebody owes it anew.
+    /// Somebody redrives it.
     Redriven,
 }
 

@@ -119,7 +119,8 @@ impl Document {
     }
 }
 
-/// What a transaction changes. Texts are written in the order of their rows: FTS5 begins anew, and keeps apart, what is out of order.
+/// What a transaction changes. Texts are written in the order of their rows: for a row out of
+/// order FTS5 starts a separate segment.
 #[derive(Default)]
 struct Changes {
     pages: BTreeMap<i64, Option<PageText>>,
