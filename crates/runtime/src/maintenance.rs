@@ -1,4 +1,4 @@
-//! What an operator runs beside the workers, which go on working: rebuilding the index and the counts from the truth.
+//! What an operator runs while the workers go on: rebuilding the index and the counts from the source data.
 
 use anyhow::Context as _;
 use cardwire_events::operations::{AuditId, DoneBy, NewEntry};
@@ -54,7 +54,7 @@ pub async fn rebuild(process: Process) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes down what the command line does, before it is done. An entry that is never completed was stopped or failed.
+/// Records what the command line is about to do. An entry that is never completed was stopped or failed.
 async fn begin(adapters: &Adapters, entry: &NewEntry) -> anyhow::Result<AuditId> {
     adapters.operator.begin(&DoneBy::CommandLine, entry).await.context("writing the audit log")
 }
@@ -63,7 +63,7 @@ async fn complete(adapters: &Adapters, entry: AuditId, affected: u64) -> anyhow:
     adapters.operator.complete(entry, affected).await.context("writing the audit log")
 }
 
-/// Drawn on standard error, where that is a terminal.
+/// Drawn on standard error if that is a terminal.
 fn bar(length: u64, what: &str) -> anyhow::Result<ProgressBar> {
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}, {eta} left")?;
     Ok(ProgressBar::new(length).with_style(style).with_message(what.to_owned()))

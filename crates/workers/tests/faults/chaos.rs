@@ -118,7 +118,7 @@ impl Truth {
         collections.iter().map(|number| self.collections[*number].to_string()).collect()
     }
 
-    /// Less than `most`. Mostly one that the person saw a moment ago, because commands that name others are refused.
+    /// Fewer than `most`. Mostly those that the person saw a moment ago, because commands that name others are refused.
     fn some_collections(&self, by: usize, most: usize, draw: &mut Draw) -> BTreeSet<usize> {
         let is_careless = draw.below(20) == 0;
         let drawn: BTreeSet<usize> = (0..draw.below(most)).map(|_| draw.below(COLLECTIONS)).collect();
