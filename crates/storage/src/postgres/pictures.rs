@@ -17,10 +17,10 @@ use super::store::PostgresStore;
 use super::values::{get, signed, url_digest, user_id, uuid};
 use crate::page_keys::page_key;
 
-/// Of the line, this many jobs are looked at.
+/// This many jobs of the line are looked at.
 const LOOK_AT: usize = 200;
 
-/// Jobs that somebody else looks at now are passed over.
+/// Jobs that somebody else is looking at are skipped.
 const FRONT: &str = "\
 SELECT url, host, keeper, image, icon_url, pictures_tries FROM pages
 WHERE pictures_at <= now() ORDER BY pictures_at LIMIT $1 FOR UPDATE SKIP LOCKED";
@@ -44,7 +44,7 @@ const KEEP: &str = "\
 INSERT INTO pictures (hash, kind, width, height, bytes) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (hash) DO UPDATE SET kept_at = excluded.kept_at";
 
-/// The cards are asked, as the pages may be behind. `$2` is the reader.
+/// Checks the cards, because the pages may be behind. `$2` is the reader.
 const SEEN: &str = "\
 SELECT p.kind, p.width, p.height, p.bytes FROM pictures p WHERE p.hash = $1 AND EXISTS (
     SELECT 1 FROM pages g JOIN cards c ON c.url_digest = substring(g.url_digest FROM 1 FOR 32) AND c.library_link IS NOT NULL
@@ -102,7 +102,7 @@ async fn lease_jobs(session: &mut Session, room: &PictureRoom, lease: Duration) 
         let query = sqlx::query(LEASE).bind(keys(&chosen)).bind(uuid(id)).bind(lease.as_secs_f64());
         session.execute(query).await?;
     }
-    // Others may stand behind them.
+    // Others may be waiting behind them.
     if is_full && !blocked.is_empty() {
         session.execute(sqlx::query(PUT_BACK).bind(keys(&blocked))).await?;
     }

@@ -125,7 +125,7 @@ fn is_meant(connection: &Connection, queue: Queue, which: &DeadSelection, id: Ev
             let unknown = ["unknown event type", "unknown version of event type"];
             unknown.iter().any(|start| error.starts_with(start)) && kinds.contains(&kind)
         }
-        // By statements of its own; by these, none.
+        // Handled by separate statements, not by these.
         DeadSelection::Group(_) => false,
         _ => true,
     }))

@@ -9,7 +9,7 @@ pub(super) enum Failure {
     Sqlite(#[from] rusqlite::Error),
     #[error("{0}")]
     Nonsense(String),
-    /// A row is no longer as it was read.
+    /// A row has changed since it was read.
     #[error("a row was changed meanwhile")]
     Changed,
     /// Whoever was to commit it could not; nothing of it is stored.
@@ -54,7 +54,7 @@ impl Failure {
         }
     }
 
-    /// Whether it would come again with the same rows, and not with others.
+    /// Whether it would happen again with the same rows, but not with others.
     pub(super) fn is_about_data(&self) -> bool {
         self.meaning() == Meaning::Corrupt && !self.is_about_schema()
     }
@@ -68,7 +68,7 @@ impl Failure {
         )
     }
 
-    /// For transactions that bring about effects: their events stay owed, so whatever may pass is `Unavailable`.
+    /// For transactions that write effects: their events stay owed, so anything that may pass is `Unavailable`.
     pub(super) fn of_effect(self) -> cardwire_domain::Error {
         match self.meaning() {
             Meaning::Corrupt if !self.is_about_schema() => cardwire_domain::Error::Corrupt(self.to_string()),

@@ -1,4 +1,4 @@
-//! A library as it is exported.
+//! Reading a library for an export.
 
 use cardwire_domain::exports::{ExportedCard, Namesakes};
 use cardwire_domain::note::NoteText;

@@ -131,7 +131,7 @@ impl LibraryRepository for SqliteStore {
     }
 }
 
-/// In an order other than newest first, words find so many cards.
+/// In an order other than newest first, words find at most this many cards.
 const MOST_SORTED: usize = 10_000;
 
 /// A place in an order other than newest first: by time or by text, then by id.
@@ -211,7 +211,8 @@ fn sorted_place(order: LibraryOrder, position: &Position) -> Result<SortedPlace>
     Ok((at, key.to_owned(), id))
 }
 
-/// So many cards are looked at themselves: the newest may not be indexed yet. Of the others, those that the index has.
+/// This many of the newest cards are searched directly, because they may not be indexed yet. The index finds the
+/// others.
 const LOOKED_AT: usize = 300;
 
 /// What is looked for among the cards of a library.

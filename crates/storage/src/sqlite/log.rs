@@ -33,7 +33,7 @@ use super::{dead_letters, failures};
 const REJECTED_KEPT: i64 = 1_000;
 /// Of each such entry, this many characters.
 const REJECTED_CHARS: usize = 4_096;
-/// Of an error, likewise.
+/// The same for an error.
 const ERROR_CHARS: usize = 2_000;
 /// No backoff is longer.
 const BACKOFF_AT_MOST: Duration = Duration::from_secs(24 * 3_600);
@@ -181,7 +181,7 @@ impl EventLog for SqliteStore {
         Ok(found.into_iter().collect())
     }
 
-    /// Along with the events, the kept answers, rejected entries and steps whose time is over.
+    /// Besides the events, the stored answers, rejected entries and steps that have expired.
     async fn prune(&self, keep: Duration) -> Result<u64> {
         Ok(prune::prune(self, keep).await?)
     }
@@ -198,8 +198,9 @@ pub(super) fn take(connection: &Connection, queue: Queue, ids: &[EventId]) -> Re
     Ok(taken)
 }
 
-/// The events of these ids as the log has them, in the order of their ids; what nobody here understands is left out, and so stays owed.
-/// Effects are made of these alone: what came through a queue may have been altered there.
+/// The events with these ids as the log has them, in the order of their ids. Those that this build does not understand
+/// are left out, and so stay owed. Effects are made only from these: events that came through a queue may have been
+/// altered there.
 pub(super) fn recorded(connection: &Connection, ids: &[EventId]) -> Result<Vec<RecordedEvent>, Failure> {
     let mut recorded = Vec::with_capacity(ids.len());
     for id in ids.iter().collect::<BTreeSet<_>>() {
@@ -312,7 +313,7 @@ fn begin_attempt(
     Ok(Begun { attempt: if dies { Attempt::Dead } else { Attempt::Run }, lost, dies })
 }
 
-/// The step goes with the attempt.
+/// The step is removed with the attempt.
 fn undo_attempt(connection: &Connection, queue: Queue, id: EventId) -> Result<(), Failure> {
     let lives = held(connection, queue, id)?.is_some_and(|held| !held.is_dead && held.tries > 0);
     if lives && let Some(step) = open_attempt(connection, queue, id)? {

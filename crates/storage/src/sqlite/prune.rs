@@ -51,7 +51,7 @@ pub(super) async fn prune(store: &SqliteStore, keep: Duration) -> Result<u64, Fa
     if store.read(|connection, _| is_replaying(connection)).await? {
         return Ok(0);
     }
-    // Before the first is gone, so that nobody takes a day for whole that is not.
+    // Before the first event is gone, so that an incomplete day is never taken for a complete one.
     let before = store.write(move |connection, now| move_horizon(connection, now, keep)).await?;
     let pruned = store.in_portions(move |connection, _, after| drop_old(connection, EVENTS, before, after)).await?;
     store.in_portions(|connection, now, _| drop_answers(connection, now)).await?;

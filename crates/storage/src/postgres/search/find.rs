@@ -242,7 +242,7 @@ impl<'a> Search<'a> {
             .bind(number)
             .bind(if phrase { MAX_RANKED_PHRASE } else { MAX_RANKED })
             .bind(&self.urls)
-            // Planned for these words: how frequent they are decides where to look.
+            // Planned for these words: their frequency decides where to look.
             .persistent(false);
         read_all(&session.fetch_all(query).await?)
     }

@@ -142,7 +142,7 @@ impl Operator for SqliteStore {
     }
 
     async fn pauses(&self) -> Result<Vec<Pause>> {
-        // A queue of a newer build is none of ours.
+        // Skip the queues of newer builds.
         let pauses = |connection: &Connection, _| {
             rows(connection, PAUSES, &[], |row| get_queue(row).ok().map(|queue| read_pause(queue, row)).transpose())
         };

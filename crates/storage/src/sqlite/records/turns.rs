@@ -1,4 +1,4 @@
-//! Turns: who publishes for whom, and what became of it.
+//! Turns: who publishes for whom, and the results.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ const OURS: &str = "SELECT 1 FROM record_people WHERE person_id = ?1 AND lease =
 
 const IS_NEW: &str = "SELECT 1 FROM records WHERE person_id = ?1 AND kind = ?2 AND subject_id = ?3 AND cid IS NULL";
 
-/// The stays in a collection, or of a card, whoever has their records.
+/// The stays in a collection, or of a card, no matter who has their records.
 const OWE_LINKS: [&str; 2] = [
     "INSERT INTO record_owed (person_id, kind, subject_id, stamp, not_before) \
      SELECT p.person_id, 2, l.id, random(), 0 \
@@ -204,7 +204,7 @@ fn keep(connection: &Connection, now: Timestamp, person: &str, done: &Done) -> R
         run(connection, LATER, &[&person, &kind, &id, stamp, &later(now, *wait)])?;
         return Ok(());
     }
-    // Before the stays that name it are owed: a stay of this very turn is looked at once more.
+    // Before the stays that name it are owed, so that a stay of this very turn is checked again.
     run(connection, NOT_OWED, &[&person, &kind, &id, stamp])?;
     let is_new = first(connection, IS_NEW, &[&person, &kind, &id], |_| Ok(()))?.is_some();
     match outcome {

@@ -21,7 +21,7 @@ const COLLECTIONS: &str =
     "SELECT id, name, description FROM collections WHERE words IS NULL AND id > ?2 ORDER BY id LIMIT ?1";
 
 pub(super) fn old(connection: &Connection, after: Option<CardId>, limit: usize) -> Result<Vec<CardId>, Failure> {
-    // Nothing is below what is empty.
+    // Nothing sorts before the empty string.
     let after = after.map(|card| blob(card.ulid()).to_vec()).unwrap_or_default();
     rows(connection, OLD, &[&signed(limit), &after], |row| Ok(card_id(get(row, "card_id")?)))
 }
