@@ -113,7 +113,7 @@ async fn forget_events(session: &mut Session, person: &UserId, behind: Option<Uu
 
 async fn clear(session: &mut Session, person: &UserId, limit: usize, audit_id: i64) -> Result<(), Failure> {
     let people = [person.to_string()];
-    // What was counted, shown or indexed after the other queues' work was done.
+    // What was counted, shown or indexed after the queues had processed the deletion.
     let mut cards = indexed(session, &people).await?;
     cards.truncate(limit);
     if !cards.is_empty() {

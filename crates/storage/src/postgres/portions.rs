@@ -1,4 +1,4 @@
-//! Changing many rows, some at a time.
+//! Changing many rows in portions.
 
 use sqlx::Postgres;
 use sqlx::postgres::PgArguments;

@@ -109,7 +109,7 @@ struct Total {
     new_cards: i64,
 }
 
-/// What is to be added, by day.
+/// The numbers to add, by day.
 #[derive(Default)]
 struct Totals(BTreeMap<i64, Total>);
 
@@ -176,7 +176,7 @@ fn week(connection: &Connection, first_day: i64, last_day: i64) -> Result<WeekCo
     counted.ok_or_else(|| Failure::Nonsense("a sum has no row".into()))
 }
 
-/// One look at the index for each day that has events.
+/// One index look-up for each day with events.
 fn whole_days(connection: &Connection) -> Result<Vec<Date>, Failure> {
     let pruned =
         first(connection, "SELECT pruned_until FROM event_log_horizon", &[], |row| get_time(row, "pruned_until"))?;

@@ -11,7 +11,7 @@ use super::log::{recorded, take};
 use super::portions::PORTION;
 use super::values::{card_id, get, rows, run, signed};
 
-/// Positions are counted apart, so none of theirs is given out again.
+/// Positions are counted separately, so theirs are not given out again.
 const DELETE_ACTIVITIES: &str = "\
 DELETE FROM activities WHERE id IN (SELECT id FROM activities WHERE actor_id = ?1 LIMIT ?2)";
 

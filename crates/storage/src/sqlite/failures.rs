@@ -33,10 +33,10 @@ const REJECTED: &str = "\
 SELECT id, at, queue, raw, reason FROM rejected_entries
 WHERE id < ?1 AND queue IN (SELECT value FROM json_each(?2)) ORDER BY id DESC LIMIT ?3";
 
-/// What is done with one event of the group.
+/// The action on one event of the group.
 type Change = fn(&Connection, Timestamp, Queue, EventId) -> Result<(), Failure>;
 
-/// Where the next portion goes on, and when the first one began.
+/// Where the next portion continues, and when the first one began.
 type Place = (EventId, i64);
 
 /// Changes all of the group, for [`SqliteStore::in_portions`](super::store::SqliteStore::in_portions).

@@ -43,7 +43,7 @@ SELECT p.number, p.host, (
 FROM pages p WHERE p.turn IS NULL AND p.next_fetch_at <= ?1
 ORDER BY p.next_fetch_at LIMIT ?2";
 
-/// A page, who asks for it, and its registrable domain.
+/// A page, the person who asks for it, and its registrable domain.
 pub(super) struct Asked {
     pub(super) page: i64,
     pub(super) by: String,

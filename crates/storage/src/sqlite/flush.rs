@@ -22,7 +22,7 @@ pub(super) struct Flushed {
     pub(super) inserted: usize,
 }
 
-/// Of these events, those that are still owed and make activities.
+/// Those of the events that are still owed and make activities.
 pub(super) fn flush(connection: &Connection, mut ids: Vec<EventId>) -> Result<Flushed, Failure> {
     ids.sort_unstable();
     ids.dedup();

@@ -108,7 +108,7 @@ fn clear(
     audit_id: i64,
 ) -> Result<(), Failure> {
     let people = BTreeSet::from([person.clone()]);
-    // What was counted, shown or indexed after the other queues' work was done.
+    // What was counted, shown or indexed after the queues had processed the deletion.
     let mut cards = indexed(connection, &people)?;
     cards.truncate(limit);
     if !cards.is_empty() {

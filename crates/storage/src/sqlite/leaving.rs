@@ -15,7 +15,7 @@ use crate::departed::named;
 
 /// This much of what is owed, or in the log, is searched at once.
 pub(super) const LOOK: usize = 2_000;
-/// Of those who are leaving, so many are looked at for one that nobody else sees to.
+/// This many leaving people are looked at to find one that nobody else is handling.
 const AT_ONCE: i64 = 100;
 
 /// Any of them, so that one that waits does not hold up the others.
@@ -66,14 +66,14 @@ pub(super) fn leavers(connection: &Connection) -> Result<Vec<UserId>, Failure> {
     rows(connection, LEAVERS, &[&AT_ONCE], |row| user_id(&get::<String>(row, "user_id")?))
 }
 
-/// What those who see to one person take turns at.
+/// The turn for handling one person.
 pub(super) fn turn_at(person: &UserId) -> Ulid {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&Sha256::digest(person.as_str())[..16]);
     Ulid(u128::from_be_bytes(bytes))
 }
 
-/// How far it has come, and the cards that are in the person's library, or else what is left. `None`: they are gone.
+/// The progress, and the cards in the person's library or else what is left. `None`: they are gone.
 pub(super) fn look(
     connection: &Connection,
     now: Timestamp,
@@ -155,11 +155,12 @@ pub(super) fn cut_ties(connection: &Connection, person: &UserId) -> Result<(), F
     CUT_TIES.iter().try_for_each(|sql| run(connection, sql, &[&person.as_str()]).map(drop))
 }
 
-/// Whether this person's account is being deleted, or has been. Somebody who never had one (mock authentication) does not leave.
+/// Whether this person's account is being deleted, or has been. False for people who never had one (mock
+/// authentication).
 pub(super) fn leaves(connection: &Connection, person: &UserId) -> Result<bool, Failure> {
     if let Some(is_leaving) = first(connection, IS_LEAVING, &[&person.as_str()], |row| get(row, "is_leaving"))? {
         return Ok(is_leaving);
     }
-    // It is never pruned. It is only looked through for people without an account.
+    // It is never pruned, and only searched for people without an account.
     Ok(first(connection, HAS_LEFT, &[&person.as_str()], |_| Ok(()))?.is_some())
 }

@@ -48,7 +48,7 @@ SELECT p.kind, p.width, p.height, p.bytes FROM pictures p WHERE p.hash = ?1 AND 
       AND CASE WHEN g.keeper IS NULL THEN NOT (c.private OR c.hidden) ELSE g.keeper = ?2 AND c.owner_id = ?2 END
 )";
 
-/// Only now it is known when.
+/// The time is known only now.
 const DATE: &str = "UPDATE pictures_dropped SET at = ?1 WHERE at IS NULL";
 const DROPPED: &str = "SELECT id, hash FROM pictures_dropped WHERE at <= ?1 ORDER BY id LIMIT ?2";
 

@@ -1,4 +1,4 @@
-//! What is dropped once its time is over.
+//! Deleting what has expired.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ INSERT INTO event_log_horizon (only_row, pruned_until)
 SELECT 1, ?1 WHERE EXISTS (SELECT 1 FROM events WHERE occurred_at < ?1)
 ON CONFLICT (only_row) DO UPDATE SET pruned_until = excluded.pruned_until WHERE pruned_until < excluded.pruned_until";
 
-/// Rows that go when they are old, unless their event is still owed.
+/// Rows that are deleted when they are old, unless their event is still owed.
 #[derive(Clone, Copy)]
 struct Old {
     next: &'static str,
@@ -61,14 +61,14 @@ pub(super) async fn prune(store: &SqliteStore, keep: Duration) -> Result<u64, Fa
     Ok(pruned)
 }
 
-/// Returns the moment before which things are old.
+/// Returns the time before which rows are old.
 fn move_horizon(connection: &Connection, now: Timestamp, keep: Duration) -> Result<i64, Failure> {
     let before = earlier(now, keep);
     run(connection, MOVE_HORIZON, &[&before])?;
     Ok(before)
 }
 
-/// Goes on behind a time and a row, so that what is owed is not looked at again and again.
+/// Continues after a time and a row, so that owed events are not looked at over and over.
 fn drop_old(
     connection: &Connection,
     old: Old,

@@ -98,8 +98,8 @@ UPDATE record_owed o SET not_before = now() + make_interval(secs => n.wait)
 FROM unnest($2::smallint[], $3::uuid[], $4::bigint[], $5::float8[]) AS n(kind, subject_id, stamp, wait)
 WHERE o.person_id = $1 AND o.kind = n.kind AND o.subject_id = n.subject_id AND o.stamp = n.stamp";
 
-/// What was owed during the turn is due at once. `$2`: the state; `$3`: its reason; `$4`: whether it failed; `$5`: the pause; `$6`: how long what
-/// is left waits.
+/// Work that became owed during the turn is due at once. `$2`: the state; `$3`: its reason; `$4`: whether it failed;
+/// `$5`: the pause; `$6`: how long the rest waits.
 const END: &str = "\
 UPDATE record_people p SET lease = NULL, leased_until = NULL, state = $2, reason = $3,
     failures = CASE WHEN $4 THEN p.failures + 1 ELSE 0 END, failing_since = CASE WHEN $4 THEN coalesce(p.failing_since, now()) END,

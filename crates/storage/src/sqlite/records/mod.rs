@@ -126,7 +126,7 @@ impl RecordRepository for SqliteStore {
     }
 
     async fn begin_turn(&self, lease: Duration) -> Result<Option<Turn>> {
-        // Most looks find nothing, and then there is nothing to write.
+        // Most looks find nothing, so nothing is written.
         if !self.read(turns::is_due).await? {
             return Ok(None);
         }
@@ -224,7 +224,7 @@ pub(super) fn forget_person(connection: &Connection, person: &UserId) -> Result<
     Ok(())
 }
 
-/// Returns the removals that became moot.
+/// Returns the removals that are no longer needed.
 fn forget(connection: &Connection, person: &str) -> Result<Vec<(String, LinkId)>, Failure> {
     let moot =
         rows(connection, MOOT, &[&person], |row| Ok((get::<String>(row, "owner_id")?, link_id(get(row, "link_id")?))))?;

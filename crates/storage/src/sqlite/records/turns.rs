@@ -92,8 +92,8 @@ const NOT_OWED: &str = "DELETE FROM record_owed WHERE person_id = ?1 AND kind = 
 const LATER: &str = "\
 UPDATE record_owed SET not_before = ?5 WHERE person_id = ?1 AND kind = ?2 AND subject_id = ?3 AND stamp = ?4";
 
-/// What was owed during the turn is due at once. `?2`: the state; `?3`: its reason; `?4`: whether it failed; `?5`: until when it pauses; `?6`: how
-/// long what is left waits; `?7`: the time.
+/// Work that became owed during the turn is due at once. `?2`: the state; `?3`: its reason; `?4`: whether it failed;
+/// `?5`: until when it pauses; `?6`: how long the rest waits; `?7`: the time.
 const END: &str = "\
 UPDATE record_people SET lease = NULL, leased_until = NULL, state = ?2, reason = ?3,
     failures = CASE WHEN ?4 THEN failures + 1 ELSE 0 END, failing_since = CASE WHEN ?4 THEN coalesce(failing_since, ?7) END,
