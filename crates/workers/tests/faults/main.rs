@@ -6,7 +6,7 @@
 //! changing who sees what for 20,000 events while all of that happens; then what others see is compared with what was
 //! accepted.
 
-// What a test cannot go on without fails it, in its helper functions as well; and the number of cases is told.
+// Unmet preconditions panic, in helper functions too; and the number of cases is printed.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod chaos;

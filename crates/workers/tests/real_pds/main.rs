@@ -1,7 +1,7 @@
 //! Publishing to a real repository server: the same contract as over a stand-in, with both kinds of session, and a
 //! workload during which publishers and server are killed. `scripts/test-atproto.sh` installs the server.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod workload;

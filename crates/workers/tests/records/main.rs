@@ -1,6 +1,6 @@
 //! Publishing: its contract over a stand-in and over a server that fails on demand, under a paused clock.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod budgets;
