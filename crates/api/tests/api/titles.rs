@@ -1,4 +1,4 @@
-//! Titles of one's own: set, shown to everybody who sees the card, found, and taken back.
+//! Own titles: setting them, showing them to everybody who sees the card, finding them, and removing them.
 
 use actix_web::http::Method;
 use cardwire_apptest::harness::Api;
@@ -18,7 +18,7 @@ async fn set(api: &Api, card: &str, title: Value) {
     api.ask("alice", Method::PUT, ASSOCIATIONS, Some(body)).await.expect(200);
 }
 
-/// Everything is worked off, and the page says that it is called so.
+/// Everything is processed, and the page has this title.
 async fn fetch(api: &Api, title: &str) {
     api.deliver().await;
     for job in api.store.lease_fetches(&FetchRoom::idle(10), &FetchPolicy::default()).await.unwrap() {

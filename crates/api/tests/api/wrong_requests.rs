@@ -1,4 +1,4 @@
-//! A request that cannot be read is 400, one that breaks a rule 422, on every route the same.
+//! On every route, a request that cannot be read is 400, and one that breaks a rule is 422.
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
@@ -16,7 +16,7 @@ async fn alice() -> (Api, String) {
     (api, session)
 }
 
-/// Method and path of the documented operations that are like this. Their ids name nothing.
+/// Method and path of the documented operations of this kind. Their ids do not exist.
 async fn operations(api: &Api, is_wanted: impl Fn(&str, &Value) -> bool) -> Vec<(Method, String)> {
     let document = api.get("/api/openapi.json").await.expect(200);
     let mut found = Vec::new();

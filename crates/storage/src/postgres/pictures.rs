@@ -39,7 +39,7 @@ UPDATE pages SET pictures_lease = NULL, pictured_at = now(), pictures_at = now()
     cover_height = CASE WHEN $4 THEN cover_height ELSE $7 END, icon = CASE WHEN $8 THEN icon ELSE $9 END
 WHERE url_digest = $1 AND pictures_lease = $2";
 
-/// One that is there already is kept from being deleted by whoever looks at it now: see [`DELETE`].
+/// An existing one is protected from a deletion that is looking at it now: see [`DELETE`].
 const KEEP: &str = "\
 INSERT INTO pictures (hash, kind, width, height, bytes) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (hash) DO UPDATE SET kept_at = excluded.kept_at";
@@ -55,8 +55,8 @@ SELECT p.kind, p.width, p.height, p.bytes FROM pictures p WHERE p.hash = $1 AND 
 const DROPPED: &str = "\
 SELECT id, hash FROM pictures_dropped WHERE at <= now() - make_interval(secs => $1) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED";
 
-/// In the order of their hashes, as whoever keeps two of them locks them. One that was locked by somebody who kept it again has a new `kept_at`
-/// by then.
+/// In the order of their hashes, as when several are stored. If one was locked by somebody who stored it again, it has
+/// a new `kept_at` by then.
 const DELETE: &str = "\
 DELETE FROM pictures p
 WHERE p.hash = ANY(ARRAY(SELECT hash FROM pictures WHERE hash = ANY($1) ORDER BY hash FOR UPDATE))

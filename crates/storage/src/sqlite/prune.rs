@@ -12,7 +12,7 @@ use super::store::SqliteStore;
 use super::values::{earlier, get, rows, run, signed};
 use crate::answers::KEEP_ANSWERS;
 
-/// Events of before `?1`, behind the last one that was looked at.
+/// Events before `?1`, after the last one that was looked at.
 const EVENTS: Old = Old {
     next:
         "\
@@ -21,7 +21,7 @@ FROM events e WHERE e.occurred_at < ?1 AND (e.occurred_at, e.rowid) > (?2, ?3) O
     drop: "DELETE FROM events WHERE rowid = ?1",
 };
 
-/// Steps of before `?1`, likewise.
+/// The same for steps before `?1`.
 const STEPS: Old = Old {
     next: "\
 SELECT s.id AS number, s.at, EXISTS (
