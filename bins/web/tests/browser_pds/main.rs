@@ -1,7 +1,7 @@
 //! Signing up, out and in with AT Protocol in a real browser, on our pages and on those of a real server of people's repositories. Run by
 //! scripts/test-atproto.sh.
 
-// Unmet preconditions panic, in helper functions too.
+// What a test cannot go on without fails it, in its helper functions as well.
 #![allow(clippy::unwrap_used)]
 
 mod provider;
