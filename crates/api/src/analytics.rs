@@ -60,16 +60,16 @@ pub struct Summary {
     /// Oldest first, up to today, days without saves included.
     days: Vec<DayBody>,
     totals: Totals,
-    /// Of the same days, by what the pages are known to be now; most saved first.
+    /// Saves of the same days by page type, as known now; most saved first.
     by_type: Vec<TypeBody>,
-    /// Of the same days, up to ten; most saved first.
+    /// Up to ten for the same days; most saved first.
     by_domain: Vec<TopDomainBody>,
     trend: Trend,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TypeBody {
-    /// Null: not known, or not yet.
+    /// Null: not known (yet).
     #[schema(value_type = Option<String>, example = "article")]
     r#type: Option<&'static str>,
     saves: u64,
@@ -94,13 +94,13 @@ impl From<WeekCounts> for WeekBody {
     }
 }
 
-/// The seven days up to today against the seven before.
+/// The seven days up to today compared with the seven before.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Trend {
     /// The last four periods of seven days, oldest first.
     weeks: Vec<WeekBody>,
-    /// 0.5: half as many again. Null where there was nothing before.
+    /// 0.5: 50% more. Null if there was nothing before.
     saves_change: Option<f64>,
     active_curators_change: Option<f64>,
 }
@@ -116,7 +116,7 @@ impl Trend {
     }
 }
 
-/// Over all the days. People are not added up: who is active on two days is one person.
+/// Over all the days. Somebody who is active on two days counts once.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
@@ -161,7 +161,7 @@ impl From<TopUrl> for TopUrlBody {
     }
 }
 
-/// The URLs that most cards were saved of; only one page.
+/// The most saved URLs; only one page.
 #[utoipa::path(
     operation_id = "listTopUrls",
     get, path = "/api/analytics/top-urls", tag = "analytics", security((), ("bearer" = [])),
@@ -193,7 +193,7 @@ impl From<TopDomain> for TopDomainBody {
     }
 }
 
-/// The domains that most cards were saved of; only one page.
+/// The most saved domains; only one page.
 #[utoipa::path(
     operation_id = "listTopDomains",
     get, path = "/api/analytics/top-domains", tag = "analytics", security((), ("bearer" = [])),

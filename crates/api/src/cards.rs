@@ -1,4 +1,4 @@
-//! Where cards are: adding them to collections and taking them out.
+//! Adding cards to collections and removing them.
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -66,15 +66,15 @@ pub async fn collect(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Associate {
     card_id: String,
-    /// What you call it, instead of the page's title: 1 to 500 characters, without control characters. Left out, it stays; null or empty, it is
-    /// dropped.
+    /// Your own title, instead of the page's: 1 to 500 characters, without control characters. If left out, it stays;
+    /// if null or empty, it is removed.
     #[serde(default, deserialize_with = "sent")]
     #[schema(value_type = Option<String>)]
     title: Option<Option<String>>,
-    /// Left out, the note stays; empty, it is dropped.
+    /// If left out, the note stays; if empty, it is removed.
     #[serde(default)]
     note: Option<String>,
-    /// Left out, it stays.
+    /// If left out, it stays.
     #[serde(default)]
     visibility: Option<VisibilityBody>,
     #[serde(default)]
@@ -91,14 +91,14 @@ pub struct Associated {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     note_card_id: Option<CardId>,
-    /// Where the card is now.
+    /// The collections that the card is in now.
     #[schema(value_type = Vec<String>)]
     collection_ids: Vec<CollectionId>,
 }
 
-/// Changes the title, the note, the collections and the visibility of your card in one step. Others see a card that is made public as one that was
-/// saved just now; one that is made private is gone for them with this answer. You can remove your card from any collection it is in, even one
-/// you can no longer see.
+/// Changes the title, the note, the collections and the visibility of your card in one step. A card that is made public
+/// looks just saved to others; one that is made private is gone for them as soon as this is answered. You can remove
+/// your card from any collection it is in, even one you can no longer see.
 #[utoipa::path(
     operation_id = "updateCardAssociations",
     put, path = "/api/cards/url/associations", tag = "cards", security(("bearer" = [])), request_body = Associate,

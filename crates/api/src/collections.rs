@@ -41,10 +41,10 @@ pub struct WriteCollection {
     /// At most 500 characters.
     #[serde(default)]
     description: Option<String>,
-    /// CLOSED unless told.
+    /// CLOSED by default.
     #[serde(default)]
     access_type: Option<Access>,
-    /// Left out, a new collection is PUBLIC and one that is there stays as it is.
+    /// Left out, a new collection is PUBLIC and an existing one stays as it is.
     #[serde(default)]
     visibility: Option<VisibilityBody>,
 }
@@ -73,9 +73,9 @@ pub struct CollectionBody {
     access_type: Access,
     visibility: VisibilityBody,
     author: UserBody,
-    /// They have accepted their invitations.
+    /// People who have accepted their invitations.
     collaborators: Vec<UserBody>,
-    /// Invited, not answered yet. Only the author gets this field.
+    /// Invited, but not answered yet. Only the author gets this field.
     #[serde(skip_serializing_if = "Option::is_none")]
     invited: Option<Vec<UserBody>>,
     /// How many of its cards you can see.
@@ -116,10 +116,10 @@ pub struct CollectedCardBody {
     visibility: VisibilityBody,
     /// An administrator has hidden it from everyone but you, its owner.
     hidden: bool,
-    /// What the page shows of itself; left out if there is none.
+    /// The page's preview picture; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     cover: Option<CoverBody>,
-    /// Of the page's site; left out if there is none.
+    /// The site's icon; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     icon: Option<IconBody>,
     added_by: UserBody,
@@ -168,7 +168,7 @@ pub async fn create(
 ) -> Result<HttpResponse, Problem> {
     let idempotency = idempotency(&request, body.fingerprint)?;
     let WriteCollection { name, description, access_type, visibility } = body.value;
-    // The answer tells only what was asked, so that it is the same whenever it is asked again.
+    // The answer repeats only the request, so it is the same for every repetition.
     let stored_name = Name::parse(&name)?.as_str().to_owned();
     let stored_description = Description::parse(description.as_deref().unwrap_or_default())?.as_str().to_owned();
     let access_type = access_type.unwrap_or_default();
@@ -186,7 +186,7 @@ pub async fn create(
     Ok(HttpResponse::Created().insert_header((header::LOCATION, format!("/api/collections/{id}"))).json(created))
 }
 
-/// Your own collections, then those you collaborate in; both newest first.
+/// Your own collections, then those you collaborate on, each newest first.
 #[utoipa::path(
     operation_id = "listMyCollections",
     get, path = "/api/collections", tag = "collections", security(("bearer" = [])),
@@ -200,7 +200,8 @@ pub async fn mine(state: Data<AppState>, caller: Caller, params: Params) -> Resu
     Ok(HttpResponse::Ok().json(PageBody::<CollectionBody>::of(page, &list)))
 }
 
-/// A collection with those of its cards that you can see. 404 for a private one, unless you are its author or collaborate in it.
+/// A collection with the cards in it that you can see. 404 for a private one, unless you are its author or a
+/// collaborator.
 #[utoipa::path(
     operation_id = "getCollection",
     get, path = "/api/collections/{id}", tag = "collections", security((), ("bearer" = [])),

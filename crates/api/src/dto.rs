@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase")]
 pub struct PageBody<T> {
     pub items: Vec<T>,
-    /// Opaque: give it back as `cursor` for the next page. Null on the last.
+    /// Opaque: send it as `cursor` to get the next page. Null on the last page.
     pub next_cursor: Option<String>,
 }
 
@@ -56,15 +56,15 @@ pub struct CardBody {
     pub id: CardId,
     #[schema(example = "https://example.com/page")]
     pub url: String,
-    /// What its owner calls it, or else what its page is called. Left out while neither is known.
+    /// The owner's title for it, otherwise the page's. Left out while neither is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "A page")]
     pub title: Option<String>,
     pub visibility: VisibilityBody,
-    /// What the page shows of itself; left out if there is none.
+    /// The page's preview picture; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cover: Option<CoverBody>,
-    /// Of the page's site; left out if there is none.
+    /// The site's icon; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub icon: Option<IconBody>,
 }
@@ -151,7 +151,7 @@ impl From<Note> for NoteBody {
     }
 }
 
-/// What the page behind a URL says about itself, and how far its fetch has come.
+/// What the page behind a URL says about itself, and the state of its fetch.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Metadata)]
@@ -162,7 +162,7 @@ pub struct MetadataBody {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Whether a failed fetch is tried again.
+    /// Whether a failed fetch will be retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     retryable: Option<bool>,
     /// The page's own title, even if the card has another.
@@ -197,7 +197,8 @@ impl From<PageInfo> for MetadataBody {
     }
 }
 
-/// Who can see it. PUBLIC: everyone. PRIVATE: a card can be seen by its owner only, a collection by its author and collaborators.
+/// Who can see it. PUBLIC: everyone. PRIVATE: for a card, only its owner; for a collection, its author and
+/// collaborators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[schema(as = Visibility)]

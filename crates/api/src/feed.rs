@@ -38,7 +38,7 @@ pub struct FeedItemBody {
     r#type: &'static str,
     actor: UserBody,
     card: CardBody,
-    /// The public ones that the card is still in.
+    /// The public collections that the card is still in.
     collections: Vec<CollectionNameBody>,
     /// Never changes.
     #[schema(value_type = String, format = DateTime)]
@@ -58,7 +58,7 @@ impl From<FeedItem> for FeedItemBody {
     }
 }
 
-/// An activity as the live feed tells it.
+/// An activity as the live feed sends it.
 pub fn to_json(item: FeedItem) -> serde_json::Result<String> {
     serde_json::to_string(&FeedItemBody::from(item))
 }

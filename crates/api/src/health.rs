@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can serve.
+//! Whether the process is alive, and whether it can serve.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct Health {
     status: &'static str,
 }
 
-/// The process runs.
+/// The process is running.
 #[utoipa::path(
     operation_id = "getHealth",
     get, path = "/healthz", tag = "health", responses((status = 200, body = Health))
@@ -41,7 +41,7 @@ pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "ok" })
 }
 
-/// The process can serve: what it needs is there, and it is not shutting down.
+/// The process can serve: the services it needs are available, and it is not shutting down.
 #[utoipa::path(
     operation_id = "getReadiness",
     get, path = "/readyz", tag = "health", responses((status = 200, body = Health))

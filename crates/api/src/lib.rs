@@ -1,8 +1,9 @@
 //! The JSON API: its resources, one file each, and the OpenAPI document.
 //!
-//! How a resource is added: one file with its handlers, their `#[utoipa::path]`, and a `RESOURCE` that names them; one line for it in
-//! `RESOURCES` below, and its `mod`. Handlers read the request ([`cardwire_http`] has bodies, parameters and callers), run a use case or read a
-//! repository, and shape the answer. What an operator does is in [`cardwire_http::operations`], not here.
+//! To add a resource, write one file with its handlers, their `#[utoipa::path]`, and a `RESOURCE` that names them. Then
+//! add its `mod` and a line in `RESOURCES` below. Handlers read the request ([`cardwire_http`] has bodies, parameters
+//! and callers), run a use case or read a repository, and shape the answer. What operators do is in
+//! [`cardwire_http::operations`], not here.
 
 pub mod admin;
 pub mod analytics;
@@ -29,7 +30,7 @@ use actix_web::web::ServiceConfig;
 
 use resource::Resource;
 
-/// Every resource. Fixed paths come before those with parameters, which would take them.
+/// Every resource. Fixed paths come before those with parameters, which would match them too.
 const RESOURCES: &[Resource] = &[
     cards::RESOURCE,
     library::RESOURCE,
@@ -65,7 +66,7 @@ const RESOURCES: &[Resource] = &[
     docs::RESOURCE,
 ];
 
-/// A constant of the program, worked out once.
+/// Constant for the program, computed once.
 static DOCUMENT: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(|| openapi::document(RESOURCES));
 
 pub fn configure(config: &mut ServiceConfig) {

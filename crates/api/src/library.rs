@@ -41,25 +41,25 @@ fn configure(config: &mut ServiceConfig) {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SaveUrl {
-    /// What people paste is repaired where it can only be meant one way. http or https, at most 2,048 bytes, without credentials.
+    /// Pasted text is repaired if it is unambiguous. http or https, at most 2,048 bytes, without credentials.
     #[schema(example = "https://example.com/page")]
     url: String,
-    /// What you call it, instead of the page's title: 1 to 500 characters, without control characters. Left out, an existing one stays; null or
-    /// empty, it is dropped.
+    /// Your own title, instead of the page's: 1 to 500 characters, without control characters. If left out, an existing
+    /// one stays; if null or empty, it is removed.
     #[serde(default, deserialize_with = "sent")]
     #[schema(value_type = Option<String>, example = "The page about pages")]
     title: Option<Option<String>>,
-    /// At most 10,000 characters. Left out, an existing note stays; empty, it is dropped.
+    /// At most 10,000 characters. If left out, an existing note stays; if empty, it is removed.
     #[serde(default)]
     #[schema(example = "Read this again.")]
     note: Option<String>,
     /// At most 100.
     #[serde(default)]
     collection_ids: Option<Vec<String>>,
-    /// The card through which this URL was found.
+    /// The card where you found this URL.
     #[serde(default)]
     via_card_id: Option<String>,
-    /// Left out, a new card gets your account's default, and one that is in your library keeps its own.
+    /// If left out, a new card gets your account's default, and a card in your library keeps its own.
     #[serde(default)]
     visibility: Option<VisibilityBody>,
 }
@@ -76,7 +76,7 @@ pub struct UrlSaved {
     created: bool,
 }
 
-/// Saves a URL; saving it again answers with the same card.
+/// Saves a URL. Saving it again returns the same card.
 #[utoipa::path(
     operation_id = "saveUrl",
     post, path = "/api/cards/library/urls", tag = "library", security(("bearer" = [])),
@@ -107,7 +107,7 @@ pub async fn save(
     Ok(response.json(UrlSaved { url_card_id, note_card_id, created }))
 }
 
-/// A card somebody keeps.
+/// A card in somebody's library.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = LibraryCard)]
@@ -116,23 +116,23 @@ pub struct LibraryCardBody {
     id: CardId,
     #[schema(example = "https://example.com/page")]
     url: String,
-    /// What its owner calls it, or else what its page is called (`metadata.title`).
+    /// The owner's title for it, otherwise the page's (`metadata.title`).
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<String>,
     visibility: VisibilityBody,
     /// An administrator has hidden it from everyone but you, its owner.
     hidden: bool,
-    /// What the page shows of itself; left out if there is none.
+    /// The page's preview picture; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     cover: Option<CoverBody>,
-    /// Of the page's site; left out if there is none.
+    /// The site's icon; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     icon: Option<IconBody>,
     metadata: MetadataBody,
     owner: UserBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<NoteBody>,
-    /// Those that you can see.
+    /// The collections it is in that you can see.
     collections: Vec<CollectionNameBody>,
     #[schema(value_type = String, format = DateTime)]
     added_at: Timestamp,
@@ -185,7 +185,7 @@ pub async fn my_cards(
     Ok(HttpResponse::Ok().json(PageBody::<LibraryCardBody>::of(page, &list)))
 }
 
-/// One card. The note is there for its owner only. 404 for somebody else's card that is private or that an administrator has hidden.
+/// One card. Only its owner gets the note. 404 for somebody else's card that is private or hidden by an administrator.
 #[utoipa::path(
     operation_id = "getCard",
     get, path = "/api/cards/{id}", tag = "library", params(("id" = String, Path)), security((), ("bearer" = [])),
@@ -213,7 +213,7 @@ pub struct UrlStatus {
     note_card_id: Option<CardId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     visibility: Option<VisibilityBody>,
-    /// Those that the card is in, as far as you can see them.
+    /// The collections that the card is in and that you can see.
     collections: Vec<CollectionNameBody>,
 }
 
@@ -254,7 +254,7 @@ pub struct CardAnswer {
     pub card_id: CardId,
 }
 
-/// Takes your card out of the library and out of every collection.
+/// Removes your card from the library and from every collection.
 #[utoipa::path(
     operation_id = "removeCardFromLibrary",
     delete, path = "/api/cards/{id}/library", tag = "library", security(("bearer" = [])),

@@ -1,6 +1,6 @@
-//! How long, how many and how much: each limit of the OpenAPI document, taken from the constant that the check itself uses.
+//! The limits in the OpenAPI document, each taken from the constant that the check itself uses.
 //!
-//! `crates/api/tests/api/bounds.rs` sends what lies on each of them, which is accepted, and what lies beyond, which is refused.
+//! `crates/api/tests/api/bounds.rs` checks that a value at each limit is accepted and one beyond it is refused.
 
 use cardwire_domain::accounts::Handle;
 use cardwire_domain::collection::{Collection, Description, Name};

@@ -1,4 +1,4 @@
-//! Who works on a collection with its author, and whose invitations a person does not want.
+//! Collaborators of a collection, and blocking invitations from a person.
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -44,9 +44,9 @@ pub struct Collaborators {
     user_ids: Vec<String>,
 }
 
-/// Replaces the list of people who share the collection, each of whom must be somebody here. Those who have accepted stay; new ones are
-/// invited, and collaborate once they accept; those left out do neither. A person can have at most 10 open invitations from one author, 100 in
-/// all, and none from somebody they blocked. Author only.
+/// Replaces the list of people who share the collection. Each must have an account here. People who have accepted stay.
+/// New ones are invited, and collaborate once they accept. People left out lose their place or invitation. A person can
+/// have at most 10 open invitations from one author, 100 in all, and none from somebody they blocked. Author only.
 #[utoipa::path(
     operation_id = "setCollaborators",
     put, path = "/api/collections/{id}/collaborators", tag = "collections", security(("bearer" = [])),
@@ -66,8 +66,8 @@ pub async fn set_collaborators(
     changed(&state, &caller, id).await
 }
 
-/// Accepts the invitation to a collection; accepting again changes nothing. 404 if you are not invited, 409 if you collaborate in 1,000
-/// collections.
+/// Accepts the invitation to a collection; accepting again changes nothing. 404 if you are not invited, 409 if you
+/// already collaborate on 1,000 collections.
 #[utoipa::path(
     operation_id = "acceptInvitation",
     post, path = "/api/collections/{id}/membership", tag = "collections", security(("bearer" = [])),
@@ -89,7 +89,7 @@ pub async fn accept(
 #[utoipa::path(
     operation_id = "leaveCollection",
     delete, path = "/api/collections/{id}/membership", tag = "collections", security(("bearer" = [])),
-    params(("id" = String, Path)), responses((status = 204, description = "Left or declined; also if there was nothing to leave"))
+    params(("id" = String, Path)), responses((status = 204, description = "Left or declined, even if there was nothing to leave"))
 )]
 pub async fn leave(
     state: Data<AppState>,
@@ -159,7 +159,7 @@ impl From<Block> for BlockedBody {
     responses((status = 200, body = PageBody<BlockedBody>))
 )]
 pub async fn blocks(state: Data<AppState>, caller: Caller, params: Params) -> Result<HttpResponse, Problem> {
-    // Its ties are broken by DIDs.
+    // DIDs break ties.
     let list = List::by_rank(&["blocks", caller.id().as_str()]);
     let page = params.page(&list)?;
     let page = state.collections.blocked_by(caller.id(), &page).await?;

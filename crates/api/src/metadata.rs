@@ -1,4 +1,4 @@
-//! What is known of the page behind a card: having it fetched again.
+//! Fetching the page behind a card again.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, ServiceConfig};
@@ -22,8 +22,9 @@ fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/api/cards/{id}/metadata/retry").post(retry).register(config);
 }
 
-/// Fetches the page behind your card again, whether it could be read the last time or not. 404 if the card is not yours, 409 while the page is already
-/// waiting to be fetched, 429 within a minute after it was fetched. The card's `metadata` shows what comes of it.
+/// Fetches the page behind your card again, whether or not it could be read last time. 404 if the card is not yours,
+/// 409 while the page is already waiting to be fetched, 429 within a minute after a fetch. The card's `metadata` shows
+/// the result.
 #[utoipa::path(
     operation_id = "retryMetadata",
     post, path = "/api/cards/{id}/metadata/retry", tag = "library", security(("bearer" = [])),

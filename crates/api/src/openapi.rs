@@ -1,7 +1,8 @@
 //! The OpenAPI document, gathered from the handlers.
 //!
-//! A handler's `#[utoipa::path]` says what is its own: the operation's name, its parameters, its body and its good answers. What follows
-//! from those is added here: the credentials, the refusals, the limits, and a description for every answer.
+//! A handler's `#[utoipa::path]` describes what is specific to it: the operation's name, parameters, body and
+//! successful answers. What follows from those is added here: credentials, refusals, limits, and a description for
+//! every answer.
 
 use actix_web::http::StatusCode;
 use cardwire_http::problem::{KINDS, ProblemBody};
@@ -56,7 +57,7 @@ pub fn document(resources: &[Resource]) -> Result<String, serde_json::Error> {
     serde_json::to_string(&document)
 }
 
-/// The derive macros bring along schemas that only wrap others, and not every status has an operation.
+/// The derive macros add schemas that only wrap others, and not every status is used by an operation.
 fn drop_unused(document: &mut Value) {
     let text = document.to_string();
     for kind in ["schemas", "responses"] {
@@ -68,13 +69,13 @@ fn drop_unused(document: &mut Value) {
 
 /// A bearer token or the cookie that the pages set. Every operation that accepts one accepts the other.
 fn security_schemes() -> Value {
-    let about = "Set by signing in on the pages. Requests that change something and use it need an `Origin` header that \
+    let about = "Set by signing in on the pages. Requests that use it to change something need an `Origin` header that \
                  names this site. On localhost the cookie is called `session`.";
     let cookie = json!({ "type": "apiKey", "in": "cookie", "name": Jar::Session.name(false), "description": about });
     json!({ "bearer": { "type": "http", "scheme": "bearer" }, "session": cookie })
 }
 
-/// One answer for each status that refuses, and one for all of them.
+/// One response for each status that refuses, and one for all of them.
 fn problems() -> Value {
     let answer = |kinds: &mut dyn Iterator<Item = &&cardwire_http::problem::Kind>| {
         let list: String =
@@ -116,8 +117,8 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     answers.insert("default".to_owned(), problem("Problem".to_owned()));
 }
 
-/// The statuses that an operation may refuse with, as they follow from what it takes. `crates/apptest` holds every answer that a test
-/// gets against them.
+/// The statuses that an operation may refuse with, which follow from its input. `crates/apptest` checks every answer
+/// that a test gets against them.
 fn refusals(path: &str, method: &str, operation: &Value) -> Vec<u16> {
     let changes = method != "get";
     let tagged = |tag: &str| operation["tags"][0] == tag;
@@ -131,7 +132,7 @@ fn refusals(path: &str, method: &str, operation: &Value) -> Vec<u16> {
     });
     let is_door = matches!(path, "/api/users" | "/api/users/login");
     let is_in_person = ["/api/users/me/sessions", "/api/users/me/tokens"].iter().any(|list| path.starts_with(list));
-    // No room for another token, nobody to invite while registration is closed, and one replay of a queue at a time.
+    // The token limit, invites while registration is closed, and one replay of a queue at a time.
     let can_be_full =
         method == "post" && matches!(path, "/api/users/me/tokens" | "/api/admin/invites" | "/api/admin/replays");
     let stores = !tagged("docs") && path != "/healthz";
@@ -139,7 +140,7 @@ fn refusals(path: &str, method: &str, operation: &Value) -> Vec<u16> {
         // Unknown query parameters are refused, too.
         (400, !tagged("docs") && !tagged("health")),
         (401, guarded || matches!(path, "/api/users/login" | "/api/users/oauth/refresh")),
-        // For administrators only, somebody else's, from a page of another site, not with an API token, or nobody is let in.
+        // Administrators only, somebody else's, a page of another site, no API tokens, or registration is closed.
         (403, tagged("admin") || (guarded && changes) || is_in_person || is_door),
         (
             404,
@@ -154,7 +155,7 @@ fn refusals(path: &str, method: &str, operation: &Value) -> Vec<u16> {
         (413, has_body),
         (415, has_body),
         (422, has_body || has_text),
-        // Too many changes of one person, or too many reads from an address without signing in.
+        // Too many changes by one person, or too many reads from an address without signing in.
         (429, stores && !tagged("health") && !matches!(path, "/api/users/logout" | "/api/users/oauth/refresh")),
         (503, stores),
     ];

@@ -1,4 +1,4 @@
-//! Covers and icons of pages, for those who see a card of the page.
+//! Covers and icons of pages, for people who can see a card of the page.
 
 use actix_web::http::header::{self, EntityTag, Header as _, IfNoneMatch};
 use actix_web::web::{Data, Path, ServiceConfig};
@@ -15,7 +15,7 @@ use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
 
-/// A picture never changes. No cache that several people share may keep it: a card can be made private.
+/// A picture never changes, but a shared cache must not keep it: its card can be made private.
 const CACHED: &str = "private, max-age=31536000, immutable";
 
 #[derive(OpenApi)]
@@ -26,8 +26,8 @@ fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/pictures/{hash}").get(picture).register(config);
 }
 
-/// A cover or an icon, as `cover.url` and `icon.url` of a card name it: a JPEG or PNG of at most 60 KiB. 404 unless you see a card whose page it is
-/// of.
+/// A cover or an icon, at the address that a card's `cover.url` or `icon.url` gives: a JPEG or PNG of at most 60 KiB.
+/// 404 unless you can see a card of its page.
 #[utoipa::path(
     operation_id = "getPicture",
     get, path = "/pictures/{hash}", tag = "library", params(("hash" = String, Path)), security((), ("bearer" = [])),
@@ -48,7 +48,7 @@ pub async fn picture(
         Err(_) => None,
     };
     let Some(picture) = found else {
-        // A page has many pictures, which do not count. Trying many addresses does.
+        // A page's many pictures do not count as reads. Trying many addresses does.
         if reader.is_none() {
             admit(&request)?;
         }

@@ -35,22 +35,22 @@ fn configure(config: &mut ServiceConfig) {
 #[schema(as = SearchHit)]
 pub struct SearchHitBody {
     url: String,
-    /// What you call it; else, if it was found by what the owner of a card calls it, that; else the page's title.
+    /// Your own title; otherwise the title by which it was found, if a card's owner gave it one; otherwise the page's.
     title: Option<String>,
     description: Option<String>,
     /// What the page is: article, audio, book, document, image, profile, video or website. Null: not known.
     #[schema(value_type = Option<String>, example = "article")]
     r#type: Option<&'static str>,
-    /// What the page shows of itself; left out if there is none.
+    /// The page's preview picture; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     cover: Option<CoverBody>,
-    /// Of the page's site; left out if there is none.
+    /// The site's icon; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     icon: Option<IconBody>,
-    /// The oldest that you can see.
+    /// The oldest cards that you can see.
     #[schema(value_type = Vec<String>)]
     card_ids: Vec<CardId>,
-    /// PRIVATE: you keep this URL, for yourself only.
+    /// PRIVATE: only you can see your card of this URL.
     visibility: VisibilityBody,
     /// Higher is better.
     rank: f32,
@@ -78,18 +78,18 @@ impl From<SearchHit> for SearchHitBody {
 #[schema(as = SearchHits)]
 pub struct SearchHitsBody {
     items: Vec<SearchHitBody>,
-    /// Opaque: give it back as `cursor` for the next page. Null on the last.
+    /// Opaque: send it as `cursor` to get the next page. Null on the last page.
     next_cursor: Option<String>,
-    /// On the first page, if nothing was found for what you typed: what was found instead. Misspelt words are corrected in it.
+    /// On the first page, if nothing matched what you typed: the corrected query whose results are shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "memory safety")]
     corrected: Option<String>,
 }
 
-/// URLs in whose page every word occurs, best first: title, description, site, author and URL; also with what the owner of a card that you can
-/// see calls it. Notes and private cards are found by their owner only. Case and accents do not matter, but words that are spelled as you
-/// typed them come first; parts of longer words come last. `"words in a row"` and `-word` are understood, and a URL finds its page. A word
-/// that occurs nowhere is taken for similar ones.
+/// URLs whose page contains every word, best first. It searches title, description, site, author and URL, and the
+/// titles that owners gave to cards you can see. Only their owner finds notes and private cards. Case and accents do
+/// not matter, but words spelled as you typed them come first; parts of longer words come last. `"words in a row"` and
+/// `-word` work, and a URL finds its page. A word that occurs nowhere is replaced by similar ones.
 #[utoipa::path(
     operation_id = "search",
     get, path = "/api/search", tag = "search", security((), ("bearer" = [])),
@@ -113,7 +113,7 @@ pub async fn search(
     if mine && reader.id().is_none() {
         return Err(Problem::new(&UNAUTHENTICATED, "Sign in first.").field("mine"));
     }
-    // What a reader finds depends on who they are.
+    // The results depend on the reader.
     let scope = reader.id().map_or("", |id| id.as_str());
     let whose = if mine { "mine" } else { "all" };
     let list = List::by_rank(&["search", scope, &text, kind.map_or("", PageKind::name), whose]);
@@ -134,7 +134,7 @@ fn looked_for(params: &mut Params) -> Result<String, Problem> {
     }
 }
 
-/// All that was found.
+/// All results.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NamesFound<T> {
     /// At most 10.
@@ -166,7 +166,7 @@ impl From<PersonFound> for PersonFoundBody {
     }
 }
 
-/// The best ten people in whose handle or display name every word occurs. Nobody whose account is suspended.
+/// The ten best matches among people whose handle or display name contains every word, without suspended accounts.
 #[utoipa::path(
     operation_id = "searchPeople",
     get, path = "/api/search/people", tag = "search", security((), ("bearer" = [])),
@@ -206,7 +206,8 @@ impl From<CollectionFound> for CollectionFoundBody {
     }
 }
 
-/// The best ten public collections in whose name or description every word occurs. None of an author whose account is suspended.
+/// The ten best matches among public collections whose name or description contains every word, without those of
+/// suspended authors.
 #[utoipa::path(
     operation_id = "searchCollections",
     get, path = "/api/search/collections", tag = "search", security((), ("bearer" = [])),

@@ -1,9 +1,9 @@
 //! The live feed as server-sent events.
 //!
-//! A reader gets every activity that becomes known behind its `Last-Event-ID`, each once and in the stream's order. The first
-//! block of a stream carries an id and no data, so that a reader who is cut off before the first activity still resumes
-//! without a gap. While the store is away the stream stays open and goes on later: a browser gives up for good when it
-//! is answered with an error.
+//! A reader gets every activity published after its `Last-Event-ID`, each once and in the stream's order. The first
+//! block of a stream carries an id and no data, so a reader who is cut off before the first activity still resumes
+//! without a gap. While the store is unavailable the stream stays open and continues later: a browser that gets an
+//! error gives up for good.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/api/feeds/global/stream").get(live).register(config);
 }
 
-/// What is collected from now on, or from behind `Last-Event-ID`, as it happens.
+/// New activities as they happen, from now on or after `Last-Event-ID`.
 ///
 /// Events are named `activity`; their data is an item of the feed. A comment comes every 15 seconds.
 #[utoipa::path(
@@ -63,14 +63,14 @@ pub async fn live(
     let mut response = HttpResponse::Ok();
     response
         .content_type("text/event-stream")
-        // Declared, so that nothing compresses the stream and thereby holds events back.
+        // Declared, so that nothing compresses the stream and delays events.
         .insert_header((header::CONTENT_ENCODING, "identity"))
         .insert_header(("x-accel-buffering", "no"));
     if request.method() == Method::HEAD {
         return Ok(response.finish());
     }
     let end = state.feed.stream_end().await?;
-    // What lies behind the end is of a store that was restored to an earlier time.
+    // A position beyond the end comes from before the store was restored to an earlier time.
     let after = resumed.map_or(end, |cursor| cursor.min(end));
     let busy = || Problem::new(&TOO_MANY_STREAMS, TOO_MANY_STREAMS.about).retry_after(5);
     let connection = Connection {
@@ -96,12 +96,12 @@ fn resume_from(request: &HttpRequest, from_query: Option<String>) -> Result<Opti
         (None, Some(text)) => ("lastEventId", text),
         (None, None) => return Ok(None),
     };
-    // What a browser sends that has not seen any id.
+    // What a browser sends before it has seen an id.
     if text.is_empty() {
         return Ok(None);
     }
     let cursor: StreamCursor = text.parse().map_err(|_| refuse(field))?;
-    // No epoch is as high as that, and the store's own numbers are signed.
+    // No epoch is that high, and the store's own numbers are signed.
     if i64::try_from(cursor.epoch).is_err() {
         return Err(refuse(field));
     }
@@ -117,7 +117,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Ends at shutdown only. When it is dropped, its slot is free again.
+    /// Ends only at shutdown. Dropping it frees its slot.
     fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
         stream::unfold(self, |mut connection| async move {
             let chunk = connection.next_chunk().await?;

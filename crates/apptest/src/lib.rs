@@ -1,6 +1,6 @@
 //! For tests only: the whole web application in one process, over a store in memory and without sockets; and a browser to use it with.
 
-// What a test cannot go on without fails it.
+// Unmet preconditions panic.
 #![allow(clippy::unwrap_used)]
 
 pub mod away;

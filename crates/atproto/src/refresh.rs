@@ -32,7 +32,7 @@ impl Agents {
             let attempt = task.await.map_err(|error| CallError::Away(format!("The refresh failed: {error}.")))?;
             attempt?;
             let connection = self.connected(&connection.person).await?;
-            // Else somebody else has the lease, or the connection was made anew.
+            // Otherwise somebody else has the lease, or the person has connected again.
             if connection.version != version {
                 return Ok(connection);
             }

@@ -74,7 +74,7 @@ pub trait Analytics: Send + Sync {
     /// What [`Self::top_urls`] counts, by what the pages are known to be now. Most first, then by name, the unknown last.
     async fn by_kind(&self, days: u16) -> Result<Vec<KindCount>>;
 
-    /// The UTC days of which no event was pruned, oldest first: those that [`Self::rebuild`] may count anew.
+    /// The UTC days of which no event was pruned, oldest first. [`Self::rebuild`] may count these again.
     async fn whole_days(&self) -> Result<Vec<Date>>;
 
     /// Recounts the totals of one day from the event log, in one transaction, leaving out events still owed to analytics. Returns how many

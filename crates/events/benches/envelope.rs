@@ -1,4 +1,4 @@
-//! What one event costs in this crate: writing its entry, reading it back, finding its queues, and not tracing it.
+//! The cost of one event in this crate: writing its entry, reading it back, finding its queues, and not tracing it.
 
 use std::hint::black_box;
 

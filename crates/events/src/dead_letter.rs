@@ -1,4 +1,4 @@
-//! Dead letters, and which of them are meant.
+//! Dead letters, and selecting among them.
 
 use cardwire_domain::EventId;
 use jiff::Timestamp;
@@ -15,27 +15,27 @@ pub struct DeadLetter {
     pub dead_at: Timestamp,
 }
 
-/// Which dead letters are meant.
+/// Which dead letters to act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeadSelection {
     All,
     Ids(Vec<EventId>),
-    /// Those that nobody understood, of these types.
+    /// Those of these types, which nobody understood.
     NotUnderstood(Vec<String>),
     Matching(DeadFilter),
-    /// Whatever failed of errors of this shape: dead letters, and events that would be tried again by themselves. See
-    /// [`crate::error_shape`].
+    /// Everything that failed with errors of this shape: dead letters, and events that would be retried automatically.
+    /// See [`crate::error_shape`].
     Group(String),
 }
 
-/// What must be true of a dead letter; what is `None` matters not.
+/// A filter for dead letters. `None` matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadFilter {
-    /// Its type, whole: `CardAddedToLibrary.v2`.
+    /// Its full type: `CardAddedToLibrary.v2`.
     pub kind: Option<String>,
-    /// Occurs in a text value of the event, whatever the case: an id, a person, a type.
+    /// Occurs in a text value of the event, ignoring case: an id, a person, a type.
     pub text: Option<String>,
-    /// Occurs in what it died of, whatever the case.
+    /// Occurs in the last error, ignoring case.
     pub error: Option<String>,
 }
 

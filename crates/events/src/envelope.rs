@@ -1,7 +1,8 @@
 //! How an event is written down: CloudEvents 1.0 in the log, a compact line in a queue.
 //!
-//! Decoding takes two steps. An envelope that cannot be read at all is nobody's event; data of an unknown type or version, or
-//! data that does not fit its type, is an event that nobody here understands, and becomes a dead letter with that reason.
+//! Decoding takes two steps. An envelope that cannot be read at all is rejected. Data of an unknown type or version, or
+//! data that does not fit its type, is an event that this build does not understand: it becomes a dead letter with that
+//! reason.
 
 use cardwire_domain::{DomainEvent, EventId, RecordedEvent, Visibility};
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ pub struct Envelope {
     /// Name and version, such as `CardAddedToLibrary.v2`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The id of the card; where there is no card, of the collection; where there is neither, of the person.
+    /// The id of the card; if there is no card, of the collection; if there is neither, of the person.
     pub subject: String,
     pub time: Timestamp,
     pub datacontenttype: String,
@@ -75,12 +76,12 @@ pub struct Message {
     data: String,
 }
 
-/// An entry that is no envelope at all.
+/// An entry that is not an envelope at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an event: {0}")]
 pub struct Malformed(&'static str);
 
-/// An event that nobody here understands.
+/// An event that this build does not understand.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Incomprehensible {
     #[error("unknown event type {0}")]
@@ -140,7 +141,7 @@ const UPCASTS: &[Upcast] = &[
     ("CardAddedToCollection.v1", "CardAddedToCollection.v2", seen_by_all),
 ];
 
-/// As everything was before it could be private.
+/// As everything was before there were private cards.
 fn seen_by_all(mut data: Value) -> Value {
     if let Some(members) = data.as_object_mut() {
         members.insert("visibility".into(), json!(Visibility::Public));
@@ -153,7 +154,7 @@ pub fn understood() -> impl Iterator<Item = &'static str> {
     KNOWN_TYPES.into_iter().chain(UPCASTS.iter().map(|(from, ..)| *from))
 }
 
-/// The event that this data of this type is.
+/// The event for this type and data.
 pub fn event_of(kind: &str, data: Value) -> Result<DomainEvent, Incomprehensible> {
     understand(kind, data, UPCASTS)
 }

@@ -1,4 +1,4 @@
-//! From a commit to the relay of the same process: events that are published from memory, without another look at the log.
+//! From a commit to the relay of the same process: events are published from memory, without reading the log again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +9,11 @@ use tokio::sync::Notify;
 use crate::log::Owed;
 use crate::queue::Queue;
 
-/// Held for one queue at most. What is given beyond is left to the log, where it is due soon.
+/// At most this many are held for one queue. The log keeps the rest, where they are soon due.
 const HELD_AT_MOST: usize = 10_000;
 
-/// Shared by a store, which gives, and the relay of the same process, which takes. Losing what it holds costs time, never an event.
+/// Shared by a store, which gives, and the relay of the same process, which takes. Losing its contents costs time, but
+/// never an event.
 #[derive(Clone, Debug, Default)]
 pub struct Handover(Arc<[Lane; Queue::ALL.len()]>);
 
@@ -29,13 +30,13 @@ impl Handover {
         &self.0[queue as usize]
     }
 
-    /// Whether what is given for this queue is published at once. It is not while the queue is full, paused or out of reach, nor
-    /// while older events wait in the log: then deliveries are born due, and nobody need be given anything.
+    /// Whether events for this queue are published at once. Not while the queue is full, paused or unreachable, nor
+    /// while older events wait in the log. Then deliveries are inserted as due, and nothing has to be handed over.
     pub fn is_open(&self, queue: Queue) -> bool {
         self.lane(queue).is_open.load(Ordering::Relaxed)
     }
 
-    /// Takes what was just committed as published.
+    /// Takes events that were just committed as published.
     pub fn give(&self, owed: impl IntoIterator<Item = Owed>) {
         for owed in owed {
             let lane = self.lane(owed.queue);
@@ -59,7 +60,7 @@ impl Handover {
         self.lane(queue).due.notified().await;
     }
 
-    /// Returns when something was given since the last return. May be dropped at any time.
+    /// Returns when something has been given since the last return. May be dropped at any time.
     pub(crate) async fn given(&self, queue: Queue) {
         self.lane(queue).given.notified().await;
     }

@@ -8,25 +8,25 @@ use jiff::Timestamp;
 
 use crate::queue::Queue;
 
-/// Upper bounds of the buckets in milliseconds. They are close together around the three seconds that a window takes. What took longer
-/// than the last one is counted apart.
+/// Upper bounds of the buckets in milliseconds. They are close together around the three seconds of a window. Anything
+/// above the last bound is counted separately.
 pub const BOUNDS_MS: [u64; 31] = [
     5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1_000, 1_500, 2_000, 2_500, 3_000, 3_100, 3_250, 3_500, 4_000,
     5_000, 7_500, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 900_000, 3_600_000,
 ];
 const BUCKETS: usize = BOUNDS_MS.len() + 1;
 
-/// The bounds as Prometheus has them.
+/// The bounds in Prometheus's format.
 pub fn bounds_s() -> [f64; BOUNDS_MS.len()] {
     BOUNDS_MS.map(|ms| ms as f64 / 1_000.0)
 }
 
-/// The bucket of an event that took so long.
+/// The bucket for this duration.
 fn bucket(took: Duration) -> usize {
     BOUNDS_MS.partition_point(|bound| u128::from(*bound) * 1_000_000 < took.as_nanos())
 }
 
-/// How many events took how long.
+/// Counts of events by how long they took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; BUCKETS],
@@ -41,8 +41,8 @@ impl Histogram {
         self.counts[bucket] = self.counts[bucket].saturating_add(events);
     }
 
-    /// Those up to this bound, in milliseconds; `None`: those beyond the last. A bound that this build does not know counts as the next
-    /// one above it.
+    /// Events up to this bound, in milliseconds; `None`: those beyond the last. An unknown bound counts as the next one
+    /// above it.
     pub fn add_up_to(&mut self, bound_ms: Option<u64>, events: u64) {
         let bucket = bound_ms.map_or(BOUNDS_MS.len(), |bound| BOUNDS_MS.partition_point(|known| *known < bound));
         self.add(bucket, events);
@@ -73,8 +73,9 @@ impl Histogram {
         self.counts.iter().enumerate().map(of).filter(|(_, events)| *events > 0)
     }
 
-    /// How long at most the share `q` of all events took, as Prometheus works it out: events are taken to be spread evenly over their bucket.
-    /// So it is wrong by less than the width of its bucket. Beyond the last bound it is that bound. `None`: there are no events.
+    /// The time that the share `q` of all events took at most, computed as Prometheus does: events are assumed to be
+    /// spread evenly over their bucket. So the error is less than the width of the bucket. Beyond the last bound it is
+    /// that bound. `None`: there are no events.
     pub fn quantile(&self, q: f64) -> Option<Duration> {
         let total = self.total();
         if total == 0 {
@@ -96,7 +97,7 @@ impl Histogram {
     }
 }
 
-/// A count that any number of tasks add to.
+/// A count that many tasks can add to.
 #[derive(Debug)]
 pub struct Latencies {
     counts: [AtomicU64; BUCKETS],
@@ -111,7 +112,7 @@ impl Default for Latencies {
 impl Latencies {
     /// Counts an event that has just taken effect, by this process's clock.
     pub fn took_effect(&self, queue: Queue, accepted_at: Timestamp) {
-        // The clock here may be behind the store's, which stamped the event.
+        // This clock may be behind the store's, which stamped the event.
         let took = Duration::try_from(Timestamp::now().duration_since(accepted_at)).unwrap_or_default();
         self.counts[bucket(took)].fetch_add(1, Ordering::Relaxed);
         metrics::histogram!("cardwire_event_effect_seconds", "queue" => queue.name()).record(took.as_secs_f64());

@@ -1,11 +1,11 @@
-//! How events travel: from the log that accepted them, through queues, to the workers that bring about their effect.
+//! How events travel: from the log that accepted them, through queues, to the workers that carry out their effects.
 //!
-//! Guarantees: an accepted event stays in the [`EventLog`] until its effect is committed, so whatever a queue loses is
-//! found due and published again. Each published copy is in exactly one place of its queue. An event that fails, hangs
-//! or kills its worker costs only itself its attempts, and ends as a dead letter.
+//! Guarantees: an accepted event stays in the [`EventLog`] until its effect is committed, so an event that a queue
+//! loses is found due and published again. Each published copy is in exactly one place of its queue. An event that
+//! fails, hangs or kills its worker uses up only its own attempts, and ends as a dead letter.
 //!
-//! Not guaranteed: that an event is delivered once, or in order. Handlers take events off the ledger in the transaction of their
-//! effect; a copy that finds nothing to take changes nothing.
+//! Not guaranteed: that an event is delivered once, or in order. Handlers take events off the ledger in the transaction
+//! of their effect; a copy that finds nothing to take changes nothing.
 
 pub mod dead_letter;
 pub mod envelope;

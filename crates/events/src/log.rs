@@ -1,12 +1,12 @@
 //! The event log: what happened, and to which queue each event is still owed.
 //!
-//! A *delivery* is a row (queue, event). While it exists the queue is owed the event; who brings about the event's effect
-//! deletes it in the same transaction. It is outbox, ledger and dead letter at once. Deliveries are made only by the transaction that
-//! accepts the events.
+//! A *delivery* is a row (queue, event). While it exists the queue is owed the event. The transaction that writes the
+//! event's effect deletes it. It is outbox, ledger and dead letter at once. Only the transaction that accepts the
+//! events creates deliveries.
 //!
-//! A delivery is *born published*: the process that commits an event publishes it from memory, and the delivery has a time, some seconds
-//! ahead, at which a relay checks on it. So a healthy event costs one insert and one delete. If anything goes wrong, a relay finds the delivery
-//! once it is due.
+//! A delivery is *born published*: the process that commits an event publishes it from memory, and the delivery gets a
+//! time, some seconds ahead, at which a relay checks it. So a healthy event costs one insert and one delete. If
+//! anything goes wrong, a relay finds the delivery once it is due.
 
 use std::time::Duration;
 
@@ -19,18 +19,20 @@ use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::queue::{Queue, QueueSettings};
 
-/// How long after its commit a delivery that was born published is looked at. Longer than a healthy event takes, its window included.
+/// A delivery that was born published is checked this long after its commit. Longer than a healthy event takes,
+/// including its window.
 pub const FIRST_LOOK_AFTER: Duration = Duration::from_secs(10);
-/// How long after a relay found a delivery due and published it, it is looked at again; the wait doubles with each copy.
+/// After a relay published a due delivery, it is checked again after this time, which doubles with each copy.
 pub const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// The wait stops doubling here.
 pub const LOOK_AGAIN_AT_MOST: Duration = Duration::from_secs(3_600);
-/// How long an event may be worked on after it has left its queue, before it is taken for lost.
+/// An event that has left its queue counts as lost only after this time.
 pub const AT_WORK: Duration = Duration::from_secs(10);
 
-/// The longest that a delivery is postponed because its event seems to be in the queue still. What the queue says may be wrong.
+/// A delivery is postponed by this at most if its event seems to be in the queue still. What the queue says may be
+/// wrong.
 pub const PUT_OFF_AT_MOST: Duration = Duration::from_secs(60);
-/// How long what could not be published waits. A queue may have taken part of it.
+/// How long events wait that could not be published. A queue may have taken part of them.
 pub const GIVEN_BACK_FOR: Duration = Duration::from_secs(2);
 
 /// An event on its way to one queue.
@@ -40,16 +42,16 @@ pub struct Owed {
     pub envelope: Envelope,
 }
 
-/// What a look found.
+/// The result of a look.
 #[derive(Clone, Debug, Default)]
 pub struct Due {
     /// To be published, oldest first.
     pub events: Vec<Owed>,
-    /// Of those, published before.
+    /// How many of those were published before.
     pub again: usize,
-    /// Also due, but postponed, since these events should still be in the queue or with a worker.
+    /// Due as well, but postponed, since these events should still be in the queue or with a worker.
     pub put_off: usize,
-    /// All that was due.
+    /// Everything that was due.
     pub found: usize,
 }
 
@@ -65,85 +67,87 @@ pub struct Failure {
 pub enum Verdict {
     /// Again after a backoff, or dead after the last attempt.
     Retry,
-    /// Its holder tries again and decides when to give up; the event stays where it is, however often it fails.
+    /// Whoever holds it tries again and decides when to give up. The event stays where it is, however often it fails.
     Held,
     /// Dead at once.
     Reject,
 }
 
-/// What an event died of, or failed of, whose worker was lost in a counted attempt.
+/// The error of an event whose worker was lost in a counted attempt.
 pub const WORKER_LOST: &str = "its worker was lost";
-/// What an event died of that had no attempt left and never failed.
+/// The error of an event that had no attempt left and never failed.
 pub const NO_ATTEMPT_LEFT: &str = "it has no attempt left";
 
-/// Counts failed attempts and dead letters. For event logs, which alone know what came of a failure; nobody else counts these.
+/// Counts failed attempts and dead letters. Only event logs use it, because only they know how a failure ended.
 pub fn count_failures(queue: Queue, failed: usize, dead: usize) {
     metrics::counter!("cardwire_events_failed_total", "queue" => queue.name()).increment(failed as u64);
     metrics::counter!("cardwire_dead_letters_total", "queue" => queue.name()).increment(dead as u64);
 }
 
-/// Whether an event that may kill its worker should be run.
+/// Whether to run an event that may kill its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
     /// Counted: run it alone.
     Run,
-    /// It used up its attempts without ever coming back; it is a dead letter now.
+    /// It used up its attempts without ever coming back, and is a dead letter now.
     Dead,
-    /// Not owed any more.
+    /// No longer owed.
     Gone,
 }
 
-/// What the log still owes to one queue.
+/// What the log still owes one queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
     pub queue: Queue,
-    /// All but dead letters.
+    /// All except dead letters.
     pub owed: u64,
-    /// Of those, known not to be in the queue.
+    /// Those of `owed` that are known not to be in the queue.
     pub unpublished: u64,
     pub dead: u64,
     /// When the oldest owed event occurred.
     pub oldest: Option<Timestamp>,
 }
 
-/// Whatever an event dies of, its tries are the failed attempts since it was last owed anew: as many as its steps show, the queue's
-/// [history](crate::WorkHistory) and [`count_failures`] count.
+/// Whatever an event dies of, its tries are the failed attempts since it was last redriven. Its steps, the queue's
+/// [history](crate::WorkHistory) and [`count_failures`] agree on that number.
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// Up to `limit` events that the queue is owed and whose time has come, those that are due longest first. Their time is put off by
-    /// [`LOOK_AGAIN_AFTER`], so no two callers get the same one; the caller publishes them.
+    /// Up to `limit` events that are owed to the queue and due, longest due first. They are postponed by
+    /// [`LOOK_AGAIN_AFTER`], so no two callers get the same event; the caller publishes them.
     ///
-    /// `waiting_since` is when the oldest entry occurred that still waits in the queue. What was published since, or less than
-    /// [`AT_WORK`] before, must still be on its way: it is put off until it has had as long, and by [`PUT_OFF_AT_MOST`].
+    /// `waiting_since` is when the oldest entry that still waits in the queue occurred. Events published since, or less
+    /// than [`AT_WORK`] before, must still be on their way. They are postponed until they have had as long, but by
+    /// [`PUT_OFF_AT_MOST`] at most.
     async fn lease(&self, queue: Queue, limit: usize, waiting_since: Option<Timestamp>) -> Result<Due>;
 
     /// These could not be published: they are due again after [`GIVEN_BACK_FOR`].
     async fn give_back(&self, queue: Queue, ids: &[EventId]) -> Result<()>;
 
-    /// The events of these ids as they were accepted, in no order; unknown ids are left out. A queue only carries copies, which may
-    /// have been altered on the way.
+    /// The events with these ids as they were accepted, in no order; unknown ids are left out. A queue only carries
+    /// copies, which may have been altered on the way.
     async fn look_up(&self, ids: &[EventId]) -> Result<Vec<Envelope>>;
 
     /// Takes events off the ledger that have no effect in this queue. Returns how many were still owed.
     async fn settle(&self, queue: Queue, ids: &[EventId]) -> Result<u64>;
 
-    /// Counts an attempt before it is made. One that was begun before and has not ended has failed: its worker was lost.
+    /// Counts an attempt before it is made. If an earlier one was begun and has not ended, it has failed: its worker
+    /// was lost.
     async fn begin_attempt(&self, queue: Queue, id: EventId, settings: &QueueSettings) -> Result<Attempt>;
 
-    /// Takes the attempt back that was begun: what the event needed was away, which is not its fault.
+    /// Takes back the attempt that was begun: a service was unavailable, which is not the event's fault.
     async fn undo_attempt(&self, queue: Queue, id: EventId) -> Result<()>;
 
-    /// Books failures, one for each event. Each ends the attempt that [`begin_attempt`](Self::begin_attempt) counted, or else counts as
-    /// one. Returns the events that are dead letters now.
+    /// Records failures, one for each event. Each ends the attempt that [`begin_attempt`](Self::begin_attempt) counted,
+    /// or counts as one itself. Returns the events that are dead letters now.
     async fn fail(&self, queue: Queue, failures: &[Failure], settings: &QueueSettings) -> Result<Vec<EventId>>;
 
-    /// Keeps an entry that is no event, so that somebody can look at it.
+    /// Keeps an entry that is not an event, for somebody to look at.
     async fn reject_entry(&self, queue: Queue, raw: &str, reason: &str) -> Result<()>;
 
-    /// Dead letters in the order of their ids, behind `after`.
+    /// Dead letters in the order of their ids, after `after`.
     async fn dead_letters(&self, queue: Queue, after: Option<EventId>, limit: usize) -> Result<Vec<DeadLetter>>;
 
-    /// Owes dead letters anew, with all their attempts. Returns how many.
+    /// Puts dead letters back into their queue, with all their attempts restored. Returns how many.
     async fn redrive(&self, queue: Queue, which: &DeadSelection) -> Result<u64>;
 
     /// Gives dead letters up for good. Returns how many.
@@ -151,9 +155,9 @@ pub trait EventLog: Send + Sync {
 
     async fn backlog(&self) -> Result<Vec<Backlog>>;
 
-    /// The trace contexts that these events carry along, each once. Asked only while somebody collects traces.
+    /// The trace contexts of these events, each once. Called only while traces are collected.
     async fn traceparents(&self, ids: &[EventId]) -> Result<Vec<String>>;
 
-    /// Drops events older than `keep` that are owed to nobody. Returns how many.
+    /// Deletes events older than `keep` that are owed to no queue. Returns how many.
     async fn prune(&self, keep: Duration) -> Result<u64>;
 }

@@ -1,4 +1,4 @@
-//! The ports between who has events and who works on them.
+//! The ports between the code that has events and the workers.
 
 use std::collections::HashSet;
 
@@ -13,20 +13,20 @@ use crate::queue::Queue;
 /// Puts entries into queues.
 #[async_trait]
 pub trait EventPublisher: Send + Sync {
-    /// All entries or none, in this order. Each is `(partition key, entry)`. Publishing again makes a copy, which is harmless.
+    /// All entries or none, in this order. Each is `(partition key, entry)`. Publishing again makes harmless copies.
     async fn publish(&self, queue: Queue, entries: &[(String, String)]) -> Result<()>;
 
-    /// How many entries the queue holds that nobody works on.
+    /// How many entries of the queue nobody works on.
     async fn depth(&self, queue: Queue) -> Result<usize>;
 
-    /// When the oldest entry occurred that waits in the queue, by its own account.
+    /// When the oldest waiting entry of the queue occurred, according to the entry.
     async fn waiting_since(&self, queue: Queue) -> Result<Option<Timestamp>>;
 }
 
 /// Where events wait between their queue and their effect.
 #[async_trait]
 pub trait WaitingRoom: Send + Sync {
-    /// Which of these events wait here.
+    /// Which of these events are waiting here.
     async fn hold(&self, events: &[RecordedEvent]) -> Result<HashSet<EventId>>;
 }
 
@@ -36,11 +36,11 @@ pub struct Claim {
     pub batch: Ulid,
     pub partition: u16,
     pub entries: Vec<String>,
-    /// A lost worker held this entry. It is alone, since it may be what killed the worker.
+    /// A lost worker held this entry. It is claimed alone, since it may be what killed the worker.
     pub suspect: bool,
 }
 
-/// How much is where in one queue.
+/// How many entries are where in one queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
     pub waiting: usize,
@@ -52,9 +52,9 @@ pub struct Depth {
 /// Takes entries from one queue. Each published copy is in exactly one place: waiting, suspect, claimed or consumed.
 #[async_trait]
 pub trait EventSubscriber: Send + Sync {
-    /// One suspect if there is any, else up to `max` waiting entries, oldest first; `None` when there is nothing.
+    /// One suspect if there is any, otherwise up to `max` waiting entries, oldest first; `None` if there is nothing.
     async fn claim(&self, max: usize) -> Result<Option<Claim>>;
-    /// The entries are done with. Does nothing when the lease was lost.
+    /// The entries are done. Does nothing if the lease was lost.
     async fn ack(&self, claim: &Claim) -> Result<()>;
     /// Gives the entries back, to be claimed next, in order.
     async fn release(&self, claim: &Claim) -> Result<()>;
@@ -67,26 +67,27 @@ pub trait EventSubscriber: Send + Sync {
     async fn depth(&self) -> Result<Depth>;
 }
 
-/// What became of one event.
+/// The result for one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its effect is in the store, or safely on its way there with the ledger still holding it.
+    /// Its effect is in the store, or safely on its way there while the ledger still holds it.
     Done,
-    /// It failed in a way that may pass.
+    /// It failed, but may work later.
     Retry(String),
     /// It can never succeed.
     Reject(String),
-    /// What the handler needs is away. Nobody's fault: nothing is counted.
+    /// A service that the handler needs is unavailable. Nobody's fault: nothing is counted.
     Unavailable(String),
 }
 
-/// Brings about the effect of events.
+/// Carries out the effects of events.
 #[async_trait]
 pub trait EventHandler: Send + Sync {
-    /// One outcome for each event, in order. May be called with the same event any number of times, at once.
+    /// One outcome for each event, in order. May be called with the same event any number of times, even concurrently.
     async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome>;
 
-    /// Whether an event that is done has had its effect. False: it has it later, and whoever brings that about measures how long it took.
+    /// Whether an event that is done has had its effect. False: it has it later, and the code that does that measures
+    /// how long it took.
     fn takes_effect(&self) -> bool {
         true
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cardwire_domain::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-/// A queue and the kind of worker that drains it.
+/// A queue and the kind of worker that reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Queue {
@@ -34,8 +34,8 @@ impl Queue {
         }
     }
 
-    /// How many times as long as the others it gathers what one round publishes. Nobody waits for a count or a record, and each round of counts
-    /// writes to rows that all of them share.
+    /// How many times longer than the others it gathers events for one round of publishing. Nobody waits for a count or
+    /// a record, and each round of counts writes to rows that all share.
     pub const fn patience(self) -> u32 {
         match self {
             Self::Feeds | Self::Search => 1,
@@ -68,14 +68,15 @@ pub const fn routes(event: &DomainEvent) -> &'static [Queue] {
         DomainEvent::CardAddedToLibrary { .. } => &[Feeds, Search, Analytics, Records],
         DomainEvent::CardRemovedFromLibrary { .. } => &[Feeds, Search, Analytics, Records],
         DomainEvent::AccountDeleted { .. } => &[Feeds, Search, Analytics, Records],
-        // What its owner calls it, too.
+        // Including the owner's title.
         DomainEvent::CardNoteChanged { .. } => &[Search, Records],
         DomainEvent::CardUrlChanged { .. } => &[Search, Analytics, Records],
         _ => &[Feeds, Records],
     }
 }
 
-/// Those of its route that an event is owed to when it is accepted. `is_untold`: what it adds is no news, so the feed is not told of it.
+/// The queues of its route that an event is owed to when it is accepted. `is_untold`: what it adds is not news, so the
+/// feed does not get it.
 pub fn owed_to(event: &DomainEvent, is_untold: bool) -> impl Iterator<Item = Queue> + use<> {
     let adds = matches!(
         event,
@@ -86,13 +87,13 @@ pub fn owed_to(event: &DomainEvent, is_untold: bool) -> impl Iterator<Item = Que
     routes(event).iter().copied().filter(move |queue| *queue != Queue::Feeds || !(is_untold && adds))
 }
 
-/// How a queue is worked off.
+/// How a queue is processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueueSettings {
     /// How often an event may be run alone and fail before it is a dead letter.
     pub attempts: u32,
-    /// The longest first wait; it doubles with each attempt, and the actual wait is drawn from zero up to it.
+    /// The longest first wait. It doubles with each attempt; the actual wait is random between zero and that.
     pub backoff_ms: u64,
     /// Batches in flight in one worker.
     pub concurrency: usize,
@@ -108,7 +109,7 @@ impl QueueSettings {
         }
     }
 
-    /// Exponential with full jitter: `draw` is uniform in 0..1, `tries` counts the failed ones, from 1.
+    /// Exponential with full jitter: `draw` is uniform in 0..1, `tries` counts failed attempts, from 1.
     pub fn backoff(&self, tries: u32, draw: f64) -> Duration {
         let ceiling_ms = self.backoff_ms.saturating_mul(1 << tries.saturating_sub(1).min(16));
         Duration::from_millis(ceiling_ms).mul_f64(draw.clamp(0.0, 1.0))
@@ -130,7 +131,7 @@ mod tests {
             assert_eq!(owed_to(&event, false).collect::<Vec<_>>(), expected, "{event:?}");
         };
         use Queue::{Analytics, Feeds, Records, Search};
-        // Also what others do not see: it may be news to them that they see it no more.
+        // Even if others do not see it: they may have to learn that they no longer do.
         for visibility in [Visibility::Public, Visibility::Private] {
             let actor_id = actor_id.clone();
             check(

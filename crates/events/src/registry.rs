@@ -1,4 +1,4 @@
-//! Who works: each worker process says now and then that it is alive.
+//! The list of workers: each worker process reports now and then that it is alive.
 
 use std::fmt;
 use std::time::Duration;
@@ -46,28 +46,28 @@ pub struct WorkerInfo {
     pub pid: u32,
     pub version: String,
     pub started_at: Timestamp,
-    /// By the registry's clock, whatever the worker says.
+    /// By the registry's clock, not the worker's.
     pub last_seen: Timestamp,
     /// Events with an outcome since the start.
     pub processed: u64,
-    /// Batches in work.
+    /// Batches it is working on.
     #[serde(default)]
     pub in_flight: u64,
 }
 
-/// How long a worker that fell silent is still shown.
+/// How long a silent worker is still shown.
 pub const KEEP_SILENT: Duration = Duration::from_secs(600);
 
-/// Keeps what workers said last, for people to look at. Nothing depends on it.
+/// Keeps the workers' latest reports, for people. Nothing depends on them.
 #[async_trait]
 pub trait WorkerRegistry: Send + Sync {
     /// Notes that the worker is alive. It is forgotten [`KEEP_SILENT`] after the last beat.
     async fn beat(&self, worker: &WorkerInfo) -> Result<()>;
-    /// The worker ends.
+    /// The worker signs off.
     async fn leave(&self, queue: Queue, worker: WorkerId) -> Result<()>;
-    /// Those of all queues seen lately, oldest first.
+    /// Workers of all queues seen lately, oldest first.
     async fn list(&self) -> Result<Vec<WorkerInfo>>;
-    /// With those that fell silent without saying that they end, oldest first.
+    /// Includes those that fell silent without signing off, oldest first.
     async fn with_silent(&self) -> Result<Vec<WorkerInfo>> {
         self.list().await
     }

@@ -1,9 +1,9 @@
-//! The relay: carries what the log owes into the queues.
+//! The relay: moves what the log owes into the queues.
 //!
-//! What its process has committed it publishes from memory ([`Handover`]). Everything else is one look, again and again, at what is due:
-//! a process died before it published, the transport was away or lost an entry, a retry's wait is over, the queue was full or paused.
-//! A look postpones a delivery before publishing it; wherever it dies, the time comes again. No transaction is open while
-//! something is published. Every process runs one.
+//! Events that its own process committed are published from memory ([`Handover`]). For everything else it keeps looking
+//! for what is due: a process died before it published, the transport was down or lost an entry, a retry's wait is
+//! over, the queue was full or paused. A look postpones a delivery before publishing it, so no matter where it dies,
+//! the delivery comes due again. No transaction is open during publishing. Every process runs one relay.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +26,12 @@ pub struct RelaySettings {
     pub max_depth: usize,
     /// Events published together.
     pub batch: usize,
-    /// How long to wait for what is committed meanwhile, so that it shares one round; times [`Queue::patience`]. Nothing in the feed is
-    /// later for it: windows are counted from when their events occurred.
+    /// How long to wait for further commits, so that they share one round; times [`Queue::patience`]. This delays
+    /// nothing in the feed: windows are counted from when their events occurred.
     pub gather: Duration,
-    /// How often to look for what is due without being rung.
+    /// How often to look for what is due if nobody rings.
     pub every: Duration,
-    /// How long events are kept that are owed to nobody.
+    /// How long to keep events that are owed to no queue.
     pub keep: Duration,
 }
 
@@ -69,31 +69,32 @@ impl Relay {
         Self { log, publisher, handover, settings, pauses: Pauses::default(), rooms: Vec::new() }
     }
 
-    /// Publishes nothing to a queue while it is paused: what is owed to it waits in the log.
+    /// Publishes nothing to a queue while it is paused; its events wait in the log.
     pub fn pausable(self, pauses: Pauses) -> Self {
         Self { pauses, ..self }
     }
 
-    /// Events that left this queue may wait here; they are not lost.
+    /// Events that left this queue may be waiting here. They are not lost.
     pub fn followed_by(mut self, queue: Queue, room: Arc<dyn WaitingRoom>) -> Self {
         self.rooms.push((queue, room));
         self
     }
 
-    /// Relays until `stop`. What is being published then, and what was given before, is published first.
+    /// Relays until `stop`. Events that are being published then, or were given before, are published first.
     pub async fn run(&self, stop: CancellationToken) {
-        // Each queue for itself: one that is full or cannot be reached holds up no other. Upkeep may wait for a slow log.
+        // Each queue separately: one that is full or unreachable does not hold up the others. Upkeep may wait for a
+        // slow log.
         let carried = join_all(Queue::ALL.map(|queue| self.carry(queue, &stop)));
         let looked = join_all(Queue::ALL.map(|queue| self.look_again(queue, &stop)));
         tokio::join!(carried, looked, self.prune(&stop));
-        // Requests may have committed events since then, and a look may have opened the handover again.
+        // Requests may have committed events since then, and a look may have reopened the handover.
         for queue in Queue::ALL {
             self.handover.close(queue);
             self.carry_given(queue).await;
         }
     }
 
-    /// Publishes what is given.
+    /// Publishes events that were handed over.
     async fn carry(&self, queue: Queue, stop: &CancellationToken) {
         loop {
             tokio::select! {
@@ -106,7 +107,7 @@ impl Relay {
 
     async fn carry_given(&self, queue: Queue) {
         if let Err(error) = self.publish_given(queue).await {
-            // The next look logs it, and opens the handover again once it succeeds.
+            // The next look logs it, and reopens the handover once it succeeds.
             tracing::debug!(%queue, %error, "what was given could not be published; it is due soon");
             self.handover.close(queue);
             self.handover.ring(queue);
@@ -134,7 +135,7 @@ impl Relay {
         Ok(())
     }
 
-    /// These are not in the queue. If the log is away as well, they are due when their time comes.
+    /// These are not in the queue. If the log is unavailable as well, they come due on their own.
     async fn give_back(&self, queue: Queue, owed: &[Owed]) {
         let ids: Vec<_> = owed.iter().map(|event| event.envelope.id).collect();
         if ids.is_empty() {
@@ -145,7 +146,7 @@ impl Relay {
         }
     }
 
-    /// How many entries the queue takes, and how many it holds.
+    /// How many more entries the queue takes, and how many it holds.
     async fn room(&self, queue: Queue) -> Result<(usize, usize)> {
         let depth = self.publisher.depth(queue).await?;
         Ok((self.settings.max_depth.saturating_sub(depth), depth))
@@ -217,7 +218,7 @@ impl Relay {
         Ok(published)
     }
 
-    /// Those that wait behind the queue are not lost. Their time is put off already.
+    /// Events that wait behind the queue are not lost. They have been postponed already.
     async fn leave_held(&self, queue: Queue, due: &mut Due) {
         if due.again == 0 {
             return;
@@ -229,7 +230,7 @@ impl Relay {
                     due.events.retain(|owed| !held.contains(&owed.envelope.id));
                     due.again = due.again.saturating_sub(held.len());
                 }
-                // A copy too many does no harm, and a relay that publishes nothing does.
+                // An extra copy does no harm; a relay that publishes nothing does.
                 Err(error) => tracing::debug!(%queue, %error, "what waits behind a queue is not known"),
             }
         }
@@ -276,7 +277,7 @@ impl Relay {
     }
 }
 
-/// Says once that the relay cannot work, and once that it can again.
+/// Logs once that the relay cannot work, and once that it can again.
 fn note_health(queue: Queue, looked: &Result<usize>, failing: &mut bool) {
     match looked {
         Ok(_) if *failing => tracing::info!(%queue, "the relay works again"),

@@ -1,12 +1,13 @@
-//! The URL of a server, read strictly. What could be read in two ways is refused: a password with a `/` in it would otherwise become a
-//! path, and be printed as one.
+//! The URL of a server, read strictly. Anything ambiguous is refused: otherwise a password with a `/` in it would
+//! become a path, and be printed as one.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use percent_encoding::percent_decode_str;
 
-/// Where a server is and how to sign in to it. Everything is percent-decoded but `path`. Its `Debug` shows no secret.
+/// Where a server is and how to sign in to it. Everything except `path` is percent-decoded. Its `Debug` shows no
+/// secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerUrl {
     pub scheme: &'static str,
@@ -15,12 +16,12 @@ pub struct ServerUrl {
     /// Without brackets; empty if there is none.
     pub host: String,
     pub port: Option<u16>,
-    /// As it was written, without the first `/`.
+    /// As written, without the first `/`.
     pub path: String,
     pub parameters: Vec<(String, String)>,
 }
 
-/// Says what to do, and never what was given.
+/// Says what to do, but never repeats the input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
     #[error("must not be in quotes: they would be part of it")]
@@ -46,7 +47,7 @@ impl ServerUrl {
     /// `scheme://[[user][:password]@][host][:port][/path][?name=value&…]` with one of these schemes.
     ///
     /// # Errors
-    /// When it is no such URL, or could also be read as another.
+    /// If it is not such a URL, or is ambiguous.
     pub fn parse(text: &str, schemes: &[&'static str]) -> Result<Self, InvalidUrl> {
         if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) {
             return Err(InvalidUrl::Quotes);
@@ -61,7 +62,7 @@ impl ServerUrl {
         }
         let (authority, behind) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (path, query) = behind.split_once('?').unwrap_or((behind, ""));
-        // Everything up to an `@` may have been meant as the password, and what follows another `?` as a part of it.
+        // Everything up to an `@` may be part of the password, and so may text after another `?`.
         if behind.contains('@') || query.contains('?') || authority.matches('@').count() > 1 {
             return Err(InvalidUrl::Ambiguous);
         }
@@ -79,7 +80,7 @@ impl ServerUrl {
         })
     }
 
-    /// For people: the password, a user name that stands alone (it may be a token) and parameters are stars.
+    /// For display: the password, a user name on its own (it may be a token) and parameters are replaced by stars.
     pub fn redacted(&self) -> String {
         let credentials = match (&self.username, &self.password) {
             (None, None) => "",
@@ -106,7 +107,7 @@ impl fmt::Debug for ServerUrl {
     }
 }
 
-/// What a URL may consist of; a `#` would begin a fragment, which no server has.
+/// The characters a URL may contain; a `#` would begin a fragment, which no server has.
 fn is_url_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&byte)
 }

@@ -1,18 +1,19 @@
-//! What errors of one kind have in common: their words without what differs from event to event.
+//! The shape of an error: its words without the parts that differ from event to event.
 
-/// A shape has at most so many characters.
+/// The maximum length of a shape, in characters.
 pub const MAX_SHAPE_CHARS: usize = 200;
 
 /// Stands for an id, a number, an address or a quoted value.
 const SOMETHING: &str = "#";
 
-/// The error without ids, numbers, addresses and quoted values, so that errors of one cause look the same. Names of event types stay.
+/// The error without ids, numbers, addresses and quoted values, so that errors with the same cause look the same. Names
+/// of event types stay.
 pub fn error_shape(error: &str) -> String {
     let unquoted = without_quoted(error);
     let mut shape = String::new();
     for word in unquoted.split_whitespace() {
         let word = of_word(word);
-        // A list of ids is as good as one.
+        // A list of ids counts as one id.
         if word == SOMETHING && shape.ends_with(SOMETHING) {
             continue;
         }
@@ -27,7 +28,7 @@ pub fn error_shape(error: &str) -> String {
     shape.chars().take(MAX_SHAPE_CHARS).collect()
 }
 
-/// Each quoted value is one thing. An apostrophe within a word is no quote.
+/// A quoted value is one thing. An apostrophe within a word is not a quote.
 fn without_quoted(error: &str) -> String {
     let mut kept = String::with_capacity(error.len());
     let mut rest = error;
@@ -62,14 +63,14 @@ fn of_word(word: &str) -> String {
     if bare.is_empty() || !differs(bare) {
         return word.to_owned();
     }
-    // A list goes on behind its comma; a colon behind an id says what was wrong with it.
+    // A list continues after its comma; a colon after an id says what was wrong with it.
     match word.ends_with(':') {
         true => format!("{SOMETHING}:"),
         false => SOMETHING.to_owned(),
     }
 }
 
-/// Whether it is likely to be another with each event.
+/// Whether it probably differs from event to event.
 fn differs(word: &str) -> bool {
     if is_event_type(word) {
         return false;
@@ -90,7 +91,7 @@ fn is_event_type(word: &str) -> bool {
     })
 }
 
-/// Such as `links.example`, also with a port or a path behind it.
+/// Such as `links.example`, optionally followed by a port or a path.
 fn is_host(word: &str) -> bool {
     let host = word.split(['/', ':']).next().unwrap_or_default();
     let mut labels = host.split('.');

@@ -1,9 +1,11 @@
 //! One trace from a request to all of its effects.
 //!
-//! An event carries the context of its request (`traceparent`), so whoever works on it continues the request's trace: with a span for
-//! each event, beside one for the batch that it was worked on in; the two are linked. An event whose trace is not sampled gets none.
+//! An event carries the context of its request (`traceparent`), so all work on it continues the request's trace. There
+//! is a span for each event and one for the batch that it was in; the two are linked. An event whose trace is not
+//! sampled gets none.
 //!
-//! All spans here are of one target. A process that exports no traces switches it off, and then each call costs a look at a flag.
+//! All spans here share one target. A process that exports no traces switches it off, and then each call only checks a
+//! flag.
 
 use cardwire_domain::EventId;
 use opentelemetry::Context;
@@ -14,10 +16,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::queue::Queue;
 
-/// Of every span that is exported, and of nothing else.
+/// The target of every span that is exported, and of nothing else.
 pub const TARGET: &str = "cardwire_trace";
 
-/// What is done to a batch of events.
+/// What is done with a batch of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     Publish,
@@ -44,7 +46,7 @@ impl Operation {
     }
 }
 
-/// The span of a request, which continues the caller's trace if it has one. None where nobody collects traces.
+/// The span of a request, which continues the caller's trace if there is one. `None` if no traces are collected.
 pub fn request(method: &str, route: &str, caller: Option<&str>) -> Span {
     let span = info_span!(
         target: TARGET,
@@ -65,7 +67,7 @@ pub fn request(method: &str, route: &str, caller: Option<&str>) -> Span {
     span
 }
 
-/// Books what a request was answered. Only what is the server's fault is an error of its span.
+/// Records the request's response. Only server errors count as errors of its span.
 pub fn answered(request: &Span, status: u16) {
     request.record("http.response.status_code", status);
     if status >= 500 {
@@ -73,7 +75,7 @@ pub fn answered(request: &Span, status: u16) {
     }
 }
 
-/// What events carry along to continue the trace of this span; `None` where nobody collects traces.
+/// The context that events carry to continue the trace of this span; `None` if no traces are collected.
 pub fn traceparent(span: &Span) -> Option<String> {
     if span.is_disabled() {
         return None;
@@ -83,18 +85,18 @@ pub fn traceparent(span: &Span) -> Option<String> {
     context.is_valid().then(|| write(&context))
 }
 
-/// A batch of events, and what stands for each of them in its own trace. All spans end when it is dropped.
+/// A batch of events, and the span of each event in its own trace. All spans end when it is dropped.
 #[derive(Debug)]
 pub struct Batch {
     operation: Operation,
     queue: Queue,
     span: Span,
-    /// Without an id: of all events of one request.
+    /// Without an id: for all events of one request.
     events: Vec<(Option<EventId>, Span)>,
 }
 
 impl Batch {
-    /// A trace of its own, since its events come from many.
+    /// A separate trace, since its events come from many.
     pub fn begin(operation: Operation, queue: Queue, size: usize) -> Self {
         let span = info_span!(
             target: TARGET,
@@ -108,7 +110,7 @@ impl Batch {
         Self { operation, queue, span, events: Vec::new() }
     }
 
-    /// Whether it is worth while to say which events are in it.
+    /// Whether it is worth recording which events are in it.
     pub fn is_traced(&self) -> bool {
         !self.span.is_disabled()
     }
@@ -121,7 +123,7 @@ impl Batch {
         }
     }
 
-    /// As [`Self::event`], for all events of one request.
+    /// Like [`Self::event`], for all events of one request.
     pub fn request(&mut self, traceparent: &str) {
         if let Some(span) = self.follow(Some(traceparent)) {
             self.events.push((None, span));
@@ -166,7 +168,7 @@ impl Batch {
 
 fn continue_trace(span: &Span, remote: SpanContext) {
     if let Err(error) = span.set_parent(Context::new().with_remote_span_context(remote)) {
-        // Somebody listens to these spans who is no exporter.
+        // Something other than an exporter listens to these spans.
         tracing::debug!(%error, "a trace cannot be continued");
     }
 }

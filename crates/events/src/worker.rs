@@ -1,7 +1,7 @@
-//! The worker loop: claims batches of one queue, hands them to a handler, and books what became of each event.
+//! The worker loop: claims batches of one queue, passes them to a handler, and records the result for each event.
 //!
-//! An attempt is counted only for an event that was run alone. A batch that fails is run again event by event; events
-//! of a lost worker are suspects, which run with nothing else in flight, their attempt counted before it is made.
+//! An attempt counts only if the event was run alone. A batch that fails is run again event by event. Events of a lost
+//! worker are suspects: they run with nothing else in flight, and their attempt is counted before it is made.
 
 mod batch;
 
@@ -27,13 +27,13 @@ pub const LEASE: Duration = Duration::from_secs(15);
 pub const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// How long a handler may take for one batch.
 pub const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often expired leases are looked for.
+/// How often to look for expired leases.
 pub const RECLAIM_EVERY: Duration = Duration::from_secs(1);
-/// How often dead letters are looked for that nobody understood so far.
+/// How often to look for dead letters that nobody has understood so far.
 const REDRIVE_EVERY: Duration = Duration::from_secs(60);
-/// The most entries claimed together.
+/// At most this many entries are claimed together.
 pub const BATCH: usize = 128;
-/// How long a worker rests when what it needs is away.
+/// How long a worker rests when a service it needs is unavailable.
 const REST: Duration = Duration::from_millis(500);
 
 /// What a worker has done, for health checks and the operators.
@@ -41,13 +41,13 @@ const REST: Duration = Duration::from_millis(500);
 pub struct Progress {
     /// Entries that were acknowledged.
     pub processed: AtomicU64,
-    /// Batches in work.
+    /// Batches it is working on.
     pub in_flight: AtomicU64,
-    /// How long events took from acceptance to effect. A copy of an event that had its effect before counts, too.
+    /// How long events took from acceptance to effect. A copy of an event that already had its effect counts too.
     pub took: Latencies,
 }
 
-/// Works on one queue.
+/// Processes one queue.
 #[derive(Clone)]
 pub struct EventWorker {
     pub(crate) queue: Queue,
@@ -63,7 +63,7 @@ pub struct EventWorker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finished {
     Acked,
-    /// What is needed is away; the batch was given back.
+    /// A service is unavailable; the batch was given back.
     Unavailable,
 }
 
@@ -90,7 +90,8 @@ impl EventWorker {
     /// Works until `stop`, then finishes what is in flight. If the future is dropped, leases run out and other workers take over.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] as soon as the queue says that it is not as this process is: going on could lose events.
+    /// [`Error::Misconfigured`] as soon as the queue says that its configuration differs from this process's: going on
+    /// could lose events.
     pub async fn run(&self, stop: CancellationToken) -> Result<()> {
         let keeping = self.clone();
         let mut background = JoinSet::new();
@@ -169,7 +170,7 @@ impl EventWorker {
         let mut resting = false;
         let worker = self.clone();
         let keep = claim.clone();
-        // Waiting for the others may take as long as a handler may, so the lease is kept meanwhile.
+        // Waiting for the others may take as long as a handler may, so the lease is renewed meanwhile.
         let mut keeper = JoinSet::new();
         keeper.spawn(async move { worker.keep_lease(&keep).await });
         while let Some(done) = in_flight.join_next().await {
@@ -203,8 +204,8 @@ impl EventWorker {
         }
     }
 
-    /// Dead letters that an older build did not understand get another chance with this one. Not only at the start: while a new build
-    /// is rolled out, workers of the old one go on making such dead letters.
+    /// Dead letters that an older build did not understand get another chance with this one. Not only at the start:
+    /// during a rollout, workers of the old build keep making such dead letters.
     async fn redrive_understood(&self) {
         let known = DeadSelection::NotUnderstood(crate::envelope::understood().map(str::to_owned).collect());
         match self.log.redrive(self.queue, &known).await {
@@ -218,7 +219,7 @@ impl EventWorker {
         }
     }
 
-    /// Whether to rest; an error when resting would not help.
+    /// Whether to rest; an error if resting would not help.
     fn queue_away(&self, result: Result<()>) -> Result<bool> {
         match result {
             Ok(()) => Ok(false),
@@ -236,7 +237,7 @@ impl EventWorker {
     }
 }
 
-/// A batch task never panics: the handler runs in a task of its own.
+/// A batch task never panics: the handler runs in its own task.
 fn unavailable(done: std::result::Result<Finished, tokio::task::JoinError>) -> bool {
     match done {
         Ok(finished) => finished == Finished::Unavailable,

@@ -1,4 +1,4 @@
-//! The only place that chooses adapters. Everything behind it knows ports.
+//! The only place that chooses adapters. Everything else knows only the ports.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -54,18 +54,18 @@ use crate::network;
 use crate::readiness::Readiness;
 use crate::settings::{Address, RedisSettings, RedisTopology, Settings, SettingsError, StoreSettings};
 
-/// How long a worker is listed after it last said that it is alive.
+/// How long a worker is listed after its last report.
 const REMEMBER_WORKERS: Duration = Duration::from_secs(30);
-/// How often to look for a server that could not be reached at the start.
+/// How often to retry a server that could not be reached at the start.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// A round that does not leave the process costs little, so there is less to gain from waiting for company.
+/// A round that stays within the process costs little, so waiting for more events gains less.
 const GATHER_IN_MEMORY: Duration = Duration::from_millis(10);
 /// How long a server of the AT Protocol network may take to refresh a session once the process is told to stop.
 const REFRESH_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a migration waits for a database that is away.
+/// How long a migration waits for an unreachable database.
 const MIGRATE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a process is plugged into. Clones share it.
+/// The adapters of a process. Clones share them.
 #[derive(Clone)]
 pub struct Adapters {
     pub store: Arc<dyn Store>,
@@ -85,7 +85,7 @@ pub struct Adapters {
     pub history: Arc<dyn WorkHistory>,
     pub rebuilds: Arc<dyn Rebuilds>,
     pub replays: Arc<dyn Replays>,
-    /// Relay and workers leave alone what is paused here. Somebody has to learn it: see [`crate::Rounds`].
+    /// Relay and workers leave paused queues alone. Somebody has to keep this up to date: see [`crate::Rounds`].
     pub pauses: Pauses,
     pub publisher: Arc<dyn EventPublisher>,
     pub registry: Arc<dyn WorkerRegistry>,
@@ -96,7 +96,7 @@ pub struct Adapters {
     pub records: Arc<dyn RecordRepository>,
     /// People's repositories.
     repos: Arc<dyn Repos>,
-    /// Everybody has one: a stand-in.
+    /// Everybody has a repository: a stand-in.
     fakes_repos: bool,
     handover: Handover,
     transport: Transport,
@@ -111,7 +111,7 @@ enum Transport {
 }
 
 impl Adapters {
-    /// Plugs everything together without waiting for any server. Call it on the runtime that is to drive the connections.
+    /// Creates all adapters without waiting for any server. Call it on the runtime that will drive the connections.
     pub fn plug(settings: &Settings) -> anyhow::Result<Self> {
         let handover = Handover::default();
         let transport = if settings.use_in_memory_events {
@@ -233,8 +233,8 @@ impl Adapters {
         }
     }
 
-    /// Checks that the servers are fit for Cardwire: the schema is there, Redis is new enough and keeps what it is given.
-    /// Waits for servers that cannot be reached, until `stop`; an error means that they are not fit.
+    /// Checks that the servers are suitable for Cardwire: the schema is there, Redis is new enough and does not evict
+    /// data. Waits for unreachable servers until `stop`; an error means that they are not suitable.
     pub async fn verify(&self, settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
         tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -246,7 +246,7 @@ impl Adapters {
         }
     }
 
-    /// As [`Self::verify`], of the database alone.
+    /// Like [`Self::verify`], for the database alone.
     pub async fn verify_store(&self) -> anyhow::Result<()> {
         self.verify_database().await
     }
@@ -290,8 +290,8 @@ impl Adapters {
         }
     }
 
-    /// Brings the schema of the database up to date. A release must not fail because the database is being restarted, so a server that
-    /// cannot be reached is waited for, 30 s long.
+    /// Brings the database schema up to date. A release must not fail because the database is restarting, so it waits
+    /// 30 s for an unreachable server.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         // A file is brought up to date whenever it is opened.
         let Some(database) = &self.database else { return Ok(()) };
@@ -313,8 +313,8 @@ impl Adapters {
         Ok(())
     }
 
-    /// Waits until sessions of the AT Protocol network that are being refreshed are stored, some seconds long: what a server has given and nobody
-    /// keeps is lost, and with it the connection. For a process that ends.
+    /// For a process that ends. Waits some seconds until AT Protocol sessions that are being refreshed are stored: if a
+    /// server's new session is not kept, the connection is lost.
     pub async fn finish_refreshes(&self) {
         if let Some(agents) = &self.agents
             && timeout(REFRESH_PATIENCE, agents.drained()).await.is_err()
@@ -323,7 +323,7 @@ impl Adapters {
         }
     }
 
-    /// Leaves the file as one that can be copied, if there is a file. For a process that ends.
+    /// For a process that ends. If there is a file, leaves it in a state that can be copied.
     pub async fn close(&self) -> anyhow::Result<()> {
         match &self.file {
             Some(file) => file.close().await.context("closing the file"),
@@ -331,7 +331,8 @@ impl Adapters {
         }
     }
 
-    /// Adds the checks that tell whether this process can do its work. `web` accepts without Redis: the event log holds.
+    /// Adds the checks that show whether this process can do its work. `web` accepts requests without Redis: the event
+    /// log keeps the events.
     pub fn watch(&self, readiness: &Readiness, needs_redis: bool) {
         readiness.tell_paused(self.pauses.clone());
         let store = self.store.clone();
@@ -376,7 +377,7 @@ impl Adapters {
             .pausable(self.pauses.clone())
     }
 
-    /// How much is where, as this process sees it.
+    /// How many events are where, as this process sees it.
     pub fn measurements(&self) -> anyhow::Result<Measurements> {
         let mut queues = Vec::new();
         for queue in Queue::ALL {
@@ -392,7 +393,7 @@ impl Adapters {
         })
     }
 
-    /// Saves what people bring along from elsewhere.
+    /// Saves the rows of imports.
     pub fn imports(&self) -> ImportLoop {
         ImportLoop::new(self.imports.clone(), self.store.clone(), ImportSettings::default())
     }
@@ -413,7 +414,7 @@ impl Adapters {
         Ok(PictureLoop::new(self.pictures.clone(), fetcher(settings)?, PictureSettings::default()))
     }
 
-    /// Publishes what is public in people's own repositories.
+    /// Publishes everything public in people's own repositories.
     pub fn publishing(&self, settings: &Settings) -> RecordLoop {
         let records = RecordSettings::new(&settings.network.prefix);
         RecordLoop::new(self.records.clone(), self.repos.clone(), records)
@@ -448,7 +449,7 @@ impl Repos for Nobodys {
     }
 }
 
-/// What a command that looks after accounts needs: them, and the audit log.
+/// What a command for managing accounts needs: the accounts and the audit log.
 pub struct ForAccounts {
     pub accounts: Arc<dyn AccountStore>,
     pub operator: Arc<dyn Operator>,
@@ -461,10 +462,10 @@ impl ForAccounts {
     }
 }
 
-/// For a command that ends at once. With a file, a process may have it.
+/// For a command that ends at once. A process may have the file open.
 ///
 /// # Errors
-/// When nothing is kept, or the store is not fit.
+/// If nothing is stored permanently, or the store is not suitable.
 pub async fn for_accounts(settings: &Settings) -> anyhow::Result<ForAccounts> {
     match &settings.store {
         StoreSettings::Memory => {
@@ -483,7 +484,7 @@ pub async fn for_accounts(settings: &Settings) -> anyhow::Result<ForAccounts> {
     }
 }
 
-/// Finds what would keep a process from being plugged in although its settings are good, such as a file that is missing.
+/// Finds problems that would stop a process although its settings are valid, such as a missing file.
 pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     match settings.use_in_memory_events {
         true => Ok(()),
@@ -491,7 +492,7 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     }
 }
 
-/// What the database answers, once it can be reached.
+/// What the database answers once it can be reached.
 async fn available<T, F: Future<Output = Result<T, SchemaError>>>(ask: impl Fn() -> F) -> anyhow::Result<T> {
     let mut said = false;
     loop {
@@ -508,7 +509,7 @@ async fn available<T, F: Future<Output = Result<T, SchemaError>>>(ask: impl Fn()
     }
 }
 
-/// A file that somebody has to do something about is a matter of settings.
+/// A file problem that somebody has to fix counts as a settings error.
 fn unfit(error: sqlite::OpenError) -> anyhow::Error {
     match error {
         sqlite::OpenError::Unfit { .. } => SettingsError::value("DATABASE_URL", error.to_string()).into(),
@@ -516,7 +517,7 @@ fn unfit(error: sqlite::OpenError) -> anyhow::Error {
     }
 }
 
-/// A pooler is a matter of settings.
+/// An unsuitable pooler counts as a settings error.
 fn told(error: SchemaError) -> anyhow::Error {
     match error {
         SchemaError::Pooler(_) => SettingsError::value("DATABASE_URL", error.to_string()).into(),

@@ -10,16 +10,16 @@ use crate::settings::SettingsError;
 pub enum Exit {
     /// Told to stop, and everything in flight was finished.
     Drained = 0,
-    /// It failed, or was told to stop and did not finish in time. Starting it again may help.
+    /// It failed, or did not finish in time after being told to stop. Starting it again may help.
     Runtime = 1,
     Usage = 2,
-    /// Starting it again does not help before somebody changes its settings (`EX_CONFIG` of sysexits).
+    /// Starting it again helps only after its settings have been changed (`EX_CONFIG` of sysexits).
     Configuration = 78,
 }
 
 impl Exit {
-    /// A matter of configuration is a [`SettingsError`] anywhere in the chain, or Redis not being set up as this process needs it,
-    /// which shows only after the start.
+    /// A configuration problem is a [`SettingsError`] anywhere in the chain, or a Redis that is not configured as this
+    /// process needs, which only shows after the start.
     pub fn of(error: &anyhow::Error) -> Self {
         let misconfigured = error.chain().any(|cause| {
             cause.is::<SettingsError>()

@@ -1,7 +1,7 @@
-//! `/metrics`, `/healthz` and `/readyz` on a port of their own; the two latter also for the web process's port.
+//! `/metrics`, `/healthz` and `/readyz` on a separate port; the latter two also on the web process's port.
 //!
-//! `/healthz` says that the process runs and answers, `/readyz` whether it can do its work. Neither tells what only an operator
-//! should know, since the web port is public.
+//! `/healthz` says that the process runs and answers, `/readyz` whether it can do its work. Neither reveals details for
+//! operators, since the web port is public.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::readiness::Readiness;
 
-/// Distributions pile up until they are drained into buckets.
+/// Histogram samples pile up until they are drained into buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Adds `/healthz` and `/readyz`.
@@ -31,7 +31,7 @@ pub fn routes(readiness: Readiness) -> impl FnOnce(&mut web::ServiceConfig) {
     }
 }
 
-/// Monitors ask with either.
+/// Monitors use either method.
 fn get_or_head() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
@@ -55,10 +55,10 @@ pub struct HealthServer {
 }
 
 impl HealthServer {
-    /// Listens on the addresses, in a thread of its own, and keeps the metrics up.
+    /// Listens on the addresses, in a separate thread, and runs the metrics' upkeep.
     ///
     /// # Errors
-    /// When none of them can be bound.
+    /// If none of them can be bound.
     pub fn start(addresses: &[SocketAddr], readiness: &Readiness, metrics: &PrometheusHandle) -> io::Result<Self> {
         let (readiness, shown) = (readiness.clone(), metrics.clone());
         let server = HttpServer::new(move || {
@@ -91,12 +91,12 @@ impl HealthServer {
         Ok(Self { addresses, handle, server: tokio::spawn(server), upkeep })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Ends it, within a second or so. If the future is dropped the server may go on until the runtime ends.
+    /// Stops it within about a second. If the future is dropped, the server may go on until the runtime ends.
     ///
     /// # Errors
     /// When the server had failed.

@@ -1,5 +1,5 @@
-//! `healthcheck`, which every binary has: asks the process of the same settings on this machine whether it is well. For container
-//! engines, so that an image needs no other program.
+//! `healthcheck`, which every binary has: asks the process with the same settings on this machine whether it is
+//! healthy. Thanks to this, an image needs no other program for container engines' health checks.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ pub(crate) const NAME: &str = "healthcheck";
 const LIVE: &str = "live";
 /// For each step. Readiness itself answers within two seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// More than any answer of ours.
+/// Longer than any of our answers.
 const MOST_BYTES: u64 = 64 * 1024;
 
 pub(crate) fn command() -> Command {
@@ -24,12 +24,12 @@ pub(crate) fn command() -> Command {
         .arg(live.help("Ask only whether it answers at all"))
 }
 
-/// What the subcommand's flags ask for.
+/// What the subcommand's flags select.
 pub(crate) fn path(matches: &ArgMatches) -> &'static str {
     if matches.get_flag(LIVE) { "/healthz" } else { "/readyz" }
 }
 
-/// Asks on METRICS_PORT. An error: nobody answers there, or not with 200.
+/// Asks on METRICS_PORT. An error: nobody answers there, or the status is not 200.
 pub fn ask(settings: &Settings, path: &str) -> anyhow::Result<()> {
     let addresses = settings.host.addresses(settings.metrics_port).context("resolving HOST")?;
     let mut failed = None;
@@ -43,7 +43,7 @@ pub fn ask(settings: &Settings, path: &str) -> anyhow::Result<()> {
     Err(failed.unwrap_or_else(|| anyhow::anyhow!("HOST has no address")))
 }
 
-/// Who listens on every address listens on the loopback ones, on that of its own family at least.
+/// A server that listens on every address also listens on loopback, at least for its address family.
 fn reachable(bound: SocketAddr) -> Vec<SocketAddr> {
     let at = |ip: IpAddr| SocketAddr::new(ip, bound.port());
     match bound.ip() {

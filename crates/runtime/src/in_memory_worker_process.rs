@@ -14,9 +14,9 @@ use crate::rebuild;
 use crate::rounds::Rounds;
 use crate::settings::Settings;
 
-/// How often a drain looks whether everything has had its effect.
+/// How often a drain checks whether everything has had its effect.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long a drain waits after a look that failed.
+/// How long a drain waits after a failed check.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Relay, workers, flush loop and the process's rounds, as tasks of this process.
@@ -24,22 +24,22 @@ pub struct InMemoryEventWorkerProcess {
     adapters: Adapters,
     tasks: JoinSet<anyhow::Result<()>>,
     rounds: Arc<Rounds>,
-    /// Ended with this.
+    /// Stops together with this.
     going: JoinSet<()>,
     stop: CancellationToken,
 }
 
-/// What a drain left behind.
+/// What a drain left undone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
     /// Windows that were written before they were due.
     pub windows: usize,
-    /// Events of which an effect is still missing, those of paused queues aside: they wait in the event log for the next start.
+    /// Events that still lack an effect, not counting paused queues: they wait in the event log for the next start.
     pub owed: u64,
 }
 
 impl InMemoryEventWorkerProcess {
-    /// Must be called on the runtime that is to run the workers.
+    /// Must be called on the runtime that will run the workers.
     pub fn start(adapters: &Adapters, settings: &Settings) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -90,8 +90,9 @@ impl InMemoryEventWorkerProcess {
         Ok(Self { adapters: adapters.clone(), tasks, rounds, going, stop })
     }
 
-    /// Works on until every accepted event has had its effect, but for queues that are paused, or `patience` is over, writing open windows at once; then stops.
-    /// Call it when nothing is accepted any more. If the future is dropped, the tasks are ended where they are.
+    /// Works until every accepted event has had its effect, except in paused queues, or until `patience` is over, and
+    /// writes open windows at once. Then it stops. Call it when nothing is accepted any more. If the future is dropped,
+    /// the tasks are aborted.
     pub async fn drain(mut self, patience: Duration) -> anyhow::Result<Drained> {
         let mut drained = Drained::default();
         let mut failure = Some(anyhow::anyhow!("it is not known what is still owed: the store did not answer"));
@@ -112,7 +113,8 @@ impl InMemoryEventWorkerProcess {
         Ok(drained)
     }
 
-    /// `failure` is why the last look failed, if it did; while none has ended, it stays as it is. The store may be back before the time is up.
+    /// `failure` is the reason if the last check failed; it stays until another check ends. The store may be back
+    /// before the time is up.
     async fn work_off(&self, drained: &mut Drained, failure: &mut Option<anyhow::Error>) {
         loop {
             match self.look(drained).await {
@@ -137,7 +139,7 @@ impl InMemoryEventWorkerProcess {
     async fn look(&self, drained: &mut Drained) -> anyhow::Result<()> {
         drained.windows += self.adapters.saga.flush_all().await?.windows;
         let backlog = self.adapters.log.backlog().await?;
-        // While it is not known yet what is paused, nothing is.
+        // Until the paused queues are known, none counts as paused.
         let paused = self.adapters.pauses.paused();
         let worked_off = backlog.iter().filter(|backlog| !paused.contains(&backlog.queue));
         drained.owed = worked_off.map(|backlog| backlog.owed).sum();

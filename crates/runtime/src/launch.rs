@@ -17,11 +17,11 @@ use crate::shutdown::Shutdown;
 use crate::traces::Traces;
 use crate::{adapters, healthcheck, telemetry};
 
-/// What a binary's own part is given.
+/// What a binary's own code gets.
 #[derive(Clone)]
 pub struct Process {
     pub settings: Arc<Settings>,
-    /// Starting; to be told with [`Readiness::serve`] once everything is plugged in.
+    /// Starting; call [`Readiness::serve`] once everything is set up.
     pub readiness: Readiness,
     pub shutdown: Shutdown,
     metrics: PrometheusHandle,
@@ -43,8 +43,9 @@ impl Process {
 /// Runs a binary: parses its flags `C`, loads the settings, sets up telemetry and signals, then runs `main`
 /// on a multi-threaded runtime.
 ///
-/// `main` returns once the token of [`Process::shutdown`] is cancelled and its work in flight is finished; it is dropped, and the
-/// process fails, when that takes longer than the deadline. All it accepted is in the log, so nothing is lost then.
+/// `main` returns once the token of [`Process::shutdown`] is cancelled and its work in flight is finished. If that
+/// takes longer than the deadline, it is dropped and the process fails. Nothing is lost then, because everything it
+/// accepted is in the log.
 pub fn launch<C, F, Fut>(role: Role, main: F) -> ExitCode
 where
     C: CommandFactory + FromArgMatches + AsRef<CliSettings>,
@@ -54,7 +55,7 @@ where
     let started = match parse::<C>(role, std::env::args_os()) {
         Ok(Parsed::Run(cli)) => start(role, cli, main),
         Ok(Parsed::HealthCheck(cli, path)) => return check_health(role, &cli, path),
-        // Exits 2 for what it does not understand, 0 for --help and --version.
+        // Exits with 2 for unknown arguments, with 0 for --help and --version.
         Err(error) => error.exit(),
     };
     let exit = started.unwrap_or_else(|error| {
@@ -103,7 +104,7 @@ fn parse<C: CommandFactory + FromArgMatches>(
     parsed.map_err(|error| error.format(&mut command))
 }
 
-/// Errors are those from before there is a log; later ones are logged, and become exit codes.
+/// Errors from before there is a log are returned; later ones are logged and become exit codes.
 fn start<C, F, Fut>(role: Role, cli: C, main: F) -> anyhow::Result<Exit>
 where
     C: AsRef<CliSettings>,
@@ -127,7 +128,7 @@ where
     if let Some(traces) = traces {
         traces.flush();
     }
-    // Blocking work that is still running has nobody left to tell its result.
+    // Nobody waits for the result of blocking work that is still running.
     runtime.shutdown_background();
     Ok(match result {
         Ok(()) => {

@@ -1,4 +1,4 @@
-//! What an operator runs beside the workers, which go on working: rebuilding the index and the counts from the truth.
+//! What an operator runs while the workers go on: rebuilding the index and the counts from the source data.
 
 use anyhow::Context as _;
 use cardwire_events::operations::{AuditId, DoneBy, NewEntry};
@@ -8,7 +8,7 @@ use crate::adapters::Adapters;
 use crate::launch::Process;
 use crate::rebuild::PORTION;
 
-/// Indexes every card anew. Searches and indexing go on; running it again, also after it was stopped, is safe.
+/// Indexes every card again. Searching and indexing go on. It is safe to stop it and to run it again.
 pub async fn reindex(process: Process) -> anyhow::Result<()> {
     let adapters = Adapters::plug(&process.settings)?;
     adapters.verify_store().await?;
@@ -32,7 +32,8 @@ pub async fn reindex(process: Process) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Counts anew the UTC days of which no event was pruned, one transaction for each, and then what is trending. Counting goes on.
+/// Counts the UTC days of which no event was pruned once more, each in a transaction of its own, and then the trends.
+/// New saves are counted meanwhile.
 pub async fn rebuild(process: Process) -> anyhow::Result<()> {
     let adapters = Adapters::plug(&process.settings)?;
     adapters.verify_store().await?;
@@ -49,11 +50,11 @@ pub async fn rebuild(process: Process) -> anyhow::Result<()> {
     progress.finish();
     adapters.analytics.rebuild_trends().await.context("counting what is trending")?;
     complete(&adapters, entry, days.len() as u64).await?;
-    tracing::info!(days = days.len(), saves, "counted anew");
+    tracing::info!(days = days.len(), saves, "counted again");
     Ok(())
 }
 
-/// Writes down what the command line does, before it is done. An entry that is never completed was stopped or failed.
+/// Records what the command line is about to do. An entry that is never completed was stopped or failed.
 async fn begin(adapters: &Adapters, entry: &NewEntry) -> anyhow::Result<AuditId> {
     adapters.operator.begin(&DoneBy::CommandLine, entry).await.context("writing the audit log")
 }
@@ -62,7 +63,7 @@ async fn complete(adapters: &Adapters, entry: AuditId, affected: u64) -> anyhow:
     adapters.operator.complete(entry, affected).await.context("writing the audit log")
 }
 
-/// Drawn on standard error, where that is a terminal.
+/// Drawn on standard error if that is a terminal.
 fn bar(length: u64, what: &str) -> anyhow::Result<ProgressBar> {
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}, {eta} left")?;
     Ok(ProgressBar::new(length).with_style(style).with_message(what.to_owned()))

@@ -1,5 +1,5 @@
-//! How much is where, for dashboards and alerts: the figures that no single worker knows. Every web process measures them; as all see the
-//! same servers, any one of them will do.
+//! How many events are where, for dashboards and alerts: the figures that no single worker knows. Every web process
+//! measures them. All see the same servers, so the figures of any one will do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use cardwire_saga::SagaStateStore;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// As often as they are usually scraped.
+/// As often as metrics are usually scraped.
 pub const MEASURE_EVERY: Duration = Duration::from_secs(15);
 /// How long one source may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Asks the log, the queues, the workers' registry and the saga, and sets gauges. What cannot be asked becomes NaN: an old figure would
-/// pass for a new one.
+/// Asks the log, the queues, the workers' registry and the saga, and sets gauges. If something cannot be asked, its
+/// gauge becomes NaN, because an old figure would look like a current one.
 pub struct Measurements {
     pub log: Arc<dyn EventLog>,
     /// Every queue once.
     pub queues: Vec<(Queue, Arc<dyn EventSubscriber>)>,
-    /// `None` where workers are no processes of their own.
+    /// `None` if the workers are not separate processes.
     pub workers: Option<Arc<dyn WorkerRegistry>>,
     pub saga: Arc<dyn SagaStateStore>,
-    /// Tells how old an event is; the log stamped it by its own clock.
+    /// For the age of events, which the log stamped by its own clock.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -45,7 +45,7 @@ impl Measurements {
         }
     }
 
-    /// Measures once. Dropped: some gauges are not set.
+    /// Measures once. If dropped, some gauges are not set.
     pub async fn measure(&self) {
         tokio::join!(self.log(), self.queues(), self.workers(), self.saga());
     }
@@ -54,7 +54,7 @@ impl Measurements {
         let backlog = told("log", self.log.backlog()).await;
         let now = self.clock.now();
         for queue in Queue::ALL {
-            // A log that has nothing to say about a queue owes it nothing.
+            // If the log lists no figures for a queue, it owes it nothing.
             let of = |figure: fn(&cardwire_events::Backlog) -> u64| {
                 let backlog = backlog.as_ref()?;
                 Some(backlog.iter().find(|backlog| backlog.queue == queue).map_or(0, figure))

@@ -1,4 +1,4 @@
-//! Every metric of Cardwire. Who emits one writes its name out; this is where an operator finds what it means.
+//! Every metric of Cardwire. Code that emits one spells out its name; operators find its meaning here.
 
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
@@ -121,13 +121,13 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ),
 ];
 
-/// As it stands in `docs/operate/METRICS.md`.
+/// As listed in `docs/operate/METRICS.md`.
 pub fn table() -> String {
     let rows = METRICS.iter().map(|(name, kind, meaning)| format!("| `{name}` | {} | {meaning} |\n", kind.name()));
     ["| name | kind | meaning, labels |\n|---|---|---|\n".to_owned()].into_iter().chain(rows).collect()
 }
 
-/// Tells the recorder, so that `/metrics` carries the meanings.
+/// Registers the descriptions, so that `/metrics` includes them.
 pub(crate) fn describe() {
     for (name, kind, meaning) in METRICS {
         match kind {

@@ -1,4 +1,4 @@
-//! The AT Protocol network, as the settings have it.
+//! The AT Protocol network, according to the settings.
 
 use std::sync::Arc;
 

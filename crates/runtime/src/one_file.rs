@@ -1,4 +1,4 @@
-//! What is done with the file of a deployment of one process: copying it, and moving up from it to PostgreSQL.
+//! Work on the file of a one-process deployment: copying it, and moving to PostgreSQL.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,11 @@ use cardwire_storage::sqlite::SqliteStore;
 
 use crate::settings::{Settings, SettingsError, StoreSettings};
 
-/// Writes a copy of the file to `to`, where there is none yet, while a process may be using it. There is a whole copy then, or none.
+/// Copies the file to `to`, where nothing exists yet, even while a process uses it. The result is a complete copy or
+/// none.
 ///
 /// # Errors
-/// When the settings name no file, the copy is there already, or it cannot be written.
+/// If the settings name no file, the copy exists already, or it cannot be written.
 pub async fn back_up(settings: &Settings, to: PathBuf) -> anyhow::Result<()> {
     let from = file(settings)?.to_owned();
     tokio::task::spawn_blocking(move || copy(&from, &to)).await?
@@ -26,7 +27,7 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     if to.exists() {
         anyhow::bail!("{} is there already; a copy overwrites nothing", to.display());
     }
-    // A name of this run's own: another one may be at work, or have died.
+    // A name for this run alone: another run may be at work, or have died.
     let mut beside = to.as_os_str().to_owned();
     beside.push(format!(".{}.part", std::process::id()));
     let beside = PathBuf::from(beside);
@@ -35,16 +36,17 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
         Ok(std::fs::rename(&beside, to)?)
     });
     if copied.is_err() {
-        // Half a copy is of no use.
+        // Half a copy is useless.
         let _ = std::fs::remove_file(&beside);
     }
     copied.with_context(|| format!("copying {} to {}", from.display(), to.display()))
 }
 
-/// Moves everything into an empty PostgreSQL. The file stays as it is.
+/// Moves everything into an empty PostgreSQL. The file is not changed.
 ///
 /// # Errors
-/// When the settings name no file, a process has it open, the database is not empty, or anything fails; nothing is moved then.
+/// If the settings name no file, a process has it open, the database is not empty, or anything fails. Then nothing is
+/// moved.
 pub async fn move_up(settings: &Settings, to: &str, progress: &dyn Progress) -> anyhow::Result<Moved> {
     let from = file(settings)?;
     let store = PostgresStore::connect(to, PoolSettings::default(), Handover::default())

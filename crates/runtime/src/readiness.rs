@@ -1,4 +1,4 @@
-//! Whether this process can do its work now.
+//! Whether this process can currently do its work.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 /// A check that takes longer has failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long an answer holds, so that whoever asks often does not load what is checked.
+/// How long a result is reused, so that frequent requests do not load the checked servers.
 const FRESH: Duration = Duration::from_secs(1);
 
 const STARTING: u8 = 0;
@@ -23,7 +23,7 @@ const DRAINING: u8 = 2;
 
 type Probe = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
-/// Named checks and where the process is in its life. Clones share them.
+/// Named checks and the process's phase. Clones share them.
 #[derive(Clone, Default)]
 pub struct Readiness(Arc<Shared>);
 
@@ -39,9 +39,9 @@ struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     pub status: Status,
-    /// The checks that failed. Why is in the log, since the reason may be nobody else's business.
+    /// The names of the failed checks. The reasons are only logged, since they may be confidential.
     pub failing: Vec<&'static str>,
-    /// Queues that an administrator has paused. That is no failure.
+    /// Queues that an administrator has paused. That is not a failure.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub paused: Vec<Queue>,
 }
@@ -76,14 +76,14 @@ impl Readiness {
         self.0.checks.write().push((name, Arc::new(probe)));
     }
 
-    /// From now on reports name the queues that are paused.
+    /// From now on reports list the paused queues.
     pub fn tell_paused(&self, pauses: Pauses) {
         *self.0.pauses.write() = pauses;
     }
 
-    /// Everything is plugged in: from now on the checks decide. Does nothing when the process is already draining.
+    /// Everything is set up: from now on the checks decide. Does nothing if the process is already draining.
     pub fn serve(&self) {
-        // The failed exchange is the case of a process that was told to stop while it started.
+        // The exchange fails if the process was told to stop while it started.
         let _ = self.0.phase.compare_exchange(STARTING, SERVING, Ordering::AcqRel, Ordering::Acquire);
     }
 
@@ -92,7 +92,7 @@ impl Readiness {
         self.0.phase.store(DRAINING, Ordering::Release);
     }
 
-    /// Where things stand, at most a second old; starting and draining show at once.
+    /// The current state, at most a second old; starting and draining show at once.
     pub async fn report(&self) -> Report {
         match self.0.phase.load(Ordering::Acquire) {
             STARTING => Report::without_checks(Status::Starting),
@@ -101,7 +101,7 @@ impl Readiness {
         }
     }
 
-    /// Whoever asks while the checks run waits for their answer.
+    /// Callers that ask while the checks run wait for their result.
     async fn checked(&self) -> Report {
         let mut last = self.0.last.lock().await;
         if let Some((at, report)) = &*last

@@ -1,4 +1,5 @@
-//! Rebuilds of the search index that administrators asked for, and re-indexing after an upgrade: any search-worker does it.
+//! Rebuilds of the search index that administrators requested, and re-indexing after an upgrade. Any search-worker does
+//! both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +12,17 @@ use tokio_util::sync::CancellationToken;
 
 /// Cards indexed in one transaction.
 pub(crate) const PORTION: usize = 500;
-/// How often to look for one.
+/// How often to look for a rebuild.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Cards that are indexed again after an upgrade in one transaction. Others wait for a transaction of a file.
+/// After an upgrade, this many cards are indexed again in one transaction. With a file, others wait for that
+/// transaction.
 const RENEWED: usize = 100;
-/// How long that goes on before the store is left to others until the next look.
+/// After this time of re-indexing, the store is left to others until the next look.
 const ROUND: Duration = Duration::from_secs(1);
-/// How long not to try again after a failure that does not pass by itself.
+/// How long to wait after a failure that will not go away by itself.
 const REST: Duration = Duration::from_secs(60);
 
-/// Runs what is asked for until `stop`; what is not finished then goes on in another worker, or here after the next start.
+/// Runs requested rebuilds until `stop`. An unfinished one continues in another worker, or here after the next start.
 pub async fn run(rebuilds: Arc<dyn Rebuilds>, search: Arc<dyn SearchIndex>, stop: CancellationToken) {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -49,7 +51,7 @@ pub async fn run(rebuilds: Arc<dyn Rebuilds>, search: Arc<dyn SearchIndex>, stop
     }
 }
 
-/// Some of what an older release indexed. What is left, another round does, of this process or of another.
+/// Re-indexes part of what an older release indexed. Another round, here or in another process, does the rest.
 async fn renew(search: &dyn SearchIndex, from: &mut Renewal, stop: &CancellationToken) -> cardwire_domain::Result<()> {
     let (end, mut count) = (Instant::now() + ROUND, 0);
     while !stop.is_cancelled() && Instant::now() < end {
@@ -73,7 +75,7 @@ async fn renew(search: &dyn SearchIndex, from: &mut Renewal, stop: &Cancellation
     Ok(())
 }
 
-/// An error passes: the lease runs out, and the rebuild goes on where it was.
+/// After an error the lease runs out, and the rebuild continues where it was.
 async fn carry_on(
     rebuilds: &dyn Rebuilds,
     search: &dyn SearchIndex,
@@ -121,7 +123,7 @@ async fn portion(search: &dyn SearchIndex, rebuild: &mut Rebuild) -> cardwire_do
         rebuild.error.get_or_insert_with(|| format!("card {card} cannot be indexed: {why}"));
     }
     rebuild.after = Some(portion.last);
-    // The last portion is rarely a whole one.
+    // The last portion is rarely full.
     rebuild.done = (rebuild.done + PORTION as u64).min(total);
     Ok(true)
 }

@@ -1,8 +1,9 @@
-//! Replays that administrators asked for, in the rounds of every process: whoever takes one carries it on until it is done.
+//! Replays that administrators requested, run in the rounds of every process: the one that takes a replay works on it
+//! until it is done.
 //!
-//! Events go to their queue again by being owed to it again, so relays, workers, pauses, retries and dead letters treat them as any other, and
-//! they have the effect that they have had: search indexes the card as it is now, and the feed has the event already. Analytics adds up, so
-//! there a replay counts whole days again from the log.
+//! A replay marks events as owed to their queue again. So relays, workers, pauses, retries and dead letters treat them
+//! like any other, and no event takes effect twice: search indexes the card as it is now, and the feed has the event
+//! already. Analytics adds numbers up, so for it a replay counts whole days again from the log.
 
 use std::time::Duration;
 
@@ -14,13 +15,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::adapters::Adapters;
 
-/// Events of the log that one transaction looks at. Others wait for a transaction of a file.
+/// One transaction looks at this many events of the log. With a file, others wait for it.
 const PORTION: usize = 500;
-/// No more is owed again while a queue is owed this much, so that new events do not wait long behind old ones.
+/// While a queue is owed this many events, no more are added, so that new events do not wait long behind old ones.
 const ROOM: u64 = 5_000;
 /// How long to wait for that.
 const WAIT_FOR_ROOM: Duration = Duration::from_secs(1);
-/// How long one that finds no room is held before others get a turn.
+/// A replay that finds no room is held for this long before others get a turn.
 const WAIT_AT_MOST: Duration = Duration::from_secs(30);
 /// The longest pause between two portions.
 const PAUSE_AT_MOST: Duration = Duration::from_secs(2);
@@ -29,11 +30,12 @@ const PAUSE_AT_MOST: Duration = Duration::from_secs(2);
 enum Step {
     Further,
     Full,
-    /// Also when somebody else goes on with it, or it was cancelled.
+    /// Also if somebody else continues it, or it was cancelled.
     Over,
 }
 
-/// Takes one, if there is one, and carries it on to its end. An error passes: the lease runs out, and it goes on where it was.
+/// Takes a replay, if there is one, and runs it to the end. After an error the lease runs out, and it continues where
+/// it was.
 pub(crate) async fn run(adapters: &Adapters) -> cardwire_events::Result<()> {
     let Adapters { replays, log, analytics, .. } = adapters;
     let lease = RebuildLease::generate();
@@ -51,7 +53,7 @@ pub(crate) async fn run(adapters: &Adapters) -> cardwire_events::Result<()> {
                 full_since = None;
                 sleep(begun.elapsed().min(PAUSE_AT_MOST)).await;
             }
-            // A paused queue must not keep replays to others from going on.
+            // A paused queue must not hold up replays to others.
             Step::Full if full_since.get_or_insert(begun).elapsed() > WAIT_AT_MOST => return Ok(()),
             Step::Full => sleep(WAIT_FOR_ROOM).await,
             Step::Over => return Ok(()),
@@ -67,7 +69,7 @@ async fn owe_some(
 ) -> cardwire_events::Result<Step> {
     let backlog = log.backlog().await?;
     let owed = backlog.iter().find(|backlog| backlog.queue == replay.of.queue).map_or(0, |backlog| backlog.owed);
-    // Looking at nothing keeps the lease.
+    // A look at zero events keeps the lease.
     let limit = if owed < ROOM { PORTION } else { 0 };
     match replays.owe_again(lease, replay.id, limit).await? {
         Owing::Lost => Ok(Step::Over),
@@ -77,7 +79,8 @@ async fn owe_some(
     }
 }
 
-/// Days are counted again one by one, each in one transaction; what is owed to analytics meanwhile is counted when it comes.
+/// Days are counted again one by one, each in one transaction. Events owed to analytics meanwhile are counted when they
+/// come.
 async fn count_a_day(
     replays: &dyn Replays,
     analytics: &dyn Analytics,
@@ -100,7 +103,7 @@ async fn count_a_day(
     }
 }
 
-/// False: there was none. What is trending follows from the cards and is counted last.
+/// False: there was none. Trends follow from the cards and are counted last.
 async fn next_day(analytics: &dyn Analytics, replay: &mut Replay) -> cardwire_domain::Result<bool> {
     let days = analytics.whole_days().await?;
     let mut left =
@@ -164,7 +167,7 @@ mod tests {
         timeout(PATIENCE, settled).await.unwrap();
     }
 
-    /// Has everything go to the queue again, and waits for the end.
+    /// Sends everything to the queue again, and waits for the end.
     async fn replayed(adapters: &Adapters, queue: Queue, total: u64) -> Replay {
         let by = UserId::parse("did:plc:operator").unwrap();
         let of = ReplayOf::everything(queue, "1970-01-01T00:00:00Z".parse().unwrap(), SystemClock.now());

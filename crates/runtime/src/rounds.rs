@@ -1,6 +1,6 @@
-//! What every process does beside its work: learns which queues are paused, says how its workers do, takes its turn at measuring,
-//! empties collections that were deleted, deletes pictures that no page shows, undoes imports, replays events and takes the deletion of accounts
-//! further. Web also reads the URLs of cards by new rules.
+//! Background work of every process: it learns which queues are paused, reports how its workers are doing, takes its
+//! turn at measuring, empties deleted collections, deletes pictures that no page shows, undoes imports, replays events
+//! and continues the deletion of accounts. The web process also re-reads the URLs of cards by new rules.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,31 +22,33 @@ use crate::adapters::Adapters;
 use crate::replay;
 use crate::version::VERSION;
 
-/// How often to ask which queues are paused; so a pause is honoured within this and the length of a claim.
+/// How often to ask which queues are paused. A pause takes effect within this time plus the length of a claim.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-/// How often a worker says that it is alive.
+/// How often a worker reports that it is alive.
 const BEAT_EVERY: Duration = Duration::from_secs(5);
 /// How often to look for deleted collections that still hold cards.
 const LET_GO_EVERY: Duration = Duration::from_secs(2);
-/// Cards that leave a deleted collection in one transaction.
+/// This many cards leave a deleted collection in one transaction.
 const LET_GO: usize = 500;
-/// Cards, or rows of another kind, of somebody whose account is being deleted that go in one transaction.
+/// This many cards, or other rows, of somebody whose account is being deleted are deleted in one transaction.
 const PART_WITH: usize = 100;
-/// Cards of an import that is undone that go in one transaction, and the shortest pause before the next, so that saves of others come through.
+/// This many cards of an import are undone in one transaction, and the shortest pause before the next, so that other
+/// people's saves get through.
 const UNDO: usize = 50;
 const UNDO_PAUSE: Duration = Duration::from_millis(50);
-/// How long a server is given to end the session of somebody who leaves.
+/// How long a server may take to end the session of somebody whose account is being deleted.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How many of those who are leaving may turn out to be waiting before a round ends.
+/// After this many leaving people who turn out to be waiting, a round ends.
 const DRAWS: usize = 5;
-/// How often to look for cards whose URLs were read by earlier rules: after an update, and as long as processes of the build before run.
+/// How often to look for cards whose URLs were read by earlier rules: after an update, and as long as processes of the
+/// previous build run.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
-/// Such cards that are looked at together.
+/// This many such cards are looked at together.
 const RENEW: usize = 200;
 /// How often to look for pictures that pages have dropped, and how many of them to look at together.
 const DROP_PICTURES_EVERY: Duration = Duration::from_secs(60);
 const DROP_PICTURES: usize = 200;
-/// How long one part of the transport may take to be measured; the sample does without it then.
+/// How long measuring one part of the transport may take; after that the sample leaves it out.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The rounds of one process.
@@ -57,9 +59,9 @@ pub struct Rounds {
     hands: Vec<Hand>,
     reads_urls: bool,
     said_unknown: AtomicBool,
-    /// Dead letters of which it was said that the deletion of an account waits for them.
+    /// Dead letters for which a log line has said that the deletion of an account waits for them.
     said_dead: Mutex<BTreeSet<EventId>>,
-    /// Cards of which it was said that their URLs could not be updated.
+    /// Cards for which a log line has said that their URLs could not be updated.
     said_unfit: Mutex<BTreeSet<CardId>>,
 }
 
@@ -67,14 +69,14 @@ pub struct Rounds {
 struct Hand {
     info: WorkerInfo,
     progress: Arc<Progress>,
-    /// Of what was processed, how much has been added to the totals.
+    /// How much of the processed events has been added to the totals.
     added: Mutex<u64>,
-    /// Likewise, how long events took.
+    /// The same for how long events took.
     added_took: Mutex<Histogram>,
 }
 
 impl Rounds {
-    /// Of a process without workers.
+    /// For a process without workers.
     pub fn new(adapters: &Adapters) -> anyhow::Result<Self> {
         let mut queues = Vec::new();
         for queue in Queue::ALL {
@@ -91,14 +93,14 @@ impl Rounds {
         })
     }
 
-    /// Reads the URLs of cards by new rules, too. That is for web, which is replaced last: older workers do not know the events of it, and an older
-    /// web looks for cards by its own rules.
+    /// Also re-reads the URLs of cards by new rules. Only for web, which is replaced last: older workers do not know
+    /// the resulting events, and an older web looks for cards by its own rules.
     pub fn reading_urls(mut self) -> Self {
         self.reads_urls = true;
         self
     }
 
-    /// Speaks for a worker, too.
+    /// Also reports for a worker.
     pub fn with_worker(mut self, queue: Queue, progress: Arc<Progress>) -> Self {
         let now = SystemClock.now();
         let info = WorkerInfo {
@@ -116,7 +118,7 @@ impl Rounds {
         self
     }
 
-    /// Goes on until dropped, which it may be at any time.
+    /// Runs until dropped, which may happen at any time.
     pub async fn run(&self) {
         tokio::join!(
             every(ASK_EVERY, || self.learn_pauses()),
@@ -132,7 +134,7 @@ impl Rounds {
         );
     }
 
-    /// The workers end: their last figures are added, and they are listed no more.
+    /// The workers stop: their last figures are added, and they are no longer listed.
     pub async fn leave(&self) {
         for hand in &self.hands {
             self.add_work(hand).await;
@@ -157,7 +159,7 @@ impl Rounds {
                         .set(f64::from(u8::from(paused.contains(&queue))));
                 }
             }
-            // What was known holds on; without the store nothing takes effect anyway.
+            // The last known state stays in force; without the store nothing takes effect anyway.
             Err(error) if pauses.are_known() || self.said_unknown.swap(true, Ordering::Relaxed) => {
                 tracing::debug!(%error, "could not ask which queues are paused");
             }
@@ -172,7 +174,7 @@ impl Rounds {
                 in_flight: hand.progress.in_flight.load(Ordering::Relaxed),
                 ..hand.info.clone()
             };
-            // Each of its own: one server may be away.
+            // Separately, because one server may be down.
             let (beaten, ()) = tokio::join!(self.adapters.registry.beat(&info), self.add_work(hand));
             if let Err(error) = beaten {
                 tracing::debug!(%error, "could not say that this worker is alive");
@@ -181,7 +183,8 @@ impl Rounds {
         .await;
     }
 
-    /// What cannot be added now is added the next time. An answer that is lost may count it twice: people look at it, nothing more.
+    /// Figures that cannot be added now are added next time. If an answer is lost, they may count twice; they are only
+    /// for people to look at.
     async fn add_work(&self, hand: &Hand) {
         let now = hand.progress.processed.load(Ordering::Relaxed);
         let before = *hand.added.lock();
@@ -198,7 +201,8 @@ impl Rounds {
         join_all(self.hands.iter().map(|hand| self.add_latencies(hand))).await;
     }
 
-    /// As [`Self::add_work`]. What goes through a window has its effect when the window is written, by whoever writes it.
+    /// Like [`Self::add_work`]. An event that goes through a window has its effect when the window is written, by
+    /// whichever process writes it.
     async fn add_latencies(&self, hand: &Hand) {
         let mut now = hand.progress.took.so_far();
         if hand.info.queue == Queue::Feeds {
@@ -214,7 +218,7 @@ impl Rounds {
         }
     }
 
-    /// What is not done now, another round does, of this process or of another.
+    /// Another round, here or in another process, does the rest.
     async fn empty_collections(&self) {
         loop {
             match let_cards_go(&*self.adapters.store, LET_GO).await {
@@ -228,9 +232,9 @@ impl Rounds {
         }
     }
 
-    /// What is not done now, another round does, of this process or of another.
+    /// Another round, here or in another process, does the rest.
     async fn delete_accounts(&self) {
-        // One of those who are leaving is drawn each time, so one that waits holds up no other.
+        // One of those who are leaving is picked at random each time, so one that waits does not hold up the others.
         let mut waits = 0;
         while waits < DRAWS {
             let begun = Instant::now();
@@ -250,7 +254,7 @@ impl Rounds {
                     }
                     waits += 1;
                 }
-                // Somebody else was quicker at a part of it.
+                // Somebody else did part of it first.
                 Err(Error::Stale) => return,
                 Err(error) => {
                     tracing::warn!(%error, "an account could not be deleted any further; another round tries again");
@@ -260,7 +264,8 @@ impl Rounds {
         }
     }
 
-    /// Ends the connections of those who are leaving, once their records are gone and before their tokens are. Whatever fails, they leave.
+    /// Ends the connections of those who are leaving, after their records are deleted and before their tokens are. If
+    /// that fails, they leave all the same.
     async fn say_farewell(&self) {
         let Some(agents) = &self.adapters.agents else { return };
         let leavers = match self.adapters.accounts.connected_leavers().await {
@@ -276,7 +281,7 @@ impl Rounds {
         }
     }
 
-    /// What is not done now, another round does, of this process or of another.
+    /// Another round, here or in another process, does the rest.
     async fn renew_identities(&self) {
         if !self.reads_urls {
             return;
@@ -296,7 +301,7 @@ impl Rounds {
                     // Leaves as much time to everybody else as it took.
                     sleep(begun.elapsed()).await;
                 }
-                // Somebody else was quicker.
+                // Somebody else did it first.
                 Err(Error::Stale) => return,
                 Err(error) => {
                     tracing::warn!(%error, "could not update cards' URLs to the new rules; another round tries again");
@@ -306,7 +311,7 @@ impl Rounds {
         }
     }
 
-    /// What is not done now, another round does, of this process or of another.
+    /// Another round, here or in another process, does the rest.
     async fn undo_imports(&self) {
         loop {
             let begun = Instant::now();
@@ -323,14 +328,14 @@ impl Rounds {
         }
     }
 
-    /// What is not done now, another round does, of this process or of another.
+    /// Another round, here or in another process, does the rest.
     async fn replay(&self) {
         if let Err(error) = replay::run(&self.adapters).await {
             tracing::warn!(%error, "a replay cannot go on now; it will");
         }
     }
 
-    /// What is not done now, another round does, of this process or of another.
+    /// Another round, here or in another process, does the rest.
     async fn drop_pictures(&self) {
         loop {
             let begun = Instant::now();
@@ -423,7 +428,7 @@ mod tests {
         Settings::load(Role::Web, &CliSettings::default(), &environment).unwrap()
     }
 
-    /// What is to become true within half a minute; the clock is tokio's.
+    /// Waits until this is true, at most half a minute by tokio's clock.
     async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while !holds().await {
@@ -465,7 +470,7 @@ mod tests {
         adapters.operator.act(&by, &Action::Resume { queue }).await.unwrap();
         eventually("it goes on", async || owed(&adapters, Queue::Search).await.0 == 0).await;
 
-        // While it runs: what is published waits in the queue, and no copies are added.
+        // While it runs: published events wait in the queue, and no copies are added.
         let reason = Some("a bad build".to_owned());
         adapters.operator.act(&by, &Action::Pause { queue, reason }).await.unwrap();
         eventually("it is known again", async || adapters.pauses.holds(Queue::Search)).await;
@@ -492,7 +497,8 @@ mod tests {
         eventually("it is worked off", async || owed(&adapters, Queue::Search).await.0 == 0).await;
         workers.drain(Duration::from_secs(20)).await.unwrap();
         assert!(adapters.registry.with_silent().await.unwrap().is_empty(), "they said that they end");
-        // The store's clock stands almost still here, so the next turn is far: what was added shows in a sample of our own.
+        // The store's clock hardly moves here, so the next turn is far off: take a sample of our own to see what was
+        // added.
         let gauges = samples().await[0].gauges;
         adapters.history.keep(SystemClock.now(), &[gauges]).await.unwrap();
         let last = *samples().await.last().unwrap();
@@ -509,7 +515,7 @@ mod tests {
         let user = User { id: UserId::parse("did:plc:alice").unwrap(), handle: "alice".into() };
         let account = Account { user, password_hash: "$argon2id$".into() };
         adapters.accounts.create_account(&account, &Admission::Open).await.unwrap();
-        // The windows of what others see would not close: the store's clock stands almost still here.
+        // Windows seen by others would not close, because the store's clock hardly moves here.
         let command = AddUrlToLibrary {
             url: "https://example.com/1".into(),
             visibility: Some(Visibility::Private),

@@ -1,7 +1,8 @@
 //! Being told to stop.
 //!
-//! The first SIGTERM or SIGINT makes readiness fail, then cancels the token: intake stops, work in flight goes on until the deadline.
-//! The second ends the process at once. Servers must not handle signals themselves (`HttpServer::disable_signals`).
+//! The first SIGTERM or SIGINT makes readiness fail, then cancels the token: intake stops, and work in flight goes on
+//! until the deadline. The second ends the process at once. Servers must not handle signals themselves
+//! (`HttpServer::disable_signals`).
 
 use std::io;
 use std::time::Duration;
@@ -28,7 +29,7 @@ impl Shutdown {
     /// Listens for signals from now on, in a task of the current runtime that lives as long as the runtime.
     ///
     /// # Errors
-    /// When the system does not let this process handle the signals.
+    /// If the system does not let this process handle the signals.
     pub fn listen(&self) -> io::Result<()> {
         let mut signals = Signals { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };
         let shutdown = self.clone();
@@ -47,18 +48,18 @@ impl Shutdown {
         Ok(())
     }
 
-    /// Starts stopping, as a signal does. Doing so again changes nothing.
+    /// Starts stopping, like a signal. Calling it again changes nothing.
     pub fn begin(&self) {
         self.readiness.drain();
         self.token.cancel();
     }
 
-    /// Cancelled when the process is to take no more work.
+    /// Cancelled when the process should take no more work.
     pub const fn token(&self) -> &CancellationToken {
         &self.token
     }
 
-    /// Returns once the deadline has passed since stopping began; never before it began. The first call must be made before that.
+    /// Returns once the deadline has passed since stopping began, never earlier. The first call must come before that.
     pub async fn overdue(&self) {
         self.token.cancelled().await;
         tokio::time::sleep(self.deadline).await;

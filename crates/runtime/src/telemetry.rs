@@ -19,21 +19,21 @@ use crate::traces::{Traces, without_spans};
 /// Seconds; from a fast script in Redis to a handler's time-out.
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// Sets up the log, the metrics and the panic hook, once for the whole process.
+/// Sets up the log, the metrics and the panic hook, once for the process.
 ///
 /// # Errors
 /// When it was done before.
 pub fn init(settings: &Settings, traces: Option<&Traces>) -> anyhow::Result<PrometheusHandle> {
     let mut filter = EnvFilter::builder().parse(&settings.log_filter).context("RUST_LOG")?;
-    // What the client of Redis says by itself repeats our own lines, once for each connection; what the HTTP server calls an error is mostly
-    // what anybody may send that is no HTTP. Who names them gets to see them.
+    // The Redis client's own log lines repeat ours, once for each connection. The HTTP server logs as errors what are
+    // mostly requests that are not HTTP, which anybody can send. A filter that names them shows them.
     for noisy in ["fred", "actix_http"] {
         if !settings.log_filter.contains(noisy) {
             filter = filter.add_directive(format!("{noisy}=off").parse().context("a directive of ours")?);
         }
     }
     let filter = without_spans(filter);
-    // A filter of the whole registry is cheaper than one for each layer.
+    // One filter for the registry is cheaper than one for each layer.
     match traces {
         None => tracing_subscriber::registry().with(filter).with(lines(settings)).try_init(),
         Some(traces) => {
@@ -64,7 +64,7 @@ where
     }
 }
 
-/// Collects metrics in buckets; somebody must run the handle's upkeep, as the health server does.
+/// Collects metrics in buckets. Somebody must run the handle's upkeep, as the health server does.
 pub(crate) fn recorder() -> Result<PrometheusRecorder, BuildError> {
     let effect = Matcher::Full("cardwire_event_effect_seconds".to_owned());
     let builder = PrometheusBuilder::new()

@@ -1,4 +1,4 @@
-//! Sends traces to a collector, by OTLP over HTTP. Without OTEL_EXPORTER_OTLP_ENDPOINT nothing of this is set up.
+//! Sends traces to a collector, by OTLP over HTTP. None of this is set up without OTEL_EXPORTER_OTLP_ENDPOINT.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,15 +23,16 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::settings::Settings;
 
-/// How long the collector may take for one batch, and a process's end for the last ones.
+/// How long the collector may take for one batch, and for the last ones when the process ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Keeps finished spans and sends them every few seconds. What the collector does not take in time is dropped: no trace holds up an event.
+/// Keeps finished spans and sends them every few seconds. Spans that the collector does not accept in time are dropped:
+/// traces never hold up an event.
 #[derive(Clone, Debug)]
 pub struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// To the collector of the settings; `None`: they name none. Needs the process's TLS provider.
+    /// To the collector in the settings; `None`: there is none. Needs the process's TLS provider.
     ///
     /// # Errors
     /// When TLS cannot be set up.
@@ -83,7 +84,7 @@ impl Traces {
             .with_filter(Targets::new().with_target(TARGET, Level::INFO))
     }
 
-    /// Sends what has not been sent yet. Blocks, for some seconds at most; call it outside of the runtime.
+    /// Sends the remaining spans. Blocks for some seconds at most; call it outside of the runtime.
     pub fn flush(&self) {
         if let Err(error) = self.0.shutdown_with_timeout(PATIENCE) {
             tracing::warn!(%error, "the last traces could not be sent");
@@ -91,13 +92,13 @@ impl Traces {
     }
 }
 
-/// The log does not show the spans of traces, and where nobody else wants them they are never made.
+/// The log does not show the spans of traces. If nobody else wants them, they are not even created.
 pub fn without_spans(filter: EnvFilter) -> EnvFilter {
     let off = format!("{TARGET}=off").parse().expect("a target is a valid directive");
     filter.add_directive(off)
 }
 
-/// The HTTP client that is in the process anyhow. It lives on the process's runtime, the exporter in a thread of its own.
+/// The HTTP client that the process already has. It lives on the process's runtime, the exporter in its own thread.
 struct Client {
     client: reqwest::Client,
     runtime: Handle,
@@ -113,7 +114,7 @@ impl Client {
         Ok(response)
     }
 
-    /// Says once that traces are lost, and once that they are not any more.
+    /// Logs once that traces are lost, and once that they no longer are.
     fn note(&self, result: &Result<Response<Bytes>, HttpError>) {
         let why = match result {
             Ok(response) if response.status().is_success() => None,

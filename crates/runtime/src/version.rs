@@ -1,2 +1,2 @@
-/// Of all crates and binaries; they are released together.
+/// The version of all crates and binaries; they are released together.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

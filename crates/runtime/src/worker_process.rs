@@ -1,4 +1,4 @@
-//! A process that works off one queue.
+//! A process that works on one queue.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,13 +17,13 @@ use crate::launch::Process;
 use crate::rebuild;
 use crate::rounds::Rounds;
 
-/// How often progress is looked at.
+/// How often progress is checked.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// A worker that has not moved for this long, with something to do and everything it needs, is stuck. No supervisor restarts a
-/// machine because of a failing check, so it ends by itself.
+/// A worker that makes no progress for this long, although it has work and everything it needs, is stuck. No supervisor
+/// restarts a machine because of a failing check, so the process ends by itself.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
 
-/// Works until told to stop, then finishes what is in flight. Open windows stay for the other feed-workers.
+/// Works until told to stop, then finishes what is in flight. Open windows are left to the other feed-workers.
 pub async fn run(process: Process) -> anyhow::Result<()> {
     let Some(queue) = process.settings.role.queue() else { bail!("{} has no queue", process.settings.role) };
     let stop = process.shutdown.token().clone();
@@ -105,7 +105,7 @@ pub async fn run(process: Process) -> anyhow::Result<()> {
     health.stop().await.context("stopping the health server")
 }
 
-/// Fails when the worker is stuck.
+/// Fails if the worker is stuck.
 async fn watch_progress(
     store: &dyn Store,
     subscriber: &dyn EventSubscriber,
@@ -120,7 +120,7 @@ async fn watch_progress(
         let processed = progress.processed.load(Ordering::Relaxed);
         let idle = match subscriber.depth().await {
             Ok(depth) => depth.waiting + depth.suspects == 0,
-            // Redis is away: nothing can move.
+            // Redis is unavailable: nothing can make progress.
             Err(_) => true,
         };
         if processed != last || idle || paused() || store.ping().await.is_err() {

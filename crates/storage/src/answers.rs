@@ -1,4 +1,4 @@
-//! Answers that are kept for idempotency keys, in both stores.
+//! Stored answers for idempotency keys, for both stores.
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
-//! What both stores say of people whose accounts are gone.
+//! People whose accounts are gone, for both stores.
 
 use cardwire_domain::UserId;
 
-/// Stands where somebody has to be named whose account is gone.
+/// Stored in place of a person whose account is gone.
 pub(crate) const NOBODY: &str = "did:cardwire:deleted";
 
-/// As events name somebody.
+/// The name in events.
 pub(crate) fn named(person: &UserId) -> String {
     format!("\"{person}\"")
 }

@@ -1,9 +1,10 @@
 //! Which page a card shows, for both stores.
 //!
-//! Cards that everybody sees share the page of their URL, whose key is the URL's digest. A card that others do not see has a page of its own,
-//! whose key has the owner's id behind the digest. So saving a link never reveals that somebody else keeps it privately.
+//! Cards that everybody sees share the page of their URL; its key is the URL's digest. A card that others do not see
+//! has its own page, whose key is the digest followed by the owner's id. So saving a link never reveals that somebody
+//! else keeps it privately.
 
-/// `keeper`: whose card it is, if others do not see it.
+/// `keeper`: the card's owner, if others do not see it.
 pub(crate) fn page_key(url_digest: &[u8], keeper: Option<&str>) -> Vec<u8> {
     [url_digest, keeper.unwrap_or_default().as_bytes()].concat()
 }

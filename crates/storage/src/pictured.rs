@@ -1,7 +1,7 @@
-//! When the pictures of a page that was read are fetched, for both stores.
+//! When to fetch the pictures of a page that was read, for both stores.
 
-/// Of the row of a page: the pictures are due if the page says that they are elsewhere now, or if they were last fetched before `$before`. One
-/// that the page does not have any more is dropped.
+/// For the row of a page: the pictures are due if the page gives new addresses for them, or if they were last fetched
+/// before `$before`. A picture that the page no longer has is dropped.
 macro_rules! to_picture {
     ($cover:literal, $icon:literal, $now:literal, $before:literal) => {
         concat!(

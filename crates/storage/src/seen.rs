@@ -1,6 +1,6 @@
-//! What a reader sees, as conditions on rows, for both stores. A reader who is nobody is NULL.
+//! What a reader sees, as conditions on rows, for both stores. An anonymous reader is NULL.
 
-/// Of a card: it is seen by everybody, or the reader's own.
+/// For a card: everybody sees it, or it is the reader's own.
 macro_rules! sees_card {
     ($card:literal, $reader:literal) => {
         concat!("(", $card, ".owner_id = ", $reader, " OR NOT (", $card, ".private OR ", $card, ".hidden))")
@@ -8,7 +8,7 @@ macro_rules! sees_card {
 }
 pub(crate) use sees_card;
 
-/// Of a collection: it is public, or the reader wrote it or collaborates in it.
+/// For a collection: it is public, or the reader is its author or a collaborator.
 macro_rules! sees_collection {
     ($collection:literal, $reader:literal) => {
         concat!(

@@ -1,10 +1,11 @@
-//! What cards are found by that have a title of their own, for both stores.
+//! Search entries of cards with their own titles, for both stores.
 
 use std::collections::BTreeSet;
 
 use cardwire_domain::search::{Forms, Wording};
 
-/// Whether the title has words, or an order of words, or accents, that the page's title has not. If not, the page is found by it anyway.
+/// Whether the title has words, an order of words or accents that the page's title lacks. If not, the title finds the
+/// page anyway.
 pub(crate) fn says_more(own: &str, of_page: Option<&str>) -> bool {
     let (mut own_forms, mut forms) = (Forms::default(), Forms::default());
     let own = Wording::of(own, &mut own_forms);

@@ -39,7 +39,7 @@ mod postgres {
 
     use super::*;
 
-    /// Makes all that is kept of accounts older.
+    /// Makes all account data older.
     struct Ageing(PgPool);
 
     const TIMES: [(&str, &[&str]); 6] = [

@@ -30,7 +30,7 @@ use cardwire_testkit::store_suite::pages::titled;
 use cardwire_testkit::store_suite::scene::{all_pages, page, person};
 use cardwire_testkit::store_suite::{Stores, Tested, TimeMachine};
 
-/// These tests leave the time alone.
+/// These tests do not change the time.
 struct Unturned;
 
 #[async_trait]
@@ -54,7 +54,7 @@ fn file(path: &Path) -> anyhow::Result<SqliteStore> {
     Ok(SqliteStore::open(Place::File(path.to_owned()), Arc::new(SystemClock), Handover::default())?)
 }
 
-/// What people see of it, and what is owed.
+/// What people see, and what is owed.
 async fn seen(stores: &Stores) -> anyhow::Result<Vec<String>> {
     let alice = person("alice");
     let mut seen = Vec::new();
@@ -68,7 +68,7 @@ async fn seen(stores: &Stores) -> anyhow::Result<Vec<String>> {
             async move { stores.search.search(&request, &page).await.map(Found::page) }
         })
         .await?;
-        // Each store ranks in numbers of its own.
+        // Each store has its own ranking numbers.
         urls.sort_unstable_by(|a, b| a.url.cmp(&b.url));
         let urls: Vec<_> = urls.iter().map(|hit| (&hit.url, &hit.card_ids)).collect();
         seen.push(format!("{text}: {urls:?}"));
@@ -82,7 +82,7 @@ async fn seen(stores: &Stores) -> anyhow::Result<Vec<String>> {
     Ok(seen)
 }
 
-/// Cards of two people, some collected, some with notes, most worked off, some still owed.
+/// Cards of two people, some collected, some with notes; most events processed, some still owed.
 async fn filled(path: &Path, cards: usize) -> anyhow::Result<Vec<String>> {
     let stores = Stores::of(Arc::new(file(path)?), Arc::new(Unturned));
     let (alice, bob) = (person("alice"), person("bob"));
@@ -135,14 +135,14 @@ async fn everything_arrives_and_is_seen_as_before() -> Tested {
     assert_eq!(progress.0.load(Ordering::Relaxed), progress.1.load(Ordering::Relaxed));
     assert_eq!(seen(&Stores::of(Arc::new(store.clone()), Arc::new(Unturned))).await?, before);
 
-    // It goes on there: what was owed has its effect, and new activities come behind the old ones.
+    // Work continues there: owed events take effect, and new activities come after the old ones.
     let there = Stores::of(Arc::new(store.clone()), Arc::new(Unturned));
     assert_eq!(there.flush_feed().await?, 1);
     assert_eq!(there.flush_feed().await?, 0);
 
     let again = move_to_postgres(&path, &store, &Seen::default()).await;
     assert!(matches!(again, Err(MoveError::NotEmpty { table: "cards" })), "{again:?}");
-    // The file is as it was.
+    // The file is unchanged.
     assert_eq!(seen(&Stores::of(Arc::new(file(&path)?), Arc::new(Unturned))).await?, before);
     Ok(())
 }
@@ -153,7 +153,7 @@ async fn a_move_that_fails_leaves_nothing_behind() -> Tested {
     let path = folder.path().join("cardwire.db");
     filled(&path, 20).await?;
     let (store, _database, _server) = empty().await?;
-    // PostgreSQL's text holds no such character: one row near the end does not arrive.
+    // PostgreSQL's text cannot contain this character: one row near the end does not arrive.
     rusqlite::Connection::open(&path)?.execute(
         "INSERT INTO audit_log (at, person, action, parameters) VALUES (0, 'did:plc:alice', 'x' || char(0), '{}')",
         [],
@@ -188,7 +188,7 @@ async fn pages_of_private_cards_arrive_for_their_owner_alone() -> Tested {
     for job in jobs {
         assert!(here.pages.finish_fetch(&job, &Ok(titled("Marmalade")), &FetchPolicy::default()).await?);
     }
-    // It is moved before it is indexed again.
+    // It is moved before it is re-indexed.
     here.let_see(&alice, card, Visibility::Private).await?;
     drop(here);
 
@@ -262,7 +262,7 @@ const fn hash(of: u8) -> TokenHash {
     TokenHash([of; 32])
 }
 
-/// What is kept of this account, and what the tokens of [`accounts_arrive_with_all_that_belongs_to_them`] are good for.
+/// The data of this account, and what the tokens of [`accounts_arrive_with_all_that_belongs_to_them`] still allow.
 async fn accounts_seen(store: &dyn AccountStore, person: &UserId) -> anyhow::Result<Vec<String>> {
     Ok(vec![
         format!("{:?}", store.people(None, 10).await?),

@@ -1,4 +1,4 @@
-//! The store's contract, kept by PostgreSQL, each case in a database of its own.
+//! The store's contract over PostgreSQL, each case in its own database.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::types::Uuid;
 
-/// Makes what waits for its time older. It keeps the database, and its server, until the case ends.
+/// Makes everything that waits for its time older. Keeps the database and its server until the case ends.
 struct Aging {
     pool: PgPool,
     _database: Database,
@@ -45,7 +45,7 @@ impl TimeMachine for Aging {
              due_at = due_at - make_interval(secs => $1), dead_at = dead_at - make_interval(secs => $1), \
              failed_at = failed_at - make_interval(secs => $1)",
             "UPDATE cards SET library_at = library_at - make_interval(secs => $1)",
-            // By way of days that are far off, so that no row meets another on the way.
+            // By way of distant days, so that no row collides with another.
             "UPDATE trend_days SET day = day + 1000000 + 0 * $1::int",
             "UPDATE trend_days SET day = day - 1000000 - ($1 / 86400)::int",
             "UPDATE trend_windows SET from_day = from_day - ($1 / 86400)::int",
@@ -104,7 +104,7 @@ async fn stores() -> anyhow::Result<Stores> {
 async fn stores_and_pool() -> anyhow::Result<(Stores, PgPool)> {
     let server = Postgres::shared()?;
     let database = server.database().await?;
-    // Time is moved under it.
+    // Time changes while it runs.
     let settings = PoolSettings { whole_look_ms: 0, answer_ms: 20_000, ..PoolSettings::default() };
     let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     let pool = store.pool().clone();
@@ -158,7 +158,7 @@ async fn a_server_that_cannot_be_reached_is_told_with_its_reason() -> anyhow::Re
     Ok(())
 }
 
-/// As a reader of the table sees them: the server, not the encoder, sets their time.
+/// As read from the table: the server, not the encoder, sets their time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_stand_in_the_log_as_their_schemas_say() -> anyhow::Result<()> {
     let (stores, pool) = stores_and_pool().await?;
@@ -225,7 +225,7 @@ async fn a_card_that_cannot_be_indexed_keeps_no_other_from_it() -> anyhow::Resul
     Ok(())
 }
 
-/// All that search knows, in an order of its own.
+/// The whole search index, in a fixed order.
 async fn search_tables(pool: &PgPool) -> anyhow::Result<Vec<String>> {
     let mut rows = Vec::new();
     for sql in [

@@ -1,4 +1,4 @@
-//! What is exported of one collection is found by its links, however large the library is.
+//! Exporting one collection reads it by its links, however large the library is.
 
 use cardwire_domain::library::LibraryRepository;
 use cardwire_domain::{Limit, PageRequest, UserId};
@@ -37,7 +37,7 @@ async fn reads(pool: &PgPool) -> anyhow::Result<i64> {
 async fn each_collection_costs_what_it_holds() -> anyhow::Result<()> {
     let server = Postgres::start()?;
     let database = server.database().await?;
-    // One connection, whose statistics can be asked for.
+    // One connection, so that its statistics can be read.
     let settings = PoolSettings { batch_ms: 120_000, max_connections: 1, ..PoolSettings::default() };
     let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     fill(store.pool()).await?;

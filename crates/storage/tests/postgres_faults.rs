@@ -1,4 +1,4 @@
-//! What survives when PostgreSQL, or a connection to it, dies: nothing accepted is lost, nothing takes effect twice.
+//! When PostgreSQL or a connection to it dies, nothing accepted is lost and nothing takes effect twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +42,7 @@ async fn count(pool: &PgPool, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(pool).await.expect("the server answers the test")
 }
 
-/// Of one save to two collections: three events, one activity.
+/// For one save to two collections: three events, one activity.
 async fn one_window(stores: &Stores, name: &str) -> anyhow::Result<Vec<CollectedWindow>> {
     let alice = person(name);
     let collections = [
@@ -57,7 +57,7 @@ async fn one_window(stores: &Stores, name: &str) -> anyhow::Result<Vec<Collected
     Ok(windows)
 }
 
-/// Tries until the store is there; what was in flight may have been stored.
+/// Retries until the store is up; what was in flight may have been stored.
 async fn until_answered<T, F>(mut run: impl FnMut() -> F) -> anyhow::Result<T>
 where
     F: Future<Output = cardwire_domain::Result<T>>,
@@ -76,7 +76,7 @@ async fn save(store: &PostgresStore, by: &UserId, number: usize) -> anyhow::Resu
     let idempotency = Idempotency { key: IdempotencyKey::of_client(&number.to_string())?, fingerprint: url.clone() };
     let request = Request { idempotency: Some(idempotency), ..Request::by(by.clone()) };
     let command: AddUrlToLibrary = saving(&url, None, &[]);
-    // The answer kept under the key says the same, should the first one have been lost with the connection.
+    // The stored answer for the key is the same, in case the first one was lost with the connection.
     Ok(until_answered(|| execute(store, &request, &command)).await?.created)
 }
 
@@ -132,7 +132,7 @@ async fn a_server_that_dies_under_load_loses_and_doubles_nothing() -> anyhow::Re
     for flusher in flushers {
         flusher.await??;
     }
-    // What flushes leased that died is due again by itself; here it is made so.
+    // Leases of dead flushes run out by themselves; here that is done at once.
     sqlx::query("UPDATE deliveries SET due_at = now()").execute(store.pool()).await?;
     while flush_round(&store).await? > 0 {}
     let all = (SAVERS * EACH) as i64;
@@ -150,7 +150,7 @@ async fn a_server_that_dies_under_load_loses_and_doubles_nothing() -> anyhow::Re
     Ok(())
 }
 
-/// Whoever commits an activity has to wait for whoever holds this lock.
+/// Committing an activity has to wait for the holder of this lock.
 async fn gate_at_commit(database: &Database) -> anyhow::Result<PgConnection> {
     let mut gate = PgConnection::connect(database.url()).await?;
     sqlx::raw_sql(
@@ -249,7 +249,7 @@ async fn flushes_whose_connections_die_anywhere_make_one_activity() -> anyhow::R
     let server = Postgres::start()?;
     let database = server.database().await?;
     let store = connect(database.url());
-    // Its one connection is the only one that is spared.
+    // Only its one connection is spared.
     let settings = PoolSettings { max_connections: 1, ..PoolSettings::default() };
     let killer = PostgresStore::connect(database.url(), settings, Handover::default())?;
     let mut killed = 0;
@@ -261,7 +261,7 @@ async fn flushes_whose_connections_die_anywhere_make_one_activity() -> anyhow::R
                 tokio::spawn(async move { until_answered(|| store.add_activities(&windows)).await })
             })
             .collect();
-        // Each round strikes a little later, so that every statement is hit in some of them.
+        // Each round strikes a little later, so that every statement is hit in some round.
         for _ in 0..round % 10 {
             killer.ping().await?;
         }
@@ -330,7 +330,7 @@ async fn a_server_that_hangs_is_noticed_within_three_seconds_and_found_again() -
     Ok(())
 }
 
-/// What sessions find whose server was the primary before a failover.
+/// What sessions see if their server was the primary before a failover.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_whose_server_takes_no_writes_any_more_is_thrown_away() -> anyhow::Result<()> {
     let server = Postgres::start()?;

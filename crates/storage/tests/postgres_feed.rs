@@ -1,4 +1,4 @@
-//! The feed at scale: how deep a page lies does not matter.
+//! The feed at scale: the depth of a page does not matter.
 
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ async fn typical(store: &PostgresStore, actor: Option<&UserId>, page: &PageReque
 async fn a_deep_page_costs_what_the_first_one_costs() -> anyhow::Result<()> {
     let server = Postgres::start()?;
     let database = server.database().await?;
-    // The server's own time-out on statements is for commands, not for making a million rows.
+    // The server's time-out for statements is for commands, not for creating a million rows.
     let settings = PoolSettings { batch_ms: 120_000, ..PoolSettings::default() };
     let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     let size = size();
@@ -77,14 +77,14 @@ async fn a_deep_page_costs_what_the_first_one_costs() -> anyhow::Result<()> {
     for actor in [None, Some(&person)] {
         let (first, deep) = (typical(&store, actor, &first).await?, typical(&store, actor, &deep).await?);
         println!("{size} activities, actor {actor:?}: first page {first:?}, {} deep {deep:?}", size / 2);
-        // A floor, so that the noise of a page of less than a millisecond is no failure.
+        // A floor, so that noise in pages of less than a millisecond does not fail the test.
         let limit = (first * 2).max(Duration::from_millis(2));
         assert!(deep <= limit, "first page {first:?}, deep page {deep:?}");
     }
     Ok(())
 }
 
-/// Entries read off each index of activities, and scans of the whole table.
+/// Entries read from each index of activities, and scans of the whole table.
 async fn reads(pool: &PgPool, index: &str) -> anyhow::Result<(i64, i64)> {
     sqlx::query("SELECT pg_stat_force_next_flush()").execute(pool).await?;
     let sql = "SELECT i.idx_tup_read, t.seq_scan FROM pg_stat_user_indexes i JOIN pg_stat_user_tables t USING (relid) \
@@ -96,7 +96,7 @@ async fn reads(pool: &PgPool, index: &str) -> anyhow::Result<(i64, i64)> {
 async fn a_page_reads_no_more_entries_than_it_shows() -> anyhow::Result<()> {
     let server = Postgres::start()?;
     let database = server.database().await?;
-    // One connection, whose statistics can be asked for.
+    // One connection, so that its statistics can be read.
     let settings = PoolSettings { batch_ms: 120_000, max_connections: 1, ..PoolSettings::default() };
     let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     fill(store.pool(), 20_000).await?;

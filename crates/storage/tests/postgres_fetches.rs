@@ -28,7 +28,7 @@ async fn fill(pool: &PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Entries read off the indexes of the line, and scans of the whole table.
+/// Entries read from the indexes of the line, and scans of the whole table.
 async fn reads(pool: &PgPool) -> anyhow::Result<(i64, i64)> {
     sqlx::query("SELECT pg_stat_force_next_flush()").execute(pool).await?;
     let sql = "SELECT sum(i.idx_tup_read)::bigint, max(t.seq_scan) FROM pg_stat_user_indexes i \
@@ -41,7 +41,7 @@ async fn reads(pool: &PgPool) -> anyhow::Result<(i64, i64)> {
 async fn a_lease_reads_the_front_of_the_line_alone() -> anyhow::Result<()> {
     let server = Postgres::start()?;
     let database = server.database().await?;
-    // One connection, whose statistics can be asked for.
+    // One connection, so that its statistics can be read.
     let settings = PoolSettings { batch_ms: 120_000, max_connections: 1, ..PoolSettings::default() };
     let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     fill(store.pool()).await?;

@@ -1,5 +1,5 @@
-//! An account is deleted while what names its owner is on its way to PostgreSQL. Each command is committed before the account is marked as
-//! deleted, and goes with it, or it is refused.
+//! An account is deleted while commands that name its owner are on their way to PostgreSQL. Each command is either
+//! committed before the account is marked as deleted, and its rows are deleted with it, or refused.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use cardwire_testkit::store_suite::{Stores, TimeMachine};
 use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
-/// Longer than a test keeps anybody waiting.
+/// Longer than anything waits in a test.
 const PATIENCE_MS: u64 = 60_000;
 
 /// Keeps the database, and its server, until the test ends.
@@ -212,7 +212,7 @@ async fn a_save_that_waits_for_a_deletion_is_refused() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Its statement began while the account was there, and goes on when nothing is left of it.
+/// Its statement began while the account existed, and continues when nothing is left of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_save_that_outlives_the_deletion_of_its_account_is_refused() -> anyhow::Result<()> {
     let (stores, pool, mut gate) = stores().await?;
@@ -238,7 +238,7 @@ async fn a_save_that_outlives_the_deletion_of_its_account_is_refused() -> anyhow
     Ok(())
 }
 
-/// By new rules for URLs: what tells of it names the card's owner.
+/// By new rules for URLs: the event names the card's owner.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_is_marked_as_deleted_after_its_card_has_got_another_url() -> anyhow::Result<()> {
     let (stores, pool, mut gate) = stores().await?;

@@ -1,4 +1,4 @@
-//! What earlier releases wrote, and what their processes go on writing until they are replaced.
+//! Data from earlier releases, and what their processes keep writing until they are replaced.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -42,7 +42,7 @@ WITH due AS (
 UPDATE deliveries d SET claimed_until = now() + interval '10 seconds'
 FROM due WHERE d.queue = due.queue AND d.event_id = due.event_id RETURNING d.event_id";
 
-/// Of an event and its delivery, with these columns besides.
+/// An event and its delivery, with these additional columns.
 async fn owe(pool: &PgPool, columns: &str, values: &str) -> anyhow::Result<EventId> {
     let id = Ulid::generate();
     let hex = format!("{:032x}", id.0);
@@ -93,7 +93,7 @@ async fn an_old_ledger_is_carried_over_while_old_processes_go_on() -> anyhow::Re
     assert_eq!(found(&store).await?, BTreeSet::from([old]));
     sqlx::query("DELETE FROM deliveries WHERE dead_at IS NULL").execute(&pool).await?;
 
-    // What a new process published is left alone by old ones.
+    // Old processes leave alone what a new one published.
     owe(&pool, ", published_at, due_at", ", now(), now() + interval '10 s'").await?;
     assert!(sqlx::query(OLD_LEASE).fetch_all(&pool).await?.is_empty());
     Ok(())
@@ -102,7 +102,7 @@ async fn an_old_ledger_is_carried_over_while_old_processes_go_on() -> anyhow::Re
 /// Before URLs were read by better rules.
 const OLD_IDENTITY: i64 = 20;
 
-/// A card as a process of that time stores it, in the library.
+/// A card in the library, as stored by a process of that time.
 async fn keep(pool: &PgPool, url: &str) -> anyhow::Result<Uuid> {
     let id = Uuid::from_u128(Ulid::generate().0);
     let sql = "INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at, private, imported) \
@@ -148,7 +148,7 @@ async fn cards_of_old_processes_are_looked_at_whenever_they_are_stored() -> anyh
 /// Before words were compared without their accents.
 const OLD_WORDS: i64 = 20;
 
-/// As a build of that time indexed a card.
+/// A card as indexed by a build of that time.
 const OLD_CARD: &str = "\
 INSERT INTO cards (id, owner_id, url, normalised_url, url_digest, library_link, library_at)
 SELECT id, owner, url, url, digest, id, now() FROM old;
@@ -194,7 +194,7 @@ async fn cards_that_an_older_build_indexed_are_indexed_again_some_at_a_time() ->
         assert_eq!((find("example").await?.items.len(), find("grosse").await?.items.len()), (5, found));
     }
     assert_eq!(from, Renewal::default(), "after the last, at the front");
-    // A process of the older build that still runs.
+    // A process of the older build that is still running.
     index_as_before(&pool, 6).await?;
     let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$; \
                   CREATE TRIGGER refuse BEFORE INSERT ON search_documents FOR EACH ROW EXECUTE FUNCTION refuse()";
@@ -215,7 +215,7 @@ async fn cards_that_an_older_build_indexed_are_indexed_again_some_at_a_time() ->
     Ok(())
 }
 
-/// Of the documents that are to be indexed again, how many entries were read.
+/// How many index entries of documents to re-index were read.
 async fn reads_of_old_documents(pool: &PgPool) -> anyhow::Result<i64> {
     sqlx::query("SELECT pg_stat_force_next_flush()").execute(pool).await?;
     let sql = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'search_documents_old'";
@@ -230,12 +230,12 @@ async fn indexing_again_does_not_begin_at_the_front_each_time() -> anyhow::Resul
     for number in 1..=CARDS {
         index_as_before(&pool, number).await?;
     }
-    // One connection, whose statistics can be asked for.
+    // One connection, so that its statistics can be read.
     let settings = PoolSettings { max_connections: 1, ..PoolSettings::default() };
     let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     store.migrate().await?;
     sqlx::query("VACUUM ANALYZE search_documents").execute(&pool).await?;
-    // Somebody reads the state of now all along, so that no dead entry can go.
+    // A snapshot stays open the whole time, so that no dead entry can be removed.
     let mut reader = pool.begin().await?;
     let look = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM cards";
     sqlx::raw_sql(look).execute(&mut *reader).await?;

@@ -1,4 +1,5 @@
-//! Behind a real PgBouncer: what works is let work, what would fail later is refused at the start.
+//! Behind a real PgBouncer: working configurations are accepted, and those that would fail later are refused at the
+//! start.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use cardwire_testkit::pgbouncer::PgBouncer;
 use cardwire_testkit::postgres::Postgres;
 use tokio::time::{Instant, sleep};
 
-/// What docs/operate/DEPLOY.md tells to set for the role.
+/// The settings for the role from docs/operate/DEPLOY.md.
 const ROLE: [&str; 4] = [
     "ALTER ROLE postgres SET enable_seqscan = off",
     "ALTER ROLE postgres SET enable_hashjoin = off",
@@ -24,7 +25,7 @@ async fn checked(url: &str) -> anyhow::Result<(PostgresStore, Result<(), SchemaE
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         match store.check_schema().await {
-            // It does not listen yet.
+            // It is not listening yet.
             Err(SchemaError::Unavailable(_)) if Instant::now() < deadline => sleep(Duration::from_millis(50)).await,
             checked => return Ok((store, checked)),
         }

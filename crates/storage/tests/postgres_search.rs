@@ -1,4 +1,4 @@
-//! What a search reads is everybody's, or the reader's own.
+//! A search reads only everybody's words and the reader's own.
 
 use cardwire_domain::search::{SearchIndex, SearchRequest};
 use cardwire_domain::{PageRequest, UserId};
@@ -8,10 +8,10 @@ use cardwire_storage::postgres::PoolSettings;
 use cardwire_testkit::postgres::Postgres;
 use sqlx::PgPool;
 
-/// Of everybody, and of each of 400 people.
+/// For everybody, and for each of 400 people.
 const WORDS: i32 = 20;
 
-/// Long words around `garden`, which no page has.
+/// Long words around `garden`, which no page contains.
 async fn fill(pool: &PgPool) -> anyhow::Result<()> {
     sqlx::query(
         "INSERT INTO search_words (owner_id, word) \
@@ -38,7 +38,7 @@ async fn reads(pool: &PgPool) -> anyhow::Result<(i64, i64)> {
 async fn other_peoples_own_words_are_not_read() -> anyhow::Result<()> {
     let server = Postgres::start()?;
     let database = server.database().await?;
-    // One connection, whose statistics can be asked for.
+    // One connection, so that its statistics can be read.
     let settings = PoolSettings { batch_ms: 120_000, max_connections: 1, ..PoolSettings::default() };
     let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     fill(store.pool()).await?;

@@ -1,4 +1,4 @@
-//! The live feed on PostgreSQL: what other transactions do to it.
+//! The live feed on PostgreSQL: the effects of other transactions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,8 @@ async fn save(stores: &Stores, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A report, a migration of somebody else, a forgotten psql: whoever has written something and has not committed.
+/// A report, somebody else's migration, a forgotten psql: a transaction that has written something and has not
+/// committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_left_open_stops_nobodys_live_feed() -> anyhow::Result<()> {
     let server = Postgres::start()?;
@@ -68,7 +69,7 @@ async fn a_cursor_of_an_older_release_goes_on_with_what_is_new() -> anyhow::Resu
     let database = server.database().await?;
     let (stores, store) = stores(&database).await?;
     save(&stores, "before").await?;
-    // As it was then: with the id of its transaction, which cursors went by, too.
+    // As at that time: including the id of its transaction, which cursors also used.
     sqlx::query("UPDATE activities SET epoch = pg_current_xact_id()").execute(store.pool()).await?;
     let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
     let xmin: String = sqlx::query_scalar(sql).fetch_one(store.pool()).await?;

@@ -1,4 +1,4 @@
-//! What is trending is found at the front of an index, however much was saved.
+//! Trends are found at the front of an index, however much was saved.
 
 use std::time::Instant;
 
@@ -40,11 +40,11 @@ async fn reads(pool: &PgPool) -> anyhow::Result<(i64, i64)> {
 async fn whatever_the_period_few_entries_are_read() -> anyhow::Result<()> {
     let server = Postgres::start()?;
     let database = server.database().await?;
-    // One connection, whose statistics can be asked for.
+    // One connection, so that its statistics can be read.
     let settings = PoolSettings { batch_ms: 120_000, max_connections: 1, ..PoolSettings::default() };
     let store = PostgresStore::connect(database.url(), settings, Handover::default())?;
     fill(store.pool()).await?;
-    // A period in which nothing was saved, one that is a running total, and ones that are not.
+    // A period without saves, one with a running total, and ones without.
     for (days, found) in [(1, 0), (7, 100), (8, 100), (30, 100), (45, 100), (366, 100)] {
         let (before, scans) = reads(store.pool()).await?;
         let asked = Instant::now();

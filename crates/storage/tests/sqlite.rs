@@ -1,4 +1,4 @@
-//! The store's contract, kept by SQLite in memory and in a file, and what is its own.
+//! The store's contract over SQLite, in memory and in a file, and SQLite's own tests.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Files that cannot be used, and disks that fail: each a clear line, and nothing is lost.
+//! Unusable files and failing disks: each gives one clear line, and nothing is lost.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ async fn urls(store: &SqliteStore) -> cardwire_domain::Result<usize> {
     }
 }
 
-/// A file with one card, closed, and nothing beside it.
+/// A closed file with one card, and no other files beside it.
 async fn written(folder: &Path) -> anyhow::Result<PathBuf> {
     let path = folder.join("cardwire.db");
     save(&open(&path)?, "https://example.com/").await?;
@@ -49,7 +49,7 @@ async fn written(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Why the file is not opened. It is as it was afterwards.
+/// Why the file is not opened. It stays unchanged.
 fn refused(path: &Path) -> anyhow::Result<String> {
     let before = std::fs::read(path)?;
     let Err(OpenError::Unfit { why, .. }) = open(path) else { anyhow::bail!("it was opened") };
@@ -113,7 +113,7 @@ async fn a_damaged_file_is_refused() -> Tested {
     let folder = tempfile::tempdir()?;
     let path = written(folder.path()).await?;
     let mut bytes = std::fs::read(&path)?;
-    // Behind the first page, which says what it is.
+    // After the first page, which identifies the file.
     bytes[4_096..].fill(0x5a);
     std::fs::write(&path, bytes)?;
     let Err(OpenError::Unfit { why, .. }) = open(&path) else { anyhow::bail!("it was opened") };
@@ -129,7 +129,7 @@ async fn a_full_disk_refuses_saves_and_loses_none() -> Tested {
     save(&store, "https://example.com/first").await?;
     store.leave_room_for(8).await?;
     let (mut saved, mut refused) = (1, 0);
-    // Several at once, so that some share a transaction with the one for which there is no room.
+    // Several at once, so that some share a transaction with the one that does not fit.
     for n in 0..40 {
         let saves = (0..5).map(|m| {
             let store = store.clone();
@@ -193,7 +193,7 @@ async fn what_search_cannot_take_in_stays_owed() -> Tested {
         Ok(store.index(&events).await.is_ok())
     };
     assert!(index(&open(&path)?).await?);
-    // Its record of what there is: no row of a table is damaged.
+    // Its own index data: no row of a table is damaged.
     let damage = "UPDATE search_pages_data SET block = x'00000000ff' WHERE id = 10";
     let changed = loop {
         match Connection::open(&path)?.execute(damage, []) {

@@ -18,7 +18,7 @@ const BEFORE_WORDS: [&str; 4] = [
     include_str!("../migrations/sqlite/0020_leaving.sql"),
 ];
 
-/// As the release of that time left it, with this many cards.
+/// A file as left by the release of that time, with this many cards.
 fn write(path: &Path, cards: u32) -> rusqlite::Result<()> {
     let connection = Connection::open(path)?;
     for migration in BEFORE_WORDS {

@@ -42,7 +42,7 @@ impl History {
         assert_eq!(known.0, card, "one URL of one person is one card");
     }
 
-    /// Books that the stay of this card in its library began anew, by an accepted command.
+    /// Records that an accepted command gave this card a new stay in its library.
     pub fn begun_anew(&mut self, card: &str) {
         *self.begun_anew.entry(card.to_owned()).or_default() += 1;
     }

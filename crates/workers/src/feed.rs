@@ -8,9 +8,10 @@ use cardwire_events::port::{all, from_store};
 use cardwire_events::{Error, EventHandler, EventLog, Outcome, Queue};
 use cardwire_saga::CardCollectionSaga;
 
-/// Hands additions to the saga, which holds them until their window closes. A deleted account takes its activities along at once: it is
-/// told when nothing else of that person is owed, so no window waits for it. What else comes to this queue changes no activity (reads
-/// show only links that still exist), so it is only taken off the ledger.
+/// Passes additions to the saga, which holds them until their window closes. When an account is deleted, its activities
+/// go at once: that event is raised when nothing else of that person is owed, so no window waits for it. Other events
+/// in this queue change no activity, because reads show only links that still exist. They are just taken off the
+/// ledger.
 pub struct FeedHandler {
     saga: Arc<CardCollectionSaga>,
     feed: Arc<dyn FeedRepository>,
@@ -22,12 +23,12 @@ impl FeedHandler {
         Self { saga, feed, log }
     }
 
-    /// The events as the log has them. What came through the queue may have been altered there: an addition that claims to be
-    /// something else would be settled, and so lost.
+    /// The events as the log has them. In the queue they may have been altered: an addition that claims to be something
+    /// else would be settled, and so lost.
     async fn look_up(&self, events: &[RecordedEvent]) -> Result<Vec<RecordedEvent>, Error> {
         let ids: Vec<_> = events.iter().map(|event| event.id).collect();
         let envelopes = self.log.look_up(&ids).await?;
-        // One that cannot be read in the log stays owed.
+        // An event that cannot be read in the log stays owed.
         Ok(envelopes.iter().filter_map(|envelope| envelope.decode().ok()).collect())
     }
 
@@ -62,7 +63,7 @@ fn adds(event: &RecordedEvent) -> bool {
 #[async_trait]
 impl EventHandler for FeedHandler {
     async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
-        // Of an addition only the id counts: the flush looks the rest up.
+        // Only the id of an addition matters: the flush looks up the rest.
         if events.iter().all(adds) {
             return self.saga.collect(events).await;
         }
@@ -79,11 +80,11 @@ impl EventHandler for FeedHandler {
         let settled = others.iter().map(|event| (event.id, settled.clone()));
         let mut outcomes: BTreeMap<_, _> = added.iter().map(|event| event.id).zip(merged).chain(settled).collect();
         outcomes.extend(gone.iter().map(|event| event.id).zip(forgotten));
-        // What the log does not have is owed to nobody.
+        // Events that are not in the log are owed to no queue.
         events.iter().map(|event| outcomes.remove(&event.id).unwrap_or(Outcome::Done)).collect()
     }
 
-    /// The flush of their windows brings it about.
+    /// The flush of their windows does it.
     fn takes_effect(&self) -> bool {
         false
     }

@@ -1,8 +1,9 @@
-//! Saves the rows of imports, a few at a time and with pauses, so that everybody else's saves hardly notice. Of a check, it only finds out
-//! what would become of them.
+//! Saves the rows of imports, a few at a time and with pauses, so that other people's saves hardly notice. For a check,
+//! it only finds out what would happen to them.
 //!
-//! A few rows share a commit and an idempotency key. Each row that saves a card says so in the same commit, so a process that is killed
-//! between saving and reporting loses nothing: once the lease has run out, the next one reports the row as saved.
+//! A few rows share a commit and an idempotency key. Each row that saves a card says so in the same commit. So a
+//! process that is killed between saving and reporting loses nothing: once the lease has run out, the next process
+//! reports the row as saved.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,17 +22,17 @@ use tokio_util::sync::CancellationToken;
 pub struct ImportSettings {
     /// Rows saved before a pause.
     pub batch: usize,
-    /// Of them, so many in one commit. It divides `batch`.
+    /// That many of them share a commit. It divides `batch`.
     pub commit: usize,
-    /// Between batches there is a pause as long as the batch took: half of the time is everybody else's, the more of it the slower the
-    /// store. At least this.
+    /// After each batch comes a pause as long as the batch took, so half of the time belongs to everybody else, and a
+    /// slower store gets longer pauses. This is the minimum.
     pub pause_at_least: Duration,
     pub pause_at_most: Duration,
-    /// Between looks while there is no import.
+    /// Between checks while there is no import.
     pub poll: Duration,
     /// After an error of the store.
     pub pause_after_error: Duration,
-    /// How long a batch may take before somebody else takes the import over.
+    /// A batch that takes longer than this may be taken over by another process.
     pub lease: Duration,
 }
 
@@ -49,13 +50,13 @@ impl Default for ImportSettings {
     }
 }
 
-/// After so many failures in a row, each row of an import has a commit of its own, until the store is fast again.
+/// After this many failures in a row, each row of an import gets its own commit until the store is fast again.
 const TRIES_OF_A_FEW: u32 = 2;
 
-/// How often in a row commits of an import failed.
+/// How many commits of imports failed in a row.
 type Failures = HashMap<ImportId, u32>;
 
-/// Leases rows of imports, saves or checks them, and reports what became of them.
+/// Leases rows of imports, saves or checks them, and reports the results.
 pub struct ImportLoop {
     imports: Arc<dyn ImportRepository>,
     store: Arc<dyn Store>,
@@ -67,8 +68,8 @@ impl ImportLoop {
         Self { imports, store, settings }
     }
 
-    /// Until `stop`; the commit in progress then is finished. If the future is dropped, the lease runs out and somebody else goes
-    /// on.
+    /// Runs until `stop`; the commit in progress is then finished. If the future is dropped, the lease runs out and
+    /// another process continues.
     pub async fn run(&self, stop: CancellationToken) {
         let mut failures = Failures::new();
         while !stop.is_cancelled() {
@@ -100,7 +101,7 @@ impl ImportLoop {
         let commit = if failed < TRIES_OF_A_FEW { self.settings.commit } else { 1 };
         let begun = Instant::now();
         for rows in leased.rows.chunks(commit) {
-            // A store that is slow must not cost the lease.
+            // A slow store must not cost us the lease.
             if stop.is_cancelled() || begun.elapsed() >= self.settings.lease / 2 {
                 break;
             }
@@ -109,7 +110,7 @@ impl ImportLoop {
                 break;
             }
         }
-        // Those behind the first begin the next batch, and count there.
+        // Rows after the first begin the next batch, and count there.
         if away.is_some() && outcomes.is_empty() {
             failures.insert(leased.import, failed + 1);
         }
@@ -125,7 +126,7 @@ impl ImportLoop {
         away.map_or(Ok(true), Err)
     }
 
-    /// Adds what became of the rows. `Err` only when the store cannot say: the rest waits.
+    /// Adds the results of the rows. `Err` only if the store cannot say; then the rest waits.
     async fn save(
         &self,
         leased: &LeasedRows,
@@ -139,7 +140,7 @@ impl ImportLoop {
         };
         match done {
             Ok(saved) => outcomes.extend(saved),
-            // Forbidden: its owner is leaving, and the import has ended with that.
+            // Forbidden: its owner is leaving, so the import has ended.
             Err(error @ (Error::Stale | Error::Unavailable(_) | Error::Forbidden(_))) => return Err(error),
             Err(error) if rows.len() == 1 => {
                 let number = rows[0].0;

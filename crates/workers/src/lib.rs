@@ -1,7 +1,7 @@
 //! What each queue's worker does with its events.
 //!
-//! Every handler may see an event any number of times: the effect is made in the transaction that takes the event off the ledger,
-//! so only the first time counts.
+//! A handler may see an event any number of times. The effect is written in the transaction that takes the event off
+//! the ledger, so only the first time counts.
 
 mod analytics;
 mod feed;

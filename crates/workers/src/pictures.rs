@@ -1,6 +1,7 @@
-//! Fetches the covers and icons of pages, once their titles are stored: a picture delays no title, and one that fails costs nothing else.
+//! Fetches the covers and icons of pages after their titles have been stored. Pictures delay no title, and a failed
+//! picture costs nothing else.
 //!
-//! What is not done survives in the store: a worker that dies leaves leases that run out.
+//! Unfinished work survives in the store: if a worker dies, its leases run out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,20 +18,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metadata::{FetchLimits, PageFetcher};
 
-/// Icons that are remembered: all pages of a site have the same.
+/// This many icons are remembered: all pages of a site have the same one.
 const REMEMBERED: usize = 500;
 const REMEMBER_FOR: Duration = Duration::from_secs(3_600);
 
-/// How much is fetched at once, and what one may cost.
+/// How many pictures are fetched at once, and their limits.
 #[derive(Clone, Copy, Debug)]
 pub struct PictureSettings {
-    /// At most half of it for the pages of one registrable domain, and for the private cards of one person. Each may hold a cover in memory.
+    /// At most half of it for the pages of one registrable domain, and for the private cards of one person. Each may
+    /// hold a cover in memory.
     pub at_once: usize,
-    /// Of one host.
+    /// For one host.
     pub at_once_per_host: usize,
     pub cover: FetchLimits,
     pub icon: FetchLimits,
-    /// Between looks for due jobs while there are none.
+    /// Between checks while no jobs are due.
     pub poll: Duration,
     /// After an error of the store.
     pub pause: Duration,
@@ -52,7 +54,7 @@ impl Default for PictureSettings {
     }
 }
 
-/// Leases due jobs, fetches their pictures, makes them small and stores them.
+/// Leases due jobs, fetches their pictures, shrinks them and stores them.
 pub struct PictureLoop {
     pictures: Arc<dyn PictureRepository>,
     maker: Maker,
@@ -65,8 +67,8 @@ impl PictureLoop {
         Self { pictures, maker, settings }
     }
 
-    /// Until `stop`; what is being fetched then is finished, which takes no longer than two fetches. If the future is dropped, the leases run out
-    /// and somebody else fetches those pictures.
+    /// Runs until `stop`; running fetches are then finished, which takes no longer than two fetches. If the future is
+    /// dropped, the leases run out and another process fetches those pictures.
     pub async fn run(&self, stop: CancellationToken) {
         let mut running: JoinSet<()> = JoinSet::new();
         let mut fetching: BTreeMap<tokio::task::Id, PictureJob> = BTreeMap::new();
@@ -128,19 +130,19 @@ impl PictureLoop {
 
 type Remembered = BTreeMap<String, (Instant, Fetched)>;
 
-/// What makes pictures of addresses.
+/// Turns addresses into pictures.
 #[derive(Clone)]
 struct Maker {
     fetcher: PageFetcher,
     settings: PictureSettings,
-    /// One picture is decoded at a time, so that memory is bounded.
+    /// Pictures are decoded one at a time, to limit memory.
     decoding: Arc<Semaphore>,
     icons: Arc<Mutex<Remembered>>,
 }
 
 /// Why there is no picture.
 enum Missed {
-    /// It did not come.
+    /// It did not arrive.
     Away(FetchFailure),
     Refused(Refused),
 }
@@ -160,7 +162,7 @@ impl Maker {
         PicturesFetched { cover, icon, again }
     }
 
-    /// As it was an hour ago at most.
+    /// At most an hour old.
     async fn icon(&self, address: Option<&str>) -> (Fetched, Option<FetchFailure>) {
         if let Some(icon) = address.and_then(|address| self.remembered(address)) {
             return (icon, None);
@@ -172,7 +174,7 @@ impl Maker {
         (icon, failure)
     }
 
-    /// The picture at this address, and why it did not come if it did not.
+    /// The picture at this address, or why it did not arrive.
     async fn one(&self, address: Option<&str>, form: Form) -> (Fetched, Option<FetchFailure>) {
         let Some(address) = address else { return (Fetched::Nothing, None) };
         let made = self.fetch(address, form).await;
@@ -193,7 +195,7 @@ impl Maker {
             }
             Err(Missed::Away(failure)) => {
                 tracing::debug!(address, form, reason = failure.reason, "picture not fetched");
-                // What is gone for good is shown no more.
+                // A picture that is gone for good is no longer shown.
                 let fetched = if failure.retryable { Fetched::Failed } else { Fetched::Nothing };
                 (fetched, Some(failure))
             }
@@ -225,7 +227,7 @@ impl Maker {
         if icons.len() >= REMEMBERED {
             icons.retain(|_, (at, _)| at.elapsed() < REMEMBER_FOR);
         }
-        // If that was not enough, one of them makes room.
+        // If that was not enough, drop one to make room.
         if icons.len() >= REMEMBERED {
             icons.pop_first();
         }
@@ -233,7 +235,7 @@ impl Maker {
     }
 }
 
-/// A job that panicked is over as well: its lease runs out.
+/// A job that panicked is over too: its lease runs out.
 fn forget(
     fetching: &mut BTreeMap<tokio::task::Id, PictureJob>,
     ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>,

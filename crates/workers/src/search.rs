@@ -6,10 +6,10 @@ use cardwire_domain::search::SearchIndex;
 use cardwire_events::port::from_store;
 use cardwire_events::{EventHandler, Outcome};
 
-/// Cards indexed in one transaction: long notes must not make one that takes too long.
+/// Cards indexed in one transaction. Long notes must not make a transaction too slow.
 const AT_ONCE: usize = 32;
 
-/// Indexes the current row of every card it hears of, so the order of events does not matter.
+/// Indexes the current row of each card it gets an event about, so the order of events does not matter.
 pub struct SearchHandler {
     index: Arc<dyn SearchIndex>,
 }
@@ -24,7 +24,7 @@ impl SearchHandler {
 impl EventHandler for SearchHandler {
     async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
         for portion in events.chunks(AT_ONCE) {
-            // Those before it have had their effect; they contribute nothing when they are run again.
+            // The earlier ones have had their effect; running them again adds nothing.
             if let Err(error) = self.index.index(portion).await {
                 return from_store(events, Err(error));
             }

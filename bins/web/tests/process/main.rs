@@ -1,6 +1,6 @@
 //! The web process as its users start it, with everything in memory.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod import;

@@ -26,12 +26,12 @@ fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/api/admin/audit").get(list).register(config);
 }
 
-/// An action that was asked for, whether or not it changed anything.
+/// A requested action, whether or not it changed anything.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AuditEntry)]
 pub struct AuditBody {
-    /// Rises from entry to entry.
+    /// Increases from entry to entry.
     id: String,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
@@ -39,20 +39,20 @@ pub struct AuditBody {
     #[schema(example = "did:plc:alice")]
     by: String,
     /// dead-letters.redrive, dead-letters.discard, queue.pause, queue.resume, queue.redeliver, saga.flush, search.rebuild, card.hide,
-    /// replay.start, replay.cancel, card.show, user.invite, user.suspend, user.restore, user.reset-password or user.delete; on the command line also user.make-admin
-    /// and analytics.rebuild.
+    /// replay.start, replay.cancel, card.show, user.invite, user.suspend, user.restore, user.reset-password or
+    /// user.delete; on the command line also user.make-admin and analytics.rebuild.
     #[schema(example = "dead-letters.redrive")]
     action: String,
     #[schema(value_type = Option<String>, example = "feeds")]
     queue: Option<Queue>,
     /// What the action was about, unless it was a queue: the key of a window, or the id of a card or person.
     target: Option<String>,
-    /// As they were given.
+    /// The parameters of the request.
     #[schema(value_type = Object)]
     parameters: serde_json::Value,
     /// How many events, windows, queues, rebuilds, days, cards, invites or accounts it has changed so far.
     affected: u64,
-    /// Null: it goes on, or the process that carried it out was lost before its end.
+    /// Null: it is still running, or the process that ran it was lost.
     #[schema(value_type = Option<String>, format = DateTime)]
     completed_at: Option<Timestamp>,
 }

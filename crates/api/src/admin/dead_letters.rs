@@ -1,4 +1,4 @@
-//! Events that will not be run again unless somebody says so.
+//! Events that are not run again unless somebody asks for it.
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -22,7 +22,7 @@ use utoipa::{OpenApi, ToSchema};
 use crate::dto::PageBody;
 use crate::resource::Resource;
 
-/// How many dead letters may be named at once.
+/// How many dead letters one request may name.
 pub const MAX_IDS: usize = 1_000;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -45,11 +45,11 @@ pub struct DeadLetterBody {
     id: EventId,
     #[schema(example = "CardAddedToLibrary.v2")]
     r#type: String,
-    /// The id of the card, or of the collection where there is no card.
+    /// The id of the card, or of the collection if there is no card.
     subject: String,
     /// How often it was run alone.
     tries: u32,
-    /// What it died of.
+    /// The last error.
     error: String,
     #[schema(value_type = String, format = DateTime)]
     dead_at: Timestamp,
@@ -136,19 +136,19 @@ pub async fn count(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SelectDeadLetters {
-    /// At most 1,000. One that is no dead letter of the queue is passed over.
+    /// At most 1,000. Ids that are not dead letters of the queue are skipped.
     #[serde(default)]
     ids: Option<Vec<String>>,
     #[serde(default)]
     all: Option<bool>,
     #[serde(default)]
     matching: Option<Matching>,
-    /// As the list of failures names it. Then events that would be tried again by themselves are meant as well as dead letters.
+    /// As named in the list of failures. Includes events that would be retried automatically, besides dead letters.
     #[serde(default)]
     group: Option<String>,
 }
 
-/// As the list is narrowed. At least one of them.
+/// The list's filters. At least one of them.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Matching {
@@ -206,7 +206,7 @@ pub struct Redriven {
     redriven: u64,
 }
 
-/// Owes dead letters to their queue anew, with all their attempts.
+/// Puts dead letters back into their queue, with all their attempts restored.
 #[utoipa::path(
     operation_id = "redriveDeadLetters",
     post, path = "/api/admin/queues/{queue}/dead/redrive", tag = "admin", security(("bearer" = [])),
@@ -239,7 +239,7 @@ pub struct Discarded {
     discarded: u64,
 }
 
-/// Gives dead letters up for good: their events never take effect in this queue.
+/// Discards dead letters for good: their events never take effect in this queue.
 #[utoipa::path(
     operation_id = "discardDeadLetters",
     delete, path = "/api/admin/queues/{queue}/dead", tag = "admin", security(("bearer" = [])),

@@ -1,4 +1,4 @@
-//! What failed, by the kind of error; and entries of queues that are no events.
+//! What failed, by kind of error, and queue entries that are not events.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, ServiceConfig};
@@ -32,21 +32,21 @@ fn configure(config: &mut ServiceConfig) {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Failures {
-    /// At most 100, those with the most events first.
+    /// At most 100, the largest first.
     groups: Vec<GroupBody>,
 }
 
-/// Events that failed of the same kind of error.
+/// Events that failed with the same kind of error.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = FailureGroup)]
 pub struct GroupBody {
-    /// The error without ids, numbers, addresses and quoted values. Names the group when it is retried or discarded.
+    /// The error without ids, numbers, addresses and quoted values. Use it to retry or discard the group.
     #[schema(example = "card # cannot be indexed")]
     group: String,
     /// Dead letters.
     dead: u64,
-    /// Events that will be tried again by themselves.
+    /// Events that will be retried automatically.
     retrying: u64,
     #[schema(value_type = String, format = DateTime)]
     first_at: Timestamp,
@@ -89,7 +89,7 @@ pub async fn failures(
     Ok(HttpResponse::Ok().json(Failures { groups: groups.into_iter().map(Into::into).collect() }))
 }
 
-/// What stood in a queue and is no event. Nobody is owed anything for it.
+/// A queue entry that is not an event. The log owes nothing for it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RejectedEntry)]
 pub struct RejectedBody {
@@ -110,7 +110,7 @@ impl From<RejectedEntry> for RejectedBody {
     }
 }
 
-/// Entries of a queue that are no events, newest first.
+/// Entries of a queue that are not events, newest first.
 #[utoipa::path(
     operation_id = "listRejectedEntries",
     get, path = "/api/admin/queues/{queue}/rejected", tag = "admin", security(("bearer" = [])),

@@ -38,13 +38,13 @@ pub struct History {
     #[schema(value_type = String, example = "feeds")]
     queue: Queue,
     minutes: u64,
-    /// How long the stretch of time is that a point stands for.
+    /// The length of time that a point covers.
     step_seconds: u64,
-    /// Oldest first. Stretches in which nothing was measured are left out.
+    /// Oldest first. Times without measurements are left out.
     points: Vec<Point>,
 }
 
-/// The highest of each figure in its stretch of time.
+/// The highest value of each figure in that time.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = QueueHistoryPoint)]
@@ -53,22 +53,22 @@ pub struct Point {
     at: Timestamp,
     /// Entries to be claimed. Null: the transport did not answer.
     waiting: Option<u64>,
-    /// Entries in the hands of workers. Null: the transport did not answer.
+    /// Entries claimed by workers. Null: the transport did not answer.
     in_flight: Option<u64>,
     /// Entries whose worker was lost. Null: the transport did not answer.
     suspects: Option<u64>,
-    /// Events without effect yet, dead letters aside.
+    /// Events without effect so far, not counting dead letters.
     owed: u64,
     unpublished: u64,
     dead: u64,
-    /// Of the oldest owed event; 0 when none is owed.
+    /// Age of the oldest owed event; 0 if none is owed.
     oldest_age_seconds: u64,
     /// Workers that are alive. Null: the transport did not answer.
     workers: Option<u64>,
-    /// Entries that workers were done with since the point before. Null: this is the first.
+    /// Entries that workers finished since the previous point. Null: this is the first.
     processed: Option<u64>,
     processed_per_second: Option<f64>,
-    /// Attempts that failed since the point before. Null: this is the first.
+    /// Attempts that failed since the previous point. Null: this is the first.
     retries: Option<u64>,
 }
 
@@ -92,7 +92,7 @@ impl From<history::Point> for Point {
     }
 }
 
-/// What was where in the queue, at most a day back: a sample each 15 seconds, put together into about 240 points.
+/// The queue's figures over time, up to a day back: a sample every 15 seconds, combined into about 240 points.
 #[utoipa::path(
     operation_id = "getQueueHistory",
     get, path = "/api/admin/queues/{queue}/history", tag = "admin", security(("bearer" = [])),

@@ -29,7 +29,7 @@ fn configure(config: &mut ServiceConfig) {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Invite {
-    /// For `invite` of a sign-up.
+    /// The value for `invite` when signing up.
     code: String,
     /// The page to sign up on, with the code.
     #[schema(example = "https://links.example/sign-up?invite=Yk3v")]
@@ -38,7 +38,8 @@ pub struct Invite {
     expires_at: Timestamp,
 }
 
-/// Invites one person to sign up, within seven days. The code is not shown again. 409 while registration is closed.
+/// Creates an invite for one person, valid for seven days. The code is not shown again. 409 while registration is
+/// closed.
 #[utoipa::path(
     operation_id = "createInvite",
     post, path = "/api/admin/invites", tag = "admin", security(("bearer" = [])),

@@ -1,4 +1,4 @@
-//! For administrators: what is on its way, what failed, what is being gathered, and what can be done about it.
+//! For administrators: what is on its way, what failed, which windows are open, and what to do about it.
 
 pub mod audit;
 pub mod cards;

@@ -69,8 +69,8 @@ pub struct ResetLink {
     expires_at: Timestamp,
 }
 
-/// Creates a link with which the owner of an account chooses a new password. It works once, within 24 hours, and is not shown again. Using
-/// it ends every session and API token of the account.
+/// Creates a link for the owner of an account to choose a new password. It works once, within 24 hours, and is not
+/// shown again. Using it ends every session and API token of the account.
 #[utoipa::path(
     operation_id = "resetUserPassword",
     post, path = "/api/admin/users/{id}/reset-password", tag = "admin", security(("bearer" = [])),

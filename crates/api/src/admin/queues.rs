@@ -1,4 +1,4 @@
-//! Where events are on their way, and who works on them.
+//! How many events are where in each queue, and the workers.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
@@ -30,11 +30,11 @@ fn configure(config: &mut ServiceConfig) {
 pub struct Queues {
     transport: Transport,
     queues: Vec<QueueBody>,
-    /// Those seen within ten minutes, oldest first. Null: the transport, which knows them, did not answer.
+    /// Workers seen within ten minutes, oldest first. Null: the transport, which knows them, did not answer.
     workers: Option<Vec<WorkerBody>>,
 }
 
-/// Whether the queues themselves could be asked. What the event log owes does not depend on them.
+/// Whether the queues themselves answered. Figures of the event log do not depend on that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
@@ -50,18 +50,18 @@ pub struct QueueBody {
     queue: Queue,
     /// Entries to be claimed. Null: the transport did not answer.
     waiting: Option<usize>,
-    /// Entries in the hands of workers. Null: the transport did not answer.
+    /// Entries claimed by workers. Null: the transport did not answer.
     in_flight: Option<usize>,
     /// Entries whose worker was lost, run one at a time. Null: the transport did not answer.
     suspects: Option<usize>,
-    /// Events that have had no effect yet, dead letters aside.
+    /// Events without effect so far, not counting dead letters.
     owed: u64,
-    /// Of those, not in the queue now.
+    /// Those of `owed` that are not in the queue now.
     unpublished: u64,
     dead: u64,
-    /// Of the oldest owed event. Null: none is owed.
+    /// Age of the oldest owed event. Null: none is owed.
     oldest_age_seconds: Option<u64>,
-    /// Null: it is not paused.
+    /// Null: the queue is not paused.
     paused: Option<PauseBody>,
     settings: SettingsBody,
 }
@@ -133,7 +133,7 @@ impl From<QueueSettings> for SettingsBody {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Worker)]
 pub struct WorkerBody {
-    /// Of this run of the process.
+    /// The id of this run of the process.
     #[schema(value_type = String)]
     id: WorkerId,
     #[schema(value_type = String, example = "feeds")]
@@ -147,9 +147,9 @@ pub struct WorkerBody {
     last_seen: Timestamp,
     /// Events with an outcome since the start.
     processed: u64,
-    /// Batches in work.
+    /// Batches it is working on.
     in_flight: u64,
-    /// False: it fell silent without saying that it ends.
+    /// False: it stopped reporting without signing off.
     alive: bool,
 }
 
@@ -160,7 +160,7 @@ impl From<(WorkerInfo, bool)> for WorkerBody {
     }
 }
 
-/// How much is where in each queue, and who works. While the transport is away its numbers are null.
+/// The figures of each queue, and the workers. While the transport does not answer, its figures are null.
 #[utoipa::path(
     operation_id = "listQueues",
     get, path = "/api/admin/queues", tag = "admin", security(("bearer" = [])),

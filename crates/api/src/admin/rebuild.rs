@@ -40,18 +40,18 @@ pub struct RebuildBody {
     started_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     finished_at: Option<Timestamp>,
-    /// The first card that could not be indexed, and why; the others are. Or why the rebuild was given up.
+    /// The first card that could not be indexed, and why; the others were. Or why the rebuild was given up.
     error: Option<String>,
     /// Cards looked at so far.
     done: u64,
-    /// Cards there were when it began. More may be done: cards are added meanwhile.
+    /// Cards that existed when it began. `done` may end higher, since cards are added meanwhile.
     total: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RebuildState {
-    /// A search-worker will take it within seconds.
+    /// A search-worker will start it within seconds.
     Waiting,
     Running,
     Done,
@@ -74,11 +74,11 @@ impl From<Rebuild> for RebuildBody {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RebuildAsked {
     rebuild: RebuildBody,
-    /// False: one was not finished yet, and this is it.
+    /// False: an earlier rebuild is still unfinished, and this is it.
     new: bool,
 }
 
-/// Has a search-worker index every card anew, while searches and indexing go on. At most one rebuild is not finished.
+/// Asks a search-worker to index every card again. Searching and indexing go on meanwhile. One rebuild runs at a time.
 #[utoipa::path(
     operation_id = "requestSearchRebuild",
     post, path = "/api/admin/search/rebuild", tag = "admin", security(("bearer" = [])),
@@ -101,11 +101,11 @@ pub async fn request(
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LatestRebuild {
-    /// Null: nobody ever asked for one.
+    /// Null: nobody has ever asked for one.
     rebuild: Option<RebuildBody>,
 }
 
-/// How far the rebuild is that was asked for last.
+/// Progress of the latest rebuild.
 #[utoipa::path(
     operation_id = "getSearchRebuild",
     get, path = "/api/admin/search/rebuild", tag = "admin", security(("bearer" = [])),

@@ -1,4 +1,4 @@
-//! Events of the log that go to a queue again.
+//! Sending events of the log to a queue again.
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -59,17 +59,17 @@ pub struct ReplayBody {
     error: Option<String>,
     /// Events so far; for analytics, days.
     done: u64,
-    /// How many there were when it was asked for. Events are not counted beyond 1,000,000.
+    /// How many there were when it was requested. Events are not counted beyond 1,000,000.
     total: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReplayState {
-    /// A process will take it within seconds.
+    /// A process will start it within seconds.
     Waiting,
     Running,
-    /// All events are owed to the queue again; for analytics, all days are counted again.
+    /// All events are owed to the queue again. For analytics, all days have been counted again.
     Done,
     Cancelled,
     Failed,
@@ -111,7 +111,7 @@ pub struct Replays {
     replays: Vec<ReplayBody>,
 }
 
-/// The replays that were asked for last, and how far they are.
+/// The latest replays and their progress.
 #[utoipa::path(
     operation_id = "listReplays",
     get, path = "/api/admin/replays", tag = "admin", security(("bearer" = [])),
@@ -126,11 +126,11 @@ pub async fn list(state: Data<AppState>, _: Observer, _: NoParams) -> Result<Htt
 pub struct DryRun {
     /// Not counted beyond 1,000,000.
     events: u64,
-    /// For analytics, which counts whole days again: how many. Days of which events are no longer kept are left as they are.
+    /// Number of days. Analytics only: it counts whole days again, and skips days whose events are no longer kept.
     days: Option<u64>,
 }
 
-/// Counts what a replay would be, and changes nothing.
+/// Counts what a replay would cover, without starting it.
 #[utoipa::path(
     operation_id = "countReplay",
     get, path = "/api/admin/replays/count", tag = "admin", security(("bearer" = [])),
@@ -162,13 +162,13 @@ pub struct StartReplay {
     /// A time, or a day in UTC; itself not included.
     #[schema(example = "2026-03-02")]
     until: String,
-    /// Events of this type alone. Not for analytics, which counts whole days again.
+    /// Only events of this type. Not for analytics, which counts whole days again.
     #[serde(default)]
     r#type: Option<String>,
-    /// Events about this card alone. Not for analytics.
+    /// Only events about this card. Not for analytics.
     #[serde(default)]
     card_id: Option<String>,
-    /// Events of this person alone. Not for analytics.
+    /// Only events of this person. Not for analytics.
     #[serde(default)]
     actor_id: Option<String>,
 }
@@ -187,15 +187,15 @@ impl StartReplay {
     }
 }
 
-/// Has events that were accepted in a time go to a queue again. Each has the effect that it had: search indexes its card as it is now, the
-/// feed gets no second activity, and analytics counts the days again from the log. Dead letters stay what they are. 409 while another
-/// replay of the queue is not finished.
+/// Sends the events accepted in a period to a queue again. None takes effect twice: search indexes the card as it is
+/// now, the feed gets no second activity, and analytics counts the days again from the log. Dead letters stay dead
+/// letters. 409 while another replay of the queue is unfinished.
 #[utoipa::path(
     operation_id = "startReplay",
     post, path = "/api/admin/replays", tag = "admin", security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer")),
     request_body = StartReplay,
-    responses((status = 202, description = "A process will take it within seconds", body = ReplayBody))
+    responses((status = 202, description = "A process will start it within seconds", body = ReplayBody))
 )]
 pub async fn start(
     state: Data<AppState>,
@@ -213,7 +213,7 @@ pub async fn start(
     Ok(HttpResponse::Accepted().json(replay.await?))
 }
 
-/// Stops a replay. What has gone to the queue stays there. 404 if it is finished.
+/// Stops a replay. Events already sent to the queue stay there. 404 if it is finished.
 #[utoipa::path(
     operation_id = "cancelReplay",
     post, path = "/api/admin/replays/{id}/cancel", tag = "admin", security(("bearer" = [])),
@@ -221,7 +221,7 @@ pub async fn start(
         ("id" = String, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
     ),
-    responses((status = 204, description = "It goes no further"))
+    responses((status = 204, description = "Stopped"))
 )]
 pub async fn cancel(
     state: Data<AppState>,

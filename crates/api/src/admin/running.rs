@@ -1,4 +1,4 @@
-//! Whether a queue runs, and putting what is owed to it on its way again.
+//! Pausing and resuming a queue, and publishing again what is owed to it.
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -42,12 +42,13 @@ pub struct PauseQueue {
 pub struct Running {
     /// Whether the queue is paused now.
     paused: bool,
-    /// Whether it was not before.
+    /// Whether that is a change.
     changed: bool,
 }
 
-/// Lets a queue rest: within two seconds no worker claims from it and no process publishes to it. Events go on being accepted, and wait
-/// in the log; what was claimed is finished, and windows that are open are still written. A queue that is paused stays as it is.
+/// Pauses a queue: within two seconds no worker claims from it and no process publishes to it. Events are still
+/// accepted and wait in the log. Claimed events are finished, and open windows are still written. Pausing again changes
+/// nothing.
 #[utoipa::path(
     operation_id = "pauseQueue",
     post, path = "/api/admin/queues/{queue}/pause", tag = "admin", security(("bearer" = [])),
@@ -72,7 +73,7 @@ pub async fn pause(
     set(&state, &admin, asked, &action, true).await
 }
 
-/// Lets a queue go on.
+/// Resumes a queue.
 #[utoipa::path(
     operation_id = "resumeQueue",
     post, path = "/api/admin/queues/{queue}/resume", tag = "admin", security(("bearer" = [])),
@@ -110,11 +111,11 @@ async fn set(
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Redelivered {
-    /// Events that will be published again. One that is in the queue already gets a copy, which changes nothing.
+    /// Events that will be published again. If one is in the queue already, the copy has no effect.
     redelivered: u64,
 }
 
-/// Publishes what is owed to the queue again, without waiting until it is due or a backoff is over. Dead letters stay dead.
+/// Publishes everything owed to the queue again, without waiting for due times or backoffs. Dead letters stay dead.
 #[utoipa::path(
     operation_id = "redeliverQueue",
     post, path = "/api/admin/queues/{queue}/redeliver", tag = "admin", security(("bearer" = [])),

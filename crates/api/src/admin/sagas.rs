@@ -41,7 +41,7 @@ pub struct WindowBody {
     card_id: CardId,
     #[schema(value_type = String, example = "did:plc:alice")]
     actor_id: UserId,
-    /// Each once, in the order in which the card was added to them.
+    /// Each one once, in the order in which the card was added.
     #[schema(value_type = Vec<String>)]
     collection_ids: Vec<CollectionId>,
     /// When the earliest of its events occurred. Null: it holds none yet.
@@ -49,13 +49,14 @@ pub struct WindowBody {
     timestamp: Option<Timestamp>,
     has_library_event: bool,
     has_collection_events: bool,
-    /// Ids of its events: of all, up to 100. Of a larger window about 1,000 at most, and none where many as large come before it; then
-    /// `collectionIds`, `timestamp`, `hasLibraryEvent` and `hasCollectionEvents` are of these.
+    /// Ids of its events: all of them if there are up to 100. A larger window lists about 1,000 at most, or none if
+    /// many large ones come before it. `collectionIds`, `timestamp`, `hasLibraryEvent` and `hasCollectionEvents` then
+    /// cover only the listed events.
     #[schema(value_type = Vec<String>)]
     members: Vec<EventId>,
     /// How many events it holds.
     member_count: u64,
-    /// While it is locked: when another worker may take it over.
+    /// While it is locked: the time from which another worker may take it over.
     #[schema(value_type = String, format = DateTime)]
     due_at: Timestamp,
     /// A worker is writing it into the feed.
@@ -84,7 +85,7 @@ impl From<OpenWindow> for WindowBody {
     }
 }
 
-/// Open windows, soonest due first. One that is claimed or given back between two pages moves.
+/// Open windows, soonest due first. A window moves in the list if it is claimed or released between two pages.
 #[utoipa::path(
     operation_id = "listOpenWindows",
     get, path = "/api/admin/sagas", tag = "admin", security(("bearer" = [])),
@@ -92,7 +93,7 @@ impl From<OpenWindow> for WindowBody {
     responses((status = 200, body = PageBody<WindowBody>))
 )]
 pub async fn list(state: Data<AppState>, _: Observer, params: Params) -> Result<HttpResponse, Problem> {
-    // Keys are no ULIDs, so the due time serves as a rank.
+    // Keys are not ULIDs, so the due time serves as the rank.
     let list = List::by_rank(&["sagas"]);
     let request = params.page(&list)?;
     let page = state.operations.windows(&request).await?;

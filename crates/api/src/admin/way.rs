@@ -1,4 +1,4 @@
-//! One dead letter, and the way that its event took.
+//! One dead letter, and the history of its event.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, ServiceConfig};
@@ -34,12 +34,12 @@ pub struct WayBody {
     letter: DeadLetterBody,
     #[schema(value_type = String, format = DateTime)]
     accepted_at: Timestamp,
-    /// When it was last published. Null: it has not been since it last failed or was redriven.
+    /// When it was last published. Null: not since it last failed or was redriven.
     #[schema(value_type = Option<String>, format = DateTime)]
     published_at: Option<Timestamp>,
-    /// How often it was published again because it had no effect in time, since it was last owed anew.
+    /// How often it was published again because it had no effect in time. Starts again at 0 with a redrive.
     published_again: u32,
-    /// What went otherwise than planned, oldest first: the last 100.
+    /// What did not go as planned, oldest first: the last 100 steps.
     steps: Vec<StepBody>,
 }
 
@@ -65,7 +65,7 @@ impl From<DeadLetterWay> for WayBody {
     }
 }
 
-/// A dead letter with the way that its event took.
+/// A dead letter with the history of its event.
 #[utoipa::path(
     operation_id = "getDeadLetter",
     get, path = "/api/admin/queues/{queue}/dead/{id}", tag = "admin", security(("bearer" = [])),

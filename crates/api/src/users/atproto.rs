@@ -39,14 +39,15 @@ pub struct ConnectionBody {
     handle: Option<String>,
     #[schema(example = "https://pds.example.com")]
     service: String,
-    /// `connected`; `limited` while the server takes no more; `failing` while it cannot be reached or refuses; or `ended`: connect again.
+    /// `connected`; `limited` while the server accepts no more writes; `failing` while it cannot be reached or refuses;
+    /// `ended`: connect again.
     #[schema(example = "connected")]
     state: &'static str,
     /// Records in your repository.
     published: u64,
-    /// Changes that are still to be written there.
+    /// Changes still waiting to be written there.
     waiting: u64,
-    /// What went wrong last, or why the connection ended.
+    /// The last error, or why the connection ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
 }

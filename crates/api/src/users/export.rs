@@ -1,4 +1,4 @@
-//! Everything of yours in one file.
+//! All your data in one file.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
@@ -34,7 +34,7 @@ fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/api/users/me/export").get(export).register(config);
 }
 
-/// Everything of yours, in the shapes that the API answers with. It is written while it is read, list by list.
+/// All your data, in the same shapes as elsewhere in the API. It is streamed list by list.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Export {
@@ -94,15 +94,14 @@ impl List {
 
 enum Step {
     Head,
-    /// From this position on.
+    /// Continue from this position.
     List(List, Option<Position>),
     Tail,
     End,
 }
 
-/// Downloads everything of yours as one JSON file. Passwords and token secrets are not included; with an API token, the lists
-/// of sessions and tokens are empty. One download at a time: a second one is
-/// 503 with Retry-After.
+/// Downloads all your data as one JSON file. Passwords and token secrets are not included. With an API token, the lists
+/// of sessions and tokens are empty. One download at a time: a second one gets 503 with Retry-After.
 #[utoipa::path(
     operation_id = "exportMyData",
     get, path = "/api/users/me/export", tag = "users", security(("bearer" = [])),
@@ -156,7 +155,7 @@ async fn portion(state: &AppState, caller: &Caller, list: List, after: Option<Po
         List::Collections => written::<CollectionBody, _>(collections.collections_of(id, &page).await?),
         List::Invitations => written::<InvitationBody, _>(collections.invitations_of(id, &page).await?),
         List::Blocks => written::<BlockedBody, _>(collections.blocked_by(id, &page).await?),
-        // A leaked token must not tell what else lets somebody in.
+        // A leaked token must not reveal other ways in.
         List::Sessions | List::Tokens if matches!(caller.0.proof, Proof::Token(_)) => Ok((Vec::new(), None)),
         List::Sessions => {
             let current = caller.0.proof.session();

@@ -1,4 +1,4 @@
-//! Your profile, and the end of your account.
+//! Your profile, and deleting your account.
 
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -42,7 +42,7 @@ pub struct Me {
     display_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bio: Option<String>,
-    /// Who can see a card that is saved without saying who can.
+    /// The visibility of cards that are saved without one.
     default_visibility: VisibilityBody,
     /// When the account was created. Left out for people without an account.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,8 @@ pub async fn me(state: Data<AppState>, caller: Caller, _: NoParams) -> Result<Ht
     Ok(HttpResponse::Ok().json(Me::of(caller.0, profile)))
 }
 
-/// What is left out stays as it is. What was read can be sent back whole: `id`, `handle`, `createdAt` and `admin` are accepted unchanged.
+/// Fields that are left out stay as they are. You can send back everything you read: `id`, `handle`, `createdAt` and
+/// `admin` are accepted unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeProfile {
@@ -108,7 +109,7 @@ pub struct ChangeProfile {
     default_visibility: Option<VisibilityBody>,
 }
 
-/// Refuses a value that was sent and differs from the one there is.
+/// Refuses a value that was sent and differs from the current one.
 fn keep<T: PartialEq>(field: &str, sent: Option<Option<T>>, there: Option<T>) -> Result<(), Problem> {
     match sent {
         Some(value) if value != there => {
@@ -119,7 +120,7 @@ fn keep<T: PartialEq>(field: &str, sent: Option<Option<T>>, there: Option<T>) ->
 }
 
 impl ChangeProfile {
-    /// Refuses another value for what cannot be changed.
+    /// Refuses a different value for fields that cannot be changed.
     async fn keep_the_rest(&self, state: &AppState, caller: &Caller) -> Result<(), Problem> {
         let Identity { user, admin, .. } = &caller.0;
         keep("id", self.id.clone(), Some(user.id.to_string()))?;
@@ -127,7 +128,7 @@ impl ChangeProfile {
         keep("admin", self.admin, Some(*admin))?;
         if let Some(sent) = &self.created_at {
             let there = state.accounts.profile(caller.id()).await?.created_at;
-            // A moment can be written in many ways. What is none at all is another one.
+            // A time can be written in many ways. Text that is not a time counts as a different one.
             let sent = sent.as_ref().map(|text| text.parse::<Timestamp>().ok());
             keep("createdAt", Some(sent), there.map(Some))?;
         }

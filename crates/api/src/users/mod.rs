@@ -1,7 +1,8 @@
-//! People: signing up, in and out; and what belongs to their account.
+//! People: signing up, in and out, and their accounts.
 //!
-//! These requests take no `Idempotency-Key`: kept answers would be tokens, and kept digests would be of passwords. A sign-up
-//! that is sent again is a conflict. With mock authentication people may sign up and in as well; there a DID is a token, too.
+//! These requests take no `Idempotency-Key`: we would have to store tokens in answers and digests of passwords.
+//! Repeating a sign-up is a conflict. Signing up and in also works with mock authentication, where a DID is a token
+//! too.
 
 pub mod atproto;
 pub mod export;
@@ -50,7 +51,7 @@ pub struct SignUpBody {
     /// 8 to 256 characters, and none of the 10,000 most common passwords.
     #[schema(value_type = String, format = Password, example = "correct horse battery staple")]
     password: SecretString,
-    /// The code of an invite. Needed where registration is by invite.
+    /// The code of an invite. Required if registration is by invite.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     invite: Option<SecretString>,
@@ -101,9 +102,9 @@ pub struct HandleAndPassword {
 pub struct SignedIn {
     /// For `Authorization: Bearer`.
     access_token: String,
-    /// For one refresh. Showing it twice ends the session.
+    /// Good for one refresh. Using it twice ends the session.
     refresh_token: String,
-    /// For how many seconds the access token is good.
+    /// How long the access token is valid, in seconds.
     #[schema(example = 3_600)]
     expires_in: u64,
 }
@@ -118,8 +119,8 @@ impl From<Tokens> for SignedIn {
     }
 }
 
-/// Opens a session. Failed attempts are limited by handle and network, and for each handle over all networks; see Retry-After. Failures from
-/// elsewhere never refuse the right password. 403 if the account is suspended.
+/// Opens a session. Failed attempts are limited by handle and network, and for each handle over all networks; see
+/// Retry-After. Failures elsewhere never block the right password. 403 if the account is suspended.
 #[utoipa::path(
     operation_id = "logIn",
     post, path = "/api/users/login", tag = "users", request_body = HandleAndPassword,
@@ -143,7 +144,7 @@ pub struct Refresh {
     refresh_token: SecretString,
 }
 
-/// Replaces both tokens of a session, which is then good for another 30 days, but ends 90 days after signing in.
+/// Replaces both tokens of a session and extends it by 30 days, up to 90 days after signing in.
 #[utoipa::path(
     operation_id = "refreshSession",
     post, path = "/api/users/oauth/refresh", tag = "users", request_body = Refresh,
@@ -154,7 +155,7 @@ pub async fn refresh(state: Data<AppState>, _: NoParams, body: JsonBody<Refresh>
     Ok(HttpResponse::Ok().json(SignedIn::from(tokens)))
 }
 
-/// Ends the session of the bearer token, or of the session cookie, also when the token has expired.
+/// Ends the session of the bearer token or the session cookie, even if the token has expired.
 #[utoipa::path(
     operation_id = "logOut",
     post, path = "/api/users/logout", tag = "users", security(("bearer" = [])), responses((status = 204))
@@ -165,7 +166,7 @@ pub async fn log_out(state: Data<AppState>, request: HttpRequest, _: NoParams) -
         None => false,
     };
     if !has_ended {
-        // A session that is not here, or somebody who needs none. An API token is revoked, not signed out.
+        // An unknown session, or a caller who needs none. An API token is revoked, not signed out.
         InPerson::extract(&request).await?;
     }
     Ok(HttpResponse::NoContent().finish())

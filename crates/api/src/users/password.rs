@@ -34,8 +34,8 @@ pub struct ChangePassword {
     new_password: SecretString,
 }
 
-/// Changes your password. All your other sessions and all your API tokens end; the session that asks stays. After ten wrong current passwords in
-/// one session, one is checked every ten minutes; see Retry-After. Not with an API token.
+/// Changes your password. All your other sessions and all your API tokens end; the session you use stays. After ten
+/// wrong current passwords in one session, one is checked every ten minutes; see Retry-After. Not with an API token.
 #[utoipa::path(
     operation_id = "changePassword",
     put, path = "/api/users/me/password", tag = "users", security(("bearer" = [])),

@@ -36,7 +36,7 @@ pub struct SessionBody {
     id: SessionId,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// To within five minutes.
+    /// Accurate to five minutes.
     #[schema(value_type = String, format = DateTime)]
     last_seen_at: Timestamp,
     /// How the browser or program identified itself when it signed in. May be empty.
@@ -53,7 +53,7 @@ impl SessionBody {
     }
 }
 
-/// Your sessions, last seen first. Not with an API token.
+/// Your sessions, most recently used first. Not with an API token.
 #[utoipa::path(
     operation_id = "listMySessions",
     get, path = "/api/users/me/sessions", tag = "users", security(("bearer" = [])),
@@ -84,7 +84,7 @@ pub async fn end(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Ends all your sessions but the one that asks. API tokens stay. Not with an API token.
+/// Ends all your sessions except the current one. API tokens stay. Not with an API token.
 #[utoipa::path(
     operation_id = "endOtherSessions",
     delete, path = "/api/users/me/sessions", tag = "users", security(("bearer" = [])),

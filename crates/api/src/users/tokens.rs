@@ -1,4 +1,4 @@
-//! API tokens: for programs that act for a person.
+//! API tokens, for programs that act for a person.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, ServiceConfig};
@@ -30,7 +30,7 @@ fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/api/users/me/tokens/{id}").delete(revoke).register(config);
 }
 
-/// What a token is for. read: nothing but reading. write: reading and changing.
+/// What a token allows. read: reading only. write: reading and changing.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = TokenScope)]
@@ -101,7 +101,7 @@ pub async fn list(state: Data<AppState>, caller: InPerson, _: NoParams) -> Resul
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateToken {
-    /// To recognise it by: 1 to 100 characters.
+    /// A name to recognise it by: 1 to 100 characters.
     #[schema(example = "Backup")]
     name: String,
     scope: Scope,
@@ -128,9 +128,9 @@ pub struct CreatedToken {
     expires_at: Option<Timestamp>,
 }
 
-/// Creates a token for a program that acts for you. With scope read, every request that changes something is 403. No token can manage tokens,
-/// sessions, the password or the account, nor act as an administrator. At most 50: the next one is 409. Changing the password ends
-/// all of them. Not with an API token.
+/// Creates a token for a program that acts for you. With the scope read, every request that changes something gets 403.
+/// No token can manage tokens, sessions, the password or the account, nor act as an administrator. At most 50: another
+/// one gets 409. Changing the password ends all of them. Not with an API token.
 #[utoipa::path(
     operation_id = "createToken",
     post, path = "/api/users/me/tokens", tag = "users", security(("bearer" = [])),

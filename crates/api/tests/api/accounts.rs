@@ -143,7 +143,7 @@ async fn access_ends_after_an_hour_and_the_session_after_thirty_days() {
     me(&api, &access).await.expect(200);
     tokio::time::advance(Duration::from_secs(1)).await;
     me(&api, &access).await.expect_problem(401, "unauthenticated");
-    // Even where nobody need be signed in.
+    // Even where signing in is not required.
     with_token(&api, &access, Method::GET, "/api/feeds/global").await.expect_problem(401, "unauthenticated");
     tokio::time::advance(29 * DAY).await;
     let (access, second) = tokens(&refresh(&api, &first).await.expect(200));
@@ -201,7 +201,7 @@ async fn what_breaks_a_rule_names_the_field_and_never_the_password() {
     check("/api/users/login", json!({ "handle": "alice", "password": { "hunter2": 1 } }), "password").await;
     check("/api/users/oauth/refresh", json!({}), "refreshToken").await;
     check("/api/users/oauth/refresh", json!({ "refreshToken": 5 }), "refreshToken").await;
-    // Nobody was signed up.
+    // No account was created.
     sign_up(&api, "alice").await;
 }
 
@@ -358,7 +358,7 @@ async fn collaborators_are_people_who_are_here() {
     assert_eq!((&set["collaborators"], &set["invited"]), (&json!([]), &json!([{ "id": bob, "handle": "bob" }])));
 }
 
-/// Lets two go on together, and knows how many were at it at most.
+/// Lets two run at once, and records the maximum.
 struct InPairs {
     pair: Barrier,
     now: AtomicUsize,
@@ -419,7 +419,7 @@ async fn who_waits_too_long_for_a_core_is_told_to_come_again() {
     while begun.try_recv().is_err() {
         tokio::task::yield_now().await;
     }
-    // The clock stands still while the first one works, so somebody has to turn it.
+    // The clock stands still while the first one works, so the test has to move it.
     let second = tokio::select! {
         second = try_log_in(&api, "bob", PASSWORD) => second,
         () = async {

@@ -48,7 +48,7 @@ async fn only_administrators_operate() {
             (Method::POST, "/api/admin/users/did:plc:bob/reset-password".into(), None),
             (Method::GET, SAGAS.into(), None),
             (Method::POST, format!("{SAGAS}/{key}/flush"), None),
-            // What there is not is nobody else's business either.
+            // Whether something exists is nobody else's business either.
             (Method::GET, format!("{QUEUES}/nonsense/dead"), None),
             (Method::POST, format!("{SAGAS}/nonsense/flush"), None),
         ]
@@ -91,7 +91,7 @@ async fn queues_show_what_is_where_and_who_works() {
     subscriber.claim(1).await.unwrap();
     tokio::time::advance(Duration::from_secs(20)).await;
     subscriber.reclaim().await.unwrap();
-    // A suspect comes first; once it is given back, two others are claimed beside it.
+    // A suspect comes first; after it is given back, two others are claimed.
     let suspect = subscriber.claim(1).await.unwrap().unwrap();
     assert!(suspect.suspect);
     subscriber.claim(2).await.unwrap();
@@ -235,7 +235,7 @@ async fn some_or_all_dead_letters_are_redriven() {
     let api = Api::new();
     let buried = bury(&api, Queue::Search, 4).await;
     let redrive = format!("{}/redrive", dead(Queue::Search));
-    // Twice the same, one of nobody and one that is no id.
+    // The same one twice, one that does not exist and one that is not an id.
     let body = json!({ "ids": [buried[1], buried[1], EventId::generate().to_string(), "nonsense", ""] });
     assert_eq!(api.post(ADMIN, &redrive, body.clone()).await.expect(200), json!({ "redriven": 1 }));
     assert_eq!(counts(&api, Queue::Search).await, (1, 3));
@@ -321,7 +321,7 @@ async fn an_idempotency_key_is_read_as_everywhere() {
         api.send(with("a b")).await.expect_problem(400, "invalid-idempotency-key");
         assert_eq!(counts(&api, Queue::Search).await.1, u64::from(status == 200), "nothing was done for a bad key");
         let first = api.send(with(&status.to_string())).await.expect(status);
-        // Done once: what was redriven would be nothing, and a window that was flushed is none, were they done again.
+        // Done once: a second time there would be nothing to redrive and no window to flush.
         let again = api.send(with(&status.to_string())).await.expect(status);
         assert_eq!(first, again, "the same key, the same answer");
     }

@@ -1,4 +1,4 @@
-//! How often a password may be tried, and an account be made.
+//! How often a password may be tried, and an account created.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ async fn wrong_passwords_from_everywhere_keep_the_owner_out_of_no_network() {
     for last in 0..50 {
         log_in_from(&api, "alice", &format!("10.1.0.{last}"), &[]).await.expect_problem(401, "unauthenticated");
     }
-    // That is what new networks have together. Now each has three tries of its own.
+    // That is the limit for all new networks together. Now each has its own three tries.
     for _ in 0..3 {
         log_in_from(&api, "alice", "10.1.0.50", &[]).await.expect_problem(401, "unauthenticated");
     }
@@ -45,7 +45,7 @@ async fn wrong_passwords_from_everywhere_keep_the_owner_out_of_no_network() {
     for network in ["10.0.0.1", "10.1.0.51", "2001:db8::1"] {
         log_in_right(&api, "alice", network).await.expect(200);
     }
-    // Nobody else waits, and those who are refused do not put off the end of the wait.
+    // Nobody else waits, and refused attempts do not extend the wait.
     log_in_from(&api, "bob", "10.1.0.50", &[]).await.expect_problem(401, "unauthenticated");
     tokio::time::advance(Duration::from_secs(120)).await;
     log_in_right(&api, "alice", "10.1.0.50").await.expect(200);
@@ -94,7 +94,7 @@ async fn ten_wrong_passwords_from_one_network_then_one_in_ten_minutes() {
         log_in_from(&api, "alice", &address, &[]).await.expect_problem(401, "unauthenticated");
         log_in_right(&api, "alice", "2001:db8:1:3::1").await.expect(200);
     }
-    // What the client says of itself does not count.
+    // What the client says about itself does not count.
     let elsewhere = [("x-forwarded-for", "10.9.9.9"), ("forwarded", "for=10.9.9.9"), ("fly-client-ip", "10.9.9.9")];
     let refused = log_in_from(&api, "alice", "2001:db8:1:2::11", &elsewhere).await;
     assert_eq!(refused.header("retry-after"), "600");

@@ -73,7 +73,7 @@ async fn a_name_that_was_led_to_this_machine_is_not_answered_by_the_mock_admin()
         api.send(ask("/api/users/me", host)).await.expect(200);
     }
     api.send(TestRequest::get().uri("/api/users/me")).await.expect(200);
-    // With accounts nobody is taken for an administrator, and any name may be the site's.
+    // With accounts, nobody is an administrator by default, and the site may have any name.
     api.state.authenticator = Arc::new(TokenAuthenticator::new(Arc::new(api.store.clone()), BTreeSet::new()));
     api.send(ask("/api/feeds/global", "evil.example")).await.expect(200);
 }
@@ -173,7 +173,7 @@ async fn a_note_is_for_its_author_only() {
     assert!(other.get("note").is_none(), "{other}");
 }
 
-/// A store that is away.
+/// A store that is unavailable.
 struct Down;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Every limit that the OpenAPI document tells: what lies on it is accepted, what lies beyond is refused.
+//! Every limit in the OpenAPI document: a value at the limit is accepted, one beyond it is refused.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ struct Scene {
     card: String,
     /// As many as a request may name, and one more.
     collections: Vec<String>,
-    /// Of somebody with an account, and their password.
+    /// For somebody with an account, and their password.
     session: String,
     password: String,
     sent: u32,
@@ -44,7 +44,7 @@ impl Scene {
         path.replace("{id}", id).replace("{queue}", "feeds")
     }
 
-    /// A good body for an operation, before one value in it is put to the test.
+    /// A valid body for an operation, before one value in it is tested.
     fn body(&self, schema: &str) -> Value {
         let (card, collection, n) = (&self.card, &self.collections[0], self.sent);
         match schema {
@@ -67,7 +67,7 @@ impl Scene {
         }
     }
 
-    /// Values for a field or parameter, and whether they are good.
+    /// Values for a field or parameter, and whether they are valid.
     fn values(&self, name: &str, schema: &Value) -> Vec<(Value, bool)> {
         let bound = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
         let mut values = Vec::new();
@@ -97,11 +97,11 @@ impl Scene {
     async fn check(&mut self, asked: actix_web::test::TestRequest, good: bool, what: &str) {
         let status = self.api.send(asked).await.status.as_u16();
         self.sent += 1;
-        // Nobody has the handles and passwords that are tried at the door, and no window is open, but there might be.
+        // Nobody has the handles and passwords tried here, and no window is open, but either could exist.
         let is_accepted = match status {
             401 => good && what.contains("/api/users/login"),
             404 => what.contains("/flush") || what.contains("/cancel"),
-            // One is not finished yet.
+            // An earlier one is unfinished.
             409 => good && what.contains("/api/admin/replays"),
             _ => (200..300).contains(&status),
         };
@@ -141,7 +141,7 @@ async fn what_lies_on_a_limit_is_accepted_and_what_lies_beyond_is_refused() {
                     let what = format!("{name} {path} {field}={}", &value[..value.len().min(40)]);
                     let url = scene.path(path);
                     let asked = match place {
-                        // A key serves one request alone: its first character makes it another one.
+                        // A key works for one request only, so its first character is changed for each.
                         "header" if good => {
                             keys += 1;
                             let key = format!("{}{}", char::from(b'!' + keys), &value[1..]);

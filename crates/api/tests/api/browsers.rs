@@ -1,4 +1,4 @@
-//! What browsers, proxies and caches go by.
+//! Headers for browsers, proxies and caches.
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ async fn delete(api: &Api, token: &str, password: &str) -> Answer {
     ask_with(api, token, Method::DELETE, "/api/users/me", Some(json!({ "password": password }))).await
 }
 
-/// What the rounds of every process do.
+/// Runs the rounds of a process.
 async fn let_leave(api: &Api) {
     loop {
         match let_person_go(&api.store, 100).await.unwrap() {

@@ -196,7 +196,7 @@ async fn whatever_takes_a_token_takes_the_cookie_of_the_pages() {
         guarded += 1;
     }
     assert!(guarded > 30, "{guarded}");
-    // The cookie of that name opens what it is said to open.
+    // The cookie of that name works as documented.
     let name = session["name"].as_str().unwrap();
     for (path, status) in [("/api/users/me", 200), ("/api/cards/my", 200), ("/api/admin/queues", 403)] {
         let request = TestRequest::get().uri(path).insert_header(("host", "cardwire.example"));

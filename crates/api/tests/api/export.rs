@@ -1,4 +1,4 @@
-//! Everything of one person in one file.
+//! All of a person's data in one file.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -17,7 +17,7 @@ use serde_json::json;
 
 const SAVES: &str = "/api/cards/library/urls";
 
-/// Alice has used up what she may do: 20 changes, and 2 more each second.
+/// Alice has used up her limit: 20 changes, and 2 more each second.
 async fn used_up() -> Api {
     let mut api = Api::new();
     api.state.writes = Writes::per_second(NonZeroU32::new(2));
@@ -97,7 +97,7 @@ async fn changing_who_can_see_something_is_one_change_and_takes_nothing_from_a_q
         let body = json!({ "name": "Shelf", "visibility": visibility });
         api.ask("alice", Method::PUT, &collection, Some(body)).await.expect(200);
     }
-    // With the two before, that was all she may change at once.
+    // Together with the two before, that was her limit.
     let body = json!({ "cardId": card, "visibility": "PRIVATE" });
     let answer = api.ask("alice", Method::PUT, associations, Some(body.clone())).await;
     assert_eq!(answer.header("retry-after"), "1");

@@ -1,4 +1,4 @@
-//! Nobody collaborates, is listed or is shown anything without having said yes.
+//! Nobody collaborates, is listed or sees anything before accepting.
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
@@ -107,7 +107,7 @@ async fn only_the_author_is_told_who_is_invited() {
     ] {
         assert!(!told.to_string().contains("carol") && !told.to_string().contains("invited"), "{told}");
     }
-    // All that is shown to her is the invitation.
+    // She sees only the invitation.
     let invitations = read(&api, "carol", INVITATIONS).await;
     assert_eq!(names(&invitations), ["Ours"]);
     let fields: Vec<&String> = invitations["items"][0].as_object().unwrap().keys().collect();

@@ -1,4 +1,4 @@
-//! Having the page behind a card fetched again.
+//! Fetching the page behind a card again.
 
 use std::time::Duration;
 

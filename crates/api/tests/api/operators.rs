@@ -1,4 +1,4 @@
-//! What administrators do, what is written down about it, and what figures over time they see.
+//! What administrators do, how it is recorded, and the figures over time.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn every_action_is_written_down() {
     flush(&api, &key).await.expect(202);
     flush(&api, "01JD4A3W5T8Q2V9X7Y6Z1B0C3D-did:plc:nobody").await.expect_problem(404, "not-found");
     post(&api, REBUILD).await.expect(202);
-    // What is refused before anything is done is no action.
+    // A request that is refused before anything is done is not an action.
     api.post(ADMIN, &redrive, json!({ "all": false })).await.expect_problem(422, "invalid-value");
 
     let entries = audit(&api).await;

@@ -19,7 +19,7 @@ async fn alice_and_bob() -> (Api, String, [String; 2]) {
     (api, session, ids)
 }
 
-/// What was done, oldest first, with whom it was done to.
+/// The actions, oldest first, and the people affected.
 async fn done(api: &Api, session: &str) -> Vec<(String, Value)> {
     let log = ask_with(api, session, Method::GET, "/api/admin/audit", None).await.expect(200);
     let entries = log["items"].as_array().unwrap().iter().rev();

@@ -118,7 +118,7 @@ async fn a_picture_is_gone_for_others_with_the_answer_that_makes_its_card_privat
             assert_eq!(refused.header("cache-control"), "no-store", "{person}");
             refused.expect_problem(404, "not-found");
         }
-        // One that they have is no reason to tell that it is there.
+        // Having the picture already must not reveal that it is stored here.
         let asked = request("bob", Method::GET, &cover, None).insert_header(("if-none-match", "*"));
         assert_eq!(api.send(asked).await.status.as_u16(), 404);
     }
@@ -146,7 +146,7 @@ async fn the_picture_of_a_private_card_is_its_owners_even_if_others_know_its_add
     let cover = cover(&api, saved["urlCardId"].as_str().unwrap()).await;
     let statuses = [status(&api, "alice", &cover).await, status(&api, "bob", &cover).await];
     assert_eq!((statuses, status(&api, ADMIN, &cover).await), ([200, 404], 404));
-    // Saving the same link tells nothing of it.
+    // Saving the same link does not reveal it.
     let his = api.save("bob", URL, &[]).await;
     api.deliver().await;
     assert_eq!(read(&api, "bob", &format!("/api/cards/{his}")).await.get("cover"), None);

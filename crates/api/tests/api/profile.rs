@@ -1,4 +1,4 @@
-//! What people say about themselves, and how they like to save.
+//! Profiles, and the default for saving.
 
 use actix_web::http::Method;
 use cardwire_apptest::harness::{Answer, Api, redacted};
@@ -83,11 +83,11 @@ async fn a_profile_is_read_changed_in_one_part_and_sent_back_whole() {
         assert_eq!(write(&me).await.expect(200), me, "{field}");
         assert_eq!(read().await, me, "{field}");
     }
-    // The same moment, written otherwise.
+    // The same time in a different notation.
     let written = me["createdAt"].as_str().unwrap().replace('Z', "+00:00");
     assert_eq!(write(&json!({ "createdAt": written })).await.expect(200), me);
 
-    // People without an account have no such moment.
+    // People without an account have no such time.
     let mock = Api::new();
     let me = self::me(&mock, "bob").await;
     assert!(me.get("createdAt").is_none(), "{me}");

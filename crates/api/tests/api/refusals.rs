@@ -1,4 +1,4 @@
-//! What a client can get wrong: each a clear problem, nothing stored, no event.
+//! Client errors: each gives a clear problem, stores nothing and raises no event.
 
 use actix_web::error::PayloadError;
 use actix_web::http::Method;
@@ -30,7 +30,7 @@ impl Scene {
         scene
     }
 
-    /// All that a refused request could have changed.
+    /// Everything that a refused request could have changed.
     async fn everything(&self) -> Vec<Value> {
         let mut all = vec![json!(self.api.owed().await)];
         for path in ["/api/cards/my".to_owned(), "/api/collections".into(), format!("/api/collections/{}", self.own)] {
@@ -191,7 +191,7 @@ async fn bodies_that_are_no_json_or_too_much_of_it() {
     scene.raw(json, format!("{fine}{padding} ")).await.expect_problem(413, "body-too-large");
     scene.raw(json, "[".repeat(257 * 1024)).await.expect_problem(413, "body-too-large");
     scene.raw(json, "x".repeat(2 * 1024 * 1024)).await.expect_problem(413, "body-too-large");
-    // As libraries write what is not ASCII: two escapes for each character.
+    // The way libraries write non-ASCII text: two escapes for each character.
     let escaped = |chars: usize| {
         let note = r"\ud83d\ude00".repeat(chars);
         format!(r#"{{"url":"https://example.com/long","note":"{note}"}}"#)

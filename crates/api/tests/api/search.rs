@@ -1,4 +1,4 @@
-//! Searching, for people and by people: what the answers hold.
+//! Searching, including for people: the contents of the answers.
 
 use actix_web::http::Method;
 use cardwire_apptest::harness::Api;

@@ -221,7 +221,7 @@ async fn readers_near_and_far_behind_get_the_same() {
             assert_eq!(cards(&near.activities(50).await), collected[n - 49..=n]);
         }
     }
-    // More than the process keeps, so the store is read first, then what is kept.
+    // More than the process keeps in memory, so it reads the store first.
     let mut far = api.open(behind(&start)).await;
     let seen = far.activities(1_150).await;
     assert_eq!(cards(&seen), collected);

@@ -1,4 +1,4 @@
-//! Titles of one's own: set, shown to everybody who sees the card, found, and taken back.
+//! Own titles: setting them, showing them to everybody who sees the card, finding them, and removing them.
 
 use actix_web::http::Method;
 use cardwire_apptest::harness::Api;

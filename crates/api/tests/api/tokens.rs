@@ -1,4 +1,4 @@
-//! API tokens: what they open and what they do not.
+//! API tokens: what they allow and what they do not.
 
 use std::time::Duration;
 

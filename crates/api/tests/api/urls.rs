@@ -1,4 +1,4 @@
-//! What people paste is taken for the URL that they mean, or refused with the reason.
+//! Pasted text is read as the URL that was meant, or refused with the reason.
 
 use actix_web::http::Method;
 use cardwire_apptest::harness::Api;

@@ -1,4 +1,4 @@
-//! What is private or hidden exists for nobody else, and is gone for others with the answer that says so.
+//! Private and hidden cards do not exist for others, from the moment the request is answered.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn collection(api: &Api, person: &str, name: &str, visibility: &str) -> St
     created["id"].as_str().unwrap().to_owned()
 }
 
-/// Where the person gets to see the URL, of all places that might show it.
+/// The places where the person sees the URL, among all that might show it.
 async fn places(api: &Api, person: &str, card: &str, collection: &str) -> Vec<&'static str> {
     let mut seen = Vec::new();
     for (place, path) in [
@@ -108,7 +108,7 @@ async fn a_card_that_is_made_private_is_gone_with_the_answer_and_comes_back_as_s
     assert_eq!(places(&api, "bob", &card, &shelf).await, [""; 0]);
     assert_eq!(places(&api, "alice", &card, &shelf).await, BY_ITS_OWNER);
 
-    // What happens within one window is one activity, so that it would keep its id.
+    // Events within one window are one activity, which would keep its id.
     tokio::time::advance(Duration::from_secs(4)).await;
     set(&api, "alice", &card, "PUBLIC").await;
     api.deliver().await;
@@ -183,7 +183,7 @@ async fn a_private_collection_exists_for_its_author_and_collaborators_only() {
     api.ask("bob", Method::POST, &format!("{path}/membership"), None).await.expect_problem(404, "not-found");
     assert_eq!(read(&api, "alice", &of_card).await["collections"][0]["visibility"], "PRIVATE");
 
-    // All that she sees is the invitation.
+    // She sees only the invitation.
     let invitation = read(&api, "carol", "/api/users/me/invitations").await["items"][0].clone();
     let expected = json!({ "id": secret, "name": "Secret plans", "visibility": "PRIVATE" });
     assert_eq!(invitation["collection"], expected);
@@ -192,7 +192,7 @@ async fn a_private_collection_exists_for_its_author_and_collaborators_only() {
     assert_eq!(read(&api, "carol", &of_card).await["collections"][0]["name"], "Secret plans");
     api.ask("carol", Method::DELETE, &path, None).await.expect_problem(403, "forbidden");
 
-    // A client that does not know of visibility does not publish it.
+    // A client that does not know about visibility does not make it public.
     let renamed = api.ask("alice", Method::PUT, &path, Some(json!({ "name": "Plans" }))).await.expect(200);
     assert_eq!(renamed["visibility"], "PRIVATE");
     let published = Some(json!({ "name": "Plans", "visibility": "PUBLIC" }));

@@ -1,4 +1,4 @@
-//! A request that cannot be read is 400, one that breaks a rule 422, on every route the same.
+//! On every route, a request that cannot be read is 400, and one that breaks a rule is 422.
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const NOTHING: &str = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D";
 
-/// Method and path of the documented operations that are like this. Their ids name nothing.
+/// Method and path of the documented operations of this kind. Their ids do not exist.
 async fn operations(api: &Api, is_wanted: impl Fn(&str, &Value) -> bool) -> Vec<(Method, String)> {
     let document = api.get("/api/openapi.json").await.expect(200);
     let mut found = Vec::new();

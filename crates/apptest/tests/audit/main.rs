@@ -3,7 +3,7 @@
 //! The tables of acts are held to the routes that there are, and to the actions that the pages' forms can ask for. An act that they do not
 //! know fails the test by its name. Observers are refused every one of them, and see every page.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod api;

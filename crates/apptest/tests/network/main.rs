@@ -1,6 +1,6 @@
 //! Signing in and connecting repositories through the pages and the API, over a small AT Protocol network on loopback.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod connecting;

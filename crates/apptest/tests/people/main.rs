@@ -1,7 +1,7 @@
 //! What the site shows of people and links to everybody, and hands out: pages, feeds, tags, descriptions for browsers. What is private is in none
 //! of it.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod atom;

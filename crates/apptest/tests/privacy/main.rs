@@ -7,7 +7,7 @@
 //! The routes come from the OpenAPI document and from the source. One that the tables in [`reads`] and [`changes`] do not know fails
 //! the test by its name.
 
-// What a test cannot go on without fails it, in its helper functions as well; and the size is told.
+// Unmet preconditions panic, in helper functions too; and the size is printed.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod answers;

@@ -1,6 +1,6 @@
 //! Signing up, out and in on the pages, by a real server of people's repositories on loopback. `scripts/test-atproto.sh` installs it.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -54,6 +54,7 @@ async fn real_pds_somebody_signs_up_signs_out_and_signs_in_on_the_pages() {
 
     let people = api.store.people(None, 10).await.unwrap();
     names.add("alice.test", &people[0].user.id);
+    alice.open("/account").await;
     alice.submit("/sign-out", &[]).await;
     let page = leave(&mut alice, "alice.test").await;
     let refused = alice.get(&path(&there.refuse(&page).await.unwrap())).await;

@@ -1,6 +1,6 @@
 //! Signing in and asking repositories, over a small network on loopback and a store in memory.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod forgeries;

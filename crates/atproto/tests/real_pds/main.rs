@@ -1,6 +1,6 @@
 //! Signing in at a real server of people's repositories, on loopback. `scripts/test-atproto.sh` installs it.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod sessions;

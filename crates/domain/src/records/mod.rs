@@ -256,7 +256,7 @@ pub enum Outcome {
 pub enum Ending {
     /// What is left may be done at once.
     Further,
-    /// The budget is used up. What comes anew is looked at all the same.
+    /// The budget is used up. New work is still looked at.
     OutOfBudget(Duration),
     /// Nothing is sent for so long. `is_asked`: the server asks for it.
     Paused { pause: Duration, reason: String, is_asked: bool },

@@ -1,4 +1,4 @@
-//! Queues inside one process, with the leases and the suspects of the real ones.
+//! Queues inside one process, with leases and suspects like the real ones.
 
 mod publisher;
 mod registry;

@@ -25,7 +25,7 @@ impl InMemoryWorkerRegistry {
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<WorkerId, WorkerInfo>> {
-        // No code panics while it holds the lock, so a poisoned one is still whole.
+        // No code panics while it holds the lock, so the data is intact even if it is poisoned.
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         workers.retain(|_, worker| silence(now, worker) <= KEEP_SILENT);

@@ -21,7 +21,7 @@ pub(super) struct Lane {
     pub(super) bell: Notify,
 }
 
-/// Fronts of the deques are claimed next.
+/// The fronts of the deques are claimed next.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     pub wait: VecDeque<String>,
@@ -53,7 +53,7 @@ impl Default for InMemoryQueues {
 }
 
 impl Lane {
-    /// No code panics while it holds the lock, so a poisoned one is still whole.
+    /// No code panics while it holds the lock, so the data is intact even if it is poisoned.
     pub fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -87,7 +87,7 @@ impl EventSubscriber for InMemoryEventSubscriber {
     }
 
     async fn wait(&self) -> Result<()> {
-        // Nothing to tell apart: both a bell and two quiet seconds mean "look".
+        // A bell and two quiet seconds both mean "look", so there is nothing to tell apart.
         let _ = timeout(Duration::from_secs(2), self.lane.bell.notified()).await;
         Ok(())
     }

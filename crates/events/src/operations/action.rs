@@ -8,20 +8,20 @@ use super::done_by::DoneBy;
 use crate::dead_letter::{DeadFilter, DeadSelection};
 use crate::queue::Queue;
 
-/// An action upon what the store holds.
+/// An action on the store's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Owes dead letters anew, with all their attempts.
+    /// Puts dead letters back into their queue, with all their attempts restored.
     Redrive {
         queue: Queue,
         which: DeadSelection,
     },
-    /// Gives dead letters up for good.
+    /// Discards dead letters for good.
     Discard {
         queue: Queue,
         which: DeadSelection,
     },
-    /// Nobody claims from the queue or publishes to it until it is resumed. A queue that is paused stays as it is.
+    /// Nobody claims from the queue or publishes to it until it is resumed. Pausing again changes nothing.
     Pause {
         queue: Queue,
         reason: Option<String>,
@@ -29,7 +29,7 @@ pub enum Action {
     Resume {
         queue: Queue,
     },
-    /// Makes what is owed and not dead due, so that a relay publishes it again at once.
+    /// Makes everything due that is owed and not dead, so that a relay publishes it again at once.
     Redeliver {
         queue: Queue,
     },
@@ -63,12 +63,12 @@ fn told(which: &DeadSelection) -> Value {
     }
 }
 
-/// What is to be written down about an action.
+/// The audit entry of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEntry {
     pub action: &'static str,
     pub queue: Option<Queue>,
-    /// What was acted upon, if it is no queue.
+    /// What was acted on, unless it is a queue.
     pub target: Option<String>,
     pub parameters: Value,
 }
@@ -87,7 +87,7 @@ impl NewEntry {
     }
 }
 
-/// Rises from entry to entry.
+/// Increases from entry to entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AuditId(pub i64);
 
@@ -105,7 +105,7 @@ impl FromStr for AuditId {
     }
 }
 
-/// An action that was asked for.
+/// A requested action.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     pub id: AuditId,
@@ -115,8 +115,9 @@ pub struct AuditEntry {
     pub queue: Option<Queue>,
     pub target: Option<String>,
     pub parameters: Value,
-    /// How much it changed so far, of whatever it is about: events, windows, queues, rebuilds, days, cards, invites or accounts.
+    /// How many it has changed so far, of whatever it is about: events, windows, queues, rebuilds, days, cards, invites
+    /// or accounts.
     pub affected: u64,
-    /// `None`: it goes on, or whoever carried it out was lost.
+    /// `None`: it is still running, or the process that ran it was lost.
     pub completed_at: Option<Timestamp>,
 }

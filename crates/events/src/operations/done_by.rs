@@ -6,15 +6,16 @@ use cardwire_domain::UserId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DoneBy {
     Person(UserId),
-    /// Somebody with a shell on the server. Who it was is not known.
+    /// Somebody with a shell on the server. We do not know who.
     CommandLine,
 }
 
-/// How the command line is stored. Older releases read it as the id of a person. It is nobody's: ids made here end in a ULID.
+/// How the command line is stored. Older releases read it as a person's id, but nobody has it: ids made here end in a
+/// ULID.
 const STORED_COMMAND_LINE: &str = "did:cardwire:command-line";
 
 impl DoneBy {
-    /// For people to read: the id of a person, or `command line`.
+    /// For display: the id of a person, or `command line`.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Person(id) => id.as_str(),

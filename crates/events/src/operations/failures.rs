@@ -3,17 +3,17 @@ use jiff::Timestamp;
 
 use crate::queue::Queue;
 
-/// How many groups of failures are listed at most: those with the most events.
+/// At most this many groups of failures are listed, largest first.
 pub const MAX_GROUPS: usize = 100;
 
-/// Events of one queue that failed of the same kind of error.
+/// Events of one queue that failed with the same kind of error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureGroup {
     /// See [`crate::error_shape`].
     pub shape: String,
     /// Dead letters.
     pub dead: u64,
-    /// Events that will be tried again by themselves.
+    /// Events that will be retried automatically.
     pub retrying: u64,
     /// When the first of them last failed, and the last one.
     pub first_at: Timestamp,
@@ -30,17 +30,17 @@ impl FailureGroup {
     }
 }
 
-/// Rises from entry to entry.
+/// Increases from entry to entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RejectedId(pub i64);
 
-/// What stood in a queue and is no event.
+/// A queue entry that is not an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedEntry {
     pub id: RejectedId,
     pub at: Timestamp,
     pub queue: Queue,
-    /// Its beginning.
+    /// The beginning of its text.
     pub raw: String,
     pub reason: String,
 }

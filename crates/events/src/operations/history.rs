@@ -13,36 +13,36 @@ pub const SAMPLE_EVERY: Duration = Duration::from_secs(15);
 /// How long they are kept.
 pub const KEEP_SAMPLES: Duration = Duration::from_secs(24 * 3_600);
 
-/// What was measured of one queue at one moment. `None`: the transport, which knows it, did not answer.
+/// The figures of one queue at one moment. `None`: the transport, which knows them, did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gauges {
     pub queue: Queue,
     /// Entries to be claimed.
     pub waiting: Option<u64>,
-    /// Entries in the hands of workers.
+    /// Entries claimed by workers.
     pub in_flight: Option<u64>,
     pub suspects: Option<u64>,
     pub owed: u64,
     pub unpublished: u64,
     pub dead: u64,
-    /// Of the oldest owed event; 0 when none is owed.
+    /// Age of the oldest owed event; 0 if none is owed.
     pub oldest_age_s: u64,
-    /// Workers that are alive.
+    /// Live workers.
     pub workers: Option<u64>,
 }
 
-/// Of several measurements in one stretch of time: the highest of each figure.
+/// The highest of each figure among several measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     pub at: Timestamp,
     pub gauges: Gauges,
-    /// Events that workers were done with, since counting began.
+    /// Events that workers finished, since counting began.
     pub processed: u64,
     /// Attempts that failed, since counting began.
     pub failed: u64,
 }
 
-/// How long the events took that had their effect in one stretch of time.
+/// How long events took that had their effect in one period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Took {
     /// When its last sample began.
@@ -50,7 +50,7 @@ pub struct Took {
     pub events: Histogram,
 }
 
-/// What a worker had done by one moment.
+/// What a worker had done at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerSample {
     pub worker: WorkerId,
@@ -60,40 +60,44 @@ pub struct WorkerSample {
     pub at: Timestamp,
     /// Events, since it began.
     pub processed: u64,
-    /// The most batches that it was seen with at once.
+    /// The most batches it had in flight at once.
     pub in_flight: u64,
 }
 
-/// Figures over time, for people to look at. Nothing depends on them.
+/// Figures over time, for people. Nothing depends on them.
 #[async_trait]
 pub trait WorkHistory: Send + Sync {
-    /// Adds to what was ever processed and to what ever failed in a queue. Of what failed, the event log has added what it booked.
+    /// Adds to a queue's totals of processed and failed events. The event log has already added the failures it
+    /// recorded.
     async fn add_work(&self, queue: Queue, processed: u64, failed: u64) -> Result<()>;
 
-    /// For one caller in each stretch of [`SAMPLE_EVERY`], of all processes: when it began, by the store's clock.
+    /// For one caller among all processes in each period of [`SAMPLE_EVERY`]: when it began, by the store's clock.
     async fn take_turn(&self) -> Result<Option<Timestamp>>;
 
-    /// Keeps what was measured, along with what was processed and failed until now, and drops what is older than [`KEEP_SAMPLES`].
+    /// Keeps the measurements, along with the totals of processed and failed events so far, and deletes what is older
+    /// than [`KEEP_SAMPLES`].
     async fn keep(&self, at: Timestamp, measured: &[Gauges]) -> Result<()>;
 
-    /// The last `period` in about `points` stretches of one length, oldest first; those without a sample are left out.
+    /// The last `period` in about `points` parts of equal length, oldest first; those without a sample are left out.
     async fn history(&self, queue: Queue, period: Duration, points: u32) -> Result<Vec<Sample>>;
 
-    /// Adds how long events took to the stretch of [`SAMPLE_EVERY`] that it is now, and drops what is older than [`KEEP_SAMPLES`].
+    /// Adds how long events took to the current period of [`SAMPLE_EVERY`], and deletes what is older than
+    /// [`KEEP_SAMPLES`].
     async fn add_latencies(&self, queue: Queue, took: &Histogram) -> Result<()>;
 
-    /// As [`history`](Self::history), of how long events took.
+    /// Like [`history`](Self::history), for how long events took.
     async fn latencies(&self, queue: Queue, period: Duration, points: u32) -> Result<Vec<Took>>;
 
-    /// Keeps what these workers have done until now, and drops what is older than [`KEEP_SAMPLES`].
+    /// Keeps what these workers have done so far, and deletes what is older than [`KEEP_SAMPLES`].
     async fn keep_workers(&self, at: Timestamp, workers: &[WorkerInfo]) -> Result<()>;
 
-    /// As [`history`](Self::history), of every worker of the period: worker by worker in the order of their ids, each oldest first.
+    /// Like [`history`](Self::history), for every worker of the period: worker by worker in the order of their ids,
+    /// each oldest first.
     async fn worker_history(&self, period: Duration, points: u32) -> Result<Vec<WorkerSample>>;
 }
 
 impl Sample {
-    /// How long each of `points` stretches of the `period` is: at least one sample long, in whole seconds.
+    /// The length of each of `points` parts of the `period`: at least one sample long, in whole seconds.
     pub fn stretch(period: Duration, points: u32) -> Duration {
         let even = period.as_secs().div_ceil(u64::from(points.max(1)));
         Duration::from_secs(even.max(SAMPLE_EVERY.as_secs()))

@@ -1,5 +1,5 @@
-//! What operators see and do. Every action is written down with who did it, in the transaction of what it changes where that
-//! is in the store.
+//! What operators see and do. Each action is recorded with the person who did it. If the change is in the store, both
+//! are in one transaction.
 
 mod action;
 mod done_by;
@@ -29,41 +29,41 @@ use crate::dead_letter::{DeadFilter, DeadLetter};
 use crate::error::Result;
 use crate::queue::Queue;
 
-/// A dead letter and the way it took.
+/// A dead letter and its history.
 #[derive(Clone, Debug)]
 pub struct DeadLetterWay {
     pub letter: DeadLetter,
     pub accepted_at: Timestamp,
-    /// When it was last published. `None`: it has not been since it last failed or was redriven.
+    /// When it was last published. `None`: not since it last failed or was redriven.
     pub published_at: Option<Timestamp>,
-    /// How often it was published again because it had no effect in time, since it was last owed anew.
+    /// How often it was published again because it had no effect in time. Starts again at 0 with a redrive.
     pub sweeps: u32,
-    /// What went otherwise than planned, oldest first: the last [`MAX_STEPS`].
+    /// What did not go as planned, oldest first: the last [`MAX_STEPS`].
     pub steps: Vec<Step>,
 }
 
-/// Of one event in one queue, this many steps are shown.
+/// At most this many steps are shown for one event in one queue.
 pub const MAX_STEPS: usize = 100;
 
-/// The store, as operators use it.
+/// The store, for operators.
 #[async_trait]
 pub trait Operator: Send + Sync {
-    /// Carries an action out and writes it down. Returns how many events or queues it changed.
+    /// Carries out an action and records it. Returns how many events or queues it changed.
     ///
-    /// What concerns very many events is done in portions, each a transaction that counts what it changed: if the process dies in
-    /// between, the entry tells how many were changed, and that it did not come to its end. Running it again finishes it.
+    /// Large actions are done in portions, each a transaction that counts what it changed. If the process dies in
+    /// between, the entry says how many were changed and that it did not finish. Running it again finishes it.
     async fn act(&self, by: &UserId, action: &Action) -> Result<u64>;
 
-    /// Writes an action down that is carried out elsewhere, before it is.
+    /// Records an action that is carried out elsewhere, before it is.
     async fn begin(&self, by: &DoneBy, entry: &NewEntry) -> Result<AuditId>;
 
-    /// An action that was begun came to its end.
+    /// An action that was begun has finished.
     async fn complete(&self, id: AuditId, affected: u64) -> Result<()>;
 
-    /// What was done, newest first, from before `before` on.
+    /// What was done, newest first, before entry `before`.
     async fn audit(&self, before: Option<AuditId>, limit: usize) -> Result<Vec<AuditEntry>>;
 
-    /// Dead letters that match, in the order of their ids, behind `after`.
+    /// Dead letters that match, in the order of their ids, after `after`.
     async fn matching(
         &self,
         queue: Queue,
@@ -74,13 +74,13 @@ pub trait Operator: Send + Sync {
 
     async fn count_matching(&self, queue: Queue, filter: &DeadFilter) -> Result<u64>;
 
-    /// Failures of a queue by the shape of their errors: the [`MAX_GROUPS`] with the most events, those first.
+    /// Failures of a queue by the shape of their errors: the [`MAX_GROUPS`] largest groups, largest first.
     async fn failures(&self, queue: Queue) -> Result<Vec<FailureGroup>>;
 
     /// How many events are in the group of this shape.
     async fn count_group(&self, queue: Queue, shape: &str) -> Result<u64>;
 
-    /// Entries of this queue, or of all, that are no events: newest first, from before `before` on.
+    /// Entries of this queue, or of all, that are not events: newest first, before entry `before`.
     async fn rejected(
         &self,
         queue: Option<Queue>,
@@ -88,7 +88,7 @@ pub trait Operator: Send + Sync {
         limit: usize,
     ) -> Result<Vec<RejectedEntry>>;
 
-    /// `None`: it is no dead letter of the queue.
+    /// `None`: it is not a dead letter of the queue.
     async fn way(&self, queue: Queue, id: EventId) -> Result<Option<DeadLetterWay>>;
 
     /// The queues that are paused, in the order of their names.

@@ -15,14 +15,15 @@ pub struct Pause {
     pub reason: Option<String>,
 }
 
-/// Which queues are paused, as this process last learned. Clones share it. The default: none, and nobody tells otherwise.
+/// Which queues are paused, as far as this process knows. Clones share it. The default: none, and no way to change
+/// that.
 #[derive(Clone, Debug)]
 pub struct Pauses(watch::Sender<Known>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Known {
     paused: BTreeSet<Queue>,
-    /// Nobody has told yet, so that every queue counts as paused.
+    /// Not known yet, so every queue counts as paused.
     nothing: bool,
 }
 
@@ -33,13 +34,13 @@ impl Default for Pauses {
 }
 
 impl Pauses {
-    /// Every queue counts as paused until [`Self::learn`] is called: a process that starts while its store is away must not run
-    /// what somebody has stopped.
+    /// Every queue counts as paused until [`Self::learn`] is called: a process that starts while its store is
+    /// unavailable must not run a queue that somebody has stopped.
     pub fn not_known_yet() -> Self {
         Self(watch::Sender::new(Known { paused: BTreeSet::new(), nothing: true }))
     }
 
-    /// Returns the queues of which this is news.
+    /// Returns the queues whose state this changes.
     pub fn learn(&self, paused: BTreeSet<Queue>) -> Vec<Queue> {
         let mut news = Vec::new();
         self.0.send_if_modified(|known| {
@@ -52,18 +53,18 @@ impl Pauses {
         news
     }
 
-    /// Whether to leave the queue alone.
+    /// Whether the queue must be left alone.
     pub fn holds(&self, queue: Queue) -> bool {
         let known = self.0.borrow();
         known.nothing || known.paused.contains(&queue)
     }
 
-    /// Whether somebody has told yet.
+    /// Whether it is known yet.
     pub fn are_known(&self) -> bool {
         !self.0.borrow().nothing
     }
 
-    /// Those that somebody has paused, as far as is known.
+    /// The queues that somebody has paused, as far as is known.
     pub fn paused(&self) -> Vec<Queue> {
         self.0.borrow().paused.iter().copied().collect()
     }

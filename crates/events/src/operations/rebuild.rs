@@ -8,10 +8,10 @@ use ulid::Ulid;
 
 use crate::error::Result;
 
-/// How long whoever runs a rebuild may be silent before another one goes on with it.
+/// If the process that runs a rebuild is silent for this long, another one takes over.
 pub const REBUILD_LEASE: Duration = Duration::from_secs(30);
 
-/// Rises from rebuild to rebuild.
+/// Increases from rebuild to rebuild.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RebuildId(pub i64);
 
@@ -31,13 +31,13 @@ impl RebuildLease {
     }
 }
 
-/// Indexing every card anew.
+/// Indexing every card again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuild {
     pub id: RebuildId,
     pub requested_by: UserId,
     pub requested_at: Timestamp,
-    /// `None`: no worker has begun yet.
+    /// `None`: no worker has started it yet.
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     /// The first card that could not be indexed, and why; or why it was given up.
@@ -49,22 +49,23 @@ pub struct Rebuild {
     pub total: Option<u64>,
 }
 
-/// Rebuilds of the search index: at most one is not finished. It goes on where it was when its worker is lost.
+/// Rebuilds of the search index: at most one is unfinished. If its worker is lost, another continues where it was.
 #[async_trait]
 pub trait Rebuilds: Send + Sync {
-    /// Asks for one, unless one is not finished; written down in the same transaction. Returns the one that is not finished now, and
-    /// whether it is new.
+    /// Requests a rebuild unless one is unfinished, and records that in the same transaction. Returns the unfinished
+    /// one, and whether it is new.
     async fn request(&self, by: &UserId) -> Result<(Rebuild, bool)>;
 
-    /// The one asked for last.
+    /// The latest one.
     async fn latest(&self) -> Result<Option<Rebuild>>;
 
-    /// Takes the one that is not finished, unless somebody runs it. For [`REBUILD_LEASE`].
+    /// Takes the unfinished one for [`REBUILD_LEASE`], unless somebody runs it.
     async fn claim(&self, lease: RebuildLease) -> Result<Option<Rebuild>>;
 
-    /// Notes how far it is, and takes it for another [`REBUILD_LEASE`]. False: somebody else runs it.
+    /// Stores its progress, and takes it for another [`REBUILD_LEASE`]. False: somebody else runs it.
     async fn advance(&self, lease: RebuildLease, rebuild: &Rebuild) -> Result<bool>;
 
-    /// It is done, or given up because of an error; without one, that of `advance` stays. False: somebody else runs it.
+    /// It is done, or was given up because of an error. Without an error, that of `advance` stays. False: somebody else
+    /// runs it.
     async fn finish(&self, lease: RebuildLease, id: RebuildId, error: Option<&str>) -> Result<bool>;
 }

@@ -14,20 +14,20 @@ use crate::envelope::{event_of, understood};
 use crate::error::Result;
 use crate::queue::{Queue, owed_to, routes};
 
-/// A dry run counts no further.
+/// A dry run stops counting here.
 pub const MAX_COUNTED: u64 = 1_000_000;
-/// So many replays are listed.
+/// At most this many replays are listed.
 pub const MAX_REPLAYS: usize = 20;
 
 /// Which events of the log go to which queue again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplayOf {
     pub queue: Queue,
-    /// Accepted at or after it,
+    /// Accepted at or after this time,
     pub from: Timestamp,
     /// and before it.
     pub until: Timestamp,
-    /// Whole, such as `CardAddedToLibrary.v2`.
+    /// The full type, such as `CardAddedToLibrary.v2`.
     pub kind: Option<String>,
     pub card_id: Option<CardId>,
     /// Who did it.
@@ -40,12 +40,12 @@ impl ReplayOf {
         Self { queue, from, until, kind: None, card_id: None, person: None }
     }
 
-    /// Whether it is all events of its time.
+    /// Whether it covers all events of its period.
     pub const fn is_everything(&self) -> bool {
         self.kind.is_none() && self.card_id.is_none() && self.person.is_none()
     }
 
-    /// Whether some of this UTC day is in its time.
+    /// Whether its period includes some of this UTC day.
     pub fn touches(&self, day: Date) -> bool {
         let in_utc = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
         // `until` itself is not.
@@ -70,7 +70,7 @@ impl ReplayOf {
     }
 }
 
-/// Rises from replay to replay.
+/// Increases from replay to replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReplayId(pub i64);
 
@@ -88,25 +88,25 @@ impl FromStr for ReplayId {
     }
 }
 
-/// Events that go to a queue again, and how far that is.
+/// Sending events to a queue again, and the progress of that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replay {
     pub id: ReplayId,
     pub of: ReplayOf,
     pub requested_by: UserId,
     pub requested_at: Timestamp,
-    /// `None`: no process has begun yet.
+    /// `None`: no process has started it yet.
     pub started_at: Option<Timestamp>,
-    /// Also when it was cancelled or given up.
+    /// Set even if it was cancelled or given up.
     pub finished_at: Option<Timestamp>,
     pub is_cancelled: bool,
     /// What could not be replayed, and why.
     pub error: Option<String>,
-    /// Events, or with analytics days, that are done.
+    /// Events that are done; days for analytics.
     pub done: u64,
-    /// How many there were when it was asked for; of events, not more than [`MAX_COUNTED`].
+    /// How many there were when it was requested; for events, at most [`MAX_COUNTED`].
     pub total: u64,
-    /// The last day that is done, with analytics.
+    /// The last day that is done, for analytics.
     pub after_day: Option<Date>,
 }
 
@@ -121,7 +121,7 @@ impl Replay {
     }
 }
 
-/// What came of a portion.
+/// The result of a portion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owing {
     /// There may be more.
@@ -132,37 +132,40 @@ pub enum Owing {
     Lost,
 }
 
-/// Replays: of each queue at most one is not finished. It goes on where it was when its process is lost.
+/// Replays: at most one for each queue is unfinished. If its process is lost, another continues where it was.
 #[async_trait]
 pub trait Replays: Send + Sync {
-    /// How many events it would be, not counting beyond [`MAX_COUNTED`].
+    /// How many events a replay would cover, counting up to [`MAX_COUNTED`].
     async fn count(&self, of: &ReplayOf) -> Result<u64>;
 
-    /// Asks for one of so many events or days, unless one of its queue is not finished; written down in the same transaction. Returns the one
-    /// that is not finished now, and whether it is new.
+    /// Requests a replay of so many events or days, unless one of its queue is unfinished, and records that in the same
+    /// transaction. Returns the unfinished one, and whether it is new.
     async fn request_replay(&self, by: &UserId, of: &ReplayOf, total: u64) -> Result<(Replay, bool)>;
 
-    /// The last ones, newest first.
+    /// The latest ones, newest first.
     async fn replays(&self, limit: usize) -> Result<Vec<Replay>>;
 
-    /// It goes no further; what was done stays. Written down in the same transaction. False: it is finished, or there is none.
+    /// Stops it. What was done stays. Recorded in the same transaction. False: it is finished, or there is none.
     async fn cancel_replay(&self, by: &UserId, id: ReplayId) -> Result<bool>;
 
-    /// Takes one that is not finished, unless somebody runs it. For [`REBUILD_LEASE`](super::REBUILD_LEASE).
+    /// Takes an unfinished one for [`REBUILD_LEASE`](super::REBUILD_LEASE), unless somebody runs it.
     async fn claim_replay(&self, lease: RebuildLease) -> Result<Option<Replay>>;
 
-    /// Looks at the next `limit` events of the log, and owes those that are meant to the queue again. What is owed already, or a dead letter,
-    /// stays as it is. In one transaction with how far it is; takes the replay for another lease.
+    /// Looks at the next `limit` events of the log, and owes the selected ones to the queue again. Events that are owed
+    /// already, or are dead letters, stay as they are. One transaction also stores the progress and takes the replay
+    /// for another lease.
     async fn owe_again(&self, lease: RebuildLease, id: ReplayId, limit: usize) -> Result<Owing>;
 
-    /// Notes that another day is done, or nothing new, and takes it for another lease. False: somebody else runs it, or it was cancelled.
+    /// Stores that another day is done, or nothing new, and takes it for another lease. False: somebody else runs it,
+    /// or it was cancelled.
     async fn advance_replay(&self, lease: RebuildLease, replay: &Replay) -> Result<bool>;
 
-    /// It is done, or given up because of an error; without one, that of `advance_replay` stays. False: somebody else runs it.
+    /// It is done, or was given up because of an error. Without an error, that of `advance_replay` stays. False:
+    /// somebody else runs it.
     async fn finish_replay(&self, lease: RebuildLease, id: ReplayId, error: Option<&str>) -> Result<bool>;
 }
 
-/// The types of events, in every version, that go to this queue; and those of them that go to it only if they say that they are news.
+/// The types of events, in every version, that go to this queue; and those of them that go to it only if they are news.
 pub fn kinds_to(queue: Queue) -> (Vec<&'static str>, Vec<&'static str>) {
     let (mut kinds, mut news) = (Vec::new(), Vec::new());
     for kind in understood() {
@@ -177,7 +180,7 @@ pub fn kinds_to(queue: Queue) -> (Vec<&'static str>, Vec<&'static str>) {
     (kinds, news)
 }
 
-/// Has the data of any type of event: what it does not need is passed over.
+/// Has the data of any type of event; unneeded fields are ignored.
 fn sample() -> Value {
     let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
     json!({

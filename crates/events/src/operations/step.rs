@@ -1,8 +1,8 @@
-//! What befell an event on its way.
+//! What happened to an event on its way.
 
 use jiff::Timestamp;
 
-/// Something on an event's way that does not happen to healthy events.
+/// Something that does not happen to healthy events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     pub at: Timestamp,
@@ -13,13 +13,13 @@ pub struct Step {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepKind {
-    /// An attempt failed; `detail` says of what.
+    /// An attempt failed; `detail` is the error.
     Failed,
     /// Its worker was lost, so an attempt was counted before it was made.
     RunAfterLoss,
     /// It is a dead letter from now on.
     Died,
-    /// Somebody owed it anew.
+    /// Somebody put it back into its queue.
     Redriven,
 }
 

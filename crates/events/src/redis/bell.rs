@@ -1,7 +1,7 @@
-//! Waits for a bell without taking it from who could use it.
+//! Waits for a bell without taking it away from somebody who could use it.
 //!
-//! Waiting may be dropped at any time, but a BLPOP that is under way may not: it would take the bell for nobody. So a
-//! task of its own blocks while somebody waits, and rings again when nobody does any more.
+//! Waiting may be dropped at any time, but a BLPOP in flight may not: it would take the bell for nobody. So a separate
+//! task blocks while somebody waits, and rings again if nobody waits any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,12 +49,12 @@ impl Bell {
     /// Returns when the bell rang, or after two quiet seconds. May be dropped at any time.
     pub async fn wait(&self) {
         let _counted = Counted::new(&self.waiting);
-        // Nothing to tell apart: both a bell and two quiet seconds mean "look".
+        // A bell and two quiet seconds both mean "look", so there is nothing to tell apart.
         let _ = timeout(QUIET, self.rung.notified()).await;
     }
 }
 
-/// One who waits.
+/// Somebody who waits.
 struct Counted<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Counted<'a> {
@@ -93,7 +93,7 @@ impl Listener {
         }
     }
 
-    /// The bell was for a worker that became busy meanwhile; another may be idle. If this fails, idle ones look anyway.
+    /// The bell was for a worker that has become busy; another may be idle. If this fails, idle workers look anyway.
     async fn ring_again(&self) {
         for bell in &self.bells {
             let key = vec![bell.as_str().into()];

@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::watchdog::{Trouble, refuses};
 use crate::error::{Error, Result};
 
-/// Lists can be popped by count, and BLPOP takes parts of seconds, since this version.
+/// Needed for popping lists by count, and for BLPOP with fractions of seconds.
 const OLDEST: (u64, u64) = (6, 2);
 
 /// What is known about the server.
@@ -18,12 +18,12 @@ pub struct ServerReport {
 }
 
 impl Connection {
-    /// Refuses a Redis that may lose a queue, and one that refuses us: to be called at start. `accept_eviction` makes the first a
-    /// warning.
+    /// Refuses a Redis that may lose a queue, and one that refuses us. Call it at start. `accept_eviction` turns the
+    /// first into a warning.
     ///
     /// # Errors
-    /// `Misconfigured`, saying why: also for wrong credentials, an unknown master and a certificate that is not trusted, since only
-    /// an operator can help. `Unavailable`, with what is known about why.
+    /// `Misconfigured`, with the reason: also for wrong credentials, an unknown master and an untrusted certificate,
+    /// since only an operator can help. `Unavailable`, with what is known about why.
     pub async fn check_server(&self, accept_eviction: bool) -> Result<ServerReport> {
         server(self, accept_eviction).await.map_err(|error| match (error, self.trouble()) {
             (Error::Unavailable(what, _), Some(Trouble { why, refused: true })) => Error::Misconfigured(what, why),
@@ -52,7 +52,7 @@ async fn server(connection: &Connection, accept_eviction: bool) -> Result<Server
                 "Redis hides CONFIG, so its settings cannot be checked: see to it that maxmemory-policy is noeviction"
                     .into(),
             );
-            // Some of those that hide it still tell here.
+            // Some that hide it elsewhere still show it here.
             let memory: String = connection.server_command("INFO", vec!["memory".into()]).await?;
             field(&memory, "maxmemory_policy").map(str::to_owned)
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::settings::Address;
 use super::watchdog::Watched;
 
-/// Every client made by one connection, for who must reach them all.
+/// Every client made by one connection, for code that must reach them all.
 #[derive(Default)]
 pub(super) struct Clients(Mutex<Vec<Weak<Watched>>>);
 
@@ -14,12 +14,12 @@ impl Clients {
         self.each(Watched::reconnect);
     }
 
-    /// Has those that are connected elsewhere look for the master again.
+    /// Makes clients that are connected elsewhere look for the master again.
     pub fn leave_others_than(&self, master: &Address) {
         self.each(|watched| watched.leave_others_than(master));
     }
 
-    /// Has those that are not connected to the master look for it, now.
+    /// Makes clients that are not connected to the master look for it now.
     pub fn turn_to(&self, master: &Address) {
         self.each(|watched| watched.turn_to(master));
     }

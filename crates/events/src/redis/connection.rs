@@ -20,7 +20,7 @@ use super::settings::{RedisSettings, Timings, Topology};
 use super::watchdog::{OwnedTask, Trouble, Watched};
 use crate::error::{Error, Result};
 
-/// Commands under way in one process. More wait, and fail when they wait too long.
+/// Commands in flight in one process. More wait, and fail if they wait too long.
 const IN_FLIGHT: usize = 512;
 /// How long `ping` waits for an answer.
 const PING_WITHIN: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub enum Repeat {
 
 /// A few connections that commands are spread over. Cheap to clone; closed when the last clone is dropped.
 ///
-/// A future of a command may be dropped at any time; whether Redis runs the command is then unknown.
+/// The future of a command may be dropped at any time. It is then unknown whether Redis runs the command.
 #[derive(Clone)]
 pub struct Connection {
     shared: Arc<Shared>,
@@ -52,8 +52,8 @@ struct Shared {
 }
 
 impl Connection {
-    /// Starts to connect and returns at once: Redis may come up later. Must be called on the main runtime, since
-    /// connections end with the runtime that made them.
+    /// Starts to connect and returns at once: Redis may come up later. Call it on the main runtime, since connections
+    /// end with the runtime that made them.
     ///
     /// # Errors
     /// `Misconfigured` when the settings can never work.
@@ -78,11 +78,11 @@ impl Connection {
         Ok(Self { shared: Arc::new(Shared { settings, spread, next, permits, clients, sentinels, _tasks: tasks }) })
     }
 
-    /// Runs a script, by its digest, or by its text when Redis does not know it.
+    /// Runs a script by its digest, or by its text if Redis does not know it.
     ///
     /// # Errors
-    /// `Unavailable` without an answer in time, after one repetition where that is harmless; `Full` when Redis has no memory
-    /// left; `Corrupt` when a key is of another type or the answer is not an `R`.
+    /// `Unavailable` without an answer in time, after one repetition if that is harmless; `Full` if Redis is out of
+    /// memory; `Corrupt` if a key has another type or the answer is not an `R`.
     pub async fn script<R: FromValue>(
         &self,
         script: &Script,
@@ -99,7 +99,7 @@ impl Connection {
         // Without keys any node will do.
         let hash = if keys.is_empty() { ClusterHash::Random } else { ClusterHash::Offset(2) };
         let answer = match self.send("EVALSHA", hash.clone(), line.clone(), repeat).await {
-            // The text makes the very node that needs it remember it.
+            // Sending the text makes exactly the node that needs it remember it.
             Err(error) if error.details().contains("NOSCRIPT") => {
                 line[0] = Value::from(script.lua);
                 self.send("EVAL", hash, line, repeat).await
@@ -109,7 +109,7 @@ impl Connection {
         convert(answer, what)
     }
 
-    /// Runs one command. The first argument is its key, if it has arguments at all.
+    /// Runs one command. Its first argument is the key, if it has arguments at all.
     ///
     /// # Errors
     /// As [`Connection::script`].
@@ -119,7 +119,7 @@ impl Connection {
         convert(self.send(command, hash, args, repeat).await, || what.clone())
     }
 
-    /// As [`Connection::command`], for commands without a key, whatever their arguments.
+    /// Like [`Connection::command`], for commands without a key, whatever their arguments.
     ///
     /// # Errors
     /// As [`Connection::script`].
@@ -147,7 +147,7 @@ impl Connection {
         sentinels.or_else(|| self.shared.spread.iter().find_map(|watched| watched.trouble()))
     }
 
-    /// A connection of its own, for a loop that blocks. Must be called on the main runtime.
+    /// A separate connection, for a loop that blocks. Must be called on the main runtime.
     ///
     /// # Errors
     /// `Misconfigured` when the settings can never work.
@@ -187,7 +187,7 @@ impl Connection {
             timeout: Some(patience),
             // Within the time-out: after a connection that broke.
             max_attempts: Some(if repeat == Repeat::Harmless { 3 } else { 1 }),
-            // Only here: fred overlooks the one in CustomCommand, and would find the node by being sent away from others.
+            // Set here only: fred overlooks the one in CustomCommand, and would find the node through redirects.
             cluster_hash: Some(hash),
             ..Options::default()
         };
@@ -197,14 +197,14 @@ impl Connection {
             Err(error) if repeat == Repeat::Harmless && *error.kind() == ErrorKind::Timeout => {}
             _ => return answer,
         }
-        // The connection may hang: another one, if it is any better.
+        // The connection may hang: try another one, if it is any better.
         let other = self.next();
         if !other.is_connected() {
             return answer;
         }
         let answer = run(other, &options, custom(command, false), args).await;
         if matches!(&answer, Err(error) if *error.kind() == ErrorKind::Timeout) {
-            // Two time-outs in a row, if not of one connection.
+            // Two time-outs in a row, even if on different connections.
             watched.reconnect();
             other.reconnect();
         }
@@ -214,7 +214,7 @@ impl Connection {
     fn next(&self) -> &Watched {
         let turn = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let all = &self.shared.spread;
-        // A connection that is away is passed over while another is there.
+        // A connection that is down is skipped while there is another.
         (0..all.len())
             .map(|n| &all[(turn + n) % all.len()])
             .find(|one| one.is_connected())
@@ -222,7 +222,7 @@ impl Connection {
     }
 }
 
-/// For one caller that blocks; whatever else were sent here would queue behind it.
+/// For one caller that blocks; anything else sent here would queue behind it.
 pub struct DedicatedConnection {
     watched: Arc<Watched>,
     timings: Timings,
@@ -232,17 +232,17 @@ pub struct DedicatedConnection {
 impl DedicatedConnection {
     /// Waits up to `Timings::block` for an element in one of the lists and takes it. False: nothing came.
     ///
-    /// Dropping the future may lose the element that was about to be taken, so the lists should hold no data.
+    /// Dropping the future may lose the element that is being taken, so the lists should hold no data.
     ///
     /// # Errors
-    /// `Unavailable` when Redis does not even answer that nothing came; the connection is then made anew.
+    /// `Unavailable` when Redis does not even answer that nothing came. The connection is then replaced.
     pub async fn pop_any(&mut self, lists: &[String]) -> Result<bool> {
         let block = self.timings.block;
         let mut args: Vec<Value> = lists.iter().map(|list| Value::from(list.as_str())).collect();
         args.push(Value::from(block.as_secs_f64().to_string()));
         let late = block + self.timings.block_grace;
         let options = Options {
-            // Longer than the block, else fred forgets who waits and an element is taken for nobody.
+            // Longer than the block; otherwise fred forgets who waits and an element is taken for nobody.
             timeout: Some(late + Duration::from_millis(500)),
             max_attempts: Some(1),
             cluster_hash: Some(ClusterHash::FirstKey),
@@ -297,7 +297,8 @@ fn error_of(error: &FredError, what: impl Fn() -> String, watched: &Watched) -> 
     }
 }
 
-/// What callers can do about an error. Inside a script 6.2 wraps an error's code in other words, hence `contains`.
+/// What callers can do about an error. Inside a script, Redis 6.2 wraps the error's code in other words, hence
+/// `contains`.
 fn meaning(error: &FredError, what: impl Fn() -> String) -> Error {
     let details = error.details();
     if details.contains("OOM command not allowed") {

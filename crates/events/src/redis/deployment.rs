@@ -1,5 +1,5 @@
-//! Which deployment a Redis belongs to. Two that share one would take each other's events, find that nothing is owed for them, and
-//! drop them.
+//! Which deployment a Redis belongs to. Two that share one would take each other's events, find that nothing is owed
+//! for them, and drop them.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ impl Default for Deployment {
 }
 
 impl Deployment {
-    /// Tells the id to those who wait for it.
+    /// Passes the id to those who wait for it.
     pub fn tell(&self, id: &str) {
         self.0.send_replace(Some(id.to_owned()));
     }

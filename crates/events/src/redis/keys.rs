@@ -2,14 +2,14 @@
 
 use crate::queue::Queue;
 
-/// Which partition an entry goes to. The same key always goes to the same one, on every build and machine.
+/// The partition of an entry. The same key always goes to the same one, on every build and machine.
 ///
-/// FNV-1a, 64 bits: stable, a few lines, and even enough for a handful of partitions.
+/// FNV-1a, 64 bits: stable, a few lines, and spread evenly enough for a handful of partitions.
 pub fn partition_of(partition_key: &str, partitions: u16) -> u16 {
     let hash = partition_key
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    // The low bits of FNV are its weakest.
+    // FNV's low bits are its weakest.
     let mixed = hash ^ (hash >> 32);
     u16::try_from(mixed % u64::from(partitions.max(1))).expect("a remainder is below its u16 divisor")
 }

@@ -1,7 +1,7 @@
 //! Queues in Redis, and the connection that everything in Redis goes through.
 //!
-//! One queue is cut into partitions, one by default. Each has, under one hash tag so that every script is safe in
-//! Cluster (all keys are made in [`keys`]):
+//! A queue is split into partitions, one by default. The keys of a partition share a hash tag, so every script is safe
+//! in Cluster. All keys are made in [`keys`]:
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -14,12 +14,13 @@
 //! | `cardwire:deployment` | STRING | the id of the deployment that all of this belongs to |
 //! | `{feeds}:workers` | HASH | worker -> what it said of itself last |
 //!
-//! Guarantees, each shown in `tests/`: each published copy is in exactly one of wait, suspect, claim or consumed, also
-//! when a reply is lost and when Redis is full (`protocol`); a connection that hangs is noticed and replaced (`faults`);
-//! scripts are loaded again when Redis has forgotten them (`faults`); Sentinel and Cluster carry it too (`topologies`).
+//! Guarantees, each shown in `tests/`: each published copy is in exactly one of wait, suspect, claim or consumed, even
+//! when a reply is lost and when Redis is full (`protocol`); a connection that hangs is noticed and replaced
+//! (`faults`); scripts are loaded again when Redis has forgotten them (`faults`); Sentinel and Cluster work too
+//! (`topologies`).
 //!
-//! Not guaranteed: that Redis keeps anything. What it loses is published again from the event log. Publishing to several
-//! partitions is all or nothing for each of them, not for all.
+//! Not guaranteed: that Redis keeps anything. What it loses is published again from the event log. Publishing to
+//! several partitions is all or nothing for each of them, not for all.
 
 mod bell;
 mod check;

@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::port::EventPublisher;
 use crate::queue::Queue;
 
-/// Publishes to the lists of all queues. All or nothing for each partition; with several partitions a failure may leave some of
-/// the entries published, and publishing them again makes copies, which are harmless.
+/// Publishes to the lists of all queues. All or nothing for each partition. With several partitions a failure may leave
+/// some of the entries published; publishing them again makes harmless copies.
 #[derive(Clone)]
 pub struct RedisEventPublisher {
     connection: Connection,
@@ -44,7 +44,7 @@ impl EventPublisher for RedisEventPublisher {
     }
 
     async fn depth(&self, queue: Queue) -> Result<usize> {
-        // Asked before each round of publishing, so what was agreed with other processes is checked here too.
+        // Called before each round of publishing, so this is also where the agreement with other processes is checked.
         agree(&self.connection, queue, self.partitions).await?;
         let mut depth = 0;
         for partition in 0..self.partitions {
@@ -61,7 +61,7 @@ impl EventPublisher for RedisEventPublisher {
             let keys = vec![keys::wait(queue, partition).into()];
             let oldest: Option<Vec<u8>> =
                 self.connection.script(&scripts::OLDEST, keys, Vec::new(), Repeat::Harmless).await?;
-            // What is no event tells no time.
+            // An entry that is not an event has no time.
             let message = oldest.and_then(|entry| Message::parse(std::str::from_utf8(&entry).ok()?).ok());
             since = since.into_iter().chain(message.map(|message| message.occurred_at)).min();
         }

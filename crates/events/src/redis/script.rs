@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use fred::util::sha1_hash;
 
-/// One operation that Redis runs without interruption. Meant to be a `static`.
+/// One operation that Redis runs without interruption. Should be a `static`.
 #[derive(Debug)]
 pub struct Script {
     pub(super) name: &'static str,
@@ -13,7 +13,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// `name` is for messages; `lua` the whole text, usually by `include_str!`.
+    /// `name` is for messages; `lua` is the full text, usually from `include_str!`.
     pub const fn new(name: &'static str, lua: &'static str) -> Self {
         Self { name, lua, sha1: OnceLock::new() }
     }

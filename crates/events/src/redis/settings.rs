@@ -1,4 +1,4 @@
-//! Where Redis is and how patient to be with it.
+//! Where Redis is and how long to wait for it.
 
 use std::fmt;
 use std::time::Duration;
@@ -32,13 +32,13 @@ pub enum Topology {
         master: String,
         password: Option<String>,
     },
-    /// Any of the nodes; the others are found from them.
+    /// Any of the nodes; they lead to the others.
     Cluster {
         nodes: Vec<Address>,
     },
 }
 
-/// Whose certificates are trusted. The host that is connected to, or its address, must be among a certificate's names.
+/// Whose certificates are trusted. A certificate must name the host that is connected to, or its address.
 #[derive(Clone)]
 pub struct Tls(TlsConnector);
 
@@ -51,10 +51,10 @@ impl Tls {
         TlsConnector::default_rustls().map(Self).map_err(|error| unusable(error.details()))
     }
 
-    /// Those that are signed by one of these, in PEM, and no others.
+    /// Only those signed by one of these, in PEM.
     ///
     /// # Errors
-    /// `Misconfigured` when there is none among them, or something else.
+    /// `Misconfigured` if it contains no certificate, or something else.
     pub fn trusting(pem: &[u8]) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -72,18 +72,18 @@ fn unusable(why: &str) -> Error {
     Error::Misconfigured("Redis", format!("TLS cannot be used: {why}"))
 }
 
-/// How patient to be. The defaults are for production; tests are in a hurry.
+/// Time limits. The defaults are for production; tests are in a hurry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timings {
     /// A command without an answer for this long has failed.
     pub command: Duration,
     /// How long a wait for the bell blocks in Redis.
     pub block: Duration,
-    /// A blocking call that is late by this much means that the connection hangs.
+    /// If a blocking call is this late, the connection hangs.
     pub block_grace: Duration,
-    /// For a connection to be made and greeted.
+    /// To connect and complete the greeting.
     pub connect: Duration,
-    /// The n-th attempt to connect again waits n times this ...
+    /// The n-th attempt to reconnect waits n times this ...
     pub reconnect_step: Duration,
     /// ... but never longer than this.
     pub reconnect_at_most: Duration,
@@ -109,13 +109,13 @@ pub struct RedisUrl {
     pub password: Option<String>,
     pub database: u8,
     pub tls: bool,
-    /// The whole for people, without secrets.
+    /// The whole URL for display, without secrets.
     pub redacted: String,
 }
 
 impl RedisUrl {
     /// # Errors
-    /// The rule that it breaks, such as "must name a host".
+    /// The rule it breaks, such as "must name a host".
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = ServerUrl::parse(text, &["redis", "rediss"]).map_err(|error| error.to_string())?;
         if url.host.is_empty() || url.host.starts_with('/') {
@@ -142,7 +142,7 @@ impl RedisUrl {
     }
 }
 
-/// All that is needed to connect. Its `Debug` shows no secret.
+/// Everything needed to connect. Its `Debug` shows no secret.
 #[derive(Clone)]
 pub struct RedisSettings {
     pub topology: Topology,
@@ -151,9 +151,9 @@ pub struct RedisSettings {
     pub database: Option<u8>,
     pub tls: Option<Tls>,
     pub timings: Timings,
-    /// Connections that commands are spread over.
+    /// Commands are spread over this many connections.
     pub clients: usize,
-    /// Refuses a Redis that belongs to another one. `None`: nobody else uses it, as in tests.
+    /// Refuses a Redis that belongs to a different deployment. `None`: nobody else uses it, as in tests.
     pub deployment: Option<Deployment>,
 }
 
@@ -171,10 +171,10 @@ impl RedisSettings {
         }
     }
 
-    /// Of a [`RedisUrl`].
+    /// From a [`RedisUrl`].
     ///
     /// # Errors
-    /// `Misconfigured` when it is no such URL. The message does not repeat it, since it may hold a password.
+    /// `Misconfigured` if it is not such a URL. The message does not repeat it, since it may contain a password.
     pub fn from_url(url: &str) -> Result<Self> {
         let misfit = |rule: String| Error::Misconfigured("Redis", format!("its URL {rule}"));
         let RedisUrl { node, username, password, database, tls, .. } = RedisUrl::parse(url).map_err(misfit)?;
@@ -260,11 +260,11 @@ impl RedisSettings {
         ConnectionConfig {
             connection_timeout: self.timings.connect,
             internal_command_timeout: self.timings.connect,
-            // By default fred sends a command again whose reply it lost. Only who knows it to be harmless may.
+            // By default fred repeats a command whose reply was lost. Only the caller knows whether that is harmless.
             max_command_attempts: 1,
             // Above 0 the connection stops flushing for good after one burst; a semaphore bounds the load instead.
             max_command_buffer_len: 0,
-            // A password may be put right while we run.
+            // Somebody may correct a password while we run.
             reconnect_on_auth_error: true,
             reconnect_errors: vec![ClusterDown, Loading, ReadOnly, MasterDown, NoReplicas],
             tcp: TcpConfig { nodelay: Some(true), ..TcpConfig::default() },
@@ -272,7 +272,7 @@ impl RedisSettings {
         }
     }
 
-    /// For ever, after min(n x step, at most).
+    /// Forever, after min(n x step, at most).
     fn reconnect_policy(&self) -> ReconnectPolicy {
         let ms = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         let mut policy =

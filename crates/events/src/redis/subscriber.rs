@@ -15,15 +15,15 @@ use crate::error::{Error, Result};
 use crate::port::{Claim, Depth, EventSubscriber};
 use crate::queue::Queue;
 
-/// The most entries that one claim takes.
+/// One claim takes at most this many entries.
 pub const MAX_BATCH: usize = 128;
-/// Batches whose fate is unknown. Beyond this the oldest is left to its lease.
+/// Batches whose fate is unknown. Beyond this, the oldest is left to its lease.
 const UNCERTAIN: usize = 64;
 
 /// Takes entries from the lists of one queue.
 ///
-/// A claim that fails or is dropped may have taken a batch all the same: the next claim asks for that very batch. If there is no
-/// next claim, its lease runs out and its entries become suspects.
+/// A claim that fails or is dropped may have taken a batch all the same, so the next claim asks for that very batch. If
+/// there is no next claim, its lease runs out and its entries become suspects.
 #[derive(Clone)]
 pub struct RedisEventSubscriber {
     inner: Arc<Inner>,
@@ -38,12 +38,12 @@ struct Inner {
     /// Where the next claim looks first, so that partitions take turns.
     turn: AtomicU16,
     uncertain: Mutex<Vec<(u16, Ulid)>>,
-    /// Made by the first who waits: who only asks for the depth needs no connection for it.
+    /// Created by the first call that waits; asking for the depth needs no connection.
     bell: OnceCell<Bell>,
 }
 
 impl RedisEventSubscriber {
-    /// Must be called on the main runtime. `partitions` must be the same in all processes, which the first use checks;
+    /// Must be called on the main runtime. `partitions` must be the same in all processes. The first use checks that;
     /// [`RedisEventSubscriber::agree`] does so at once.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ pub async fn agree(connection: &Connection, queue: Queue, partitions: u16) -> Re
 /// The first deployment owns the Redis until its keys are lost or deleted.
 ///
 /// # Errors
-/// `Misconfigured` when another one owns it. `Unavailable` while the id of ours is not known.
+/// `Misconfigured` if another one owns it. `Unavailable` while the id of ours is not known.
 async fn own(connection: &Connection) -> Result<()> {
     let Some(deployment) = connection.deployment() else { return Ok(()) };
     let Ok(Some(ours)) = timeout(connection.timings().command, deployment.id()).await else {
@@ -147,7 +147,7 @@ impl Inner {
                 value.convert::<(i64, Vec<Value>)>().map_err(|error| Error::Corrupt("Redis", error.to_string()))?
             }
         };
-        // What is no text is no event either; the worker loop books it, changed or not.
+        // What is not text is not an event either. The worker loop records it, changed or not.
         let entries = entries.iter().map(|entry| entry.as_str_lossy().unwrap_or_default().into_owned()).collect();
         Ok(Some(Claim { batch, partition, entries, suspect: suspect == 1 }))
     }
@@ -244,7 +244,7 @@ impl EventSubscriber for RedisEventSubscriber {
     }
 
     async fn reclaim(&self) -> Result<usize> {
-        // Redis may have lost what was agreed with all else, and another process may have come first since.
+        // Redis may have lost the agreement with everything else, and another process may have come first since.
         self.agree().await?;
         let mut moved = 0;
         for partition in 0..self.inner.partitions {
@@ -275,7 +275,7 @@ fn bytes(key: Vec<u8>) -> Value {
     Value::Bytes(key.into())
 }
 
-/// The batch that a claim asks for. Unless the answer came, the next claim asks for it again.
+/// The batch that a claim asks for. Until an answer comes, the next claim asks for it again.
 struct Ticket<'a> {
     uncertain: &'a Mutex<Vec<(u16, Ulid)>>,
     partition: u16,

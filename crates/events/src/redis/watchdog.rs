@@ -1,7 +1,7 @@
-//! One client of Redis and who watches over it.
+//! One client of Redis and its supervision.
 //!
-//! fred notices a closed connection by itself, but not one that hangs: a frozen server was not noticed in 30 s of traffic.
-//! So two time-outs in a row, or a blocking call that is late, throw the connection away.
+//! fred notices a closed connection, but not one that hangs: a frozen server went unnoticed in 30 s of traffic. So the
+//! connection is dropped after two time-outs in a row, or if a blocking call is late.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::settings::{Address, Timings};
 
-/// Time-outs in a row that mean that a connection hangs.
+/// After this many time-outs in a row a connection counts as hanging.
 const PATIENCE: u32 = 2;
 
 /// Aborts its task when dropped.
@@ -34,13 +34,13 @@ impl<T> Drop for OwnedTask<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trouble {
     pub why: String,
-    /// The server is there and will refuse the next attempt too, until somebody changes a setting.
+    /// The server is up but will keep refusing until somebody changes a setting.
     pub refused: bool,
 }
 
 impl Trouble {
     pub fn of(error: &FredError) -> Self {
-        // fred has the `Debug` of I/O errors, and of rustls' inside of them.
+        // fred includes the `Debug` of I/O errors, and of rustls errors inside them.
         let details = error.details();
         let why = if let Some((_, reason)) = details.split_once("InvalidCertificate(") {
             format!("its certificate is not trusted: {}", reason.trim_end_matches([' ', '}']).trim_end_matches(')'))
@@ -72,7 +72,7 @@ pub(super) fn refuses(why: &str) -> bool {
     .any(|word| why.contains(word))
 }
 
-/// A client that is connected again whatever happens to its connection.
+/// A client that reconnects no matter what happens to its connection.
 pub(super) struct Watched {
     pub client: Client,
     timeouts: AtomicU32,
@@ -86,12 +86,12 @@ pub(super) struct Watched {
 struct Known {
     /// While there is no connection.
     trouble: Option<Trouble>,
-    /// Whom it was connected to last; one of them in Cluster.
+    /// The servers it was last connected to; one of them in Cluster.
     server: Option<Address>,
 }
 
 impl Watched {
-    /// Connects, now and for as long as the task is kept.
+    /// Connects, and stays connected for as long as the task is kept.
     pub fn start(client: Client, timings: Timings) -> (Arc<Self>, OwnedTask<()>) {
         let watched = Arc::new(Self {
             client,
@@ -109,7 +109,7 @@ impl Watched {
         self.client.state() == ClientState::Connected
     }
 
-    /// Learns from the outcome of a command.
+    /// Learns from the result of a command.
     pub fn note<T>(&self, outcome: &Result<T, FredError>) {
         match outcome {
             Err(error) if *error.kind() == ErrorKind::Timeout => {
@@ -122,21 +122,22 @@ impl Watched {
         }
     }
 
-    /// Has the connection thrown away and made anew, unless that is going on already.
+    /// Drops the connection and opens a new one, unless that is going on already.
     pub fn reconnect(&self) {
         if self.is_connected() {
             self.hangs.notify_one();
         }
     }
 
-    /// Has it look for the master again when it is connected to another server than this.
+    /// Makes it look for the master again if it is connected to a server other than this.
     pub fn leave_others_than(&self, master: &Address) {
         if self.is_connected() && self.known().server.as_ref() != Some(master) {
             self.moved.notify_one();
         }
     }
 
-    /// As [`Self::leave_others_than`], also when it is not connected: it may be waiting for a server that does not answer.
+    /// Like [`Self::leave_others_than`], even if it is not connected: it may be waiting for a server that does not
+    /// answer.
     pub fn turn_to(&self, master: &Address) {
         if !self.is_connected() || self.known().server.as_ref() != Some(master) {
             self.moved.notify_one();
@@ -164,16 +165,16 @@ impl Watched {
             loop {
                 tokio::select! {
                     ended = &mut connection.0 => {
-                        // It ends only by a defect or a setting that can never work.
+                        // It ends only because of a defect or a setting that can never work.
                         let why = format!("the connection's task ended: {ended:?}");
-                        tracing::error!(why, "Redis connection is started anew");
+                        tracing::error!(why, "restarting the Redis connection");
                         self.set_trouble(Some(Trouble::away(why)));
                         break;
                     }
                     error = errors.recv() => match error {
                         Ok((error, _)) => {
                             let trouble = Trouble::of(&error);
-                            // At the start, who waits for the connection says so.
+                            // At the start, the code that waits for the connection says so.
                             if self.trouble().is_none() && self.connected_once.load(Ordering::Relaxed) {
                                 tracing::warn!(why = trouble.why, "Redis connection lost");
                             }
@@ -205,7 +206,7 @@ impl Watched {
                         tracing::warn!("Redis connection hangs and is thrown away");
                         metrics::counter!("cardwire_redis_forced_reconnections_total").increment(1);
                         self.set_trouble(Some(Trouble::away("it does not answer")));
-                        // fred's router may hang itself, in a write to the connection that hangs.
+                        // fred's router may hang too, in a write to the connection that hangs.
                         match timeout(timings.connect * 2, self.client.force_reconnection()).await {
                             Ok(Ok(())) => {
                                 self.timeouts.store(0, Ordering::Relaxed);

@@ -28,7 +28,7 @@ impl RedisWorkerRegistry {
         for queue in Queue::ALL {
             let (keys, args) = (vec![keys::workers(queue).into()], vec![ms(time).into()]);
             let values: Vec<String> = self.connection.script(&scripts::WORKERS, keys, args, Repeat::Harmless).await?;
-            // What somebody else wrote there, or another version, is not shown.
+            // Entries written by somebody else, or by another version, are not shown.
             workers.extend(values.iter().filter_map(|value| read(value)));
         }
         workers.sort_by_key(|worker| worker.id);

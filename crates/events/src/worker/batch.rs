@@ -14,7 +14,7 @@ use crate::log::{Attempt, Failure, Verdict};
 use crate::port::{Claim, Outcome, all};
 use crate::trace::{Batch, Operation};
 
-/// What is needed is away: the batch goes back and nothing is counted.
+/// A service is unavailable: the batch goes back and nothing is counted.
 struct Away(String);
 
 impl From<Error> for Away {
@@ -36,7 +36,7 @@ impl EventWorker {
                     self.count_processed(claim.entries.len());
                     Finished::Acked
                 }
-                // The effects are booked; copies that come again find nothing to take.
+                // The effects are recorded; copies that come again find nothing to take.
                 Err(error) => {
                     tracing::warn!(queue = %self.queue, %error, "could not acknowledge a batch");
                     Finished::Unavailable
@@ -98,7 +98,7 @@ impl EventWorker {
             }
         }
         let mut failures = self.read_in_log(unread, &mut events).await?;
-        // Copies of one event in one batch are one event.
+        // Copies of one event in one batch count as one event.
         events.sort_by_key(|event| event.id);
         events.dedup_by_key(|event| event.id);
 
@@ -112,7 +112,7 @@ impl EventWorker {
         self.book(failures).await
     }
 
-    /// Adds the events of entries that could not be read. Only one that cannot be read in the log either has failed.
+    /// Adds the events of entries that could not be read. An event fails only if it cannot be read in the log either.
     async fn read_in_log(&self, ids: Vec<EventId>, events: &mut Vec<RecordedEvent>) -> Result<Vec<Failure>, Away> {
         let mut failures = Vec::new();
         if ids.is_empty() {
@@ -142,7 +142,7 @@ impl EventWorker {
         }
     }
 
-    /// All at once; what fails in company is run again alone before it counts.
+    /// Runs all at once. An event that fails together with others is run again alone before it counts.
     async fn run_together(&self, events: &[RecordedEvent], failures: &mut Vec<Failure>) -> Result<(), Away> {
         let outcomes = self.handle(events).await;
         for (event, outcome) in events.iter().zip(outcomes) {
@@ -180,13 +180,13 @@ impl EventWorker {
         }
     }
 
-    /// One outcome for each event, whatever the handler does: it may hang, panic, or miscount.
+    /// One outcome for each event, no matter what the handler does: it may hang, panic, or miscount.
     async fn handle(&self, events: &[RecordedEvent]) -> Vec<Outcome> {
         if events.is_empty() {
             return Vec::new();
         }
         let (handler, owned) = (Arc::clone(&self.handler), events.to_vec());
-        // In a task of its own, so that a panic is an outcome; the set ends it with us.
+        // In its own task, so that a panic is an outcome; the set ends it together with us.
         let mut task = JoinSet::new();
         task.spawn(async move { handler.handle(&owned).await });
         match timeout(HANDLER_TIMEOUT, task.join_next()).await {
@@ -205,7 +205,7 @@ impl EventWorker {
         if failures.is_empty() {
             return Ok(());
         }
-        // Copies of one event that nobody understands are one event, too.
+        // Copies of one event that nobody understands count as one event too.
         failures.sort_by_key(|failure| failure.event_id);
         failures.dedup_by_key(|failure| failure.event_id);
         for failure in &failures {

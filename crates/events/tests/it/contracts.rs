@@ -1,4 +1,4 @@
-//! What is published about events, `docs/schemas` and `docs/asyncapi.yaml`, is what the code does.
+//! The published documents about events, `docs/schemas` and `docs/asyncapi.yaml`, agree with the code.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// One of each kind. `the_types_are_the_same_everywhere` fails when one is missing.
+/// One of each kind. `the_types_are_the_same_everywhere` fails if one is missing.
 fn one_of_each() -> Vec<DomainEvent> {
     let actor_id = UserId::parse("did:web:example.com:people-1_a").unwrap();
     let (card_id, collection_id, link_id) = (CardId::generate(), CollectionId::generate(), LinkId::generate());
@@ -37,7 +37,7 @@ fn wrap(event: DomainEvent, time: Timestamp, traceparent: Option<&str>) -> Envel
     Envelope::wrap(&recorded, traceparent.map(str::to_owned))
 }
 
-/// One envelope of each kind, with its type and all that it may have.
+/// One envelope of each kind, with its type and all optional parts.
 fn envelopes() -> Vec<(String, Value)> {
     let time = Timestamp::from_microsecond(1_800_000_000_123_456).unwrap();
     let envelopes = one_of_each().into_iter().map(|event| wrap(event, time, Some(TRACE)));
@@ -49,12 +49,12 @@ fn name_of(kind: &str) -> &str {
     kind.rsplit_once(".v").unwrap_or_else(|| panic!("{kind} has no version")).0
 }
 
-/// Its subject is no card and no collection.
+/// Its subject is neither a card nor a collection.
 fn is_about_a_person(kind: &str) -> bool {
     name_of(kind) == "AccountDeleted"
 }
 
-/// The types that the derived decoder of [`DomainEvent`] knows: it names them all to whoever sends another.
+/// The types that the derived decoder of [`DomainEvent`] knows: its error for an unknown type lists them all.
 fn decodable() -> BTreeSet<String> {
     let refused = serde_json::from_value::<DomainEvent>(json!({ "type": "?", "data": {} })).unwrap_err().to_string();
     refused.split('`').skip(1).step_by(2).filter(|name| *name != "?").map(str::to_owned).collect()
@@ -122,7 +122,7 @@ fn every_event_is_written_as_its_schema_says() {
                 let envelope = serde_json::to_value(wrap(event.clone(), time, trace)).unwrap();
                 let kind = envelope["type"].as_str().unwrap();
                 schemas.check(kind, &envelope).unwrap();
-                // What the schemas say in words.
+                // Rules that the schemas state in words.
                 let data = &envelope["data"];
                 let subject = ["cardId", "collectionId", "actorId"].into_iter().find_map(|name| data.get(name));
                 assert_eq!(Some(&envelope["subject"]), subject);
@@ -229,7 +229,7 @@ fn a_broken_envelope_fits_no_schema() {
     assert!(refused > 100 * KNOWN_TYPES.len(), "{refused}");
 }
 
-/// The schemas are strict about what is written; whoever reads is not.
+/// The schemas are strict about what is written; readers are not.
 #[test]
 fn members_that_a_reader_does_not_know_are_ignored() {
     let schemas = EventSchemas::load().unwrap();
@@ -290,7 +290,7 @@ fn each_channel_has_the_messages_that_are_routed_to_its_queue() {
         assert_eq!(channel["address"], queue.name());
         let routed = one_of_each().into_iter().filter(|event| routes(event).contains(&queue));
         let routed: BTreeSet<_> = routed.map(|event| wrap(event, Timestamp::UNIX_EPOCH, None).kind).collect();
-        // Older versions may still travel.
+        // Older versions may still be in queues.
         let travels = |kind: &&str| routed.iter().any(|routed| name_of(routed) == name_of(kind));
         assert_eq!(members(&channel["messages"]), names(understood().filter(travels)), "{queue}");
         for (kind, message) in channel["messages"].as_object().unwrap() {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::support::{connect, eventually, hasty, open, publish, publisher, subscriber};
 
-/// The next claim, however often it takes.
+/// The next claim, with as many tries as it takes.
 async fn claim(subscriber: &RedisEventSubscriber) -> Claim {
     eventually("a claim", || async {
         match subscriber.claim(100).await {

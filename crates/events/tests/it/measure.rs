@@ -1,4 +1,4 @@
-//! What an event costs: memory in Redis, and time from being published to being claimed.
+//! The cost of an event: memory in Redis, and the time from publishing to claiming.
 
 use std::time::Duration;
 
@@ -81,6 +81,6 @@ async fn an_event_is_claimed_soon_after_it_is_published() {
     took.sort();
     let (half, p99) = (took[EVENTS / 2], took[EVENTS * 99 / 100]);
     println!("published to claimed at 500 events/s: p50 {half:?}, p99 {p99:?}");
-    // The aim is 10 ms; the rest is for machines that run other tests beside.
+    // The aim is 10 ms; the margin is for machines that run other tests at the same time.
     assert!(p99 < Duration::from_millis(250), "p99 {p99:?}");
 }

@@ -1,4 +1,4 @@
-//! The scripts against a real server: every published copy is in exactly one place, whatever is done in whatever order,
+//! The scripts against a real server: every published copy is in exactly one place, for any operations in any order,
 //! when each script runs twice because a reply was lost, and when Redis is full.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,7 +27,7 @@ enum Step {
     Renew(usize),
     /// The lease runs out, and then some worker reclaims.
     Expire(usize),
-    /// Redis has no memory left, or has some again.
+    /// Redis runs out of memory, or has some again.
     Full(bool),
 }
 
@@ -44,7 +44,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..40)
 }
 
-/// What should be where. Fronts are claimed next.
+/// The expected entries in each place. Fronts are claimed next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Places {
     wait: VecDeque<String>,
@@ -69,7 +69,7 @@ impl Machine {
         Value::Bytes(keys::claim(QUEUE, 0, batch.as_bytes()).into())
     }
 
-    /// The second time is what happens after a lost reply.
+    /// The second run stands for a lost reply.
     async fn twice(&self, script: &Script, keys: Vec<Value>, args: Vec<Value>) -> (Value, Value) {
         let first = self.run(script, keys.clone(), args.clone()).await.unwrap();
         let after_first = self.actual().await;
@@ -107,7 +107,7 @@ impl Machine {
         }
     }
 
-    /// The n-th open batch; or one that is not open, every now and then.
+    /// The n-th open batch, or sometimes one that is not open.
     fn batch(&self, n: usize) -> String {
         self.model.claims.keys().nth(n).cloned().unwrap_or_else(|| format!("B{:04}", n * 3))
     }
@@ -118,7 +118,7 @@ impl Machine {
             Step::Publish(count) => {
                 let entries: Vec<String> = (0..count).map(|n| format!("E{:04}", self.published + n)).collect();
                 let args = entries.iter().map(|entry| entry.as_str().into()).collect();
-                // Not twice: a publisher whose reply was lost makes copies, which is known and harmless.
+                // Not twice: a publisher that repeats after a lost reply makes copies, which are known and harmless.
                 let answer = self.run(&scripts::PUBLISH, vec![key(keys::wait), key(keys::bell)], args).await;
                 if self.full && count > 0 {
                     assert!(matches!(answer, Err(Error::Full(_))), "{answer:?}");
@@ -194,7 +194,7 @@ impl Machine {
                     self.run(&scripts::RECLAIM, fixed.clone(), Vec::new()).await.unwrap().convert().unwrap();
                 let held = self.model.leases.remove(&batch);
                 assert_eq!(expired, if held { vec![batch.clone()] } else { vec![] });
-                // Somebody else's batch is named as well: its lease runs, so it stays.
+                // Somebody else's batch is named too: its lease is still running, so it stays.
                 let named: BTreeSet<String> = expired.into_iter().chain(self.model.leases.first().cloned()).collect();
                 if named.is_empty() {
                     return;
@@ -313,7 +313,7 @@ async fn a_key_of_another_type_is_a_clear_error_and_costs_no_entry() {
             let left = if published.is_ok() { "3" } else { "2" };
             assert_eq!(server.command(&["LLEN", "{feeds:0}:wait"]), left, "{key}");
         }
-        // The key put right, all goes on.
+        // Once the key is repaired, everything continues.
         server.command(&["DEL", key]);
         publish(&publisher, &["d"]).await;
         let claim = subscriber.claim(10).await.unwrap().unwrap();
@@ -326,7 +326,7 @@ async fn odd_leases_and_entries_stop_nothing() {
     let server = RedisServer::start();
     let connection = connect(&server);
     let (publisher, subscriber) = (publisher(&connection), subscriber(&connection));
-    // A lease of nothing, one whose claim is no list, one that is no text, and a real one between them.
+    // A lease without a claim, one whose claim is not a list, one that is not text, and a real one between them.
     server.command(&["ZADD", "{feeds:0}:leases", "1", "nothing", "2", "odd", "-inf", "first"]);
     server.command(&["SET", "{feeds:0}:claim:odd", "by hand"]);
     server.command(&["EVAL", r"return redis.call('ZADD', KEYS[1], 3, '\255\254')", "1", "{feeds:0}:leases"]);

@@ -1,4 +1,4 @@
-//! The same suite over the queue in memory and the one in Redis.
+//! The same suite over the in-memory queue and the Redis queue.
 
 mod in_memory {
     use std::sync::Arc;
@@ -108,7 +108,7 @@ mod partitions {
             let publisher = RedisEventPublisher::new(of(&server, &second), 1);
             assert!(matches!(publisher.depth(queue).await.unwrap_err(), Error::Misconfigured(..)));
         }
-        // Redis loses everything; whoever looks first owns it, and the other one notices.
+        // Redis loses everything; the first process to look owns it, and the other one notices.
         server.flushall();
         running.reclaim().await.unwrap();
         assert!(matches!(subscriber(&second, Queue::Search).agree().await, Err(Error::Misconfigured(..))));

@@ -1,4 +1,4 @@
-//! Workers are listed while they say that they are alive.
+//! Workers are listed while they report that they are alive.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A Redis that may lose a queue is refused at the start.
+//! A Redis that may lose a queue is refused at start.
 
 use cardwire_events::Error;
 use cardwire_events::redis::{Connection, RedisSettings};
@@ -39,7 +39,7 @@ async fn a_redis_that_hides_its_settings_is_a_warning() {
     let report = connect(&forbidden).check_server(false).await.unwrap();
     assert!(report.warnings[0].contains("hides CONFIG"), "{report:?}");
 
-    // It may tell elsewhere all the same.
+    // It may still show it elsewhere.
     let evicting = RedisServer::start_with(&["--rename-command", "CONFIG", "", "--maxmemory-policy", "allkeys-lru"]);
     assert!(matches!(connect(&evicting).check_server(false).await.unwrap_err(), Error::Misconfigured(..)));
 }

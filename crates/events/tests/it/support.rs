@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 /// Long enough never to run out within a test.
 pub const LONG_LEASE: Duration = Duration::from_secs(600);
 
-/// As patient as a test: everything about ten times faster than in production.
+/// A test's time limits: everything about ten times faster than in production.
 pub fn hasty() -> Timings {
     Timings {
         command: Duration::from_millis(250),

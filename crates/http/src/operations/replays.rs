@@ -16,7 +16,7 @@ use crate::problem::{NOT_FOUND, Problem};
 pub struct DryRun {
     /// Not counted beyond a million.
     pub events: u64,
-    /// Of analytics, which counts whole days anew: how many.
+    /// How many days. Analytics only: it counts whole days again.
     pub days: Option<u64>,
 }
 
@@ -91,7 +91,7 @@ pub fn asked(
     let person = person.map_err(|_| refuse("actorId", "must be the id of a person, such as did:plc:alice"))?;
     let of = ReplayOf { queue, from, until, kind, card_id, person };
     if queue == Queue::Analytics && !of.is_everything() {
-        let why = "cannot be analytics together with a type, card or person: it counts whole days anew";
+        let why = "cannot be analytics together with a type, card or person: it counts whole days again";
         return Err(refuse("queue", why));
     }
     Ok(of)

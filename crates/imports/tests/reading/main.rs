@@ -1,6 +1,6 @@
 //! Files as services write them, and as they break.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod arbitrary;

@@ -1,6 +1,6 @@
 //! Pictures that somebody made to do harm, or by mistake: each has a clear result, in bounded memory and time.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod make;

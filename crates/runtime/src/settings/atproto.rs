@@ -1,4 +1,4 @@
-//! The AT Protocol network: what this site is there, and whom it asks.
+//! The AT Protocol network: this site's role in it, and the servers it uses.
 
 use std::net::IpAddr;
 
@@ -20,18 +20,18 @@ const PRIVATE_HOSTS: &str = "APP__ATPROTO__ALLOW_PRIVATE_HOSTS";
 
 #[derive(Clone, Debug)]
 pub struct NetworkSettings {
-    /// What tokens are encrypted with. `None`: nobody signs in by the network or connects a repository.
+    /// The key that encrypts tokens. `None`: nobody can sign in by the network or connect a repository.
     pub secret_key: Option<SecretString>,
     /// The directory of did:plc.
     pub plc: Url,
-    /// What the names of records' collections begin with.
+    /// The prefix of the names of records' collections.
     pub prefix: String,
     pub allow_app_passwords: bool,
-    /// Servers on private addresses, and without TLS.
+    /// Allows servers on private addresses and without TLS.
     pub allow_private_hosts: bool,
 }
 
-/// What else it depends on.
+/// Other settings that it depends on.
 #[derive(Clone, Copy)]
 pub(super) struct Around<'a> {
     pub(super) is_production: bool,
@@ -59,7 +59,7 @@ impl NetworkSettings {
         })
     }
 
-    /// Values that are right one by one and wrong together.
+    /// Combinations that are wrong although each value is valid.
     pub(super) fn check(&self, around: Around<'_>) -> Result<()> {
         let refuse = |line: String| Err(SettingsError::contradiction(line));
         let for_development = [
@@ -85,7 +85,7 @@ impl NetworkSettings {
         Ok(())
     }
 
-    /// Where this site is, as servers of the network see it. `None`: nobody signs in by it.
+    /// This site's address for servers of the network. `None`: nobody can sign in by it.
     pub(super) fn site(&self, around: Around<'_>) -> Option<ClientSite> {
         if self.secret_key.is_none() || around.use_mock_auth {
             return None;

@@ -10,11 +10,11 @@ use url::Url;
 use super::Settings;
 use super::redis::{RedisTopology, list};
 
-/// What stands for a secret.
+/// Shown in place of a secret.
 const REDACTED: &str = "***";
 
 impl Settings {
-    /// The value of every setting, by name, secrets redacted. Empty: there is none.
+    /// The value of every setting by name, with secrets redacted. Empty: not set.
     pub fn effective(&self) -> BTreeMap<&'static str, String> {
         let flag = |value: bool| value.to_string();
         let secret = |value: Option<&SecretString>| value.map(|_| REDACTED.to_owned()).unwrap_or_default();

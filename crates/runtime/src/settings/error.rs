@@ -1,12 +1,12 @@
 //! Why a process cannot run as it is configured.
 
-/// One clear line. A process that meets one exits with [`crate::exit::Exit::Configuration`].
+/// One clear line. A process that gets one exits with [`crate::exit::Exit::Configuration`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// One value breaks its own rule. The value of a secret is never shown.
     #[error("{name}: {rule}")]
     Value { name: String, rule: String },
-    /// Values, or a value and what was found in the world, do not go together.
+    /// Values contradict each other, or something found on the machine.
     #[error("{0}")]
     Contradiction(String),
     #[error(".env: {0}")]

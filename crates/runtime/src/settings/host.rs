@@ -1,4 +1,4 @@
-//! The address to listen on, and the addresses of others.
+//! The address to listen on, and the addresses of other servers.
 
 use std::fmt;
 use std::io;
@@ -14,10 +14,10 @@ pub enum Host {
 
 impl Host {
     pub const LOOPBACK: Self = Self::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    /// Every address, IPv4 too where the system maps it.
+    /// Every address, including IPv4 if the system maps it.
     pub const EVERY: Self = Self::Ip(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
 
-    /// Whether only this machine can reach it. Of names only `localhost` is trusted to.
+    /// Whether only this machine can reach it. The only name trusted for that is `localhost`.
     pub fn is_loopback(&self) -> bool {
         match self {
             Self::Ip(ip) => ip.to_canonical().is_loopback(),

@@ -15,13 +15,13 @@ use crate::cli::CliSettings;
 
 type Result<T, E = SettingsError> = std::result::Result<T, E>;
 
-/// What a process is started in. Tests make one up.
+/// The environment in which a process starts. Tests make one up.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     pub variables: BTreeMap<String, String>,
-    /// The file to read in development, if it is there. It never changes the process's own environment.
+    /// The file to read in development, if it exists. It never changes the process's own environment.
     pub dotenv: Option<PathBuf>,
-    /// Whether somebody watches the log on a terminal.
+    /// Whether the log goes to a terminal.
     pub terminal: bool,
 }
 
@@ -30,7 +30,7 @@ impl Environment {
     pub fn of_process() -> Result<Self> {
         let mut variables = BTreeMap::new();
         for (name, value) in std::env::vars_os() {
-            // Names that are no text are none of ours.
+            // Names that are not text are not ours.
             let Ok(name) = name.into_string() else { continue };
             if ours(&name) {
                 let value = value.into_string().map_err(|_| SettingsError::value(&name, "must be UTF-8 text"))?;
@@ -46,7 +46,7 @@ fn ours(name: &str) -> bool {
     names::find(name).is_some() || name.starts_with(NESTED)
 }
 
-/// The winning text of each setting.
+/// The winning text for each setting.
 pub struct Layers {
     texts: HashMap<String, String>,
 }
@@ -73,7 +73,7 @@ impl Layers {
         self.raw(name).map(str::trim)
     }
 
-    /// As it was given. White space around it is refused: nobody can tell whether it belongs to the secret.
+    /// The unchanged text. White space around it is refused, because nobody can tell whether it belongs to the secret.
     pub fn secret(&self, name: &'static str) -> Result<Option<SecretString>> {
         let Some(text) = self.raw(name) else { return Ok(None) };
         match text.trim() == text {
@@ -92,7 +92,7 @@ impl Layers {
         }
     }
 
-    /// A whole number in `range`; `None` when there is neither a value nor a default.
+    /// A whole number in `range`; `None` if there is neither a value nor a default.
     pub fn number_if_set<N>(&self, name: &'static str, range: &RangeInclusive<N>) -> Result<Option<N>>
     where
         N: FromStr + PartialOrd + Display,
@@ -104,7 +104,7 @@ impl Layers {
         }
     }
 
-    /// As [`Self::number_if_set`], for a name with a default.
+    /// Like [`Self::number_if_set`], for a name with a default.
     pub fn number<N>(&self, name: &'static str, range: &RangeInclusive<N>) -> Result<N>
     where
         N: FromStr + PartialOrd + Display,
@@ -123,7 +123,7 @@ fn out_of<N: Display>(name: &str, range: &RangeInclusive<N>, text: &str) -> Sett
     SettingsError::value(name, rule)
 }
 
-/// A shell and `.env` take quotes away; a container engine's file of variables and other tools do not.
+/// A shell and `.env` remove quotes; the variable files of container engines and other tools do not.
 fn refuse_quotes(name: &str, text: &str) -> Result<()> {
     let quoted = |quote: char| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
     match quoted('"') || quoted('\'') {
@@ -132,7 +132,7 @@ fn refuse_quotes(name: &str, text: &str) -> Result<()> {
     }
 }
 
-/// A misspelt name would silently leave the default in force.
+/// A misspelt name would silently keep the default.
 fn refuse_unknown<'a>(found: impl Iterator<Item = &'a String>) -> Result<()> {
     for name in found {
         if name.starts_with(NESTED) && names::find(name).is_none() {
@@ -142,7 +142,7 @@ fn refuse_unknown<'a>(found: impl Iterator<Item = &'a String>) -> Result<()> {
     Ok(())
 }
 
-/// An empty text is none, as compose files pass what they do not know; but it is no boolean.
+/// Empty text means not set, because compose files pass unset variables that way; but it is not a boolean.
 fn says_something(name: &str, text: &str) -> bool {
     names::find(name).is_some_and(|name| !text.trim().is_empty() || name.default == Some("false"))
 }
@@ -189,7 +189,7 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>> {
 fn without_value(error: &dotenvy::Error) -> String {
     match error {
         dotenvy::Error::LineParse(line, _) => {
-            // What stands before a `=` may be the end of a secret of several lines, unless it is a name of ours.
+            // Text before a `=` may be the end of a secret with several lines, unless it is one of our names.
             match line.split_once('=').and_then(|(name, _)| names::find(name.trim())) {
                 Some(known) => format!("the line of {:?} is not NAME=value", known.name),
                 None => "a line is not NAME=value".to_owned(),

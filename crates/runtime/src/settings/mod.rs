@@ -1,7 +1,7 @@
-//! What a process is told: read once at start, checked as a whole, then passed around.
+//! The settings of a process: read once at start, checked as a whole, then passed around.
 //!
 //! A flag wins over the environment, the environment over `.env` (development only), `.env` over the defaults of
-//! [`names::NAMES`]. Nothing here reads or changes the process's environment but [`Environment::of_process`].
+//! [`names::NAMES`]. Only [`Environment::of_process`] reads the process's environment, and nothing here changes it.
 
 mod atproto;
 #[cfg(test)]
@@ -47,10 +47,10 @@ use layers::Layers;
 
 type Result<T, E = SettingsError> = std::result::Result<T, E>;
 
-/// Who a request without a token comes from under mock authentication. An admin.
+/// The person behind requests without a token under mock authentication. An admin.
 pub const MOCK_USER: &str = "did:plc:mock123";
 
-/// Far more than a person can do by hand.
+/// Far more than anybody can do by hand.
 const WRITES_PER_SECOND: u32 = 200;
 /// New links, collections and imports of one person in a day.
 const QUOTAS: [u32; 3] = [5_000, 100, 20];
@@ -87,7 +87,7 @@ impl Role {
         }
     }
 
-    /// The queue that a worker drains.
+    /// The queue that a worker reads.
     pub const fn queue(self) -> Option<Queue> {
         match self {
             Self::Web => None,
@@ -135,7 +135,7 @@ impl LogFormat {
     }
 }
 
-/// The named deployment contexts. They differ in adapters only.
+/// The named deployment contexts. They differ only in adapters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
     Production,
@@ -160,15 +160,15 @@ impl fmt::Display for Context {
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
     pub url: SecretString,
-    /// What of it may be shown.
+    /// The parts that may be shown.
     pub(crate) shown: ServerUrl,
     pub max_connections: u32,
 }
 
-/// Where everything is kept.
+/// Where all data is kept.
 #[derive(Clone, Debug)]
 pub enum StoreSettings {
-    /// Gone with the process.
+    /// Lost when the process ends.
     Memory,
     /// All of Cardwire is this one process.
     File(PathBuf),
@@ -176,7 +176,7 @@ pub enum StoreSettings {
 }
 
 impl StoreSettings {
-    /// Whether other processes can work on what is kept there.
+    /// Whether other processes can work on the data there.
     pub const fn is_shared(&self) -> bool {
         matches!(self, Self::Postgres(_))
     }
@@ -198,7 +198,7 @@ impl DatabaseSettings {
     }
 }
 
-/// Settings that fit together.
+/// Settings that do not contradict each other.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub role: Role,
@@ -207,9 +207,9 @@ pub struct Settings {
     pub use_mock_repos: bool,
     pub use_fake_publishers: bool,
     pub use_mock_auth: bool,
-    /// What `DATABASE_URL` says, unless the repositories are mocks.
+    /// From `DATABASE_URL`, unless the repositories are mocks.
     pub store: StoreSettings,
-    /// Not used with events in memory.
+    /// Not used if events are in memory.
     pub redis: RedisSettings,
     pub host: Host,
     pub port: u16,
@@ -219,27 +219,27 @@ pub struct Settings {
     pub log_filter: String,
     pub traces: TraceSettings,
     pub metadata_allow_private_hosts: bool,
-    /// The mock user among them under mock authentication.
+    /// Includes the mock user under mock authentication.
     pub admins: BTreeSet<UserId>,
-    /// They see what administrators see, and change nothing.
+    /// They see what administrators see, but cannot change anything.
     pub observers: BTreeSet<UserId>,
     pub registration: Registration,
-    /// Set by a proxy that clients cannot bypass; without one the peer's address counts.
+    /// A header set by a proxy that clients cannot bypass; without one, the peer's address counts.
     pub address_header: Option<String>,
-    /// Of one person; 0: any number.
+    /// For one person; 0: any number.
     pub writes_per_second: u32,
-    /// Of one person.
+    /// For one person.
     pub quotas: Quotas,
     /// From one address, by people who are not signed in; 0: any number.
     pub anonymous_reads_per_second: u32,
     pub public: PublicSettings,
     pub network: NetworkSettings,
     queues: [QueueSettings; Queue::ALL.len()],
-    /// Entries in a queue above which the relay leaves the rest in the log.
+    /// While a queue has more entries than this, the relay leaves events in the log.
     pub relay_max_depth: usize,
-    /// How long events stay in the log that are owed to nobody.
+    /// How long the log keeps events that are owed to no queue.
     pub keep_events: Duration,
-    /// How long work in flight may take once the process is told to stop.
+    /// How long work in flight may take after the process is told to stop.
     pub shutdown_deadline: Duration,
     /// PostgreSQL connections of this process.
     pub max_connections: u32,
@@ -247,7 +247,7 @@ pub struct Settings {
 
 impl Settings {
     /// # Errors
-    /// The first value that breaks its rule, or the first values that do not go together.
+    /// The first invalid value, or the first contradiction.
     pub fn load(role: Role, cli: &CliSettings, environment: &Environment) -> Result<Self> {
         let layers = Layers::read(cli, environment)?;
         let settings = Self::read(role, &layers, environment.terminal)?;
@@ -273,7 +273,7 @@ impl Settings {
         }
     }
 
-    /// What carries events and what keeps data, without credentials.
+    /// The transport and the store, without credentials.
     pub fn topology(&self) -> String {
         let store = match &self.store {
             StoreSettings::Memory => "repositories in memory".to_owned(),
@@ -287,7 +287,7 @@ impl Settings {
         }
     }
 
-    /// Where saved cards are written outside Cardwire.
+    /// Where saved cards are published outside Cardwire.
     pub const fn publishing(&self) -> &'static str {
         if self.use_fake_publishers {
             "records are kept in memory (USE_FAKE_PUBLISHERS=true)"
@@ -298,7 +298,7 @@ impl Settings {
         }
     }
 
-    /// Where this site is, as servers of the AT Protocol network see it. `None`: nobody signs in by it.
+    /// This site's address for servers of the AT Protocol network. `None`: nobody can sign in by it.
     pub fn network_site(&self) -> Option<ClientSite> {
         self.network.site(self.around())
     }
@@ -331,7 +331,7 @@ impl Settings {
             None => Host::EVERY,
         };
         let max_connections = layers.number("APP__DATABASE__MAX_CONNECTIONS", &(1..=1_000))?;
-        // Read although mocks take its place: what is wrong is said.
+        // Read even if mocks replace it, so that errors are reported.
         let store = layers.text("DATABASE_URL").map(|text| store(text, max_connections)).transpose()?;
         let store = store.filter(|_| !use_mock_repos).unwrap_or(StoreSettings::Memory);
         let seconds = layers.number("APP__SHUTDOWN__DEADLINE_S", &(1..=3_600))?;
@@ -360,7 +360,7 @@ impl Settings {
             address_header: layers.text("APP__WEB__ADDRESS_HEADER").map(address_header).transpose()?,
             writes_per_second: match layers.text("APP__WEB__WRITES_PER_SECOND") {
                 Some(_) => layers.number("APP__WEB__WRITES_PER_SECOND", &(0..=1_000_000))?,
-                // Whoever shows nothing is one and the same person then.
+                // Then everybody without a token is the same person.
                 None if use_mock_auth => 0,
                 None => WRITES_PER_SECOND,
             },
@@ -379,7 +379,7 @@ impl Settings {
         })
     }
 
-    /// Values that are right one by one and wrong together.
+    /// Combinations that are wrong although each value is valid.
     fn check(&self, layers: &Layers) -> Result<()> {
         let refuse = |line: String| Err(SettingsError::Contradiction(line));
         if let StoreSettings::File(path) = &self.store {
@@ -497,7 +497,7 @@ fn log_filter(text: &str) -> Result<String> {
     }
 }
 
-/// Those whom the setting lists, and somebody else.
+/// The people that the setting lists, and one more.
 fn people(name: &'static str, layers: &Layers, also: Option<&str>) -> Result<BTreeSet<UserId>> {
     let list = layers.text(name).unwrap_or("").split(',').map(str::trim).filter(|text| !text.is_empty());
     let parse = |text| UserId::parse(text).map_err(|_| SettingsError::value(name, format!("{text:?} is no DID")));
@@ -509,13 +509,13 @@ fn registration(text: &str) -> Result<Registration> {
         .map_err(|_| SettingsError::value("APP__REGISTRATION", format!("must be open, invite or closed, not {text:?}")))
 }
 
-/// What the URL of a file begins with.
+/// The beginning of the file's URL.
 const FILE_SCHEME: &str = "sqlite:";
 
 fn store(text: &str, max_connections: u32) -> Result<StoreSettings> {
     let refuse = |rule: String| SettingsError::value("DATABASE_URL", rule);
     if let Some(path) = text.strip_prefix(FILE_SCHEME) {
-        // As other programs write it, too: sqlite:///absolute/path.
+        // Other programs write it this way too: sqlite:///absolute/path.
         let path = path.strip_prefix("//").unwrap_or(path);
         return match path {
             "" => Err(refuse(format!("must name a file: {FILE_SCHEME}PATH"))),

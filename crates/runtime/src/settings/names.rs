@@ -1,11 +1,11 @@
-//! Every name a setting can have. The only list: what is not in it is not read, and `APP__` names that are not in it are refused.
+//! The only list of setting names. Names that are not in it are not read, and such `APP__` names are refused.
 
 /// A setting as an operator sees it.
 pub struct Name {
     pub name: &'static str,
     /// `None`: there is none, or it depends on other settings.
     pub default: Option<&'static str>,
-    /// Its value is a secret as a whole.
+    /// Its whole value is a secret.
     pub secret: bool,
     pub about: &'static str,
 }

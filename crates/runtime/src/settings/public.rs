@@ -12,7 +12,7 @@ const CORS_ORIGINS: &str = "APP__WEB__CORS_ORIGINS";
 
 #[derive(Clone, Debug, Default)]
 pub struct PublicSettings {
-    /// `None`: the host that each request names, by HTTPS unless it is this machine.
+    /// `None`: the host in each request, with HTTPS unless it is this machine.
     pub url: Option<Url>,
     /// As browsers send them in `Origin`.
     pub cors_origins: Vec<String>,
@@ -30,7 +30,7 @@ impl PublicSettings {
     }
 }
 
-/// Scheme, host and port, nothing else. What was given is not told again: somebody may have written a password into it.
+/// Scheme, host and port, nothing else. The error does not repeat the input, since it may contain a password.
 pub(super) fn address(name: &'static str, text: &str) -> Result<Url> {
     let wrong = |rule: &str| SettingsError::value(name, rule);
     let url = Url::parse(text).map_err(|_| wrong("must be an address such as https://links.example"))?;

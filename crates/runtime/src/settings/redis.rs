@@ -10,27 +10,29 @@ use super::error::SettingsError;
 use super::host::Address;
 use super::layers::Layers;
 
-/// One master carries all partitions of a queue in one slot each, so a Cluster needs more than one to spread over its masters.
+/// One master carries all partitions of a queue in one slot each, so a Cluster needs several to spread over its
+/// masters.
 const CLUSTER_PARTITIONS: u16 = 8;
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
-/// Where Redis is. Credentials, database and TLS hold for each topology: `REDIS_URL` gives them also where Sentinel or Cluster say
-/// which servers there are.
+/// Where Redis is. `REDIS_URL` gives credentials, database and TLS for each topology, even if Sentinel or Cluster
+/// provide the addresses.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
     pub topology: RedisTopology,
-    /// Without secrets; only its credentials, database and TLS count unless the topology is standalone.
+    /// Without secrets. Unless the topology is standalone, only its credentials, database and TLS count.
     pub url: Option<String>,
     pub username: Option<SecretString>,
     pub password: Option<SecretString>,
     pub database: u8,
     pub tls: bool,
-    /// The only certificates, in PEM, that may sign those of Redis and the sentinels; the system's without one.
+    /// If given, only certificates signed by these, in PEM, are trusted for Redis and the sentinels; otherwise the
+    /// system's.
     pub ca_file: Option<PathBuf>,
-    /// Of each queue. All processes must agree.
+    /// For each queue. All processes must use the same number.
     pub partitions: u16,
-    /// Start although Redis may evict queues, locks and windows.
+    /// Start even if Redis may evict queues, locks and windows.
     pub allow_any_maxmemory_policy: bool,
 }
 
@@ -118,7 +120,7 @@ fn topology(layers: &Layers, standalone: Address) -> Result<RedisTopology, Setti
     }
 }
 
-/// What an operator wants to see at start; no credentials.
+/// The topology for the log at start, without credentials.
 impl fmt::Display for RedisSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.topology {

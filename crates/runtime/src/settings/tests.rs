@@ -190,7 +190,7 @@ fn values_that_break_their_rule_are_refused() {
         "APP__REDIS__ALLOW_ANY_MAXMEMORY_POLICY",
     ] {
         for text in ["yes", "on", "TRUE", "True", "2", ""] {
-            // It depends on others, so nothing is no value.
+            // It depends on other settings, so empty is not a value.
             if (name, text) == ("USE_IN_MEMORY_EVENTS", "") {
                 continue;
             }
@@ -536,7 +536,8 @@ fn no_secret_is_shown() {
     );
 }
 
-/// With each character of ASCII that is no letter and no digit at the beginning, in the middle and at the end of a password.
+/// With each ASCII character that is neither a letter nor a digit, at the beginning, in the middle and at the end of a
+/// password.
 #[test]
 fn a_password_with_any_punctuation_is_refused_or_kept_but_never_shown() {
     let secrets = (b'!'..=b'~').map(char::from).filter(char::is_ascii_punctuation).flat_map(|sign| {

@@ -19,9 +19,9 @@ pub struct TraceSettings {
     pub endpoint: Option<Url>,
     /// Sent along, such as a token.
     pub headers: Vec<(String, SecretString)>,
-    /// The share of traces begun here that are kept, 0 to 1. What a caller began follows the caller's choice.
+    /// The share of traces started here that are kept, 0 to 1. For traces started by a caller, the caller decides.
     pub ratio: f64,
-    /// Where operators look a trace up; `{traceId}` stands for its id.
+    /// Where operators look up a trace; `{traceId}` stands for its id.
     pub shown_at: Option<String>,
 }
 

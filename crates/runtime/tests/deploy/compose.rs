@@ -1,4 +1,4 @@
-//! Compose files: docker/compose.yaml and those below deploy/.
+//! Compose files: docker/compose.yaml and those in deploy/.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -114,7 +114,7 @@ fn containers_have_no_more_rights_than_they_need() {
     }
 }
 
-/// Its settings, as they stand in the file, fit together.
+/// Its settings, as written in the file, are consistent.
 #[test]
 fn the_settings_of_every_service_are_accepted() {
     let file = load(&root().join("docker/compose.yaml"));

@@ -46,7 +46,7 @@ fn settings_are_known_and_fit_together() {
         check_setting(name, "fly.toml");
     }
     let environment = environment.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
-    // What comes as secrets.
+    // Provided as secrets.
     let secrets = [("DATABASE_URL", "postgres://db/cardwire"), ("REDIS_URL", "redis://cache")];
     let environment: Vec<_> = environment.chain(secrets).collect();
     for binary in binaries() {
@@ -63,7 +63,7 @@ fn checked_output(command: &mut std::process::Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Sections without group names reach one group only.
+/// Sections without group names apply to one group only.
 #[test]
 fn every_group_is_sized_checked_measured_and_restarted() {
     let fly = fly();

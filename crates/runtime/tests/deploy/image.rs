@@ -1,4 +1,4 @@
-//! The image, as far as it can be judged without an engine.
+//! The image, as far as it can be checked without an engine.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::tree::{binaries, check_command, read, root};
 
-/// Instructions, continued lines joined.
+/// Instructions, with continued lines joined.
 fn instructions() -> Vec<(String, String)> {
     let text = read("docker/Dockerfile").replace("\\\n", " ");
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -70,11 +70,12 @@ fn dependencies_are_a_layer_of_their_own() {
     let (manifests, builds) = (at("COPY --from=manifests"), at("$BUILD"));
     let [manifests] = manifests[..] else { panic!("{manifests:?}") };
     assert_eq!(builds[0], manifests + 1, "before any source");
-    let [command] = at("cargo build")[..] else { panic!("one command, else the second would compile them anew") };
+    let [command] = at("cargo build")[..] else { panic!("one command, otherwise the second would compile them again") };
     for binary in binaries() {
         assert!(instructions[command].1.contains(&format!("-p cardwire-{binary}")), "{binary}");
     }
-    // Then the crates, each built before the next one's sources come; a crate comes after all that it needs.
+    // Then the crates, each built before the next one's sources are copied; a crate comes after everything that it
+    // needs.
     let mut copied: Vec<&str> = Vec::new();
     for pair in instructions[builds[0] + 1..].chunks(2) {
         let [(copy, sources), (run, build)] = pair else { break };
@@ -93,7 +94,8 @@ fn dependencies_are_a_layer_of_their_own() {
     assert!(copied.len() > 5, "{copied:?}");
 }
 
-/// Runs the image's first step, and asks Cargo whether it could build from that: all manifests, with the lock file as it is.
+/// Runs the image's first step, and checks whether Cargo could build from that: all manifests, with the unchanged lock
+/// file.
 #[test]
 fn the_layer_of_dependencies_is_a_whole_workspace() {
     let folder = tempfile::tempdir().unwrap();

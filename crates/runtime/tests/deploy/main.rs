@@ -1,6 +1,6 @@
-//! The files that deploy Cardwire, held against what there is: binaries, subcommands, settings, metrics.
+//! Checks the files that deploy Cardwire against its binaries, subcommands, settings and metrics.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod compose;

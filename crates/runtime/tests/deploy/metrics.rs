@@ -1,4 +1,4 @@
-//! What alerts, dashboards and docs say about metrics.
+//! The metrics in alerts, dashboards and docs.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use serde_yaml_ng::Value as Yaml;
 use crate::promql::named;
 use crate::tree::{files, read, root, yaml};
 
-/// Of Prometheus itself and of redis_exporter, with their labels.
+/// Metrics of Prometheus itself and of redis_exporter, with their labels.
 const FOREIGN: &[&str] = &["up", "redis_memory_used_bytes", "redis_memory_max_bytes", "redis_evicted_keys_total"];
-/// That Prometheus gives to everything it scrapes, or that quantiles need.
+/// Labels that Prometheus adds to everything it scrapes, or that quantiles need.
 const GIVEN: &[&str] = &["job", "instance", "le"];
 
-/// Metric behind a series: a histogram has three.
+/// The metric of a series: a histogram has three.
 fn check_series(series: &str, place: &str) -> Option<&'static str> {
     if FOREIGN.contains(&series) {
         return None;
@@ -31,7 +31,7 @@ fn check_expression(expression: &str, place: &str) -> BTreeSet<String> {
     assert!(!named.metrics.is_empty(), "{place}: {expression} names no metric");
     let meanings: Vec<_> = named.metrics.iter().filter_map(|series| check_series(series, place)).collect();
     for label in named.labels.iter().filter(|label| !GIVEN.contains(&label.as_str())) {
-        // The meaning of a metric tells its labels.
+        // A metric's description names its labels.
         assert!(
             meanings.iter().any(|meaning| meaning.contains(label.as_str())),
             "{place}: {expression} has no {label}"
@@ -86,7 +86,7 @@ fn dashboards_name_metrics_that_there_are() {
         assert_eq!(spots.len(), panels.len(), "{place}: two panels in one place");
     }
     assert_eq!(ids.len(), 2, "{ids:?}");
-    // Nothing that we measure is left out.
+    // All our metrics are included.
     for (name, kind, _) in METRICS {
         let series = if *kind == Kind::Histogram { format!("{name}_bucket") } else { (*name).to_owned() };
         assert!(seen.contains(&series), "no dashboard shows {name}");

@@ -1,4 +1,4 @@
-//! As much of PromQL as it takes to find which metrics and labels an expression names.
+//! Enough of PromQL to find the metrics and labels in an expression.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ const KEYWORDS: [&str; 12] =
     ["and", "or", "unless", "bool", "offset", "ignoring", "on", "group_left", "group_right", "inf", "nan", "start"];
 
 /// # Panics
-/// When brackets or quotes are left open.
+/// If brackets or quotes are unbalanced.
 pub fn named(expression: &str) -> Named {
     let mut named = Named::default();
     let mut rest = expression;
-    // Whether the next list in brackets is one of labels.
+    // Whether the next list in brackets contains labels.
     let mut grouping = false;
     while let Some(first) = rest.chars().next() {
         match first {

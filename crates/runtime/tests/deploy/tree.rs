@@ -1,4 +1,4 @@
-//! The repository's files, and what of Cardwire they may name.
+//! The repository's files, and the names of Cardwire that they may use.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +17,7 @@ pub fn read(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Merge keys applied, those of what is merged too.
+/// With merge keys applied, including nested ones.
 pub fn yaml(text: &str, name: &str) -> Yaml {
     let mut value: Yaml = serde_yaml_ng::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
     for _depth in 0..2 {
@@ -26,7 +26,7 @@ pub fn yaml(text: &str, name: &str) -> Yaml {
     value
 }
 
-/// All files below a folder, which may be missing.
+/// All files in a folder, which may be missing.
 pub fn files(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![root().join(folder)];
@@ -41,7 +41,7 @@ pub fn files(folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The names of the binaries, as Cargo knows them.
+/// The names of the binaries, from Cargo.
 pub fn binaries() -> &'static [String] {
     static BINARIES: OnceLock<Vec<String>> = OnceLock::new();
     BINARIES.get_or_init(|| {
@@ -62,7 +62,7 @@ pub fn binaries() -> &'static [String] {
     })
 }
 
-/// That this starts a binary of ours with arguments that it knows.
+/// Checks that this starts one of our binaries with arguments that it accepts.
 pub fn check_command(command: &[String], place: &str) {
     let (binary, arguments) = command.split_first().unwrap_or_else(|| panic!("{place}: an empty command"));
     assert!(binaries().contains(binary), "{place}: {binary} is no binary of ours");
@@ -71,7 +71,7 @@ pub fn check_command(command: &[String], place: &str) {
     assert!(help.status.success(), "{place}: {command:?}: {}", String::from_utf8_lossy(&help.stderr));
 }
 
-/// That this is a setting.
+/// Checks that this is a setting.
 pub fn check_setting(name: &str, place: &str) {
     assert!(names::find(name).is_some(), "{place}: {name} is no setting");
 }

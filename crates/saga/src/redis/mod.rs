@@ -15,8 +15,8 @@
 //! leads to less in Redis goes on: claim, commit and release each begin with a write that frees memory, behind which
 //! Redis (6.2 and 7, scripts without a shebang) lets a script finish. Shown in `tests/it/redis.rs`.
 //!
-//! A Redis that loses everything costs nothing but time: the events are published again when they are due, and merged
-//! anew.
+//! A Redis that loses everything costs nothing but time: the events are published again when they are due, and
+//! merged again.
 
 mod effect;
 mod keys;

@@ -1,8 +1,8 @@
-//! From a file to PostgreSQL, whole or not at all.
+//! From a file to PostgreSQL, completely or not at all.
 //!
-//! Every row is copied as it is, in one transaction, and read back before the commit: counts and digests must be the same on both
-//! sides. The search index is built again from the cards, in the same transaction. The file keeps its contents, and no other process
-//! has it open meanwhile.
+//! All rows are copied unchanged, in one transaction, and read back before the commit: counts and digests must match on
+//! both sides. The search index is built again from the cards in the same transaction. The file keeps its contents, and
+//! no other process has it open meanwhile.
 
 mod table;
 mod tables;
@@ -43,22 +43,22 @@ impl MoveError {
 /// What was moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// Rows of each table that had any.
+    /// The number of rows of each table that is not empty.
     pub rows: Vec<(&'static str, u64)>,
 }
 
-/// How far it has come, for whoever waits.
+/// Progress, for display.
 pub trait Progress: Send + Sync {
-    /// `done` of `all` steps, which are rows to copy and cards to index.
+    /// `done` of `all` steps: rows to copy and cards to index.
     fn at(&self, done: u64, all: u64);
 }
 
-/// Moves everything that the file holds into an empty database, whose schema is brought up to date first.
+/// Moves everything in the file into an empty database, after bringing the database's schema up to date.
 ///
-/// If the future is dropped, or anything fails, the database is as empty as before.
+/// If the future is dropped or anything fails, the database stays empty.
 ///
 /// # Errors
-/// When the file cannot be had, the database is not empty or cannot be reached, or what arrived differs from what was sent.
+/// If the file cannot be locked, the database is not empty or cannot be reached, or the copy differs from the original.
 pub async fn move_to_postgres(from: &Path, to: &PostgresStore, progress: &dyn Progress) -> Result<Moved, MoveError> {
     let file = MoveOut::open(from, Timestamp::now().as_microsecond()).map_err(MoveError::file)?;
     to.migrate().await.map_err(MoveError::postgres)?;
@@ -85,7 +85,7 @@ pub async fn move_to_postgres(from: &Path, to: &PostgresStore, progress: &dyn Pr
     Ok(moved)
 }
 
-/// How many rows, and what is in them.
+/// The number of rows and a digest of their contents.
 #[derive(Default)]
 struct Sum {
     rows: u64,

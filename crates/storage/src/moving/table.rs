@@ -1,6 +1,6 @@
-//! A table that is moved, its columns, and how their values travel as JSON.
+//! A table to move, its columns, and the JSON form of their values.
 
-/// How a column's values travel.
+/// The JSON form of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// 32 hexadecimal digits.
@@ -22,7 +22,7 @@ pub(crate) enum Kind {
     TimeList,
 }
 
-/// A column of both, unless `here` says how the file has it.
+/// A column that both stores have; `here` says how the file stores it if that differs.
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
@@ -31,14 +31,14 @@ pub(crate) struct Column {
 
 pub(crate) struct Table {
     pub(crate) name: &'static str,
-    /// What orders its rows, the same way in both.
+    /// The sort order of its rows, the same in both.
     pub(crate) key: &'static str,
     pub(crate) columns: &'static [Column],
-    /// The database has rows of its own, which the file's replace.
+    /// The database already has rows, which those of the file replace.
     pub(crate) is_seeded: bool,
-    /// Its column `id` is numbered by the database.
+    /// The database numbers its column `id`.
     pub(crate) is_numbered: bool,
-    /// Rows that travel together.
+    /// The number of rows copied together.
     pub(crate) portion: usize,
 }
 
@@ -62,7 +62,7 @@ pub(super) const fn numbered(table: Table) -> Table {
     Table { is_numbered: true, ..table }
 }
 
-/// Its rows hold many bytes.
+/// Its rows are large.
 pub(super) const fn heavy(table: Table) -> Table {
     Table { portion: 20, ..table }
 }

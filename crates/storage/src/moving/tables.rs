@@ -2,7 +2,7 @@
 
 use super::table::{Kind, Table, column, heavy, numbered, read_as, seeded, table};
 
-/// Of an activity, from the rows that the file has for them.
+/// For an activity, from the file's rows about it.
 macro_rules! members {
     ($value:literal) => {
         concat!(
@@ -15,7 +15,7 @@ macro_rules! members {
 
 use Kind::{Bool, Bytes, BytesList, Day, Id, IdList, Int, Json, Position, Text, Time, TimeList};
 
-/// In the order in which references allow them to be filled. What search finds by is not among them: it follows from the cards.
+/// In an order that respects the references. Search data is not included: it follows from the cards.
 pub(crate) const TABLES: &[Table] = &[
     table(
         "users",
@@ -104,7 +104,7 @@ pub(crate) const TABLES: &[Table] = &[
             column("created_at", Time),
         ],
     ),
-    // Without the sign-ins under way: whoever is in the middle of one begins again.
+    // Without unfinished sign-ins: people in the middle of one start again.
     table(
         "atproto_connections",
         "user_id",
@@ -312,7 +312,7 @@ pub(crate) const TABLES: &[Table] = &[
             column("kept_at", Time),
         ],
     )),
-    // Those that were not looked at yet have no time here.
+    // Rows that were not looked at yet have no time here.
     numbered(table(
         "pictures_dropped",
         "id",

@@ -1,4 +1,4 @@
-//! Accounts. What belongs to them is beside this file.
+//! Accounts. Sessions, tokens, invites and the like have their own files.
 
 use async_trait::async_trait;
 use cardwire_domain::accounts::{Account, AccountRepository, Admission, Handle, Person, SignedUp};
@@ -12,14 +12,14 @@ use super::sessions::end_access;
 use super::store::PostgresStore;
 use super::values::{get, get_time, get_user, signed, user_id};
 
-/// Of an account that was deleted nothing stays but what is written down.
+/// Only the audit entry of a deleted account stays.
 const IS_FRESH: &str = "\
 SELECT NOT EXISTS (SELECT FROM users) AND NOT EXISTS (SELECT FROM audit_log WHERE action = 'user.delete') AS fresh";
 
-/// Those who would be the first take turns.
+/// Sign-ups that would be the first account take turns.
 const LOCK_FIRST: &str = "SELECT pg_advisory_xact_lock(20771, 4)";
 
-/// Of two with the same code, the second waits for the row and then finds it used.
+/// If two use the same code, the second waits for the row and then finds it used.
 const TAKE_INVITE: &str = "\
 UPDATE invites SET used_by = $2, used_at = now() WHERE code_hash = $1 AND used_at IS NULL AND expires_at > now()";
 
@@ -98,7 +98,7 @@ impl AccountRepository for PostgresStore {
         }
         let query = sqlx::query(CREATE).bind(id.as_str()).bind(handle).bind(&account.password_hash).bind(is_first);
         if session.execute(query).await? == 0 {
-            // Not committed, so an invite is as good as before.
+            // Not committed, so the invite is not used up.
             return Ok(SignedUp::Taken);
         }
         session.commit().await?;
@@ -185,7 +185,7 @@ async fn is_fresh(session: &mut Session) -> Result<bool, Failure> {
     rows.first().map_or(Ok(false), |row| get(row, "fresh"))
 }
 
-/// Whether the person's account changed; it must be there.
+/// Whether the person's account changed; it must exist.
 async fn change(session: &mut Session, sql: &'static str, person: &UserId) -> Result<bool> {
     if session.execute(sqlx::query(sql).bind(person.as_str())).await? > 0 {
         return Ok(true);

@@ -1,5 +1,5 @@
-//! Totals by day, counted in the transaction that takes the event off the ledger. They name nothing, and stay when a card is removed. What
-//! others do not see is not counted.
+//! Totals by day, counted in the transaction that takes the event off the ledger. They name nobody, and stay when a
+//! card is removed. Cards that others do not see are not counted.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,7 +32,7 @@ WITH new AS (
 )
 SELECT day, count(*) AS curators FROM new GROUP BY day";
 
-/// A card and the event of its first save have one time, that of their transaction.
+/// A card and the event of its first save have the same time, that of their transaction.
 const TOTALS: &str = "\
 INSERT INTO daily_totals AS known (day, saves, active_curators, new_cards)
 SELECT s.day, s.saves, coalesce(n.curators, 0), s.new_cards
@@ -69,7 +69,8 @@ SELECT DISTINCT (e.occurred_at AT TIME ZONE 'UTC')::date AS day FROM events e, e
 WHERE (e.occurred_at AT TIME ZONE 'UTC')::date > coalesce((nullif(h.pruned_until, '-infinity') AT TIME ZONE 'UTC')::date, '-infinity')
 ORDER BY day";
 
-/// Whoever counts has taken its events off the ledger before it waits for this table; until it commits, they are still owed here.
+/// A counting transaction has taken its events off the ledger before it waits for this table. Until it commits, they
+/// are still owed here.
 const HOLD_COUNTERS: &str = "LOCK TABLE daily_curators IN SHARE ROW EXCLUSIVE MODE";
 
 const SAVES_OF_DAY: &str = "\
@@ -141,7 +142,7 @@ impl Analytics for PostgresStore {
     }
 }
 
-/// Rows are written in the order of their keys, table after table, so that counts at once do not wait in a circle.
+/// Rows are written in the order of their keys, table after table, so that concurrent counts do not deadlock.
 async fn count(session: &mut Session, events: &[RecordedEvent]) -> Result<usize, Failure> {
     if events.is_empty() {
         return Ok(0);
@@ -155,7 +156,7 @@ async fn count(session: &mut Session, events: &[RecordedEvent]) -> Result<usize,
     let ours: Vec<&RecordedEvent> = known.iter().filter(|event| taken.contains(&event.id)).collect();
     let urls = urls(session, &ours).await?;
     trends::refresh(session, &urls).await?;
-    // Last, since all who count a day wait for its one row.
+    // Last, since all counts of a day wait for its one row.
     add(session, &ours).await?;
     delete_curators(session, &people(ours.iter().copied())).await?;
     session.commit().await?;
@@ -185,7 +186,7 @@ async fn add(session: &mut Session, events: &[&RecordedEvent]) -> Result<u64, Fa
     Ok(times.len() as u64)
 }
 
-/// The digests of the URLs that the events are about, and of those that the cards had before.
+/// Digests of the URLs that the events are about, and of the cards' earlier URLs.
 async fn urls(session: &mut Session, events: &[&RecordedEvent]) -> Result<Vec<Vec<u8>>, Failure> {
     let cards: Vec<Uuid> = events.iter().filter_map(|event| event.event.card_id()).map(|id| uuid(id.ulid())).collect();
     let sql = "SELECT url_digest FROM cards WHERE id = ANY($1) \
@@ -197,7 +198,7 @@ fn nonsense(error: impl std::fmt::Display) -> Failure {
     Failure::Nonsense(error.to_string())
 }
 
-/// How long counting all of what is trending anew may take.
+/// How long a recount of all trends may take.
 const REBUILD_PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// Events of a day are read in portions of this many.
@@ -229,7 +230,8 @@ async fn rebuild(session: &mut Session, day: Date) -> Result<u64, Failure> {
     Ok(saves)
 }
 
-/// `None`: what nobody could ever decode, so nobody has counted it. What another build understands ends the rebuild instead.
+/// `None`: no build can decode it, so it was never counted. If another build understands it, the rebuild ends with an
+/// error instead.
 fn saved(row: &PgRow) -> Result<Option<RecordedEvent>, Failure> {
     let message = Message::parse(&get_envelope(row)?.to_entry()).map_err(nonsense)?;
     match message.decode() {

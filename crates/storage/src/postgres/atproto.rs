@@ -15,7 +15,7 @@ use super::records;
 use super::store::PostgresStore;
 use super::values::{get, get_count, get_time, user_id, uuid};
 
-/// Keeping one also clears away some that have expired.
+/// Storing one also deletes some that have expired.
 const KEEP_SIGN_IN: &str = "\
 WITH expired AS (
     DELETE FROM atproto_sign_ins WHERE state_hash IN (
@@ -24,7 +24,7 @@ WITH expired AS (
 )
 INSERT INTO atproto_sign_ins (state_hash, sealed, expires_at) VALUES ($1, $2, now() + make_interval(secs => $3))";
 
-/// Of two who take it at once, the second waits for the row and then finds none.
+/// If two take it at once, the second waits for the row and then finds none.
 const TAKE_SIGN_IN: &str =
     "DELETE FROM atproto_sign_ins WHERE state_hash = $1 RETURNING sealed, expires_at > now() AS is_good";
 
@@ -32,7 +32,7 @@ const CONNECTION: &str = "\
 SELECT user_id, did, handle, service, kind, session, version, ended, last_error, connected_at
 FROM atproto_connections WHERE user_id = $1";
 
-/// The account that has it as its id comes second: it may have given the DID away.
+/// The account whose id it is comes second: the DID may have moved to another account.
 const PERSON_OF: &str = "\
 SELECT id FROM (
     SELECT user_id AS id, 1 AS place FROM atproto_connections WHERE did = $1
@@ -173,7 +173,7 @@ impl AtprotoRepository for PostgresStore {
     }
 }
 
-/// A reason as it is kept.
+/// A reason as stored.
 fn cut(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').take(MAX_REASON_CHARS).collect()
 }

@@ -17,7 +17,7 @@ use super::values::{
 };
 use crate::seen::{sees_card, sees_collection};
 
-/// `$2` is the reader. Cards are counted in an index; of those that not everybody sees, the rows are looked at.
+/// `$2` is the reader. Cards are counted in an index; rows are read only for cards that not everybody sees.
 macro_rules! select_collections {
     ($($rest:tt)+) => {
         concat!(

@@ -1,4 +1,4 @@
-//! Dead letters: listing them, owing them anew, giving them up.
+//! Dead letters: listing them, queueing them again, giving them up.
 
 use cardwire_domain::EventId;
 use cardwire_events::{DeadFilter, DeadLetter, DeadSelection, Queue};
@@ -33,8 +33,8 @@ const LIST: &str = concat!(
 
 const COUNT: &str = concat!("SELECT count(*) AS letters ", matching!());
 
-/// Those that match and, where they are not NULL, are among `$5` and were not understood although of the types `$6`. None that died after
-/// `$8`: what dies again meanwhile would be selected without end.
+/// Those that match and, if these are not NULL, are among `$5` and were not understood although they have one of the
+/// types `$6`. None that died after `$8`: otherwise letters that die again meanwhile would be selected endlessly.
 macro_rules! selected {
     ($then:literal) => {
         concat!(
@@ -76,7 +76,7 @@ impl<'a> Selected<'a> {
         let all = Self { queue, filter: DeadFilter::default(), ids: None, not_understood: None, until };
         match which {
             DeadSelection::All => all,
-            // By statements of its own; by these, none.
+            // Handled by separate statements, not by these.
             DeadSelection::Group(_) => Self { ids: Some(Vec::new()), ..all },
             DeadSelection::Ids(ids) => Self { ids: Some(event_uuids(ids)), ..all },
             DeadSelection::NotUnderstood(kinds) => Self { not_understood: Some(kinds), ..all },
@@ -114,7 +114,7 @@ impl PostgresStore {
         rows.first().map_or(Ok(0), |row| get_count(row, "letters"))
     }
 
-    /// Of nobody in particular: nothing is written down.
+    /// By nobody in particular, so it is not recorded.
     pub(super) async fn change_dead(
         &self,
         sql: &'static str,

@@ -1,4 +1,4 @@
-//! What an account that is gone takes along from the feed and from the counts.
+//! What is removed from the feed and the counts with a deleted account.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::pool::Session;
 use super::portions::PORTION;
 use super::values::{get, get_count};
 
-/// The highest of their positions is kept, in the same commit: it must not be given out again.
+/// The highest of their positions is stored in the same commit, so that it is not given out again.
 const DELETE_ACTIVITIES: &str = "\
 WITH gone AS (
     DELETE FROM activities WHERE id = ANY(ARRAY(SELECT id FROM activities WHERE actor_id = ANY($1) LIMIT $2)) RETURNING epoch
@@ -21,7 +21,7 @@ WITH gone AS (
 )
 SELECT count(*) AS gone FROM gone";
 
-/// Days are locked in their order, as by those who count.
+/// Days are locked in order, as when counting.
 const DELETE_CURATORS: &str = "\
 WITH gone AS (
     DELETE FROM daily_curators WHERE user_id = ANY($1) RETURNING day
@@ -35,7 +35,7 @@ FROM less JOIN held USING (day) WHERE t.day = less.day";
 
 const INDEXED: &str = "SELECT card_id FROM search_documents WHERE owner_id = ANY($1) ORDER BY card_id";
 
-/// The people of those events that say that an account is gone.
+/// The people of the events that report a deleted account.
 pub(super) fn people<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> Vec<String> {
     let gone = |event: &RecordedEvent| match &event.event {
         DomainEvent::AccountDeleted { actor_id } => Some(actor_id.to_string()),
@@ -44,7 +44,8 @@ pub(super) fn people<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) ->
     events.into_iter().filter_map(gone).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Deletes their activities, some at a time; the last ones go with the events. Returns how many of these were still owed.
+/// Deletes their activities in portions, the last of them together with the events. Returns how many events were still
+/// owed.
 pub(super) async fn forget_people(session: &mut Session, ids: &[EventId]) -> Result<usize, Failure> {
     let mut events = recorded(session, ids).await?;
     events.retain(|event| matches!(event.event, DomainEvent::AccountDeleted { .. }));
@@ -80,7 +81,7 @@ pub(super) async fn delete_curators(session: &mut Session, people: &[String]) ->
     Ok(())
 }
 
-/// The cards that are indexed of them.
+/// Their cards in the index.
 pub(super) async fn indexed(session: &mut Session, people: &[String]) -> Result<Vec<sqlx::types::Uuid>, Failure> {
     if people.is_empty() {
         return Ok(Vec::new());

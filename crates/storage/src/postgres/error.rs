@@ -13,7 +13,7 @@ pub(crate) enum Failure {
     NoAnswer(Duration),
     #[error("{0}")]
     Nonsense(String),
-    /// A row is no longer as it was read.
+    /// A row has changed since it was read.
     #[error("a row was changed meanwhile")]
     Changed,
 }
@@ -48,7 +48,7 @@ impl Failure {
                 sqlx::Error::Database(error) => error.code().map_or(Meaning::Corrupt, |code| meaning(&code)),
                 sqlx::Error::Io(_)
                 | sqlx::Error::Tls(_)
-                // A server, or a proxy before it, that ended in the middle of what it said.
+                // A server, or a proxy in front of it, that stopped in the middle of a message.
                 | sqlx::Error::Protocol(_)
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed
@@ -59,8 +59,8 @@ impl Failure {
         }
     }
 
-    /// Whether the connection is in a known state, and to a server that can be worked with, so that it can be used again. After a failover
-    /// the server that used to take writes answers 25006: there is another one now.
+    /// Whether the connection can be used again: its state is known, and its server can still be used. After a failover
+    /// the old master answers 25006, because another server takes the writes now.
     pub(super) fn leaves_connection_usable(&self) -> bool {
         match self {
             Self::Sqlx(sqlx::Error::Database(error)) => {
@@ -78,15 +78,15 @@ impl Failure {
         matches!(self, Self::Sqlx(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("42")))
     }
 
-    /// Whether it would come again with the same rows, and not with others.
+    /// Whether it would happen again with the same rows, but not with others.
     pub(super) fn is_about_data(&self) -> bool {
         self.meaning() == Meaning::Corrupt && !self.is_about_schema()
     }
 
-    /// For transactions that bring about effects: their events stay owed, so whatever may pass is `Unavailable`.
+    /// For transactions that write effects: their events stay owed, so anything that may pass is `Unavailable`.
     pub(super) fn of_effect(self) -> cardwire_domain::Error {
         match self.meaning() {
-            // A table that is missing or forbidden is nobody's payload: it passes when an operator has mended it.
+            // A missing or forbidden table is not the payload's fault: it passes once an operator has fixed it.
             Meaning::Corrupt if self.is_about_schema() => cardwire_domain::Error::Unavailable(self.to_string()),
             Meaning::Corrupt => cardwire_domain::Error::Corrupt(self.to_string()),
             Meaning::Stale | Meaning::Unavailable => cardwire_domain::Error::Unavailable(self.to_string()),
@@ -94,7 +94,7 @@ impl Failure {
     }
 }
 
-/// Raised by a statement of somebody whose account is being deleted.
+/// Raised by a statement on behalf of somebody whose account is being deleted.
 const LEAVES: &str = "LEAVE";
 
 impl From<Failure> for cardwire_domain::Error {

@@ -1,4 +1,4 @@
-//! A library as it is exported.
+//! Reading a library for an export.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,8 @@ macro_rules! select_cards {
 
 const CARDS: &str = select_cards!("");
 
-/// The plan can begin with the links of the collections: somebody may have thousands, and reading the whole library for each takes too long.
+/// The plan can begin with the collections' links. Somebody may have thousands of collections, and reading the whole
+/// library for each takes too long.
 const CARDS_IN: &str = select_cards!(
     " AND c.id IN (SELECT l.card_id FROM links l JOIN collections k ON k.id = l.collection_id AND k.deleted_at IS NULL AND ",
     sees_collection!("k", "$2"),
@@ -74,7 +75,7 @@ impl PostgresStore {
         let ask = |sql: &'static str| sqlx::query(sql).bind(most).bind(owner.as_str()).bind(at).bind(id);
         let query = match collections {
             None => ask(CARDS),
-            // Planned for these: how many cards they have decides where to look.
+            // Planned for these parameters: the number of cards decides where to look.
             Some(ids) => ask(CARDS_IN).bind(ids.iter().map(|id| uuid(id.ulid())).collect::<Vec<_>>()).persistent(false),
         };
         let rows = self.session().await?.fetch_all(query).await?;

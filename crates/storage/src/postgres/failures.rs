@@ -1,4 +1,4 @@
-//! Failures by the shape of their errors, and what is done with all of a shape; entries that are no events.
+//! Failures by the shape of their errors, and actions on all of one shape; entries that are not events.
 
 use cardwire_domain::EventId;
 use cardwire_events::Queue;
@@ -13,7 +13,7 @@ use super::portions::{PORTION, in_portions};
 use super::store::PostgresStore;
 use super::values::{event_id, get, get_count, get_queue, get_time, signed};
 
-/// Counted in the index of failures alone; then one row of each group is looked at.
+/// Counted using only the index of failures; then one row of each group is read.
 const GROUPS: &str = "\
 WITH grouped AS MATERIALIZED (
     SELECT error_group, count(*) AS failed, count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead,
@@ -29,8 +29,8 @@ FROM grouped g CROSS JOIN LATERAL (
 
 const COUNT: &str = "SELECT count(*) AS failed FROM deliveries WHERE queue = $1 AND error_group = $2";
 
-/// Up to `$4` of the group. None that failed after `$3`: what fails again meanwhile would be selected without end. What is locked is being
-/// worked off.
+/// Up to `$4` of the group. None that failed after `$3`: otherwise events that fail again meanwhile would be selected
+/// endlessly. A locked one is being processed.
 macro_rules! of_group {
     ($then:literal) => {
         concat!(
@@ -78,7 +78,7 @@ impl PostgresStore {
         rows.first().map_or(Ok(0), |row| get_count(row, "failed"))
     }
 
-    /// Of nobody in particular: nothing is written down.
+    /// By nobody in particular, so it is not recorded.
     pub(super) async fn change_group(&self, sql: &'static str, queue: Queue, shape: &str) -> Result<u64, Failure> {
         let until = self.server_time().await?;
         let mut session = self.batch_session().await?;
@@ -91,7 +91,7 @@ impl PostgresStore {
         before: Option<RejectedId>,
         limit: usize,
     ) -> Result<Vec<RejectedEntry>, Failure> {
-        // A queue of a newer build is none of ours.
+        // Skip the queues of newer builds.
         let queues = queue.map_or_else(|| Queue::ALL.map(Queue::name).to_vec(), |queue| vec![queue.name()]);
         let before = before.map_or(i64::MAX, |id| id.0);
         let query = sqlx::query(REJECTED).bind(before).bind(queues).bind(signed(limit));

@@ -13,8 +13,8 @@ use super::page_rows::get_pictures;
 use super::store::PostgresStore;
 use super::values::{behind, card_id, collection_id, get, get_time, get_user, ulid};
 
-/// Activities with what is left of them that everybody may see. A lateral look-up of a few links by their ids for each row that is shown, so that the index
-/// that orders the list decides how much is read.
+/// Activities with the links that everybody may still see. For each row shown, a lateral look-up finds a few links by
+/// their ids, so the index that orders the list decides how much is read.
 macro_rules! select_items {
     ($rest:literal) => {
         concat!(
@@ -52,7 +52,7 @@ impl FeedRepository for PostgresStore {
         let mut session = self.batch_session().await.map_err(Failure::of_effect)?;
         let flushed = flush(&mut session, windows).await.map_err(Failure::of_effect)?;
         if flushed.inserted > 0 {
-            // It is only a hint: what was flushed stays flushed without it.
+            // Only a hint: the flush holds without it.
             if let Err(failure) = self.news.tell(&mut session).await {
                 tracing::warn!(error = %failure, "readers of the live feed could not be told of new activities");
             }
@@ -112,7 +112,7 @@ pub(super) fn read_item(row: &PgRow) -> Result<FeedItem, Failure> {
     })
 }
 
-/// `private`: whether each is; `None`: none of them.
+/// `private`: whether each one is private; `None`: none of them.
 pub(super) fn collection_names(
     ids: Option<Vec<Uuid>>,
     names: Option<Vec<String>>,

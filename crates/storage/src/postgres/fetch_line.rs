@@ -1,8 +1,9 @@
 //! The line in which due pages wait for their fetch.
 //!
-//! A page stands in the line of the person who asked for it and in that of its registrable domain; the later place is its turn. Both
-//! lines go on from the turn that is next, so that somebody who has nothing waiting comes next, and each turn holds one page or so of each person and
-//! of each domain. Two that line up at once may get the same place: they are then ordered by time.
+//! A page waits in two lines: that of the person who asked for it, and that of its registrable domain. The later of its
+//! two places is its turn. Both lines continue from the turn that is next, so somebody with nothing waiting comes next,
+//! and each turn holds about one page of each person and of each domain. Two that line up at once may get the same
+//! place; then time decides.
 
 use cardwire_domain::url::registrable_domain;
 use jiff::Timestamp;
@@ -11,11 +12,11 @@ use super::error::Failure;
 use super::pool::Session;
 use super::values::{get, get_time, signed, time};
 
-/// How many pages that are due again line up at once.
+/// How many due pages are lined up again at once.
 const AGAIN: i64 = 500;
 
-/// In the domain's line, a page comes after what is at its place in other people's lines, rather than after all that one of them has waiting
-/// there. One that is in line already is moved unless its turn comes later this way.
+/// In the domain's line, a page comes after the pages that have its place in other people's lines, not after everything
+/// that one person has waiting there. A page already in line moves only if that makes its turn earlier.
 const JOIN: &str = "\
 WITH head AS (
     SELECT coalesce((SELECT turn FROM pages WHERE turn IS NOT NULL AND next_fetch_at <= now() ORDER BY turn LIMIT 1), 0) AS turn
@@ -42,8 +43,8 @@ FROM (
 ) n
 WHERE p.url_digest = n.url_digest AND (p.turn IS NULL OR n.turn <= p.turn)";
 
-/// Tried or refreshed again, or leased by somebody who was lost: for whoever of their keepers has them longest. Due from `$2` on. There is
-/// always one row, for the server's time.
+/// To be tried or refreshed again, or leased by a lost process: for the keeper who has had the page longest. Due from
+/// `$2` on. There is always one row, for the server's time.
 const DUE_AGAIN: &str = "\
 WITH due AS (
     SELECT p.url_digest, p.host, k.owner_id, p.next_fetch_at FROM pages p
@@ -78,7 +79,7 @@ impl Asked {
     }
 }
 
-/// Those that are due line up. In the session's transaction, which holds the pages.
+/// Lines up those that are due. In the session's transaction, which holds the pages.
 pub(super) async fn join(session: &mut Session, asked: Asked) -> Result<(), Failure> {
     if asked.keys.is_empty() {
         return Ok(());
@@ -87,20 +88,21 @@ pub(super) async fn join(session: &mut Session, asked: Asked) -> Result<(), Fail
     Ok(())
 }
 
-/// They keep these pages no more, which line up again for others who do. In the session's transaction, which holds the pages.
+/// They no longer keep these pages, so the pages line up again for others who do. In the session's transaction, which
+/// holds the pages.
 pub(super) async fn leave(session: &mut Session, keys: &[Vec<u8>], people: &[String]) -> Result<(), Failure> {
     session.execute(sqlx::query(LEAVE).bind(keys).bind(people)).await?;
     Ok(())
 }
 
-/// What a look for pages that are due again saw, to be told to [`Look`](super::looks::Look) once it is committed.
+/// What a look for due pages saw. Pass it to [`Look`](super::looks::Look) once it is committed.
 pub(super) struct Seen {
     pub(super) looked_at: Timestamp,
     /// When the last one was due, if there may be more.
     pub(super) up_to: Option<Timestamp>,
 }
 
-/// Pages that are due again, from `from` on, line up, some at a time. In the session's transaction.
+/// Lines up some of the pages that are due again, from `from` on. In the session's transaction.
 pub(super) async fn join_again(session: &mut Session, from: Option<Timestamp>) -> Result<Seen, Failure> {
     let rows = session.fetch_all(sqlx::query(DUE_AGAIN).bind(AGAIN).bind(from.map(time))).await?;
     let first = rows.first().ok_or_else(|| Failure::Nonsense("no answer to what is due again".into()))?;

@@ -23,12 +23,12 @@ type Pair = (CardId, UserId);
 #[derive(Default)]
 pub(super) struct Flushed {
     pub(super) taken: usize,
-    /// Activities that nobody knew before.
+    /// New activities.
     pub(super) inserted: usize,
 }
 
-/// Seven statements, nine when activities are there already, however many windows. Concurrent flushes of one pair take turns;
-/// otherwise each would miss the activity the other is about to write.
+/// Seven statements, or nine if activities exist already, for any number of windows. Concurrent flushes of one pair
+/// take turns; otherwise each would miss the activity the other is about to write.
 pub(super) async fn flush(session: &mut Session, windows: &[CollectedWindow]) -> Result<Flushed, Failure> {
     let mut ids: Vec<EventId> = windows.iter().flat_map(|window| &window.members).map(|m| m.event_id).collect();
     ids.sort_unstable();
@@ -36,7 +36,8 @@ pub(super) async fn flush(session: &mut Session, windows: &[CollectedWindow]) ->
     if ids.is_empty() {
         return Ok(Flushed::default());
     }
-    // The windows were kept where others may write. Events never change, so no lock is needed to read them.
+    // The windows come from a place where others may write, so the events are read here. They never change, so that
+    // needs no lock.
     let events = recorded(session, &ids).await?;
     let mut pairs: BTreeMap<Pair, Vec<Member>> = BTreeMap::new();
     ids.clear();
@@ -77,14 +78,14 @@ async fn lock_pairs(session: &mut Session, pairs: impl Iterator<Item = &Pair>) -
     let mut keys: Vec<i64> = pairs.map(|(card, actor)| pair_key(*card, actor)).collect();
     keys.sort_unstable();
     keys.dedup();
-    // Locked one after the other in the order of the array, which every flush sorts alike.
+    // Locked one by one in the order of the array, which every flush sorts the same way.
     session
         .execute(sqlx::query("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key").bind(keys))
         .await?;
     Ok(())
 }
 
-/// Pairs that share a key by chance only wait for each other.
+/// Pairs that happen to share a key just wait for each other.
 fn pair_key(card: CardId, actor: &UserId) -> i64 {
     let digest = Sha256::new().chain_update(card.ulid().to_bytes()).chain_update(actor.as_str()).finalize();
     let mut key = [0; 8];
@@ -141,7 +142,7 @@ fn read(row: &PgRow) -> Result<Activity, Failure> {
     })
 }
 
-/// The members of several activities, as columns of one length; `activity` says whose each is.
+/// The members of several activities, as columns of equal length; `activity` says which one each belongs to.
 #[derive(Default)]
 struct Members {
     activity: Vec<Uuid>,
@@ -207,7 +208,7 @@ async fn insert(session: &mut Session, activities: &[Activity]) -> Result<(), Fa
     Ok(())
 }
 
-/// Only members, and the window that follows from them.
+/// Only the members and the window that follows from them.
 async fn update(session: &mut Session, activities: &[Activity]) -> Result<(), Failure> {
     let sql = from_members!(
         "UPDATE activities a SET window_start = m.start, event_ids = m.events, occurred_ats = m.times, \

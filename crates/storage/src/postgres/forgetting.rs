@@ -1,4 +1,4 @@
-//! Deleting what is left of somebody whose account is being deleted, a portion in each transaction.
+//! Deletes what is left of somebody whose account is being deleted, one portion per transaction.
 
 use cardwire_domain::UserId;
 use cardwire_domain::leaving::Stage;
@@ -16,7 +16,7 @@ use crate::departed::{NOBODY, named};
 
 const STAGE: &str = "SELECT stage, behind, audit_id FROM leaving WHERE user_id = $1";
 
-/// Looks through the log, from a day before the account was created on: ids begin with the time.
+/// Searches the log from a day before the account was created: ids begin with the time.
 const FORGET_EVENTS: &str = "\
 WITH looked AS (
     SELECT e.id, strpos(e.envelope::text, $3) > 0 AS theirs FROM events e
@@ -54,10 +54,10 @@ const FORGET_ANSWERS: &str = "\
 DELETE FROM idempotency_keys k USING (SELECT user_id, key FROM idempotency_keys WHERE user_id = $1 LIMIT $2) portion
 WHERE k.user_id = portion.user_id AND k.key = portion.key";
 
-/// Rows of a kind of which there may be many.
+/// Kinds of rows of which there may be many.
 const MANY: [&str; 3] = [FORGET_CARDS, FORGET_ROWS, FORGET_ANSWERS];
 
-/// Of which there are few. `$1` is the person.
+/// Kinds of which there are few. `$1` is the person.
 const FEW: [&str; 8] = [
     "DELETE FROM imports WHERE owner_id = $1",
     "DELETE FROM rejected_entries WHERE strpos(raw, $1) > 0 OR strpos(reason, $1) > 0",
@@ -70,7 +70,7 @@ const FEW: [&str; 8] = [
     "DELETE FROM users WHERE id = $1",
 ];
 
-/// What stays, although the person did it. `$2` is nobody.
+/// What stays without the person's name. `$2` stands for nobody.
 const UNNAMED: [&str; 4] = [
     "UPDATE queue_pauses SET person = $2 WHERE person = $1",
     "UPDATE search_rebuilds SET requested_by = $2 WHERE requested_by = $1",
@@ -82,7 +82,7 @@ const LEFT: &str = "\
 WITH done AS (UPDATE audit_log SET affected = 1, completed_at = now() WHERE id = $2 AND completed_at IS NULL)
 DELETE FROM leaving WHERE user_id = $1";
 
-/// Another process may have finished it already; then there is nothing to do. In the session's transaction.
+/// If another process has finished it already, there is nothing to do. In the session's transaction.
 pub(super) async fn forget(session: &mut Session, person: &UserId, limit: usize) -> Result<(), Failure> {
     session.begin().await?;
     let rows = session.fetch_all(sqlx::query(STAGE).bind(person.as_str())).await?;
@@ -113,7 +113,7 @@ async fn forget_events(session: &mut Session, person: &UserId, behind: Option<Uu
 
 async fn clear(session: &mut Session, person: &UserId, limit: usize, audit_id: i64) -> Result<(), Failure> {
     let people = [person.to_string()];
-    // What was counted, shown or indexed after the others had heard.
+    // What was counted, shown or indexed after the queues had processed the deletion.
     let mut cards = indexed(session, &people).await?;
     cards.truncate(limit);
     if !cards.is_empty() {
@@ -140,7 +140,7 @@ async fn clear(session: &mut Session, person: &UserId, limit: usize, audit_id: i
     Ok(())
 }
 
-/// Only an older build can have saved one meanwhile. It leaves the same way as the others.
+/// Only an older build can have saved one meanwhile. It is removed like the others.
 async fn keeps_cards(session: &mut Session, person: &UserId) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM cards WHERE owner_id = $1 LIMIT 1";
     Ok(!session.fetch_all(sqlx::query(sql).bind(person.as_str())).await?.is_empty())

@@ -1,4 +1,4 @@
-//! Cards whose URLs were read by earlier rules, and giving cards their URLs by the present ones.
+//! Finds cards whose URLs were read by earlier rules, and gives cards their URLs by the current ones.
 
 use cardwire_domain::CardId;
 use cardwire_domain::store::OutdatedCard;
@@ -11,13 +11,14 @@ use super::values::{card_id, get, signed, url_digest, user_id, uuid};
 
 const _: () = assert!(CardUrl::RULES == 1, "OUTDATED and its index name the rules");
 
-/// Each goes to one of those who look at once.
+/// If several look at once, each card goes to one of them.
 const OUTDATED: &str = "\
 SELECT c.id, c.owner_id, c.url, c.normalised_url FROM cards c
 WHERE c.identity_version < 1 AND c.id > $1 AND NOT EXISTS (SELECT FROM leaving l WHERE l.user_id = c.owner_id)
 ORDER BY c.id LIMIT $2 FOR NO KEY UPDATE OF c SKIP LOCKED";
 
-/// A card that these rules renamed before is being retired: what takes its place tells of the URL that it has now, and nothing else of the one before.
+/// A card that these rules renamed earlier is being retired. Its replacement reports only the URL that it has now, and
+/// nothing about the one before.
 const IDENTIFY: &str = "\
 UPDATE cards c SET url = n.url, normalised_url = n.normalised_url, url_digest = n.url_digest, identity_version = $5,
     former_digest = CASE WHEN c.url_digest = n.url_digest THEN c.former_digest
@@ -26,7 +27,7 @@ UPDATE cards c SET url = n.url, normalised_url = n.normalised_url, url_digest = 
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) AS n(id, url, normalised_url, url_digest)
 WHERE c.id = n.id";
 
-/// In a transaction, which holds them.
+/// In a transaction, which locks them.
 pub(super) async fn outdated(
     session: &mut Session,
     after: Option<CardId>,
@@ -45,7 +46,7 @@ pub(super) async fn outdated(
     rows.iter().map(card).collect()
 }
 
-/// Cards that are there, each once. In the session's transaction.
+/// Existing cards, each once. In the session's transaction.
 pub(super) async fn identify(session: &mut Session, cards: &[(Uuid, CardUrl)]) -> Result<(), Failure> {
     if cards.is_empty() {
         return Ok(());

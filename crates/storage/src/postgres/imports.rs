@@ -1,4 +1,5 @@
-//! Imports: rows leased with their import by `next_at`, and what became of them. While an import gets its rows it has no `next_at`.
+//! Imports: rows leased with their import by `next_at`, and their results. While an import is still getting its rows,
+//! it has no `next_at`.
 
 use std::time::Duration;
 
@@ -20,10 +21,11 @@ use super::values::{
     card_id, collection_id, get, get_time, get_visibility, no_cursor, signed, time, ulid, user_id, uuid,
 };
 
-/// Of a reason or remark, this many characters are kept.
+/// This many characters of a reason or remark are stored.
 const REASON_CHARS: usize = 300;
 
-/// Beginning an import clears away some that finished long ago, and some that will never get all their rows, of anybody.
+/// Starting an import deletes some that finished long ago, and some that will never get all their rows, no matter
+/// whose.
 const CLEAR: &str = "\
 DELETE FROM imports WHERE id IN (
     SELECT id FROM imports
@@ -59,7 +61,7 @@ WHERE i.id = $1 AND i.finished_at IS NULL AND i.next_at IS NULL";
 
 const ABANDON: &str = "DELETE FROM imports WHERE id = $1 AND finished_at IS NULL AND next_at IS NULL";
 
-/// What the check refused, an import would refuse as well.
+/// What the check refused, an import would refuse too.
 const CARRY_OUT: &str = concat!(
     "\
 WITH carried_out AS (
@@ -108,7 +110,7 @@ SELECT number, url, title, note, added_at, collections, visibilities, private, r
     CASE WHEN fingerprint IS NOT NULL THEN card_id END AS saved FROM import_rows
 WHERE import_id = $1 AND outcome IS NULL ORDER BY number LIMIT $2";
 
-/// Each row once: what was kept stays. Once it is saved, its title and note are the card's, and go with the card.
+/// Each row once; a stored row stays. Once it is saved, its title and note belong to the card, and are deleted with it.
 const FINISH_ROWS: &str = "\
 WITH done AS (
     UPDATE import_rows r SET outcome = o.outcome, card_id = o.card_id, reason = o.reason,
@@ -345,7 +347,7 @@ impl<'r> Columns<'r> {
     }
 }
 
-/// A reason or remark as it is kept.
+/// A reason or remark as stored.
 fn cut(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').take(REASON_CHARS).collect()
 }

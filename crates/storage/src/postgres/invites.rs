@@ -1,4 +1,4 @@
-//! Invites, and links that set a new password. Whether one is still good is decided by PostgreSQL's clock.
+//! Invites, and links that set a new password. PostgreSQL's clock decides whether one is still valid.
 
 use async_trait::async_trait;
 use cardwire_domain::accounts::TokenHash;
@@ -12,7 +12,7 @@ use super::sessions::end_access;
 use super::store::PostgresStore;
 use super::values::{get, get_time, user_id};
 
-/// Making an invite also clears away some that no longer work.
+/// Creating an invite also deletes some that no longer work.
 const INVITE: &str = concat!(
     "\
 WITH expired AS (
@@ -39,7 +39,7 @@ RETURNING expires_at";
 
 const WORKS: &str = "SELECT 1 FROM password_resets WHERE token_hash = $1 AND expires_at > now()";
 
-/// The account first, as everything does that changes its password.
+/// The account first, like everything that changes its password.
 const HOLD: &str = "\
 SELECT id FROM users WHERE id = (SELECT user_id FROM password_resets WHERE token_hash = $1) FOR NO KEY UPDATE";
 

@@ -1,4 +1,4 @@
-//! Accounts on their way out: what comes next for each, and how far it has come.
+//! Accounts that are being deleted: the next step for each, and its progress.
 
 use cardwire_domain::leaving::Stage;
 use cardwire_domain::records::DELETE_WITHIN;
@@ -11,10 +11,10 @@ use super::pool::Session;
 use super::values::{collection_id, event_id, get, signed, user_id, uuid};
 use crate::departed::named;
 
-/// Of what is owed, or in the log, so much is looked through at once.
+/// This much of what is owed, or in the log, is searched at once.
 pub(super) const LOOK: i64 = 10_000;
 
-/// Any of them, so that one that waits holds up no other.
+/// Any of them, so that one that waits does not hold up the others.
 const HOLD: &str = "SELECT user_id, stage, behind FROM leaving ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED";
 
 const KEPT: &str = "\
@@ -23,12 +23,12 @@ SELECT id FROM cards WHERE owner_id = $1 AND library_link IS NOT NULL ORDER BY l
 const WRITTEN: &str = "\
 SELECT id FROM collections WHERE author_id = $1 AND deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT $2";
 
-/// Collections that still hold cards: the person's own, and deleted ones of others that still hold cards of theirs.
+/// Collections that still hold cards: the person's own, and deleted ones of other people with cards of theirs.
 const IS_EMPTYING: &str = "\
 SELECT EXISTS (SELECT FROM collections WHERE author_id = $1)
     OR EXISTS (SELECT FROM cards c JOIN links l ON l.card_id = c.id WHERE c.owner_id = $1) AS emptying";
 
-/// Of what is owed behind an event, the first of the person's; one that lives rather than one that is dead.
+/// The person's first owed event after a given one; a live one rather than a dead one.
 const OWED: &str = "\
 WITH looked AS (
     SELECT event_id, dead_at IS NOT NULL AS is_dead FROM deliveries
@@ -40,7 +40,7 @@ SELECT t.event_id, t.is_dead, (SELECT count(*) FROM looked) = $4 AS is_more,
        (SELECT event_id FROM looked ORDER BY event_id DESC LIMIT 1) AS last
 FROM (SELECT $1::text) one LEFT JOIN theirs t ON true ORDER BY t.is_dead, t.event_id LIMIT 1";
 
-/// Records that still have to be deleted elsewhere, while that is possible and not waited for in vain. `$2`: seconds.
+/// Records that still have to be deleted elsewhere, as long as that is possible and worth waiting for. `$2`: seconds.
 const IS_PUBLISHED: &str = "\
 SELECT EXISTS (
     SELECT FROM record_people p JOIN leaving l ON l.user_id = p.person_id AND l.requested_at > now() - make_interval(secs => $2)
@@ -50,7 +50,7 @@ SELECT EXISTS (
 
 const LEAVE: &str = "UPDATE leaving SET stage = $3, behind = $4 WHERE user_id = $1 AND stage = $2";
 
-/// Their versions rise, so that a command that has already read a collection's people cannot write them back.
+/// Their versions increase, so a command that has already read a collection's people cannot write them back.
 const CUT_TIES: [&str; 5] = [
     "SELECT 1 FROM collections WHERE id = ANY(ARRAY( \
          SELECT collection_id FROM collaborators WHERE user_id = $1 UNION SELECT collection_id FROM invitations WHERE user_id = $1)) \
@@ -64,14 +64,14 @@ const CUT_TIES: [&str; 5] = [
 
 /// SQL: true if none of these people's accounts is being deleted, or has been. `$people` is an array of different ids.
 ///
-/// It locks the accounts until the commit, against being marked as deleted. If the mark comes later, it waits for this
-/// transaction, and the deletion finds all that was written. If the mark came first, it is noticed here, even by a statement that began
-/// before it: a lock that had to wait finds the row as it is then.
+/// It locks the accounts until the commit, so that they cannot be marked as deleted. A later mark waits for this
+/// transaction, and the deletion finds everything that was written. An earlier mark is noticed here, even by a
+/// statement that began before it: a lock that had to wait reads the row as it is then.
 ///
-/// - All of them are found and locked: nobody leaves.
-/// - Fewer are locked than the statement began with: one of them is marked, or is gone by now.
-/// - The others had no account when the statement began. Either they never had one (mock authentication), or the audit log tells of its
-///   deletion. It is never pruned, and only looked through for them.
+/// - All of them are found and locked: nobody is leaving.
+/// - Fewer are locked than existed when the statement began: one of them is marked, or is gone by now.
+/// - The others had no account when the statement began. Either they never had one (mock authentication), or the audit
+///   log has an entry about its deletion. That log is never pruned, and only searched for these people.
 macro_rules! nobody_leaves {
     ($people:literal) => {
         concat!(
@@ -89,7 +89,7 @@ macro_rules! nobody_leaves {
 }
 pub(super) use nobody_leaves;
 
-/// Somebody who is leaving, held by the session's transaction.
+/// Somebody whose account is being deleted, locked by the session's transaction.
 pub(super) struct Held {
     pub(super) person: UserId,
     pub(super) stage: Stage,
@@ -112,7 +112,7 @@ pub(super) async fn kept(session: &mut Session, person: &UserId, limit: usize) -
     rows.iter().map(|row| get(row, "id")).collect()
 }
 
-/// What is left but cards in the library.
+/// What is left besides cards in the library.
 pub(super) async fn left(session: &mut Session, held: &Held, limit: usize) -> Result<Left, Failure> {
     let person = held.person.as_str();
     let rows = session.fetch_all(sqlx::query(WRITTEN).bind(person).bind(signed(limit))).await?;
@@ -147,7 +147,7 @@ async fn owed(session: &mut Session, held: &Held) -> Result<Left, Failure> {
         .bind(held.behind.unwrap_or(Uuid::nil()))
         .bind(named(&held.person))
         .bind(LOOK)
-        // The ledger may have been empty when another plan was made.
+        // A cached plan may have been made while the ledger was empty.
         .persistent(false);
     let rows = session.fetch_all(query).await?;
     let row = rows.first().ok_or_else(|| Failure::Nonsense("no answer to what is owed".into()))?;

@@ -54,10 +54,10 @@ const LIBRARY: &str = select_cards!(
      ORDER BY c.library_at DESC, c.id DESC LIMIT $1"
 );
 
-/// Those of a page, whose ids were found before.
+/// The cards of a page of the list, whose ids are known.
 const THESE: &str = select_cards!("c.owner_id", "AND c.id = ANY($1) ORDER BY c.library_at DESC, c.id DESC");
 
-/// Of the owner's cards behind a place: in no collection that they see, if asked.
+/// The owner's cards after a place; on request, only those in no collection that they see.
 macro_rules! behind_place {
     () => {
         concat!(
@@ -71,7 +71,7 @@ macro_rules! behind_place {
     };
 }
 
-/// What the newest cards say. They may not be indexed yet.
+/// The newest cards themselves are searched. They may not be indexed yet.
 const NEWEST: &str = concat!(
     "SELECT c.id, c.library_at, c.url, c.title AS own_title, n.text, g.title, g.site_name, g.author, g.description \
      FROM cards c LEFT JOIN notes n ON n.card_id = c.id LEFT JOIN pages g ON g.url_digest = ",
@@ -81,7 +81,8 @@ const NEWEST: &str = concat!(
     " ORDER BY c.library_at DESC, c.id DESC LIMIT $5"
 );
 
-/// By the words of the index: of each card by what has most of them, so that nothing that is excluded is missed.
+/// By the words in the index. Each card is checked by the entry with most of its words, so that no excluded word is
+/// missed.
 const INDEXED: &str = concat!(
     "SELECT c.id FROM ( \
          SELECT d.card_id FROM search_pages p JOIN search_documents d ON d.owner_id = $1 AND d.url_digest = p.url_digest \
@@ -97,7 +98,7 @@ const INDEXED: &str = concat!(
     " ORDER BY c.library_at DESC, c.id DESC LIMIT $5"
 );
 
-/// What cards are compared by in an order other than time, as [`LibraryOrder::key`] makes it.
+/// The sort key of cards in an order other than time, as made by [`LibraryOrder::key`].
 macro_rules! sort_key {
     (title) => {
         r#"lower(coalesce(c.title, g.title, regexp_replace(c.url, '^[^:]*://', '')) COLLATE "C")"#
@@ -114,7 +115,8 @@ macro_rules! sort_key {
     };
 }
 
-/// Ids of the owner's cards in an order other than newest first, behind a place: in no collection that they see, or among these, if asked.
+/// Ids of the owner's cards after a place, in an order other than newest first; on request, only those in no collection
+/// that they see, or only among these.
 macro_rules! sorted {
     ([$($key:tt)+], $kind:literal) => {
         concat!(
@@ -143,10 +145,10 @@ const OLDEST: &str = sorted!(["c.library_at"], "timestamptz");
 const BY_TITLE: &str = sorted!([sort_key!(cut title)], "text");
 const BY_SITE: &str = sorted!([sort_key!(cut site)], "text");
 
-/// In an order other than newest first, words find so many cards.
+/// In an order other than newest first, words find at most this many cards.
 const MOST_SORTED: usize = 10_000;
 
-/// So many cards are looked at themselves.
+/// This many cards are searched directly.
 const LOOKED_AT: usize = 300;
 
 #[async_trait]
@@ -258,14 +260,14 @@ impl PostgresStore {
         let mut cards = rows.iter().map(|row| read(row, Some(owner))).collect::<Result<Vec<_>, Failure>>()?;
         let place_of = |card: &LibraryCard| ids.iter().position(|id| card_id(*id) == card.card.id);
         cards.sort_by_key(place_of);
-        // A card may have been removed since its id was found, so what is read does not tell whether there is more.
+        // A card may have been removed since its id was found, so the rows read here do not show whether there is more.
         let next = (places.len() > page.limit.get()).then(|| places.swap_remove(page.limit.get() - 1));
         cards.retain(|card| place_of(card).is_some_and(|place| place < page.limit.get()));
         Ok(Page { items: cards, next })
     }
 }
 
-/// Where a list by a text and an id goes on.
+/// The position after which a list by a text and an id continues.
 fn behind_key(after: Option<&Position>) -> Result<(Option<String>, Option<Uuid>)> {
     let Some(position) = after else { return Ok((None, None)) };
     let (id, key) = position.id.split_at_checked(ULID_LEN).ok_or_else(no_cursor)?;
@@ -275,7 +277,7 @@ fn behind_key(after: Option<&Position>) -> Result<(Option<String>, Option<Uuid>)
 
 type Place = (Option<jiff_sqlx::Timestamp>, Option<Uuid>);
 
-/// The ids of up to so many cards behind the place that have what is looked for, newest first.
+/// The ids of up to this many matching cards after the place, newest first.
 async fn matching(
     session: &mut Session,
     owner: &UserId,
@@ -294,7 +296,7 @@ async fn matching(
     let mut ids = having(query.clone(), newest, most).await?;
     let Some(place) = older.filter(|_| ids.len() < most) else { return Ok(ids) };
     let longer = inside(&mut Lookup { session, reader: Some(owner) }, query).await?;
-    // Planned for these words: how frequent they are decides where to look.
+    // Planned for these words: their frequency decides where to look.
     let older = ask(INDEXED, place).bind(signed(most - ids.len())).bind(begun(query, &longer)).persistent(false);
     for row in session.fetch_all(older).await? {
         ids.push(get(&row, "id")?);
@@ -302,7 +304,8 @@ async fn matching(
     Ok(ids)
 }
 
-/// The ids of the first of these cards that have it. Notes are long, so this may take longer than a thread that answers others can spare.
+/// The ids of the first of these cards that match. Notes are long, so this may take longer than is fair on a thread
+/// that answers other requests.
 async fn having(query: SearchQuery, cards: Vec<PgRow>, most: usize) -> Result<Vec<Uuid>, Failure> {
     let look = move || -> Result<Vec<Uuid>, Failure> {
         let mut ids = Vec::new();

@@ -1,6 +1,6 @@
 //! The event log: finding what is due, settling and retrying what is owed.
 //!
-//! Whoever locks several deliveries does so in the order of their ids, or skips those that are locked.
+//! Code that locks several deliveries does so in the order of their ids, or skips those that are locked.
 
 use std::time::Duration;
 
@@ -30,13 +30,13 @@ use super::store::PostgresStore;
 use super::values::{event_id, event_uuids, get, get_count, get_envelope, get_queue, get_time, signed, time, uuid};
 use crate::answers::KEEP_ANSWERS_HOURS;
 
-/// Of an entry that is no event, this many characters are kept.
+/// This many characters of an entry that is not an event are stored.
 const REJECTED_CHARS: usize = 4_096;
-/// Of an error, likewise.
+/// The same for an error.
 const ERROR_CHARS: usize = 2_000;
 
-/// What is due from `$3` on. What was published since `$4` is put off until it has had as long as what waits now. A delivery that is
-/// locked is being worked off. There is always one row, for the server's time.
+/// Deliveries due from `$3` on. Those published since `$4` are postponed until they have had as long as what waits now.
+/// A locked delivery is being processed. There is always one row, for the server's time.
 const LEASE: &str = "\
 WITH due AS (
     SELECT d.event_id, d.due_at, d.published_at IS NOT NULL AS again,
@@ -69,7 +69,8 @@ const LOOK_UP: &str = "SELECT id, type, envelope, occurred_at FROM events WHERE 
 
 const RECORDED: &str = "SELECT id, type, envelope->'data' AS data, occurred_at FROM events WHERE id = ANY($1)";
 
-/// What somebody else has locked is left: a copy that is not taken proves nothing, and the delivery is still due.
+/// Deliveries that somebody else has locked are skipped: a copy that is not taken proves nothing, and the delivery is
+/// still due.
 const TAKE: &str = "\
 WITH held AS (
     SELECT event_id FROM deliveries WHERE queue = $1 AND event_id = ANY($2) FOR UPDATE SKIP LOCKED
@@ -78,7 +79,7 @@ WITH held AS (
 )
 SELECT coalesce(array_agg(event_id), '{}') AS ids FROM taken";
 
-/// The last step of a delivery. One that says `run-after-loss` is of an attempt that has not ended.
+/// The last step of a delivery. If it is `run-after-loss`, an attempt has not ended.
 macro_rules! last_step {
     () => {
         "LEFT JOIN LATERAL ( \
@@ -88,7 +89,7 @@ macro_rules! last_step {
     };
 }
 
-/// What failed, into the queue's totals, after the deliveries are locked.
+/// Adds failures to the queue's totals, after the deliveries are locked.
 macro_rules! total {
     ($failed:literal) => {
         concat!(
@@ -127,7 +128,7 @@ const BEGIN_ATTEMPT: &str = concat!(
      RETURNING f.runs, f.dies, f.lost"
 );
 
-/// The step goes with the attempt.
+/// The step is removed with the attempt.
 const UNDO_ATTEMPT: &str = concat!(
     "WITH held AS ( \
          SELECT event_id FROM deliveries WHERE queue = $1 AND event_id = $2 AND dead_at IS NULL AND tries > 0 FOR UPDATE \
@@ -139,7 +140,7 @@ const UNDO_ATTEMPT: &str = concat!(
      UPDATE deliveries d SET tries = d.tries - 1 FROM undone u WHERE d.queue = $1 AND d.event_id = u.event_id"
 );
 
-/// The backoff of [`QueueSettings::backoff`], drawn here because only here the number of tries is known.
+/// The backoff of [`QueueSettings::backoff`], computed here because only here is the number of tries known.
 const FAIL: &str = concat!(
     "WITH held AS ( \
          SELECT event_id, tries FROM deliveries WHERE queue = $1 AND event_id = ANY($2) AND dead_at IS NULL \
@@ -203,13 +204,14 @@ impl EventLog for PostgresStore {
             .bind(queue.name())
             .bind(signed(limit))
             .bind(from.map(time))
-            // Whatever somebody wrote into the queue, it is a time that the server knows.
+            // Whatever somebody wrote into the queue, the server must be able to represent it as a time.
             .bind(waiting_since.map(|since| time(since.max(Timestamp::UNIX_EPOCH))))
             .bind(AT_WORK.as_secs_f64())
             .bind(LOOK_AGAIN_AFTER.as_secs_f64())
             .bind(LOOK_AGAIN_AT_MOST.as_secs_f64())
             .bind(PUT_OFF_AT_MOST.as_secs_f64())
-            // Planned each time, for the ledger as long as it is now: a plan made while it was empty reads all of it for each row.
+            // Planned each time, for the current length of the ledger: a plan made while it was empty reads all of it
+            // for each row.
             .persistent(false);
         let rows = self.batch_session().await?.fetch_all(query).await?;
         let found = read_due(queue, &rows)?;
@@ -333,14 +335,14 @@ impl EventLog for PostgresStore {
         Ok(rows.iter().map(|row| get(row, "traceparent")).collect::<Result<_, Failure>>()?)
     }
 
-    /// Along with the events, the kept answers, rejected entries and steps whose time is over.
+    /// Besides the events, the stored answers, rejected entries and steps that have expired.
     async fn prune(&self, keep: Duration) -> Result<u64> {
         let mut session = self.batch_session().await?;
         if is_replaying(&mut session).await? {
             return Ok(0);
         }
         let keep_s = keep.as_secs_f64();
-        // Before the first is gone, so that nobody takes a day for whole that is not.
+        // Before the first event is gone, so that an incomplete day is never taken for a complete one.
         session.execute(sqlx::query(MOVE_HORIZON).bind(keep_s)).await?;
         let pruned = in_portions(&mut session, || sqlx::query(PRUNE).bind(keep_s).bind(PORTION)).await?;
         let answers = "DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY( \
@@ -365,8 +367,9 @@ pub(super) async fn take(session: &mut Session, queue: Queue, ids: &[EventId]) -
     Ok(get::<Vec<Uuid>>(row, "ids")?.into_iter().map(event_id).collect())
 }
 
-/// The events of these ids as the log has them, in the order of their ids; what nobody here understands is left out, and so stays owed.
-/// Effects are made of these alone: what came through a queue may have been altered there.
+/// The events with these ids as the log has them, in the order of their ids. Those that this build does not understand
+/// are left out, and so stay owed. Effects are made only from these: events that came through a queue may have been
+/// altered there.
 pub(super) async fn recorded(session: &mut Session, ids: &[EventId]) -> Result<Vec<RecordedEvent>, Failure> {
     let mut recorded = Vec::with_capacity(ids.len());
     for row in session.fetch_all(sqlx::query(RECORDED).bind(event_uuids(ids))).await? {
@@ -386,7 +389,7 @@ pub(super) async fn recorded(session: &mut Session, ids: &[EventId]) -> Result<V
 struct Found {
     due: Due,
     looked_at: Timestamp,
-    /// When what was leased last was due.
+    /// When the last leased delivery was due.
     up_to: Option<Timestamp>,
 }
 
@@ -420,7 +423,7 @@ fn shape(failure: &Failed) -> String {
     storable(&error_shape(&failure.error), MAX_SHAPE_CHARS)
 }
 
-/// PostgreSQL's text holds no NUL.
+/// PostgreSQL's text cannot contain NUL.
 fn storable(text: &str, chars: usize) -> String {
     text.chars().take(chars).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -1,7 +1,7 @@
 //! Where the last look for what is due ended.
 //!
-//! While a snapshot is held open somewhere, an index keeps an entry for everything that was due since and is done. A look that began at
-//! the oldest each time would walk over all of them, and over more each time.
+//! While a snapshot is held open somewhere, an index keeps an entry for everything that came due since and is done. A
+//! look that always began at the oldest would walk over all of them, and over more each time.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use cardwire_events::Queue;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-/// A transaction that is still open may yet commit what is due earlier than what was seen last. Few take longer, and what they commit is
-/// found by the next look that begins at the oldest.
+/// An open transaction may still commit deliveries that are due earlier than the last one seen. Few transactions take
+/// longer than this; their deliveries are found by the next look that begins at the oldest.
 const COMMITTED_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -36,7 +36,8 @@ struct Last {
 }
 
 impl Look {
-    /// Where the next look begins; `None`: at the oldest, as now and then each must, for what was locked or committed late.
+    /// Where the next look begins. `None`: at the oldest, which is needed now and then because of deliveries that were
+    /// locked or committed late.
     pub(super) fn begin(&self, whole_every: Duration) -> Option<Timestamp> {
         let mut last = self.0.lock();
         if last.whole_at.is_none_or(|at| at.elapsed() >= whole_every) {

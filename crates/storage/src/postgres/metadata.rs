@@ -1,4 +1,4 @@
-//! Pages: jobs leased by `next_fetch_at`, and what their fetches came to.
+//! Pages: jobs leased by `next_fetch_at`, and the results of their fetches.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use super::values::{get, signed, url_digest, user_id, uuid};
 use crate::page_keys::{everybodys, page_key};
 use crate::pictured::to_picture;
 
-/// Of the line, this many pages are looked at. Only pages of people, domains and hosts that have all their places can stand in the way of
-/// others, and of each of those there is one page or so in a turn.
+/// This many pages of the line are looked at. Only pages of people, domains and hosts without a free place can block
+/// others, and each turn holds about one page of each of those.
 const LOOK_AT: i64 = 500;
-/// Of a reason, this many characters are kept.
+/// This many characters of a reason are stored.
 const REASON_CHARS: usize = 300;
 
 const LEASE: &str = "\
@@ -69,15 +69,16 @@ UPDATE pages SET state = CASE WHEN state = 'ready' THEN 'ready' ELSE 'failed' EN
     not_before = now() + make_interval(secs => $7)
 WHERE url_digest = $1 AND lease = $2";
 
-/// The page that a card shows. The card is locked: until the commit it stays in the library of its owner, who is named in the line, and nobody
-/// changes who sees it.
+/// The page that a card shows. The card is locked: until the commit it stays in the library of its owner, who is named
+/// in the line, and its visibility cannot change.
 const SHOWN_BY: &str = concat!(
     "SELECT c.owner_id, ",
     page_of!("c"),
     " AS page FROM cards c WHERE c.id = $1 AND c.library_link IS NOT NULL FOR SHARE"
 );
 
-/// Locked, so that of several who ask at once one gets it. The others see its turn; it may be due after the time at which they began.
+/// Locked, so that only one of several concurrent requests gets it. The others see its turn, which may be later than
+/// the time at which they began.
 const TO_ASK_FOR: &str = "\
 SELECT host, lease IS NOT NULL OR turn IS NOT NULL OR coalesce(next_fetch_at <= now(), false) AS is_waiting,
     extract(epoch FROM greatest(fetched_at + make_interval(secs => $2), not_before) - now())::float8 AS too_soon_s
@@ -153,7 +154,7 @@ impl PageRepository for PostgresStore {
 async fn ask_again(session: &mut Session, card: CardId) -> Result<Option<FetchAgain>, Failure> {
     session.begin().await?;
     let answer = ask_if_due(session, card).await?;
-    // In any case: the page is locked until then, and fetchers skip it.
+    // In any case, because the page is locked until then and fetchers skip it.
     session.commit().await?;
     Ok(answer)
 }
@@ -213,7 +214,7 @@ async fn finish(
             Ok(held)
         }
         Err(failure) => {
-            // A later refresh has all its attempts again.
+            // A later refresh gets all its attempts again.
             let given_up = !failure.retryable || job.tries >= policy.attempts;
             let wait = policy.wait_after(failure, job.tries, rand::random());
             let query = sqlx::query(FAIL)

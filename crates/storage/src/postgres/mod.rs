@@ -1,11 +1,12 @@
-//! Everything in PostgreSQL, which is the truth: rows, events and what is owed of them, activities, search and counts.
+//! Everything in PostgreSQL, the source of truth: rows, events and their deliveries, activities, search and counts.
 //!
 //! How the promises are kept:
 //! - Rules that span commands are unique constraints and foreign keys; a command that meets one is stale and runs again.
-//! - A command writes its rows, events and deliveries in one statement. A save of a new URL needs no other round trip but the read.
-//! - A command locks its author's account, and those of the people it names, until its commit. So what names somebody is there before their
-//!   account is marked as deleted, or never (`tests/postgres_leaving.rs`).
-//! - Rows are locked in the order of their ids, so that batches do not wait for each other in a circle.
+//! - A command writes its rows, events and deliveries in one statement. Saving a new URL takes one more round trip, the
+//!   read.
+//! - A command locks the accounts of its author and of the people it names until its commit. So everything that names
+//!   somebody is stored before their account is marked as deleted, or never (`tests/postgres_leaving.rs`).
+//! - Rows are locked in the order of their ids, so that batches do not deadlock.
 //! - Every statement has a time-out in the client and in the server (`tests/postgres_faults.rs`).
 
 mod accounts;
@@ -56,6 +57,6 @@ pub(crate) use moving::MoveIn;
 pub use pool::{PoolSettings, read_url};
 pub use schema::SchemaError;
 pub use store::PostgresStore;
-/// What a save of a new URL sends, to be measured against PostgreSQL alone.
+/// What saving a new URL sends, for measuring it against PostgreSQL alone.
 pub use transaction::CARD_BY_URL;
 pub use write::WRITE;

@@ -1,4 +1,4 @@
-//! What arrives from a file.
+//! The receiving end of a move from a file.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Cards indexed together.
 const INDEXED: usize = 500;
 
-/// One transaction, in which everything arrives.
+/// The one transaction that receives everything.
 pub(crate) struct MoveIn {
     session: Session,
 }
@@ -88,7 +88,7 @@ impl MoveIn {
         Ok(())
     }
 
-    /// The next rows; none when all were given.
+    /// The next rows; none if there are no more.
     pub(crate) async fn rows(&mut self, table: &Table) -> Result<Vec<Value>, Failure> {
         self.session.start_again();
         let sql = format!("FETCH {} FROM moved", table.portion);
@@ -99,7 +99,7 @@ impl MoveIn {
         rows.iter().map(|row| get(row, "row")).collect()
     }
 
-    /// Makes what search finds by. Tells how many cards are done.
+    /// Builds the search index. Reports how many cards are done.
     pub(crate) async fn index(&mut self, told: impl Fn(u64)) -> Result<(), Failure> {
         let (mut after, mut done) = (Uuid::nil(), 0);
         loop {
@@ -113,7 +113,7 @@ impl MoveIn {
             index_cards(&mut self.session, &cards).await?;
             told(done);
         }
-        // Of cards that had left them, but were not indexed again when they were moved.
+        // Of cards that had left them but were not indexed again before the move.
         self.session.start_again();
         drop_stray_pages(&mut self.session).await
     }
@@ -124,7 +124,7 @@ impl MoveIn {
     }
 }
 
-/// A value of a row `v` of JSON, as the column wants it.
+/// A value of a JSON row `v`, converted for the column.
 fn taken_in(at: usize, column: &Column) -> String {
     match column.kind {
         Kind::Id => format!("(v->>{at})::uuid"),
@@ -148,7 +148,7 @@ fn list(at: usize, element: &str) -> String {
     )
 }
 
-/// The same the other way round.
+/// The reverse conversion.
 fn given_out(column: &Column) -> String {
     let name = column.name;
     match column.kind {

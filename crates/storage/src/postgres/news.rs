@@ -12,14 +12,14 @@ use super::error::Failure;
 use super::pool::Session;
 
 const CHANNEL: &str = "cardwire_feed";
-/// How long to wait before listening again after the server was away.
+/// How long to wait before listening again after the server was unreachable.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
-/// A listener that heard nothing for this long makes sure that the server is still there.
+/// A listener that heard nothing for this long checks that the server is still there.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Tells the readers of this process that there is something new, wherever it was written.
+/// Tells the readers of this process that there is something new, no matter which process wrote it.
 pub(super) struct News {
-    /// Of one connection, so that listening takes none from those who work.
+    /// One extra connection, so that listening takes none from the pool.
     pool: PgPool,
     told: watch::Sender<()>,
     listener: OnceLock<AbortHandle>,
@@ -69,7 +69,7 @@ async fn listen_once(pool: &PgPool, told: &watch::Sender<()>) -> sqlx::Result<()
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     loop {
-        // Also after connecting: what was told before was missed.
+        // Also after connecting: earlier notifications were missed.
         told.send_replace(());
         match timeout(LISTEN_PATIENCE, listener.try_recv()).await {
             Ok(Ok(Some(_))) => {}

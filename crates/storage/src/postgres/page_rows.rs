@@ -1,4 +1,4 @@
-//! Reading what is known of a page from a row.
+//! Reading what is known about a page from a row.
 
 use cardwire_domain::metadata::{FetchState, Metadata, PageInfo, PageKind};
 use cardwire_domain::pictures::{CardPictures, Cover, PictureHash};
@@ -28,7 +28,7 @@ macro_rules! page_of {
 }
 pub(super) use page_of;
 
-/// From `kind`; one that a newer build has stored is not known here.
+/// From `kind`; `None` for a kind that a newer build has stored.
 pub(super) fn get_kind(row: &PgRow) -> Result<Option<PageKind>, Failure> {
     Ok(get::<Option<&str>>(row, "kind")?.and_then(|kind| kind.parse().ok()))
 }
@@ -58,7 +58,7 @@ pub(super) fn get_state(row: &PgRow) -> Result<FetchState, Failure> {
     })
 }
 
-/// Of a row in which all of it may be missing.
+/// From a row in which all of it may be missing.
 pub(super) fn get_page(row: &PgRow) -> Result<PageInfo, Failure> {
     let state = get_state(row)?;
     let fetched_at: Option<jiff_sqlx::Timestamp> = get(row, "fetched_at")?;

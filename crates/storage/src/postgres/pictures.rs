@@ -17,10 +17,10 @@ use super::store::PostgresStore;
 use super::values::{get, signed, url_digest, user_id, uuid};
 use crate::page_keys::page_key;
 
-/// Of the line, this many jobs are looked at.
+/// This many jobs of the line are looked at.
 const LOOK_AT: usize = 200;
 
-/// Jobs that somebody else looks at now are passed over.
+/// Jobs that somebody else is looking at are skipped.
 const FRONT: &str = "\
 SELECT url, host, keeper, image, icon_url, pictures_tries FROM pages
 WHERE pictures_at <= now() ORDER BY pictures_at LIMIT $1 FOR UPDATE SKIP LOCKED";
@@ -39,12 +39,12 @@ UPDATE pages SET pictures_lease = NULL, pictured_at = now(), pictures_at = now()
     cover_height = CASE WHEN $4 THEN cover_height ELSE $7 END, icon = CASE WHEN $8 THEN icon ELSE $9 END
 WHERE url_digest = $1 AND pictures_lease = $2";
 
-/// One that is there already is kept from being deleted by whoever looks at it now: see [`DELETE`].
+/// An existing one is protected from a deletion that is looking at it now: see [`DELETE`].
 const KEEP: &str = "\
 INSERT INTO pictures (hash, kind, width, height, bytes) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (hash) DO UPDATE SET kept_at = excluded.kept_at";
 
-/// The cards are asked, as the pages may be behind. `$2` is the reader.
+/// Checks the cards, because the pages may be behind. `$2` is the reader.
 const SEEN: &str = "\
 SELECT p.kind, p.width, p.height, p.bytes FROM pictures p WHERE p.hash = $1 AND EXISTS (
     SELECT 1 FROM pages g JOIN cards c ON c.url_digest = substring(g.url_digest FROM 1 FOR 32) AND c.library_link IS NOT NULL
@@ -55,8 +55,8 @@ SELECT p.kind, p.width, p.height, p.bytes FROM pictures p WHERE p.hash = $1 AND 
 const DROPPED: &str = "\
 SELECT id, hash FROM pictures_dropped WHERE at <= now() - make_interval(secs => $1) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED";
 
-/// In the order of their hashes, as whoever keeps two of them locks them. One that was locked by somebody who kept it again has a new `kept_at`
-/// by then.
+/// In the order of their hashes, as when several are stored. If one was locked by somebody who stored it again, it has
+/// a new `kept_at` by then.
 const DELETE: &str = "\
 DELETE FROM pictures p
 WHERE p.hash = ANY(ARRAY(SELECT hash FROM pictures WHERE hash = ANY($1) ORDER BY hash FOR UPDATE))
@@ -102,7 +102,7 @@ async fn lease_jobs(session: &mut Session, room: &PictureRoom, lease: Duration) 
         let query = sqlx::query(LEASE).bind(keys(&chosen)).bind(uuid(id)).bind(lease.as_secs_f64());
         session.execute(query).await?;
     }
-    // Others may stand behind them.
+    // Others may be waiting behind them.
     if is_full && !blocked.is_empty() {
         session.execute(sqlx::query(PUT_BACK).bind(keys(&blocked))).await?;
     }

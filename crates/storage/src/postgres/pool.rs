@@ -1,7 +1,7 @@
-//! Connections, and how long anybody waits for what.
+//! Connections and time-outs.
 //!
-//! A server that is away or hangs is noticed by the client: getting a connection and each statement have a time-out of their
-//! own. A connection whose statement was given up is closed, never given to the next one.
+//! Getting a connection and each statement have their own time-outs, so the client notices a server that is down or
+//! hangs. A connection whose statement was given up is closed and never reused.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ use super::error::Failure;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
     pub max_connections: u32,
-    /// For a connection, whether a new one or somebody else's.
+    /// For a connection, whether new or from the pool.
     pub acquire_ms: u64,
     /// For a command or a page, all its statements together.
     pub answer_ms: u64,
     /// For a batch of events, all its statements together. Less than a handler has, so that a slow server is not the events' fault.
     pub batch_ms: u64,
-    /// For a lock, of the server.
+    /// For a lock, in the server.
     pub lock_ms: u64,
-    /// How often a look for what is due begins at the oldest, instead of where the last one ended.
+    /// How often a look for due deliveries begins at the oldest, instead of where the last one ended.
     pub whole_look_ms: u64,
 }
 
@@ -44,7 +44,7 @@ impl Default for PoolSettings {
     }
 }
 
-/// What a database's URL may say behind its `?`.
+/// The parameters that a database URL may have.
 const PARAMETERS: [&str; 17] = [
     "application_name",
     "dbname",
@@ -66,10 +66,10 @@ const PARAMETERS: [&str; 17] = [
 ];
 const FILES: [&str; 7] = ["ssl-ca", "ssl-cert", "ssl-key", "ssl-root-cert", "sslcert", "sslkey", "sslrootcert"];
 
-/// Reads a database's URL, and for people without secrets.
+/// Parses a database URL. Also returns it for display, without secrets.
 ///
 /// # Errors
-/// The rule that it breaks. Nothing of the URL is repeated but names of known parameters.
+/// The rule that it breaks. The message repeats nothing of the URL except names of known parameters.
 pub fn read_url(text: &str) -> Result<(PgConnectOptions, ServerUrl), String> {
     let url = ServerUrl::parse(text, &["postgres", "postgresql"]).map_err(|error| error.to_string())?;
     if url.path.contains('/') {
@@ -85,7 +85,7 @@ pub fn read_url(text: &str) -> Result<(PgConnectOptions, ServerUrl), String> {
     }
     // Its error may quote what it cannot read.
     let options: PgConnectOptions = text.parse().map_err(|_| "has a parameter with a value that it cannot have")?;
-    // It takes an address in brackets for a name.
+    // It would treat an address in brackets as a name.
     let in_brackets = url.host.contains(':') && !url.parameters.iter().any(|(name, _)| name.starts_with("host"));
     Ok((if in_brackets { options.host(&url.host) } else { options }, url))
 }
@@ -96,14 +96,14 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 impl PoolSettings {
     /// A pool that connects when it is first used.
     ///
-    /// Everything here looks rows up by an index. A plan that was made while a table was empty would scan it, and be kept while the
-    /// table grows; so plans of that kind are ruled out. The time-outs hold in the server as well, so that it does not work, or hold locks,
-    /// for a client that is gone.
+    /// Everything here finds rows by an index. A plan that was made while a table was empty would scan it, and stay
+    /// cached while the table grows; so such plans are switched off. The server has the time-outs too, so that it does
+    /// not work or hold locks for a client that is gone.
     pub fn pool(&self, options: PgConnectOptions) -> PgPool {
         let options = options.application_name("cardwire").options([
             ("statement_timeout", self.batch_ms.to_string()),
             ("lock_timeout", self.lock_ms.to_string()),
-            // Less than others wait for a lock: who stands still in a transaction must not fail them.
+            // Less than others wait for a lock: an idle transaction must not make them fail.
             ("idle_in_transaction_session_timeout", "4000".to_owned()),
             ("client_connection_check_interval", "1000".to_owned()),
             ("enable_seqscan", "off".to_owned()),
@@ -123,7 +123,7 @@ impl PoolSettings {
                     Ok(true)
                 })
             })
-            // Else what one large batch needed would stay with each connection that ever carried one.
+            // Otherwise each connection that ever sent a large batch would keep the memory it needed.
             .after_release(|connection, _| {
                 connection.shrink_buffers();
                 Box::pin(async { Ok(true) })
@@ -145,11 +145,12 @@ pub(super) struct Session {
 const ROLLBACK_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Session {
-    /// All that is done with it must be done within `patience`, getting the connection included: a server that is slow in every
-    /// statement is away, before whoever waits gives up for another reason.
+    /// Everything done with it, including getting the connection, must finish within `patience`: a server that is slow
+    /// in every statement counts as unavailable before the caller gives up for another reason.
     ///
-    /// A connection ends with the runtime that opened it. Those of request handlers end before the process does, and whoever used their
-    /// connections then would not know what became of their last statement. So all are opened at `home`.
+    /// A connection ends with the runtime that opened it. The runtimes of request handlers end before the process does,
+    /// and code still using their connections would not learn the result of its last statement. So all connections are
+    /// opened at `home`.
     pub(super) async fn open(pool: &PgPool, home: Option<&Handle>, patience: Duration) -> Result<Self, Failure> {
         let deadline = Instant::now() + patience;
         let connection = match home {
@@ -163,7 +164,7 @@ impl Session {
         Ok(Self { connection: Some(connection), patience, deadline, in_transaction: false, broken: false })
     }
 
-    /// For work in portions: the next one has all the time again.
+    /// For work in portions: the next one gets the full time again.
     pub(super) fn start_again(&mut self) {
         self.deadline = Instant::now() + self.patience;
     }
@@ -188,7 +189,7 @@ impl Session {
     /// How many rows it changed.
     pub(super) async fn execute(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<u64, Failure> {
         let connection = self.connection.as_mut().expect("a session has its connection until it is dropped");
-        // Until the answer is there, dropping this future leaves the connection in the middle of a statement.
+        // Until the answer arrives, dropping this future leaves the connection in the middle of a statement.
         self.broken = true;
         let answer = timeout_at(self.deadline, query.execute(&mut **connection)).await;
         self.settle(answer).map(|done| done.rows_affected())

@@ -1,4 +1,4 @@
-//! Changing many rows, some at a time.
+//! Changing many rows in portions.
 
 use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
@@ -7,10 +7,10 @@ use sqlx::query::Query;
 use super::error::Failure;
 use super::pool::Session;
 
-/// Rows changed by one statement of work that has no bound of its own.
+/// One statement of otherwise unbounded work changes this many rows.
 pub(super) const PORTION: i64 = 10_000;
 
-/// Repeats what changes up to [`PORTION`] rows until there are no more; each portion is a transaction of its own.
+/// Repeats a change of up to [`PORTION`] rows until there are no more; each portion is its own transaction.
 pub(super) async fn in_portions<'q>(
     session: &mut Session,
     change: impl Fn() -> Query<'q, Postgres, PgArguments>,

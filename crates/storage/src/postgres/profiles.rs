@@ -17,7 +17,7 @@ SELECT p.display_name, p.bio, coalesce(p.default_visibility, 'PUBLIC') AS defaul
 FROM (SELECT $1::text COLLATE \"C\" AS id) a
 LEFT JOIN profiles p ON p.user_id = a.id LEFT JOIN users u ON u.id = a.id";
 
-/// Before the change, whose trigger writes to the account: two that had only shared it would wait for each other.
+/// Before the change, whose trigger writes to the account: two changes with only a shared lock would deadlock.
 const HOLD: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
 
 /// $2 and $4: the value stays as it is.

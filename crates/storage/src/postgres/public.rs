@@ -1,4 +1,4 @@
-//! Reads of what everybody sees of people, collections and links.
+//! Reads of people, collections and links as everybody sees them.
 
 use async_trait::async_trait;
 use cardwire_domain::feed::CardView;

@@ -38,7 +38,7 @@ fn needed_version() -> i64 {
 }
 
 impl PostgresStore {
-    /// Differs when any migration differs.
+    /// Differs if any migration differs.
     pub fn schema_fingerprint() -> u64 {
         let digest = MIGRATIONS.iter().fold(Sha256::new(), |digest, one| digest.chain_update(&one.checksum)).finalize();
         let mut fingerprint = [0; 8];
@@ -46,22 +46,22 @@ impl PostgresStore {
         u64::from_be_bytes(fingerprint)
     }
 
-    /// Brings the schema up to date and tells its version. Several may run it at once; they take turns. If the future is dropped, each
-    /// migration was done whole or not at all, and it may be run again.
+    /// Brings the schema up to date and returns its version. Several may run it at once; they take turns. If the future
+    /// is dropped, each migration was applied completely or not at all, and it may be run again.
     pub async fn migrate(&self) -> Result<i64, SchemaError> {
         self.check_connections().await?;
         // Building an index may take longer than any statement of ours.
         let options =
             (*self.pool.connect_options()).clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
         let mut connection = self.connect_alone(&options).await?;
-        // An older build must not refuse what a newer one has migrated: migrations expand before they contract.
+        // An older build must accept a schema that a newer one has migrated: migrations expand before they contract.
         let migrator =
             Migrator { ignore_missing: true, migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
         migrator.run(&mut connection).await?;
         Ok(needed_version())
     }
 
-    /// [`SchemaError::Pooler`] when connections are not what they have to be.
+    /// [`SchemaError::Pooler`] if the connections are not suitable.
     async fn check_connections(&self) -> Result<(), SchemaError> {
         let options = self.pool.connect_options();
         let mut one = self.connect_alone(&options).await?;
@@ -75,7 +75,7 @@ impl PostgresStore {
         }
     }
 
-    /// Beside the pool.
+    /// Outside the pool.
     async fn connect_alone(&self, options: &PgConnectOptions) -> Result<PgConnection, SchemaError> {
         match timeout(Duration::from_millis(self.settings.acquire_ms), options.connect()).await {
             Ok(connection) => connection.map_err(|error| match refuses_settings(&error) {
@@ -93,7 +93,7 @@ impl PostgresStore {
         let found = match self.schema_version().await {
             Ok(found) => found,
             Err(failure) => {
-                // The pool only tells how long it waited for a connection.
+                // The pool only says how long it waited for a connection.
                 if matches!(failure, Failure::Sqlx(sqlx::Error::PoolTimedOut)) {
                     self.connect_alone(&self.pool.connect_options()).await?;
                 }
@@ -103,7 +103,8 @@ impl PostgresStore {
         if found < needed { Err(SchemaError::Older { found, needed }) } else { Ok(()) }
     }
 
-    /// The id of the deployment whose truth this database is, made by the first who asks. A restored copy has the same.
+    /// The id of the deployment that this database belongs to, created by the first caller. A restored copy has the
+    /// same id.
     pub async fn deployment(&self) -> Result<String, SchemaError> {
         self.ask_deployment().await.map_err(|failure| SchemaError::Unavailable(failure.to_string()))
     }

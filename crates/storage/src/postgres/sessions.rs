@@ -1,4 +1,4 @@
-//! Sessions. Whether a token is still good is decided by PostgreSQL's clock.
+//! Sessions. PostgreSQL's clock decides whether a token is still valid.
 
 use async_trait::async_trait;
 use cardwire_domain::accounts::{Account, TokenHash};
@@ -17,8 +17,8 @@ use super::pool::Session;
 use super::store::PostgresStore;
 use super::values::{get, get_time, get_user, signed, ulid, user_id, uuid};
 
-/// Opening a session clears some away that nobody can use any more. The account is held, so that a suspension or a new password comes
-/// before the session or ends it.
+/// Opening a session also deletes some that can no longer be used. The account is locked, so a suspension or a new
+/// password either comes before the session or ends it.
 const OPEN: &str = "\
 WITH expired AS (
     DELETE FROM sessions WHERE id IN (
@@ -42,7 +42,7 @@ WHERE s.access_hash = $1 AND s.access_expires_at > now() AND u.suspended_at IS N
 const NOTE: &str = "\
 UPDATE sessions SET last_seen_at = now() WHERE id = $1 AND last_seen_at <= now() - make_interval(secs => $2)";
 
-/// Of two that show the same token at once, the second waits for the row and then no longer finds the token in it.
+/// If the same token is used twice at once, the second waits for the row and then no longer finds the token in it.
 const REFRESH: &str = "\
 UPDATE sessions SET
     access_hash = $1,
@@ -93,7 +93,7 @@ impl SessionRepository for PostgresStore {
         Ok(())
     }
 
-    /// Dropped half-way, a spent token may leave its session alive until it is shown again.
+    /// If dropped half-way, a spent token's session may stay alive until the token is used again.
     async fn refresh_session(&self, refresh: &TokenHash, tokens: &SessionTokens) -> Result<Option<UserId>> {
         let query = bind_tokens(sqlx::query(REFRESH), tokens).bind(&refresh.0[..]).bind(MAX_REFRESHES as i32);
         let query = query.bind(SESSION_ENDS_AFTER.as_secs_f64());
@@ -128,7 +128,7 @@ impl SessionRepository for PostgresStore {
     }
 }
 
-/// Ends all sessions but one, and all API tokens, in the transaction that changed the account.
+/// Ends all sessions except one, and all API tokens, in the transaction that changed the account.
 pub(super) async fn end_access(
     session: &mut Session,
     person: &UserId,

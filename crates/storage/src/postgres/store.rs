@@ -1,4 +1,4 @@
-//! The store itself; its ports are beside it.
+//! The store itself; its ports have their own files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::looks::Looks;
 use super::news::News;
 use super::pool::{PoolSettings, Session, read_url};
 
-/// Every port over one pool. Cloning is cheap and shares it.
+/// All ports over one pool. Cloning is cheap and shares it.
 #[derive(Clone)]
 pub struct PostgresStore {
     pub(super) pool: PgPool,
@@ -21,18 +21,19 @@ pub struct PostgresStore {
     pub(super) handover: Handover,
     pub(super) looks: Arc<Looks>,
     pub(super) news: Arc<News>,
-    /// The runtime that it was made on, which drives its connections.
+    /// The runtime on which it was created, which drives its connections.
     home: Option<Handle>,
 }
 
 impl PostgresStore {
-    /// Does not connect yet. [`Error::Invalid`] when `url` is no PostgreSQL URL.
+    /// Does not connect yet. [`Error::Invalid`] if `url` is not a PostgreSQL URL.
     pub fn connect(url: &str, settings: PoolSettings, handover: Handover) -> Result<Self> {
         let (options, _) = read_url(url).map_err(|rule| Error::invalid("DATABASE_URL", rule))?;
         Ok(Self::new(settings.pool(options), settings, handover))
     }
 
-    /// Over a pool made by [`PoolSettings::pool`]. Commits are handed to `handover` while it is open; otherwise it is rung.
+    /// Over a pool from [`PoolSettings::pool`]. Commits are handed to `handover` while it is open; otherwise it is
+    /// rung.
     pub fn new(pool: PgPool, settings: PoolSettings, handover: Handover) -> Self {
         let news = Arc::new(News::new(&pool));
         Self { pool, settings, handover, looks: Arc::default(), news, home: Handle::try_current().ok() }

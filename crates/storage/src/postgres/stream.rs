@@ -1,6 +1,7 @@
 //! The live feed: activities in the order in which they were committed, by their position (`epoch`; see the migration of that name).
 //!
-//! So nothing can appear later before what a reader was shown. Notifications are hints: one is sent after a flush, outside of its transaction, since `NOTIFY` makes commits take turns.
+//! So nothing can appear later in front of what a reader has seen. Notifications are hints: one is sent after a flush,
+//! outside of its transaction, since `NOTIFY` makes commits take turns.
 
 use cardwire_domain::feed::{FeedItem, StreamCursor};
 use cardwire_domain::{ActivityId, Result};
@@ -21,7 +22,7 @@ impl PostgresStore {
         let sql = "SELECT a.epoch::text AS epoch FROM activities a ORDER BY a.epoch DESC LIMIT 1";
         let rows = self.session().await?.fetch_all(sqlx::query(sql)).await?;
         let last = rows.first().map_or(Ok(0), |row| epoch(get(row, "epoch")?))?;
-        // In front of the next position, which somebody may have taken already.
+        // Before the next position, which somebody may have taken already.
         Ok(StreamCursor { epoch: last + 1, id: ActivityId::from_ulid(Ulid::nil()) })
     }
 

@@ -1,4 +1,4 @@
-//! API tokens. Whether one is still good is decided by PostgreSQL's clock.
+//! API tokens. PostgreSQL's clock decides whether one is still valid.
 
 use async_trait::async_trait;
 use cardwire_domain::accounts::TokenHash;
@@ -14,7 +14,8 @@ use super::sessions::read_bearer;
 use super::store::PostgresStore;
 use super::values::{get, get_count, get_time, ulid, uuid};
 
-/// Those who make tokens of one person take turns, so that none comes past the limit, and a suspension ends what was made before it.
+/// Creating tokens for one person is serialised, so that the limit holds, and a suspension ends the tokens created
+/// before it.
 const HOLD: &str = "SELECT 1 FROM users WHERE id = $1 AND suspended_at IS NULL FOR NO KEY UPDATE";
 
 /// Not in the statement above, which may have waited while the session ended.

@@ -1,8 +1,8 @@
-//! Commands: reads, and the one statement that writes all of a command.
+//! Commands: reads, and the single statement that writes a whole command.
 //!
-//! A card that exists is locked as it is read, so commands on one card take turns. Collections are read without a lock, since
-//! many people add to one at once; the commit checks that they are still as they were read. A card that does not exist yet cannot be
-//! locked; its unique constraint decides, and the loser runs again.
+//! An existing card is locked when it is read, so commands on one card take turns. Collections are read without a lock,
+//! since many people add to one at once; the commit checks that they have not changed. A card that does not exist yet
+//! cannot be locked; its unique constraint decides, and the loser runs again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -49,7 +49,7 @@ impl Store for PostgresStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        // A write of nothing: a server that takes no writes refuses it, and the session that it came through is thrown away.
+        // An empty write: a read-only server refuses it, and its session is then dropped.
         self.session().await?.execute(sqlx::query("DELETE FROM deployment WHERE false")).await?;
         Ok(())
     }
@@ -117,7 +117,7 @@ impl PostgresTransaction {
         Ok(found)
     }
 
-    /// Locks first: what is read along with a lock that had to be waited for would be older than the lock.
+    /// Lock first, then read: a row read in the same statement as a lock that had to wait may be older than the lock.
     async fn lock_cards(&mut self, ids: &[Uuid]) -> Result<Vec<Card>, Failure> {
         self.session.begin().await?;
         let lock = "SELECT 1 FROM cards WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
@@ -131,7 +131,7 @@ impl PostgresTransaction {
 #[async_trait]
 impl Transaction for PostgresTransaction {
     async fn recall(&mut self, person: &UserId, key: &IdempotencyKey) -> Result<Option<Recall>> {
-        // An answer that is too old makes room for the next one under its key.
+        // An expired answer makes room for the next one with its key.
         let sql = "WITH expired AS (DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 \
                                     AND created_at <= now() - make_interval(hours => $3)) \
                    SELECT fingerprint, answer FROM idempotency_keys WHERE user_id = $1 AND key = $2 \
@@ -148,7 +148,7 @@ impl Transaction for PostgresTransaction {
     }
 
     async fn card_exists(&mut self, id: CardId, person: &UserId) -> Result<bool> {
-        // Cards are deleted only with their owner's account, so this needs no lock on somebody else's card.
+        // Cards are deleted only with their owner's account, so somebody else's card needs no lock here.
         let sql = concat!("SELECT 1 FROM cards c WHERE c.id = $1 AND ", sees_card!("c", "$2"));
         let query = sqlx::query(sql).bind(uuid(id.ulid())).bind(person.as_str());
         Ok(!self.session.fetch_all(query).await?.is_empty())
@@ -159,7 +159,7 @@ impl Transaction for PostgresTransaction {
         match self.session.fetch_all(query).await?.first() {
             Some(row) => {
                 let card = self.lock_cards(&[get(row, "id")?]).await?.pop();
-                // Whoever had the lock before may have given its place to another one.
+                // The previous holder of the lock may have given its place to another one.
                 match card.as_ref().is_none_or(|card| card.url.normalised() == normalised_url) {
                     true => Ok(card),
                     false => Err(Error::Stale),
@@ -218,7 +218,7 @@ impl Transaction for PostgresTransaction {
 
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
         self.session.begin().await?;
-        // Any of them, so that one that cannot be emptied holds up no other.
+        // Any of them, so that one that cannot be emptied does not hold up the others.
         let sql = "SELECT id, author_id FROM collections WHERE deleted_at IS NOT NULL ORDER BY random() LIMIT 1 \
                    FOR UPDATE SKIP LOCKED";
         let rows = self.session.fetch_all(sqlx::query(sql)).await?;
@@ -295,7 +295,7 @@ impl Transaction for PostgresTransaction {
     }
 }
 
-/// Looks at as many entries of an index as somebody added within the period, and at no more than their quota.
+/// Reads as many index entries as somebody added within the period, at most their quota.
 const fn used_up(quota: Quota) -> &'static str {
     match quota {
         Quota::Cards => {
@@ -316,7 +316,7 @@ const fn used_up(quota: Quota) -> &'static str {
     }
 }
 
-/// Of an import.
+/// For an import.
 fn row_number(number: i32) -> Result<u32, Failure> {
     u32::try_from(number).map_err(|_| Failure::Nonsense(format!("row {number} of an import")))
 }

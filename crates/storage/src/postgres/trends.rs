@@ -1,10 +1,10 @@
-//! What is trending: which URLs, domains and types of pages people keep, for everybody to see, that they saved lately.
+//! Trends: the URLs, domains and page types that people saved lately and still keep, visible to everybody.
 //!
-//! The cards decide, not the events: whoever hears of a card counts its URL anew, so the order of events does not matter, nor how often
-//! they come. Of two that count the same URL at once, the second waits for the first and sees more.
+//! The cards decide, not the events: each event about a card has its URL recounted, so neither the order of events nor
+//! their number matters. If two count the same URL at once, the second waits for the first and sees what it wrote.
 //!
-//! A running total covers at least its days: those of today and of the days before that many. It is at most too large, until
-//! [`roll`] has taken the oldest days off it; so it gives the order in which to look, and the days give the figure.
+//! A running total for n days covers at least today and the n days before. It may be too large until [`roll`] has
+//! subtracted the oldest days. So the totals give the order of candidates, and the days give the figures.
 
 use cardwire_domain::analytics::{KindCount, TopDomain, TopUrl};
 use sqlx::postgres::PgRow;
@@ -14,17 +14,17 @@ use super::page_rows::get_kind;
 use super::pool::Session;
 use super::values::{get, get_count};
 
-/// Held by whoever adds to the totals; alone by whoever moves or replaces them.
+/// Shared by code that adds to the totals; exclusive for code that moves or replaces them.
 const SHARE: &str = "SELECT pg_advisory_xact_lock_shared(20771, 2)";
 const HAVE_ALONE: &str = "SELECT pg_advisory_xact_lock(20771, 2)";
 
-/// Changes no row that is there, but locks it.
+/// Locks existing rows without changing them.
 const HOLD_URLS: &str = "\
 INSERT INTO trends AS t (subject, key) SELECT 'url', u.key FROM unnest($1::bytea[]) AS u(key) ORDER BY u.key
 ON CONFLICT (subject, key) DO UPDATE SET total = t.total WHERE false";
 
-/// `OFFSET 0` makes what was counted before a look-up by whole keys, URL by URL: a join reads all URLs there are while the statistics say that
-/// these are few.
+/// `OFFSET 0` makes the old counts a look-up by full keys, URL by URL. A join would read all URLs as long as the
+/// statistics say that there are few.
 const REFRESH: &str = "\
 WITH asked AS (SELECT u.key FROM unnest($1::bytea[]) AS u(key)), now AS MATERIALIZED (
     SELECT k.key, d.day, d.saves, d.domain, g.kind
@@ -73,10 +73,10 @@ ON CONFLICT (subject, key) DO UPDATE
 SET total = t.total + excluded.total, d7 = t.d7 + excluded.d7, d30 = t.d30 + excluded.d30, d90 = t.d90 + excluded.d90,
     d366 = t.d366 + excluded.d366, domain = excluded.domain, kind = excluded.kind";
 
-/// Nobody else's: whoever leaves a row at zero deletes it before the commit.
+/// Only our own rows: any transaction that sets a row to zero deletes it before its commit.
 const DROP_VOID: [&str; 2] = ["DELETE FROM trend_days WHERE saves = 0", "DELETE FROM trends WHERE total = 0"];
 
-/// Counts these URLs anew, in the session's transaction. `digests` are sorted.
+/// Recounts these URLs in the session's transaction. `digests` are sorted.
 pub(super) async fn refresh(session: &mut Session, digests: &[Vec<u8>]) -> Result<(), Failure> {
     if digests.is_empty() {
         return Ok(());
@@ -111,8 +111,8 @@ macro_rules! roll {
 const BEHIND: &str =
     "SELECT days FROM trend_windows WHERE from_day < (now() AT TIME ZONE 'UTC')::date - days ORDER BY days";
 
-/// Takes a day that is over off each of the running totals, a transaction for each. What is still behind waits for the next call: figures
-/// do not depend on it.
+/// Subtracts a past day from each running total, one transaction each. The rest waits for the next call: figures do not
+/// depend on it.
 pub(super) async fn roll(session: &mut Session) -> Result<(), Failure> {
     for row in session.fetch_all(sqlx::query(BEHIND)).await? {
         let days: i32 = get(&row, "days")?;
@@ -132,7 +132,7 @@ pub(super) async fn roll(session: &mut Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// All of it from the cards, in one transaction. Counting waits meanwhile.
+/// Rebuilds everything from the cards, in one transaction. Counting waits meanwhile.
 pub(super) async fn rebuild(session: &mut Session) -> Result<(), Failure> {
     session.begin().await?;
     for sql in [
@@ -151,8 +151,8 @@ pub(super) async fn rebuild(session: &mut Session) -> Result<(), Failure> {
 
 /// How many are looked at together.
 const LOOK_AT: usize = 500;
-/// How often. Where the period is not one of the running totals', the first 2,000 of the next longer one are looked at and no more, lest
-/// a period without saves walk through everything.
+/// How often. If the period has no running total, only the first 2,000 of the next longer one are checked, so that a
+/// period without saves does not walk through everything.
 const LOOKS: usize = 4;
 
 macro_rules! candidates {
@@ -224,7 +224,7 @@ async fn top(
         let Some(last) = rows.last().filter(|_| rows.len() == LOOK_AT) else { break };
         let bound: i64 = get(last, "bound")?;
         let key: Vec<u8> = get(last, "key")?;
-        // Nothing behind has more than its bound.
+        // Nothing after this has more than its bound.
         let settled = |worst: &Candidate| {
             let saves = i64::try_from(worst.saves).unwrap_or(i64::MAX);
             saves > bound || (saves == bound && worst.key <= key)
@@ -237,7 +237,7 @@ async fn top(
     Ok(best)
 }
 
-/// A URL is told as the oldest card spells it that everybody sees now.
+/// A URL is spelled as on the oldest card that everybody sees now.
 pub(super) async fn top_urls(session: &mut Session, days: u16, limit: usize) -> Result<Vec<TopUrl>, Failure> {
     let top = top(session, "url", days, limit, |candidate| candidate.url.is_some()).await?;
     let told = |Candidate { saves, url, title, .. }| Some(TopUrl { url: url?, title, saves });

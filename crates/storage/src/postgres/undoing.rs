@@ -1,4 +1,4 @@
-//! Imports that are undone: what comes next for each, and how far it has come.
+//! Imports being undone: the next step for each, and its progress.
 
 use cardwire_domain::imports::Fingerprint;
 use cardwire_domain::{CollectionId, ImportId};
@@ -8,7 +8,7 @@ use super::error::Failure;
 use super::pool::Session;
 use super::values::{collection_id, get, signed, uuid};
 
-/// Any of them, so that one that cannot be undone holds up no other.
+/// Any of them, so that one that cannot be undone does not hold up the others.
 const HOLD: &str = "\
 SELECT i.id, i.owner_id, i.undo_behind FROM imports i WHERE i.undo_at IS NOT NULL AND i.undone_at IS NULL
 AND NOT EXISTS (SELECT FROM leaving WHERE user_id = i.owner_id) ORDER BY random() LIMIT 1 FOR UPDATE OF i SKIP LOCKED";
@@ -28,7 +28,7 @@ UPDATE import_rows r SET fingerprint = l.fingerprint, card_id = l.card_id
 FROM unnest($2::integer[], $3::uuid[], $4::bigint[]) AS l (number, card_id, fingerprint)
 WHERE r.import_id = $1 AND r.number = l.number";
 
-/// Those that saved the card before this row did. They are the first row of the link, or others with it.
+/// Rows that saved the card before this one: the first row of the link, or others with the same link.
 const GONE: [&str; 2] = [
     "UPDATE import_rows SET fingerprint = NULL WHERE import_id = $1 AND number = $2 AND number <> $3",
     "UPDATE import_rows SET fingerprint = NULL WHERE import_id = $1 AND same_as = $2 AND fingerprint IS NOT NULL AND number <> $3",
@@ -48,7 +48,7 @@ const MOVE_ON: &str = "\
 UPDATE imports SET undo_behind = $3, undone = undone + $4, kept = kept + $5
 WHERE id = $1 AND undo_behind = $2 AND undo_at IS NOT NULL AND undone_at IS NULL";
 
-/// A change of an import, or of what it made.
+/// A change of an import, or of what it created.
 pub(super) enum Undoing {
     LeftAs { import: ImportId, number: u32, card: Uuid, fingerprint: Fingerprint, same_as: Option<u32> },
     LeftByLaterRow { import: ImportId, first: u32, before: Fingerprint, after: Fingerprint },
@@ -57,14 +57,14 @@ pub(super) enum Undoing {
     Finish(ImportId),
 }
 
-/// An import that is undone, held by the session's transaction.
+/// An import being undone, locked by the session's transaction.
 pub(super) struct Held {
     pub(super) id: Uuid,
     pub(super) owner: String,
     pub(super) behind: i32,
 }
 
-/// A row that made a card.
+/// A row that created a card.
 pub(super) struct Made {
     pub(super) number: i32,
     pub(super) card: Uuid,
@@ -78,7 +78,7 @@ pub(super) async fn hold(session: &mut Session) -> Result<Option<Held>, Failure>
     rows.first().map(held).transpose()
 }
 
-/// The next rows that made a card.
+/// The next rows that created a card.
 pub(super) async fn made(session: &mut Session, held: &Held, limit: usize) -> Result<Vec<Made>, Failure> {
     let query = sqlx::query(MADE).bind(held.id).bind(held.behind).bind(signed(limit));
     let rows = session.fetch_all(query).await?;
@@ -87,7 +87,7 @@ pub(super) async fn made(session: &mut Session, held: &Held, limit: usize) -> Re
     rows.iter().map(made).collect()
 }
 
-/// Collections that it made and in which no card is.
+/// Empty collections that it created.
 pub(super) async fn empty(session: &mut Session, held: &Held, limit: usize) -> Result<Vec<CollectionId>, Failure> {
     let query = sqlx::query(EMPTY).bind(held.id).bind(&held.owner).bind(signed(limit));
     let rows = session.fetch_all(query).await?;
@@ -134,7 +134,7 @@ pub(super) async fn undo(session: &mut Session, steps: Vec<Undoing>) -> Result<(
                 session.execute(sqlx::query(mark).bind(import).bind(removed)).await?;
             }
             Undoing::DeleteEmpty(id) => {
-                // Putting a card in holds the collection until the commit, so the next statement sees the card.
+                // Adding a card locks the collection until the commit, so the next statement sees the card.
                 let hold = "SELECT 1 FROM collections WHERE id = $1 FOR UPDATE";
                 session.execute(sqlx::query(hold).bind(uuid(id.ulid()))).await?;
                 let delete = "UPDATE collections SET deleted_at = now(), version = version + 1 WHERE id = $1 \
@@ -150,7 +150,7 @@ pub(super) async fn undo(session: &mut Session, steps: Vec<Undoing>) -> Result<(
     left.write(session).await
 }
 
-/// What the rows of an import left, column by column.
+/// What an import's rows created, column by column.
 #[derive(Default)]
 struct LeftRows {
     import: Option<ImportId>,

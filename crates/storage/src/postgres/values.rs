@@ -1,4 +1,4 @@
-//! Between domain values and what columns hold.
+//! Conversion between domain values and columns.
 
 use cardwire_domain::note::{Note, NoteText};
 use cardwire_domain::user::User;
@@ -93,11 +93,11 @@ pub(super) fn no_cursor() -> Error {
 
 /// The time in a position.
 pub(super) fn key_time(key: i64) -> Result<jiff_sqlx::Timestamp> {
-    // PostgreSQL knows fewer years before Christ than jiff; none of ours are.
+    // PostgreSQL's range of dates BC is shorter than jiff's; we have none.
     Timestamp::from_microsecond(key).ok().filter(|_| key >= 0).map(time).ok_or_else(no_cursor)
 }
 
-/// Where a list by (time, id) goes on.
+/// The position after which a list by (time, id) continues.
 pub(super) fn behind(after: Option<&Position>) -> Result<(Option<jiff_sqlx::Timestamp>, Option<Uuid>)> {
     let Some(position) = after else {
         return Ok((None, None));
@@ -119,8 +119,8 @@ pub(super) fn get_queue(row: &PgRow) -> Result<Queue, Failure> {
     get::<&str>(row, "queue")?.parse().map_err(Failure::Nonsense)
 }
 
-/// From `id`, `type`, `envelope` and `occurred_at`. An envelope that lacks something still comes out, so that it becomes a dead
-/// letter instead of stopping its queue.
+/// From `id`, `type`, `envelope` and `occurred_at`. An incomplete envelope is still returned, so that it becomes a dead
+/// letter instead of blocking its queue.
 pub(super) fn get_envelope(row: &PgRow) -> Result<Envelope, Failure> {
     let mut stored: Value = get(row, "envelope")?;
     let text = |stored: &Value, name: &str| stored.get(name).and_then(Value::as_str).map(str::to_owned);

@@ -1,4 +1,4 @@
-//! Writing a command: all its changes as columns of one statement, whatever their number.
+//! Writing a command: all its changes, however many, as columns of one statement.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,55 +24,55 @@ use super::pool::Session;
 use super::undoing::{Undoing, undo};
 use super::values::{get_time, time, url_digest, uuid};
 
-/// The columns of the statement. Rows that name one card are in the order in which the command listed them.
+/// The columns of the statement. Rows about the same card are in the command's order.
 #[derive(Default)]
 pub(super) struct Batch {
     inserted: Vec<Collection>,
-    /// With the version that was read; `None`: it was not.
+    /// With the version that was read; `None`: it was not read.
     updated: Vec<(Collection, Option<i64>)>,
     deleted: Vec<(CollectionId, Option<i64>)>,
-    /// Of an import.
+    /// For an import.
     undoing: Vec<Undoing>,
     forgotten: Vec<Uuid>,
-    /// Who blocks whom; false: not any more.
+    /// Who blocks whom; false: no longer.
     blocks: Vec<(UserId, UserId, bool)>,
     leaving: Vec<Leaving>,
-    /// Those who do it, as far as it tells: nothing is written if one of them is leaving, or has left.
+    /// The people who act, as far as known: nothing is written if one of them is leaving or has left.
     people: BTreeSet<String>,
     held: (Vec<Uuid>, Vec<i64>),
     cards: Cards,
     import: Option<Uuid>,
-    /// Of cards that are there: one change for each, since a statement changes a row once.
+    /// For existing cards: one change each, since a statement changes a row once.
     library: BTreeMap<Uuid, Stay>,
     notes: BTreeMap<Uuid, Option<(Uuid, String)>>,
     linked: Vec<Link>,
-    /// The same for links that are there, by their ids.
+    /// The same for existing links, by their ids.
     relinked: BTreeMap<Uuid, Relinked>,
     unlinked: Vec<Uuid>,
-    /// Those that give up their place come first.
+    /// Links that give up their place come first.
     retired: Vec<(Uuid, CardUrl)>,
     identified: Vec<(Uuid, CardUrl)>,
     events: (Vec<Uuid>, Vec<String>, Vec<Value>),
     is_untold: bool,
     deliveries: (Vec<&'static str>, Vec<Uuid>, Vec<bool>),
-    /// Those of `deliveries` that are born published, and the queues of the others.
+    /// The `deliveries` that are born published, and the queues of the others.
     handed: Vec<Owed>,
     due: BTreeSet<Queue>,
     remember: Option<(String, String, String, Value)>,
 }
 
-/// What is done for somebody who is leaving.
+/// A change on behalf of somebody who is leaving.
 enum Leaving {
     CutTies(UserId),
     Leave { person: UserId, before: Stage, after: Stage, behind: Option<EventId> },
     Forget { person: UserId, limit: usize },
 }
 
-/// What changes for a card.
+/// The change for a card.
 struct Stay {
     before: Option<Uuid>,
     after: Option<Uuid>,
-    /// It begins: now, or then.
+    /// It begins: now, or at this time.
     is_new: bool,
     at: Option<jiff_sqlx::Timestamp>,
     /// `None`: as it was.
@@ -81,15 +81,15 @@ struct Stay {
     title: Option<Option<String>>,
 }
 
-/// What becomes of a stay in a collection.
+/// The change for a stay in a collection.
 struct Relinked {
     id: Uuid,
     private: bool,
-    /// To which card it goes over; `None`: to no other.
+    /// The card that it moves to; `None`: it stays.
     card: Option<Uuid>,
 }
 
-/// A card comes into a collection.
+/// A card is added to a collection.
 struct Link {
     id: Uuid,
     card: Uuid,
@@ -108,7 +108,7 @@ struct Cards {
     vias: Vec<Option<Uuid>>,
     library_links: Vec<Option<Uuid>>,
     private: Vec<bool>,
-    /// Since when they are in the library; `None`: since now.
+    /// When they came into the library; `None`: now.
     since: Vec<Option<jiff_sqlx::Timestamp>>,
     titles: Vec<Option<String>>,
 }
@@ -122,7 +122,7 @@ impl Cards {
 }
 
 impl Batch {
-    /// [`Error::Stale`] where one change contradicts another.
+    /// [`Error::Stale`] if changes contradict each other.
     pub(super) fn of(changes: Changes, versions: &BTreeMap<CollectionId, i64>, handover: &Handover) -> Result<Self> {
         let people =
             if changes.is_parting { BTreeSet::new() } else { changes.people().map(ToString::to_string).collect() };
@@ -176,7 +176,7 @@ impl Batch {
         Ok(batch)
     }
 
-    /// The queues to which something is born due.
+    /// The queues for which some deliveries are born due.
     pub(super) fn due(&self) -> BTreeSet<Queue> {
         self.due.clone()
     }
@@ -340,7 +340,7 @@ impl Batch {
     }
 }
 
-/// The one write of a command; of a save of a new URL, all of it.
+/// The one write of a command. Saving a new URL needs no other.
 pub const WRITE: &str = concat!(
     "\
 WITH held AS (
@@ -412,7 +412,7 @@ const BLOCK: &str = concat!(
 
 const UNBLOCK: &str = "DELETE FROM blocks WHERE user_id = $1 AND blocked_id = $2";
 
-/// Those who stay are left as they are, with the time of their invitation. Nobody comes in whose account is deleted.
+/// People who stay are left unchanged, with the time of their invitation. Nobody whose account is deleted is added.
 const REPLACE_PEOPLE: &str = concat!(
     "\
 WITH gone AS (
@@ -431,8 +431,8 @@ WHERE NOT EXISTS (SELECT FROM collaborators c WHERE c.collection_id = $1 AND c.u
     " ON CONFLICT DO NOTHING"
 );
 
-/// Does not commit; but where nothing was begun, all of it is one statement and so a transaction of its own. Returns what is to be
-/// published once it is committed.
+/// Does not commit. But if no transaction was begun, it is a single statement and so its own transaction. Returns what
+/// to publish once it is committed.
 pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owed>, Failure> {
     let collections_too = !(batch.inserted.is_empty() && batch.updated.is_empty());
     let more_too = !(batch.deleted.is_empty() && batch.forgotten.is_empty() && batch.blocks.is_empty());
@@ -530,7 +530,7 @@ pub(super) async fn write(session: &mut Session, batch: Batch) -> Result<Vec<Owe
         one(done)?;
     }
     for id in &batch.forgotten {
-        // The links' reference sees to it that no card is left in it.
+        // The foreign key of the links ensures that no card is left in it.
         let sql = "DELETE FROM collections WHERE id = $1 AND deleted_at IS NOT NULL";
         one(session.execute(sqlx::query(sql).bind(id)).await?)?;
     }
@@ -587,7 +587,7 @@ async fn replace_people(session: &mut Session, of: &Collection) -> Result<(), Fa
     Ok(())
 }
 
-/// The row is as it was read.
+/// Checks that the row has not changed since it was read.
 fn one(done: u64) -> Result<(), Failure> {
     if done == 1 { Ok(()) } else { Err(Failure::Changed) }
 }

@@ -1,4 +1,4 @@
-//! Accounts. What belongs to them is beside this file.
+//! Accounts. Sessions, tokens, invites and the like have their own files.
 
 use async_trait::async_trait;
 use cardwire_domain::accounts::{Account, AccountRepository, Admission, Handle, Person, SignedUp};
@@ -13,7 +13,7 @@ use super::sessions::end_access;
 use super::store::SqliteStore;
 use super::values::{first, get, get_time, get_user, rows, run, signed, time, us};
 
-/// Of an account that was deleted nothing stays but what is written down.
+/// Only the audit entry of a deleted account stays.
 const IS_FRESH: &str = "\
 SELECT NOT EXISTS (SELECT 1 FROM users) AND NOT EXISTS (SELECT 1 FROM audit_log WHERE action = 'user.delete') AS fresh";
 
@@ -194,7 +194,7 @@ fn exists(connection: &Connection, person: &UserId) -> Result<bool, Failure> {
     Ok(first(connection, sql, &[&person.as_str()], |_| Ok(()))?.is_some())
 }
 
-/// Whether the person's account changed; it must be there.
+/// Whether the person's account changed; it must exist.
 fn change(connection: &Connection, sql: &str, person: &UserId, values: &[&dyn ToSql]) -> Result<bool, Failure> {
     if run(connection, sql, values)? > 0 {
         return Ok(true);

@@ -1,5 +1,5 @@
-//! Totals by day, counted in the transaction that takes the event off the ledger. They name nothing, and stay when a card is removed. What
-//! others do not see is not counted.
+//! Totals by day, counted in the transaction that takes the event off the ledger. They name nobody, and stay when a
+//! card is removed. Cards that others do not see are not counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,7 +88,7 @@ fn count(connection: &Connection, now: Timestamp, ids: &[EventId]) -> Result<usi
     Ok(taken.len())
 }
 
-/// The digests of the URLs that the events are about, and of those that the cards had before, each once.
+/// Digests of the URLs that the events are about, and of the cards' earlier URLs, each once.
 fn urls(connection: &Connection, events: &[RecordedEvent]) -> Result<Vec<[u8; 32]>, Failure> {
     let mut urls = BTreeSet::new();
     for card in events.iter().filter_map(|event| event.event.card_id()) {
@@ -109,7 +109,7 @@ struct Total {
     new_cards: i64,
 }
 
-/// What is to be added, by day.
+/// The numbers to add, by day.
 #[derive(Default)]
 struct Totals(BTreeMap<i64, Total>);
 
@@ -122,7 +122,7 @@ impl Totals {
         let day = utc_day(recorded.occurred_at);
         let sql = "INSERT INTO daily_curators (day, user_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         let is_first = run(connection, sql, &[&day, &actor_id.as_str()])? > 0;
-        // A card and the event of its first save have one time, that of their transaction.
+        // A card and the event of its first save have the same time, that of their transaction.
         let sql = "SELECT 1 FROM cards WHERE id = ?1 AND created_at = ?2";
         let new = first(connection, sql, &[&blob(card_id.ulid()), &us(recorded.occurred_at)], |_| Ok(()))?;
         let total = self.0.entry(day).or_default();
@@ -176,7 +176,7 @@ fn week(connection: &Connection, first_day: i64, last_day: i64) -> Result<WeekCo
     counted.ok_or_else(|| Failure::Nonsense("a sum has no row".into()))
 }
 
-/// One look at the index for each day that has events.
+/// One index look-up for each day with events.
 fn whole_days(connection: &Connection) -> Result<Vec<Date>, Failure> {
     let pruned =
         first(connection, "SELECT pruned_until FROM event_log_horizon", &[], |row| get_time(row, "pruned_until"))?;
@@ -211,7 +211,8 @@ fn nonsense(error: impl std::fmt::Display) -> Failure {
     Failure::Nonsense(error.to_string())
 }
 
-/// `None`: what nobody could ever decode, so nobody has counted it. What another build understands ends the rebuild instead.
+/// `None`: no build can decode it, so it was never counted. If another build understands it, the rebuild ends with an
+/// error instead.
 fn saved(row: &Row<'_>) -> Result<Option<RecordedEvent>, Failure> {
     let message = Message::parse(&get_envelope(row)?.to_entry()).map_err(nonsense)?;
     match message.decode() {

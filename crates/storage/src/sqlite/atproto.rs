@@ -15,7 +15,7 @@ use super::records;
 use super::store::SqliteStore;
 use super::values::{blob, cut, first, get, get_count, get_time, later, rows, run, us, user_id};
 
-/// Keeping one also clears away some that have expired.
+/// Storing one also deletes some that have expired.
 const CLEAR: &str = "\
 DELETE FROM atproto_sign_ins WHERE state_hash IN (
     SELECT state_hash FROM atproto_sign_ins WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 10
@@ -29,7 +29,7 @@ const CONNECTION: &str = "\
 SELECT user_id, did, handle, service, kind, session, version, ended, last_error, connected_at
 FROM atproto_connections WHERE user_id = ?1";
 
-/// The account that has it as its id comes second: it may have given the DID away.
+/// The account whose id it is comes second: the DID may have moved to another account.
 const PERSON_OF: &str = "\
 SELECT user_id AS id, 1 AS place FROM atproto_connections WHERE did = ?1
 UNION ALL SELECT id, 2 FROM users WHERE id = ?1 ORDER BY place LIMIT 1";

@@ -73,7 +73,7 @@ const IS_SEEN: &str =
     concat!("SELECT 1 FROM collections k WHERE k.id = ?1 AND k.deleted_at IS NULL AND ", sees_collection!("k", "?2"));
 
 const COUNT: &str = "SELECT count(*) AS count FROM links WHERE collection_id = ?1";
-/// Of those that others do not see, the rows are looked at.
+/// Rows are read only for those that others do not see.
 const COUNT_OF_OTHERS: &str = "\
 SELECT count(*) AS count FROM links l JOIN cards c ON c.id = l.card_id
 WHERE l.collection_id = ?1 AND l.private AND c.owner_id IS NOT ?2";

@@ -1,4 +1,4 @@
-//! Dead letters: listing them, owing them anew, giving them up.
+//! Dead letters: listing them, queueing them again, giving them up.
 
 use cardwire_domain::EventId;
 use cardwire_events::operations::StepKind;
@@ -44,7 +44,7 @@ WHERE queue = ?1 AND event_id = ?2";
 
 const DISCARD: &str = "DELETE FROM deliveries WHERE queue = ?1 AND event_id = ?2";
 
-/// The filter as it is bound to [`matching`].
+/// The filter's parameters for [`matching`].
 struct Texts {
     kind: Option<String>,
     text: Option<String>,
@@ -58,7 +58,7 @@ impl Texts {
     }
 }
 
-/// What is done with one dead letter.
+/// The action on one dead letter.
 type Change = fn(&Connection, Timestamp, Queue, EventId) -> Result<(), Failure>;
 
 pub(super) fn redrive(connection: &Connection, now: Timestamp, queue: Queue, id: EventId) -> Result<(), Failure> {
@@ -71,8 +71,8 @@ pub(super) fn discard(connection: &Connection, _: Timestamp, queue: Queue, id: E
     Ok(())
 }
 
-/// Changes those that are meant, for [`SqliteStore::in_portions`](super::store::SqliteStore::in_portions). Each portion goes on behind
-/// the last letter that was looked at, so what dies again meanwhile is not met twice.
+/// Changes the selected ones, for [`SqliteStore::in_portions`](super::store::SqliteStore::in_portions). Each portion
+/// continues after the last letter that was looked at, so letters that die again meanwhile are not met twice.
 pub(super) fn each(
     queue: Queue,
     mut which: DeadSelection,
@@ -125,7 +125,7 @@ fn is_meant(connection: &Connection, queue: Queue, which: &DeadSelection, id: Ev
             let unknown = ["unknown event type", "unknown version of event type"];
             unknown.iter().any(|start| error.starts_with(start)) && kinds.contains(&kind)
         }
-        // By statements of its own; by these, none.
+        // Handled by separate statements, not by these.
         DeadSelection::Group(_) => false,
         _ => true,
     }))

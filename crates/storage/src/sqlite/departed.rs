@@ -1,4 +1,4 @@
-//! What an account that is gone takes along from the feed and from the counts.
+//! What is removed from the feed and the counts with a deleted account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::log::{recorded, take};
 use super::portions::PORTION;
 use super::values::{card_id, get, rows, run, signed};
 
-/// Positions are counted apart, so none of theirs is given out again.
+/// Positions are counted separately, so theirs are not given out again.
 const DELETE_ACTIVITIES: &str = "\
 DELETE FROM activities WHERE id IN (SELECT id FROM activities WHERE actor_id = ?1 LIMIT ?2)";
 
@@ -21,7 +21,7 @@ const FEWER_CURATORS: &str = "UPDATE daily_totals SET active_curators = active_c
 
 const INDEXED: &str = "SELECT card_id FROM search_documents WHERE owner_id = ?1";
 
-/// The people of those events that say that an account is gone.
+/// The people of the events that report a deleted account.
 pub(super) fn people<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> BTreeSet<UserId> {
     let gone = |event: &'a RecordedEvent| match &event.event {
         DomainEvent::AccountDeleted { actor_id } => Some(actor_id.clone()),
@@ -30,8 +30,8 @@ pub(super) fn people<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) ->
     events.into_iter().filter_map(gone).collect()
 }
 
-/// Deletes some of their activities; the last ones go with the events. `None`: there are more. Else how many of the events were still
-/// owed.
+/// Deletes some of their activities; the last ones together with the events. `None`: there are more. Otherwise how many
+/// of the events were still owed.
 pub(super) fn forget_people(connection: &Connection, ids: &[EventId]) -> Result<Option<usize>, Failure> {
     let mut events = recorded(connection, ids)?;
     events.retain(|event| matches!(event.event, DomainEvent::AccountDeleted { .. }));
@@ -62,7 +62,7 @@ pub(super) fn delete_curators(connection: &Connection, people: &BTreeSet<UserId>
     Ok(())
 }
 
-/// The cards that are indexed of them.
+/// Their cards in the index.
 pub(super) fn indexed(connection: &Connection, people: &BTreeSet<UserId>) -> Result<Vec<CardId>, Failure> {
     let mut cards = Vec::new();
     for person in people {

@@ -9,13 +9,13 @@ pub(super) enum Failure {
     Sqlite(#[from] rusqlite::Error),
     #[error("{0}")]
     Nonsense(String),
-    /// A row is no longer as it was read.
+    /// A row has changed since it was read.
     #[error("a row was changed meanwhile")]
     Changed,
-    /// Whoever was to commit it could not; nothing of it is stored.
+    /// The commit failed; nothing of it is stored.
     #[error("{0}")]
     NotCommitted(String),
-    /// What the caller asked for breaks a rule.
+    /// The request breaks a rule.
     #[error(transparent)]
     Refused(cardwire_domain::Error),
 }
@@ -36,7 +36,7 @@ impl Failure {
             Self::Sqlite(error) => match error.sqlite_error_code() {
                 // Somebody else filled it first.
                 Some(ErrorCode::ConstraintViolation) if is_about_keys(error) => Meaning::Stale,
-                // Locked, no room, no such file any more, a disk that fails: it passes, or an operator mends it.
+                // Locked, disk full, file gone, disk failing: it passes, or an operator fixes it.
                 Some(
                     ErrorCode::DatabaseBusy
                     | ErrorCode::DatabaseLocked
@@ -54,12 +54,12 @@ impl Failure {
         }
     }
 
-    /// Whether it would come again with the same rows, and not with others.
+    /// Whether it would happen again with the same rows, but not with others.
     pub(super) fn is_about_data(&self) -> bool {
         self.meaning() == Meaning::Corrupt && !self.is_about_schema()
     }
 
-    /// A table or column that is not there, or a damaged file: nobody's payload.
+    /// A missing table or column, or a damaged file: not the payload's fault.
     fn is_about_schema(&self) -> bool {
         let Self::Sqlite(error) = self else { return false };
         matches!(
@@ -68,7 +68,7 @@ impl Failure {
         )
     }
 
-    /// For transactions that bring about effects: their events stay owed, so whatever may pass is `Unavailable`.
+    /// For transactions that write effects: their events stay owed, so anything that may pass is `Unavailable`.
     pub(super) fn of_effect(self) -> cardwire_domain::Error {
         match self.meaning() {
             Meaning::Corrupt if !self.is_about_schema() => cardwire_domain::Error::Corrupt(self.to_string()),

@@ -1,4 +1,4 @@
-//! A library as it is exported.
+//! Reading a library for an export.
 
 use cardwire_domain::exports::{ExportedCard, Namesakes};
 use cardwire_domain::note::NoteText;
@@ -40,8 +40,8 @@ macro_rules! select_cards {
 
 const CARDS: &str = select_cards!("c.owner_id = ?2");
 
-/// ?5: ids. It begins with the links of the collections (`+` rules the index of libraries out): somebody may have thousands, and reading the
-/// whole library for each takes too long.
+/// ?5: ids. It begins with the collections' links (`+` rules out the libraries' index): somebody may have thousands of
+/// collections, and reading the whole library for each takes too long.
 const CARDS_OF_FEW: &str = select_cards!(
     "+c.owner_id = ?2 AND c.id IN ( \
          SELECT l.card_id FROM json_each(?5) j CROSS JOIN links l ON l.collection_id = unhex(j.value) \

@@ -1,4 +1,4 @@
-//! Failures by the shape of their errors, and what is done with all of a shape; entries that are no events.
+//! Failures by the shape of their errors, and actions on all of one shape; entries that are not events.
 
 use cardwire_domain::EventId;
 use cardwire_events::Queue;
@@ -10,7 +10,7 @@ use super::error::Failure;
 use super::portions::{PORTION, Portion};
 use super::values::{blob, event_id, first, get, get_count, get_queue, get_time, rows, signed, us};
 
-/// Counted in the index of failures alone; then one row of each group is looked at.
+/// Counted using only the index of failures; then one row of each group is read.
 const GROUPS: &str = "\
 WITH grouped AS MATERIALIZED (
     SELECT error_group, count(*) AS failed, count(dead_at) AS dead, min(failed_at) AS first_at, max(failed_at) AS last_at,
@@ -33,10 +33,10 @@ const REJECTED: &str = "\
 SELECT id, at, queue, raw, reason FROM rejected_entries
 WHERE id < ?1 AND queue IN (SELECT value FROM json_each(?2)) ORDER BY id DESC LIMIT ?3";
 
-/// What is done with one event of the group.
+/// The action on one event of the group.
 type Change = fn(&Connection, Timestamp, Queue, EventId) -> Result<(), Failure>;
 
-/// Where the next portion goes on, and when the first one began.
+/// Where the next portion continues, and when the first one began.
 type Place = (EventId, i64);
 
 /// Changes all of the group, for [`SqliteStore::in_portions`](super::store::SqliteStore::in_portions).
@@ -75,7 +75,7 @@ pub(super) fn rejected(
     before: Option<RejectedId>,
     limit: usize,
 ) -> Result<Vec<RejectedEntry>, Failure> {
-    // A queue of a newer build is none of ours.
+    // Skip the queues of newer builds.
     let queues = queue.map_or_else(|| Queue::ALL.map(Queue::name).to_vec(), |queue| vec![queue.name()]);
     let queues = serde_json::to_string(&queues).map_err(|error| Failure::Nonsense(error.to_string()))?;
     let before = before.map_or(i64::MAX, |id| id.0);

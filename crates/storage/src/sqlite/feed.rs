@@ -14,8 +14,8 @@ use super::page_rows::get_pictures;
 use super::store::SqliteStore;
 use super::values::{behind, blob, card_id, collection_id, get, get_time, get_user, rows, signed, ulid};
 
-/// Activities of which a link is left that everybody may see. The cross join keeps the order of the tables, so that the index that orders the list decides how
-/// much is read.
+/// Activities with a link that everybody may still see. The cross join keeps the order of the tables, so the index that
+/// orders the list decides how much is read.
 macro_rules! select_items {
     ($rest:literal) => {
         concat!(

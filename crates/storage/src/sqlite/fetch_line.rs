@@ -1,8 +1,9 @@
 //! The line in which due pages wait for their fetch.
 //!
-//! A page stands in the line of the person who asked for it and in that of its registrable domain; the later place is its turn. Both
-//! lines go on from the turn that is next, so that somebody who has nothing waiting comes next, and each turn holds one page or so of each
-//! person and of each domain.
+//! A page waits in two lines: that of the person who asked for it, and that of its registrable domain. The later of its
+//! two places is its turn. Both lines continue from the turn that is next, so somebody with nothing waiting comes next,
+//! and each turn holds about one page of each person and of each domain. Two that line up at once may get the same
+//! place; then time decides.
 
 use cardwire_domain::url::registrable_domain;
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use rusqlite::Connection;
 use super::error::Failure;
 use super::values::{first, get, rows, run, us};
 
-/// How many pages that are due again line up at once.
+/// How many due pages are lined up again at once.
 const AGAIN: i64 = 500;
 
 const IS_DUE: &str = "SELECT 1 FROM pages WHERE number = ?1 AND next_fetch_at <= ?2 AND asked_by IS NOT ?3";
@@ -19,12 +20,13 @@ const HEAD: &str =
     "SELECT turn FROM pages WHERE turn IS NOT NULL AND next_fetch_at <= ?1 ORDER BY turn, next_fetch_at LIMIT 1";
 const LAST_OF_PERSON: &str =
     "SELECT by_person AS last FROM pages WHERE asked_by = ?1 AND turn IS NOT NULL ORDER BY by_person DESC LIMIT 1";
-/// A page comes after what is at its place in other people's lines, rather than after all that one of them has waiting there.
+/// A page comes after the pages that have its place in other people's lines, not after everything that one person has
+/// waiting there.
 const LAST_OF_DOMAIN: &str = "\
 SELECT by_domain AS last FROM pages WHERE domain = ?1 AND by_person <= ?2 AND turn IS NOT NULL
 ORDER BY by_person DESC, by_domain DESC LIMIT 1";
 
-/// One that is in line already is moved unless its turn comes later this way.
+/// A page already in line moves only if that does not make its turn later.
 const JOIN: &str = "\
 UPDATE pages SET asked_by = ?2, domain = ?3, by_person = ?4, by_domain = ?5, turn = max(?4, ?5)
 WHERE number = ?1 AND (turn IS NULL OR max(?4, ?5) <= turn)";
@@ -33,7 +35,7 @@ const LEAVE: &str = "\
 UPDATE pages SET turn = NULL, asked_by = NULL, domain = NULL, by_person = NULL, by_domain = NULL
 WHERE number = ?1 AND asked_by = ?2";
 
-/// Tried or refreshed again, or leased by somebody who was lost: for whoever of their keepers has them longest.
+/// To be tried or refreshed again, or leased by a lost process: for the keeper who has had the page longest.
 const DUE_AGAIN: &str = "\
 SELECT p.number, p.host, (
     SELECT d.owner_id FROM search_documents d WHERE d.page = p.number ORDER BY d.card_id LIMIT 1
@@ -41,14 +43,14 @@ SELECT p.number, p.host, (
 FROM pages p WHERE p.turn IS NULL AND p.next_fetch_at <= ?1
 ORDER BY p.next_fetch_at LIMIT ?2";
 
-/// A page, who asks for it, and its registrable domain.
+/// A page, the person who asks for it, and its registrable domain.
 pub(super) struct Asked {
     pub(super) page: i64,
     pub(super) by: String,
     pub(super) domain: String,
 }
 
-/// Those that are due line up.
+/// Lines up those that are due.
 pub(super) fn join(connection: &Connection, now: Timestamp, asked: &[Asked]) -> Result<(), Failure> {
     let now = us(now);
     for Asked { page, by, domain } in asked {
@@ -65,12 +67,12 @@ pub(super) fn join(connection: &Connection, now: Timestamp, asked: &[Asked]) -> 
     Ok(())
 }
 
-/// These people keep these pages no more, which line up again for others who do.
+/// These people no longer keep these pages, so the pages line up again for others who do.
 pub(super) fn leave(connection: &Connection, left: &[(i64, String)]) -> Result<(), Failure> {
     left.iter().try_for_each(|(page, person)| run(connection, LEAVE, &[page, person]).map(|_| ()))
 }
 
-/// Pages that are due again line up, some at a time.
+/// Lines up some of the pages that are due again.
 pub(super) fn join_again(connection: &Connection, now: Timestamp) -> Result<(), Failure> {
     let again = rows(connection, DUE_AGAIN, &[&us(now), &AGAIN], |row| {
         let (host, by): (String, Option<String>) = (get(row, "host")?, get(row, "owner_id")?);

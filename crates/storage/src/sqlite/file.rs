@@ -1,4 +1,4 @@
-//! The file: who may open it, what it must be like, and how its connections are set up.
+//! The file: who may open it, which files are accepted, and how connections are configured.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -15,15 +15,15 @@ use super::writer::{LOG_BYTES, PATIENCE, Writer};
 
 /// The log is written back into the file once it has this many pages of 4 KiB.
 const LOG_PAGES: i64 = 8_000;
-/// Prepared statements that each connection keeps.
+/// Each connection keeps this many prepared statements.
 const STATEMENTS: usize = 256;
 /// Readers that are kept open.
 pub(super) const READERS: usize = 16;
 
-/// Where everything is kept.
+/// Where the data is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Gone with the process.
+    /// Lost when the process ends.
     Memory,
     File(PathBuf),
 }
@@ -44,12 +44,12 @@ pub(super) struct Data {
     readers: Mutex<Vec<Connection>>,
     /// Closed after the readers: the last one to close writes the log back.
     pub(super) writer: Arc<Writer>,
-    /// Held as long as the process has the file; `None` for one in memory, and for a command beside the process.
+    /// Locked as long as the process has the file open; `None` in memory, and for a command beside the process.
     _lock: Option<File>,
 }
 
 impl Data {
-    /// Opens it, makes it where there is none, checks that it is whole, and brings its schema up to date.
+    /// Opens it, creates it if missing, checks its integrity, and brings its schema up to date.
     pub(super) fn open(place: Place, now_us: i64) -> Result<Self, OpenError> {
         let (place, lock) = match place {
             Place::Memory => (place, None),
@@ -70,8 +70,9 @@ impl Data {
         Ok(Self { place, readers: Mutex::default(), writer, _lock: lock })
     }
 
-    /// Opens a file that is there, for a command that changes a little and ends, whether a process has the file or none. SQLite lets the
-    /// writers of two processes take turns. Nothing else of the file is touched: its queues may be those of the process that has it.
+    /// Opens an existing file for a command that makes a small change and ends, whether or not a process has the file
+    /// open. SQLite lets the writers of two processes take turns. Nothing else in the file is touched: its queues may
+    /// belong to that process.
     pub(super) fn join(path: &Path) -> Result<Self, OpenError> {
         if !path.exists() {
             return Err(OpenError::Unfit { path: path.to_owned(), why: "there is no such file".into() });
@@ -84,7 +85,7 @@ impl Data {
         Ok(Self { place, readers: Mutex::default(), writer, _lock: None })
     }
 
-    /// Reads one state of the data, beside whoever writes.
+    /// Reads one state of the data while others write.
     pub(super) fn read<T>(&self, job: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
         if self.place == Place::Memory {
             return self.look(job);
@@ -92,13 +93,13 @@ impl Data {
         self.look(|reader| {
             reader.execute_batch("BEGIN")?;
             let result = job(reader);
-            // It only read: nothing is lost if it cannot end well, and the reader is not used again.
+            // It only read, so nothing is lost if it cannot be ended properly, and the reader is not reused.
             reader.execute_batch("COMMIT")?;
             result
         })
     }
 
-    /// Reads, each statement for itself.
+    /// Reads; each statement sees its own state.
     pub(super) fn look<T>(&self, job: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
         if self.place == Place::Memory {
             return self.writer.alone(|connection| job(connection));
@@ -124,14 +125,14 @@ impl Data {
     }
 }
 
-/// Writes a copy that is whole, as of one moment, to a file that is not there yet.
+/// Writes a complete copy, as of one moment, to a new file.
 pub(super) fn copy(from: &Connection, path: &Path) -> Result<(), Failure> {
     let name = path.to_str().ok_or_else(|| Failure::Nonsense(format!("the path {} is not UTF-8", path.display())))?;
     from.execute("VACUUM INTO ?1", [name])?;
     Ok(())
 }
 
-/// Where it is, whichever way it was named: two processes must not meet by two names. Its folder is made.
+/// Its canonical path, so that two processes cannot open it by two names. Creates its folder.
 fn followed(path: &Path) -> Result<PathBuf, OpenError> {
     let unfit = |why: String| OpenError::Unfit { path: path.to_owned(), why };
     if let Ok(found) = path.canonicalize() {
@@ -150,7 +151,7 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Held by the process that has the file. The system frees it, whatever the process dies of.
+/// Held by the process that has the file open. The system releases it no matter how the process dies.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let beside = beside(path, ".lock");
     let unfit = |why: String| OpenError::Unfit { path: path.to_owned(), why };
@@ -163,7 +164,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// For another process than the one that has the file.
+/// For a process other than the one that has the file open.
 pub(super) fn connect_reader(path: &Path) -> Result<Connection, OpenError> {
     let place = Place::File(path.to_owned());
     connect(&place, true).map_err(|error| told(&place, &error))
@@ -183,7 +184,7 @@ fn connect(place: &Place, reads_only: bool) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
-    // KiB. There may be sixteen readers, and the system keeps the file's pages in memory, too.
+    // In KiB. There may be sixteen readers, and the system caches the file's pages too.
     let cache = if reads_only { -1_024 } else { -4_096 };
     connection.pragma_update(None, "cache_size", cache)?;
     functions::define(&connection)?;
@@ -199,7 +200,7 @@ fn prepare(connection: &mut Connection, place: &Place) -> Result<(), OpenError> 
         if mode != "wal" {
             return Err(unfit(place, SchemaError::Damaged(format!("its journal cannot be a WAL, only {mode}"))));
         }
-        // A 2xx survives that the power fails.
+        // A 2xx survives a power failure.
         connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).map_err(failed)?;
         connection

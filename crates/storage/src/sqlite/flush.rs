@@ -18,11 +18,11 @@ type Pair = (CardId, UserId);
 #[derive(Default)]
 pub(super) struct Flushed {
     pub(super) taken: usize,
-    /// Activities that nobody knew before.
+    /// New activities.
     pub(super) inserted: usize,
 }
 
-/// Of these events, those that are still owed and make activities.
+/// Those of the events that are still owed and make activities.
 pub(super) fn flush(connection: &Connection, mut ids: Vec<EventId>) -> Result<Flushed, Failure> {
     ids.sort_unstable();
     ids.dedup();
@@ -104,7 +104,7 @@ fn insert(connection: &Connection, activity: &Activity) -> Result<(), Failure> {
     insert_members(connection, activity)
 }
 
-/// Only members, and the window that follows from them.
+/// Only the members and the window that follows from them.
 fn update(connection: &Connection, activity: &Activity) -> Result<(), Failure> {
     let id = blob(activity.id.ulid());
     let sql = "UPDATE activities SET window_start = ?2 WHERE id = ?1";

@@ -1,4 +1,4 @@
-//! Deleting what is left of somebody whose account is being deleted, a portion in each job.
+//! Deletes what is left of somebody whose account is being deleted, one portion per job.
 
 use std::collections::BTreeSet;
 
@@ -32,14 +32,14 @@ const NEXT_CARDS: &str = "SELECT id FROM cards WHERE owner_id = ?1 AND library_l
 
 const FORGET_CARD: [&str; 2] = ["DELETE FROM notes WHERE card_id = ?1", "DELETE FROM cards WHERE id = ?1"];
 
-/// Rows of a kind of which there may be many.
+/// Kinds of rows of which there may be many.
 const MANY: [&str; 2] = [
     "DELETE FROM import_rows WHERE (import_id, number) IN ( \
          SELECT r.import_id, r.number FROM imports i CROSS JOIN import_rows r ON r.import_id = i.id WHERE i.owner_id = ?1 LIMIT ?2)",
     "DELETE FROM idempotency_keys WHERE (user_id, key) IN (SELECT user_id, key FROM idempotency_keys WHERE user_id = ?1 LIMIT ?2)",
 ];
 
-/// Of which there are few. `?1` is the person.
+/// Kinds of which there are few. `?1` is the person.
 const FEW: [&str; 8] = [
     "DELETE FROM imports WHERE owner_id = ?1",
     "DELETE FROM rejected_entries WHERE instr(raw, ?1) > 0 OR instr(reason, ?1) > 0",
@@ -52,7 +52,7 @@ const FEW: [&str; 8] = [
     "DELETE FROM users WHERE id = ?1",
 ];
 
-/// What stays, although the person did it. `?2` is nobody.
+/// What stays without the person's name. `?2` stands for nobody.
 const UNNAMED: [&str; 4] = [
     "UPDATE queue_pauses SET person = ?2 WHERE person = ?1",
     "UPDATE search_rebuilds SET requested_by = ?2 WHERE requested_by = ?1",
@@ -62,7 +62,7 @@ const UNNAMED: [&str; 4] = [
 
 const COMPLETE: &str = "UPDATE audit_log SET affected = 1, completed_at = ?2 WHERE id = ?1 AND completed_at IS NULL";
 
-/// Another process may have finished it already; then there is nothing to do.
+/// If another process has finished it already, there is nothing to do.
 pub(super) fn forget(connection: &Connection, now: Timestamp, person: &UserId, limit: usize) -> Result<(), Failure> {
     let held = first(connection, STAGE, &[&person.as_str()], |row| {
         let behind: Option<[u8; 16]> = get(row, "behind")?;
@@ -98,7 +98,7 @@ fn forget_events(connection: &Connection, person: &UserId, behind: [u8; 16]) -> 
     }
 }
 
-/// `purges`: the indexes of notes and titles are being rid of what is deleted there.
+/// `purges`: deleted entries are being purged from the indexes of notes and titles.
 fn clear(
     connection: &Connection,
     now: Timestamp,
@@ -108,7 +108,7 @@ fn clear(
     audit_id: i64,
 ) -> Result<(), Failure> {
     let people = BTreeSet::from([person.clone()]);
-    // What was counted, shown or indexed after the others had heard.
+    // What was counted, shown or indexed after the queues had processed the deletion.
     let mut cards = indexed(connection, &people)?;
     cards.truncate(limit);
     if !cards.is_empty() {
@@ -153,7 +153,7 @@ fn forget_cards(connection: &Connection, person: &UserId, limit: usize) -> Resul
     Ok(!next.is_empty())
 }
 
-/// Only an older build can have saved one meanwhile. It leaves the same way as the others.
+/// Only an older build can have saved one meanwhile. It is removed like the others.
 fn keeps_cards(connection: &Connection, person: &UserId) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM cards WHERE owner_id = ?1 LIMIT 1";
     Ok(first(connection, sql, &[&person.as_str()], |_| Ok(()))?.is_some())

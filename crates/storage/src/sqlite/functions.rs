@@ -1,4 +1,4 @@
-//! What SQL may call beside SQLite's own functions.
+//! Our functions for SQL, besides SQLite's own.
 
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
@@ -13,11 +13,11 @@ pub(super) fn define(connection: &Connection) -> rusqlite::Result<()> {
     connection.create_scalar_function("utc_day", 1, pure, |call| {
         Ok(call.get::<Option<i64>>(0)?.map(|us| us.div_euclid(DAY_US)))
     })?;
-    // The key of the page that is its owner's alone, by the digest of the URL.
+    // The key of the owner's private page, from the URL's digest.
     connection.create_scalar_function("own_page", 2, pure, |call| {
         Ok(page_key(&call.get::<Vec<u8>>(0)?, Some(&call.get::<String>(1)?)))
     })?;
-    // SQLite's own knows ASCII alone.
+    // SQLite's own only handles ASCII.
     connection.create_scalar_function("lower_case", 1, pure, |call| {
         Ok(call.get::<Option<String>>(0)?.map(|text| text.to_lowercase()))
     })

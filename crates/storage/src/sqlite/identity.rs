@@ -1,4 +1,4 @@
-//! Cards whose URLs were read by earlier rules, and giving cards their URLs by the present ones.
+//! Finds cards whose URLs were read by earlier rules, and gives cards their URLs by the current ones.
 
 use cardwire_domain::CardId;
 use cardwire_domain::store::OutdatedCard;
@@ -14,7 +14,8 @@ const OUTDATED: &str = "\
 SELECT id, owner_id, url, normalised_url FROM cards
 WHERE identity_version < 1 AND id > ?1 AND NOT EXISTS (SELECT 1 FROM leaving WHERE user_id = owner_id) ORDER BY id LIMIT ?2";
 
-/// A card that these rules renamed before is being retired: what takes its place tells of the URL that it has now, and nothing else of the one before.
+/// A card that these rules renamed earlier is being retired. Its replacement reports only the URL that it has now, and
+/// nothing about the one before.
 const IDENTIFY: &str = "\
 UPDATE cards SET url = ?2, normalised_url = ?3, url_digest = ?4, identity_version = ?5, version = version + 1,
     former_digest = CASE WHEN url_digest = ?4 THEN former_digest
@@ -27,7 +28,7 @@ pub(super) fn outdated(
     after: Option<CardId>,
     limit: usize,
 ) -> Result<Vec<OutdatedCard>, Failure> {
-    // Nothing is below what is empty.
+    // Nothing sorts before the empty string.
     let after = after.map(|card| blob(card.ulid()).to_vec()).unwrap_or_default();
     rows(connection, OUTDATED, &[&after, &signed(limit)], |row: &Row<'_>| {
         Ok(OutdatedCard {
@@ -38,7 +39,7 @@ pub(super) fn outdated(
     })
 }
 
-/// Of a card that is there.
+/// For a card that exists.
 pub(super) fn identify(connection: &Connection, card: CardId, url: &CardUrl) -> Result<(), Failure> {
     let (id, digest) = (blob(card.ulid()), url_digest(url.normalised()));
     let changed = run(connection, IDENTIFY, &[&id, &url.given(), &url.normalised(), &digest, &CardUrl::RULES])?;

@@ -1,4 +1,5 @@
-//! Imports: rows leased with their import by `next_at`, and what became of them. While an import gets its rows it has no `next_at`.
+//! Imports: rows leased with their import by `next_at`, and their results. While an import is still getting its rows,
+//! it has no `next_at`.
 
 use std::time::Duration;
 
@@ -22,12 +23,13 @@ use super::values::{
     signed, time, ulid, us, user_id,
 };
 
-/// Of a reason or remark, this many characters are kept.
+/// This many characters of a reason or remark are stored.
 const REASON_CHARS: usize = 300;
 /// How long a finished import is kept.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
-/// Beginning an import clears away some that finished long ago, and some that will never get all their rows, of anybody.
+/// Starting an import deletes some that finished long ago, and some that will never get all their rows, no matter
+/// whose.
 const CLEAR: [&str; 2] = [
     "DELETE FROM imports WHERE id IN ( \
          SELECT id FROM imports WHERE finished_at < ?1 AND (undo_at IS NULL OR undone_at IS NOT NULL) ORDER BY finished_at LIMIT 2)",
@@ -55,7 +57,7 @@ FROM (SELECT count(*) AS total, count(*) FILTER (WHERE outcome = 'refused') AS r
       FROM import_rows WHERE import_id = ?1) r
 WHERE id = ?1 AND finished_at IS NULL AND next_at IS NULL";
 
-/// What the check refused, an import would refuse as well.
+/// What the check refused, an import would refuse too.
 const CARRY_OUT: &str = "\
 UPDATE imports SET is_check = 0, saved = 0, known = 0, begun_at = ?3, finished_at = NULL, next_at = ?3
 WHERE id = ?1 AND owner_id = ?2 AND is_check AND finished_at IS NOT NULL AND refused < total
@@ -78,7 +80,7 @@ macro_rules! select_imports {
     };
 }
 
-/// Left to itself, SQLite looks through all rows for some of these.
+/// Without a hint, SQLite scans all rows for some of these.
 macro_rules! report {
     ($index:literal, $condition:literal) => {
         concat!(
@@ -103,7 +105,7 @@ SELECT number, url, title, note, added_at, collections, visibilities, private, r
     iif(fingerprint IS NULL, NULL, card_id) AS saved
 FROM import_rows INDEXED BY import_rows_open WHERE import_id = ?1 AND outcome IS NULL ORDER BY number LIMIT ?2";
 
-/// Once: what was kept stays. Once it is saved, its title and note are the card's, and go with the card.
+/// Once; a stored row stays. Once it is saved, its title and note belong to the card, and are deleted with it.
 const FINISH_ROW: &str = "\
 UPDATE import_rows SET outcome = ?3, card_id = ?4, reason = ?5, title = iif(?6, title, NULL), note = iif(?6, note, NULL)
 WHERE import_id = ?1 AND number = ?2 AND outcome IS NULL";
@@ -284,7 +286,7 @@ impl ImportRepository for SqliteStore {
     }
 }
 
-/// It gets its rows, now.
+/// It is getting its rows.
 fn is_open(connection: &Connection, now: Timestamp, import: ImportId) -> Result<(), Failure> {
     match run(connection, IS_OPEN, &[&blob(import.ulid()), &us(now)])? {
         0 => Err(Failure::Refused(Error::not_found("import", import))),

@@ -1,4 +1,4 @@
-//! Invites, and links that set a new password. Whether one is still good is decided by the store's clock.
+//! Invites, and links that set a new password. The store's clock decides whether one is still valid.
 
 use async_trait::async_trait;
 use cardwire_domain::accounts::{TokenHash, is_leaving};
@@ -14,7 +14,7 @@ use super::sessions::end_access;
 use super::store::SqliteStore;
 use super::values::{first, get, later, run, time, us, user_id};
 
-/// Making an invite also clears away some that no longer work.
+/// Creating an invite also deletes some that no longer work.
 const CLEAR: &str = "\
 DELETE FROM invites WHERE code_hash IN (
     SELECT code_hash FROM invites WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 10

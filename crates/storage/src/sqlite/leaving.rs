@@ -1,4 +1,4 @@
-//! Accounts on their way out: what comes next for each, and how far it has come.
+//! Accounts that are being deleted: the next step for each, and its progress.
 
 use cardwire_domain::leaving::Stage;
 use cardwire_domain::records::DELETE_WITHIN;
@@ -13,12 +13,12 @@ use super::error::Failure;
 use super::values::{blob, card_id, collection_id, earlier, event_id, first, get, rows, run, signed, user_id};
 use crate::departed::named;
 
-/// Of what is owed, or in the log, so much is looked through at once.
+/// This much of what is owed, or in the log, is searched at once.
 pub(super) const LOOK: usize = 2_000;
-/// Of those who are leaving, so many are looked at for one that nobody else sees to.
+/// This many leaving people are looked at to find one that nobody else is handling.
 const AT_ONCE: i64 = 100;
 
-/// Any of them, so that one that waits holds up no other.
+/// Any of them, so that one that waits does not hold up the others.
 const LEAVERS: &str = "SELECT user_id FROM leaving ORDER BY random() LIMIT ?1";
 
 const HELD: &str = "SELECT stage, behind FROM leaving WHERE user_id = ?1";
@@ -29,7 +29,7 @@ SELECT id FROM cards WHERE owner_id = ?1 AND library_link IS NOT NULL ORDER BY l
 const WRITTEN: &str = "\
 SELECT id FROM collections WHERE author_id = ?1 AND deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT ?2";
 
-/// Collections that still hold cards: the person's own, and deleted ones of others that still hold cards of theirs.
+/// Collections that still hold cards: the person's own, and deleted ones of other people with cards of theirs.
 const IS_EMPTYING: &str = "\
 SELECT EXISTS (SELECT 1 FROM collections WHERE author_id = ?1)
     OR EXISTS (SELECT 1 FROM cards c CROSS JOIN links l ON l.card_id = c.id WHERE c.owner_id = ?1) AS emptying";
@@ -38,7 +38,7 @@ const OWED: &str = "\
 SELECT d.event_id, d.dead_at IS NOT NULL AS is_dead, coalesce(instr(e.envelope, ?2) > 0, 0) AS theirs
 FROM deliveries d LEFT JOIN events e ON e.id = d.event_id WHERE d.event_id > ?1 ORDER BY d.event_id LIMIT ?3";
 
-/// Records that still have to be deleted elsewhere, while that is possible and not waited for in vain.
+/// Records that still have to be deleted elsewhere, as long as that is possible and worth waiting for.
 const IS_PUBLISHED: &str = "\
 SELECT EXISTS (
     SELECT 1 FROM record_people p JOIN leaving l ON l.user_id = p.person_id AND l.requested_at > ?2
@@ -48,7 +48,7 @@ SELECT EXISTS (
 
 const LEAVE: &str = "UPDATE leaving SET stage = ?3, behind = ?4 WHERE user_id = ?1 AND stage = ?2";
 
-/// Their versions rise, so that a command that has already read a collection's people cannot write them back.
+/// Their versions increase, so a command that has already read a collection's people cannot write them back.
 const CUT_TIES: [&str; 4] = [
     "UPDATE collections SET version = version + 1 WHERE id IN ( \
          SELECT collection_id FROM collaborators WHERE user_id = ?1 UNION SELECT collection_id FROM invitations WHERE user_id = ?1)",
@@ -66,14 +66,14 @@ pub(super) fn leavers(connection: &Connection) -> Result<Vec<UserId>, Failure> {
     rows(connection, LEAVERS, &[&AT_ONCE], |row| user_id(&get::<String>(row, "user_id")?))
 }
 
-/// What those who see to one person take turns at.
+/// The turn for handling one person.
 pub(super) fn turn_at(person: &UserId) -> Ulid {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&Sha256::digest(person.as_str())[..16]);
     Ulid(u128::from_be_bytes(bytes))
 }
 
-/// How far it has come, and the cards that are in the person's library, or else what is left. `None`: they are gone.
+/// The progress, and the cards in the person's library or else what is left. `None`: they are gone.
 pub(super) fn look(
     connection: &Connection,
     now: Timestamp,
@@ -125,7 +125,7 @@ fn is_published(connection: &Connection, now: Timestamp, person: &UserId) -> Res
     Ok(is_published.unwrap_or(false))
 }
 
-/// Of what is owed behind an event, the first of the person's; one that lives rather than one that is dead.
+/// The person's first owed event after a given one; a live one rather than a dead one.
 fn owed(connection: &Connection, person: &UserId, behind: Option<[u8; 16]>) -> Result<Left, Failure> {
     let behind = behind.unwrap_or_default();
     let looked = rows(connection, OWED, &[&behind, &named(person), &signed(LOOK)], |row| {
@@ -155,11 +155,12 @@ pub(super) fn cut_ties(connection: &Connection, person: &UserId) -> Result<(), F
     CUT_TIES.iter().try_for_each(|sql| run(connection, sql, &[&person.as_str()]).map(drop))
 }
 
-/// Whether this person's account is being deleted, or has been. Somebody who never had one (mock authentication) does not leave.
+/// Whether this person's account is being deleted, or has been. False for people who never had one (mock
+/// authentication).
 pub(super) fn leaves(connection: &Connection, person: &UserId) -> Result<bool, Failure> {
     if let Some(is_leaving) = first(connection, IS_LEAVING, &[&person.as_str()], |row| get(row, "is_leaving"))? {
         return Ok(is_leaving);
     }
-    // It is never pruned. It is only looked through for people without an account.
+    // It is never pruned, and only searched for people without an account.
     Ok(first(connection, HAS_LEFT, &[&person.as_str()], |_| Ok(()))?.is_some())
 }

@@ -131,7 +131,7 @@ impl LibraryRepository for SqliteStore {
     }
 }
 
-/// In an order other than newest first, words find so many cards.
+/// In an order other than newest first, words find at most this many cards.
 const MOST_SORTED: usize = 10_000;
 
 /// A place in an order other than newest first: by time or by text, then by id.
@@ -157,7 +157,7 @@ impl SqliteStore {
             let mut statement = connection.prepare_cached(LIBRARY)?;
             let (newest, highest) = NEWEST;
             let mut found = statement.query(params![owner.as_str(), newest, highest, uncollected])?;
-            // The first of those behind the place, and one that tells whether there are more.
+            // The first ones after the place, and one more to see whether the list continues.
             let mut first_ones: BTreeSet<SortedPlace> = BTreeSet::new();
             let mut matched = 0;
             while let Some(row) = found.next()? {
@@ -203,7 +203,7 @@ fn place_of(order: LibraryOrder, row: &Row<'_>) -> Result<SortedPlace, Failure> 
     Ok((0, order.key(&get::<String>(row, "url")?, title.as_deref()), id))
 }
 
-/// Where a list in this order goes on.
+/// The position after which a list in this order continues.
 fn sorted_place(order: LibraryOrder, position: &Position) -> Result<SortedPlace> {
     let (id, key) = position.id.split_at_checked(ULID_LEN).ok_or_else(no_cursor)?;
     let id = blob(Ulid::from_string(id).map_err(|_| no_cursor())?);
@@ -211,10 +211,11 @@ fn sorted_place(order: LibraryOrder, position: &Position) -> Result<SortedPlace>
     Ok((at, key.to_owned(), id))
 }
 
-/// So many cards are looked at themselves: the newest may not be indexed yet. Of the others, those that the index has.
+/// This many of the newest cards are searched directly, because they may not be indexed yet. The index finds the
+/// others.
 const LOOKED_AT: usize = 300;
 
-/// What is looked for among the cards of a library.
+/// A search among the cards of a library.
 struct Matching<'a> {
     connection: &'a Connection,
     owner: &'a UserId,

@@ -29,13 +29,13 @@ use super::values::{
 };
 use super::{dead_letters, failures};
 
-/// How many entries that are no events are kept; the oldest go first.
+/// At most this many entries that are not events are kept; the oldest are deleted first.
 const REJECTED_KEPT: i64 = 1_000;
-/// Of each such entry, this many characters.
+/// This many characters of each such entry are stored.
 const REJECTED_CHARS: usize = 4_096;
-/// Of an error, likewise.
+/// The same for an error.
 const ERROR_CHARS: usize = 2_000;
-/// No backoff is longer.
+/// The longest backoff.
 const BACKOFF_AT_MOST: Duration = Duration::from_secs(24 * 3_600);
 
 const DUE: &str = "\
@@ -63,7 +63,7 @@ WHERE queue = ?1 AND event_id = ?2";
 
 const UNDO_ATTEMPT: &str = "UPDATE deliveries SET tries = tries - 1 WHERE queue = ?1 AND event_id = ?2";
 
-/// What stays where it is keeps its times.
+/// An event that stays where it is keeps its times.
 const FAIL: &str = "\
 UPDATE deliveries SET tries = ?3, error = ?4, dead_at = ?5, published_at = CASE WHEN ?6 THEN published_at END,
     due_at = coalesce(?7, due_at), error_group = ?8, failed_at = ?9
@@ -181,7 +181,7 @@ impl EventLog for SqliteStore {
         Ok(found.into_iter().collect())
     }
 
-    /// Along with the events, the kept answers, rejected entries and steps whose time is over.
+    /// Besides the events, the stored answers, rejected entries and steps that have expired.
     async fn prune(&self, keep: Duration) -> Result<u64> {
         Ok(prune::prune(self, keep).await?)
     }
@@ -198,8 +198,9 @@ pub(super) fn take(connection: &Connection, queue: Queue, ids: &[EventId]) -> Re
     Ok(taken)
 }
 
-/// The events of these ids as the log has them, in the order of their ids; what nobody here understands is left out, and so stays owed.
-/// Effects are made of these alone: what came through a queue may have been altered there.
+/// The events with these ids as the log has them, in the order of their ids. Those that this build does not understand
+/// are left out, and so stay owed. Effects are made only from these: events that came through a queue may have been
+/// altered there.
 pub(super) fn recorded(connection: &Connection, ids: &[EventId]) -> Result<Vec<RecordedEvent>, Failure> {
     let mut recorded = Vec::with_capacity(ids.len());
     for id in ids.iter().collect::<BTreeSet<_>>() {
@@ -218,7 +219,7 @@ fn stored(connection: &Connection, ids: &[EventId]) -> Result<Vec<Envelope>, Fai
     found.filter_map(Result::transpose).collect()
 }
 
-/// What was published since `waiting_since` is put off until it has had as long as what waits now.
+/// Deliveries published since `waiting_since` are postponed until they have had as long as what waits now.
 fn lease(
     connection: &Connection,
     now: Timestamp,
@@ -250,7 +251,7 @@ fn lease(
     Ok(due)
 }
 
-/// How long to put it off, if it must still be in the queue, or worked on, by the oldest that waits there.
+/// How long to postpone it, if the oldest waiting entry shows that it must still be in the queue or in work.
 fn on_its_way(published_at: Option<i64>, waiting_since: Option<Timestamp>) -> Option<i64> {
     let rest = published_at?.saturating_add(micros(AT_WORK)).saturating_sub(us(waiting_since?));
     (rest > 0).then(|| rest.saturating_add(1_000_000).min(micros(PUT_OFF_AT_MOST)))
@@ -271,7 +272,7 @@ fn held(connection: &Connection, queue: Queue, id: EventId) -> Result<Option<Hel
 
 struct Begun {
     attempt: Attempt,
-    /// The attempt before was lost.
+    /// The previous attempt was lost.
     lost: bool,
     dies: bool,
 }
@@ -312,7 +313,7 @@ fn begin_attempt(
     Ok(Begun { attempt: if dies { Attempt::Dead } else { Attempt::Run }, lost, dies })
 }
 
-/// The step goes with the attempt.
+/// The step is removed with the attempt.
 fn undo_attempt(connection: &Connection, queue: Queue, id: EventId) -> Result<(), Failure> {
     let lives = held(connection, queue, id)?.is_some_and(|held| !held.is_dead && held.tries > 0);
     if lives && let Some(step) = open_attempt(connection, queue, id)? {

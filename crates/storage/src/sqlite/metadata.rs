@@ -1,4 +1,4 @@
-//! Pages: jobs leased by `next_fetch_at`, and what their fetches came to.
+//! Pages: jobs leased by `next_fetch_at`, and the results of their fetches.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,10 +24,10 @@ use super::values::{blob, cut, earlier, first, get, rows, run, time, url_digest,
 use crate::page_keys::{everybodys, page_key};
 use crate::pictured::to_picture;
 
-/// Of the line, this many pages are looked at. Only pages of people, domains and hosts that have all their places can stand in the way of
-/// others, and of each of those there is one page or so in a turn.
+/// This many pages of the line are looked at. Only pages of people, domains and hosts without a free place can block
+/// others, and each turn holds about one page of each of those.
 const LOOK_AT: i64 = 500;
-/// Of a reason, this many characters are kept.
+/// This many characters of a reason are stored.
 const REASON_CHARS: usize = 300;
 
 const FRONT: &str = "\
@@ -230,7 +230,7 @@ fn fail(
     failure: &FetchFailure,
     policy: &FetchPolicy,
 ) -> Result<bool, Failure> {
-    // A later refresh has all its attempts again.
+    // A later refresh gets all its attempts again.
     let given_up = !failure.retryable || job.tries >= policy.attempts;
     let wait = policy.wait_after(failure, job.tries, rand::random());
     let asked = failure.wait.map(|wait| after(now, wait));

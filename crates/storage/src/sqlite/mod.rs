@@ -1,9 +1,10 @@
 //! The store in one SQLite file, or in memory.
 //!
-//! - One writer, whose transactions carry many commands at once (`writer`); readers beside it, each on one state of the data.
-//! - A command reads first and writes afterwards, in one job: rows carry versions, and a commit that finds another one than was read is
-//!   stale, and run again.
-//! - The process that has the file is the only one. So what is leased is leased to somebody in this process, and commands on one card take
+//! - One writer, whose transactions carry many commands at once (`writer`), and concurrent readers, each on one state
+//!   of the data.
+//! - A command reads first and writes afterwards, in one job. Rows carry versions; a commit that finds a different one
+//!   than was read is stale, and the command runs again.
+//! - Only one process has the file open. So leases are held only within this process, and commands on one card take
 //!   turns there (`turns`).
 
 mod accounts;

@@ -1,4 +1,4 @@
-//! What leaves for PostgreSQL.
+//! The sending end of a move to PostgreSQL.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::error::Failure;
 use super::file::{Data, OpenError, Place};
 use crate::moving::{Column, Kind, Table};
 
-/// The file, had by nobody else.
+/// The file, opened by nobody else.
 pub(crate) struct MoveOut {
     connection: Arc<Mutex<Connection>>,
     /// Keeps others out.
@@ -37,13 +37,13 @@ impl MoveOut {
         count.map(i64::unsigned_abs).map_err(|error| error.to_string())
     }
 
-    /// All rows, some at a time, in the order of the table's key. Each is a list of its columns.
+    /// All rows in portions, in the order of the table's key. Each row is a list of its columns.
     pub(crate) fn rows(&self, table: &'static Table) -> mpsc::Receiver<Result<Vec<Value>, String>> {
         let (give, given) = mpsc::channel(2);
         let connection = Arc::clone(&self.connection);
         spawn_blocking(move || {
             if let Err(error) = send(&connection.lock(), table, &give) {
-                // Whoever waits may have gone.
+                // The caller may be gone.
                 let _ = give.blocking_send(Err(error.to_string()));
             }
         });

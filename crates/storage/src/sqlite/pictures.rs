@@ -17,7 +17,7 @@ use super::store::SqliteStore;
 use super::values::{blob, earlier, first, get, later, rows, run, signed, url_digest, us, user_id};
 use crate::page_keys::page_key;
 
-/// Of the line, this many jobs are looked at.
+/// This many jobs of the line are looked at.
 const LOOK_AT: usize = 200;
 
 const FRONT: &str = "\
@@ -40,7 +40,7 @@ const KEEP: &str = "\
 INSERT INTO pictures (hash, kind, width, height, bytes, kept_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (hash) DO UPDATE SET kept_at = excluded.kept_at";
 
-/// The cards are asked, as the pages may be behind. `?2` is the reader.
+/// Checks the cards, because the pages may be behind. `?2` is the reader.
 const SEEN: &str = "\
 SELECT p.kind, p.width, p.height, p.bytes FROM pictures p WHERE p.hash = ?1 AND EXISTS (
     SELECT 1 FROM pages g CROSS JOIN cards c ON c.url_digest = substr(g.url_digest, 1, 32) AND c.library_link IS NOT NULL
@@ -48,7 +48,7 @@ SELECT p.kind, p.width, p.height, p.bytes FROM pictures p WHERE p.hash = ?1 AND 
       AND CASE WHEN g.keeper IS NULL THEN NOT (c.private OR c.hidden) ELSE g.keeper = ?2 AND c.owner_id = ?2 END
 )";
 
-/// Only now it is known when.
+/// The time is known only now.
 const DATE: &str = "UPDATE pictures_dropped SET at = ?1 WHERE at IS NULL";
 const DROPPED: &str = "SELECT id, hash FROM pictures_dropped WHERE at <= ?1 ORDER BY id LIMIT ?2";
 
@@ -63,7 +63,7 @@ const LOOKED_AT: &str = "DELETE FROM pictures_dropped WHERE id = ?1";
 impl PictureRepository for SqliteStore {
     async fn lease_pictures(&self, room: &PictureRoom, lease: Duration) -> Result<Vec<PictureJob>> {
         let room = room.clone();
-        // Looking first: mostly there is nothing, and the writer is left alone.
+        // Look first: usually there is nothing, and the writer is not needed.
         let is_due = self.read(|connection, now| first(connection, FRONT, &[&us(now), &1], |_| Ok(()))).await?;
         if is_due.is_none() {
             return Ok(Vec::new());
@@ -102,7 +102,7 @@ fn lease_jobs(
     for job in &chosen {
         run(connection, LEASE, &[&key_of(job), &blob(id), &later(now, lease)])?;
     }
-    // Others may stand behind them.
+    // Others may be waiting behind them.
     for job in blocked.iter().filter(|_| is_full) {
         run(connection, PUT_BACK, &[&key_of(job), &us(now)])?;
     }

@@ -1,4 +1,4 @@
-//! Changing many rows, some at a time, so that others write in between.
+//! Changing many rows in portions, so that others can write in between.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use rusqlite::Connection;
 use super::error::Failure;
 use super::store::SqliteStore;
 
-/// Rows that one job of such work looks at.
+/// One job of such work looks at this many rows.
 pub(super) const PORTION: usize = 500;
 
-/// What came of one portion.
+/// The result of one portion.
 pub(super) struct Portion<C> {
     pub(super) changed: u64,
-    /// Behind what the next one begins; `None`: nothing is left.
+    /// The place after which the next one begins; `None`: nothing is left.
     pub(super) next: Option<C>,
 }
 
 impl SqliteStore {
-    /// Repeats what changes a portion until nothing is left; each is a job of its own. Returns how many rows were changed.
+    /// Repeats a change until nothing is left; each portion is its own job. Returns how many rows were changed.
     pub(super) async fn in_portions<C, F>(&self, change: F) -> Result<u64, Failure>
     where
         C: Send + 'static,

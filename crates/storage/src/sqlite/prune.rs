@@ -1,4 +1,4 @@
-//! What is dropped once its time is over.
+//! Deleting what has expired.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::store::SqliteStore;
 use super::values::{earlier, get, rows, run, signed};
 use crate::answers::KEEP_ANSWERS;
 
-/// Events of before `?1`, behind the last one that was looked at.
+/// Events before `?1`, after the last one that was looked at.
 const EVENTS: Old = Old {
     next:
         "\
@@ -21,7 +21,7 @@ FROM events e WHERE e.occurred_at < ?1 AND (e.occurred_at, e.rowid) > (?2, ?3) O
     drop: "DELETE FROM events WHERE rowid = ?1",
 };
 
-/// Steps of before `?1`, likewise.
+/// The same for steps before `?1`.
 const STEPS: Old = Old {
     next: "\
 SELECT s.id AS number, s.at, EXISTS (
@@ -39,7 +39,7 @@ INSERT INTO event_log_horizon (only_row, pruned_until)
 SELECT 1, ?1 WHERE EXISTS (SELECT 1 FROM events WHERE occurred_at < ?1)
 ON CONFLICT (only_row) DO UPDATE SET pruned_until = excluded.pruned_until WHERE pruned_until < excluded.pruned_until";
 
-/// Rows that go when they are old, unless their event is still owed.
+/// Rows that are deleted when they are old, unless their event is still owed.
 #[derive(Clone, Copy)]
 struct Old {
     next: &'static str,
@@ -51,7 +51,7 @@ pub(super) async fn prune(store: &SqliteStore, keep: Duration) -> Result<u64, Fa
     if store.read(|connection, _| is_replaying(connection)).await? {
         return Ok(0);
     }
-    // Before the first is gone, so that nobody takes a day for whole that is not.
+    // Before the first event is gone, so that an incomplete day is never taken for a complete one.
     let before = store.write(move |connection, now| move_horizon(connection, now, keep)).await?;
     let pruned = store.in_portions(move |connection, _, after| drop_old(connection, EVENTS, before, after)).await?;
     store.in_portions(|connection, now, _| drop_answers(connection, now)).await?;
@@ -61,14 +61,14 @@ pub(super) async fn prune(store: &SqliteStore, keep: Duration) -> Result<u64, Fa
     Ok(pruned)
 }
 
-/// Returns the moment before which things are old.
+/// Returns the time before which rows are old.
 fn move_horizon(connection: &Connection, now: Timestamp, keep: Duration) -> Result<i64, Failure> {
     let before = earlier(now, keep);
     run(connection, MOVE_HORIZON, &[&before])?;
     Ok(before)
 }
 
-/// Goes on behind a time and a row, so that what is owed is not looked at again and again.
+/// Continues after a time and a row, so that owed events are not looked at over and over.
 fn drop_old(
     connection: &Connection,
     old: Old,

@@ -1,4 +1,4 @@
-//! Reads of what everybody sees of people, collections and links.
+//! Reads of people, collections and links as everybody sees them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,7 +170,7 @@ fn related(connection: &Connection, digest: [u8; 32], limit: usize) -> Result<Ve
     for (card, _) in &savers {
         shelves.extend(rows(connection, SHELVES, &[card], |row| get::<Id>(row, "id"))?);
     }
-    // Each by its weight and its newest card.
+    // Sorted by weight and newest card.
     let mut links: BTreeMap<[u8; 32], (i64, (i64, Id), RelatedLink)> = BTreeMap::new();
     let mut add = |near: Vec<Id>, weight: i64| {
         for id in near {

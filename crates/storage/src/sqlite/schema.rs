@@ -1,11 +1,11 @@
-//! The schema, and what tells a file of ours from others.
+//! The schema, and how to recognise our files.
 
 use rusqlite::Connection;
 
 /// In the file's header: "Crdw".
 const APPLICATION_ID: i32 = 0x4372_6477;
 
-/// Numbered as those of PostgreSQL: the same number, the same data.
+/// Numbered like PostgreSQL's migrations: the same number means the same data.
 const MIGRATIONS: [(i32, &str); 13] = [
     (17, include_str!("../../migrations/sqlite/0017_one_file.sql")),
     (18, include_str!("../../migrations/sqlite/0018_private.sql")),
@@ -53,7 +53,7 @@ pub(super) fn is_ours(connection: &Connection) -> Result<(), SchemaError> {
     }
 }
 
-/// For those who leave bringing it up to date to others.
+/// For callers that do not migrate it themselves.
 pub(super) fn is_current(connection: &Connection) -> Result<(), SchemaError> {
     is_ours(connection)?;
     match version(connection)? {
@@ -62,8 +62,8 @@ pub(super) fn is_current(connection: &Connection) -> Result<(), SchemaError> {
     }
 }
 
-/// Whether the file is whole. Table by table: of the words that search finds by, their rows are checked, not whether they fit the texts,
-/// which would take four times as long.
+/// Whether the file is intact, table by table. For search words, the rows are checked, but not whether they match the
+/// texts, which would take four times as long.
 pub(super) fn check(connection: &Connection) -> Result<(), SchemaError> {
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %'";
     let mut statement = connection.prepare(sql)?;
@@ -85,7 +85,7 @@ fn version(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Each in one transaction, with the number it leads to.
+/// Each in one transaction, with the version it leads to.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
     let found = version(connection)?;
     for (number, sql) in MIGRATIONS {
@@ -100,7 +100,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
     Ok(())
 }
 
-/// Queues live in the process: whatever was in them when the last one ended is due now.
+/// Queues live in the process: whatever they held when the last one ended is due now.
 pub(super) fn begin_again(connection: &Connection, now_us: i64) -> Result<(), SchemaError> {
     connection.execute(
         "UPDATE deliveries SET due_at = min(due_at, ?1), published_at = NULL WHERE published_at IS NOT NULL AND dead_at IS NULL",

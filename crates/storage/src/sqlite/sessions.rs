@@ -1,4 +1,4 @@
-//! Sessions. Whether a token is still good is decided by the store's clock.
+//! Sessions. The store's clock decides whether a token is still valid.
 
 use async_trait::async_trait;
 use cardwire_domain::accounts::{Account, TokenHash};
@@ -16,7 +16,7 @@ use super::values::{
     blob, earlier, first, get, get_count, get_time, get_user, later, rows, run, signed, ulid, us, user_id,
 };
 
-/// Opening a session clears some away that nobody can use any more, with what was spent in them.
+/// Opening a session also deletes some that can no longer be used, with their spent tokens.
 const CLEAR: &str = "\
 DELETE FROM sessions WHERE id IN (
     SELECT id FROM sessions WHERE refresh_expires_at <= ?1 ORDER BY refresh_expires_at LIMIT 10
@@ -140,7 +140,7 @@ impl SessionRepository for SqliteStore {
     }
 }
 
-/// Ends all sessions but one, and all API tokens, in the transaction that changed the account.
+/// Ends all sessions except one, and all API tokens, in the transaction that changed the account.
 pub(super) fn end_access(connection: &Connection, person: &UserId, except: Option<SessionId>) -> Result<(), Failure> {
     end_others(connection, person, except)?;
     run(connection, "DELETE FROM api_tokens WHERE user_id = ?1", &[&person.as_str()])?;

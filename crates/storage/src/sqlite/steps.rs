@@ -1,4 +1,4 @@
-//! What befell an event on its way to a queue, told step by step.
+//! What happened to an event on its way to a queue, step by step.
 
 use cardwire_domain::EventId;
 use cardwire_events::Queue;

@@ -1,4 +1,4 @@
-//! The store itself; its ports are beside it.
+//! The store itself; its ports have their own files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use super::turns::Turns;
 
 /// How long a read waits for its turn.
 const READ_PATIENCE: Duration = Duration::from_millis(2_500);
-/// How long a write may take, with its wait in line and for the disk.
+/// How long a write may take, including the wait in line and for the disk.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 /// The same for a recount of everything.
 const RECOUNT_PATIENCE: Duration = Duration::from_secs(30 * 60);
 
-/// Every port over one file. Clones share it.
+/// All ports over one file. Clones share it.
 #[derive(Clone)]
 pub struct SqliteStore {
     data: Arc<Data>,
     clock: Arc<dyn Clock>,
-    /// Of those who read at once.
+    /// Limits concurrent readers.
     places: Arc<Semaphore>,
     pub(super) handover: Handover,
     pub(super) turns: Turns,
@@ -37,22 +37,23 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, or makes it. Commits are handed to `handover` while it is open; otherwise it is rung.
+    /// Opens the file, or creates it. Commits are handed to `handover` while it is open; otherwise it is rung.
     ///
     /// # Errors
-    /// When the file is not ours, too new, damaged, or another process has it.
+    /// If the file is not ours, too new or damaged, or another process has it open.
     ///
     /// # Panics
-    /// Outside of a runtime, whose threads do the work.
+    /// Outside of a runtime, because its threads do the work.
     pub fn open(place: Place, clock: Arc<dyn Clock>, handover: Handover) -> Result<Self, OpenError> {
         let data = Data::open(place, clock.now().as_microsecond())?;
         Ok(Self::over(data, clock, handover))
     }
 
-    /// Opens a file beside the process that may have it, for what is kept of accounts alone: commands on cards take turns in that process.
+    /// Opens a file that another process may have open, only for work on accounts: commands on cards take turns in that
+    /// process.
     ///
     /// # Errors
-    /// When there is no such file, or it is not ours, of another release, or damaged.
+    /// If there is no such file, or it is not ours, from another release, or damaged.
     ///
     /// # Panics
     /// As [`Self::open`].
@@ -65,23 +66,24 @@ impl SqliteStore {
         Self { data: Arc::new(data), clock, places: Arc::new(Semaphore::new(READERS)), handover, turns, news }
     }
 
-    /// What is gone with the process.
+    /// A store that is lost when the process ends.
     ///
     /// # Errors
-    /// When SQLite cannot make it.
+    /// If SQLite cannot create it.
     pub fn in_memory(clock: Arc<dyn Clock>, handover: Handover) -> Result<Self, OpenError> {
         Self::open(Place::Memory, clock, handover)
     }
 
-    /// The same store for another process of a test, whose relay takes from another handover.
+    /// The same store for another process in a test, with its own handover.
     pub fn beside(&self, handover: Handover) -> Self {
         Self { handover, ..self.clone() }
     }
 
-    /// Writes the log back into the file, so that all of it is in one place. For a process that ends.
+    /// For a process that ends: writes the log back into the file, so that everything is in one place.
     ///
     /// # Errors
-    /// When the disk refuses, or somebody is reading the file. Nothing is lost: the log is written back when the file is opened again.
+    /// If the disk refuses, or somebody is reading the file. Nothing is lost: the log is written back when the file is
+    /// opened again.
     pub async fn close(&self) -> cardwire_domain::Result<()> {
         let data = Arc::clone(&self.data);
         let closed = spawn_blocking(move || {
@@ -96,10 +98,10 @@ impl SqliteStore {
         }
     }
 
-    /// Copies a file, whichever process has it, to a place where there is none yet.
+    /// Copies a file, whichever process has it open, to a place where nothing exists yet.
     ///
     /// # Errors
-    /// When it cannot be read, or the copy cannot be written. There is no copy then.
+    /// If it cannot be read, or the copy cannot be written. Then there is no copy.
     pub fn copy(from: &Path, to: &Path) -> Result<(), cardwire_domain::Error> {
         let connection =
             file::connect_reader(from).map_err(|error| cardwire_domain::Error::Unavailable(error.to_string()))?;
@@ -115,7 +117,7 @@ impl SqliteStore {
         self.write_within(WRITE_PATIENCE, job).await
     }
 
-    /// For a job that goes through all there is. Others wait meanwhile.
+    /// For a job that goes through all data. Others wait meanwhile.
     pub(super) async fn recount<T, F>(&self, job: F) -> Result<T, Failure>
     where
         T: Send + 'static,
@@ -133,14 +135,15 @@ impl SqliteStore {
         self.data.writer.write(patience, move |connection| job(connection, clock.now())).await
     }
 
-    /// Runs the job at once, on the caller's thread: for a few rows by their keys, which takes less than handing it to another thread. Each
-    /// of its statements may see a later state of the data. It is not bounded: if the disk hangs, so does the caller's thread.
+    /// Runs the job at once, on the caller's thread: for a few rows by their keys, which is faster than passing it to
+    /// another thread. Each of its statements may see a later state of the data. It has no time-out: if the disk hangs,
+    /// so does the caller's thread.
     pub(super) fn look<T>(&self, job: impl FnOnce(&Connection, Timestamp) -> Result<T, Failure>) -> Result<T, Failure> {
         let now = self.clock.now();
         self.data.look(|connection| job(connection, now))
     }
 
-    /// Runs the job on one state of the data, beside whoever writes.
+    /// Runs the job on one state of the data, while others write.
     pub(super) async fn read<T, F>(&self, job: F) -> Result<T, Failure>
     where
         T: Send + 'static,

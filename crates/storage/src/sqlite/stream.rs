@@ -1,7 +1,7 @@
 //! The live feed: activities in the order in which they were committed, by their position.
 //!
-//! One transaction writes at a time, so positions are given in the order of the commits, and nothing can appear later before what a
-//! reader was shown.
+//! One transaction writes at a time, so positions follow the order of commits, and nothing can appear later in front of
+//! what a reader has seen.
 
 use cardwire_domain::feed::{FeedItem, StreamCursor};
 use cardwire_domain::{ActivityId, Result};
@@ -26,7 +26,7 @@ impl SqliteStore {
         after: StreamCursor,
         limit: usize,
     ) -> Result<Vec<(StreamCursor, FeedItem)>> {
-        // A reader may come with any number.
+        // A reader may send any number.
         let position = i64::try_from(after.epoch).unwrap_or(i64::MAX);
         let read = self.read(move |connection, _| {
             rows(connection, STREAM, &[&signed(limit), &position], |row| {
@@ -38,7 +38,7 @@ impl SqliteStore {
     }
 }
 
-/// The last that was given out, although its activity may be gone.
+/// The last one given out, although its activity may be gone.
 fn last_position(connection: &Connection) -> Result<u64, Failure> {
     let last = first(connection, "SELECT position FROM stream_position", &[], |row| get_count(row, "position"))?;
     Ok(last.unwrap_or(0))

@@ -1,4 +1,4 @@
-//! What tests look at and alter behind the ports' backs. Nothing that runs in a deployment calls it.
+//! What tests read and change without using the ports. Nothing in a deployment calls it.
 
 use cardwire_domain::EventId;
 use cardwire_events::{Envelope, Queue, Result};
@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row};
 use super::store::SqliteStore;
 use super::values::{blob, first, get, get_envelope, get_queue, get_time, rows, run, us};
 
-/// An entry of a queue that was no event.
+/// A queue entry that was not an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedEntry {
     pub queue: Queue,
@@ -19,7 +19,7 @@ pub struct RejectedEntry {
 }
 
 impl SqliteStore {
-    /// The entries that were no events, oldest first: the last 1,000.
+    /// The entries that were not events, oldest first: the last 1,000.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -36,7 +36,7 @@ impl SqliteStore {
         Ok(self.read(move |connection, _| rows(connection, sql, &[], read)).await?)
     }
 
-    /// Whether a look would find something, for tests that break just those.
+    /// Whether a look would find something, for tests that break only such looks.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -48,7 +48,7 @@ impl SqliteStore {
         Ok(self.read(is_due).await?)
     }
 
-    /// Tells another time of an event: the times of events decide what makes one activity.
+    /// Changes the time of an event: the times of events decide what makes one activity.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -61,7 +61,7 @@ impl SqliteStore {
         Ok(self.write(redate).await?)
     }
 
-    /// Tells another type of an event: one that a later release wrote.
+    /// Changes the type of an event, to one that a later release wrote.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -75,7 +75,7 @@ impl SqliteStore {
         Ok(self.write(retype).await?)
     }
 
-    /// Has every card's URL be one that was read by the first rules.
+    /// Marks every card's URL as read by the first rules.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -87,7 +87,7 @@ impl SqliteStore {
         Ok(self.write(outdate).await?)
     }
 
-    /// Lets the file grow by this many pages at most, as if its disk had no more room.
+    /// Lets the file grow by at most this many pages, as if its disk were nearly full.
     ///
     /// # Errors
     /// When SQLite refuses.
@@ -100,7 +100,7 @@ impl SqliteStore {
         Ok(self.write(limit).await?)
     }
 
-    /// The columns of all tables, those of FTS5 included, in which this text stands somewhere: `table.column`.
+    /// The columns of all tables, including those of FTS5, that contain this text: `table.column`.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -126,7 +126,7 @@ impl SqliteStore {
         Ok(self.read(look).await?)
     }
 
-    /// Every event that is kept, in the order of their ids.
+    /// All stored events, in the order of their ids.
     ///
     /// # Errors
     /// When they cannot be read.

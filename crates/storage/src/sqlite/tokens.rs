@@ -1,4 +1,4 @@
-//! API tokens. Whether one is still good is decided by the store's clock.
+//! API tokens. The store's clock decides whether one is still valid.
 
 use async_trait::async_trait;
 use cardwire_domain::accounts::TokenHash;

@@ -1,8 +1,8 @@
-//! Commands: each read sees one state of the data, and one job writes all of the command.
+//! Commands: each read sees one state of the data, and one job writes the whole command.
 //!
-//! The commit checks that cards and collections are still as they were read. Commands on a card that exists take turns besides, so that
-//! none has to run again for that. Nobody has a turn at a card that does not exist yet: its unique constraint decides, and the loser
-//! runs again.
+//! The commit checks that cards and collections have not changed since they were read. Commands on an existing card
+//! also take turns, so that none has to run again for that. There are no turns for a card that does not exist yet: its
+//! unique constraint decides, and the loser runs again.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -35,7 +35,7 @@ use super::write::write;
 use crate::answers::KEEP_ANSWERS;
 use crate::seen::{sees_card, sees_collection};
 
-/// Of the deleted collections, this many are looked at for one that nobody else empties.
+/// This many deleted collections are looked at to find one that nobody else is emptying.
 const DELETED_AT_ONCE: i64 = 100;
 
 #[async_trait]
@@ -45,7 +45,7 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        // Nothing is different afterwards, but pages are written: a disk that is full or cannot be written refuses them.
+        // Changes nothing, but writes pages, which a full or read-only disk refuses.
         let write = |connection: &Connection, _| {
             run(connection, "INSERT INTO idempotency_keys VALUES ('', '', '', '', 0)", &[])?;
             run(connection, "DELETE FROM idempotency_keys WHERE user_id = ''", &[])
@@ -61,7 +61,7 @@ struct SqliteTransaction {
     turns: Vec<Turn>,
 }
 
-/// Of what was read first, where something was read twice.
+/// The first state, if something was read twice.
 #[derive(Default)]
 struct Versions {
     cards: BTreeMap<CardId, i64>,
@@ -88,7 +88,7 @@ SELECT count(*) AS open, count(*) FILTER (WHERE c.author_id = ?2) AS open_by_aut
        EXISTS (SELECT 1 FROM blocks WHERE user_id = ?1 AND blocked_id = ?2) AS has_blocked_author
 FROM invitations i JOIN collections c ON c.id = i.collection_id AND c.deleted_at IS NULL WHERE i.user_id = ?1";
 
-/// A person has few invitations, and an author may have many collections: CROSS says where to begin.
+/// A person has few invitations, but an author may have many collections: CROSS says where to begin.
 const INVITATIONS: &str = "\
 SELECT c.id FROM invitations i CROSS JOIN collections c ON c.id = i.collection_id WHERE i.user_id = ?1 AND c.author_id = ?2";
 
@@ -113,7 +113,7 @@ impl Versions {
 }
 
 impl SqliteTransaction {
-    /// Who has a turn waits for no other: else they might wait for one another. Versions tell if it goes wrong.
+    /// A command with a turn never waits for another turn, to avoid deadlocks. Versions show if that goes wrong.
     async fn take_turn(&mut self, card: CardId) -> Result<()> {
         let turns = &self.store.turns;
         if !self.turns.is_empty() {
@@ -149,7 +149,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn card(&mut self, id: CardId) -> Result<Option<Card>> {
-        // What is read before a turn that had to be waited for would be older than the turn.
+        // Take the turn first, then read: data read before the wait would be older than the turn.
         self.take_turn(id).await?;
         let Some((card, version)) = self.store.look(|connection, _| read_card(connection, id))? else {
             return Ok(None);
@@ -159,7 +159,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn card_exists(&mut self, id: CardId, person: &UserId) -> Result<bool> {
-        // Cards are deleted only with their owner's account, so this needs no turn at somebody else's card.
+        // Cards are deleted only with their owner's account, so somebody else's card needs no turn here.
         let (id, person) = (blob(id.ulid()), person.clone());
         let find = move |connection: &Connection, _| {
             let sql = concat!("SELECT 1 FROM cards c WHERE c.id = ?1 AND ", sees_card!("c", "?2"));
@@ -177,7 +177,7 @@ impl Transaction for SqliteTransaction {
         match self.store.look(find)? {
             Some(id) => {
                 let card = self.card(id).await?;
-                // Whoever had the turn before may have given its place to another one.
+                // The previous holder of the turn may have given its place to another one.
                 match card.as_ref().is_none_or(|card| card.url.normalised() == normalised_url) {
                     true => Ok(card),
                     false => Err(Error::Stale),
@@ -246,13 +246,13 @@ impl Transaction for SqliteTransaction {
 
     async fn deleted_collection(&mut self, limit: usize) -> Result<Option<DeletedCollection>> {
         let list = |connection: &Connection, _| {
-            // Any of them, so that one that cannot be emptied holds up no other.
+            // Any of them, so that one that cannot be emptied does not hold up the others.
             let sql = "SELECT id FROM collections WHERE deleted_at IS NOT NULL ORDER BY random() LIMIT ?1";
             rows(connection, sql, &[&DELETED_AT_ONCE], |row| Ok(collection_id(get(row, "id")?)))
         };
         for id in self.store.read(list).await? {
             let Some(turn) = self.store.turns.ask(id.ulid()) else { continue };
-            // Whoever had the turn before may have forgotten it.
+            // The previous holder of the turn may have forgotten it.
             let deleted = self.store.read(move |connection, _| read_deleted(connection, id, limit)).await?;
             if deleted.is_some() {
                 self.turns.push(turn);
@@ -289,7 +289,7 @@ impl Transaction for SqliteTransaction {
     async fn undone_import(&mut self, limit: usize) -> Result<Option<UndoneImport>> {
         for import in self.store.read(|connection, _| undoing::undone(connection)).await? {
             let Some(turn) = self.store.turns.ask(import.ulid()) else { continue };
-            // Whoever had the turn before may have done the last of it.
+            // The previous holder of the turn may have finished it.
             let looked = self.store.read(move |connection, _| undoing::next(connection, import, limit)).await?;
             let Some(undoing::Next { behind, made, empty }) = looked else { continue };
             self.turns.push(turn);
@@ -333,7 +333,7 @@ impl Transaction for SqliteTransaction {
     }
 }
 
-/// Looks at as many entries of an index as somebody added within the period, and at no more than their quota.
+/// Reads as many index entries as somebody added within the period, at most their quota.
 const fn used_up(quota: Quota) -> &'static str {
     match quota {
         Quota::Cards => {

@@ -1,10 +1,10 @@
-//! What is trending: which URLs, domains and types of pages people keep, for everybody to see, that they saved lately.
+//! Trends: the URLs, domains and page types that people saved lately and still keep, visible to everybody.
 //!
-//! The cards decide, not the events: whoever hears of a card counts its URL anew, so the order of events does not matter, nor how often
-//! they come.
+//! The cards decide, not the events: each event about a card has its URL recounted, so neither the order of events nor
+//! their number matters.
 //!
-//! A running total covers at least its days: those of today and of the days before that many. It is at most too large, until
-//! [`roll`] has taken the oldest days off it; so it gives the order in which to look, and the days give the figure.
+//! A running total for n days covers at least today and the n days before. It may be too large until [`roll`] has
+//! subtracted the oldest days. So the totals give the order of candidates, and the days give the figures.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ const WINDOWS: [i64; 4] = [7, 30, 90, 366];
 /// URLs that are read together when all are counted.
 const PORTION: i64 = 500;
 
-/// What is known of a URL that somebody keeps.
+/// What is known about a URL that somebody keeps.
 #[derive(PartialEq, Eq)]
 struct Facts {
     domain: String,
@@ -49,7 +49,7 @@ impl Changes {
     }
 }
 
-/// Counts these URLs anew.
+/// Recounts these URLs.
 pub(super) fn refresh(connection: &Connection, now: Timestamp, digests: &[[u8; 32]]) -> Result<(), Failure> {
     if digests.is_empty() {
         return Ok(());
@@ -62,7 +62,7 @@ pub(super) fn refresh(connection: &Connection, now: Timestamp, digests: &[[u8; 3
     changes.write(connection, from_days)
 }
 
-/// Counts one URL anew, and finds out what that changes.
+/// Recounts one URL, and finds out what that changes.
 fn count(
     connection: &Connection,
     from_days: [i64; 4],
@@ -123,7 +123,7 @@ fn read_day(row: &Row<'_>) -> Result<(i64, i64), Failure> {
     Ok((get(row, "day")?, get(row, "saves")?))
 }
 
-/// What comes to nothing has no row.
+/// Zeros have no row.
 fn add(connection: &Connection, from_days: [i64; 4], subject: &str, key: &[u8], days: &Days) -> Result<(), Failure> {
     let mut total = 0;
     let mut windows = [0; 4];
@@ -156,7 +156,7 @@ fn add(connection: &Connection, from_days: [i64; 4], subject: &str, key: &[u8], 
     Ok(())
 }
 
-/// The day after which each running total begins. Made as of today where nothing was counted yet.
+/// The day after which each running total begins. If nothing was counted yet, it starts today.
 fn from_days(connection: &Connection, now: Timestamp) -> Result<[i64; 4], Failure> {
     let mut from_days = [0; 4];
     for (from_day, days) in from_days.iter_mut().zip(WINDOWS) {
@@ -188,7 +188,7 @@ macro_rules! roll {
 
 const ROLL: [&str; 4] = [roll!("d7"), roll!("d30"), roll!("d90"), roll!("d366")];
 
-/// Takes a day that is over off each of the running totals. What is still behind waits for the next call: figures do not depend on it.
+/// Subtracts a past day from each running total. The rest waits for the next call: figures do not depend on it.
 pub(super) fn roll(connection: &Connection, now: Timestamp) -> Result<(), Failure> {
     let from_days = from_days(connection, now)?;
     for ((days, from_day), sql) in WINDOWS.into_iter().zip(from_days).zip(ROLL) {
@@ -201,7 +201,7 @@ pub(super) fn roll(connection: &Connection, now: Timestamp) -> Result<(), Failur
     Ok(())
 }
 
-/// All of it from the cards. Whatever is to be written waits meanwhile.
+/// Rebuilds everything from the cards. All other writes wait meanwhile.
 pub(super) fn rebuild(connection: &Connection, now: Timestamp) -> Result<(), Failure> {
     for sql in ["DELETE FROM trend_days", "DELETE FROM trends", "DELETE FROM trend_windows"] {
         run(connection, sql, &[])?;
@@ -224,9 +224,9 @@ pub(super) fn rebuild(connection: &Connection, now: Timestamp) -> Result<(), Fai
     changes.write(connection, from_days)
 }
 
-/// Where the period is not one of the running totals', the first 2,000 of the next longer one are looked at and no more, lest a period
-/// without saves walk through everything. The key of a domain or of a type is no digest, so
-/// it finds neither URL nor title.
+/// If the period has no running total, only the first 2,000 of the next longer one are checked, so that a period
+/// without saves does not walk through everything. The key of a domain or a type is not a digest, so it finds neither
+/// URL nor title.
 macro_rules! candidates {
     ($column:literal) => {
         concat!(
@@ -300,7 +300,7 @@ fn top(
     Ok(best)
 }
 
-/// A URL is told as the oldest card spells it that everybody sees now.
+/// A URL is spelled as on the oldest card that everybody sees now.
 pub(super) fn top_urls(
     connection: &Connection,
     now: Timestamp,

@@ -1,7 +1,7 @@
-//! Commands on one card take turns, and so do those who empty one deleted collection.
+//! Commands on one card take turns, and so do jobs that empty the same deleted collection.
 //!
-//! Versions alone keep what is stored right: whoever read what is old by now runs again. But of many who change one card at once only one
-//! would get on each time, and the last would run out of tries.
+//! Versions alone keep the data right: a command that read old data runs again. But if many change one card at once,
+//! only one would succeed each time, and the last would run out of tries.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use ulid::Ulid;
 /// How long a command waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Those who have a turn and those who wait for it, by what they want to change. Clones share it.
+/// The holders of turns and those who wait, by what they want to change. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Turns(Arc<Mutex<HashMap<Ulid, Arc<Lock<()>>>>>);
 
@@ -27,7 +27,7 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// Waits for it, in the order in which it was asked for; `None`: too long. May be dropped at any time.
+    /// Waits for it, first come, first served; `None`: it took too long. May be dropped at any time.
     pub(super) async fn wait(&self, at: Ulid) -> Option<Turn> {
         let (mut turn, lock) = self.line_up(at);
         turn.held = Some(timeout(PATIENCE, lock.lock_owned()).await.ok()?);

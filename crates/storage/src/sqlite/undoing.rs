@@ -1,4 +1,4 @@
-//! Imports that are undone: what comes next for each, and how far it has come.
+//! Imports being undone: the next step for each, and its progress.
 
 use cardwire_domain::imports::Fingerprint;
 use cardwire_domain::{CardId, CollectionId, ImportId};
@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::error::Failure;
 use super::values::{blob, card_id, collection_id, first, get, rows, run, signed, ulid};
 
-/// Of those that are undone, so many are looked at for one that nobody else sees to.
+/// This many imports being undone are looked at to find one that nobody else is handling.
 const AT_ONCE: i64 = 100;
 
-/// Any of them, so that one that cannot be undone holds up no other.
+/// Any of them, so that one that cannot be undone does not hold up the others.
 const UNDONE: &str = "\
 SELECT id FROM imports i WHERE i.undo_at IS NOT NULL AND i.undone_at IS NULL
 AND NOT EXISTS (SELECT 1 FROM leaving WHERE user_id = i.owner_id) ORDER BY random() LIMIT ?1";
@@ -33,7 +33,7 @@ const MOVE_ON: &str = "\
 UPDATE imports SET undo_behind = ?3, undone = undone + ?4, kept = kept + ?5
 WHERE id = ?1 AND undo_behind = ?2 AND undo_at IS NOT NULL AND undone_at IS NULL";
 
-/// Those that saved the card before this row did. They are the first row of the link, or others with it.
+/// Rows that saved the card before this one: the first row of the link, or others with the same link.
 const GONE: [&str; 2] = [
     "UPDATE import_rows SET fingerprint = NULL WHERE import_id = ?1 AND number = ?2 AND number <> ?3",
     "UPDATE import_rows SET fingerprint = NULL WHERE import_id = ?1 AND same_as = ?2 AND fingerprint IS NOT NULL AND number <> ?3",
@@ -45,7 +45,7 @@ const LEFT_BY_LATER_ROW: [&str; 2] = [
     "UPDATE import_rows SET fingerprint = ?4 WHERE import_id = ?1 AND same_as = ?2 AND fingerprint IS NOT NULL AND fingerprint = ?3",
 ];
 
-/// A row that made a card.
+/// A row that created a card.
 pub(super) struct Made {
     pub(super) number: u32,
     pub(super) card: CardId,
@@ -56,7 +56,7 @@ pub(super) struct Made {
 pub(super) struct Next {
     pub(super) behind: u32,
     pub(super) made: Vec<Made>,
-    /// Collections that it made and in which no card is; only where no row is left.
+    /// Empty collections that it created; only if no row is left.
     pub(super) empty: Vec<CollectionId>,
 }
 

@@ -1,4 +1,4 @@
-//! Between domain values and what columns hold.
+//! Conversion between domain values and columns.
 
 use std::time::Duration;
 
@@ -60,12 +60,12 @@ pub(super) fn utc_day(at: Timestamp) -> i64 {
     us(at).div_euclid(DAY_US)
 }
 
-/// When that much time has passed, as it is stored.
+/// The time after that much has passed, as stored.
 pub(super) fn later(at: Timestamp, by: Duration) -> i64 {
     us(at).saturating_add(micros(by))
 }
 
-/// When that much time was still to pass, as it is stored.
+/// The time that much earlier, as stored.
 pub(super) fn earlier(at: Timestamp, by: Duration) -> i64 {
     us(at).saturating_sub(micros(by))
 }
@@ -126,10 +126,10 @@ pub(super) fn no_cursor() -> Error {
     Error::invalid("cursor", "Use the nextCursor of this list, or start again without a cursor.")
 }
 
-/// Before all of a list by (time, id), newest first.
+/// Before the start of a list by (time, id), newest first.
 pub(super) const NEWEST: (i64, [u8; 16]) = (i64::MAX, [u8::MAX; 16]);
 
-/// Where a list by (time, id) goes on.
+/// The position after which a list by (time, id) continues.
 pub(super) fn behind(after: Option<&Position>) -> Result<Option<(i64, [u8; 16])>> {
     let Some(position) = after else {
         return Ok(None);
@@ -150,8 +150,8 @@ pub(super) fn get_queue(row: &Row<'_>) -> Result<Queue, Failure> {
     get::<String>(row, "queue")?.parse().map_err(Failure::Nonsense)
 }
 
-/// From `id`, `type`, `envelope` and `occurred_at`. An envelope that lacks something still comes out, so that it becomes a dead
-/// letter instead of stopping its queue.
+/// From `id`, `type`, `envelope` and `occurred_at`. An incomplete envelope is still returned, so that it becomes a dead
+/// letter instead of blocking its queue.
 pub(super) fn get_envelope(row: &Row<'_>) -> Result<Envelope, Failure> {
     let mut stored: Value = serde_json::from_str(&get::<String>(row, "envelope")?)
         .map_err(|error| Failure::Nonsense(format!("an envelope is no JSON: {error}")))?;
@@ -206,7 +206,7 @@ pub(super) fn run(connection: &rusqlite::Connection, sql: &str, values: &[&dyn T
     Ok(connection.prepare_cached(sql)?.execute(values)?)
 }
 
-/// As PostgreSQL would keep it, whose text holds no NUL: somebody may move there.
+/// As PostgreSQL would store it, whose text cannot contain NUL: somebody may move there.
 pub(super) fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! Writing a command, within one job.
+//! Writing a command in one job.
 
 use std::collections::BTreeSet;
 
@@ -23,16 +23,16 @@ use super::undoing::{delete_empty, finish, left_anew, left_as, undo_rows};
 use super::values::{blob, earlier, first, later, run, ulid, url_digest, us};
 use crate::answers::KEEP_ANSWERS;
 
-/// What is left to do once it is committed.
+/// What remains to be done after the commit.
 #[derive(Default)]
 pub(super) struct Accepted {
-    /// Born published: to be published now.
+    /// Born published: publish them now.
     pub(super) handed: Vec<Owed>,
-    /// The queues to which something is born due.
+    /// The queues for which some deliveries are born due.
     pub(super) due: BTreeSet<Queue>,
 }
 
-/// [`Failure::Changed`] where what a change builds on is not there, or is there already.
+/// [`Failure::Changed`] if something that a change depends on is missing, or exists already.
 pub(super) fn write(
     connection: &Connection,
     now: Timestamp,
@@ -152,7 +152,7 @@ impl Rows<'_> {
             }
             Change::DeleteEmptyCollection(id) => delete_empty(connection, now, id),
             Change::ForgetCollection(id) => {
-                // The links' reference sees to it that no card is left in it.
+                // The foreign key of the links ensures that no card is left in it.
                 let sql = "DELETE FROM collections WHERE id = ?1 AND deleted_at IS NOT NULL";
                 one(run(connection, sql, &[&blob(id.ulid())])?)
             }
@@ -210,7 +210,7 @@ fn update_collection(connection: &Connection, now: i64, to: &Collection) -> Resu
     replace_people(connection, now, to)
 }
 
-/// Those who stay are left as they are, with the time of their invitation. Nobody is among them whose account is deleted.
+/// People who stay are left unchanged, with the time of their invitation. None of them has a deleted account.
 fn replace_people(connection: &Connection, now: i64, of: &Collection) -> Result<(), Failure> {
     let list = |people: &BTreeSet<UserId>| {
         let mut staying = Vec::new();
@@ -238,7 +238,7 @@ fn replace_people(connection: &Connection, now: i64, of: &Collection) -> Result<
     Ok(())
 }
 
-/// In the place of one that is too old. Where there is a younger one the command has been answered already.
+/// Replaces an expired one. If there is a younger one, the command has been answered already.
 fn keep_answer(connection: &Connection, now: Timestamp, kept: &Remember) -> Result<(), Failure> {
     let sql = "INSERT INTO idempotency_keys (user_id, key, fingerprint, answer, created_at) VALUES (?1, ?2, ?3, ?4, ?5) \
                ON CONFLICT (user_id, key) DO UPDATE SET \
@@ -250,7 +250,7 @@ fn keep_answer(connection: &Connection, now: Timestamp, kept: &Remember) -> Resu
     one(run(connection, sql, &[&person, &key, fingerprint, &answer, &us(now), &expired])?)
 }
 
-/// Keeps the events, and owes each to the queues of its route.
+/// Stores the events, and owes each to the queues of its route.
 fn raise(
     connection: &Connection,
     now: Timestamp,
@@ -297,7 +297,7 @@ fn after(id: Ulid) -> Ulid {
     Ulid(id.0.saturating_add(1))
 }
 
-/// The row is as it was read.
+/// Checks that the row has not changed since it was read.
 fn one(changed: usize) -> Result<(), Failure> {
     if changed == 1 { Ok(()) } else { Err(Failure::Changed) }
 }

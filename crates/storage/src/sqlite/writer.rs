@@ -1,7 +1,8 @@
-//! Group commit: whatever is to be written at about the same time shares one transaction, and one wait for the disk.
+//! Group commit: writes that arrive at about the same time share one transaction and one wait for the disk.
 //!
-//! SQLite has one writer. Jobs line up for it; whoever comes while nobody writes starts to, and writes until the line is empty. Each job
-//! runs within a savepoint of its own, so one that fails takes nobody else's rows along. No job is answered before the commit.
+//! SQLite has one writer. Jobs queue up for it; a job that finds no writer starts one, which runs until the queue is
+//! empty. Each job runs in its own savepoint, so a failing one does not take other jobs' rows with it. No job is
+//! answered before the commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -16,39 +17,39 @@ use tokio::time::timeout;
 
 use super::error::Failure;
 
-/// How long a statement waits for another process: one that makes a copy, or a command that changes accounts.
+/// How long a statement waits for another process, such as one that makes a copy or changes accounts.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long all writers wait for readers to let go of the log.
 const LOG_PATIENCE: Duration = Duration::from_millis(200);
-/// The log is begun anew when it is longer.
+/// A longer log is started over.
 pub(super) const LOG_BYTES: u64 = 64 * 1024 * 1024;
 /// Transactions between two looks at its length.
 const LOOK_EVERY: u32 = 64;
 
-/// Jobs in line. While the disk hangs, more would only fill the memory.
+/// At most this many jobs wait. While the disk hangs, more would only fill up memory.
 const LINE: usize = 4_096;
 
-/// Jobs of one transaction. More of them would make the first ones wait for the last.
+/// At most this many jobs share a transaction. With more, the first ones would wait too long for the last.
 const TOGETHER: usize = 256;
 
 /// SQLite undoes a whole transaction when the disk refuses a part of it.
 const UNDONE: &str = "the disk refused what was to be written with it, and all of that was undone";
 
-/// Told whether the transaction was committed.
+/// Learns whether the transaction was committed.
 type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
-/// Given why there is no transaction, if there is none.
+/// Gets the reason if there is no transaction.
 type Job = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
 
 pub(super) struct Writer {
     held: Mutex<Held>,
     line: Mutex<Line>,
-    /// Jobs run on the threads of the runtime that opened the store, not on those of whoever asks: these may be busy, or end.
+    /// Jobs run on the threads of the runtime that opened the store, not on the caller's: those may be busy, or end.
     runtime: Handle,
 }
 
 struct Held {
     connection: Connection,
-    /// Where SQLite writes before it writes into the file; `None`: there is no file.
+    /// The write-ahead log; `None`: there is no file.
     log: Option<PathBuf>,
     since_looked: u32,
 }
@@ -64,8 +65,8 @@ impl Writer {
         Self { held: Mutex::new(Held { connection, log, since_looked: 0 }), line: Mutex::default(), runtime }
     }
 
-    /// The result of the job once it is committed. A failure means that nothing of it is stored, except after `patience`: then, as when it is
-    /// dropped, it may still be stored. A job that nobody waits for any more when its turn comes is not run.
+    /// The result of the job once it is committed. A failure means that nothing of it is stored. After `patience`, or
+    /// if the future is dropped, it may still be stored. A job whose caller is gone when its turn comes is not run.
     pub(super) async fn write<T, F>(self: &Arc<Self>, patience: Duration, job: F) -> Result<T, Failure>
     where
         T: Send + 'static,
@@ -82,7 +83,7 @@ impl Writer {
             };
             Box::new(move |committed| {
                 let result = result.and_then(|value| committed.map(|()| value).map_err(Failure::NotCommitted));
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 let _ = tell.send(result);
             })
         }));
@@ -110,7 +111,7 @@ impl Writer {
         if !line.is_written {
             line.is_written = true;
             let writer = Arc::clone(self);
-            // A blocking task, so that a clock that is turned by a test stands still meanwhile.
+            // A blocking task, so that a test's paused clock stands still meanwhile.
             self.runtime.spawn_blocking(move || writer.write_all());
         }
         true
@@ -130,14 +131,14 @@ impl Writer {
             };
             write_together(&held.connection, jobs);
             held.bound_log();
-            // Whoever waits to have it alone comes first.
+            // A job that waits for exclusive use goes first.
             MutexGuard::unlock_fair(held);
         }
     }
 }
 
 impl Held {
-    /// SQLite writes its log back by itself, but while there is always a reader, it never begins it anew.
+    /// SQLite writes its log back by itself, but never starts it over while there is always a reader.
     fn bound_log(&mut self) {
         self.since_looked += 1;
         if self.since_looked < LOOK_EVERY {
@@ -148,7 +149,7 @@ impl Held {
         if std::fs::metadata(log).is_ok_and(|log| log.len() > LOG_BYTES)
             && let Err(error) = begin_log_anew(&self.connection)
         {
-            tracing::debug!(%error, "the log could not be begun anew");
+            tracing::debug!(%error, "the log could not be started over");
         }
     }
 }
@@ -165,7 +166,7 @@ fn write_together(connection: &Connection, jobs: Vec<Job>) {
     let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| error.to_string());
     let run = |job: Job| match &begun {
         Err(why) => job(Err(why)),
-        // An error of the disk undoes all of it.
+        // A disk error undoes all of it.
         Ok(()) if connection.is_autocommit() => job(Err(UNDONE)),
         Ok(()) => job(Ok(connection)),
     };
@@ -195,7 +196,7 @@ fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Res
             Ok(value)
         }
         Err(failure) => {
-            // Undone with all of the transaction, it has no savepoint left.
+            // If the whole transaction was undone, there is no savepoint left.
             if !connection.is_autocommit() {
                 savepoint(connection, "ROLLBACK TO job; RELEASE job")?;
             }
@@ -204,7 +205,7 @@ fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Res
     }
 }
 
-/// Where this fails, nobody knows what of the job is in the transaction: all of it is undone.
+/// If this fails, nobody knows how much of the job is in the transaction, so all of it is undone.
 fn savepoint(connection: &Connection, sql: &str) -> Result<(), Failure> {
     let done = connection.execute_batch(sql);
     if done.is_err()

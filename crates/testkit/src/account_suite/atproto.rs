@@ -164,7 +164,7 @@ pub async fn a_refresh_that_lost_its_lease_stores_nothing(accounts: Accounts) ->
     accounts.time.advance(REFRESH_WITHIN + Duration::from_secs(1)).await;
     ensure!(accounts.store.lease_refresh(&alice, version, next).await?, "whoever had it is taken for dead");
     ensure!(!accounts.store.finish_refresh(&alice, slow, &sealed(9)).await?);
-    // Connected anew, or not at all, there is nothing to store either.
+    // Nor is there anything to store after a new connection, or without one.
     accounts.store.connect(&connection(&alice, "did:plc:alice", 3)?).await?;
     ensure!(!accounts.store.finish_refresh(&alice, next, &sealed(9)).await?);
     let kept = accounts.store.connection(&alice).await?.context("it is kept")?;

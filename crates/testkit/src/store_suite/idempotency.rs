@@ -66,7 +66,7 @@ pub async fn answers_are_kept_for_a_day(stores: Stores) -> Tested {
     stores.time.advance(23 * HOUR).await;
     assert!(send(&stores, &alice, "key", "print", &command).await?.created, "the answer is still kept");
     stores.time.advance(2 * HOUR).await;
-    assert!(!send(&stores, &alice, "key", "print", &command).await?.created, "the command was run anew");
+    assert!(!send(&stores, &alice, "key", "print", &command).await?.created, "the command ran again");
     let kept = send(&stores, &alice, "key", "print", &command).await?;
     assert!(!kept.created, "the new answer is kept in its turn");
     let other = send(&stores, &alice, "key", "other", &command).await;

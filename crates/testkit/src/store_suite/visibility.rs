@@ -157,7 +157,7 @@ pub async fn who_saves_again_keeps_the_visibility_unless_they_ask(stores: Stores
     let saved = stores.save(&alice, URL).await?;
     assert!(saved.created);
     let kept = stores.library.library_card(saved.url_card_id, None).await?;
-    assert_eq!(kept.card.visibility, Visibility::Public, "it is saved anew");
+    assert_eq!(kept.card.visibility, Visibility::Public, "it is a new save");
     Ok(())
 }
 

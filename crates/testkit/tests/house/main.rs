@@ -1,7 +1,7 @@
 //! How the house is built: which crate may know which, that no files of a crate import each other in a circle, what Redis scripts touch,
 //! how errors are worded, and that links in the docs lead somewhere.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod arrows;

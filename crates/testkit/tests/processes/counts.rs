@@ -1,4 +1,4 @@
-//! Counts, when copies come and workers die; and counting anew.
+//! Counts while copies arrive and workers die, and counting again.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ async fn copies_and_killed_workers_leave_the_counts_true_and_a_rebuild_gives_the
     let mut rebuild = Process::start_with("analytics-worker", &["rebuild"], stack.environment());
     assert!(rebuild.ended().await.success(), "{}", rebuild.log());
     assert_eq!(table(stack.pool()).await, counted);
-    println!("{saves} saves counted, and counted anew the same");
+    println!("{saves} saves counted, with the same result when counted again");
     assert_eq!(last_act(&stack).await, ["command line", "analytics.rebuild"]);
 
     let mut reindex = Process::start_with("search-worker", &["reindex"], stack.environment());

@@ -1,6 +1,6 @@
 //! The real binaries with real PostgreSQL and Redis, killed and cut off; in the end everything accepted has had its effect once.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod clients;

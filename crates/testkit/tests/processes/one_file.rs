@@ -46,7 +46,7 @@ pub(crate) async fn check(web: &mut Process, environment: &BTreeMap<String, Stri
     history.check(&pool).await.unwrap_or_else(|error| panic!("{error:#}"))
 }
 
-/// The move makes anew what search finds by, so this is asked of the file.
+/// The move builds the search index again, so this looks into the file.
 fn not_in_search(url: &str) -> i64 {
     let file = rusqlite::Connection::open(url.trim_start_matches("sqlite:")).unwrap();
     let sql = "SELECT count(*) FROM (SELECT id FROM cards WHERE library_link IS NOT NULL) c \

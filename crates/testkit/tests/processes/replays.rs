@@ -87,7 +87,7 @@ async fn counts_are_the_truth_after_a_replay_to_analytics_beside_saves() {
     });
     let started = Instant::now();
     reaches(&client, &id, "done", within).await;
-    println!("{events} events were counted anew within {:?}", started.elapsed());
+    println!("{events} events were counted again within {:?}", started.elapsed());
     history.merge(saves.await.unwrap());
     stack.settled(within).await;
     let saved = count(stack.pool(), "SELECT sum(saves)::bigint FROM daily_totals").await;

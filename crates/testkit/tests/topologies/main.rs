@@ -1,7 +1,7 @@
 //! The real binaries over Redis in every topology, as `deploy/` sets it up: masters killed, frozen and moved under load, TLS, IPv6,
 //! passwords.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod cluster;

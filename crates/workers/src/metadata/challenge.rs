@@ -1,6 +1,7 @@
-//! Pages that stand before a site's own: checks of who is asking, refusals and the like. Their titles say nothing about the page that was asked for.
+//! Pages shown instead of the one that was asked for: bot checks, refusals and the like. Their titles say nothing about
+//! that page.
 
-/// Whole titles, in lower case, without what they end in.
+/// Complete titles, in lower case, without their endings.
 const TITLES: &[&str] = &[
     "403 forbidden",
     "429 too many requests",
@@ -36,7 +37,7 @@ const TITLES: &[&str] = &[
     "you are being redirected",
     "you have been blocked",
 ];
-/// What such titles begin with, in lower case; the rest names the site or the request.
+/// Beginnings of such titles, in lower case; the rest names the site or the request.
 const BEGINNINGS: &[&str] = &[
     "access denied |",
     "attention required! |",
@@ -48,7 +49,7 @@ const BEGINNINGS: &[&str] = &[
     "security check by ",
     "sucuri website firewall",
 ];
-/// What such titles end in, in lower case, behind the site's name.
+/// Endings of such titles, in lower case, after the site's name.
 const ENDINGS: &[&str] = &[
     "- access denied",
     "- are you a robot?",

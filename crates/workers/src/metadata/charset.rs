@@ -1,4 +1,5 @@
-//! From a page's bytes to its text, as browsers find the encoding: byte order mark, header, what the page says, and what it looks like.
+//! From a page's bytes to its text. The encoding is found as browsers do it: byte order mark, header, what the page
+//! says, and what it looks like.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED};
@@ -7,7 +8,7 @@ use url::{Host, Url};
 use super::content_type::ContentType;
 use super::tokens::{Tag, Token, Tokens};
 
-/// `url`: sites of a country are more likely to use its encodings.
+/// `url`: a country's sites are more likely to use its encodings.
 pub(super) fn decode(body: &[u8], told: &ContentType, url: &Url) -> String {
     let encoding = Encoding::for_bom(body)
         .map(|(encoding, _)| encoding)
@@ -17,7 +18,8 @@ pub(super) fn decode(body: &[u8], told: &ContentType, url: &Url) -> String {
     encoding.decode(body).0.into_owned()
 }
 
-/// What the page says. Its words stand anywhere in it, since authors put a lot before them, but only where they mean that.
+/// What the page itself says. Authors put a lot before the declaration, so it is searched for everywhere, but only in
+/// places where it is meant as one.
 fn declared(body: &[u8], is_xml: bool) -> Option<&'static Encoding> {
     let meta = || {
         Tokens::of(body, is_xml).find_map(|token| match token {
@@ -61,7 +63,7 @@ fn in_content(content: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label_no_replacement(label.unwrap_or_default())
 }
 
-/// `<?xml version="1.0" encoding="utf-8"?>`, as the very first.
+/// `<?xml version="1.0" encoding="utf-8"?>`, at the very beginning.
 fn in_xml(body: &[u8]) -> Option<&'static Encoding> {
     const NAME: &[u8] = b"encoding";
     let declaration = body.strip_prefix(b"<?xml")?.split(|c| *c == b'>').next()?;
@@ -89,13 +91,13 @@ fn sniffed(body: &[u8], url: &Url) -> &'static Encoding {
         Some(Host::Domain(name)) => name.trim_end_matches('.').rsplit('.').next(),
         _ => None,
     };
-    // The detector panics when it is given anything but a label in lower case.
+    // The detector panics unless the label is in lower case.
     let is_label = |label: &&str| label.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
     detector.guess(country.filter(is_label).filter(|label| !label.is_empty()).map(str::as_bytes), Utf8Detection::Deny)
 }
 
-/// Whether it is UTF-8: if some of it is damaged, no more than there are characters that hardly anything but UTF-8 holds. A character that
-/// the end cuts is no damage.
+/// Whether it is UTF-8. If some of it is damaged, the damage must not exceed the number of characters that are typical
+/// of UTF-8. A character cut off at the end is not damage.
 fn is_utf_8(body: &[u8]) -> bool {
     let (mut characters, mut damage) = (0_usize, 0_usize);
     let mut left = body.len();
@@ -111,7 +113,7 @@ fn is_utf_8(body: &[u8]) -> bool {
     damage == 0 || damage <= characters
 }
 
-/// Whether all of it is ASCII with the escapes of this encoding.
+/// Whether it is entirely ASCII with this encoding's escapes.
 fn is_iso_2022_jp(body: &[u8]) -> bool {
     let escapes: [&[u8]; 3] = [b"\x1b$B", b"\x1b$@", b"\x1b(J"];
     body.contains(&0x1b) && body.is_ascii() && escapes.iter().any(|escape| body.windows(3).any(|at| at == *escape))
@@ -125,7 +127,7 @@ mod tests {
         decode(body, &ContentType::default(), &Url::parse(url).unwrap())
     }
 
-    /// Decoded, a page of this start and of text in this encoding holds that text.
+    /// A page with this beginning and text in this encoding is decoded to that text.
     #[track_caller]
     fn check(label: &str, start: &str, text: &str) {
         let encoding = Encoding::for_label(label.as_bytes()).unwrap();

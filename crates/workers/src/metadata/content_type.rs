@@ -1,4 +1,4 @@
-//! What an answer says it is.
+//! The declared type of a response.
 
 use cardwire_domain::metadata::{Metadata, PageKind};
 use encoding_rs::Encoding;
@@ -7,13 +7,14 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 /// Media type and encoding, from the header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ContentType {
-    /// In lower case; empty if the answer says nothing.
+    /// In lower case; empty if the response declares none.
     pub essence: String,
     pub charset: Option<&'static Encoding>,
 }
 
 impl ContentType {
-    /// Of several headers, or several types in one, the last counts. Repeating a type keeps the encoding that was named before.
+    /// The last of several headers, or of several types in one header, counts. Repeating a type keeps the encoding
+    /// named before.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let lines = headers.get_all(CONTENT_TYPE).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
         let mut last = Self::default();
@@ -32,12 +33,12 @@ impl ContentType {
         last
     }
 
-    /// Whether tags close themselves as XML has it.
+    /// Whether tags can close themselves, as in XML.
     pub(super) fn is_xml(&self) -> bool {
         self.essence == "application/xhtml+xml"
     }
 
-    /// Of what is no HTML, the type is all that is known. `None`: it may be HTML.
+    /// If it is not HTML, only the type is known. `None`: it may be HTML.
     pub(super) fn metadata(&self) -> Option<Metadata> {
         let kind = match self.essence.as_str() {
             "" | "text/html" | "application/xhtml+xml" => return None,
@@ -52,7 +53,7 @@ impl ContentType {
     }
 }
 
-/// The encoding that a parameter such as `charset="utf-8"` names.
+/// The encoding in a parameter such as `charset="utf-8"`.
 fn charset(parameter: &str) -> Option<&'static Encoding> {
     let (name, value) = parameter.split_once('=')?;
     let label = value.trim().trim_matches(['"', '\'']);

@@ -1,4 +1,5 @@
-//! The cookies of one fetch: kept while it lasts, and sent back to where they came from, as sites expect of browsers that follow their redirects.
+//! The cookies of one fetch. They are kept while it lasts and sent back to their origin, as sites expect from browsers
+//! that follow redirects.
 
 use std::cmp::Reverse;
 use std::time::SystemTime;
@@ -7,23 +8,24 @@ use cardwire_domain::url::registrable_domain;
 use reqwest::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use url::{Host, Url};
 
-/// Cookies that are kept. More are ignored.
+/// At most this many cookies are kept. More are ignored.
 const MOST: usize = 30;
-/// Of one cookie, its attributes included.
+/// For one cookie, including its attributes.
 const MAX_BYTES: usize = 4_096;
-/// Of all that are sent with a request.
+/// For all cookies in a request.
 const MAX_SENT: usize = 8_192;
 
 /// The cookies of one fetch.
 #[derive(Debug, Default)]
 pub(super) struct Jar(Vec<Cookie>);
 
-/// Whom a cookie is for, and what it is called.
+/// Whom a cookie is for, and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Key {
     name: Vec<u8>,
     host: String,
-    /// Ports are told apart, which browsers do not do: another port may be another server of a test or of a home network.
+    /// Cookies are kept separate by port, which browsers do not do: another port may be another server in a test or a
+    /// home network.
     port: Option<u16>,
     for_subdomains: bool,
     path: String,
@@ -37,7 +39,7 @@ struct Cookie {
 }
 
 impl Jar {
-    /// Keeps what an answer from this URL sets. Returns whether a cookie is new or has a new value.
+    /// Keeps the cookies that a response from this URL sets. Returns whether any cookie is new or has a new value.
     pub(super) fn keep(&mut self, url: &Url, headers: &HeaderMap) -> bool {
         let lines = headers.get_all(SET_COOKIE).iter().map(HeaderValue::as_bytes);
         let mut is_changed = false;
@@ -62,7 +64,7 @@ impl Jar {
         Some(true)
     }
 
-    /// What goes with a request for this URL: longer paths first, as sites expect it.
+    /// The cookies for a request to this URL: longer paths first, as sites expect.
     pub(super) fn header(&self, url: &Url) -> Option<HeaderValue> {
         let mut sent: Vec<&Cookie> = self.0.iter().filter(|cookie| cookie.goes_to(url)).collect();
         sent.sort_by_key(|cookie| Reverse(cookie.key.path.len()));
@@ -96,11 +98,11 @@ fn is_within(path: &str, folder: &str) -> bool {
 
 struct Parsed {
     cookie: Cookie,
-    /// It ends a cookie of this name.
+    /// It deletes the cookie of this name.
     is_over: bool,
 }
 
-/// `None`: it is no cookie, or none that this URL may set.
+/// `None`: it is not a cookie, or this URL may not set it.
 fn parse(url: &Url, line: &[u8]) -> Option<Parsed> {
     let mut parts = line.split(|c| *c == b';');
     let (name, value) = pair(parts.next()?)?;
@@ -129,7 +131,7 @@ fn parse(url: &Url, line: &[u8]) -> Option<Parsed> {
             _ => {}
         }
     }
-    // Somebody in between may have made it up.
+    // Somebody in between may have forged it.
     if cookie.is_secure && url.scheme() != "https" {
         return None;
     }
@@ -145,12 +147,12 @@ fn pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((part[..at].trim_ascii(), part[at + 1..].trim_ascii()))
 }
 
-/// Whether a cookie from this URL may go to every host of the domain. `None`: it may not be for this domain at all.
+/// Whether a cookie from this URL may go to every host of the domain. `None`: this URL may not set it for this domain.
 fn is_shared(url: &Url, domain: &str) -> Option<bool> {
     let host = url.host_str()?;
     let is_name = matches!(url.host(), Some(Host::Domain(_)));
     let is_above = host.strip_suffix(domain).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'));
-    // Under a public suffix, names belong to many.
+    // The names under a public suffix belong to many owners.
     let below = format!("x.{domain}");
     if is_name && is_above && registrable_domain(&below) != below {
         return Some(true);
@@ -158,7 +160,7 @@ fn is_shared(url: &Url, domain: &str) -> Option<bool> {
     (host == domain).then_some(false)
 }
 
-/// As HTTP writes dates, or with dashes in them as cookies had them once.
+/// A date in HTTP format, or with dashes as in old cookies.
 fn date(text: &str) -> Option<SystemTime> {
     let parsed = httpdate::parse_http_date(text);
     parsed.or_else(|_| httpdate::parse_http_date(&text.replace('-', " "))).ok()
@@ -176,7 +178,7 @@ mod tests {
         lines.iter().map(|line| (SET_COOKIE, HeaderValue::from_str(line).unwrap())).collect()
     }
 
-    /// What goes to `to` of what `from` sets.
+    /// The cookies set by `from` that go to `to`.
     fn sent(from: &str, lines: &[&str], to: &str) -> String {
         let mut jar = Jar::default();
         jar.keep(&url(from), &set(lines));

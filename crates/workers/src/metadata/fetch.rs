@@ -1,4 +1,4 @@
-//! Fetching a page without being led astray: every hop is checked before it is asked, everything is bounded.
+//! Fetches pages safely: every hop is checked before it is requested, and everything is bounded.
 
 use std::sync::Arc;
 
@@ -25,17 +25,18 @@ pub struct PageFetcher {
     limits: FetchLimits,
 }
 
-/// A page's bytes, as far as they came.
+/// A page's bytes, as far as they arrived.
 struct Received {
     body: Vec<u8>,
-    /// Why that is not all.
+    /// Why that is not everything.
     cut: Option<Short>,
 }
 
-/// Why a body is not whole, which is its failure unless what was read of it says enough.
+/// Why a body is incomplete. That is a failure unless the part that was read says enough.
 struct Short {
     failure: FetchFailure,
-    /// It was cut by its size alone: then whatever it says is all that is to be had. Otherwise another attempt may bring more.
+    /// It was cut only because of its size. Then there is nothing more to get; otherwise another attempt may bring
+    /// more.
     by_size: bool,
 }
 
@@ -63,7 +64,7 @@ impl PageFetcher {
                 Some(next) => next,
                 None => {
                     let Page { metadata, sends_to } = self.read(response, &url, deadline).await?;
-                    // A page that only loads itself again is the page, unless it wants to see its cookie.
+                    // A page that just reloads itself is the page, unless it wants to see its cookie.
                     match sends_to.filter(|next| !is_same(next, &url) || has_new_cookie) {
                         Some(next) if redirects_left > 0 => next,
                         _ => {
@@ -95,8 +96,8 @@ impl PageFetcher {
         request.send().await.map_err(|error| failed(&error))
     }
 
-    /// The bytes of a picture, whatever they are said to be. Every hop is checked like those to a page; cookies are neither kept nor sent, and
-    /// nothing is unpacked. If the future is dropped, the connection is closed.
+    /// The bytes of a picture, whatever its declared type. Every hop is checked as for pages; cookies are neither kept
+    /// nor sent, and nothing is unpacked. If the future is dropped, the connection is closed.
     pub async fn picture(&self, url: &str, limits: FetchLimits) -> Result<Vec<u8>, FetchFailure> {
         let deadline = Instant::now() + limits.time;
         let too_slow = || FetchFailure::passing(format!("not read within {} s", limits.time.as_secs_f32()));
@@ -132,7 +133,7 @@ impl PageFetcher {
     async fn read(&self, response: Response, url: &Url, deadline: Instant) -> Result<Page, FetchFailure> {
         let content_type = ContentType::of(response.headers());
         if let Some(metadata) = content_type.metadata() {
-            // A picture shows itself.
+            // A picture is its own cover.
             let image = (metadata.kind == Some(PageKind::Image)).then(|| url.to_string());
             let metadata = Metadata { image, ..metadata };
             return Ok(Page { metadata, sends_to: None });
@@ -151,14 +152,14 @@ impl PageFetcher {
         let (page, cut, unpacked) =
             parsed.await.map_err(|error| FetchFailure::lasting(format!("the page could not be read: {error}")))?;
         let page = page.map_err(FetchFailure::lasting)?;
-        // What came in pieces cannot be unpacked whole, so the first cut tells more.
+        // An incomplete body cannot be unpacked completely, so the first cut says more.
         match cut.or_else(|| unpacked.map(|cut| self.short_of(cut))) {
             Some(Short { failure, by_size }) if !says_enough(&page, by_size) => Err(failure),
             _ => Ok(Page { sends_to: refresh.or(page.sends_to), ..page }),
         }
     }
 
-    /// Up to the limit of bytes or time.
+    /// Reads up to the limit of bytes or time.
     async fn receive(&self, mut response: Response, deadline: Instant) -> Received {
         let mut body = Vec::new();
         let cut = loop {
@@ -196,12 +197,12 @@ impl PageFetcher {
     }
 }
 
-/// The part of a page that came, if it was cut.
+/// The part of a page that arrived, if it was cut.
 fn says_enough(page: &Page, by_size: bool) -> bool {
     page.metadata.title.is_some() || page.sends_to.is_some() || (by_size && page.metadata != Metadata::default())
 }
 
-/// Where browsers look for the icon of a page that names none.
+/// Where browsers look for an icon if the page names none.
 fn usual_icon(page: &Url) -> Option<String> {
     page.join("/favicon.ico").ok().map(String::from)
 }
@@ -215,7 +216,7 @@ fn is_same(one: &Url, other: &Url) -> bool {
     one == other
 }
 
-/// As a `meta` of the same name.
+/// As in a `meta` of the same name.
 fn header_refresh(headers: &HeaderMap, url: &Url) -> Option<Url> {
     refresh::target(&String::from_utf8_lossy(headers.get(REFRESH)?.as_bytes()), url)
 }

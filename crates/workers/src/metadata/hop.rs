@@ -1,4 +1,4 @@
-//! What an answer's status and headers mean for the way to the page.
+//! What a response's status and headers mean for the way to the page.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,10 +7,10 @@ use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use url::Url;
 
-/// However long a server asks to be left alone, it is asked again after this.
+/// A server is asked again after this time, no matter how long it asks us to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
-/// Where an answer from this URL leads. `None`: it is the page.
+/// Where a response from this URL leads. `None`: it is the page.
 pub(super) fn next(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, FetchFailure> {
     let target = headers.get(LOCATION).map(|target| target.as_bytes().trim_ascii()).filter(|target| !target.is_empty());
     match (status.as_u16(), target) {
@@ -24,7 +24,7 @@ pub(super) fn next(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result
     }
 }
 
-/// Addresses stand in headers as UTF-8 or percent-encoded. What is neither goes back to its server byte by byte.
+/// Addresses in headers are UTF-8 or percent-encoded. Anything else goes back to its server byte by byte.
 fn readable(target: &[u8]) -> String {
     match std::str::from_utf8(target) {
         Ok(text) => text.to_owned(),
@@ -47,7 +47,7 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> FetchFailure {
     }
 }
 
-/// How long the server asks to be left alone: seconds, or a date by its own clock.
+/// How long the server asks us to wait: seconds, or a date by its own clock.
 fn wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let told = text(RETRY_AFTER).filter(|told| !told.is_empty())?;

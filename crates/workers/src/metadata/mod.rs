@@ -1,6 +1,7 @@
-//! Fetches what pages say about themselves, as jobs of their own: neither a save nor an event waits for a page.
+//! Fetches what pages say about themselves. The fetches are separate jobs: neither a save nor an event waits for a
+//! page.
 //!
-//! What is not done survives in the store: a worker that dies leaves leases that run out.
+//! Unfinished work survives in the store: if a worker dies, its leases run out.
 
 mod challenge;
 mod charset;
@@ -30,14 +31,14 @@ use tokio_util::sync::CancellationToken;
 pub use cardwire_guard::{AddressPolicy, FetchLimits, Lookup, Refusal, is_public, system_lookup};
 pub use fetch::PageFetcher;
 
-/// How much is fetched at once, and how often the store is asked for more.
+/// How many pages are fetched at once, and how often the store is asked for more.
 #[derive(Clone, Copy, Debug)]
 pub struct MetadataSettings {
-    /// At most half of it for one person, and of one registrable domain.
+    /// At most half of it for one person, and for one registrable domain.
     pub at_once: usize,
-    /// Of one host, so that a slow one does not take every place.
+    /// For one host, so that a slow one does not take every place.
     pub at_once_per_host: usize,
-    /// Between looks for due pages while there are none.
+    /// Between checks while no pages are due.
     pub poll: Duration,
     /// After an error of the store.
     pub pause: Duration,
@@ -56,7 +57,7 @@ impl Default for MetadataSettings {
     }
 }
 
-/// Leases due pages, fetches them and stores what came of it.
+/// Leases due pages, fetches them and stores the results.
 pub struct MetadataLoop {
     pages: Arc<dyn PageRepository>,
     fetcher: PageFetcher,
@@ -68,8 +69,8 @@ impl MetadataLoop {
         Self { pages, fetcher, settings }
     }
 
-    /// Until `stop`; what is being fetched then is finished, which takes no longer than one fetch. If the future is dropped, the leases
-    /// run out and somebody else fetches those pages.
+    /// Runs until `stop`; running fetches are then finished, which takes no longer than one fetch. If the future is
+    /// dropped, the leases run out and another process fetches those pages.
     pub async fn run(&self, stop: CancellationToken) {
         let mut running: JoinSet<()> = JoinSet::new();
         let mut fetching: BTreeMap<tokio::task::Id, FetchJob> = BTreeMap::new();
@@ -145,7 +146,7 @@ impl MetadataLoop {
     }
 }
 
-/// A fetch that panicked is over as well: its lease runs out.
+/// A fetch that panicked is over too: its lease runs out.
 fn forget(
     fetching: &mut BTreeMap<tokio::task::Id, FetchJob>,
     ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>,

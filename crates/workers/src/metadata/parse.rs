@@ -1,4 +1,4 @@
-//! What a page says about itself: Open Graph first, then the older tags, then its heading, then schema.org's words.
+//! What a page says about itself: Open Graph first, then the older tags, then its heading, then schema.org data.
 
 use cardwire_domain::metadata::{Metadata, PageKind};
 use cardwire_domain::url::CardUrl;
@@ -14,14 +14,14 @@ use super::{refresh, schema};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Page {
     pub metadata: Metadata,
-    /// Where it sends its readers at once, or nearly so.
+    /// Where it redirects its readers at once, or almost at once.
     pub sends_to: Option<Url>,
 }
 
-/// `url`: where the page was found, for what it names relative to itself. `is_whole`: false if its end is missing.
+/// `url`: the address of the page, for relative addresses in it. `is_whole`: false if its end is missing.
 ///
 /// # Errors
-/// Why this is another page than the one that was asked for.
+/// Why this is not the page that was asked for.
 pub(super) fn html(body: &[u8], told: &ContentType, url: &Url, is_whole: bool) -> Result<Page, String> {
     let seen = scan(&decode(body, told, url), told.is_xml());
     let described = schema::described(&seen.descriptions);

@@ -1,4 +1,4 @@
-//! Whatever a server sends is read without a panic, and what is kept of it is within its limits.
+//! No page makes the reader panic, and what is kept of it stays within its limits.
 
 use cardwire_domain::metadata::Metadata;
 use proptest::collection::vec;
@@ -14,7 +14,7 @@ use super::cookies::Jar;
 use super::unpack::{self, Packing};
 use super::{hop, parse};
 
-/// Pieces of pages, whole and broken, so that something comes of putting them together.
+/// Pieces of pages, complete and broken, so that combinations make sense.
 const PIECES: &[&[u8]] = &[
     b"<",
     b">",

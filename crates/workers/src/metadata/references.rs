@@ -1,4 +1,5 @@
-//! Character references, such as `&amp;`, decoded once and as browsers do it: by html5ever, which knows all their names.
+//! Character references, such as `&amp;`, decoded once and in the way browsers do it: by html5ever, which knows all
+//! their names.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -8,10 +9,10 @@ use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{BufferQueue, Tag, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
 
-/// Of a text or value, this many bytes are read: more than is kept of any of them, however it is written.
+/// This many bytes of a text or value are read: more than is kept of any of them, however it is written.
 const MAX_BYTES: usize = 16 * 1_024;
 
-/// Text of an element, without tags in it.
+/// The text of an element, without tags in it.
 pub(super) fn text(written: &[u8]) -> String {
     let written = readable(written);
     if !needs_decoding(&written) {
@@ -24,7 +25,7 @@ pub(super) fn text(written: &[u8]) -> String {
     decoder.sink.0.into_inner()
 }
 
-/// The value of an attribute, in which an ampersand begins a reference less often: that of `?a=1&copy=2` does not.
+/// The value of an attribute. An ampersand begins a reference less often there: not in `?a=1&copy=2`.
 pub(super) fn value(written: &[u8]) -> String {
     let written = readable(written);
     if !needs_decoding(&written) {
@@ -36,12 +37,12 @@ pub(super) fn value(written: &[u8]) -> String {
     decoder.sink.0.into_inner()
 }
 
-/// Pages are decoded before they come here, so nothing is lost but what a limit cuts in the middle.
+/// Pages are decoded before they come here, so the only loss is a character cut by a limit.
 fn readable(written: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(&written[..written.len().min(MAX_BYTES)])
 }
 
-/// NUL is for the tokenizer to replace.
+/// NUL is left for the tokenizer to replace.
 fn needs_decoding(written: &str) -> bool {
     written.contains(['&', '\0'])
 }
@@ -52,7 +53,7 @@ fn feed(decoder: &Tokenizer<Decoder>, markup: &str) {
     while !matches!(decoder.feed(&input), TokenizerResult::Done) {}
 }
 
-/// Gathers the text of an element, or the first attribute's value.
+/// Collects the text of an element, or the value of the first attribute.
 #[derive(Default)]
 struct Decoder(RefCell<String>);
 

@@ -1,18 +1,18 @@
-//! A page that sends its readers on, as `0; url=/there` says.
+//! A page that redirects its readers, as with `0; url=/there`.
 
 use url::Url;
 
-/// After a longer time, the page itself is what its readers came for.
+/// If it takes longer, readers came for the page itself.
 const MAX_SECONDS: u64 = 5;
 
-/// Where readers are sent from this page, within a few seconds. `None`: nowhere, or to where there is no page.
+/// Where this page sends its readers within a few seconds. `None`: nowhere, or to something that is not a page.
 pub(super) fn target(content: &str, base: &Url) -> Option<Url> {
     let (seconds, address) = parse(content)?;
     let target = base.join(address).ok()?;
     (seconds <= MAX_SECONDS && matches!(target.scheme(), "http" | "https")).then_some(target)
 }
 
-/// Seconds and address, as browsers read them. `None`: there is no address, and the page would only be loaded again.
+/// Seconds and address, as browsers read them. `None`: there is no address, so the page would only be reloaded.
 fn parse(content: &str) -> Option<(u64, &str)> {
     let content = content.trim_ascii_start();
     let digits = content.bytes().take_while(u8::is_ascii_digit).count();
@@ -20,7 +20,7 @@ fn parse(content: &str) -> Option<(u64, &str)> {
     if seconds.is_empty() && !rest.starts_with('.') {
         return None;
     }
-    // Too many digits are too many seconds; none are none.
+    // Too many digits mean too many seconds; no digits mean none.
     let seconds = if seconds.is_empty() { 0 } else { seconds.parse().unwrap_or(u64::MAX) };
     let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     if !rest.starts_with(|c: char| matches!(c, ';' | ',') || c.is_ascii_whitespace()) {

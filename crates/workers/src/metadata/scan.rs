@@ -1,4 +1,4 @@
-//! What a page's tags hold that may tell what it is, gathered in one pass.
+//! The content of a page's tags that may describe it, collected in one pass.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use cardwire_domain::text::is_visible;
 use super::references;
 use super::tokens::{Tag, Token, Tokens};
 
-/// What a `meta` may be named that is looked at.
+/// The names of `meta` tags that are read.
 const NAMES: [&str; 17] = [
     "og:title",
     "twitter:title",
@@ -27,35 +27,35 @@ const NAMES: [&str; 17] = [
     "og:type",
     "og:locale",
 ];
-/// What `link rel` calls icons.
+/// The values of `link rel` for icons.
 const ICONS: [&[u8]; 3] = [b"icon", b"apple-touch-icon", b"apple-touch-icon-precomposed"];
 const MAX_ICONS: usize = 20;
 const MAX_SCRIPTS: usize = 20;
-/// Of all scripts that describe the page, this many bytes are read.
+/// At most this many bytes of all scripts that describe the page are read.
 const MAX_SCRIPT_BYTES: usize = 1 << 20;
 /// Bytes of a heading.
 const MAX_HEADING: usize = 2_000;
-/// What stands in these is not shown by a browser that runs scripts.
+/// Browsers that run scripts do not show the content of these.
 const NOT_SHOWN: [&str; 2] = ["noscript", "template"];
 
-/// What a page's tags hold.
+/// The content of a page's tags.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// By name, the first that says something.
+    /// By name, the first that is not empty.
     metas: BTreeMap<&'static str, String>,
-    /// The first that says something.
+    /// The first that is not empty.
     pub title: Option<String>,
-    /// The page ends in its title.
+    /// The page ends within its title.
     pub is_title_cut: bool,
-    /// The first `h1` that says something.
+    /// The first `h1` that is not empty.
     pub heading: Option<String>,
-    /// Of the `html` tag.
+    /// From the `html` tag.
     pub language: Option<String>,
     /// `link rel=image_src`.
     pub image: Option<String>,
     /// `link rel=icon` and `rel=apple-touch-icon`, in their order.
     pub icons: Vec<String>,
-    /// `base`, which every address in the page is relative to.
+    /// `base`, which all addresses in the page are relative to.
     pub base: Option<String>,
     /// `meta http-equiv=refresh`.
     pub refresh: Option<String>,
@@ -64,7 +64,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// What the first of these names says that says something.
+    /// The first non-empty value among these names.
     pub(super) fn first(&self, names: &[&str]) -> Option<&str> {
         self.all(names).next()
     }
@@ -88,7 +88,7 @@ pub(super) fn scan(page: &str, is_xml: bool) -> Seen {
     scan.finish()
 }
 
-/// The element whose content is kept.
+/// The element whose content is being kept.
 #[derive(Default)]
 enum Reading {
     #[default]
@@ -102,7 +102,7 @@ enum Reading {
 struct Scan {
     seen: Seen,
     reading: Reading,
-    /// How many elements are open whose content is not shown.
+    /// How many open elements hide their content.
     not_shown: usize,
     script_bytes: usize,
 }
@@ -148,7 +148,7 @@ impl Scan {
         }
     }
 
-    /// SVG is not read, so another one may do.
+    /// SVG is not supported, so another one may do.
     fn icon(&mut self, tag: &Tag<'_>) {
         let href = tag.attribute("href").map(references::value).filter(|href| is_visible(href));
         let kind = tag.attribute("type").unwrap_or_default();
@@ -212,7 +212,7 @@ impl Scan {
                     self.seen.descriptions.push(String::from_utf8_lossy(text).into_owned());
                 }
             }
-            // Scripts and the like in a heading are none of it.
+            // Scripts and the like in a heading are not part of it.
             other => self.reading = other,
         }
     }
@@ -230,7 +230,7 @@ impl Scan {
         }
     }
 
-    /// A title or script that holds nothing.
+    /// An empty title or script.
     fn leave_empty(&mut self) {
         if matches!(self.reading, Reading::Title | Reading::Description) {
             self.reading = Reading::Nothing;
@@ -245,7 +245,7 @@ impl Scan {
         }
     }
 
-    /// What the page does not close ends with it.
+    /// Elements that the page leaves open end with it.
     fn finish(mut self) -> Seen {
         self.keep_heading();
         self.seen

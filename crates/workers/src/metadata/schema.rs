@@ -1,4 +1,4 @@
-//! JSON-LD: what a page says in schema.org's words, for what it says nowhere else.
+//! JSON-LD: schema.org data, used for what the page says nowhere else.
 
 use cardwire_domain::metadata::PageKind;
 use cardwire_domain::text::is_visible;
@@ -6,30 +6,30 @@ use serde_json::Value;
 
 use super::references;
 
-/// Things that one description is asked about.
+/// At most this many things are looked at.
 const MAX_THINGS: usize = 500;
-/// How deep a thing may be in others that only lead to it.
+/// How deep things may be nested in others that only lead to them.
 const MAX_DEPTH: usize = 4;
 
-/// What is described.
+/// The described thing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Described {
     pub title: Option<String>,
     pub description: Option<String>,
-    /// As it is written, relative to the page.
+    /// As written, relative to the page.
     pub image: Option<String>,
     pub author: Option<String>,
     pub kind: Option<PageKind>,
 }
 
-/// As far as they are objects, lists of them or a `@graph`. What cannot be read is passed over.
+/// Objects, lists of them, or a `@graph`. Unreadable parts are skipped.
 pub(super) fn described(descriptions: &[String]) -> Described {
     let values: Vec<Value> = descriptions.iter().filter_map(|text| read(text)).collect();
     let mut things = Vec::new();
     for value in &values {
         gather(value, MAX_DEPTH, &mut things);
     }
-    // What the page is about before its site, its maker and the like.
+    // The page's subject comes before its site, its author and the like.
     let about = || things.iter().filter(|thing| is_content(thing)).chain(things.iter().filter(|thing| is_site(thing)));
     let first = |names: &[&str]| about().find_map(|thing| names.iter().find_map(|name| text(thing.get(name)?)));
     Described {
@@ -42,7 +42,7 @@ pub(super) fn described(descriptions: &[String]) -> Described {
     }
 }
 
-/// Some wrap it as scripts were wrapped once, or break its lines within texts.
+/// Some are wrapped in the old script comments, or have line breaks within texts.
 fn read(text: &str) -> Option<Value> {
     let text = text.trim();
     let text = text.strip_prefix("<!--").unwrap_or(text).trim_start();
@@ -54,7 +54,7 @@ fn read(text: &str) -> Option<Value> {
     serde_json::from_str(&text.replace(|c: char| c.is_ascii_control(), " ")).ok()
 }
 
-/// The things of a value, in order, those included that others only lead to.
+/// The things in a value, in order, including those that others only lead to.
 fn gather<'a>(value: &'a Value, depth: usize, things: &mut Vec<&'a Value>) {
     if things.len() >= MAX_THINGS || depth == 0 {
         return;
@@ -78,7 +78,7 @@ fn gather<'a>(value: &'a Value, depth: usize, things: &mut Vec<&'a Value>) {
     }
 }
 
-/// The names of its types, without the vocabulary that they are from.
+/// The names of its types, without their vocabulary.
 fn kinds(thing: &Value) -> impl Iterator<Item = &str> {
     let kind = thing.get("@type");
     let several = kind.and_then(Value::as_array).into_iter().flatten();
@@ -86,7 +86,7 @@ fn kinds(thing: &Value) -> impl Iterator<Item = &str> {
     names.map(|name| name.rsplit(['/', '#', ':']).next().unwrap_or(name))
 }
 
-/// Things on a page that are not what it is about.
+/// Things on a page that are not its subject.
 fn is_part(thing: &Value) -> bool {
     const PARTS: [&str; 12] = [
         "BreadcrumbList",
@@ -123,14 +123,14 @@ fn is_content(thing: &Value) -> bool {
     !is_part(thing) && !is_site(thing)
 }
 
-/// A text, or the first of several. Authors write references in it as in HTML.
+/// A text, or the first of several. Authors write character references in it as in HTML.
 fn text(value: &Value) -> Option<String> {
     let one = value.get(0).unwrap_or(value);
     let text = one.get("@value").unwrap_or(one).as_str()?;
     Some(references::text(text.as_bytes())).filter(|text| is_visible(text))
 }
 
-/// Of a picture: its address, an object that holds it or names another that does, or the first of several.
+/// For a picture: its address, an object that contains it or refers to another one that does, or the first of several.
 fn address(value: &Value, things: &[&Value]) -> Option<String> {
     let within = |thing: &Value| ["url", "contentUrl"].iter().find_map(|name| text(thing.get(name)?));
     let one = value.get(0).unwrap_or(value);

@@ -1,17 +1,17 @@
-//! A page's tags, told from its text as browsers tell them, in one pass and without building its tree.
+//! A page's tags, recognised in its text as browsers do, in one pass and without building a tree.
 //!
-//! It works on bytes, so that a page can be looked through before its encoding is known: in every encoding but UTF-16, what tags are made
-//! of is ASCII. Each byte is looked at a bounded number of times, whatever the page is made of.
+//! It works on bytes, so that a page can be scanned before its encoding is known: in every encoding except UTF-16, tags
+//! consist of ASCII. Each byte is looked at a bounded number of times, whatever the page contains.
 
-/// What comes next in a page.
+/// The next token in a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     Start(Tag<'a>),
-    /// The name, as it is written.
+    /// The name, as written.
     End(&'a [u8]),
-    /// Text between tags, its character references as they are written.
+    /// Text between tags, with its character references as written.
     Text(&'a [u8]),
-    /// What stands in an element whose content is no markup, such as a title or a script.
+    /// The content of an element without markup, such as a title or a script.
     Raw(&'a [u8]),
 }
 
@@ -19,7 +19,7 @@ pub(super) enum Token<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag<'a> {
     name: &'a [u8],
-    /// What comes after the name, the closing `>` included.
+    /// Everything after the name, including the closing `>`.
     attributes: &'a [u8],
     /// It has no content and no end tag.
     pub is_empty: bool,
@@ -34,7 +34,7 @@ impl<'a> Tag<'a> {
         names.iter().any(|name| self.is(name))
     }
 
-    /// Of several attributes of one name the first counts.
+    /// If there are several attributes of one name, the first counts.
     pub(super) fn attribute(&self, name: &str) -> Option<&'a [u8]> {
         let mut attributes = Attributes::of(self.attributes);
         attributes.find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
@@ -45,19 +45,19 @@ impl<'a> Tag<'a> {
 const RAW: [&str; 9] = ["title", "textarea", "script", "style", "xmp", "iframe", "noembed", "noframes", PLAINTEXT];
 /// The last element of a page: nothing ends it.
 const PLAINTEXT: &str = "plaintext";
-/// In drawings and formulas, titles and the like are elements as any other. Scripts and styles are taken as text even there.
+/// In drawings and formulas, titles and the like are ordinary elements. Scripts and styles are text even there.
 const RAW_IN_DRAWINGS: [&str; 2] = ["script", "style"];
 const DRAWINGS: [&str; 2] = ["svg", "math"];
-/// HTML inside of a drawing.
+/// HTML inside a drawing.
 const HTML_INSIDE: [&str; 2] = ["foreignobject", "annotation-xml"];
-/// Tags that end a drawing which was never closed.
+/// Tags that end an unclosed drawing.
 const END_DRAWINGS: &str = "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu \
     meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var";
 
 /// Reads a page token by token.
 pub(super) struct Tokens<'a> {
     rest: &'a [u8],
-    /// The element whose content comes next, if it is no markup.
+    /// The element whose content comes next, if that is not markup.
     raw: Option<&'a [u8]>,
     /// How many drawings and formulas are open.
     drawings: usize,
@@ -71,7 +71,7 @@ impl<'a> Tokens<'a> {
         Self { rest: page, raw: None, drawings: 0, html_inside: 0, is_xml }
     }
 
-    /// Whether the last token stands in a drawing or formula.
+    /// Whether the last token is in a drawing or formula.
     pub(super) fn is_in_drawing(&self) -> bool {
         self.drawings > 0
     }
@@ -82,7 +82,8 @@ impl<'a> Tokens<'a> {
         taken
     }
 
-    /// Name and attributes of the tag whose name begins at `from`. A tag that the page ends in is none, and takes the rest along.
+    /// Name and attributes of the tag whose name begins at `from`. A tag that is cut off by the end of the page is not
+    /// a tag, and swallows the rest.
     fn tag(&mut self, from: usize) -> Option<Tag<'a>> {
         let behind = &self.rest[from..];
         let name = behind.iter().position(|c| ends_name(*c)).unwrap_or(behind.len());
@@ -175,8 +176,8 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// Names and values, as they are written, of what comes after a tag's name. In the end `rest` begins with the `>` of the tag, or is empty
-/// if the page ends in it.
+/// Names and values, as written, in the text after a tag's name. In the end `rest` begins with the tag's `>`, or is
+/// empty if the page ends within the tag.
 struct Attributes<'a> {
     rest: &'a [u8],
     /// A slash comes right before the `>`.
@@ -200,7 +201,7 @@ impl<'a> Iterator for Attributes<'a> {
                     self.is_closed = *c == b'/';
                     self.rest = rest;
                 }
-                // It may begin with an equals sign, which is part of it then.
+                // It may begin with an equals sign, which is then part of it.
                 [_, rest @ ..] => {
                     let ends = |c: &u8| ends_name(*c) || *c == b'=';
                     break 1 + rest.iter().position(ends).unwrap_or(rest.len());
@@ -237,9 +238,9 @@ fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     bytes.windows(needle.len()).position(|window| window == needle)
 }
 
-/// Of what comes after `<!--`, the end included.
+/// The length of the text after `<!--`, including the end.
 fn comment_length(comment: &[u8]) -> usize {
-    // These are whole comments.
+    // These are complete comments.
     for whole in [&b">"[..], b"->"] {
         if comment.starts_with(whole) {
             return whole.len();
@@ -258,7 +259,7 @@ fn comment_length(comment: &[u8]) -> usize {
     comment.len()
 }
 
-/// How much of it stands before the end tag of this element: all of it if there is none.
+/// How many bytes come before this element's end tag: all if there is none.
 fn raw_length(bytes: &[u8], name: &[u8]) -> usize {
     if name.eq_ignore_ascii_case(b"script") {
         return script_length(bytes);
@@ -283,7 +284,8 @@ fn is_named(bytes: &[u8], name: &[u8]) -> bool {
         && bytes.get(name.len()).is_some_and(|c| ends_name(*c))
 }
 
-/// How much of a script comes before its end. In what looks like a comment, a script in a script needs its own end tag.
+/// How many bytes of a script come before its end. Inside something like a comment, a nested script needs its own end
+/// tag.
 fn script_length(bytes: &[u8]) -> usize {
     #[derive(PartialEq)]
     enum Within {

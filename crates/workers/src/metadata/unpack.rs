@@ -1,26 +1,27 @@
-//! Answers that come packed, asked for or not.
+//! Compressed responses, whether we asked for compression or not.
 
 use std::io::{self, Read};
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-/// How an answer is packed.
+/// How a response is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
     Gzip,
     Deflate,
 }
 
-/// What is asked for.
+/// What we ask for.
 pub(super) const ACCEPTED: &str = "gzip, deflate";
-/// Packed more often than this, an answer is made to do harm.
+/// A response with more layers than this is malicious.
 const MAX_LAYERS: usize = 2;
 
-/// In the order in which it was packed. What is no packing at all, such as the name of an encoding, is passed over as browsers do it.
+/// In the order in which it was compressed. Names that are not a compression, such as that of an encoding, are skipped,
+/// as in browsers.
 ///
 /// # Errors
-/// The name of a packing that is not read here.
+/// The name of an unsupported compression.
 pub(super) fn packings(headers: &HeaderMap) -> Result<Vec<Packing>, String> {
     let mut packings = Vec::new();
     for line in headers.get_all(CONTENT_ENCODING) {
@@ -36,7 +37,7 @@ pub(super) fn packings(headers: &HeaderMap) -> Result<Vec<Packing>, String> {
     if packings.len() > MAX_LAYERS { Err("too many layers".to_owned()) } else { Ok(packings) }
 }
 
-/// What was unpacked, and why that is not all.
+/// What was unpacked, and why that is not everything.
 pub(super) struct Unpacked {
     pub body: Vec<u8>,
     pub cut: Option<Cut>,
@@ -49,12 +50,12 @@ pub(super) enum Cut {
     Broken(io::Error),
 }
 
-/// At most `limit` bytes come out of each layer.
+/// Each layer may produce at most `limit` bytes.
 pub(super) fn unpack(packed: Vec<u8>, packings: &[Packing], limit: usize) -> Unpacked {
     let mut unpacked = Unpacked { body: packed, cut: None };
     for packing in packings.iter().rev() {
         let Unpacked { body, cut } = layer(&unpacked.body, *packing, limit);
-        // What cut the outer layer breaks the inner one.
+        // A cut in the outer layer breaks the inner one.
         unpacked = Unpacked { body, cut: unpacked.cut.or(cut) };
     }
     unpacked
@@ -67,7 +68,7 @@ fn layer(packed: &[u8], packing: Packing, limit: usize) -> Unpacked {
         _ if packed.is_empty() => Ok(0),
         Packing::Gzip => MultiGzDecoder::new(packed).take(most).read_to_end(&mut body),
         Packing::Deflate if is_zlib(packed) => ZlibDecoder::new(packed).take(most).read_to_end(&mut body),
-        // Some servers leave the frame out.
+        // Some servers omit the frame.
         Packing::Deflate => DeflateDecoder::new(packed).take(most).read_to_end(&mut body),
     };
     let cut = match read {
@@ -79,7 +80,7 @@ fn layer(packed: &[u8], packing: Packing, limit: usize) -> Unpacked {
     Unpacked { body, cut }
 }
 
-/// Whether it begins with the frame of RFC 1950: method and window, and a check of both.
+/// Whether it begins with the frame of RFC 1950: method and window, and a checksum of both.
 fn is_zlib(packed: &[u8]) -> bool {
     match packed {
         [method, flags, ..] => method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0,

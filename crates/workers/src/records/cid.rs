@@ -1,5 +1,5 @@
-//! The address of a record by its contents, as its server will compute it: so links can name a record before it is sent, and a wrong answer is
-//! noticed.
+//! The address of a record by its contents, computed just as its server will do. So links can name a record before it
+//! is sent, and a wrong answer is noticed.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -17,7 +17,7 @@ pub(crate) fn digest(value: &Value) -> Vec<u8> {
     Sha256::digest(&encoded).to_vec()
 }
 
-/// Ours have no numbers but whole ones.
+/// Our only numbers are whole ones.
 fn encode(value: &Value, to: &mut Vec<u8>) {
     match value {
         Value::Null => to.push(0xf6),

@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 
 use super::cid::cid;
 
-/// Stands in for everybody's repositories in development: keeps the newest of their records in memory, and answers as a server would.
+/// Stands in for people's repositories in development: keeps their newest records in memory, and answers as a server
+/// would.
 #[derive(Debug, Default)]
 pub struct FakeRecordPublisher {
     records: Mutex<BTreeMap<String, Value>>,
 }
 
 impl FakeRecordPublisher {
-    /// Older records than the last this many (by URI) are forgotten.
+    /// Only this many records are kept, the last by URI.
     const KEEP: usize = 10_000;
 
     pub fn record(&self, uri: &str) -> Option<Value> {

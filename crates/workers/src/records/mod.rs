@@ -1,12 +1,12 @@
-//! Publishes what is public as records in people's own repositories.
+//! Publishes everything public as records in people's own repositories.
 //!
-//! Two halves that meet in the store. The queue's handler only owes what an event touches, in the transaction that takes the event off the
-//! ledger: no server of somebody else's can hold up the queue. The [`RecordLoop`] publishes what is owed, one person at a time, and as the
-//! rows are then.
+//! Two halves that meet in the store. The queue's handler only notes what an event touches, in the transaction that
+//! takes the event off the ledger, so somebody else's server cannot hold up the queue. The [`RecordLoop`] publishes
+//! what is owed, one person at a time, from the rows as they are then.
 //!
-//! Guarantees: each record is written once however often a worker dies, since its key is kept before anything is sent, and sending the same
-//! again to the same key changes nothing (`tests/records`). Nobody's server or session delays somebody else's records.
-//! Not guaranteed: an order between the repositories of several people.
+//! Guarantees: each record is written once, however often a worker dies, since its key is stored before anything is
+//! sent, and sending the same record to the same key again changes nothing (`tests/records`). One person's server or
+//! session does not delay other people's records. Not guaranteed: an order between the repositories of several people.
 
 mod cid;
 mod fake;
@@ -26,14 +26,14 @@ use cardwire_events::{EventHandler, Outcome};
 pub use fake::FakeRecordPublisher;
 pub use publish::{RecordLoop, RecordSettings};
 
-/// Owes what the events touch.
+/// Marks everything that the events touch as owed.
 pub struct RecordHandler {
     records: Arc<dyn RecordRepository>,
     connects: bool,
 }
 
 impl RecordHandler {
-    /// `connects`: people who have no repository get a stand-in, see [`FakeRecordPublisher`].
+    /// `connects`: people without a repository get a stand-in, see [`FakeRecordPublisher`].
     pub fn new(records: Arc<dyn RecordRepository>, connects: bool) -> Self {
         Self { records, connects }
     }

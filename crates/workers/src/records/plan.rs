@@ -1,4 +1,4 @@
-//! What a turn has to write: decided from what is wanted and what is published, without asking anybody.
+//! Decides what a turn has to write by comparing what is wanted with what is published, without asking anybody.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use cardwire_domain::{CardId, CollectionId};
 
 use super::value::{Names, Record};
 
-/// How long a link waits for its collection's record, which is somebody else's to publish.
+/// How long a link waits for its collection's record, which somebody else has to publish.
 const WAIT_FOR_COLLECTION: Duration = Duration::from_secs(30);
-/// How long the records of somebody who is suspended wait.
+/// How long the records of a suspended person wait.
 const WAIT_WHILE_SUSPENDED: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Write {
     pub(super) attempt: Attempt,
     pub(super) stamp: i64,
     pub(super) change: Change,
-    /// Something was sent before whose answer is not known.
+    /// Something was sent before, with an unknown result.
     pub(super) is_doubtful: bool,
 }
 
@@ -48,9 +48,9 @@ impl Write {
 
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// What needs nothing to be sent.
+    /// Changes for which nothing has to be sent.
     pub(super) done: Vec<Done>,
-    /// In an order in which they can be sent: each refers only to those before it.
+    /// In an order in which they can be sent: each refers only to earlier ones.
     pub(super) writes: Vec<Write>,
     /// Something had to be left out.
     pub(super) is_out_of_budget: bool,
@@ -155,7 +155,7 @@ impl Draft<'_> {
         }
     }
 
-    /// `Err`: what becomes of it without a record.
+    /// `Err`: what to do with it without a record.
     fn record(&self, item: &Todo) -> Result<(Record, Option<(CardId, CollectionId)>), Outcome> {
         let names = self.planner.names;
         match &item.wanted {
@@ -185,7 +185,7 @@ impl Draft<'_> {
     fn removal(&self, removal: &RemovalContent) -> Result<Record, Outcome> {
         match &removal.collection_at {
             Some(collection) => Ok(self.planner.names.removal(removal, collection)),
-            // What nobody can see needs no removal.
+            // If nobody can see it, it needs no removal.
             None => Err(Outcome::Unchanged),
         }
     }

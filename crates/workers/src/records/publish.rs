@@ -1,4 +1,4 @@
-//! Takes turns at publishing for people, several at a time.
+//! Publishes people's records in turns, several people at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use super::value::Names;
 
 #[derive(Clone, Debug)]
 pub struct RecordSettings {
-    /// What the names of the collections in a repository begin with.
+    /// The prefix of collection names in a repository.
     pub prefix: String,
-    /// People for whom is published at once.
+    /// How many people's turns run at once.
     pub lanes: usize,
-    /// Between looks while nobody is due.
+    /// Between checks while nobody is due.
     pub poll: Duration,
     /// After an error of the store.
     pub pause_after_error: Duration,
-    /// How long a turn may take before somebody else takes the person over. More than twice the patience: what is sent in one turn must not
-    /// arrive in the next.
+    /// A turn that takes longer than this may be taken over by another process. More than twice the patience: requests
+    /// from one turn must not arrive during the next.
     pub lease: Duration,
     /// How long a server may take for one call.
     pub patience: Duration,
-    /// Between figures of everybody.
+    /// Between updates of everybody's figures.
     pub measure_every: Duration,
 }
 
@@ -50,14 +50,14 @@ impl RecordSettings {
 
 /// As many as a server takes in one commit.
 const BATCH: usize = 200;
-/// Of what is sent one by one, so many in a turn: each may take the whole patience there is with a server.
+/// This many records are sent one by one in a turn: each may use up all of our patience with the server.
 const ONE_BY_ONE: usize = 20;
-/// How long a turn may go on when the process is told to stop. Other work is still to be finished then.
+/// How long a turn may go on after the process is told to stop. Other work still has to finish then.
 const TURNS_END_WITHIN: Duration = Duration::from_secs(10);
-/// Keys that are tried for one record, each behind the one that another record has.
+/// How many keys are tried for one record, each after one that another record has.
 const KEYS: usize = 16;
 
-/// Publishes what is owed, whoever's it is.
+/// Publishes what is owed, no matter to whom it belongs.
 pub struct RecordLoop {
     records: Arc<dyn RecordRepository>,
     repos: Arc<dyn Repos>,
@@ -69,8 +69,8 @@ impl RecordLoop {
         Self { records, repos, settings }
     }
 
-    /// Until `stop`; the turns in progress then have some seconds to end. If they do not, or the future is dropped, their leases run out, and
-    /// somebody else goes on: what was sent and not confirmed is sent again, to the same keys.
+    /// Runs until `stop`; running turns then have some seconds to end. If they do not, or the future is dropped, their
+    /// leases run out and another process continues: unconfirmed records are sent again, to the same keys.
     pub async fn run(&self, stop: CancellationToken) {
         let lanes = (0..self.settings.lanes).map(|_| self.work(&stop));
         let too_long = async {
@@ -114,7 +114,7 @@ impl RecordLoop {
     /// One person's turn. False: nobody is due.
     ///
     /// # Errors
-    /// When the store cannot answer. Its lease runs out then, and the turn is taken again.
+    /// If the store cannot answer. Then its lease runs out, and the turn is taken again.
     pub async fn take_turn(&self) -> Result<bool> {
         let Some(turn) = self.records.begin_turn(self.settings.lease).await? else { return Ok(false) };
         if turn.is_new {
@@ -181,7 +181,8 @@ impl RecordLoop {
                 done.extend(writes.iter().zip(outcomes).map(|(write, outcome)| write.done(outcome)));
                 None
             }
-            // One of them is at fault, or is there already. They are in doubt now, so the next turn sends them one by one.
+            // One of them is at fault, or exists already. They are in doubt now, so the next turn sends them one by
+            // one.
             Err(Refusal::Content(reason)) => {
                 tracing::debug!(person = %turn.person, reason, "records are sent one by one");
                 Some(Ending::Further)
@@ -190,11 +191,11 @@ impl RecordLoop {
         }
     }
 
-    /// Ends with the first that fails, as those behind it may refer to it.
+    /// Stops at the first that fails, since later ones may refer to it.
     async fn one_by_one(&self, turn: &Turn, writes: &[Write], done: &mut Vec<Done>) -> Option<Ending> {
         let begun = Instant::now();
         for write in writes {
-            // A server that is slow must not cost the lease.
+            // A slow server must not cost us the lease.
             if begun.elapsed() >= self.settings.lease / 2 {
                 return Some(Ending::Further);
             }
@@ -205,7 +206,7 @@ impl RecordLoop {
                     return Some(Ending::Further);
                 }
                 Err(Refusal::Turn(ending)) => {
-                    // If it is this one's fault that the server fails, others come first the next time.
+                    // If the server fails because of this record, others come first next time.
                     if let Ending::Paused { pause, is_asked: false, .. } = &ending {
                         done.push(write.done(Outcome::Later(pause.saturating_mul(2))));
                     }
@@ -216,7 +217,7 @@ impl RecordLoop {
         None
     }
 
-    /// Keys for what has none yet.
+    /// Chooses keys for records without one.
     async fn keys(&self, turn: &Turn, names: &Names, todo: &[Todo]) -> Result<BTreeMap<Subject, String>> {
         let is_new = |item: &&Todo| item.kept.is_none() && item.wanted.is_some();
         let mut open: Vec<(Subject, Tid)> =

@@ -1,4 +1,4 @@
-//! One call to a repository's server, and what its answer means.
+//! One call to a repository's server, and the meaning of its answer.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use tokio::time::timeout;
 
 use super::plan::{Change, Write};
 
-/// A pause after failures doubles, from the first to the last.
+/// Pauses after failures double, from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3_600));
-/// Where waiting for the server is not expected to help soon.
+/// Used if waiting for the server is not expected to help soon.
 const LONG_PAUSE: Duration = Duration::from_secs(3_600);
-/// A server that asks to wait without saying for how long.
+/// Used if a server asks us to wait without saying for how long.
 const ASKED_PAUSE: Duration = Duration::from_secs(300);
 const ASKED_AT_MOST: Duration = Duration::from_secs(86_400);
-/// Of what a server says, so much is shown to the person.
+/// At most this much of a server's answer is shown to the person.
 const REASON_CHARS: usize = 300;
 
-/// People's servers, and how long each may take for one call.
+/// People's servers, and the time-out for one call.
 #[derive(Clone, Copy)]
 pub(super) struct Servers<'a> {
     pub(super) repos: &'a dyn Repos,
@@ -29,7 +29,7 @@ pub(super) struct Servers<'a> {
 /// Why something was not sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Of what was sent, the server does not take this; others it may.
+    /// The server refuses this record; it may accept others.
     Content(String),
     /// Nothing can be sent now.
     Turn(Ending),
@@ -52,7 +52,8 @@ pub(super) async fn one(servers: Servers<'_>, turn: &Turn, write: &Write) -> Res
     }
 }
 
-/// Several records in one commit of the repository. It cannot be repeated: a record that is there cannot be created again.
+/// Several records in one commit of the repository. It cannot be repeated, because a record that exists cannot be
+/// created again.
 pub(super) async fn several(servers: Servers<'_>, turn: &Turn, writes: &[Write]) -> Result<Vec<Outcome>, Refusal> {
     let operation = |write: &Write| {
         let (name, value) = match &write.change {
@@ -83,7 +84,7 @@ pub(super) async fn several(servers: Servers<'_>, turn: &Turn, writes: &[Write])
     Ok(outcomes)
 }
 
-/// What is said about a record must be true; servers of old say nothing.
+/// If the answer describes a record, the description must be right; older servers leave it out.
 fn outcome(turn: &Turn, write: &Write, answer: &Value) -> Result<Outcome, Refusal> {
     let record = match &write.change {
         Change::Delete => return Ok(Outcome::Deleted),
@@ -119,7 +120,7 @@ fn refusal(turn: &Turn, error: CallError) -> Refusal {
         }
         CallError::Away(_) | CallError::Invalid(_) => failing(turn, reason),
         CallError::Refused { status, error, .. } => match status {
-            // Its owner's account there, or what we are allowed to do.
+            // The problem is the owner's account there, or our permissions.
             401 | 403 => pause(LONG_PAUSE, reason),
             // No room left.
             507 => pause(LONG_PAUSE, reason),
@@ -141,7 +142,7 @@ fn lying(turn: &Turn, what: &str) -> Refusal {
 fn failing(turn: &Turn, reason: String) -> Refusal {
     let (first, last) = PAUSES;
     let longest = first.saturating_mul(1 << turn.failures.min(16)).min(last);
-    // Those whose server failed all at once do not come back all at once.
+    // After all calls to a server failed together, they do not retry all at once.
     pause(longest.mul_f64(0.5 + rand::random::<f64>() / 2.0), reason)
 }
 

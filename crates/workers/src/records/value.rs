@@ -1,4 +1,4 @@
-//! Records as the network has them.
+//! Records in the network's format.
 
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::records::{CardContent, CollectionContent, RecordKind, RemovalContent, StrongRef};
@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::cid::{cid, digest};
 
-/// A record that is to be written.
+/// A record to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) value: Value,
     pub(super) cid: String,
-    /// Of what makes it worth another write: not when it was changed, nor in which version of a card or collection a link names it.
+    /// Only of the parts that justify another write: not the time of the change, nor the version of the card or
+    /// collection that a link names.
     pub(super) digest: Vec<u8>,
 }
 
@@ -31,7 +32,7 @@ impl Record {
     }
 }
 
-/// What the names of the network's collections begin with.
+/// The prefix of the names of the network's collections.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     pub(super) prefix: String,
@@ -80,7 +81,7 @@ impl Names {
         if !collection.description.is_empty() {
             value["description"] = json!(collection.description);
         }
-        // Who has an account here alone is nobody that the network knows.
+        // The network does not know people whose only account is here.
         let is_known = |did: &&String| !did.starts_with("did:cardwire:");
         let mut collaborators: Vec<&String> = collection.collaborators.iter().filter(is_known).collect();
         collaborators.sort_unstable();
@@ -109,7 +110,7 @@ fn reference(to: &StrongRef) -> Value {
     json!({"uri": to.uri, "cid": to.cid})
 }
 
-/// To the millisecond, as the network writes it.
+/// To the millisecond, as the network does.
 fn at(time: Timestamp) -> String {
     format!("{time:.3}")
 }

@@ -1,6 +1,6 @@
-//! People change who sees what, again and again, while processes are killed and the transport forgets.
+//! People keep changing who sees what, while processes are killed and the transport loses its contents.
 //!
-//! `CHAOS_SEED` and `CHAOS_EVENTS` make it another run, or a longer one.
+//! `CHAOS_SEED` and `CHAOS_EVENTS` change the run or make it longer.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub const COLLECTIONS: usize = 9;
 const PLANNED: usize = 40;
 const EVENTS: u64 = 20_000;
 
-/// A card as it must be after what was accepted.
+/// A card as it must be after everything that was accepted.
 #[derive(Default)]
 pub struct Card {
     /// `None`: it was never saved.
@@ -50,7 +50,7 @@ impl Card {
     }
 }
 
-/// What the totals of the day must be.
+/// The totals that the day must have.
 #[derive(Default)]
 pub struct Totals {
     pub saves: u64,
@@ -58,7 +58,7 @@ pub struct Totals {
     pub curators: BTreeSet<usize>,
 }
 
-/// What was accepted comes to this.
+/// The state that follows from everything that was accepted.
 pub struct Truth {
     pub people: Vec<UserId>,
     /// By person and URL. One command at a time changes a card.
@@ -101,7 +101,7 @@ impl Truth {
         self.events.fetch_add(events as u64, Ordering::Relaxed);
     }
 
-    /// `None`: it was refused, since something that it names is not there for this person.
+    /// `None`: it was refused, since something it names does not exist for this person.
     async fn ask<C: UseCase>(&self, world: &World, by: usize, command: C) -> anyhow::Result<Option<C::Answer>> {
         let key = self.commands.fetch_add(1, Ordering::Relaxed).to_string();
         match world.ask(&self.people[by], &key, command).await? {
@@ -118,7 +118,7 @@ impl Truth {
         collections.iter().map(|number| self.collections[*number].to_string()).collect()
     }
 
-    /// Fewer than `most`. Mostly those that the person saw a moment ago: what names another one is refused.
+    /// Fewer than `most`. Mostly those that the person saw a moment ago, because commands that name others are refused.
     fn some_collections(&self, by: usize, most: usize, draw: &mut Draw) -> BTreeSet<usize> {
         let is_careless = draw.below(20) == 0;
         let drawn: BTreeSet<usize> = (0..draw.below(most)).map(|_| draw.below(COLLECTIONS)).collect();
@@ -138,7 +138,7 @@ impl Truth {
         self.cards[by][draw.below(URLS)].lock().await
     }
 
-    /// The card changed. What others see of it may have, too: then all its stays ended, and new ones began.
+    /// The card changed. What others see of it may have changed too: then all its stays ended, and new ones began.
     fn changed(&self, by: usize, card: &mut Card, change: impl FnOnce(&mut Card)) {
         let was_shown = card.is_shown();
         change(card);
@@ -268,7 +268,7 @@ impl Truth {
         Ok(())
     }
 
-    /// As if one of the accepted changes had not been booked.
+    /// As if one of the accepted changes had not been recorded.
     async fn forget_one_change(&self) {
         for card in self.cards.iter().flatten() {
             let mut card = card.lock().await;
@@ -303,12 +303,12 @@ fn collection(number: usize) -> CreateCollection {
     }
 }
 
-/// Faults at the named points, all over the run.
+/// Faults at the named points, throughout the run.
 fn planned(draw: &mut Draw) -> Vec<FaultPlan> {
     (0..PLANNED).map(|_| draw.plan(400)).collect()
 }
 
-/// Kills one process after the other, now and then both at once, and now and then the transport loses everything.
+/// Kills one process after the other, sometimes both at once; sometimes the transport loses everything.
 async fn kill_on(world: &World, mut draw: Draw, kills: &AtomicU64) {
     loop {
         sleep(Duration::from_millis(500 + draw.below(3_000) as u64)).await;

@@ -1,4 +1,4 @@
-//! Everything in the end against everything that was accepted.
+//! Compares everything at the end with everything that was accepted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ pub async fn check(world: &World, expected: &Expected) -> anyhow::Result<usize> 
     Ok(activities.len())
 }
 
-/// Each command was accepted once, however often its client asked.
+/// Each command was accepted once, no matter how often its client sent it.
 async fn check_accepted(world: &World, expected: &Expected) -> anyhow::Result<Vec<RecordedEvent>> {
     let envelopes = world.store.events().await?;
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
@@ -40,7 +40,7 @@ async fn check_accepted(world: &World, expected: &Expected) -> anyhow::Result<Ve
     envelopes.iter().map(|envelope| Ok(Message::parse(&envelope.to_entry())?.decode()?)).collect()
 }
 
-/// Nothing is owed, nothing is dead, and what the effects took off the ledger is what was put on it, each once.
+/// Nothing is owed, nothing is dead, and the effects took off the ledger exactly what was put on it, each once.
 pub async fn check_ledger(world: &World, events: &[RecordedEvent]) -> anyhow::Result<()> {
     for backlog in world.store.backlog().await? {
         ensure!(backlog.owed == 0 && backlog.dead == 0, "left on the ledger: {backlog:?}");
@@ -54,7 +54,7 @@ pub async fn check_ledger(world: &World, events: &[RecordedEvent]) -> anyhow::Re
     Ok(())
 }
 
-/// The activities are what the cut makes of all events at once: so each event is in exactly one.
+/// The activities are those that the cut makes of all events at once, so each event is in exactly one.
 pub async fn check_activities(world: &World, events: &[RecordedEvent]) -> anyhow::Result<Vec<Activity>> {
     let mut members: BTreeMap<(CardId, UserId), Vec<Member>> = BTreeMap::new();
     for event in events.iter().filter_map(PendingEvent::from_recorded) {
@@ -83,7 +83,7 @@ pub async fn check_activities(world: &World, events: &[RecordedEvent]) -> anyhow
     Ok(activities)
 }
 
-/// Shown are exactly the activities of which a link is left, in the feed and in its stream, each once.
+/// Exactly the activities with a remaining link are shown, in the feed and in its stream, each once.
 async fn check_feed(world: &World, activities: &[Activity]) -> anyhow::Result<()> {
     let mut tx = world.store.begin().await?;
     let mut wanted: BTreeSet<ActivityId> = BTreeSet::new();

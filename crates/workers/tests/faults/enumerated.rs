@@ -1,4 +1,4 @@
-//! Each fault alone: every point, every action, the first, second and third time.
+//! Each fault on its own: every point and every action, the first, second and third time.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub fn everyday(actions: &[FaultAction]) -> Vec<Vec<FaultPlan>> {
     at(FaultPoint::EVERYDAY, actions)
 }
 
-/// Behind the queue, whatever it is.
+/// After the queue, whichever it is.
 fn behind_the_queue(actions: &[FaultAction]) -> Vec<Vec<FaultPlan>> {
     at(FaultPoint::EVERYDAY.into_iter().filter(|point| !matches!(point, Accept | Publish(_))), actions)
 }
@@ -66,7 +66,7 @@ fn without_a_fault_everything_settles_with_the_last_window() {
     assert!(passed.settled_after < Duration::from_secs(1), "{passed:?}");
 }
 
-/// What goes wrong behind the queue is mended by the queue and the saga themselves; looks mend the rest, and do no harm.
+/// Faults after the queue are repaired by the queue and the saga; looks repair the rest, and do no harm.
 fn check_all(actions: &[FaultAction], within: Duration) {
     check(&behind_the_queue(actions), WITHOUT_LOOKS, within);
     check(&everyday(actions), Setup::default(), within);
@@ -132,11 +132,11 @@ const fn first(point: FaultPoint, action: FaultAction) -> FaultPlan {
     FaultPlan { point, action, occurrence: 1 }
 }
 
-/// Points that are passed only after another fault.
+/// Points that are reached only after another fault.
 #[test]
 fn a_second_fault_while_the_first_is_mended() {
     let feeds = Queue::Feeds;
-    // A failure that is booked twice counts twice, so it must happen where there are three attempts.
+    // A failure that is recorded twice counts twice, so it must happen where there are three attempts.
     let mended: [(Vec<FaultPlan>, FaultPoint); 9] = [
         (vec![first(Publish(feeds), Away(PAST_THE_LEASE))], GiveBack),
         (vec![first(Index, DelayBefore(PAST_THE_LEASE))], Renew(Queue::Search)),
@@ -155,7 +155,7 @@ fn a_second_fault_while_the_first_is_mended() {
     check(&cases, Setup::default(), Duration::from_secs(60));
 }
 
-/// Those that find what was never published, or what the transport lost.
+/// Points that find what was never published, or what the transport lost.
 #[test]
 fn a_look_that_recovers_events_may_fail_too() {
     let mut cases = Vec::new();

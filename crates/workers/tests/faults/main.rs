@@ -1,10 +1,12 @@
-//! Every named fault point, with everything that can go wrong there: in the end each accepted event has its effect, once.
+//! Every named fault point, with everything that can go wrong there: in the end each accepted event has its effect,
+//! once.
 //!
-//! Two processes work over one store and one transport, under a paused clock. A fault kills one, stops it, repeats or
-//! loses a call, or empties the transport; then everything is checked against everything. In [`chaos`] people change their minds about who
-//! sees what, 20,000 events long, while all of that happens; then what others see is checked against what was accepted.
+//! Two processes work over one store and one transport, under a paused clock. A fault kills or stops one, repeats or
+//! loses a call, or empties the transport; then everything is compared with everything. In [`chaos`] people keep
+//! changing who sees what for 20,000 events while all of that happens; then what others see is compared with what was
+//! accepted.
 
-// What a test cannot go on without fails it, in its helper functions as well; and the number of cases is told.
+// Unmet preconditions panic, in helper functions too; and the number of cases is printed.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod chaos;

@@ -26,10 +26,10 @@ use crate::world::{self, Setup};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mutant {
-    /// Everything as it is.
+    /// No defect.
     #[default]
     Sound,
-    /// Clients ask again under another key.
+    /// Clients repeat requests under a different key.
     NewKeys,
     /// A batch is acknowledged before it is handled.
     AckFirst,
@@ -37,9 +37,9 @@ pub enum Mutant {
     ForgetFirst,
     /// A handler that answers `Done` whatever happened.
     SwallowErrors,
-    /// Saves are counted whether or not they were still owed.
+    /// A handler that answers `Done` no matter what happened.
     CountAlways,
-    /// An event is taken off the ledger of search in a transaction before that of its effect.
+    /// An event is taken off the ledger of search in a transaction before the one with its effect.
     SettleFirst,
 }
 
@@ -47,7 +47,7 @@ pub fn key(mutant: Mutant, key: &str, attempt: usize) -> String {
     if mutant == Mutant::NewKeys { format!("{key}-{attempt}") } else { key.to_owned() }
 }
 
-/// The log as relays see it: without looks nothing is ever due.
+/// The log as relays see it: without looks nothing ever comes due.
 pub fn looks(looks: bool, log: &Arc<dyn EventLog>) -> Arc<dyn EventLog> {
     if looks { Arc::clone(log) } else { Arc::new(NeverDue(Arc::clone(log))) }
 }
@@ -79,7 +79,7 @@ pub fn analytics(mutant: Mutant, inner: Arc<dyn Analytics>) -> Arc<dyn Analytics
 
 struct CountAlways {
     inner: Arc<dyn Analytics>,
-    /// What the ledger would have kept from being counted.
+    /// What the ledger would have prevented from being counted.
     again: AtomicU64,
 }
 
@@ -311,13 +311,13 @@ impl EventHandler for SettleFirst {
     }
 }
 
-/// What a sound system survives, the mutant must not; and the checker must say why.
+/// The mutant must fail in a run that a sound system passes, and the checker must say why.
 #[track_caller]
 fn caught(mutant: Mutant, looks: bool, point: FaultPoint, action: FaultAction, complaint: &str) {
     let plans = [FaultPlan { point, action, occurrence: 1 }];
     let error = world::run(&plans, Setup { mutant, looks }).unwrap_err().to_string();
     assert!(error.contains(complaint), "{mutant:?} was caught for another reason: {error}");
-    // A complaint about the mutant is one about the mutant only if the sound system passes where it should.
+    // A complaint about the mutant counts only if the sound system passes in the same place.
     let sound = world::run(&plans, Setup { mutant: Mutant::Sound, looks });
     let needs_looks = matches!(action, FlushallBefore | FlushallAfter) || matches!(point, Publish(_));
     assert_eq!(sound.is_ok(), looks || !needs_looks, "{sound:?}");
@@ -357,7 +357,7 @@ fn an_effect_that_does_not_ask_the_ledger_is_seen() {
     }
 }
 
-/// What was never published, and what the transport lost, is mended by looks alone.
+/// Only looks repair what was never published and what the transport lost.
 #[test]
 fn a_relay_that_never_looks_is_seen() {
     caught(Mutant::Sound, false, Publish(Queue::Feeds), CrashBefore, "still owed");

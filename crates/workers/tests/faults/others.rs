@@ -1,4 +1,4 @@
-//! What people see of each other, against what was accepted.
+//! Compares what people see of each other with what was accepted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;

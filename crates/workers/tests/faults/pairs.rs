@@ -13,7 +13,7 @@ use crate::world::Setup;
 
 const SAMPLES: usize = 200;
 
-/// A linear congruential generator (Knuth's MMIX): a sample that can be drawn again needs no more.
+/// A linear congruential generator (Knuth's MMIX), which is enough for a repeatable sample.
 pub struct Draw(pub u64);
 
 impl Draw {

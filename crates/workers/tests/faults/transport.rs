@@ -1,4 +1,4 @@
-//! Queues and the saga's store, which survive any process and can lose all that they hold.
+//! Queues and the saga's store, which outlive every process and can lose everything they hold.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What two people do in each run: saves, collections, removals, within the window and beyond it.
+//! What two people do in each run: saves, collections and removals, within the window and after it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::world::World;
 
-/// What the log and search must hold in the end.
+/// What the log and search must contain in the end.
 pub struct Expected {
     /// Events by type.
     pub events: BTreeMap<&'static str, usize>,
@@ -64,7 +64,7 @@ pub async fn run(world: &World) -> anyhow::Result<Expected> {
     sleep(Duration::from_millis(2_400)).await;
     world.give(&alice, "10", add(alices_b, &one)).await?;
     sleep(Duration::from_millis(800)).await;
-    // Beyond the window.
+    // After the window.
     world.give(&alice, "11", add(alices_b, &two)).await?;
     tick().await;
     let from = RemoveCardFromCollections { card_id: alices_a.to_string(), collection_ids: vec![two] };

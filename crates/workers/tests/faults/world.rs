@@ -1,4 +1,4 @@
-//! Two processes over one store and one transport; one that dies is started anew.
+//! Two processes over one store and one transport; one that dies is started again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,11 +30,11 @@ use crate::mutants::{self, Mutant};
 use crate::transport::Transport;
 use crate::workload;
 
-/// How long a client waits for an answer before it asks again.
+/// How long a client waits for an answer before it repeats the request.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a process is away after a crash.
+/// How long a process is down after a crash.
 const RESTART: Duration = Duration::from_secs(1);
-/// In the worst case what was lost is due after 30 s, and the copy that is published then is lost to a second fault.
+/// In the worst case a lost event is due after 30 s, and the copy published then is lost to a second fault.
 const SETTLES_WITHIN: Duration = Duration::from_secs(180);
 pub const PROCESSES: usize = 2;
 
@@ -69,7 +69,7 @@ impl Running {
     }
 }
 
-/// What is not as it should be, besides the planned faults.
+/// What is wrong on purpose, besides the planned faults.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
     pub mutant: Mutant,
@@ -83,7 +83,7 @@ impl Default for Setup {
     }
 }
 
-/// What a run came to that passed the check.
+/// The result of a run that passed the check.
 #[derive(Clone, Debug)]
 pub struct Passed {
     /// From the last answer to a client until nothing was owed or pending.
@@ -91,10 +91,10 @@ pub struct Passed {
     pub activities: usize,
 }
 
-/// Runs the workload under the planned faults and checks everything against everything.
+/// Runs the workload under the planned faults and compares everything with everything.
 ///
 /// # Errors
-/// What is wrong in the end; or a planned fault that never met its call.
+/// What is wrong in the end; or a planned fault whose call never came.
 pub fn run(plans: &[FaultPlan], setup: Setup) -> anyhow::Result<Passed> {
     in_world(plans, setup, async |world| {
         let expected = workload::run(&world).await?;
@@ -106,7 +106,7 @@ pub fn run(plans: &[FaultPlan], setup: Setup) -> anyhow::Result<Passed> {
     })
 }
 
-/// Lets this happen in a world with all its processes running, under a paused clock.
+/// Runs this in a world with all its processes running, under a paused clock.
 ///
 /// # Errors
 /// Those of `play`; or a process that ended by itself.
@@ -156,7 +156,7 @@ impl World {
         Running { process, handover, store: Arc::new(FaultyStore { seam, inner }) }
     }
 
-    /// Keeps a process running. Returns only when one of its tasks ended by itself.
+    /// Keeps a process running. Returns only if one of its tasks ended by itself.
     async fn supervise(&self, index: usize) -> anyhow::Result<()> {
         let mut running = self.processes.lock()[index].clone();
         loop {
@@ -194,7 +194,7 @@ impl World {
 
         let mut tasks = JoinSet::new();
         let stop = CancellationToken::new();
-        // Nothing waits to be published in a process that dies of something else: without looks it would be lost.
+        // Nothing must wait for publishing in a process that dies of something else: without looks it would be lost.
         let settings = RelaySettings { gather: Duration::ZERO, ..RelaySettings::default() };
         let relay = Relay::new(looked_at, publisher, handover.clone(), settings)
             .followed_by(Queue::Feeds, Arc::clone(&saga) as _);
@@ -221,17 +221,17 @@ impl World {
         tasks
     }
 
-    /// Kills one of the processes, wherever it is. Its supervisor starts another.
+    /// Kills one of the processes, wherever it is. Its supervisor starts a new one.
     pub fn kill(&self, index: usize) {
         self.processes.lock()[index].process.kill();
     }
 
-    /// As [`Self::ask`], of a command that is not refused.
+    /// Like [`Self::ask`], for a command that is not refused.
     pub async fn give<C: UseCase>(&self, by: &UserId, key: &str, command: C) -> anyhow::Result<C::Answer> {
         self.ask(by, key, command).await?.map_err(|error| anyhow::anyhow!("{key} was refused: {error}"))
     }
 
-    /// Gives a command as a client does: without an answer it is given again, under the same key, to the other process.
+    /// Sends a command as a client does: without an answer it is sent again, with the same key, to the other process.
     pub async fn ask<C: UseCase>(
         &self,
         by: &UserId,

@@ -1,4 +1,4 @@
-//! Events that left their queue and wait for a flush that is behind.
+//! Events that left their queue and wait for a late flush.
 
 use std::sync::Arc;
 use std::time::Duration;

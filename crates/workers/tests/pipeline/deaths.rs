@@ -1,4 +1,4 @@
-//! Every way in which an event can die, over both stores: its tries, its steps, the figures and the metrics tell the same.
+//! Every way in which an event can die, over both stores: its tries, its steps, the figures and the metrics agree.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,20 +30,20 @@ use crate::harness::person;
 const QUEUE: Queue = Queue::Feeds;
 const SETTINGS: QueueSettings = QueueSettings { attempts: 3, backoff_ms: 0, concurrency: 1 };
 
-/// What befalls an event, one thing after the other.
+/// What happens to an event, step by step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Act {
-    /// It is handled, as one of a lost worker if `after_loss`.
+    /// It is handled, as an event of a lost worker if `after_loss`.
     Handled { ends: End, after_loss: bool },
-    /// Its handler fails in company, and then on it alone.
+    /// Its handler fails on a batch with it, and then on the event alone.
     FailsInCompany,
     /// Its worker is lost while it runs the event alone.
     Lost,
-    /// Copies of it come in one batch, of a version that nobody knows.
+    /// Copies of it arrive in one batch, in a version that nobody knows.
     Unknown { copies: usize, after_loss: bool },
     /// The flush of its window fails.
     FlushFails,
-    /// Somebody owes it anew.
+    /// Somebody redrives it.
     Redriven,
 }
 
@@ -52,7 +52,7 @@ enum End {
     Fails,
     Panics,
     Rejects,
-    /// What it needs is away.
+    /// A service it needs is unavailable.
     Away,
 }
 
@@ -64,7 +64,7 @@ const fn suspect(ends: End) -> Act {
     Act::Handled { ends, after_loss: true }
 }
 
-/// What befalls it; its steps; its tries in the end; what it died of.
+/// What happens to it, its steps, its final tries, and its last error.
 type Death = (&'static [Act], &'static str, u32, &'static str);
 
 const DEATHS: &[Death] = &[
@@ -104,11 +104,11 @@ const DEATHS: &[Death] = &[
         3,
         "bad payload",
     ),
-    // Its copies die no second death.
+    // Its copies do not die a second time.
     (&[run(End::Rejects), suspect(End::Fails), run(End::Fails)], "failed died", 1, "refused"),
 ];
 
-/// Hands out one claim. Says when it is done with, whether acknowledged or given back.
+/// Hands out one claim. Reports when it is done, whether acknowledged or given back.
 struct OneClaim {
     claim: Mutex<Option<Claim>>,
     done: CancellationToken,
@@ -141,7 +141,7 @@ impl EventSubscriber for OneClaim {
     }
 }
 
-/// Ends in one way for one event; `None`: it never comes back, and says when it has begun. Nothing else ever fails.
+/// Ends in one way for one event; `None`: it never returns, and reports when it has begun. Nothing else ever fails.
 struct OneEnd {
     id: EventId,
     end: Option<End>,
@@ -168,7 +168,7 @@ impl EventHandler for OneEnd {
     }
 }
 
-/// Takes no activity.
+/// Accepts no activity.
 struct BadFeed;
 
 #[async_trait]
@@ -193,7 +193,7 @@ impl FeedRepository for BadFeed {
     }
 }
 
-/// One event, and what can befall it.
+/// One event, and everything that can happen to it.
 struct Scene {
     stores: Stores,
     saga: CardCollectionSaga,
@@ -208,14 +208,14 @@ impl Scene {
             stores.save(&person(&format!("{who}{n}")), "https://example.com/").await.unwrap();
         }
         let owed = stores.log.lease(QUEUE, 100, None).await.unwrap().events;
-        // Not those of earlier scenes that a worker redrives, since it understands their type.
+        // Not those of earlier scenes that a worker redrives because it understands their type.
         let of = |who: &str| {
             let mut envelopes = owed.iter().map(|owed| &owed.envelope);
             envelopes.find(|envelope| envelope.partitionkey.ends_with(&format!(":{who}{n}"))).unwrap().clone()
         };
         let (envelope, neighbour) = (of("victim"), of("neighbour").to_entry());
         let event = cardwire_events::Message::parse(&envelope.to_entry()).unwrap().decode().unwrap();
-        // Nothing waits here but what a failure makes wait.
+        // Nothing waits here except after a failure.
         let timing = Timing {
             window: Duration::ZERO,
             lock: Duration::from_secs(60),
@@ -290,11 +290,11 @@ fn counted(metrics: &PrometheusHandle, name: &str) -> usize {
     found.map_or(0, |count| count.parse().unwrap())
 }
 
-/// All that is told of an event's death agrees.
+/// All sources agree about an event's death.
 async fn check(stores: Stores) {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
-    // Of this thread, which is the only one of the test's runtime.
+    // This thread's, which is the only one of the test's runtime.
     let _recording = metrics::set_default_local_recorder(&recorder);
     let (mut failed, mut died) = (0, 0);
     for (n, (acts, steps, tries, error)) in DEATHS.iter().enumerate() {
@@ -322,7 +322,7 @@ async fn check(stores: Stores) {
     }
 }
 
-/// Changes what the log says of an event; time passes by itself here.
+/// Changes what the log says about an event; time passes by itself here.
 enum Log {
     InMemory(SqliteStore),
     Postgres(Database),

@@ -37,7 +37,7 @@ async fn after_its_attempts_an_event_is_a_dead_letter_and_redriven_it_succeeds()
     assert_eq!(pipeline.feed().await.len(), 1);
 }
 
-/// Refuses to work in company when one event is bad, and fails on that one alone.
+/// Refuses a batch if one event is bad, and fails on that one alone.
 struct OneIsBad(Arc<dyn EventHandler>);
 
 const BAD: &str = "did:plc:mallory";

@@ -1,4 +1,4 @@
-//! The whole way of an event in one process, on the in-memory adapters, under a clock that the tests turn.
+//! An event's complete path in one process, with in-memory adapters and a clock that the tests control.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use cardwire_workers::{AnalyticsHandler, FeedHandler, RecordHandler, SearchHandl
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Wraps a queue's handler, to make it fail.
+/// Wraps a queue's handler to make it fail.
 pub type Wrap = fn(Arc<dyn EventHandler>) -> Arc<dyn EventHandler>;
 
 pub struct Pipeline {
@@ -59,7 +59,7 @@ impl Pipeline {
         pipeline
     }
 
-    /// What is owed stays in the log until [`Self::start_relay`].
+    /// Owed events stay in the log until [`Self::start_relay`].
     pub fn start_without_relay(wrap: Wrap) -> Self {
         let clock = Arc::new(TokioClock::new());
         let handover = Handover::default();
@@ -125,7 +125,7 @@ impl Pipeline {
         self.store.feed(None, &PageRequest::default()).await.unwrap().items
     }
 
-    /// Nothing is owed any more but dead letters.
+    /// Nothing is owed any more except dead letters.
     pub async fn settled(&self) {
         self.until("every event has had its effect", async || {
             self.store.backlog().await.unwrap().iter().all(|queue| queue.owed == 0)
@@ -154,7 +154,7 @@ impl Pipeline {
     }
 }
 
-/// Fails the first time it is called, whatever for.
+/// Fails the first time it is called, whatever the call.
 pub struct FailsOnce {
     inner: Arc<dyn EventHandler>,
     failed: std::sync::atomic::AtomicU32,

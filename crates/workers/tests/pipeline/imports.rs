@@ -1,4 +1,4 @@
-//! Imports go on where somebody was lost, without saving or reporting a row twice.
+//! Imports continue where a lost process stopped, without saving or reporting a row twice.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -28,14 +28,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::person;
 
-/// Loses what it is told of rows as often as it is asked to, as if whoever told it were killed just before; refuses some transactions,
-/// takes its time for the others.
+/// Loses reports about rows a given number of times, as if the reporter were killed just before. Refuses some
+/// transactions and is slow for the others.
 struct Losing {
     store: SqliteStore,
     lose: AtomicUsize,
     away: AtomicUsize,
     slow: Duration,
-    /// How many URLs a transaction looks for before it takes too long.
+    /// How many URLs a transaction can look for before it takes too long.
     patience: usize,
 }
 
@@ -60,7 +60,7 @@ impl Store for Losing {
     }
 }
 
-/// Makes no sense of URLs with this in them.
+/// Cannot read URLs that contain this.
 const STUMBLES_OVER: &str = "stumble";
 
 struct Stumbling {
@@ -202,7 +202,7 @@ async fn run_with(
     run_poisoned(rows, &[], losing).await
 }
 
-/// `poisoned`: the first and last number of rows whose key already keeps the answer to something else.
+/// `poisoned`: the first and last number of rows whose key already has the answer to something else.
 async fn run_poisoned(
     rows: Vec<ImportRow>,
     poisoned: &[(u32, u32)],
@@ -254,7 +254,7 @@ async fn a_row_that_was_saved_but_not_reported_is_reported_as_saved() {
     }
 }
 
-/// Some are saved one by one by a process that dies before it reports them, and the next one saves several at once.
+/// Some are saved one by one by a process that dies before it reports them; the next process saves several at once.
 #[tokio::test(start_paused = true)]
 async fn rows_saved_by_a_process_that_died_are_reported_as_saved_whatever_shared_their_commit() {
     let store = SqliteStore::in_memory(Arc::new(TokioClock::new()), Handover::default()).expect("SQLite is built in");

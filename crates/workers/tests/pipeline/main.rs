@@ -1,6 +1,6 @@
-//! Save to activity, search and trend: the whole way of an event, with faults.
+//! From a save to activity, search and trends: an event's complete path, with faults.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod behind;

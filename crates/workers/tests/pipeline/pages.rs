@@ -1,4 +1,4 @@
-//! Fetching pages from servers that lie, lead astray, never end or are simply there.
+//! Fetching pages from servers that lie, mislead, never finish or simply work.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use url::form_urlencoded;
 
 use crate::site::{Site, html, page};
 
-/// Where nobody from outside may lead.
+/// Where nobody outside may redirect us.
 pub const INSIDE: [&str; 13] = [
     "http://169.254.169.254/latest/meta-data",
     "http://[::ffff:127.0.0.1]/",
@@ -37,7 +37,7 @@ pub const INSIDE: [&str; 13] = [
     "http://mapped.example/",
 ];
 
-/// Every way in which an answer can lead on: `/WAY/TARGET`.
+/// Every way in which a response can redirect: `/WAY/TARGET`.
 fn leading(path: &str) -> Option<Vec<u8>> {
     let (way, target) = path.strip_prefix('/')?.split_once('/')?;
     let (target, _) = form_urlencoded::parse(target.as_bytes()).next()?;
@@ -81,7 +81,7 @@ async fn every_way_inside_is_refused_for_good() {
     let files = fetcher.fetch(&site.url(&format!("/found/{}", encoded("file:///etc/passwd")))).await.unwrap_err();
     assert_eq!((files.reason.as_str(), files.retryable), ("file URLs are not fetched", false));
     for way in ["refresh-late", "header"] {
-        // There is no page to go to, so this one is the page.
+        // There is no page to go to, so this is the page.
         let stays = fetcher.fetch(&site.url(&format!("/{way}/{}", encoded("file:///etc/passwd")))).await.unwrap();
         assert_eq!(stays.title.as_deref(), Some("Here"), "{way}");
     }
@@ -157,7 +157,7 @@ async fn bad_pages_fail_clearly_and_delay_no_other() {
     for path in bad {
         keep(site.url(path)).await;
     }
-    // One server stands for many: all of its pages may be fetched at once here.
+    // One server stands for many, so all its pages may be fetched at once here.
     let settings =
         MetadataSettings { at_once_per_host: 100, poll: Duration::from_millis(20), ..MetadataSettings::default() };
     let stop = CancellationToken::new();
@@ -202,7 +202,7 @@ async fn one_persons_slow_hosts_and_one_domain_leave_places_for_others() {
     // Every name leads to the one server.
     let lookup: Lookup = Arc::new(|_| Box::pin(async { Ok(vec![IpAddr::from([127, 0, 0, 1])]) }));
     let policy = AddressPolicy { allow_private: true, ..AddressPolicy::default() };
-    // What is silent stays so until the test is over.
+    // A silent connection stays silent until the test is over.
     let limits = FetchLimits { time: Duration::from_secs(600), ..FetchLimits::default() };
     let url = |host: &str, path: &str| format!("http://{host}:{}{path}", site.address.port());
     let keep = async |person: &str, url: String| {

@@ -1,4 +1,5 @@
-//! Fetching covers and icons: after their page, from nowhere inside, and never at the cost of anything else.
+//! Fetching covers and icons: after their page, never from internal addresses, and never at the expense of anything
+//! else.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -69,7 +70,7 @@ impl Reading {
         self.store.library_card_by_url(&alice(), &url).await.unwrap().expect("it was saved")
     }
 
-    /// The card, once this holds.
+    /// The card, once this is true.
     async fn until(&self, url: &str, what: &str, holds: impl Fn(&LibraryCard) -> bool) -> LibraryCard {
         let waited = timeout(Duration::from_secs(20), async {
             loop {
@@ -90,7 +91,7 @@ async fn pictures_come_after_the_title_and_what_they_are_follows_from_their_byte
         Some(match asked.path.as_str() {
             "/page" => html("<title>A page</title><meta property=og:image content=/led><link rel=icon href=i.ico>"),
             "/led" => redirect("/cover"),
-            // Whatever it says that it is.
+            // Whatever type it declares.
             "/cover" => page("200 OK", &["content-type: text/html"], png(1_200, 630)),
             "/i.ico" => page("200 OK", &["content-type: image/png"], "<svg xmlns='http://www.w3.org/2000/svg'/>"),
             _ => page("404 Not Found", &[], ""),

@@ -1,4 +1,4 @@
-//! A web server of a test's own: it answers what the test says, and remembers what it was asked.
+//! A test's own web server: it answers what the test says, and remembers the requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub path: String,
@@ -48,12 +48,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// With the pages that every site of a test has: see [`answer`].
+    /// With the pages that every test site has: see [`answer`].
     pub async fn start() -> Self {
         Self::with(|_| None).await
     }
 
-    /// Whole answers, as bytes; the pages of every site where there is none.
+    /// Complete answers, as bytes; the pages of every site if there is none.
     pub async fn with(answers: impl Fn(&Asked) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let answers: Arc<Answers> = Arc::new(answers);
@@ -68,7 +68,7 @@ impl Site {
             while let Ok((stream, _)) = listener.accept().await {
                 let (answers, asked) = (answers.clone(), asked.clone());
                 let (sent, silent) = (sent.clone(), silent.clone());
-                // A client that turns away mid-answer is what these tests are about.
+                // These tests are about clients that leave in the middle of an answer.
                 tokio::spawn(async move { drop(serve(stream, &*answers, &asked, &sent, &silent).await) });
             }
         });
@@ -79,7 +79,7 @@ impl Site {
         format!("http://{}{path}", self.address)
     }
 
-    /// What it was asked for so far, in order.
+    /// The requests so far, in order.
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().clone()
     }
@@ -88,7 +88,7 @@ impl Site {
         self.asked().into_iter().map(|asked| asked.path).collect()
     }
 
-    /// May ask this site although it is on this machine, and nothing else that is not public.
+    /// May request this site although it is on this machine, but nothing else that is not public.
     pub fn fetcher(&self, time: Duration) -> PageFetcher {
         let policy = AddressPolicy { exempt: BTreeSet::from([self.address]), ..AddressPolicy::default() };
         PageFetcher::new(policy, FetchLimits { time, ..FetchLimits::default() }, names()).unwrap()
@@ -109,7 +109,7 @@ pub fn page(status: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Vec<u8> {
     answer
 }
 
-/// A page that says it is HTML, and nothing of its encoding.
+/// A page that declares HTML, but no encoding.
 pub fn html(body: impl AsRef<[u8]>) -> Vec<u8> {
     page("200 OK", &["content-type: text/html"], body)
 }
@@ -189,7 +189,7 @@ async fn answer(mut stream: TcpStream, path: &str, sent: &AtomicUsize, silent: &
     }
 }
 
-/// A gigabyte, as far as somebody takes it.
+/// A gigabyte, as far as the client reads it.
 async fn pour(stream: &mut TcpStream, sent: &AtomicUsize) -> io::Result<()> {
     let portion = vec![b'x'; 64 * 1_024];
     while sent.load(Ordering::Relaxed) < 1 << 30 {

@@ -1,4 +1,4 @@
-//! The way to a page: redirects, cookies and pages that send their readers on.
+//! The way to a page: redirects, cookies and pages that redirect their readers.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn refresh(content: &str) -> Option<Vec<u8>> {
     )))
 }
 
-/// The title that is found when the site is asked for `/from`, and the paths that it was asked for.
+/// The title found when the site is asked for `/from`, and the paths that were requested.
 async fn way(
     answers: impl Fn(&Asked) -> Option<Vec<u8>> + Send + Sync + 'static,
 ) -> (Result<Option<String>, FetchFailure>, Vec<String>) {
@@ -67,7 +67,7 @@ async fn redirects_are_followed_however_they_are_written() {
     assert_eq!(title, Err(FetchFailure::lasting("redirected to nowhere")));
 }
 
-/// Each page of `/from`, `/1`, `/2` and so on leads to the next one in this way, up to `last`.
+/// Each page of `/from`, `/1`, `/2` and so on leads to the next in this way, up to `last`.
 async fn chain(last: usize, lead: fn(usize, &str) -> Vec<u8>) -> (Result<Option<String>, FetchFailure>, Vec<String>) {
     way(move |request| {
         let at: usize = request.path[1..].parse().unwrap_or_default();
@@ -91,7 +91,7 @@ async fn five_steps_are_taken_of_whatever_kind() {
     }
     let (title, paths) = chain(6, by_status).await;
     assert_eq!((title, paths.len()), (Err(FetchFailure::lasting("more than 5 redirects")), 6));
-    // There the steps end on a page, which is taken for what it is.
+    // There the steps end at a page, which is taken as it is.
     let (title, paths) = chain(usize::MAX, by_refresh).await;
     assert_eq!((title, paths.len()), (Ok(Some("Redirecting…".into())), 6));
 }

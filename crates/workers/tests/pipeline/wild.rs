@@ -1,4 +1,4 @@
-//! Pages as they are found in the wild, each of a kind of its own, read over HTTP.
+//! All kinds of pages found in the wild, read over HTTP.
 
 use std::io::Write;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::site::{Site, html, page};
 const UTF_8: &str = "content-type: text/html; charset=utf-8";
 const HTML: &str = "content-type: text/html";
 
-/// What is read of this answer.
+/// What is read from this response.
 async fn read(answer: Vec<u8>) -> Result<Metadata, FetchFailure> {
     let site = Site::with(move |_| Some(answer.clone())).await;
     site.fetcher(Duration::from_secs(10)).fetch(&site.url("/page")).await
@@ -225,7 +225,7 @@ async fn what_was_read_before_a_limit_is_used() {
     assert_eq!(read(ok(UTF_8, styled)).await.unwrap().title.as_deref(), Some("Behind styles"));
     let cut_in_a_character = format!("<title>Cut!</title>{}", "é".repeat(2 << 20));
     assert_eq!(read(html(cut_in_a_character)).await.unwrap().title.as_deref(), Some("Cut!"));
-    // The connection ends before the length that was told.
+    // The connection ends before the declared length.
     let broken =
         b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 9999\r\n\r\n<title>Broken off</title><p>"
             .to_vec();

@@ -99,7 +99,7 @@ async fn an_event_around_the_end_of_the_window_loses_no_collection() {
         let feed = pipeline.feed().await;
         let collections: usize = feed.iter().map(|item| item.collections.len()).sum();
         assert_eq!(collections, 1, "{offset_ms} ms after");
-        // The paused clock moves only in the sleep, so the second event is exactly that late.
+        // The paused clock moves only in the sleep, so the second event is late by exactly that much.
         assert_eq!(feed.len(), if offset_ms <= 3_000 { 1 } else { 2 }, "{offset_ms} ms after");
     }
 }

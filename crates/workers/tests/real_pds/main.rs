@@ -1,7 +1,7 @@
-//! Publishing to a real server of repositories: the same contract as over a stand-in, by either kind of session, and a workload through which
-//! publishers and server are killed. `scripts/test-atproto.sh` installs the server.
+//! Publishing to a real repository server: the same contract as over a stand-in, with both kinds of session, and a
+//! workload during which publishers and server are killed. `scripts/test-atproto.sh` installs the server.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod workload;
@@ -36,7 +36,7 @@ fn stores() -> anyhow::Result<Stores> {
 }
 
 fn publishing(stores: &Stores, repos: Arc<dyn Repos>) -> RecordLoop {
-    // Who is killed is replaced within seconds.
+    // A killed one is replaced within seconds.
     let settings = RecordSettings {
         lease: Duration::from_secs(5),
         patience: Duration::from_secs(2),
@@ -82,7 +82,7 @@ async fn over_passwords() -> anyhow::Result<Bench> {
     Ok(bench(stores()?, Arc::new(Server { sessions: passwords, pds }), people))
 }
 
-/// By signed requests, and with the right to write these records alone.
+/// With signed requests, and with permission to write only these records.
 async fn over_oauth() -> anyhow::Result<Bench> {
     let pds = RealPds::start().await?;
     let (stores, passwords, browser) = (stores()?, Passwords::on(&pds.service()), Browser::on(&pds.service()));

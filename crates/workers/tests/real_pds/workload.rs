@@ -93,7 +93,7 @@ async fn real_pds_every_repository_equals_the_truth_whatever_is_killed() {
     let begun = Instant::now();
     let mut kills = 0;
     loop {
-        // A publisher that is dropped wherever it is leaves what a killed process leaves.
+        // A publisher that is dropped at any point leaves what a killed process leaves.
         let (publishing, stop) = (publishing(&stores, passwords.clone()), CancellationToken::new());
         let one = tokio::spawn(async move { publishing.run(stop).await });
         let until = Instant::now() + KILL_EVERY;
@@ -120,7 +120,7 @@ async fn real_pds_every_repository_equals_the_truth_whatever_is_killed() {
     assert!(kills > 8);
 }
 
-/// Publishes on, undisturbed, until nothing is owed.
+/// Continues to publish, undisturbed, until nothing is owed.
 async fn settle(stores: &Stores, passwords: &Arc<Passwords>, people: &[UserId], begun: Instant) {
     let (publishing, stop) = (publishing(stores, passwords.clone()), CancellationToken::new());
     let stopped = stop.clone();
@@ -132,7 +132,7 @@ async fn settle(stores: &Stores, passwords: &Arc<Passwords>, people: &[UserId], 
         for person in people {
             let counts = stores.records.record_counts(person).await.unwrap().unwrap();
             waiting += counts.waiting;
-            // A pause after a restart need not be waited for here.
+            // The pause after a restart can be skipped here.
             if counts.state == PublishingState::Failing && counts.paused_until.is_some() {
                 stores.records.publish_again(person).await.unwrap();
             }
@@ -165,7 +165,7 @@ async fn check(stores: &Stores, passwords: &Arc<Passwords>, people: &[UserId]) {
         assert_eq!(list(&**passwords, person, RecordKind::Collection).await.len(), 1, "{person}");
         let everything = format!("{cards:?} {links:?}");
         assert!(!everything.contains("whispered") && !everything.contains("secret"), "{person}");
-        // Everything compared again: not one commit more.
+        // Everything is compared again, without a single new commit.
         let before = passwords.revision(person).await.unwrap();
         stores.records.publish_again(person).await.unwrap();
         let publishing = publishing(stores, passwords.clone());

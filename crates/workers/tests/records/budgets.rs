@@ -1,4 +1,4 @@
-//! The budgets of a server: what is left waits, and nobody waits for somebody else.
+//! The budgets of a server: the rest waits, and nobody waits for somebody else.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::{Scene, people};
 const HOUR: Duration = Duration::from_secs(3_600);
 const MANY: usize = 20_000;
 
-/// Saves so many at once.
+/// Saves this many at once.
 async fn bring(scene: &Scene, person: &UserId, count: usize) {
     for portion in (0..count).collect::<Vec<_>>().chunks(500) {
         let saves: Vec<_> = portion.iter().map(|n| (person.clone(), format!("https://{n}.many.example/"))).collect();
@@ -33,7 +33,7 @@ async fn twenty_thousand_cards_are_paced_and_others_are_published_within_a_minut
     assert_eq!(stands.waiting, MANY as u64);
     assert!(stands.rest > 48 * HOUR && stands.rest < 72 * HOUR, "{:?}", stands.rest);
 
-    // Hours pass: a look twice a second would be a million of them.
+    // Hours pass: checking twice a second would mean a million checks.
     let settings = RecordSettings {
         lanes: 2,
         poll: Duration::from_secs(20),

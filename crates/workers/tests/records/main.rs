@@ -1,6 +1,6 @@
-//! Publishing: its contract over a stand-in and over a server with troubles on demand, under a paused clock.
+//! Publishing: its contract over a stand-in and over a server that fails on demand, under a paused clock.
 
-// What a test cannot go on without fails it, in its helper functions as well.
+// Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
 mod budgets;
@@ -90,7 +90,7 @@ impl Scene {
         self.stores.records.owe(&events, false).await.unwrap();
     }
 
-    /// Everybody who is due has their turns.
+    /// Everybody who is due gets their turns.
     async fn publish(&self) {
         self.settle().await;
         while self.publishing.take_turn().await.unwrap() {}

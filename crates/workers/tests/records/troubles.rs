@@ -1,4 +1,4 @@
-//! A server that is away, slow, full or lying, or a session that ended: that person pauses, and nobody else notices.
+//! A server that is down, slow, full or lying, or a session that ended: that person pauses, and nobody else notices.
 
 use std::time::Duration;
 

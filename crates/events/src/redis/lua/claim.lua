@@ -4,7 +4,7 @@
 -- Returns {1 if it is a suspect else 0, entries, oldest first}; nil when there is nothing.
 --
 -- Invariant: an entry leaves wait or suspect in the same script that puts it into the claim and opens the lease.
--- The same batch again returns the same entries and starts their lease anew, so a lost reply is harmless. A repeated
+-- The same batch again returns the same entries and restarts their lease, so a lost reply is harmless. A repeated
 -- claim of a single entry is called a suspect: it may have been one, and being careful costs nothing.
 --
 -- A full Redis (noeviction) refuses commands that need memory only as long as a script has written nothing. So the

@@ -1,4 +1,4 @@
--- Starts the lease of a batch anew.
+-- Restarts the lease of a batch.
 -- KEYS  1 leases
 -- ARGV  1 batch, 2 lease in ms
 -- Returns 1; 0 when the lease was lost.

@@ -25,7 +25,8 @@ SELECT id, at, person, action, queue, target, parameters, affected, completed_at
 WHERE $1::bigint IS NULL OR id < $1 ORDER BY id DESC LIMIT $2";
 
 impl PostgresStore {
-    /// Repeats what changes up to [`PORTION`] rows until there are no more. Each portion is a transaction, in which the entry counts it.
+    /// Repeats a change of up to [`PORTION`] rows until there are no more. Each portion is a transaction that also
+    /// updates the count in the audit entry.
     pub(super) async fn audited<'q>(
         &self,
         by: &UserId,

@@ -1,4 +1,4 @@
-//! Where single events are.
+//! Finding single events.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,7 +24,8 @@ use crate::postgres::values::{
     user_id, uuid,
 };
 
-/// The newest times of events about a card, as its rows tell them. Two more than asked for: an import may set the card's own.
+/// The newest times of events about a card, according to its rows. Two more than requested: an import may set the
+/// card's own.
 const TIMES: &str = "\
 SELECT created_at AS at FROM cards WHERE id = $1
 UNION SELECT library_at FROM cards WHERE id = $1 AND library_at IS NOT NULL
@@ -123,14 +124,14 @@ impl Finder for PostgresStore {
 
     async fn resent(&self) -> Result<Vec<(Queue, u64)>> {
         let rows = self.session().await?.fetch_all(sqlx::query(RESENT)).await?;
-        // A queue of a newer build is none of ours.
+        // Skip the queues of newer builds.
         let known = rows.iter().filter(|row| get_queue(row).is_ok());
         let of = |row: &PgRow| Ok((get_queue(row)?, get_count(row, "events")?));
         Ok(known.map(of).collect::<Result<_, Failure>>()?)
     }
 }
 
-/// When the process that made an event did so, by its clock.
+/// When the event was created, by its process's clock.
 fn made_at(event: EventId) -> Timestamp {
     let ms = i64::try_from(event.ulid().timestamp_ms()).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)

@@ -13,7 +13,7 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::Session;
 use crate::postgres::values::{get, get_count, get_queue, get_time, time, ulid, uuid};
 
-/// Processes that add at once write their rows in one order.
+/// Processes that add at once write their rows in the same order.
 const ADD: &str = "\
 INSERT INTO queue_latencies AS known (queue, at, up_to_ms, events)
 SELECT $1, date_bin(make_interval(secs => $2), now(), to_timestamp(0)), b.up_to_ms, b.events
@@ -46,7 +46,7 @@ GROUP BY worker, queue, host, pid, date_bin(make_interval(secs => $2), at, to_ti
 pub(super) async fn add(session: &mut Session, queue: Queue, took: &Histogram) -> Result<(), Failure> {
     let buckets = took.buckets().map(|(bound, events)| (bound.unwrap_or(0).cast_signed(), events.cast_signed()));
     let (bounds, events): (Vec<i64>, Vec<i64>) = buckets.unzip();
-    // Adding comes last: what fails behind it would be added again.
+    // Adding comes last: if something failed after it, it would be added again.
     session.execute(sqlx::query(DROP).bind(queue.name()).bind(KEEP_SAMPLES.as_secs_f64())).await?;
     let query = sqlx::query(ADD).bind(queue.name()).bind(SAMPLE_EVERY.as_secs_f64()).bind(bounds).bind(events);
     session.execute(query).await?;
@@ -101,7 +101,7 @@ pub(super) async fn workers(
 ) -> Result<Vec<WorkerSample>, Failure> {
     let stretch = Sample::stretch(period, points).as_secs_f64();
     let rows = session.fetch_all(sqlx::query(WORKERS).bind(period.as_secs_f64()).bind(stretch)).await?;
-    // Workers of a queue of a newer build are none of ours.
+    // Skip workers of queues that only newer builds have.
     rows.iter().filter(|row| get_queue(row).is_ok()).map(read_worker).collect()
 }
 

@@ -40,7 +40,7 @@ const RESUME: &str = "\
 UPDATE queue_pauses SET paused_at = NULL, person = NULL, reason = NULL, resumed_at = now()
 WHERE queue = $1 AND paused_at IS NOT NULL";
 
-/// What was published after `$2` was published again already. What is locked is being worked off.
+/// Those published after `$2` have been published again already. A locked one is being processed.
 const REDELIVER: &str = "\
 WITH owed AS (
     SELECT event_id FROM deliveries
@@ -139,7 +139,7 @@ impl Operator for PostgresStore {
         let sql =
             "SELECT queue, paused_at, person, reason FROM queue_pauses WHERE paused_at IS NOT NULL ORDER BY queue";
         let rows = self.session().await?.fetch_all(sqlx::query(sql)).await?;
-        // A queue of a newer build is none of ours.
+        // Skip the queues of newer builds.
         let known = rows.iter().filter(|row| get_queue(row).is_ok());
         Ok(known.map(read_pause).collect::<Result<_, Failure>>()?)
     }

@@ -89,7 +89,7 @@ impl PostgresStore {
         let inserted = session.fetch_all(sqlx::query(REQUEST).bind(by.as_str()).bind(NOBODY)).await?;
         let new = !inserted.is_empty();
         let rows = if new { inserted } else { session.fetch_all(sqlx::query(OPEN)).await? };
-        // None: the one that was in the way has just finished.
+        // None: the conflicting one has just finished.
         let rebuild = read(rows.first().ok_or(Failure::Changed)?)?;
         audit::insert(&mut session, &by.clone().into(), &NewEntry::rebuild_search(), u64::from(new), true).await?;
         session.commit().await?;

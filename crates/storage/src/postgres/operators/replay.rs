@@ -1,4 +1,4 @@
-//! Events that go to a queue again.
+//! Replays: sending events to a queue again.
 
 use async_trait::async_trait;
 use cardwire_domain::{CardId, UserId};
@@ -61,7 +61,8 @@ const CANCEL: &str = concat!(
     columns!()
 );
 
-/// Of those that nobody runs, the one whose turn was longest ago: one that waits for its queue holds up no other.
+/// Among those that nobody runs, the one whose turn was longest ago, so that one that waits for its queue does not hold
+/// up the others.
 const CLAIM: &str = concat!(
     "UPDATE replays SET lease = $1, lease_until = now() + make_interval(secs => $2), started_at = coalesce(started_at, now()) \
      WHERE id = (SELECT id FROM replays WHERE finished_at IS NULL AND (lease_until IS NULL OR lease_until <= now()) \
@@ -75,7 +76,7 @@ const HELD: &str = concat!(
     ", after_event FROM replays WHERE id = $1 AND lease = $2 AND finished_at IS NULL FOR UPDATE"
 );
 
-/// Nobody begins to leave until the commit.
+/// Nobody's deletion can begin before the commit.
 const HOLD_LEAVING: &str = "LOCK TABLE leaving IN SHARE MODE";
 
 /// The next `$10` events of the log, behind `$9`.
@@ -119,7 +120,7 @@ impl Replays for PostgresStore {
 
     async fn replays(&self, limit: usize) -> Result<Vec<Replay>> {
         let rows = self.session().await?.fetch_all(sqlx::query(LIST).bind(signed(limit))).await?;
-        // A queue of a newer build is none of ours.
+        // Skip the queues of newer builds.
         let known = rows.iter().filter(|row| get_queue(row).is_ok());
         Ok(known.map(read).collect::<Result<_, Failure>>()?)
     }
@@ -131,7 +132,7 @@ impl Replays for PostgresStore {
     async fn claim_replay(&self, lease: RebuildLease) -> Result<Option<Replay>> {
         let query = sqlx::query(CLAIM).bind(uuid(lease.0)).bind(REBUILD_LEASE.as_secs_f64());
         let rows = self.session().await?.fetch_all(query).await?;
-        // What is for a queue of a newer build waits for a process of that build.
+        // Replays for a queue of a newer build wait for a process of that build.
         Ok(rows.first().filter(|row| get_queue(row).is_ok()).map(read).transpose()?)
     }
 
@@ -179,7 +180,7 @@ impl PostgresStore {
             true => inserted,
             false => session.fetch_all(sqlx::query(OPEN).bind(of.queue.name())).await?,
         };
-        // None: the one that was in the way has just finished.
+        // None: the conflicting one has just finished.
         let replay = read(rows.first().ok_or(Failure::Changed)?)?;
         audit::insert(&mut session, &by.clone().into(), &of.entry(), u64::from(new), true).await?;
         session.commit().await?;
@@ -197,7 +198,7 @@ impl PostgresStore {
     }
 }
 
-/// Along with the queue, if something may be owed to it now.
+/// With the queue, if something may be owed to it now.
 async fn owe(
     session: &mut Session,
     lease: RebuildLease,
@@ -222,7 +223,7 @@ async fn owe(
     Ok(((count > 0).then_some(of.queue), owing))
 }
 
-/// Binds what [`meant!`] needs.
+/// Binds the parameters of [`meant!`].
 fn meant<'q>(sql: &'static str, of: &ReplayOf) -> Query<'q, Postgres, PgArguments> {
     let (kinds, news) = kinds_to(of.queue);
     sqlx::query(sql)
@@ -235,7 +236,7 @@ fn meant<'q>(sql: &'static str, of: &ReplayOf) -> Query<'q, Postgres, PgArgument
         .bind(of.person.as_ref().map(ToString::to_string))
 }
 
-/// Whether events are replayed now, which must not go meanwhile.
+/// Whether a replay is running; its events must not be deleted meanwhile.
 pub(in super::super) async fn is_replaying(session: &mut Session) -> Result<bool, Failure> {
     let rows = session.fetch_all(sqlx::query(IS_REPLAYING)).await?;
     rows.first().map_or(Ok(false), |row| get(row, "replaying"))

@@ -1,4 +1,4 @@
-//! The way that an event took until it was a dead letter.
+//! The history of an event that became a dead letter.
 
 use cardwire_domain::EventId;
 use cardwire_events::Queue;

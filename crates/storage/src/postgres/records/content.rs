@@ -1,4 +1,4 @@
-//! What has to be looked at, and what its records have to say as the rows are now.
+//! What has to be checked, and the contents of its records according to the current rows.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::Session;
 use crate::postgres::values::{card_id, collection_id, get, get_time, signed, ulid};
 
-/// What is published and has to change comes first: what became private cannot wait.
+/// Published records that have to change come first: what became private cannot wait.
 const OWED: &str = "\
 SELECT o.kind, o.subject_id, o.stamp, r.person_id IS NOT NULL AS is_kept, r.nsid, r.rkey, r.cid, r.digest, r.in_doubt
 FROM record_owed o LEFT JOIN records r ON r.person_id = o.person_id AND r.kind = o.kind AND r.subject_id = o.subject_id

@@ -1,4 +1,4 @@
-//! For whom nothing can be published.
+//! People for whom nothing can be published.
 
 use cardwire_domain::UserId;
 use cardwire_domain::records::{FailingPerson, FailingTotals, PublishingState};
@@ -9,7 +9,7 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::Session;
 use crate::postgres::values::{get, get_count, get_time, signed, user_id};
 
-// Both conditions that the index `record_people_failing` has stand in each statement, so that it is used whatever the state.
+// Each statement repeats both conditions of the index `record_people_failing`, so that it is used for any state.
 const TOTALS: &str = "\
 SELECT count(*) AS people, coalesce(sum(o.waiting), 0)::bigint AS waiting FROM record_people p
 CROSS JOIN LATERAL (SELECT count(*) AS waiting FROM record_owed WHERE person_id = p.person_id) o

@@ -1,6 +1,7 @@
 //! Records in people's own repositories: what is published, what is owed, and whose turn it is.
 //!
-//! People are locked before what is owed to them, several in the order of their ids. So whoever ends a turn finds what was owed meanwhile.
+//! People are locked before what is owed to them, several in the order of their ids. So the end of a turn sees
+//! everything that was owed meanwhile.
 
 mod content;
 mod failing;
@@ -54,7 +55,7 @@ FROM records r JOIN collections k ON k.id = $2 AND k.author_id = $3 AND k.delete
 WHERE r.subject_id = $1 AND r.kind = 2 AND r.cid IS NOT NULL AND r.person_id <> k.author_id
 ON CONFLICT (link_id) DO NOTHING";
 
-/// Removals of what somebody who is gone had added: nothing is left to be removed.
+/// Removals of links added by somebody who is gone: there is nothing left to remove.
 const MOOT: &str = "DELETE FROM record_removals WHERE adder_id = ANY($1) RETURNING owner_id, link_id";
 
 const FORGET: [&str; 4] = [
@@ -199,7 +200,8 @@ async fn settle(session: &mut Session, events: &[RecordedEvent], connects: bool)
     Ok(taken.len())
 }
 
-/// What is left of somebody who is gone, in the session's transaction. Usually nothing: their last event has seen to it, unless it was discarded.
+/// What is left of somebody who is gone, in the session's transaction. Usually nothing: their last event has deleted
+/// it, unless it was discarded.
 pub(super) async fn forget_person(session: &mut Session, person: &UserId) -> Result<(), Failure> {
     let mut owed = Owed::default();
     forget(session, &[person.to_string()], &mut owed).await?;
@@ -216,7 +218,7 @@ async fn forget(session: &mut Session, people: &[String], owed: &mut Owed) -> Re
     Ok(())
 }
 
-/// Of the cards whose stays ended.
+/// For the cards whose stays ended.
 async fn owners(session: &mut Session, events: &[&RecordedEvent]) -> Result<BTreeMap<CardId, String>, Failure> {
     let ended = events.iter().filter_map(|event| match Touched::by(&event.event) {
         Touched::Ended { card, .. } => Some(uuid(card.ulid())),

@@ -1,4 +1,4 @@
-//! What is kept of those who have a repository.
+//! What is stored about people with a repository.
 
 use cardwire_domain::UserId;
 use cardwire_domain::records::{PublishingState, Spent};
@@ -9,19 +9,19 @@ use crate::postgres::error::Failure;
 use crate::postgres::pool::Session;
 use crate::postgres::values::get;
 
-/// A turn that is open keeps nothing any more, but its time still runs: what it has sent must not arrive in the next one.
+/// An open turn stores nothing any more, but its time still runs: its requests must not arrive during the next one.
 const DISCONNECT: [&str; 2] = [
     "UPDATE record_people SET did = NULL, due_at = NULL, lease = NULL WHERE person_id = $1",
     "DELETE FROM record_owed WHERE person_id = $1",
 ];
 
-/// Of an open turn, as above.
+/// For an open turn, as above.
 const CONNECT: &str = "\
 INSERT INTO record_people AS p (person_id, did, due_at) VALUES ($1, $2, now())
 ON CONFLICT (person_id) DO UPDATE SET did = $2, is_new = true, state = 'ok', reason = NULL, failures = 0, failing_since = NULL,
     paused_until = NULL, due_at = now(), lease = NULL, connected_at = now()";
 
-/// What is published in another repository is out of reach.
+/// Records in another repository are out of reach.
 const OF_ANOTHER: [&str; 2] = [
     "DELETE FROM records WHERE person_id = $1 AND did <> $2",
     "DELETE FROM record_owed WHERE person_id = $1 AND NOT EXISTS (SELECT FROM record_people p WHERE p.person_id = $1 AND p.did = $2)",
@@ -31,7 +31,7 @@ const OF_ANOTHER: [&str; 2] = [
 const GOES_ON: &str = "\
 SELECT coalesce(did = $2, false) AND state IN ('ok', 'limited') AS goes_on FROM record_people WHERE person_id = $1 FOR UPDATE";
 
-/// A turn that is open has the session of before, so it keeps nothing; what it was to do is due when its time has run out.
+/// An open turn has the old session, so it stores nothing. Its work is due when its time has run out.
 const NEXT_TURN: &str = "UPDATE record_people SET lease = NULL WHERE person_id = $1 AND lease IS NOT NULL";
 
 /// In the transaction that connects them.

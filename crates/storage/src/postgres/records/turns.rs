@@ -1,4 +1,4 @@
-//! Turns: who publishes for whom, and what became of it.
+//! Turns: who publishes for whom, and the results.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ SELECT $1, q.kind, q.id, (random() * 9e15)::bigint, to_timestamp(0) FROM (
     UNION SELECT kind, subject_id FROM records WHERE person_id = $1
 ) q ON CONFLICT DO NOTHING";
 
-/// It locks the authors, so it comes before this person is locked.
+/// It locks the authors, so it comes before locking this person.
 const OWE_SHARED: &str = "\
 SELECT owe_records(array_agg(k.author_id), array_agg(1::smallint), array_agg(k.id), to_timestamp(0))
 FROM collaborators b JOIN collections k ON k.id = b.collection_id AND NOT k.private AND k.deleted_at IS NULL
@@ -61,7 +61,7 @@ FROM unnest($3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::
     AS n(kind, subject_id, nsid, rkey, card_id, collection_id)
 ON CONFLICT (person_id, kind, subject_id) DO UPDATE SET in_doubt = true";
 
-/// Cards and collections whose records were not there before.
+/// Cards and collections whose records are new.
 const NEW: &str = "\
 SELECT kind, subject_id FROM records WHERE person_id = $1 AND kind IN (0, 1) AND subject_id = ANY($2) AND cid IS NULL";
 
@@ -98,8 +98,8 @@ UPDATE record_owed o SET not_before = now() + make_interval(secs => n.wait)
 FROM unnest($2::smallint[], $3::uuid[], $4::bigint[], $5::float8[]) AS n(kind, subject_id, stamp, wait)
 WHERE o.person_id = $1 AND o.kind = n.kind AND o.subject_id = n.subject_id AND o.stamp = n.stamp";
 
-/// What was owed during the turn is due at once. `$2`: the state; `$3`: its reason; `$4`: whether it failed; `$5`: the pause; `$6`: how long what
-/// is left waits.
+/// Work that became owed during the turn is due at once. `$2`: the state; `$3`: its reason; `$4`: whether it failed;
+/// `$5`: the pause; `$6`: how long the rest waits.
 const END: &str = "\
 UPDATE record_people p SET lease = NULL, leased_until = NULL, state = $2, reason = $3,
     failures = CASE WHEN $4 THEN p.failures + 1 ELSE 0 END, failing_since = CASE WHEN $4 THEN coalesce(p.failing_since, now()) END,
@@ -199,7 +199,7 @@ pub(super) async fn end(session: &mut Session, turn: &Turn, done: &[Done], endin
     session.begin().await?;
     let (cards, collections) = appeared_or_gone(session, person, done).await?;
     if !(cards.is_empty() && collections.is_empty()) {
-        // It locks everybody who is concerned, and this person with them.
+        // It locks everybody concerned, including this person.
         session.execute(sqlx::query(OWE_LINKS).bind(person).bind(collections).bind(cards)).await?;
     }
     if session.fetch_all(sqlx::query(OURS).bind(person).bind(uuid(turn.lease))).await?.is_empty() {
@@ -285,7 +285,7 @@ async fn keep(session: &mut Session, person: &str, done: &[Done]) -> Result<(), 
     Ok(())
 }
 
-/// Cards and collections whose records were published for the first time, or deleted: the stays that name them follow.
+/// Cards and collections whose records were first published or deleted: the stays that name them are updated next.
 async fn appeared_or_gone(
     session: &mut Session,
     person: &str,

@@ -1,13 +1,13 @@
-//! What is looked for, as PostgreSQL's text search takes it.
+//! Queries for PostgreSQL's text search.
 
 use cardwire_domain::search::{Alternatives, SearchQuery, Term, spelled};
 
-/// The words as they were typed, whole.
+/// The words as typed, whole.
 pub(super) fn whole(query: &SearchQuery) -> String {
     with_excluded(query, query.required.iter().map(exactly))
 }
 
-/// With the ends of words open, these words let in as well, and runs taken for two words.
+/// Words as prefixes, with these alternatives, and runs read as two words.
 pub(in super::super) fn begun(query: &SearchQuery, others: &Alternatives) -> String {
     let term = |term: &Term| match term {
         Term::Word { word, open, .. } => {
@@ -23,7 +23,7 @@ pub(in super::super) fn begun(query: &SearchQuery, others: &Alternatives) -> Str
     with_excluded(query, query.required.iter().map(term))
 }
 
-/// Of what has all words whole, that which spells them as they were typed.
+/// Entries with all words whole, spelled as typed.
 pub(super) fn spelled_so(query: &SearchQuery) -> String {
     let term = |term: &Term| match term {
         Term::Word { word, exact: Some(exact), .. } => format!("'{}'", spelled(word, exact)),
@@ -44,7 +44,7 @@ fn with_excluded(query: &SearchQuery, required: impl Iterator<Item = String>) ->
     required.chain(excluded).collect::<Vec<_>>().join(" & ")
 }
 
-/// Words are letters, digits and the signs of the domain, so there is nothing to escape.
+/// Words consist of letters, digits and the domain's signs, so nothing needs escaping.
 fn exactly(term: &Term) -> String {
     let row = term.row();
     let last = row.len().saturating_sub(1);

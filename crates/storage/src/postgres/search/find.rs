@@ -19,12 +19,13 @@ use crate::seen::sees_card;
 
 /// How many pages are ranked.
 const MAX_RANKED: i64 = 1_000;
-/// Of a search for words in a row.
+/// For a search for words in a row.
 const MAX_RANKED_PHRASE: i64 = 50_000;
 
-/// `hits` with what is shown of them, but for those that are listed elsewhere. A hit is called what the reader calls it; else, if it is found by
-/// the title of a card, so; else as its page is, or, where that has no title, as the oldest of its cards is. The index may be behind: which cards
-/// of a page the reader sees is asked of the cards themselves, hit by hit until the list is full.
+/// `hits` with the data to show, without those that are listed elsewhere. A hit gets the reader's own title. Otherwise,
+/// if a card's title led to it, it gets that one; otherwise its page's; and if the page has none, that of its oldest
+/// card. The index may be behind, so the cards themselves decide which of a page's cards the reader sees, hit by hit
+/// until the list is full.
 macro_rules! shown {
     ({ $($hits:tt)* } but { $($listed:tt)* }) => {
         concat!(
@@ -61,7 +62,7 @@ ORDER BY h.score DESC, h.url_digest LIMIT $5"
     };
 }
 
-/// A page of the reader's own comes before everybody's only if nothing but their own is looked for.
+/// The reader's own page comes before everybody's only if the search is limited to their own.
 const OF_URL: &str = shown!(
     {
         "\
@@ -81,9 +82,10 @@ WITH hits AS (
 /// $8: asked for. $9: of what has all words whole, what spells them as they were typed. $10: what the passes before list. $11: the pass. $12:
 /// so many are ranked. $13: URLs that are listed already.
 ///
-/// Words of the page, or of it and the title that a card has of its own: by where and how near to each other they are, then by how many people
-/// keep the URL. What only the reader's own note completes counts half; a page of their own counts in full. Of very many pages, those that most
-/// people keep are ranked, and of very many cards found by their own titles the newest; a word that frequent says little by itself.
+/// Words of the page, or of the page and a card's own title: ranked by where they are and how close together, then by
+/// how many people keep the URL. A match that needs the reader's own note counts half; their own page counts fully. Of
+/// very many pages, the most kept are ranked, and of very many cards found by their own titles, the newest. Such a
+/// frequent word says little by itself.
 const OF_WORDS: &str = shown!(
     {
         "\
@@ -158,7 +160,7 @@ WITH popular AS (
     }
 );
 
-/// The words that the best hit was found by, of those that a misspelt one may be.
+/// The words by which the best hit was found, among the candidates for a misspelt one.
 const HAD: &str = concat!(
     "\
 SELECT n.asked, n.word FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n(asked, word, place)
@@ -172,7 +174,7 @@ WHERE EXISTS (SELECT 1 FROM search_pages p WHERE p.url_digest = $3 AND p.words @
 ORDER BY n.place"
 );
 
-/// One search, with what was looked up for it.
+/// One search, with the words looked up for it.
 pub(super) struct Search<'a> {
     query: &'a SearchQuery,
     request: &'a SearchRequest,
@@ -187,7 +189,7 @@ impl<'a> Search<'a> {
         Self { query, request, urls, inside: None, near: Alternatives::new() }
     }
 
-    /// Up to so many, behind this place.
+    /// Up to this many, after this place.
     pub(super) async fn hits(
         &mut self,
         session: &mut Session,
@@ -226,7 +228,8 @@ impl<'a> Search<'a> {
             }
         };
         let (key, digest) = read_place(after)?;
-        // Few pages hold a phrase, but the server takes it for as frequent as its words: let it use their index.
+        // Few pages contain a phrase, but the server assumes that it is as frequent as its words: make it use their
+        // index.
         let phrase = looked_for.required.iter().any(|term| !matches!(term, Term::Word { .. }));
         let query = sqlx::query(OF_WORDS)
             .bind(self.reader())
@@ -242,7 +245,7 @@ impl<'a> Search<'a> {
             .bind(number)
             .bind(if phrase { MAX_RANKED_PHRASE } else { MAX_RANKED })
             .bind(&self.urls)
-            // Planned for these words: how frequent they are decides where to look.
+            // Planned for these words: their frequency decides where to look.
             .persistent(false);
         read_all(&session.fetch_all(query).await?)
     }
@@ -278,7 +281,7 @@ impl<'a> Search<'a> {
         self.request.reader.as_ref().map(UserId::as_str)
     }
 
-    /// The text with the words that this hit was found by. `None`: with none of them.
+    /// The query with the words by which this hit was found. `None`: with none of them.
     pub(super) async fn corrected(&self, session: &mut Session, best: &str) -> Result<Option<String>> {
         let digest = from_hex(best).ok_or_else(no_cursor)?;
         let near =

@@ -1,14 +1,14 @@
-//! Writing the index: cards' current rows, and pages when more is known of them.
+//! Writing the index: cards' current rows, and pages when more is known about them.
 //!
-//! Everybody locks cards, then pages, then writes documents, then words, each in the order of their keys. A transaction that writes a page's part
-//! of the index holds the page's row. A page, and its words, are there while a document needs them: the last document takes them along,
-//! and a fetch that is still on its way finds no page to store its result in.
+//! All code locks cards, then pages, then writes documents, then words, each in the order of their keys. A transaction
+//! that writes a page's part of the index holds the page's row. A page and its words exist while a document needs them:
+//! they are deleted with the last document, and a fetch still running then finds no page to store its result in.
 //!
-//! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see has a page of its own
-//! ([`page_keys`](crate::page_keys)) and is found by its own words, which hold those of that page. When others stop seeing a card, or begin to, its
-//! new page begins with what is known of the one before, unless that page is there already. A card that gets another URL takes along what is
-//! known, too, but never from its owner's own page to everybody's. A card that everybody sees and that has a title of its own is found by a row of
-//! its own as well.
+//! A page's public index data exists while a card that everybody sees needs it. A card that others do not see has its
+//! own page ([`page_keys`](crate::page_keys)), and is found by its own words, which include those of that page. When a
+//! card's visibility changes, its new page starts with what the old one knew, unless the new page already exists. A
+//! card that gets another URL takes its page's data along too, but never from its owner's own page to everybody's. A
+//! card that everybody sees and that has its own title is found by its own row as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,18 +30,18 @@ use super::words::{self, Words};
 use crate::page_keys::{everybodys, page_key};
 use crate::titles::says_more;
 
-/// Of a page.
+/// For a page.
 type Key = Vec<u8>;
 
-/// Changes no page that is there but locks it. One that is being deleted is waited for, and made again. Also those that cards leave, so
-/// that all are locked in one order. Tells which were made.
+/// Locks existing pages without changing them. Waits for one that is being deleted, and creates it again. Includes the
+/// pages that cards leave, so that all are locked in one order. Returns which were created.
 const MAKE_PAGES: &str = "\
 INSERT INTO pages (url_digest, keeper, url, host)
 SELECT n.* FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[]) AS n(url_digest, keeper, url, host) ORDER BY n.url_digest
 ON CONFLICT (url_digest) DO UPDATE SET host = excluded.host WHERE false
 RETURNING url_digest";
 
-/// They are fetched again all the same.
+/// They are fetched again anyway.
 const TAKE_ALONG: &str = "\
 UPDATE pages p SET state = b.state, fetched_at = b.fetched_at, title = b.title, description = b.description, image = b.image,
     icon_url = b.icon_url, cover = b.cover, cover_width = b.cover_width, cover_height = b.cover_height, icon = b.icon,
@@ -61,12 +61,12 @@ ORDER BY n.card_id
 ON CONFLICT (card_id) DO UPDATE SET url = excluded.url, url_digest = excluded.url_digest,
     own_words = excluded.own_words, private = excluded.private, version = excluded.version";
 
-/// Of documents that stay where they are, even if their cards are gone.
+/// For documents that stay where they are, even if their cards are gone.
 const PUT_WORDS: &str = "\
 UPDATE search_documents d SET own_words = n.own_words::tsvector, version = $4
 FROM unnest($1::uuid[], $2::text[], $3::bool[]) AS n(card_id, own_words, private) WHERE d.card_id = n.card_id";
 
-/// Counted, not added up, so that it cannot drift: all in one index, less those in another that others do not see.
+/// Counted each time, so that it cannot drift: all in one index, minus those in another that others do not see.
 const PUT_PAGES: &str = "\
 INSERT INTO search_pages (url_digest, kind, cards, popularity, words)
 SELECT n.url_digest, n.kind, k.cards, floor(log(2, k.cards)), n.words::tsvector
@@ -81,7 +81,7 @@ ON CONFLICT (url_digest) DO UPDATE SET kind = excluded.kind, cards = excluded.ca
     popularity = excluded.popularity, words = excluded.words
 RETURNING url_digest";
 
-/// `$1`: cards that were found by a title; of them, only those in `$2` still are.
+/// `$1`: cards that were found by a title; only those also in `$2` still are.
 const PUT_TITLES: &str = "\
 WITH gone AS (
     DELETE FROM search_titles WHERE card_id = ANY($1) AND card_id <> ALL($2)
@@ -92,7 +92,7 @@ FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[]) AS n(card_id, owner
 ORDER BY n.card_id
 ON CONFLICT (card_id) DO UPDATE SET url_digest = excluded.url_digest, words = excluded.words";
 
-/// Of a page `p`: no document needs it.
+/// For a page `p`: no document needs it.
 macro_rules! is_stray {
     () => {
         "NOT CASE WHEN p.keeper IS NULL \
@@ -116,7 +116,7 @@ const DROP_PAGES: &str = concat!(
 
 const DROP_STRAYS: &str = concat!("DELETE FROM pages p WHERE ", is_stray!());
 
-/// `taken`: another card of the owner is indexed where this one is now. It has moved on itself.
+/// `taken`: another of the owner's cards is indexed where this one is now. That card has moved as well.
 const CARDS: &str = "\
 SELECT c.id, c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT NULL AS kept, c.private OR c.hidden AS private,
        c.title, n.text, d.url_digest AS was_at, d.private AS was_private, o.private AS taken,
@@ -125,8 +125,8 @@ FROM cards c LEFT JOIN notes n ON n.card_id = c.id LEFT JOIN search_documents d 
 LEFT JOIN search_documents o ON o.owner_id = c.owner_id AND o.url_digest = c.url_digest AND o.card_id <> c.id
 WHERE c.id = ANY($1)";
 
-/// Of a page that everybody sees: the cards with a note or a title of their own. A title is left out while it is not indexed yet that others
-/// do not see the card any more: it may be one that they never saw.
+/// For a page that everybody sees: the cards with a note or their own title. A title is left out if the card has become
+/// private and that is not indexed yet: others may never have seen it.
 const WORDED: &str = "\
 SELECT d.card_id, d.owner_id, d.private, n.text, CASE WHEN NOT (c.private OR c.hidden) THEN c.title END AS title,
        t.card_id IS NOT NULL AS is_titled
@@ -135,7 +135,7 @@ LEFT JOIN search_titles t ON t.card_id = d.card_id
 WHERE d.url_digest = $1 AND NOT d.private AND (n.card_id IS NOT NULL OR c.title IS NOT NULL OR t.card_id IS NOT NULL)
 ORDER BY d.card_id";
 
-/// Of a page that one person sees: their card.
+/// For a page that one person sees: their card.
 const KEPT_ALONE: &str = "\
 SELECT d.card_id, d.owner_id, d.private, n.text, c.title, false AS is_titled
 FROM pages p
@@ -143,13 +143,13 @@ JOIN search_documents d ON d.owner_id = p.keeper AND d.url_digest = substring(p.
 LEFT JOIN cards c ON c.id = d.card_id LEFT JOIN notes n ON n.card_id = d.card_id
 WHERE p.url_digest = $1";
 
-/// A page that is to be there.
+/// A page that must exist.
 struct Wanted {
     url: CardUrl,
     keeper: Option<String>,
 }
 
-/// What is known of a page, its row held.
+/// What is known about a page whose row is locked.
 struct Held {
     url: String,
     metadata: Metadata,
@@ -165,25 +165,25 @@ struct Kept {
     private: bool,
 }
 
-/// What becomes of some cards, and of the pages that they show and leave.
+/// The changes for some cards, and for the pages that they show and leave.
 #[derive(Default)]
 struct Plan {
     kept: Vec<Kept>,
     gone: Vec<Uuid>,
-    /// Those that are found by a title, as far as it is indexed, or may be.
+    /// Cards that are found by a title according to the index, or may be.
     titled: Vec<Uuid>,
-    /// Every page that is touched. All are held before anything else is written.
+    /// All affected pages. All are locked before anything else is written.
     wanted: BTreeMap<Key, Wanted>,
-    /// From the page of a card to the one that it had before.
+    /// From a card's page to the one that it had before.
     before: BTreeMap<Key, Key>,
-    /// The same, if the card has another URL, and the same people see it.
+    /// The same, if the card has another URL and the same people see it.
     followed: BTreeMap<Key, Key>,
-    /// Pages of other URLs than the cards have now.
+    /// Pages of URLs that the cards no longer have.
     renamed: Vec<Key>,
-    /// Other cards are indexed where some of these are now.
+    /// Whether other cards are indexed where some of these are now.
     is_taken: bool,
     asked: Asked,
-    /// Pages that cards leave, and whose those are.
+    /// Pages that cards leave, and their owners.
     left: (Vec<Key>, Vec<String>),
 }
 
@@ -218,7 +218,7 @@ impl Plan {
                 if is_renamed && was_private == private {
                     self.followed.insert(page, was.clone());
                 } else if !is_renamed || private {
-                    // What is known of somebody's own page is told to others only under the URL that it was fetched for.
+                    // Data of somebody's own page is passed on to others only under the URL for which it was fetched.
                     self.before.insert(page, was.clone());
                 }
             }
@@ -241,8 +241,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Holds the pages, which begin with what is known of those before them. Finds the cards that are in the way only then: who
-    /// moves one on holds the page that it leaves.
+    /// Locks the pages, which start with the data of their predecessors. Only then looks for the cards that are in the
+    /// way: moving one locks the page that it leaves.
     async fn hold(&mut self, session: &mut Session) -> Result<BTreeMap<Key, Held>, Failure> {
         for (key, keeper, url) in renamed::pages(session, &self.renamed).await? {
             self.wanted.entry(key).or_insert(Wanted { url, keeper });
@@ -261,7 +261,7 @@ impl Plan {
         hold_pages(session, &self.wanted.keys().cloned().collect::<Vec<_>>()).await
     }
 
-    /// Lets pages go that no card shows any more.
+    /// Deletes pages that no card shows any more.
     async fn let_go(&self, session: &mut Session) -> Result<(), Failure> {
         let (left, leavers) = &self.left;
         if left.is_empty() {
@@ -269,7 +269,7 @@ impl Plan {
         }
         let dropped = session.fetch_all(sqlx::query(DROP_PAGES).bind(left)).await?;
         let dropped = dropped.iter().map(|row| get(row, "url_digest")).collect::<Result<Vec<Key>, Failure>>()?;
-        // Of these, another type may be known than was counted.
+        // Their known type may differ from the one that was counted.
         let changed = dropped.iter().chain(self.before.keys()).chain(self.followed.keys());
         let changed: BTreeSet<&Key> = changed.filter(|key| everybodys(key).is_some()).collect();
         trends::refresh(session, &changed.into_iter().cloned().collect::<Vec<_>>()).await?;
@@ -282,8 +282,8 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
     if cards.is_empty() {
         return Ok(());
     }
-    // Held until the commit, so that nobody indexes a later row before this one. Read only then: what is read along with a lock
-    // that had to be waited for may be older than the lock.
+    // Locked until the commit, so that nobody indexes a later row before this one. Lock first, then read: a row read in
+    // the same statement as a lock that had to wait may be older than the lock.
     session.execute(sqlx::query("SELECT 1 FROM cards WHERE id = ANY($1) ORDER BY id FOR SHARE").bind(cards)).await?;
     let mut plan = Plan::default();
     for row in session.fetch_all(sqlx::query(CARDS).bind(cards)).await? {
@@ -305,7 +305,7 @@ pub(in super::super) async fn index_cards(session: &mut Session, cards: &[Uuid])
     words::replace(session, &before, now).await
 }
 
-/// Indexes a page of which more is known now, and what holds it for its owner alone. In the session's transaction.
+/// Indexes a page about which more is known now, and the private entries that contain it. In the session's transaction.
 pub(in super::super) async fn index_page(session: &mut Session, key: &[u8]) -> Result<(), Failure> {
     let keys = [key.to_vec()];
     let pages = hold_pages(session, &keys).await?;
@@ -333,13 +333,13 @@ pub(in super::super) async fn index_page(session: &mut Session, key: &[u8]) -> R
     words::replace(session, &before, now).await
 }
 
-/// Drops every page that no document needs, once all cards are indexed. In the session's transaction.
+/// Deletes every page that no document needs, once all cards are indexed. In the session's transaction.
 pub(in super::super) async fn drop_stray_pages(session: &mut Session) -> Result<(), Failure> {
     session.execute(sqlx::query(DROP_STRAYS)).await?;
     Ok(())
 }
 
-/// Returns those that were not there.
+/// Returns those that are new.
 async fn make_pages(session: &mut Session, wanted: &BTreeMap<Key, Wanted>) -> Result<BTreeSet<Key>, Failure> {
     let (mut keys, mut keepers, mut normalised, mut hosts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (key, Wanted { url, keeper }) in wanted {
@@ -399,7 +399,7 @@ async fn put_documents(
     Ok(())
 }
 
-/// What everybody finds cards by that have titles of their own. `titled`: those that had some.
+/// The public entries of cards with their own titles. `titled`: those that had some.
 async fn put_titles(
     session: &mut Session,
     pages: &BTreeMap<Key, Held>,
@@ -417,7 +417,7 @@ async fn put_titles(
         words.extend(vector.words().map(|word| (word.clone(), String::new())));
         ids.push(card.id);
         owners.push(card.owner.clone());
-        // It is everybody's page.
+        // This is everybody's page.
         digests.push(card.page.clone());
         literals.push(vector.literal());
     }

@@ -1,4 +1,4 @@
-//! Other words that may be meant: those that have what was typed inside, and those that a typing error may have been.
+//! Other words that may be meant: those that contain what was typed, and those that differ from it by a typo.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use super::super::error::Failure;
 use super::super::pool::Session;
 use super::super::values::{get, signed};
 
-/// Indexed words that look like these. Swapping two letters is two edits to this function.
+/// Indexed words that look like these. This function counts swapping two letters as two edits.
 ///
-/// Most words are other people's own. So everybody's words have an index of trigrams to themselves, and those of the reader, which are few, are
-/// read once.
+/// Most words belong to other people. So everybody's words have their own trigram index, and the reader's words, which
+/// are few, are read once.
 const NEAR: &str = "\
 WITH own AS MATERIALIZED (SELECT word FROM search_words WHERE owner_id = $2 AND owner_id <> '')
 SELECT asked.word AS asked, near.word FROM unnest($1::text[]) AS asked(word)
@@ -39,7 +39,7 @@ SELECT DISTINCT asked.word FROM unnest($1::text[]) AS asked(word) WHERE NOT EXIS
     WHERE s.word >= asked.word AND s.word < asked.word || U&'\\+10FFFF' AND s.owner_id IN ('', $2)
 )";
 
-/// As [`NEAR`] finds them. Words are letters and digits only, so nothing in them means something to LIKE.
+/// Like those found by [`NEAR`]. Words consist of letters and digits, so none of it is special in LIKE.
 const LONGER: &str = "\
 WITH own AS MATERIALIZED (SELECT word FROM search_words WHERE owner_id = $2 AND owner_id <> '')
 SELECT asked.word AS asked, longer.word FROM unnest($1::text[]) AS asked(word)
@@ -54,14 +54,14 @@ CROSS JOIN LATERAL (
     ORDER BY chars, word LIMIT $3
 ) longer";
 
-/// For whom words are looked up: everybody's, and the reader's own.
+/// Whose words are searched: everybody's, and the reader's own.
 pub(in super::super) struct Lookup<'a> {
     pub(in super::super) session: &'a mut Session,
     pub(in super::super) reader: Option<&'a UserId>,
 }
 
 impl Lookup<'_> {
-    /// Those that begin no indexed word.
+    /// Words that no indexed word begins with.
     async fn unknown(&mut self, words: BTreeSet<&str>) -> Result<Vec<String>, Failure> {
         if words.is_empty() {
             return Ok(Vec::new());
@@ -73,7 +73,7 @@ impl Lookup<'_> {
     }
 }
 
-/// The shortest words that have one of the query's inside.
+/// The shortest words that contain one of the query's words.
 pub(in super::super) async fn inside(lookup: &mut Lookup<'_>, query: &SearchQuery) -> Result<Alternatives, Failure> {
     let parts: BTreeSet<&str> = query.parts().filter(|part| part.chars().count() <= *MISSPELT_CHARS.end()).collect();
     let parts: Vec<String> = match parts.len() {
@@ -92,7 +92,7 @@ pub(in super::super) async fn inside(lookup: &mut Lookup<'_>, query: &SearchQuer
     Ok(longer)
 }
 
-/// Similar words for those that occur nowhere, not even inside of others; the nearest first.
+/// Similar words for those that occur nowhere, not even inside other words; the closest first.
 pub(super) async fn near(
     lookup: &mut Lookup<'_>,
     query: &SearchQuery,
@@ -100,11 +100,11 @@ pub(super) async fn near(
 ) -> Result<Alternatives, Failure> {
     let words = query.words().filter(|word| MISSPELT_CHARS.contains(&word.chars().count()));
     let words = lookup.unknown(words.filter(|word| !inside.contains_key(*word)).collect()).await?;
-    // Every word must occur, so with more of them there is nothing to find.
+    // Every word must occur, so with more of them nothing can be found.
     if words.is_empty() || words.len() > MAX_MISSPELT {
         return Ok(Alternatives::new());
     }
-    // A slip spoils up to four trigrams, whatever the word's length; the fewer are asked for, the more words are looked at.
+    // A typo spoils up to four trigrams, whatever the word's length; requiring fewer means looking at more words.
     let shortest = words.iter().map(|word| word.chars().count()).min().unwrap_or_default();
     let threshold = if shortest < 6 {
         "0.1"

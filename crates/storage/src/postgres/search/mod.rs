@@ -1,5 +1,5 @@
-//! Search over pages, titles that cards have of their own and, for their owner, notes and cards that others do not see; over people and
-//! collections by their names.
+//! Search over pages and cards' own titles; for their owners also over notes and over cards that others do not see; and
+//! over people and collections by their names.
 
 mod asked;
 mod find;
@@ -31,11 +31,11 @@ use find::Search;
 pub(super) use index::{drop_stray_pages, index_cards, index_page};
 pub(super) use lookup::{Lookup, inside};
 
-/// Of a portion, so many cards may be left out of the index. When more cannot be indexed, it is hardly the cards' fault.
+/// This many cards of a portion may be left out of the index. If more cannot be indexed, it is hardly the cards' fault.
 const MAX_UNFIT: usize = 20;
 
 impl PostgresStore {
-    /// Halves what fails, until those that cannot be indexed stand alone; they are returned, and why.
+    /// Splits failing portions in half until the cards that cannot be indexed are alone; returns them with the reasons.
     async fn index_halving(&self, cards: Vec<Uuid>) -> Result<Vec<(CardId, String)>, Failure> {
         let (mut rest, mut failed) = (vec![cards], Vec::new());
         while let Some(mut cards) = rest.pop() {
@@ -91,7 +91,7 @@ impl SearchIndex for PostgresStore {
 
     async fn renew(&self, from: &mut Renewal, limit: usize) -> Result<Renewed> {
         let mut session = self.batch_session().await?;
-        // First: people look for a name as soon as they have changed it.
+        // First, because people search for a name as soon as they have changed it.
         let names = renew::names(&mut session, from, limit).await?;
         session.start_again();
         let (cards, failed) = match renew::cards(&mut session, from.card, limit).await? {

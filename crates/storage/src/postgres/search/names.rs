@@ -8,7 +8,7 @@ use super::super::pool::Session;
 use super::super::values::{collection_id, get, get_count, get_user, signed};
 use super::asked::{begun, whole};
 
-/// $1: all words whole. $2: or begun. Of very many, some are ranked.
+/// $1: all words whole. $2: or as prefixes. Of very many, only some are ranked.
 const PEOPLE: &str = "\
 WITH found AS (
     (SELECT id FROM users WHERE words @@ $1::tsquery AND suspended_at IS NULL AND deleted_at IS NULL LIMIT 1000)

@@ -1,4 +1,4 @@
-//! Cards that have another URL than the one under which they are indexed: they move from page to page.
+//! Cards whose URL differs from the one in the index: they move from page to page.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,13 @@ use super::super::error::Failure;
 use super::super::pool::Session;
 use super::super::values::get;
 
-/// Of a page.
+/// For a page.
 type Key = Vec<u8>;
 
 const PAGES: &str = "SELECT url_digest, keeper, url FROM pages WHERE url_digest = ANY($1)";
 
-/// What is known of a page is known of it under its new URL, until that is fetched. Never from one person's page to another's, or everybody's.
+/// A page's data is carried over to its new URL until that is fetched. Never from one person's page to another
+/// person's, or to everybody's.
 const CARRY: &str = "\
 UPDATE pages n SET state = o.state, reason = o.reason, retryable = o.retryable, fetched_at = o.fetched_at,
     next_fetch_at = o.next_fetch_at, not_before = o.not_before, title = o.title, description = o.description, image = o.image,
@@ -24,12 +25,12 @@ UPDATE pages n SET state = o.state, reason = o.reason, retryable = o.retryable, 
 FROM unnest($1::bytea[], $2::bytea[]) AS m(after, before) JOIN pages o ON o.url_digest = m.before
 WHERE n.url_digest = m.after AND n.keeper IS NOT DISTINCT FROM o.keeper AND o.state = 'ready'";
 
-/// Other cards of the owners that are indexed where these are now. They have moved on themselves, and an event says so.
+/// The owners' other cards that are indexed where these are now. They have moved as well, which an event reports.
 const IN_THE_WAY: &str = "\
 SELECT d.card_id FROM cards c JOIN search_documents d ON d.owner_id = c.owner_id AND d.url_digest = c.url_digest
 WHERE c.id = ANY($1) AND d.card_id <> c.id";
 
-/// Those of these pages that are there: their keys, whose they are, and their URLs.
+/// The existing pages among these: their keys, owners and URLs.
 pub(super) async fn pages(session: &mut Session, keys: &[Key]) -> Result<Vec<(Key, Option<String>, CardUrl)>, Failure> {
     if keys.is_empty() {
         return Ok(Vec::new());
@@ -42,7 +43,7 @@ pub(super) async fn pages(session: &mut Session, keys: &[Key]) -> Result<Vec<(Ke
     rows.iter().map(page).collect()
 }
 
-/// For pages that were made just now, and those that they follow. The session's transaction holds both.
+/// For new pages and their predecessors. The session's transaction has locked both.
 pub(super) async fn carry(session: &mut Session, followed: &BTreeMap<Key, Key>) -> Result<(), Failure> {
     if followed.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Indexing again what was indexed by older rules, some at a time.
+//! Re-indexing in portions what was indexed by older rules.
 
 use cardwire_domain::search::{Renewal, WORDING};
 use cardwire_domain::{CardId, CollectionId, UserId};
@@ -10,10 +10,10 @@ use super::super::values::{collection_id, get, signed, user_id, uuid};
 use super::index::index_cards;
 use super::vector::Vector;
 
-/// One worker at a time. Nobody waits for it.
+/// One worker at a time; the others do not wait.
 const HAVE_ALONE: &str = "SELECT pg_try_advisory_xact_lock(20771, 5) AS alone";
 
-/// The number is that of the index `search_documents_old`, which holds nothing else.
+/// The number matches the index `search_documents_old`, which contains nothing else.
 const OLD: &str = "SELECT card_id FROM search_documents WHERE version < 2 AND card_id > $2 ORDER BY card_id LIMIT $1";
 
 const SETTLE: &str = "UPDATE search_documents SET version = $2 WHERE card_id = ANY($1) AND version < $2";
@@ -31,7 +31,7 @@ SELECT id, name, description FROM collections WHERE words IS NULL AND id > $2 OR
 const PUT_COLLECTIONS: &str = "\
 UPDATE collections c SET words = n.words::tsvector FROM unnest($1::uuid[], $2::text[]) AS n(id, words) WHERE c.id = n.id";
 
-/// What became of a portion of cards.
+/// The result for a portion of cards.
 pub(super) enum Cards {
     /// Another worker is at it.
     Busy,
@@ -54,13 +54,13 @@ pub(super) async fn cards(session: &mut Session, after: Option<CardId>, limit: u
         Err(failure) if failure.is_about_data() => return Ok(Cards::Unfit(cards)),
         indexed => indexed?,
     }
-    // Also those whose cards are gone.
+    // Includes those whose cards are gone.
     leave_in(session, &cards).await?;
     session.commit().await?;
     Ok(Cards::Renewed(cards))
 }
 
-/// Leaves these as they are.
+/// Skips these.
 pub(super) async fn leave(session: &mut Session, cards: &[Uuid]) -> Result<(), Failure> {
     session.begin().await?;
     leave_in(session, cards).await?;
@@ -74,7 +74,7 @@ async fn leave_in(session: &mut Session, cards: &[Uuid]) -> Result<(), Failure> 
     Ok(())
 }
 
-/// People and collections that have no words.
+/// People and collections without words.
 pub(super) async fn names(session: &mut Session, from: &mut Renewal, limit: usize) -> Result<usize, Failure> {
     session.begin().await?;
     let people = people(session, from.person.as_ref(), limit).await?;

@@ -1,11 +1,11 @@
-//! Words as PostgreSQL's text search takes them. Lexemes are the words of the domain: the server folds nothing, stems nothing.
+//! Words for PostgreSQL's text search. Lexemes are the domain's words: the server does no folding and no stemming.
 
 use std::collections::BTreeMap;
 
 use cardwire_domain::metadata::Metadata;
 use cardwire_domain::search::{Forms, Wording};
 
-/// What PostgreSQL keeps of positions.
+/// PostgreSQL's limit for positions.
 const MAX_POSITION: u16 = 16_383;
 const MAX_POSITIONS: usize = 255;
 /// So that no phrase reaches from one field into the next.
@@ -24,20 +24,20 @@ impl Vector {
         Self::of(None, normalised_url, "", metadata)
     }
 
-    /// A page together with what the owner of a card calls it.
+    /// A page together with the title that a card's owner gave it.
     pub(super) fn of_title(title: &str, normalised_url: &str, metadata: &Metadata) -> Self {
         Self::of(Some(title), normalised_url, "", metadata)
     }
 
-    /// A note together with its page and the card's title. The words of the note, and only they, have no weight, so that they can be told
-    /// apart.
+    /// A note together with its page and the card's title. Only the note's words have no weight, so that they can be
+    /// told apart.
     pub(super) fn of_note(note: &str, title: Option<&str>, normalised_url: &str, metadata: &Metadata) -> Self {
         let mut vector = Self::of(title, normalised_url, "C", metadata);
         vector.add(Some(note), "");
         vector
     }
 
-    /// A name, and what else is said.
+    /// A name and its description.
     pub(super) fn of_names(names: &[&str], more: &str) -> Self {
         let mut vector = Self::default();
         names.iter().for_each(|name| vector.add(Some(name), "A"));
@@ -84,7 +84,7 @@ impl Vector {
         }
     }
 
-    /// Of a text by itself.
+    /// For a text by itself.
     pub(super) fn words_of(text: &str) -> impl Iterator<Item = String> {
         let Wording { words, also } = Wording::of(text, &mut Forms::default());
         words.into_iter().chain(also.into_iter().map(|(_, word)| word))
@@ -95,8 +95,8 @@ impl Vector {
         self.lexemes.keys()
     }
 
-    /// How a word is spelled has no place: nobody asks for it in a row. Nothing in a lexeme has to be escaped: they are letters, digits and
-    /// the signs of the domain.
+    /// Spellings have no position, because phrases never ask for them. Lexemes need no escaping: they consist of
+    /// letters, digits and the domain's signs.
     pub(super) fn literal(&self) -> String {
         let lexeme = |(word, positions): (&String, &Vec<(u16, &str)>)| {
             let positions: Vec<String> = positions.iter().map(|(at, weight)| format!("{at}{weight}")).collect();

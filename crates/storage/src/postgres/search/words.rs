@@ -1,9 +1,9 @@
-//! The words that typing errors and parts of words are looked up among ([`is_in_lexicon`]): each is there exactly while a page that everybody
-//! finds has it, or the title of a card, or a note of its owner, or a card that others do not see.
+//! The lexicon, in which typos and parts of words are looked up ([`is_in_lexicon`]). A word is in it exactly while one
+//! of these has it: a page that everybody finds, a card's title, an owner's note, or a card that others do not see.
 //!
-//! A word is dropped by a transaction that finds it nowhere else. It must not miss a page that another transaction is about to commit,
-//! which found the word there and did not add it. So a transaction that adds words shares a lock until its commit, and one that drops some has
-//! it alone. Nothing else is waited for while it is held.
+//! A transaction drops a word if it finds it nowhere else. It must not miss a page that another transaction is about to
+//! commit, and for which that one did not add the word because it was there. So a transaction that adds words holds a
+//! shared lock until its commit, and one that drops some holds it exclusively. Nothing else is waited for meanwhile.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::super::error::Failure;
 use super::super::pool::Session;
 use super::super::values::get;
 
-/// (word, owner); the owner is empty for words that everybody may find.
+/// (word, owner); the owner is empty for words that everybody can find.
 pub(super) type Words = BTreeSet<(String, String)>;
 
 const OF: &str = "\
@@ -39,7 +39,7 @@ SELECT n.word COLLATE \"C\" AS word, n.owner_id COLLATE \"C\" AS owner_id
 FROM unnest($1::text[], $2::text[]) AS n(word, owner_id) ORDER BY word, owner_id
 ON CONFLICT DO NOTHING";
 
-/// Words that very many pages have are found among a few pages, without looking all of them up.
+/// Very frequent words are found by looking at a few pages, without looking up all of them.
 const DROP_UNUSED: &str = "\
 WITH few AS MATERIALIZED (SELECT words FROM search_pages ORDER BY popularity DESC, url_digest LIMIT 50), unused AS MATERIALIZED (
     SELECT n.word COLLATE \"C\" AS word, n.owner_id COLLATE \"C\" AS owner_id
@@ -56,27 +56,27 @@ WITH few AS MATERIALIZED (SELECT words FROM search_pages ORDER BY popularity DES
 )
 DELETE FROM search_words s USING unused WHERE s.word = unused.word AND s.owner_id = unused.owner_id";
 
-/// What an earlier build looked words up among.
+/// The lexicon of an earlier build.
 const DROP: &str = "\
 DELETE FROM search_words s USING unnest($1::text[], $2::text[]) AS n(word, owner_id)
 WHERE s.word = n.word COLLATE \"C\" AND s.owner_id = n.owner_id COLLATE \"C\"";
 
-/// Words looked at by one statement.
+/// One statement checks this many words.
 const PORTION: i64 = 1_000;
 const NEXT: &str = "\
 SELECT word, owner_id FROM search_words WHERE (word, owner_id) > ($1 COLLATE \"C\", $2 COLLATE \"C\") ORDER BY word, owner_id LIMIT $3";
 
-/// Those that these pages, and these cards for their owners alone, stand for as they are indexed now.
+/// The words of these pages, and of these cards for their owners only, as indexed now.
 pub(super) async fn of(session: &mut Session, digests: &[Vec<u8>], cards: &[Uuid]) -> Result<Words, Failure> {
     let rows = session.fetch_all(sqlx::query(OF).bind(digests).bind(cards)).await?;
     let words = rows.iter().map(|row| Ok((get(row, "word")?, get(row, "owner_id")?)));
     Ok(words.collect::<Result<Words, Failure>>()?.into_iter().filter(|(word, _)| is_in_lexicon(word)).collect())
 }
 
-/// At the end of the transaction that indexed what the words are of.
+/// Call it at the end of the transaction that indexed the source of the words.
 pub(super) async fn replace(session: &mut Session, before: &Words, mut now: Words) -> Result<(), Failure> {
     now.retain(|(word, _)| is_in_lexicon(word));
-    // First: two that share the lock and then want it alone would wait for each other.
+    // First: two transactions that share the lock and then both want it exclusively would deadlock.
     drop_unused(session, before.difference(&now).cloned().collect()).await?;
     if now.is_empty() {
         return Ok(());
@@ -92,13 +92,13 @@ async fn drop_unused(session: &mut Session, words: Words) -> Result<(), Failure>
         return Ok(());
     }
     let (words, owners): (Vec<String>, Vec<String>) = words.into_iter().unzip();
-    // Before looking: of two that let the last two users of a word go, the second must see what the first did.
+    // Before looking: if two transactions remove the last two uses of a word, the second must see what the first did.
     session.execute(sqlx::query(HAVE_ALONE)).await?;
     session.execute(sqlx::query(DROP_UNUSED).bind(words).bind(owners)).await?;
     Ok(())
 }
 
-/// Drops every word that nothing needs, in portions.
+/// Drops all unused words, in portions.
 pub(super) async fn drop_strays(session: &mut Session) -> Result<(), Failure> {
     let mut after = (String::new(), String::new());
     loop {

@@ -22,7 +22,7 @@ SELECT id, at, person, action, queue, target, parameters, affected, completed_at
 WHERE id < coalesce(?1, 9223372036854775807) ORDER BY id DESC LIMIT ?2";
 
 impl SqliteStore {
-    /// As [`SqliteStore::in_portions`], and in each of them the entry counts what it changed.
+    /// Like [`SqliteStore::in_portions`], and each portion also updates the count in the audit entry.
     pub(super) async fn audited<C, F>(&self, by: &UserId, entry: NewEntry, change: F) -> Result<u64, Failure>
     where
         C: Send + 'static,

@@ -1,4 +1,4 @@
-//! Where single events are.
+//! Finding single events.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,8 @@ use crate::sqlite::values::{
     user_id,
 };
 
-/// The newest times of events about a card, as its rows tell them. Two more than asked for: an import may set the card's own.
+/// The newest times of events about a card, according to its rows. Two more than requested: an import may set the
+/// card's own.
 const TIMES: &str = "\
 SELECT created_at AS at FROM cards WHERE id = ?1
 UNION SELECT library_at FROM cards WHERE id = ?1 AND library_at IS NOT NULL

@@ -93,7 +93,7 @@ impl WorkHistory for SqliteStore {
     }
 }
 
-/// What was processed and what failed, into the queue's totals.
+/// Adds processed and failed events to the queue's totals.
 pub(in crate::sqlite) fn add_work(
     connection: &Connection,
     queue: Queue,

@@ -37,7 +37,7 @@ const RESUME: &str = "\
 UPDATE queue_pauses SET paused_at = NULL, person = NULL, reason = NULL, resumed_at = ?2
 WHERE queue = ?1 AND paused_at IS NOT NULL";
 
-/// What is owed, behind `?2`. The plus: by the primary key, whose order it is, and not by when each is due.
+/// What is owed, after `?2`. The plus makes SQLite use the primary key, which has this order, and not the due time.
 const NEXT_OWED: &str = "\
 SELECT event_id, published_at IS NOT NULL OR due_at > ?3 AS waits FROM deliveries
 WHERE +queue = ?1 AND dead_at IS NULL AND event_id > coalesce(?2, x'') ORDER BY event_id LIMIT ?4";
@@ -142,7 +142,7 @@ impl Operator for SqliteStore {
     }
 
     async fn pauses(&self) -> Result<Vec<Pause>> {
-        // A queue of a newer build is none of ours.
+        // Skip the queues of newer builds.
         let pauses = |connection: &Connection, _| {
             rows(connection, PAUSES, &[], |row| get_queue(row).ok().map(|queue| read_pause(queue, row)).transpose())
         };
@@ -150,7 +150,7 @@ impl Operator for SqliteStore {
     }
 }
 
-/// As whom the tables name this person: as nobody if their account is deleted meanwhile.
+/// The name of this person in the tables: nobody, if their account is deleted meanwhile.
 fn named<'a>(connection: &Connection, person: &'a UserId) -> Result<&'a str, Failure> {
     Ok(if leaves(connection, person)? { NOBODY } else { person.as_str() })
 }

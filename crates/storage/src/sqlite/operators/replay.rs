@@ -1,4 +1,4 @@
-//! Events that go to a queue again.
+//! Replays: sending events to a queue again.
 
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
@@ -61,7 +61,8 @@ const CANCEL: &str = concat!(
     columns!()
 );
 
-/// Of those that nobody runs, the one whose turn was longest ago: one that waits for its queue holds up no other.
+/// Among those that nobody runs, the one whose turn was longest ago, so that one that waits for its queue does not hold
+/// up the others.
 const CLAIM: &str = concat!(
     "UPDATE replays SET lease = ?1, lease_until = ?2, started_at = coalesce(started_at, ?3) \
      WHERE id = (SELECT id FROM replays WHERE finished_at IS NULL AND (lease_until IS NULL OR lease_until <= ?3) \
@@ -96,7 +97,7 @@ impl Replays for SqliteStore {
     }
 
     async fn replays(&self, limit: usize) -> Result<Vec<Replay>> {
-        // A queue of a newer build is none of ours.
+        // Skip the queues of newer builds.
         let known = |row: &Row<'_>| get_queue(row).is_ok().then(|| read(row)).transpose();
         let list = move |connection: &Connection, _| rows(connection, LIST, &[&signed(limit)], known);
         Ok(self.read(list).await?.into_iter().flatten().collect())
@@ -109,7 +110,7 @@ impl Replays for SqliteStore {
 
     async fn claim_replay(&self, lease: RebuildLease) -> Result<Option<Replay>> {
         let claim = move |connection: &Connection, now| {
-            // What is for a queue of a newer build waits for a process of that build.
+            // Replays for a queue of a newer build wait for a process of that build.
             let known = |row: &Row<'_>| get_queue(row).is_ok().then(|| read(row)).transpose();
             first(connection, CLAIM, &[&blob(lease.0), &later(now, REBUILD_LEASE), &us(now)], known)
         };
@@ -142,7 +143,7 @@ impl Replays for SqliteStore {
     }
 }
 
-/// What [`meant!`] is bound to.
+/// The parameters of [`meant!`].
 struct Meant {
     kinds: String,
     news: String,
@@ -218,7 +219,7 @@ fn cancel(connection: &Connection, now: Timestamp, by: &UserId, id: ReplayId) ->
     Ok(true)
 }
 
-/// Along with the queue, if something may be owed to it now.
+/// With the queue, if something may be owed to it now.
 fn owe(
     connection: &Connection,
     now: Timestamp,
@@ -246,7 +247,7 @@ fn owe(
     Ok(((count > 0).then_some(of.queue), owing))
 }
 
-/// Whether events are replayed now, which must not go meanwhile.
+/// Whether a replay is running; its events must not be deleted meanwhile.
 pub(in super::super) fn is_replaying(connection: &Connection) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM replays WHERE finished_at IS NULL LIMIT 1";
     Ok(first(connection, sql, &[], |_| Ok(()))?.is_some())

@@ -1,4 +1,4 @@
-//! For whom nothing can be published.
+//! People for whom nothing can be published.
 
 use cardwire_domain::records::{FailingPerson, FailingTotals, PublishingState};
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use super::people::{maybe_time, state_of};
 use crate::sqlite::error::Failure;
 use crate::sqlite::values::{first, get, get_count, rows, signed, user_id};
 
-// Both conditions that the index `record_people_failing` has stand in each statement, since it is not used otherwise.
+// Each statement repeats both conditions of the index `record_people_failing`; otherwise it is not used.
 const TOTALS: &str = "\
 SELECT count(*) AS people,
        coalesce(sum((SELECT count(*) FROM record_owed o WHERE o.person_id = p.person_id)), 0) AS waiting

@@ -57,7 +57,7 @@ WHERE r.subject_id = ?1 AND r.kind = 2 AND r.cid IS NOT NULL
   AND k.id = ?2 AND k.author_id = ?3 AND k.deleted_at IS NULL AND r.person_id <> k.author_id
 ON CONFLICT (link_id) DO NOTHING";
 
-/// Removals of what somebody who is gone had added: nothing is left to be removed.
+/// Removals of links added by somebody who is gone: there is nothing left to remove.
 const MOOT: &str = "DELETE FROM record_removals WHERE adder_id = ?1 RETURNING owner_id, link_id";
 
 const FORGET: [&str; 4] = [
@@ -126,7 +126,7 @@ impl RecordRepository for SqliteStore {
     }
 
     async fn begin_turn(&self, lease: Duration) -> Result<Option<Turn>> {
-        // Most looks find nothing, and then there is nothing to write.
+        // Most looks find nothing, so nothing is written.
         if !self.read(turns::is_due).await? {
             return Ok(None);
         }
@@ -216,7 +216,7 @@ fn settle(connection: &Connection, now: Timestamp, ids: &[EventId], connects: bo
     Ok(taken.len())
 }
 
-/// What is left of somebody who is gone. Usually nothing: their last event has seen to it, unless it was discarded.
+/// What is left of somebody who is gone. Usually nothing: their last event has deleted it, unless it was discarded.
 pub(super) fn forget_person(connection: &Connection, person: &UserId) -> Result<(), Failure> {
     for (owner, link) in forget(connection, person.as_str())? {
         owe(connection, &owner, Subject::removal(link))?;
@@ -224,7 +224,7 @@ pub(super) fn forget_person(connection: &Connection, person: &UserId) -> Result<
     Ok(())
 }
 
-/// Returns the removals that became moot.
+/// Returns the removals that are no longer needed.
 fn forget(connection: &Connection, person: &str) -> Result<Vec<(String, LinkId)>, Failure> {
     let moot =
         rows(connection, MOOT, &[&person], |row| Ok((get::<String>(row, "owner_id")?, link_id(get(row, "link_id")?))))?;

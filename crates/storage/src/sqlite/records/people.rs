@@ -1,4 +1,4 @@
-//! What is kept of those who have a repository.
+//! What is stored about people with a repository.
 
 use cardwire_domain::UserId;
 use cardwire_domain::records::{PublishingState, Spent};
@@ -8,19 +8,19 @@ use rusqlite::{Connection, Row};
 use crate::sqlite::error::Failure;
 use crate::sqlite::values::{first, get, run, time, us};
 
-/// A turn that is open keeps nothing any more, but its time still runs: what it has sent must not arrive in the next one.
+/// An open turn stores nothing any more, but its time still runs: its requests must not arrive during the next one.
 const DISCONNECT: [&str; 2] = [
     "UPDATE record_people SET did = NULL, due_at = NULL, lease = NULL WHERE person_id = ?1",
     "DELETE FROM record_owed WHERE person_id = ?1",
 ];
 
-/// Of an open turn, as above.
+/// For an open turn, as above.
 const CONNECT: &str = "\
 INSERT INTO record_people (person_id, did, due_at, connected_at) VALUES (?1, ?2, ?3, ?3)
 ON CONFLICT (person_id) DO UPDATE SET did = excluded.did, is_new = 1, state = 'ok', reason = NULL, failures = 0, failing_since = NULL,
     paused_until = NULL, due_at = excluded.due_at, lease = NULL, connected_at = excluded.connected_at";
 
-/// What is published in another repository is out of reach.
+/// Records in another repository are out of reach.
 const OF_ANOTHER: [&str; 2] = [
     "DELETE FROM records WHERE person_id = ?1 AND did <> ?2",
     "DELETE FROM record_owed WHERE person_id = ?1 AND NOT EXISTS (SELECT 1 FROM record_people p WHERE p.person_id = ?1 AND p.did = ?2)",
@@ -29,7 +29,7 @@ const OF_ANOTHER: [&str; 2] = [
 /// There is a row if publishing goes on as it was.
 const GOES_ON: &str = "SELECT 1 FROM record_people WHERE person_id = ?1 AND did = ?2 AND state IN ('ok', 'limited')";
 
-/// A turn that is open has the session of before, so it keeps nothing; what it was to do is due when its time has run out.
+/// An open turn has the old session, so it stores nothing. Its work is due when its time has run out.
 const NEXT_TURN: &str = "UPDATE record_people SET lease = NULL WHERE person_id = ?1 AND lease IS NOT NULL";
 
 /// In the transaction that connects them.

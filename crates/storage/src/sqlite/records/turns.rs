@@ -1,4 +1,4 @@
-//! Turns: who publishes for whom, and what became of it.
+//! Turns: who publishes for whom, and the results.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ const OURS: &str = "SELECT 1 FROM record_people WHERE person_id = ?1 AND lease =
 
 const IS_NEW: &str = "SELECT 1 FROM records WHERE person_id = ?1 AND kind = ?2 AND subject_id = ?3 AND cid IS NULL";
 
-/// The stays in a collection, or of a card, whoever has their records.
+/// The stays in a collection, or of a card, no matter who has their records.
 const OWE_LINKS: [&str; 2] = [
     "INSERT INTO record_owed (person_id, kind, subject_id, stamp, not_before) \
      SELECT p.person_id, 2, l.id, random(), 0 \
@@ -92,8 +92,8 @@ const NOT_OWED: &str = "DELETE FROM record_owed WHERE person_id = ?1 AND kind = 
 const LATER: &str = "\
 UPDATE record_owed SET not_before = ?5 WHERE person_id = ?1 AND kind = ?2 AND subject_id = ?3 AND stamp = ?4";
 
-/// What was owed during the turn is due at once. `?2`: the state; `?3`: its reason; `?4`: whether it failed; `?5`: until when it pauses; `?6`: how
-/// long what is left waits; `?7`: the time.
+/// Work that became owed during the turn is due at once. `?2`: the state; `?3`: its reason; `?4`: whether it failed;
+/// `?5`: until when it pauses; `?6`: how long the rest waits; `?7`: the time.
 const END: &str = "\
 UPDATE record_people SET lease = NULL, leased_until = NULL, state = ?2, reason = ?3,
     failures = CASE WHEN ?4 THEN failures + 1 ELSE 0 END, failing_since = CASE WHEN ?4 THEN coalesce(failing_since, ?7) END,
@@ -204,7 +204,7 @@ fn keep(connection: &Connection, now: Timestamp, person: &str, done: &Done) -> R
         run(connection, LATER, &[&person, &kind, &id, stamp, &later(now, *wait)])?;
         return Ok(());
     }
-    // Before the stays that name it are owed: a stay of this very turn is looked at once more.
+    // Before the stays that name it are owed, so that a stay of this very turn is checked again.
     run(connection, NOT_OWED, &[&person, &kind, &id, stamp])?;
     let is_new = first(connection, IS_NEW, &[&person, &kind, &id], |_| Ok(()))?.is_some();
     match outcome {

@@ -1,4 +1,4 @@
-//! What FTS5 is asked for.
+//! Queries for FTS5.
 
 use cardwire_domain::UserId;
 use cardwire_domain::metadata::PageKind;
@@ -6,11 +6,11 @@ use cardwire_domain::search::{Alternatives, SearchQuery, Term};
 
 use super::text::{PRIVATE, mark_of_kind, mark_of_person};
 
-/// How words are to occur.
+/// How words must match.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum As<'a> {
     Whole,
-    /// With their ends open, these let in as well, and runs taken for two words.
+    /// Words as prefixes, with these alternatives, and runs read as two words.
     Begun(&'a Alternatives),
 }
 
@@ -62,12 +62,12 @@ fn exactly(term: &Term) -> String {
     if matches!(term, Term::Phrase { open: true, .. }) { beginning(&row) } else { quoted(&row) }
 }
 
-/// Words are letters, digits and the signs of the domain, so there is nothing to escape.
+/// Words consist of letters, digits and the domain's signs, so nothing needs escaping.
 pub(super) fn quoted(words: &str) -> String {
     format!("\"{words}\"")
 }
 
-/// Words in a row, of which the last begins so.
+/// Words in a row, the last one a prefix.
 pub(super) fn beginning(words: &str) -> String {
     format!("{} *", quoted(words))
 }

@@ -1,6 +1,7 @@
 //! Hits, pass by pass.
 //!
-//! The index may be behind: which cards of a page the reader sees is asked of the cards themselves, hit by hit until the list is full.
+//! The index may be behind, so the cards themselves decide which of a page's cards the reader sees, hit by hit until
+//! the list is full.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,9 +22,9 @@ use super::words::{inside, near};
 use crate::page_keys::page_key;
 use crate::seen::sees_card;
 
-/// How many pages are ranked; a word that frequent says little by itself.
+/// At most this many pages are ranked; a more frequent word says little by itself.
 const MAX_RANKED: usize = 1_000;
-/// Of somebody who keeps no more than this, all pages are looked at.
+/// If somebody keeps no more than this, all their pages are looked at.
 const FEW: usize = 2_000;
 
 /// ?1: everybody's page. ?2: the reader's own, which comes before it only if nothing but theirs is looked for. ?4: theirs alone.
@@ -34,7 +35,7 @@ WHERE p.url_digest IN (?1, ?2) AND (?3 IS NULL OR p.kind = ?3)
   AND (?4 IS NULL OR EXISTS (SELECT 1 FROM search_documents d WHERE d.owner_id = ?4 AND d.page = p.number))
 ORDER BY (p.keeper IS NULL) = (?4 IS NOT NULL) LIMIT 1";
 
-/// What most people keep comes first.
+/// The most kept come first.
 const IN_PAGES: &str = "\
 SELECT t.scope, t.title, t.names, t.description, t.url, p.number, p.cards
 FROM search_pages t CROSS JOIN pages p ON p.number = t.rowid & ?2
@@ -51,7 +52,7 @@ const IN_PAGE: &str = "\
 SELECT t.scope, t.title, t.names, t.description, t.url FROM pages p CROSS JOIN search_pages t ON t.rowid = p.place
 WHERE p.number = ?1 AND (?2 IS NULL OR p.kind = ?2)";
 
-/// Of very many, the newest.
+/// Of very many, only the newest.
 const IN_TITLES: &str = concat!(
     "SELECT t.scope, t.title, t.names, t.description, t.url, p.number, p.cards, d.card_id \
      FROM search_titles t CROSS JOIN search_documents d ON d.number = t.rowid CROSS JOIN pages p ON p.number = d.page \
@@ -75,7 +76,7 @@ const HOW_MANY: &str = "SELECT count(*) AS n FROM (SELECT 1 FROM search_document
 const SHOWN: &str =
     "SELECT title, description, kind, cover, cover_width, cover_height, icon FROM pages WHERE number = ?1";
 const TITLE_OF: &str = "SELECT title FROM cards WHERE id = ?1";
-/// Those that the reader sees, whichever page of the URL they show.
+/// The cards that the reader sees, whichever page of the URL they show.
 const CARDS: &str = concat!(
     "SELECT c.id AS card_id, c.url, c.title \
      FROM pages p CROSS JOIN cards c ON c.url_digest = substr(p.url_digest, 1, 32) AND c.library_link IS NOT NULL \
@@ -144,10 +145,10 @@ pub(super) fn search(connection: &Connection, request: &SearchRequest, page: &Pa
 #[derive(Clone, Copy)]
 struct Hit {
     page: i64,
-    /// Everybody's page of the URL if there is one; else that page.
+    /// Everybody's page of the URL if there is one, otherwise that page.
     url: i64,
     score: i64,
-    /// The card by whose title it is found, if it is found so.
+    /// The card by whose title it was found, if any.
     titled: Option<CardId>,
 }
 
@@ -184,7 +185,7 @@ fn hit(row: &Row<'_>, score: impl FnOnce(i64) -> i64) -> Result<Hit, Failure> {
     Ok(Hit { page, url: page, score: score(get(row, "cards")?), titled: None })
 }
 
-/// How words are to occur, and how they do in what the pass before lists.
+/// How words must match, and how they matched in the pass before.
 fn ways<'a>(pass: Pass, others: &'a Alternatives, none: &'a Alternatives) -> (As<'a>, Option<As<'a>>) {
     match pass {
         Pass::Url | Pass::Whole => (As::Whole, None),
@@ -199,7 +200,7 @@ impl Search<'_> {
         self.request.reader.as_ref().map(UserId::as_str)
     }
 
-    /// In any order. A URL is one hit, the best; of equally good ones not that by a title.
+    /// In any order. Each URL has one hit, the best; among equals, not the one by a title.
     fn of_words(&self, pass: Pass, others: &Alternatives) -> Result<Vec<Hit>, Failure> {
         let none = Alternatives::new();
         let (how, before) = ways(pass, others, &none);
@@ -213,7 +214,7 @@ impl Search<'_> {
         Ok(hits)
     }
 
-    /// The URLs that passes before this one list, whatever the words of everybody's page.
+    /// The URLs listed by earlier passes, whatever the words of everybody's page.
     fn listed(&self, pass: Pass, before: Option<As<'_>>) -> Result<BTreeSet<i64>, Failure> {
         let mut listed: BTreeSet<i64> = self.urls.iter().map(|hit| hit.url).collect();
         if let Some(before) = before {
@@ -241,7 +242,7 @@ impl Search<'_> {
         Ok(hits.into_iter().flatten().collect())
     }
 
-    /// What is found by the title of a card that the reader sees.
+    /// Hits by the title of a card that the reader sees.
     fn in_titles(&self, pass: Pass, how: As<'_>, before: Option<As<'_>>) -> Result<Vec<Hit>, Failure> {
         let reader = self.reader();
         if self.request.mine && reader.is_none() {
@@ -268,7 +269,8 @@ impl Search<'_> {
         hit(row, |cards| score(pass, is_exact, rank, cards)).map(Some)
     }
 
-    /// What the reader's own notes complete, which counts half and is never whole, and what they alone may find.
+    /// Hits that need the reader's own notes, which count half and are never whole, and hits that only the reader may
+    /// find.
     fn in_notes(&self, pass: Pass, how: As<'_>, before: Option<As<'_>>) -> Result<Vec<Hit>, Failure> {
         let Some(reader) = &self.request.reader else { return Ok(Vec::new()) };
         let read = |row: &Row<'_>| {
@@ -311,7 +313,7 @@ impl Search<'_> {
         Ok(with)
     }
 
-    /// Up to so many of them, behind this place, best first.
+    /// Up to this many of them, after this place, best first.
     fn shown(
         &self,
         mut hits: Vec<Hit>,
@@ -335,8 +337,8 @@ impl Search<'_> {
         Ok(shown)
     }
 
-    /// `None`: the reader sees none of its cards. It is called what the reader calls it; else, if it is found by the title of a card, so; else
-    /// as its page is, or, where that has no title, as the oldest of its cards is.
+    /// `None`: the reader sees none of its cards. It gets the reader's own title. Otherwise, if a card's title led to
+    /// it, it gets that one; otherwise its page's; and if the page has none, that of its oldest card.
     fn seen(&self, hit: Hit) -> Result<Option<SearchHit>, Failure> {
         let card = |row: &Row<'_>| {
             let (card, title) = (card_id(get(row, "card_id")?), get::<Option<String>>(row, "title")?);
@@ -350,7 +352,7 @@ impl Search<'_> {
         let Some((_, url, _)) = cards.first().cloned() else { return Ok(None) };
         let own = |row: &Row<'_>| Ok((get_visibility(row)?, get::<Option<String>>(row, "title")?));
         let (visibility, own_title) = first(connection, OWN_WORD, &[&reader, &hit.page], own)?.unwrap_or_default();
-        // As its owner calls it now.
+        // The owner's current title.
         let called = |card: CardId| {
             let title = first(connection, TITLE_OF, &[&blob(card.ulid())], |row| get::<Option<String>>(row, "title"))?;
             Ok::<_, Failure>(title.flatten())
@@ -374,7 +376,7 @@ impl Search<'_> {
         }))
     }
 
-    /// The text with the words that the best of the hits was found by. `None`: with none of them.
+    /// The query with the words by which the best hit was found. `None`: with none of them.
     fn corrected(&self, hits: &[Hit], near: &Alternatives) -> Result<Option<String>, Failure> {
         let Some((_, best)) = self.shown(hits.to_vec(), None, 1)?.pop() else { return Ok(None) };
         let page: i64 = best.id.parse().map_err(|_| Failure::Refused(no_cursor()))?;
@@ -405,7 +407,7 @@ fn keeps_few(connection: &Connection, reader: &str) -> Result<bool, Failure> {
     Ok(count.unwrap_or_default() <= signed(FEW))
 }
 
-/// The scope, and so many columns of words.
+/// The scope, and this many columns of words.
 fn fields<'a>(row: &'a Row<'_>, columns: usize) -> Result<Fields<'a>, Failure> {
     let columns = (1..=columns).map(|at| text_at(row, at)).collect::<Result<Vec<_>, _>>()?;
     Ok(Fields::of(text_at(row, 0)?, &columns))

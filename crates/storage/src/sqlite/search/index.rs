@@ -1,13 +1,13 @@
-//! Writing the index: cards' current rows, and pages when more is known of them.
+//! Writing the index: cards' current rows, and pages when more is known about them.
 //!
-//! A page, and its words, are there while a document needs them: the last document takes them along, and a fetch that is still on its
-//! way finds no page to store its result in.
+//! A page and its words exist while a document needs them: they are deleted with the last document, and a fetch still
+//! running then finds no page to store its result in.
 //!
-//! What everybody finds a page by is there while a card that everybody sees needs it. A card that others do not see has a page of its own
-//! ([`page_keys`](crate::page_keys)) and is found by a row among the notes, which holds that page as well. When others stop seeing a card, or begin
-//! to, its new page begins with what is known of the one before, unless that page is there already. A card that gets another URL takes along what
-//! is known, too, but never from its owner's own page to everybody's. A card that everybody sees and that has a title of its own is found by a row
-//! among the titles, too.
+//! A page's public index data exists while a card that everybody sees needs it. A card that others do not see has its
+//! own page ([`page_keys`](crate::page_keys)), and is found by a row among the notes, which includes that page. When a
+//! card's visibility changes, its new page starts with what the old one knew, unless the new page already exists. A
+//! card that gets another URL takes its page's data along too, but never from its owner's own page to everybody's. A
+//! card that everybody sees and that has its own title is also found by a row among the titles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ SELECT c.owner_id, c.url, c.normalised_url, c.url_digest, c.library_link IS NOT 
 FROM cards c LEFT JOIN notes n ON n.card_id = c.id WHERE c.id = ?1";
 
 const PAGE_OF: &str = "SELECT number FROM pages WHERE url_digest = ?1";
-/// Where there is one already, nothing.
+/// Does nothing if there is one already.
 const MAKE_PAGE: &str = "\
 INSERT INTO pages (url_digest, keeper, url, host, next_fetch_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (url_digest) DO NOTHING";
 /// It is due nonetheless.
@@ -43,7 +43,7 @@ UPDATE pages AS p SET state = b.state, fetched_at = b.fetched_at, title = b.titl
     site_name = b.site_name, author = b.author, kind = b.kind, language = b.language
 FROM pages AS b WHERE p.url_digest = ?1 AND b.number = ?2 AND b.state = 'ready'";
 
-/// Cards are counted, not added up, so that they cannot drift.
+/// Cards are counted each time, so that the number cannot drift.
 const PAGE: &str = "\
 SELECT url_digest, url, title, description, image, icon_url, site_name, author, kind, language, cards, place,
        (SELECT count(*) FROM search_documents d WHERE d.page = pages.number AND d.private = 0) AS count,
@@ -59,8 +59,8 @@ const MAKE_DOCUMENT: &str = "INSERT INTO search_documents (card_id, owner_id, pa
 const TURN_DOCUMENT: &str = "UPDATE search_documents SET page = ?2, private = ?3, version = ?4 WHERE number = ?1";
 const DROP_DOCUMENT: &str = "DELETE FROM search_documents WHERE number = ?1";
 
-/// What is found by more than its page. A title is left out while it is not indexed yet that others do not see the card any more: it may be one
-/// that they never saw.
+/// Cards that are found by more than their page. A title is left out if the card has become private and that is not
+/// indexed yet: others may never have seen it.
 const WORDED: &str = "\
 SELECT d.number, d.owner_id, d.private, n.text, CASE WHEN d.private OR NOT (c.private OR c.hidden) THEN c.title END AS title
 FROM search_documents d LEFT JOIN cards c ON c.id = d.card_id LEFT JOIN notes n ON n.card_id = d.card_id
@@ -79,16 +79,16 @@ const PUT_NOTE_TEXT: &str = "INSERT OR REPLACE INTO search_notes (rowid, scope, 
                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const DROP_NOTE_TEXT: &str = "DELETE FROM search_notes WHERE rowid = ?1";
 
-/// Of a place, the bits that are the page's number. Above them, what fewer people keep is greater.
+/// The bits of a place that are the page's number. The bits above are greater for pages that fewer people keep.
 const NUMBER_BITS: u32 = 48;
 pub(super) const NUMBER: i64 = (1 << NUMBER_BITS) - 1;
 
-/// Rises with the logarithm of `cards`, so that it changes rarely.
+/// Grows with the logarithm of `cards`, so that it changes rarely.
 fn place(page: i64, cards: u64) -> i64 {
     (i64::from(u64::BITS - 1 - cards.max(1).ilog2()) << NUMBER_BITS) | page
 }
 
-/// Where a card is indexed: its document, and the page of that.
+/// Where a card is indexed: its document and that document's page.
 struct Indexed {
     number: i64,
     page: i64,
@@ -96,7 +96,7 @@ struct Indexed {
     version: i16,
 }
 
-/// A document, and what there is to find in it besides its page.
+/// A document, and its searchable contents besides the page.
 struct Document {
     number: i64,
     owner: String,
@@ -119,7 +119,8 @@ impl Document {
     }
 }
 
-/// What a transaction changes. Texts are written in the order of their rows: FTS5 begins anew, and keeps apart, what is out of order.
+/// What a transaction changes. Texts are written in the order of their rows: for a row out of
+/// order FTS5 starts a separate segment.
 #[derive(Default)]
 struct Changes {
     pages: BTreeMap<i64, Option<PageText>>,
@@ -129,32 +130,32 @@ struct Changes {
     now: Words,
 }
 
-/// Pages of an index that one job merges.
+/// One job merges this many pages of an index.
 const PURGE: i64 = 200;
 const MERGE: [&str; 2] = [
     "INSERT INTO search_notes (search_notes, rank) VALUES ('merge', ?1)",
     "INSERT INTO search_titles (search_titles, rank) VALUES ('merge', ?1)",
 ];
 
-/// Rids the indexes of notes and titles of what is deleted there, which FTS5 keeps, marked, until it merges the parts that hold it.
-/// `begins`: all of each index is merged from here on; else what was begun goes on. Returns whether there may be more.
+/// Purges deleted entries from the indexes of notes and titles. FTS5 only marks them until it merges the segments that
+/// contain them. `begins`: starts to merge each whole index; otherwise continues. Returns whether there may be more.
 pub(in crate::sqlite) fn purge_texts(connection: &Connection, begins: bool) -> Result<bool, Failure> {
     let pages = if begins { -PURGE } else { PURGE };
     let mut may_be_more = false;
     for sql in MERGE {
         let before = connection.total_changes();
         run(connection, sql, &[&pages])?;
-        // As FTS5 tells it: the statement itself counts as one.
+        // According to FTS5, which counts the statement itself as one.
         may_be_more |= connection.total_changes() - before >= 2;
     }
     Ok(may_be_more)
 }
 
-/// Indexes the current rows of these cards, and drops those that are in no library.
+/// Indexes the current rows of these cards, and removes those that are in no library.
 pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards: &[CardId]) -> Result<(), Failure> {
     let (mut asked, mut left) = (Vec::new(), Vec::new());
     let mut touched: BTreeMap<i64, Vec<Document>> = BTreeMap::new();
-    // URLs of which another type of page may be known than was counted.
+    // URLs whose known page type may differ from the one that was counted.
     let mut changed = BTreeSet::new();
     for id in cards.iter().map(|card| blob(card.ulid())) {
         let read = |row: &Row<'_>| {
@@ -181,7 +182,7 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
                     carry(connection, before.page, page)?;
                     changed.extend(everybodys(&key));
                 } else if is_made && (!is_renamed || private) {
-                    // What a person's own page is known to be is told to others under the URL alone that it was fetched for.
+                    // Data of a person's own page is passed on to others only under the URL for which it was fetched.
                     run(connection, TAKE_ALONG, &[&key, &before.page])?;
                     changed.extend(everybodys(&key));
                 }
@@ -217,7 +218,7 @@ pub(in crate::sqlite) fn reindex(connection: &Connection, now: Timestamp, cards:
     changes.write(connection)
 }
 
-/// Indexes a page of which more is known now, and the titles and notes that it has.
+/// Indexes a page about which more is known now, with its titles and notes.
 pub(in crate::sqlite) fn index_page(connection: &Connection, key: &[u8]) -> Result<(), Failure> {
     let Some(page) = first(connection, PAGE_OF, &[&key], |row| get(row, "number"))? else { return Ok(()) };
     let mut changes = Changes::default();
@@ -231,7 +232,7 @@ pub(in crate::sqlite) fn index_page(connection: &Connection, key: &[u8]) -> Resu
     changes.write(connection)
 }
 
-/// One that is new is to be fetched at once. Returns its number, and whether it is new.
+/// A new page is fetched at once. Returns its number, and whether it is new.
 fn page_of(
     connection: &Connection,
     now: Timestamp,
@@ -254,7 +255,7 @@ fn place_document(
     private: bool,
 ) -> Result<i64, Failure> {
     if let Some(before) = before {
-        // Whether others see it decides which page it has.
+        // Its visibility decides which page it has.
         if before.page != page || before.version != WORDING {
             run(connection, TURN_DOCUMENT, &[&before.number, &page, &private, &WORDING])?;
         }
@@ -278,7 +279,7 @@ enum Known {
 }
 
 impl Changes {
-    /// What is known of the page now: without documents, nothing; and for everybody nothing without those that everybody sees.
+    /// The page's current entry: none without documents, and none for everybody unless everybody sees one of them.
     fn page(&mut self, connection: &Connection, page: i64) -> Result<Known, Failure> {
         let read = |row: &Row<'_>| {
             let (cards, count): (i64, i64) = (get(row, "cards")?, get(row, "count")?);
@@ -319,7 +320,7 @@ impl Changes {
         Ok(Known::Kept { known, changed })
     }
 
-    /// What is found of a page by the titles that cards have, and by their owners alone.
+    /// A page's entries for cards' titles, and those for their owners only.
     fn documents(&mut self, connection: &Connection, page: &Page, documents: Vec<Document>) -> Result<(), Failure> {
         for document in documents {
             let before: Option<PageText> = first(connection, TITLE_TEXT, &[&document.number], columns)?;
@@ -380,7 +381,7 @@ fn columns<const N: usize>(row: &Row<'_>) -> Result<[String; N], Failure> {
     Ok(columns)
 }
 
-/// Of a page, or a page with a card's title, for everybody.
+/// The public entry of a page, or of a page with a card's title.
 fn words_of<'a>(owner: &'a str, [_, columns @ ..]: &'a PageText) -> impl Iterator<Item = (String, String)> + 'a {
     columns.iter().flat_map(|column| text::words(column)).map(move |word| (owner.to_owned(), word.to_owned()))
 }

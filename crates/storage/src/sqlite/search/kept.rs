@@ -1,4 +1,4 @@
-//! Which cards of a library have what is looked for, by the index.
+//! Which cards of a library match a search, according to the index.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ const TITLED: &str = "\
 SELECT d.page FROM search_titles t CROSS JOIN search_documents d ON d.number = t.rowid
 WHERE t.search_titles MATCH ?1 AND d.owner_id = ?2";
 
-/// The pages that may have it: of what is excluded, a title or a note may have some.
+/// The pages that may match: a title or a note may still contain excluded words.
 pub(in super::super) struct Kept(HashSet<i64>);
 
 impl Kept {

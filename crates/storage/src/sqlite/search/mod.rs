@@ -1,5 +1,5 @@
-//! Search over pages, titles that cards have of their own and, for their owner, notes and cards that others do not see; over people and
-//! collections by their names.
+//! Search over pages and cards' own titles; for their owners also over notes and over cards that others do not see; and
+//! over people and collections by their names.
 
 mod asked;
 mod find;
@@ -32,7 +32,7 @@ use super::values::{blob, card_id, first, get, rows, signed};
 pub(super) use index::{index_page, purge_texts, reindex};
 pub(super) use kept::Kept;
 
-/// Of a portion, so many cards may be left out of the index. When more cannot be indexed, it is hardly the cards' fault.
+/// This many cards of a portion may be left out of the index. If more cannot be indexed, it is hardly the cards' fault.
 const MAX_UNFIT: usize = 20;
 
 const NEXT_CARDS: &str = "SELECT id FROM cards WHERE id > ?1 ORDER BY id LIMIT ?2";
@@ -59,7 +59,7 @@ impl SearchIndex for SqliteStore {
 
     async fn renew(&self, from: &mut Renewal, limit: usize) -> Result<Renewed> {
         let mut count = 0;
-        // First: people look for a name as soon as they have changed it.
+        // First, because people search for a name as soon as they have changed it.
         if self.read(|connection, _| renew::are_names_missing(connection)).await? {
             let behind = from.clone();
             let (people, collections) =
@@ -76,7 +76,7 @@ impl SearchIndex for SqliteStore {
         }
         count += cards.len();
         let failed = self.index_all(cards.clone()).await?;
-        // Also those that cannot be indexed, and those whose cards are gone.
+        // Includes those that cannot be indexed, and those whose cards are gone.
         self.write(move |connection, _| renew::settle(connection, &cards)).await?;
         Ok(Renewed { count, failed })
     }
@@ -106,7 +106,7 @@ impl SearchIndex for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Those that cannot be indexed are returned, and why.
+    /// Returns the cards that cannot be indexed, with the reasons.
     async fn index_all(&self, cards: Vec<CardId>) -> Result<Vec<(CardId, String)>, Failure> {
         let all = cards.clone();
         match self.write(move |connection, now| reindex(connection, now, &all)).await {

@@ -1,4 +1,4 @@
-//! People and public collections, by their names. There are few: all are looked at.
+//! People and public collections, by their names. There are few, so all are looked at.
 
 use std::cmp::Reverse;
 
@@ -10,7 +10,7 @@ use super::super::values::{collection_id, first, get, get_count, get_user, rows}
 use super::asked::As;
 use super::rank::{Fields, rank};
 
-/// ?1: something of what is looked for.
+/// ?1: any of the words.
 const PEOPLE: &str = "\
 SELECT u.id, u.handle, p.display_name, u.words FROM users u LEFT JOIN profiles p ON p.user_id = u.id
 WHERE instr(u.words, ?1) > 0 AND u.suspended_at IS NULL AND u.deleted_at IS NULL ORDER BY u.handle_key";
@@ -47,14 +47,14 @@ pub(super) fn collections(connection: &Connection, query: &SearchQuery) -> Resul
     Ok(found.into_iter().map(|(collection, _)| collection).collect())
 }
 
-/// Those with all words whole first; of equal ones, in the order of the statement.
+/// Those with all words whole first, then in the order of the statement.
 fn best<T>(
     connection: &Connection,
     sql: &str,
     query: &SearchQuery,
     read: impl Fn(&Row<'_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
-    // Of a run, the last pair: it is also in the second of the two words that the run may be.
+    // The last pair of a run: it is also in the second of the two words that the run may consist of.
     let certain = |term: &Term| {
         let mut row = term.row();
         if matches!(term, Term::Run(_)) {

@@ -1,16 +1,16 @@
-//! How well what is known of a page answers a search.
+//! How well a page matches a search.
 
 use cardwire_domain::search::{Alternatives, SearchQuery, Term, holds, holds_split, nearly_holds, spelled};
 
 use super::asked::As;
 use super::text::spellings;
 
-/// By where a word is: title, names, description, URL, note. A whole word counts twice another one.
+/// By the place of a word: title, names, description, URL, note. A whole word counts double.
 const WEIGHTS: [i64; 5] = [1_000, 500, 300, 100, 50];
-/// What many words in titles may come to.
+/// The limit for many words in titles.
 const MOST: i64 = 999_999;
 
-/// The words, and marks, of a page's columns, and of the note if there is one; and how words are spelled.
+/// The words and marks of a page's columns and of the note, if there is one, and the spellings.
 pub(super) struct Fields<'a> {
     columns: Vec<Vec<&'a str>>,
     spellings: Vec<&'a str>,
@@ -31,7 +31,7 @@ impl<'a> Fields<'a> {
         &self.columns
     }
 
-    /// Whether words are spelled as they were typed, if they are all there.
+    /// Whether words are spelled as typed, if all of them occur.
     pub(super) fn are_spelled_so(&self, query: &SearchQuery) -> bool {
         let is_there = |spelling: &str| self.spellings.contains(&spelling);
         query.required.iter().all(|term| match term {
@@ -46,7 +46,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// From 0 to 999,999. `None`: it lacks a word, or has one that must not occur.
+/// From 0 to 999,999. `None`: a word is missing, or an excluded one occurs.
 pub(super) fn rank(query: &SearchQuery, how: As<'_>, fields: &[Vec<&str>]) -> Option<i64> {
     if query.excluded.iter().any(|term| fields.iter().any(|words| holds(words, term))) {
         return None;

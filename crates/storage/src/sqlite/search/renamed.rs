@@ -1,11 +1,12 @@
-//! A card that has another URL than the one under which it is indexed moves from page to page.
+//! A card whose URL differs from the one in the index moves from page to page.
 
 use rusqlite::Connection;
 
 use super::super::error::Failure;
 use super::super::values::{first, get, run};
 
-/// What is known of a page is known of it under its new URL, until that is fetched. Never from one person's page to another's, or everybody's.
+/// A page's data is carried over to its new URL until that is fetched. Never from one person's page to another
+/// person's, or to everybody's.
 const CARRY: &str = "\
 UPDATE pages AS n SET state = o.state, reason = o.reason, retryable = o.retryable, fetched_at = o.fetched_at,
     next_fetch_at = o.next_fetch_at, not_before = o.not_before, title = o.title, description = o.description, image = o.image,
@@ -15,11 +16,11 @@ UPDATE pages AS n SET state = o.state, reason = o.reason, retryable = o.retryabl
 FROM pages AS o
 WHERE o.number = ?1 AND n.number = ?2 AND n.keeper IS o.keeper AND o.state = 'ready'";
 
-/// Another card of the owner that is indexed there has moved on itself, and an event says so.
+/// Another of the owner's cards that is indexed there has moved as well, which an event reports.
 const MAKE_ROOM: &str =
     "DELETE FROM search_documents WHERE owner_id = ?1 AND page = ?2 AND card_id <> ?3 RETURNING number";
 
-/// Returns the document of another card that was in the way, which is deleted.
+/// Deletes the document of another card that was in the way, and returns it.
 pub(super) fn make_room(
     connection: &Connection,
     owner: &str,
@@ -29,7 +30,7 @@ pub(super) fn make_room(
     first(connection, MAKE_ROOM, &[&owner, &page, card], |row| get(row, "number"))
 }
 
-/// For a card that the same people see at another page, which was made just now.
+/// For a card that the same people see on another page, which is new.
 pub(super) fn carry(connection: &Connection, from: i64, to: i64) -> Result<(), Failure> {
     run(connection, CARRY, &[&from, &to])?;
     Ok(())

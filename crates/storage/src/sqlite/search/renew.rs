@@ -1,4 +1,4 @@
-//! Indexing again what was indexed by older rules, some at a time.
+//! Re-indexing in portions what was indexed by older rules.
 
 use cardwire_domain::search::{Renewal, WORDING};
 use cardwire_domain::{CardId, CollectionId, UserId};
@@ -8,7 +8,7 @@ use super::super::error::Failure;
 use super::super::values::{blob, card_id, collection_id, first, get, rows, run, signed, user_id};
 use super::text::of_names;
 
-/// The number is that of the index `search_documents_old`, which holds nothing else.
+/// The number matches the index `search_documents_old`, which contains nothing else.
 const OLD: &str = "SELECT card_id FROM search_documents WHERE version < 2 AND card_id > ?2 ORDER BY card_id LIMIT ?1";
 const SETTLE: &str = "UPDATE search_documents SET version = ?2 WHERE card_id = ?1 AND version < ?2";
 
@@ -21,12 +21,12 @@ const COLLECTIONS: &str =
     "SELECT id, name, description FROM collections WHERE words IS NULL AND id > ?2 ORDER BY id LIMIT ?1";
 
 pub(super) fn old(connection: &Connection, after: Option<CardId>, limit: usize) -> Result<Vec<CardId>, Failure> {
-    // Nothing is below what is empty.
+    // Nothing sorts before the empty string.
     let after = after.map(|card| blob(card.ulid()).to_vec()).unwrap_or_default();
     rows(connection, OLD, &[&signed(limit), &after], |row| Ok(card_id(get(row, "card_id")?)))
 }
 
-/// They need not be indexed again any more.
+/// They no longer need to be indexed again.
 pub(super) fn settle(connection: &Connection, cards: &[CardId]) -> Result<(), Failure> {
     for card in cards {
         run(connection, SETTLE, &[&blob(card.ulid()), &WORDING])?;
@@ -38,7 +38,7 @@ pub(super) fn are_names_missing(connection: &Connection) -> Result<bool, Failure
     Ok(first(connection, MISSING, &[], |row| get(row, "missing"))?.unwrap_or(false))
 }
 
-/// People and collections that have no words.
+/// People and collections without words.
 pub(super) fn names(
     connection: &Connection,
     from: &Renewal,

@@ -1,4 +1,4 @@
-//! Words as FTS5 keeps them: those of the domain, with spaces between them.
+//! Words as stored in FTS5: the domain's words, separated by spaces.
 
 use cardwire_domain::metadata::{Metadata, PageKind};
 use cardwire_domain::search::{Forms, SPELLED, Wording};
@@ -7,15 +7,15 @@ use crate::titles::says_more;
 
 /// The columns of `search_pages` and of `search_titles`: scope, title, names, description, URL.
 pub(super) type PageText = [String; 5];
-/// The columns of `search_notes`: those of the page, and the note, which is empty where others do not see the card and there is none.
+/// The columns of `search_notes`: those of the page, and the note, which is empty for a private card without a note.
 pub(super) type NoteText = [String; 6];
 
-/// Begins what is no word: nobody can ask for it, and no phrase reaches across it.
+/// Marks something that is not a word: nobody can search for it, and no phrase crosses it.
 pub(super) const MARK: char = '·';
-/// Marks what others do not see. No type of page is called so.
+/// Marks entries that others do not see. No page type has this name.
 pub(super) const PRIVATE: &str = "·private";
 
-/// What is known of a page, and with it how its words are spelled, which a title or a note may add to.
+/// What is known about a page, including the spellings of its words, to which a title or a note may add.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Page {
     kind: Option<PageKind>,
@@ -42,7 +42,7 @@ impl Page {
         [joined(self.kind.map(mark_of_kind), &self.forms), title, names, description, url]
     }
 
-    /// Together with what the owner of a card calls it, if that says something more.
+    /// Together with the title that a card's owner gave it, if that adds something.
     pub(super) fn text_called(&self, title: &str) -> Option<PageText> {
         if !says_more(title, self.title.as_deref()) {
             return None;
@@ -53,7 +53,7 @@ impl Page {
         Some([joined(self.kind.map(mark_of_kind), &forms), title, names, description, url])
     }
 
-    /// `private`: others do not see the card, so that all of it is its owner's alone.
+    /// `private`: others do not see the card, so all of it is only for its owner.
     pub(super) fn text_with(&self, note: &str, title: Option<&str>, owner: &str, private: bool) -> NoteText {
         let mut forms = self.forms.clone();
         let title = self.called(title, &mut forms);
@@ -73,7 +73,7 @@ impl Page {
     }
 }
 
-/// A name, and what else is said, as people and collections keep it.
+/// A name and a description, for people and collections.
 pub(super) fn of_names(names: &[&str], more: &str) -> String {
     let mut forms = Forms::default();
     let mut column = |text: &str| spaced(Wording::of(text, &mut forms));
@@ -81,7 +81,7 @@ pub(super) fn of_names(names: &[&str], more: &str) -> String {
     format!("{}\n{}", names.join(&format!(" {MARK} ")), column(more))
 }
 
-/// The words that are its author's alone.
+/// The words that are only its author's.
 pub(super) fn own_words(text: &NoteText) -> impl Iterator<Item = &str> {
     let [scope, page @ .., note] = text;
     let is_private = scope.split(' ').any(|mark| mark == PRIVATE);
@@ -89,7 +89,7 @@ pub(super) fn own_words(text: &NoteText) -> impl Iterator<Item = &str> {
     page.iter().chain([note]).flat_map(|column| words(column))
 }
 
-/// What is in no row stands behind the others, each by itself.
+/// Words that are not in a row come last, each by itself.
 fn spaced(Wording { words, also }: Wording) -> String {
     let mut spaced = words.join(" ");
     for (_, word) in also {
@@ -98,7 +98,7 @@ fn spaced(Wording { words, also }: Wording) -> String {
     spaced
 }
 
-/// Marks, and how words are spelled, in a column by themselves.
+/// Marks and spellings, in their own column.
 fn joined(marks: impl IntoIterator<Item = String>, forms: &Forms) -> String {
     let spellings = forms.spellings().map(|spelling| mark_of_spelling(&spelling));
     marks.into_iter().chain(spellings).collect::<Vec<_>>().join(" ")
@@ -109,7 +109,7 @@ pub(super) fn words(column: &str) -> impl Iterator<Item = &str> {
     column.split(' ').filter(|word| !word.is_empty() && !word.starts_with(MARK))
 }
 
-/// How the words of a document are spelled, of those that have a spelling with accents.
+/// The spellings of a document's words, for words that have one with accents.
 pub(super) fn spellings(scope: &str) -> impl Iterator<Item = &str> {
     scope.split(' ').filter_map(|mark| mark.strip_prefix(MARK)).filter(|mark| mark.contains(SPELLED))
 }
@@ -122,7 +122,7 @@ fn mark_of_spelling(spelling: &str) -> String {
     format!("{MARK}{spelling}")
 }
 
-/// The tokenizer ignores the case of ASCII letters, which tells people apart.
+/// The tokenizer ignores the case of ASCII letters, but people's ids may differ only by that.
 pub(super) fn mark_of_person(id: &str) -> String {
     let hex: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
     format!("{MARK}{hex}")

@@ -1,9 +1,9 @@
-//! The words that typing errors and parts of words are looked up among ([`is_in_lexicon`]): each is there exactly while a page that everybody
-//! finds has it, or the title of a card, or a note of its owner, or a card that others do not see.
+//! The lexicon, in which typos and parts of words are looked up ([`is_in_lexicon`]). A word is in it exactly while one
+//! of these has it: a page that everybody finds, a card's title, an owner's note, or a card that others do not see.
 //!
-//! Some letters of a word are right, whatever the errors: of its beginning, its end and what is in between, each error spoils one, with
-//! a letter between them so that two swapped letters do not spoil two. Words are looked up by these parts. What is inside of a word begins
-//! one of its tails.
+//! Whatever the typos, some parts of a word are right. It is split into its beginning, its end and what is in between,
+//! and each typo spoils only one part; a letter between the parts keeps two swapped letters from spoiling two. Words
+//! are looked up by these parts. A part inside a word begins one of its tails.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,10 @@ use super::super::portions::{PORTION, Portion};
 use super::super::values::{first, get, rows, run, signed};
 use super::asked::{beginning, in_notes_of, quoted};
 
-/// (owner, word); the owner is empty for words that everybody may find.
+/// (owner, word); the owner is empty for words that everybody can find.
 pub(super) type Words = BTreeSet<(String, String)>;
 
-/// From here on words have two errors, and so three parts; those that are two letters shorter may be meant.
+/// From this length on, words may have two typos, and so have three parts; words two letters shorter may be meant.
 const LONG: usize = 8;
 
 const PUT: &str = "INSERT INTO search_words (owner_id, word) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
@@ -40,7 +40,7 @@ const IN_TITLES: &str = "SELECT 1 FROM search_titles WHERE search_titles MATCH ?
 const IN_NOTES: &str = "SELECT 1 FROM search_notes WHERE search_notes MATCH ?1 LIMIT 1";
 
 const WITH_PART: &str = "SELECT word FROM search_word_parts WHERE letters = ?1 AND at = ?2 AND length = ?3";
-/// All that begin with the part.
+/// All words that begin with the part.
 const WITH_TAIL: &str = "\
 SELECT DISTINCT word FROM search_word_tails WHERE tail >= ?1 AND tail < ?1 || char(0x10ffff) AND NOT (word >= ?1 AND word < ?1 || char(0x10ffff))
 ORDER BY length(word), word LIMIT ?2";
@@ -73,7 +73,7 @@ fn drop_unused(connection: &Connection, owner: &str, word: &str) -> Result<(), F
     Ok(())
 }
 
-/// Of the next words, drops those that nothing needs.
+/// Drops the unused ones among the next words.
 pub(super) fn drop_strays(
     connection: &Connection,
     after: Option<(String, String)>,
@@ -86,7 +86,7 @@ pub(super) fn drop_strays(
     Ok(Portion { changed: next.len() as u64, next: next.into_iter().last() })
 }
 
-/// Whether pages and titles, or what is the owner's alone, have what is asked for.
+/// Whether it occurs in pages and titles, or in the owner's private entries.
 fn occurs(connection: &Connection, owner: &str, asked: &str) -> Result<bool, Failure> {
     let is_in = |sql, asked: &str| Ok::<_, Failure>(first(connection, sql, &[&asked], |_| Ok(()))?.is_some());
     if owner.is_empty() {
@@ -96,7 +96,7 @@ fn occurs(connection: &Connection, owner: &str, asked: &str) -> Result<bool, Fai
     }
 }
 
-/// The shortest words that have one of the query's inside.
+/// The shortest words that contain one of the query's words.
 pub(super) fn inside(
     connection: &Connection,
     query: &SearchQuery,
@@ -132,7 +132,7 @@ fn longer(connection: &Connection, part: &str, reader: Option<&UserId>) -> Resul
     Ok(longer)
 }
 
-/// Similar words for those that occur nowhere, not even inside of others; the nearest first.
+/// Similar words for those that occur nowhere, not even inside other words; the closest first.
 pub(super) fn near(
     connection: &Connection,
     query: &SearchQuery,
@@ -142,7 +142,7 @@ pub(super) fn near(
     let words = query.words().filter(|word| MISSPELT_CHARS.contains(&word.chars().count()));
     let unknown = unknown(connection, words.filter(|word| !inside.contains_key(*word)).collect(), reader)?;
     let mut near = Alternatives::new();
-    // Every word must occur, so with more of them there is nothing to find.
+    // Every word must occur, so with more of them nothing can be found.
     if unknown.len() > MAX_MISSPELT {
         return Ok(near);
     }
@@ -155,7 +155,7 @@ pub(super) fn near(
     Ok(near)
 }
 
-/// Those that begin no indexed word.
+/// Words that no indexed word begins with.
 fn unknown<'a>(
     connection: &Connection,
     words: BTreeSet<&'a str>,
@@ -172,7 +172,7 @@ fn unknown<'a>(
     Ok(unknown)
 }
 
-/// All words that are near it, and how near.
+/// All similar words, with their distance.
 fn similar(connection: &Connection, word: &str, reader: Option<&UserId>) -> Result<BTreeSet<(usize, String)>, Failure> {
     let letters: Vec<char> = word.chars().collect();
     let errors = if letters.len() < LONG { 1 } else { MAX_SLIPS };
@@ -180,7 +180,7 @@ fn similar(connection: &Connection, word: &str, reader: Option<&UserId>) -> Resu
     let kinds = kinds(word);
     let read = |row: &Row<'_>| {
         let other = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        // Each error may bring in a letter, and drop one. It is the distance that takes time.
+        // Each typo may add a letter and drop one. Computing the distance is the slow part.
         if (kinds ^ self::kinds(other)).count_ones() as usize > 2 * errors {
             return Ok(None);
         }
@@ -204,12 +204,12 @@ fn similar(connection: &Connection, word: &str, reader: Option<&UserId>) -> Resu
     Ok(similar)
 }
 
-/// Which letters it has, as bits.
+/// Its letters, as bits.
 fn kinds(word: &str) -> u64 {
     word.chars().fold(0, |kinds, letter| kinds | 1 << (u32::from(letter) % u64::BITS))
 }
 
-/// Letters of a word, by their place in it.
+/// A range of letters in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Part {
     at: usize,
@@ -217,8 +217,8 @@ struct Part {
 }
 
 impl Part {
-    /// Where it may be in a word of `asked` letters when it is in one of `length`: the beginning is at the beginning, and the end at the
-    /// end, or there is an error in each. Then what is in between has but one error before it.
+    /// Where it may be in a word of `asked` letters if it is in one of `length`. The beginning is at the beginning and
+    /// the end at the end, unless there is a typo in each. In that case there is only one typo before the middle part.
     fn places(self, asked: usize, length: usize) -> std::ops::RangeInclusive<usize> {
         if self.at == 0 {
             0..=0
@@ -231,7 +231,7 @@ impl Part {
     }
 }
 
-/// One more than so many errors can spoil.
+/// One more than this many typos can spoil.
 fn parts(length: usize, errors: usize) -> Vec<Part> {
     let end = |letters: usize| Part { at: length - letters, letters };
     if errors == 1 {
@@ -244,12 +244,12 @@ fn parts(length: usize, errors: usize) -> Vec<Part> {
     }
 }
 
-/// Those by which it is looked up.
+/// The parts by which it is looked up.
 fn each_part(word: &str, mut with: impl FnMut(String, i64, i64) -> Result<usize, Failure>) -> Result<(), Failure> {
     let letters: Vec<char> = word.chars().collect();
     let length = letters.len();
     let mut all = BTreeSet::new();
-    // A word with one error has less than eight letters.
+    // A word with one typo has fewer than eight letters.
     if length <= LONG {
         all.extend(parts(length, 1));
     }
@@ -263,7 +263,7 @@ fn each_part(word: &str, mut with: impl FnMut(String, i64, i64) -> Result<usize,
     Ok(())
 }
 
-/// What is left of a word of which one letter or more are cut off, as long as it may be asked for.
+/// The rest of a word after cutting off one or more letters, if it is long enough to be searched for.
 fn each_tail(word: &str, mut with: impl FnMut(&str) -> Result<usize, Failure>) -> Result<(), Failure> {
     let places: Vec<usize> = word.char_indices().map(|(at, _)| at).collect();
     let last = (places.len() + 1).saturating_sub(PART_CHARS);
@@ -279,7 +279,7 @@ mod tests {
 
     const LETTERS: [char; 3] = ['a', 'b', 'c'];
 
-    /// All words that one error makes of it.
+    /// All words that one typo can turn it into.
     fn slips(word: &str) -> BTreeSet<String> {
         let letters: Vec<char> = word.chars().collect();
         let mut slips = BTreeSet::new();
@@ -308,7 +308,7 @@ mod tests {
         slips
     }
 
-    /// As [`similar`] asks and [`each_part`] stores.
+    /// The way [`similar`] looks up and [`each_part`] stores.
     fn is_found(asked: &str, word: &str) -> bool {
         let mut stored = BTreeSet::new();
         each_part(word, |letters, at, length| {
