@@ -15,5 +15,6 @@ mod poison;
 mod random;
 mod replays;
 mod start;
+mod timelines;
 mod troubles;
 mod visibility;
