@@ -2,7 +2,7 @@
 
 use cardwire_domain::note::{Note, NoteText};
 use cardwire_domain::user::User;
-use cardwire_domain::{CardId, CollectionId, Error, EventId, LinkId, Position, Result, UserId, Visibility};
+use cardwire_domain::{AccessType, CardId, CollectionId, Error, EventId, LinkId, Position, Result, UserId, Visibility};
 use cardwire_events::{Envelope, Queue};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -64,6 +64,11 @@ pub(super) fn get_time(row: &PgRow, column: &str) -> Result<Timestamp, Failure> 
 pub(super) fn get_count(row: &PgRow, column: &str) -> Result<u64, Failure> {
     let count: i64 = get(row, column)?;
     u64::try_from(count).map_err(|_| Failure::Nonsense(format!("{column} is {count}")))
+}
+
+/// From `access`.
+pub(super) fn get_access(row: &PgRow) -> Result<AccessType, Failure> {
+    get::<&str>(row, "access")?.parse().map_err(|error: Error| Failure::Nonsense(error.to_string()))
 }
 
 /// From `private`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cardwire_domain::note::{Note, NoteText};
 use cardwire_domain::user::User;
-use cardwire_domain::{CardId, CollectionId, Error, EventId, LinkId, Position, Result, UserId, Visibility};
+use cardwire_domain::{AccessType, CardId, CollectionId, Error, EventId, LinkId, Position, Result, UserId, Visibility};
 use cardwire_events::{Envelope, Queue};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -99,6 +99,11 @@ pub(super) fn get_time(row: &Row<'_>, column: &str) -> Result<Timestamp, Failure
 pub(super) fn get_count(row: &Row<'_>, column: &str) -> Result<u64, Failure> {
     let count: i64 = get(row, column)?;
     u64::try_from(count).map_err(|_| Failure::Nonsense(format!("{column} is {count}")))
+}
+
+/// From `access`.
+pub(super) fn get_access(row: &Row<'_>) -> Result<AccessType, Failure> {
+    get::<String>(row, "access")?.parse().map_err(|error: Error| Failure::Nonsense(error.to_string()))
 }
 
 /// From `private`.
