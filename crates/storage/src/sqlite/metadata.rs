@@ -20,9 +20,10 @@ use super::page_rows::{get_page, page_of};
 use super::search::index_page;
 use super::store::SqliteStore;
 use super::trends;
-use super::values::{blob, cut, earlier, first, get, rows, run, time, url_digest, us, user_id};
+use super::values::{blob, earlier, first, get, rows, run, time, url_digest, us, user_id};
 use crate::page_keys::{everybodys, page_key};
 use crate::pictured::to_picture;
+use crate::text::storable;
 
 /// This many pages of the line are looked at. Only pages of people, domains and hosts without a free place can block
 /// others, and each turn holds about one page of each of those.
@@ -234,7 +235,7 @@ fn fail(
     let given_up = !failure.retryable || job.tries >= policy.attempts;
     let wait = policy.wait_after(failure, job.tries, rand::random());
     let asked = failure.wait.map(|wait| after(now, wait));
-    let reason = cut(&failure.reason, REASON_CHARS);
+    let reason = storable(&failure.reason, REASON_CHARS);
     let held = run(
         connection,
         FAIL,

@@ -210,8 +210,3 @@ pub(super) fn first<T>(
 pub(super) fn run(connection: &rusqlite::Connection, sql: &str, values: &[&dyn ToSql]) -> Result<usize, Failure> {
     Ok(connection.prepare_cached(sql)?.execute(values)?)
 }
-
-/// As PostgreSQL would store it, whose text cannot contain NUL: somebody may move there.
-pub(super) fn cut(text: &str, chars: usize) -> String {
-    text.chars().take(chars).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
