@@ -9,7 +9,7 @@ use cardwire_domain::metadata::{
 };
 use cardwire_domain::pictures::REFRESH;
 use cardwire_domain::url::{CardUrl, registrable_domain};
-use cardwire_domain::{CardId, Error, Result, UserId};
+use cardwire_domain::{CardId, Error, Result};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use ulid::Ulid;
@@ -21,7 +21,7 @@ use super::search::index_page;
 use super::store::SqliteStore;
 use super::trends;
 use super::values::{blob, earlier, first, get, rows, run, time, url_digest, us, user_id};
-use crate::page_keys::{everybodys, page_key};
+use crate::page_keys::{everybodys, key_of};
 use crate::pictured::to_picture;
 use crate::text::storable;
 
@@ -195,7 +195,7 @@ fn succeed(
     metadata: &Metadata,
     policy: &FetchPolicy,
 ) -> Result<bool, Failure> {
-    let key = key_of(job);
+    let key = key_of(&job.url, job.keeper.as_ref());
     let held = run(
         connection,
         SUCCEED,
@@ -236,16 +236,13 @@ fn fail(
     let wait = policy.wait_after(failure, job.tries, rand::random());
     let asked = failure.wait.map(|wait| after(now, wait));
     let reason = storable(&failure.reason, REASON_CHARS);
+    let key = key_of(&job.url, job.keeper.as_ref());
     let held = run(
         connection,
         FAIL,
-        &[&key_of(job), &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait), &us(now), &asked],
+        &[&key, &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait), &us(now), &asked],
     )?;
     Ok(held == 1)
-}
-
-fn key_of(job: &FetchJob) -> Vec<u8> {
-    page_key(&url_digest(&job.url), job.keeper.as_ref().map(UserId::as_str))
 }
 
 fn after(now: Timestamp, wait: Duration) -> i64 {
