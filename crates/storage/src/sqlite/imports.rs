@@ -9,6 +9,7 @@ use cardwire_domain::imports::{
     FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome, SILENT_AT_MOST,
     UndoView, Wanted,
 };
+use cardwire_domain::page::no_cursor;
 use cardwire_domain::{CardId, Error, ImportId, Page, PageRequest, Position, Result, UserId};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, ToSql};
@@ -19,8 +20,8 @@ use super::error::Failure;
 use super::leaving::leaves;
 use super::store::SqliteStore;
 use super::values::{
-    blob, card_id, collection_id, earlier, first, get, get_time, get_visibility, later, no_cursor, rows, run, signed,
-    time, ulid, us, user_id,
+    blob, card_id, collection_id, earlier, first, get, get_time, get_visibility, later, rows, run, signed, time, ulid,
+    us, user_id,
 };
 use crate::text::storable;
 

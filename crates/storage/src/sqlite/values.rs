@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cardwire_domain::note::{Note, NoteText};
+use cardwire_domain::page::no_cursor;
 use cardwire_domain::user::User;
 use cardwire_domain::{AccessType, CardId, CollectionId, Error, EventId, LinkId, Position, Result, UserId, Visibility};
 use cardwire_events::{Envelope, Queue};
@@ -125,10 +126,6 @@ pub(super) fn get_note(row: &Row<'_>) -> Result<Option<Note>, Failure> {
     let id: Option<[u8; 16]> = get(row, "note_id")?;
     let text: Option<String> = get(row, "note_text")?;
     Ok(id.zip(text).map(|(id, text)| Note { id: card_id(id), text: NoteText::from_stored(text) }))
-}
-
-pub(super) fn no_cursor() -> Error {
-    Error::invalid("cursor", "Use the nextCursor of this list, or start again without a cursor.")
 }
 
 /// Before the start of a list by (time, id), newest first.
