@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
 use cardwire_events::latency::Histogram;
 use cardwire_events::operations::{
-    DeadLetterWay, DoneBy, FailureGroup, Gauges, NewEntry, Owing, Rebuild, RebuildId, RebuildLease, RejectedEntry,
-    RejectedId, Replay, ReplayId, ReplayOf, Sample, Took, WorkerSample,
+    DeadLetterWay, DoneBy, FailureGroup, Gauges, NewEntry, Owing, Rebuild, RebuildId, RejectedEntry, RejectedId,
+    Replay, ReplayId, ReplayOf, RunLease, Sample, Took, WorkerSample,
 };
 use cardwire_events::{
     Action, Attempt, AuditEntry, AuditId, Backlog, Claim, DeadFilter, DeadLetter, DeadSelection, Depth, Due, Envelope,
@@ -205,16 +205,16 @@ impl Replays for Away {
     async fn cancel_replay(&self, _: &UserId, _: ReplayId) -> Result<bool> {
         Away::fail(*self).await
     }
-    async fn claim_replay(&self, _: RebuildLease) -> Result<Option<Replay>> {
+    async fn claim_replay(&self, _: RunLease) -> Result<Option<Replay>> {
         Away::fail(*self).await
     }
-    async fn owe_again(&self, _: RebuildLease, _: ReplayId, _: usize) -> Result<Owing> {
+    async fn owe_again(&self, _: RunLease, _: ReplayId, _: usize) -> Result<Owing> {
         Away::fail(*self).await
     }
-    async fn advance_replay(&self, _: RebuildLease, _: &Replay) -> Result<bool> {
+    async fn advance_replay(&self, _: RunLease, _: &Replay) -> Result<bool> {
         Away::fail(*self).await
     }
-    async fn finish_replay(&self, _: RebuildLease, _: ReplayId, _: Option<&str>) -> Result<bool> {
+    async fn finish_replay(&self, _: RunLease, _: ReplayId, _: Option<&str>) -> Result<bool> {
         Away::fail(*self).await
     }
 }
@@ -255,13 +255,13 @@ impl Rebuilds for Away {
     async fn latest(&self) -> Result<Option<Rebuild>> {
         Away::fail(*self).await
     }
-    async fn claim(&self, _: RebuildLease) -> Result<Option<Rebuild>> {
+    async fn claim(&self, _: RunLease) -> Result<Option<Rebuild>> {
         Away::fail(*self).await
     }
-    async fn advance(&self, _: RebuildLease, _: &Rebuild) -> Result<bool> {
+    async fn advance(&self, _: RunLease, _: &Rebuild) -> Result<bool> {
         Away::fail(*self).await
     }
-    async fn finish(&self, _: RebuildLease, _: RebuildId, _: Option<&str>) -> Result<bool> {
+    async fn finish(&self, _: RunLease, _: RebuildId, _: Option<&str>) -> Result<bool> {
         Away::fail(*self).await
     }
 }

@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::agents::Agents;
 use crate::error::Error;
-use crate::net::{ascii, shown};
+use crate::net::{ascii, error_of, shown};
 use crate::nonces::DPOP;
 use crate::repo::{CallError, Repos};
 use crate::session::Session;
@@ -152,11 +152,6 @@ fn is_ending(session: &Session) -> bool {
 
 fn says_expired(answer: &Answer) -> bool {
     answer.status == 401 || (answer.status == 400 && error_of(answer) == "ExpiredToken")
-}
-
-fn error_of(answer: &Answer) -> String {
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    shown(body["error"].as_str().unwrap_or_default())
 }
 
 fn read(answer: &Answer) -> Result<Value, CallError> {

@@ -93,6 +93,12 @@ pub(crate) fn json(what: &'static str, answer: &Answer) -> Result<Value, Error> 
     serde_json::from_slice(&answer.body).map_err(|_| Error::Away { what, why: "its answer is no JSON".into() })
 }
 
+/// The server's name for what is wrong.
+pub(crate) fn error_of(answer: &Answer) -> String {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    shown(body["error"].as_str().unwrap_or_default())
+}
+
 /// Of an origin, as it is compared and stored.
 pub(crate) fn ascii(url: &Url) -> String {
     url.origin().ascii_serialization()

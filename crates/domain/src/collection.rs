@@ -1,6 +1,7 @@
 //! Collections of cards, and who may add to them.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -22,6 +23,27 @@ pub enum AccessType {
     Open,
     #[default]
     Closed,
+}
+
+impl AccessType {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Closed => "CLOSED",
+        }
+    }
+}
+
+impl FromStr for AccessType {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "OPEN" => Ok(Self::Open),
+            "CLOSED" => Ok(Self::Closed),
+            _ => Err(Error::invalid("accessType", "Choose OPEN or CLOSED.")),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,5 +262,13 @@ mod tests {
         collection.visibility = Visibility::Private;
         let seen_by = ["author", "friend", "invited", "stranger"].map(|name| collection.is_seen_by(&person(name)));
         assert_eq!(seen_by, [true, true, false, false]);
+    }
+
+    #[test]
+    fn access_is_read_back_from_its_name() {
+        for access in [AccessType::Open, AccessType::Closed] {
+            assert_eq!(access.name().parse::<AccessType>().unwrap(), access);
+        }
+        assert!("open".parse::<AccessType>().is_err());
     }
 }

@@ -330,14 +330,6 @@ pub trait ImportRepository: Send + Sync {
     /// It does not get all its rows, and is forgotten. Does nothing once it is started.
     async fn abandon_import(&self, import: ImportId) -> Result<()>;
 
-    /// All of that at once, for a few rows.
-    async fn begin_import(&self, import: &NewImport, rows: &[ImportRow]) -> Result<()> {
-        self.open_import(import).await?;
-        let rows: Vec<FileRow> = rows.iter().cloned().map(FileRow::Link).collect();
-        self.add_rows(import.id, 1, &rows).await?;
-        self.start_import(import.id).await
-    }
-
     /// Saves what a check looked at. [`crate::Error::Conflict`] while another import of this person is not finished, or if there is nothing to
     /// save.
     async fn carry_out(&self, owner: &UserId, id: ImportId) -> Result<()>;

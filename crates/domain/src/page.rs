@@ -35,6 +35,11 @@ pub struct Position {
     pub id: String,
 }
 
+/// The position is not one of this list.
+pub fn no_cursor() -> Error {
+    Error::invalid("cursor", "Use the nextCursor of this list, or start again without a cursor.")
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct PageRequest {
     pub limit: Limit,

@@ -188,7 +188,7 @@ impl CollectionFields {
 
 /// CLOSED unless OPEN was chosen.
 fn access(fields: &Fields) -> AccessType {
-    if fields.text("access") == "OPEN" { AccessType::Open } else { AccessType::Closed }
+    fields.text("access").parse().unwrap_or_default()
 }
 
 #[derive(Default)]

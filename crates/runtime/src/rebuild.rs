@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cardwire_domain::Error;
 use cardwire_domain::search::{Renewal, SearchIndex};
-use cardwire_events::operations::{Rebuild, RebuildLease, Rebuilds};
+use cardwire_events::operations::{Rebuild, Rebuilds, RunLease};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +32,7 @@ pub async fn run(rebuilds: Arc<dyn Rebuilds>, search: Arc<dyn SearchIndex>, stop
             () = stop.cancelled() => return,
             _ = look.tick() => {}
         }
-        let lease = RebuildLease::generate();
+        let lease = RunLease::generate();
         match rebuilds.claim(lease).await {
             Ok(None) if Instant::now() >= rests_until => {
                 if let Err(error) = renew(&*search, &mut from, &stop).await {
@@ -79,7 +79,7 @@ async fn renew(search: &dyn SearchIndex, from: &mut Renewal, stop: &Cancellation
 async fn carry_on(
     rebuilds: &dyn Rebuilds,
     search: &dyn SearchIndex,
-    lease: RebuildLease,
+    lease: RunLease,
     mut rebuild: Rebuild,
     stop: &CancellationToken,
 ) -> cardwire_events::Result<()> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cardwire_domain::Error;
 use cardwire_domain::analytics::Analytics;
-use cardwire_events::operations::{Owing, RebuildLease, Replay, Replays};
+use cardwire_events::operations::{Owing, Replay, Replays, RunLease};
 use cardwire_events::{EventLog, Queue};
 use tokio::time::{Instant, sleep};
 
@@ -38,7 +38,7 @@ enum Step {
 /// it was.
 pub(crate) async fn run(adapters: &Adapters) -> cardwire_events::Result<()> {
     let Adapters { replays, log, analytics, .. } = adapters;
-    let lease = RebuildLease::generate();
+    let lease = RunLease::generate();
     let Some(mut replay) = replays.claim_replay(lease).await? else { return Ok(()) };
     let mut full_since = None;
     loop {
@@ -64,7 +64,7 @@ pub(crate) async fn run(adapters: &Adapters) -> cardwire_events::Result<()> {
 async fn owe_some(
     replays: &dyn Replays,
     log: &dyn EventLog,
-    lease: RebuildLease,
+    lease: RunLease,
     replay: &Replay,
 ) -> cardwire_events::Result<Step> {
     let backlog = log.backlog().await?;
@@ -84,7 +84,7 @@ async fn owe_some(
 async fn count_a_day(
     replays: &dyn Replays,
     analytics: &dyn Analytics,
-    lease: RebuildLease,
+    lease: RunLease,
     replay: &mut Replay,
 ) -> cardwire_events::Result<Step> {
     match next_day(analytics, replay).await {
@@ -120,7 +120,7 @@ async fn next_day(analytics: &dyn Analytics, replay: &mut Replay) -> cardwire_do
 
 async fn finish(
     replays: &dyn Replays,
-    lease: RebuildLease,
+    lease: RunLease,
     replay: &Replay,
     error: Option<&str>,
 ) -> cardwire_events::Result<Step> {

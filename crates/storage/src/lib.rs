@@ -31,6 +31,7 @@ mod pictured;
 pub mod postgres;
 mod seen;
 pub mod sqlite;
+mod text;
 mod titles;
 
 pub use postgres::PostgresStore;

@@ -4,6 +4,14 @@
 //! has its own page, whose key is the digest followed by the owner's id. So saving a link never reveals that somebody
 //! else keeps it privately.
 
+use cardwire_domain::UserId;
+use sha2::{Digest, Sha256};
+
+/// The key of the page that a job is about. `url`: normalised. `keeper`: whose page it is, if it is not everybody's.
+pub(crate) fn key_of(url: &str, keeper: Option<&UserId>) -> Vec<u8> {
+    page_key(&Sha256::digest(url.as_bytes()), keeper.map(UserId::as_str))
+}
+
 /// `keeper`: the card's owner, if others do not see it.
 pub(crate) fn page_key(url_digest: &[u8], keeper: Option<&str>) -> Vec<u8> {
     [url_digest, keeper.unwrap_or_default().as_bytes()].concat()

@@ -19,7 +19,7 @@ use cardwire_storage::postgres::{PoolSettings, SchemaError};
 use cardwire_testkit::postgres::{Database, Postgres};
 use cardwire_testkit::remains;
 use cardwire_testkit::schemas::EventSchemas;
-use cardwire_testkit::store_suite::scene::{Draws, at_once, person};
+use cardwire_testkit::store_suite::scene::{Draws, at_once, begin_import, person};
 use cardwire_testkit::store_suite::{Stores, TimeMachine};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -312,7 +312,7 @@ async fn what_was_imported_is_kept_by_its_card_alone() -> anyhow::Result<()> {
         collection: None,
         is_check: false,
     };
-    stores.imports.begin_import(&import, &[row("https://example.com/"), row("no address")]).await?;
+    begin_import(&*stores.imports, &import, &[row("https://example.com/"), row("no address")]).await?;
     let texts = async || -> sqlx::Result<i64> {
         sqlx::query_scalar("SELECT count(note) + count(title) FROM import_rows").fetch_one(&pool).await
     };

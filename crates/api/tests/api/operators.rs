@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use cardwire_apptest::harness::{Api, redacted, request};
 use cardwire_apptest::operators::{ADMIN, QUEUES, bury, counts, dead, flush, open_windows, sample};
-use cardwire_events::operations::{RebuildLease, SAMPLE_EVERY};
+use cardwire_events::operations::{RunLease, SAMPLE_EVERY};
 use cardwire_events::{EventLog, Operator as _, Queue, Rebuilds as _};
 use serde_json::{Value, json};
 
@@ -249,7 +249,7 @@ async fn the_index_is_rebuilt_on_demand() {
     let again = post(&api, REBUILD).await.expect(202);
     assert_eq!((&again["new"], &again["rebuild"]), (&json!(false), &first["rebuild"]));
 
-    let lease = RebuildLease::generate();
+    let lease = RunLease::generate();
     let mut rebuild = api.store.claim(lease).await.unwrap().unwrap();
     (rebuild.done, rebuild.total) = (500, Some(700));
     assert!(api.store.advance(lease, &rebuild).await.unwrap());

@@ -5,10 +5,11 @@ use std::time::Duration;
 use actix_web::http::Method;
 use cardwire_apptest::harness::Api;
 use cardwire_apptest::operators::{ADMIN, open_windows};
-use cardwire_domain::imports::{ImportRepository as _, ImportRow, NewImport};
+use cardwire_domain::imports::{ImportRow, NewImport};
 use cardwire_domain::metadata::{FetchPolicy, FetchRoom, Metadata, PageRepository as _};
 use cardwire_domain::{EventId, ImportId, UserId};
 use cardwire_events::{EventLog as _, Failure, Queue, QueueSettings, Verdict};
+use cardwire_testkit::store_suite::scene::begin_import;
 use serde_json::json;
 
 use crate::world::{Body, World};
@@ -212,7 +213,7 @@ async fn keep_card(world: &mut World, thing: Thing) {
         is_check: false,
     };
     world.import = import.id.to_string();
-    world.api.store.begin_import(&import, &[ImportRow::new(URL, Some(NOTE)).private()]).await.unwrap();
+    begin_import(&world.api.store, &import, &[ImportRow::new(URL, Some(NOTE)).private()]).await.unwrap();
 }
 
 /// A collection with cards of its author and of its collaborator.

@@ -7,9 +7,8 @@ use url::{Url, form_urlencoded};
 use crate::agents::Inner;
 use crate::error::Error;
 use crate::jwt::SigningKey;
-use crate::net::{ascii, shown};
+use crate::net::{ascii, error_of};
 use crate::nonces::DPOP;
-use serde_json::Value;
 
 const WHAT: &str = "the sign-in server";
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -64,12 +63,6 @@ fn encoded(fields: &[(&str, &str)], client_id: &str, assertion: Option<&str>) ->
         form.append_pair("client_assertion_type", ASSERTION_TYPE).append_pair("client_assertion", assertion);
     }
     form.finish()
-}
-
-/// The server's name for what is wrong.
-pub(super) fn error_of(answer: &Answer) -> String {
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    shown(body["error"].as_str().unwrap_or_default())
 }
 
 /// What a server says that does not do what it is asked.

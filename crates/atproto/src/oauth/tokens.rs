@@ -8,7 +8,7 @@ use url::Url;
 use super::form::{self, Sender};
 use crate::agents::Inner;
 use crate::error::Error;
-use crate::net::json;
+use crate::net::{error_of, json};
 use crate::session::{OAuthSession, Outcome};
 
 const WHAT: &str = "the sign-in server";
@@ -70,7 +70,7 @@ pub(crate) async fn refresh(agents: &Inner, did: &UserId, session: &OAuthSession
         Err(error) => return Outcome::Away(error.to_string()),
     };
     if !answer.is_success() {
-        return match form::error_of(&answer).as_str() {
+        return match error_of(&answer).as_str() {
             "invalid_grant" => Outcome::Ended(OVER.into()),
             _ => Outcome::Away(form::refusal(&answer).to_string()),
         };

@@ -1,8 +1,8 @@
 //! In which order what is found is listed, and how a page of it is put together.
 
 use super::hit::SearchHit;
-use crate::error::{Error, Result};
-use crate::page::{Limit, Page, Position};
+use crate::error::Result;
+use crate::page::{Limit, Page, Position, no_cursor};
 
 /// Each lists what those before it did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,9 +50,7 @@ impl Gathering {
     pub fn new(limit: Limit, after: Option<&Position>) -> Result<Self> {
         let read = |after: &Position| {
             let pass = Pass::ALL.into_iter().find(|pass| after.id.starts_with(pass.mark()));
-            let pass = pass.ok_or_else(|| {
-                Error::invalid("cursor", "Use the nextCursor of this list, or start again without a cursor.")
-            })?;
+            let pass = pass.ok_or_else(no_cursor)?;
             let id = after.id[pass.mark().len_utf8()..].to_owned();
             Ok((pass, Position { key: after.key, id }))
         };

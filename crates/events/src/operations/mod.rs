@@ -21,7 +21,7 @@ pub use finding::{CLOCKS_DIFFER, Carrier, DeliveryNow, Finder, FoundCard, LOOKED
 pub use history::{Gauges, KEEP_SAMPLES, SAMPLE_EVERY, Sample, Took, WorkHistory, WorkerSample};
 use jiff::Timestamp;
 pub use pauses::{Pause, Pauses};
-pub use rebuild::{REBUILD_LEASE, Rebuild, RebuildId, RebuildLease, Rebuilds};
+pub use rebuild::{REBUILD_LEASE, Rebuild, RebuildId, Rebuilds, RunLease};
 pub use replay::{MAX_COUNTED, MAX_REPLAYS, Owing, Replay, ReplayId, ReplayOf, Replays, kinds_to};
 pub use step::{Step, StepKind};
 

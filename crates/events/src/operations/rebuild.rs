@@ -21,11 +21,11 @@ impl fmt::Display for RebuildId {
     }
 }
 
-/// Who runs a rebuild.
+/// Who runs a rebuild or a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RebuildLease(pub Ulid);
+pub struct RunLease(pub Ulid);
 
-impl RebuildLease {
+impl RunLease {
     pub fn generate() -> Self {
         Self(Ulid::generate())
     }
@@ -60,12 +60,12 @@ pub trait Rebuilds: Send + Sync {
     async fn latest(&self) -> Result<Option<Rebuild>>;
 
     /// Takes the unfinished one for [`REBUILD_LEASE`], unless somebody runs it.
-    async fn claim(&self, lease: RebuildLease) -> Result<Option<Rebuild>>;
+    async fn claim(&self, lease: RunLease) -> Result<Option<Rebuild>>;
 
     /// Stores its progress, and takes it for another [`REBUILD_LEASE`]. False: somebody else runs it.
-    async fn advance(&self, lease: RebuildLease, rebuild: &Rebuild) -> Result<bool>;
+    async fn advance(&self, lease: RunLease, rebuild: &Rebuild) -> Result<bool>;
 
     /// It is done, or was given up because of an error. Without an error, that of `advance` stays. False: somebody else
     /// runs it.
-    async fn finish(&self, lease: RebuildLease, id: RebuildId, error: Option<&str>) -> Result<bool>;
+    async fn finish(&self, lease: RunLease, id: RebuildId, error: Option<&str>) -> Result<bool>;
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::action::NewEntry;
-use super::rebuild::RebuildLease;
+use super::rebuild::RunLease;
 use crate::envelope::{event_of, understood};
 use crate::error::Result;
 use crate::queue::{Queue, owed_to, routes};
@@ -149,20 +149,20 @@ pub trait Replays: Send + Sync {
     async fn cancel_replay(&self, by: &UserId, id: ReplayId) -> Result<bool>;
 
     /// Takes an unfinished one for [`REBUILD_LEASE`](super::REBUILD_LEASE), unless somebody runs it.
-    async fn claim_replay(&self, lease: RebuildLease) -> Result<Option<Replay>>;
+    async fn claim_replay(&self, lease: RunLease) -> Result<Option<Replay>>;
 
     /// Looks at the next `limit` events of the log, and owes the selected ones to the queue again. Events that are owed
     /// already, or are dead letters, stay as they are. One transaction also stores the progress and takes the replay
     /// for another lease.
-    async fn owe_again(&self, lease: RebuildLease, id: ReplayId, limit: usize) -> Result<Owing>;
+    async fn owe_again(&self, lease: RunLease, id: ReplayId, limit: usize) -> Result<Owing>;
 
     /// Stores that another day is done, or nothing new, and takes it for another lease. False: somebody else runs it,
     /// or it was cancelled.
-    async fn advance_replay(&self, lease: RebuildLease, replay: &Replay) -> Result<bool>;
+    async fn advance_replay(&self, lease: RunLease, replay: &Replay) -> Result<bool>;
 
     /// It is done, or was given up because of an error. Without an error, that of `advance_replay` stays. False:
     /// somebody else runs it.
-    async fn finish_replay(&self, lease: RebuildLease, id: ReplayId, error: Option<&str>) -> Result<bool>;
+    async fn finish_replay(&self, lease: RunLease, id: ReplayId, error: Option<&str>) -> Result<bool>;
 }
 
 /// The types of events, in every version, that go to this queue; and those of them that go to it only if they are news.

@@ -11,9 +11,9 @@ use sqlx::postgres::PgRow;
 use super::error::Failure;
 use super::page_rows::{get_pictures, page_of};
 use super::store::PostgresStore;
-use super::transaction::read_access;
 use super::values::{
-    behind, card_id, collection_id, get, get_count, get_time, get_user, get_visibility, key_time, user_id, uuid,
+    behind, card_id, collection_id, get, get_access, get_count, get_time, get_user, get_visibility, key_time, user_id,
+    uuid,
 };
 use crate::seen::{sees_card, sees_collection};
 
@@ -206,7 +206,7 @@ fn read(row: &PgRow, reader: Option<&UserId>) -> Result<CollectionView, Failure>
         id: collection_id(get(row, "id")?),
         name: get(row, "name")?,
         description: get(row, "description")?,
-        access: read_access(row)?,
+        access: get_access(row)?,
         visibility: get_visibility(row)?,
         author,
         collaborators: read_people(row, "people", "handles")?,

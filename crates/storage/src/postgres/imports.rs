@@ -8,6 +8,7 @@ use cardwire_domain::imports::{
     FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome, SILENT_AT_MOST,
     UndoView, Wanted,
 };
+use cardwire_domain::page::no_cursor;
 use cardwire_domain::{Error, ImportId, Page, PageRequest, Position, Result, UserId};
 use serde_json::{Map, Value};
 use sqlx::postgres::PgRow;
@@ -17,9 +18,7 @@ use ulid::Ulid;
 use super::error::Failure;
 use super::leaving::nobody_leaves;
 use super::store::PostgresStore;
-use super::values::{
-    card_id, collection_id, get, get_time, get_visibility, no_cursor, signed, time, ulid, user_id, uuid,
-};
+use super::values::{card_id, collection_id, get, get_time, get_visibility, signed, time, ulid, user_id, uuid};
 
 /// This many characters of a reason or remark are stored.
 const REASON_CHARS: usize = 300;

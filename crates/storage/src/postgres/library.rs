@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use cardwire_domain::exports::{ExportedCard, Namesakes};
 use cardwire_domain::feed::CardView;
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryOrder, LibraryRepository};
+use cardwire_domain::page::no_cursor;
 use cardwire_domain::search::SearchQuery;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, CollectionId, Error, Page, PageRequest, Position, Result, UserId};
@@ -18,9 +19,7 @@ use super::page_rows::{get_page, get_pictures, page_of};
 use super::pool::Session;
 use super::search::{Lookup, begun, inside};
 use super::store::PostgresStore;
-use super::values::{
-    behind, card_id, get, get_note, get_time, get_user, get_visibility, no_cursor, signed, url_digest, uuid,
-};
+use super::values::{behind, card_id, get, get_note, get_time, get_user, get_visibility, signed, url_digest, uuid};
 use crate::seen::{sees_card, sees_collection};
 
 /// With the collections that the reader sees.

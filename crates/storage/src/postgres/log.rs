@@ -29,6 +29,7 @@ use super::portions::{PORTION, in_portions};
 use super::store::PostgresStore;
 use super::values::{event_id, event_uuids, get, get_count, get_envelope, get_queue, get_time, signed, time, uuid};
 use crate::answers::KEEP_ANSWERS_HOURS;
+use crate::text::storable;
 
 /// This many characters of an entry that is not an event are stored.
 const REJECTED_CHARS: usize = 4_096;
@@ -421,9 +422,4 @@ fn attempts(settings: &QueueSettings) -> i32 {
 
 fn shape(failure: &Failed) -> String {
     storable(&error_shape(&failure.error), MAX_SHAPE_CHARS)
-}
-
-/// PostgreSQL's text cannot contain NUL.
-fn storable(text: &str, chars: usize) -> String {
-    text.chars().take(chars).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

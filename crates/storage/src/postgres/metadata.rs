@@ -8,7 +8,7 @@ use cardwire_domain::metadata::{
 };
 use cardwire_domain::pictures::REFRESH;
 use cardwire_domain::url::CardUrl;
-use cardwire_domain::{CardId, Error, Result, UserId};
+use cardwire_domain::{CardId, Error, Result};
 use ulid::Ulid;
 
 use super::error::Failure;
@@ -19,7 +19,7 @@ use super::search::index_page;
 use super::store::PostgresStore;
 use super::trends;
 use super::values::{get, signed, url_digest, user_id, uuid};
-use crate::page_keys::{everybodys, page_key};
+use crate::page_keys::{everybodys, key_of};
 use crate::pictured::to_picture;
 
 /// This many pages of the line are looked at. Only pages of people, domains and hosts without a free place can block
@@ -186,7 +186,7 @@ async fn finish(
     outcome: &std::result::Result<Metadata, FetchFailure>,
     policy: &FetchPolicy,
 ) -> Result<bool, Failure> {
-    let key = page_key(&url_digest(&job.url), job.keeper.as_ref().map(UserId::as_str));
+    let key = key_of(&job.url, job.keeper.as_ref());
     match outcome {
         Ok(metadata) => {
             session.begin().await?;

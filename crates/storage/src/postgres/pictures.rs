@@ -14,8 +14,8 @@ use ulid::Ulid;
 use super::error::Failure;
 use super::pool::Session;
 use super::store::PostgresStore;
-use super::values::{get, signed, url_digest, user_id, uuid};
-use crate::page_keys::page_key;
+use super::values::{get, signed, user_id, uuid};
+use crate::page_keys::key_of;
 
 /// This many jobs of the line are looked at.
 const LOOK_AT: usize = 200;
@@ -97,7 +97,7 @@ async fn lease_jobs(session: &mut Session, room: &PictureRoom, lease: Duration) 
     let front = rows.iter().map(|row| read_job(row, id)).collect::<Result<Vec<_>, Failure>>()?;
     let is_full = front.len() == LOOK_AT;
     let (chosen, blocked) = room.choose(front);
-    let keys = |jobs: &[PictureJob]| jobs.iter().map(key_of).collect::<Vec<_>>();
+    let keys = |jobs: &[PictureJob]| jobs.iter().map(|job| key_of(&job.url, job.keeper.as_ref())).collect::<Vec<_>>();
     if !chosen.is_empty() {
         let query = sqlx::query(LEASE).bind(keys(&chosen)).bind(uuid(id)).bind(lease.as_secs_f64());
         session.execute(query).await?;
@@ -132,7 +132,7 @@ async fn finish(session: &mut Session, job: &PictureJob, outcome: &PicturesFetch
     let hash = |kept: &Option<(Vec<u8>, Picture)>| kept.as_ref().map(|(hash, _)| hash.clone());
     let side = |side: fn(&Picture) -> u32| cover.as_ref().map(|(_, picture)| side(picture).cast_signed());
     let query = sqlx::query(FINISH)
-        .bind(key_of(job))
+        .bind(key_of(&job.url, job.keeper.as_ref()))
         .bind(uuid(job.lease))
         .bind(outcome.again.map(|again| again.as_secs_f64()))
         .bind(outcome.cover == Fetched::Failed)
@@ -179,8 +179,4 @@ fn read(row: &PgRow) -> Result<Picture, Failure> {
         height: side("height")?,
         bytes: get(row, "bytes")?,
     })
-}
-
-fn key_of(job: &PictureJob) -> Vec<u8> {
-    page_key(&url_digest(&job.url), job.keeper.as_ref().map(UserId::as_str))
 }

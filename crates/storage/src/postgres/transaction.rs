@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::changes::IdempotencyKey;
-use cardwire_domain::collection::{AccessType, Description, Name};
+use cardwire_domain::collection::{Description, Name};
 use cardwire_domain::imports::Fingerprint;
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
@@ -34,8 +34,8 @@ use super::pool::Session;
 use super::store::PostgresStore;
 use super::undoing;
 use super::values::{
-    card_id, collection_id, get, get_count, get_note, get_time, get_visibility, link_id, signed, ulid, url_digest,
-    user_id, uuid,
+    card_id, collection_id, get, get_access, get_count, get_note, get_time, get_visibility, link_id, signed, ulid,
+    url_digest, user_id, uuid,
 };
 use super::write;
 use crate::answers::KEEP_ANSWERS_HOURS;
@@ -348,10 +348,6 @@ fn read_card(row: &PgRow) -> Result<Card, Failure> {
     })
 }
 
-pub(super) fn read_access(row: &PgRow) -> Result<AccessType, Failure> {
-    Ok(if get::<&str>(row, "access")? == "OPEN" { AccessType::Open } else { AccessType::Closed })
-}
-
 fn read_collection(row: &PgRow) -> Result<Collection, Failure> {
     let people = |column| get::<Vec<String>>(row, column)?.iter().map(|id| user_id(id)).collect::<Result<_, Failure>>();
     Ok(Collection {
@@ -359,7 +355,7 @@ fn read_collection(row: &PgRow) -> Result<Collection, Failure> {
         author: user_id(get(row, "author_id")?)?,
         name: Name::from_stored(get(row, "name")?),
         description: Description::from_stored(get(row, "description")?),
-        access: read_access(row)?,
+        access: get_access(row)?,
         visibility: get_visibility(row)?,
         collaborators: people("collaborators")?,
         invited: people("invited")?,

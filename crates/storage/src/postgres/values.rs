@@ -1,8 +1,9 @@
 //! Conversion between domain values and columns.
 
 use cardwire_domain::note::{Note, NoteText};
+use cardwire_domain::page::no_cursor;
 use cardwire_domain::user::User;
-use cardwire_domain::{CardId, CollectionId, Error, EventId, LinkId, Position, Result, UserId, Visibility};
+use cardwire_domain::{AccessType, CardId, CollectionId, Error, EventId, LinkId, Position, Result, UserId, Visibility};
 use cardwire_events::{Envelope, Queue};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -66,6 +67,11 @@ pub(super) fn get_count(row: &PgRow, column: &str) -> Result<u64, Failure> {
     u64::try_from(count).map_err(|_| Failure::Nonsense(format!("{column} is {count}")))
 }
 
+/// From `access`.
+pub(super) fn get_access(row: &PgRow) -> Result<AccessType, Failure> {
+    get::<&str>(row, "access")?.parse().map_err(|error: Error| Failure::Nonsense(error.to_string()))
+}
+
 /// From `private`.
 pub(super) fn get_visibility(row: &PgRow) -> Result<Visibility, Failure> {
     Ok(Visibility::of(get(row, "private")?))
@@ -85,10 +91,6 @@ pub(super) fn get_note(row: &PgRow) -> Result<Option<Note>, Failure> {
     let id: Option<Uuid> = get(row, "note_id")?;
     let text: Option<String> = get(row, "note_text")?;
     Ok(id.zip(text).map(|(id, text)| Note { id: card_id(id), text: NoteText::from_stored(text) }))
-}
-
-pub(super) fn no_cursor() -> Error {
-    Error::invalid("cursor", "Use the nextCursor of this list, or start again without a cursor.")
 }
 
 /// The time in a position.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cardwire_domain::changes::Changes;
-use cardwire_domain::collection::AccessType;
 use cardwire_domain::leaving::Stage;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{
@@ -559,7 +558,7 @@ async fn insert_collection(session: &mut Session, new: &Collection, import: Opti
         .bind(new.author.as_str())
         .bind(new.name.as_str())
         .bind(new.description.as_str())
-        .bind(access_name(new.access))
+        .bind(new.access.name())
         .bind(new.visibility.is_private())
         .bind(import);
     session.execute(query).await?;
@@ -573,7 +572,7 @@ async fn update_collection(session: &mut Session, to: &Collection, version: Opti
         .bind(uuid(to.id.ulid()))
         .bind(to.name.as_str())
         .bind(to.description.as_str())
-        .bind(access_name(to.access))
+        .bind(to.access.name())
         .bind(version)
         .bind(to.visibility.is_private());
     one(session.execute(query).await?)?;
@@ -590,11 +589,4 @@ async fn replace_people(session: &mut Session, of: &Collection) -> Result<(), Fa
 /// Checks that the row has not changed since it was read.
 fn one(done: u64) -> Result<(), Failure> {
     if done == 1 { Ok(()) } else { Err(Failure::Changed) }
-}
-
-fn access_name(access: AccessType) -> &'static str {
-    match access {
-        AccessType::Open => "OPEN",
-        AccessType::Closed => "CLOSED",
-    }
 }

@@ -13,7 +13,8 @@ use super::error::Failure;
 use super::leaving::leaves;
 use super::records;
 use super::store::SqliteStore;
-use super::values::{blob, cut, first, get, get_count, get_time, later, rows, run, us, user_id};
+use super::values::{blob, first, get, get_count, get_time, later, rows, run, us, user_id};
+use crate::text::storable;
 
 /// Storing one also deletes some that have expired.
 const CLEAR: &str = "\
@@ -144,13 +145,13 @@ impl AtprotoRepository for SqliteStore {
     }
 
     async fn end_connection(&self, person: &UserId, version: u64, reason: &str) -> Result<bool> {
-        let (person, reason) = (person.clone(), cut(reason, MAX_REASON_CHARS));
+        let (person, reason) = (person.clone(), storable(reason, MAX_REASON_CHARS));
         let end = move |sql: &Sql, _| Ok(run(sql, END, &[&person.as_str(), &version.cast_signed(), &reason])? > 0);
         Ok(self.write(end).await?)
     }
 
     async fn note_connection(&self, person: &UserId, error: Option<&str>) -> Result<()> {
-        let (person, error) = (person.clone(), error.map(|error| cut(error, MAX_REASON_CHARS)));
+        let (person, error) = (person.clone(), error.map(|error| storable(error, MAX_REASON_CHARS)));
         Ok(self.write(move |sql, _| run(sql, NOTE, &[&person.as_str(), &error]).map(drop)).await?)
     }
 

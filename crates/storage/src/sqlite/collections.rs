@@ -11,10 +11,9 @@ use rusqlite::{Connection, Row, ToSql};
 use super::error::Failure;
 use super::page_rows::{get_pictures, page_of};
 use super::store::SqliteStore;
-use super::transaction::read_access;
 use super::values::{
-    NEWEST, behind, blob, card_id, collection_id, first, get, get_count, get_time, get_user, get_visibility, rows,
-    signed,
+    NEWEST, behind, blob, card_id, collection_id, first, get, get_access, get_count, get_time, get_user,
+    get_visibility, rows, signed,
 };
 use crate::seen::{sees_card, sees_collection};
 
@@ -210,7 +209,7 @@ fn read(connection: &Connection, row: &Row<'_>, reader: Option<&UserId>) -> Resu
         id: collection_id(id),
         name: get(row, "name")?,
         description: get(row, "description")?,
-        access: read_access(row)?,
+        access: get_access(row)?,
         visibility: get_visibility(row)?,
         author,
         collaborators: read_people(connection, COLLABORATORS, id)?,

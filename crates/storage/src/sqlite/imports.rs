@@ -9,6 +9,7 @@ use cardwire_domain::imports::{
     FileRow, ImportRepository, ImportRow, ImportView, LeasedRows, NewImport, ReportRow, RowOutcome, SILENT_AT_MOST,
     UndoView, Wanted,
 };
+use cardwire_domain::page::no_cursor;
 use cardwire_domain::{CardId, Error, ImportId, Page, PageRequest, Position, Result, UserId};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, ToSql};
@@ -19,9 +20,10 @@ use super::error::Failure;
 use super::leaving::leaves;
 use super::store::SqliteStore;
 use super::values::{
-    blob, card_id, collection_id, cut, earlier, first, get, get_time, get_visibility, later, no_cursor, rows, run,
-    signed, time, ulid, us, user_id,
+    blob, card_id, collection_id, earlier, first, get, get_time, get_visibility, later, rows, run, signed, time, ulid,
+    us, user_id,
 };
+use crate::text::storable;
 
 /// This many characters of a reason or remark are stored.
 const REASON_CHARS: usize = 300;
@@ -145,7 +147,7 @@ impl ImportRepository for SqliteStore {
                 match row {
                     FileRow::Link(row) => add_row(connection, &id, number, row)?,
                     FileRow::Refused { url, why } => {
-                        run(connection, ADD_REFUSED, &[&id, &number, url, &cut(why, REASON_CHARS)])?;
+                        run(connection, ADD_REFUSED, &[&id, &number, url, &storable(why, REASON_CHARS)])?;
                     }
                 }
             }
@@ -276,7 +278,7 @@ impl ImportRepository for SqliteStore {
                     RowOutcome::Refused(_) => &mut refused,
                 };
                 let card = outcome.card().map(|card| blob(card.ulid()));
-                let reason = outcome.reason().map(|why| cut(why, REASON_CHARS));
+                let reason = outcome.reason().map(|why| storable(why, REASON_CHARS));
                 *counted += run(connection, FINISH_ROW, &[&id, number, &outcome.name(), &card, &reason, &keeps_texts])?;
             }
             run(connection, COUNT, &[&id, &signed(saved), &signed(known), &signed(refused), &us(now)])?;
@@ -300,7 +302,7 @@ fn add_row(connection: &Connection, import: &[u8; 16], number: u32, row: &Import
         row.visibilities.iter().map(|(name, visibility)| (name.clone(), visibility.name().into())).collect();
     let visibilities = Value::Object(visibilities).to_string();
     let (added_at, private) = (row.added_at.map(us), row.visibility.is_private());
-    let remark = row.remark.as_deref().map(|remark| cut(remark, REASON_CHARS));
+    let remark = row.remark.as_deref().map(|remark| storable(remark, REASON_CHARS));
     let values: [&dyn ToSql; 11] = [
         import,
         &number,

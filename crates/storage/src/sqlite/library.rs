@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use cardwire_domain::exports::{ExportedCard, Namesakes};
 use cardwire_domain::feed::{CardView, CollectionName};
 use cardwire_domain::library::{LibraryCard, LibraryFilter, LibraryOrder, LibraryRepository};
+use cardwire_domain::page::no_cursor;
 use cardwire_domain::search::SearchQuery;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, CollectionId, Error, Page, PageRequest, Position, Result, UserId};
@@ -18,7 +19,7 @@ use super::search::Kept;
 use super::store::SqliteStore;
 use super::values::{
     NEWEST, behind, blob, card_id, collection_id, first, get, get_count, get_note, get_time, get_user, get_visibility,
-    no_cursor, rows, url_digest,
+    rows, url_digest,
 };
 use crate::seen::{sees_card, sees_collection};
 

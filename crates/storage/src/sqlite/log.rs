@@ -24,10 +24,11 @@ use super::prune;
 use super::steps::{note, open_attempt};
 use super::store::SqliteStore;
 use super::values::{
-    blob, cut, event_id, first, get, get_count, get_envelope, get_queue, get_time, later, micros, rows, run, signed,
-    time, us,
+    blob, event_id, first, get, get_count, get_envelope, get_queue, get_time, later, micros, rows, run, signed, time,
+    us,
 };
 use super::{dead_letters, failures};
+use crate::text::storable;
 
 /// At most this many entries that are not events are kept; the oldest are deleted first.
 const REJECTED_KEPT: i64 = 1_000;
@@ -130,7 +131,7 @@ impl EventLog for SqliteStore {
     }
 
     async fn reject_entry(&self, queue: Queue, raw: &str, reason: &str) -> Result<()> {
-        let (raw, reason) = (cut(raw, REJECTED_CHARS), cut(reason, ERROR_CHARS));
+        let (raw, reason) = (storable(raw, REJECTED_CHARS), storable(reason, ERROR_CHARS));
         let reject = move |connection: &Connection, now| {
             let sql = "INSERT INTO rejected_entries (queue, raw, reason, at) VALUES (?1, ?2, ?3, ?4)";
             run(connection, sql, &[&queue.name(), &raw, &reason, &us(now)])?;
@@ -343,10 +344,10 @@ fn fail(
             Verdict::Reject => true,
         };
         let stays = dies || *verdict == Verdict::Held;
-        let error = cut(error, ERROR_CHARS);
+        let error = storable(error, ERROR_CHARS);
         let dead_at = dies.then(|| us(now));
         let back = (!stays).then(|| later(now, settings.backoff(tries, rand::random()).min(BACKOFF_AT_MOST)));
-        let shape = cut(&error_shape(&error), MAX_SHAPE_CHARS);
+        let shape = storable(&error_shape(&error), MAX_SHAPE_CHARS);
         let values: [&dyn rusqlite::ToSql; 9] =
             [&queue.name(), &blob(id.ulid()), &tries, &error, &dead_at, &stays, &back, &shape, &us(now)];
         run(connection, FAIL, &values)?;

@@ -9,7 +9,7 @@ use cardwire_domain::metadata::{
 };
 use cardwire_domain::pictures::REFRESH;
 use cardwire_domain::url::{CardUrl, registrable_domain};
-use cardwire_domain::{CardId, Error, Result, UserId};
+use cardwire_domain::{CardId, Error, Result};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use ulid::Ulid;
@@ -20,9 +20,10 @@ use super::page_rows::{get_page, page_of};
 use super::search::index_page;
 use super::store::SqliteStore;
 use super::trends;
-use super::values::{blob, cut, earlier, first, get, rows, run, time, url_digest, us, user_id};
-use crate::page_keys::{everybodys, page_key};
+use super::values::{blob, earlier, first, get, rows, run, time, url_digest, us, user_id};
+use crate::page_keys::{everybodys, key_of};
 use crate::pictured::to_picture;
+use crate::text::storable;
 
 /// This many pages of the line are looked at. Only pages of people, domains and hosts without a free place can block
 /// others, and each turn holds about one page of each of those.
@@ -194,7 +195,7 @@ fn succeed(
     metadata: &Metadata,
     policy: &FetchPolicy,
 ) -> Result<bool, Failure> {
-    let key = key_of(job);
+    let key = key_of(&job.url, job.keeper.as_ref());
     let held = run(
         connection,
         SUCCEED,
@@ -234,17 +235,14 @@ fn fail(
     let given_up = !failure.retryable || job.tries >= policy.attempts;
     let wait = policy.wait_after(failure, job.tries, rand::random());
     let asked = failure.wait.map(|wait| after(now, wait));
-    let reason = cut(&failure.reason, REASON_CHARS);
+    let reason = storable(&failure.reason, REASON_CHARS);
+    let key = key_of(&job.url, job.keeper.as_ref());
     let held = run(
         connection,
         FAIL,
-        &[&key_of(job), &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait), &us(now), &asked],
+        &[&key, &blob(job.lease), &reason, &failure.retryable, &given_up, &after(now, wait), &us(now), &asked],
     )?;
     Ok(held == 1)
-}
-
-fn key_of(job: &FetchJob) -> Vec<u8> {
-    page_key(&url_digest(&job.url), job.keeper.as_ref().map(UserId::as_str))
 }
 
 fn after(now: Timestamp, wait: Duration) -> i64 {

@@ -14,8 +14,8 @@ use ulid::Ulid;
 
 use super::error::Failure;
 use super::store::SqliteStore;
-use super::values::{blob, earlier, first, get, later, rows, run, signed, url_digest, us, user_id};
-use crate::page_keys::page_key;
+use super::values::{blob, earlier, first, get, later, rows, run, signed, us, user_id};
+use crate::page_keys::key_of;
 
 /// This many jobs of the line are looked at.
 const LOOK_AT: usize = 200;
@@ -100,11 +100,11 @@ fn lease_jobs(
     let is_full = front.len() == LOOK_AT;
     let (chosen, blocked) = room.choose(front);
     for job in &chosen {
-        run(connection, LEASE, &[&key_of(job), &blob(id), &later(now, lease)])?;
+        run(connection, LEASE, &[&key_of(&job.url, job.keeper.as_ref()), &blob(id), &later(now, lease)])?;
     }
     // Others may be waiting behind them.
     for job in blocked.iter().filter(|_| is_full) {
-        run(connection, PUT_BACK, &[&key_of(job), &us(now)])?;
+        run(connection, PUT_BACK, &[&key_of(&job.url, job.keeper.as_ref()), &us(now)])?;
     }
     Ok(chosen)
 }
@@ -138,7 +138,7 @@ fn finish(
         connection,
         FINISH,
         &[
-            &key_of(job),
+            &key_of(&job.url, job.keeper.as_ref()),
             &blob(job.lease),
             &us(now),
             &outcome.again.map(|again| later(now, again)),
@@ -177,8 +177,4 @@ fn read(row: &Row<'_>) -> Result<Picture, Failure> {
         height: get(row, "height")?,
         bytes: get(row, "bytes")?,
     })
-}
-
-fn key_of(job: &PictureJob) -> Vec<u8> {
-    page_key(&url_digest(&job.url), job.keeper.as_ref().map(UserId::as_str))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cardwire_domain::changes::IdempotencyKey;
-use cardwire_domain::collection::{AccessType, Description, Name};
+use cardwire_domain::collection::{Description, Name};
 use cardwire_domain::membership::Invitee;
 use cardwire_domain::quotas::Quota;
 use cardwire_domain::store::{
@@ -28,8 +28,8 @@ use super::store::SqliteStore;
 use super::turns::Turn;
 use super::undoing;
 use super::values::{
-    blob, card_id, collection_id, earlier, first, get, get_count, get_note, get_time, get_visibility, link_id, rows,
-    run, signed, url_digest, user_id,
+    blob, card_id, collection_id, earlier, first, get, get_access, get_count, get_note, get_time, get_visibility,
+    link_id, rows, run, signed, url_digest, user_id,
 };
 use super::write::write;
 use crate::answers::KEEP_ANSWERS;
@@ -389,10 +389,6 @@ fn read_card(connection: &Connection, id: CardId) -> Result<Option<(Card, i64)>,
     })
 }
 
-pub(super) fn read_access(row: &Row<'_>) -> Result<AccessType, Failure> {
-    Ok(if get::<String>(row, "access")? == "OPEN" { AccessType::Open } else { AccessType::Closed })
-}
-
 /// In the order of `ids`, each with its version.
 fn read_collections(connection: &Connection, ids: Vec<CollectionId>) -> Result<Vec<(Collection, i64)>, Failure> {
     let mut found = Vec::new();
@@ -405,7 +401,7 @@ fn read_collections(connection: &Connection, ids: Vec<CollectionId>) -> Result<V
                 author: user_id(&get::<String>(row, "author_id")?)?,
                 name: Name::from_stored(get(row, "name")?),
                 description: Description::from_stored(get(row, "description")?),
-                access: read_access(row)?,
+                access: get_access(row)?,
                 visibility: get_visibility(row)?,
                 collaborators: people("SELECT user_id FROM collaborators WHERE collection_id = ?1")?
                     .into_iter()

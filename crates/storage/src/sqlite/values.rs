@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use cardwire_domain::note::{Note, NoteText};
+use cardwire_domain::page::no_cursor;
 use cardwire_domain::user::User;
-use cardwire_domain::{CardId, CollectionId, Error, EventId, LinkId, Position, Result, UserId, Visibility};
+use cardwire_domain::{AccessType, CardId, CollectionId, Error, EventId, LinkId, Position, Result, UserId, Visibility};
 use cardwire_events::{Envelope, Queue};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -101,6 +102,11 @@ pub(super) fn get_count(row: &Row<'_>, column: &str) -> Result<u64, Failure> {
     u64::try_from(count).map_err(|_| Failure::Nonsense(format!("{column} is {count}")))
 }
 
+/// From `access`.
+pub(super) fn get_access(row: &Row<'_>) -> Result<AccessType, Failure> {
+    get::<String>(row, "access")?.parse().map_err(|error: Error| Failure::Nonsense(error.to_string()))
+}
+
 /// From `private`.
 pub(super) fn get_visibility(row: &Row<'_>) -> Result<Visibility, Failure> {
     Ok(Visibility::of(get(row, "private")?))
@@ -120,10 +126,6 @@ pub(super) fn get_note(row: &Row<'_>) -> Result<Option<Note>, Failure> {
     let id: Option<[u8; 16]> = get(row, "note_id")?;
     let text: Option<String> = get(row, "note_text")?;
     Ok(id.zip(text).map(|(id, text)| Note { id: card_id(id), text: NoteText::from_stored(text) }))
-}
-
-pub(super) fn no_cursor() -> Error {
-    Error::invalid("cursor", "Use the nextCursor of this list, or start again without a cursor.")
 }
 
 /// Before the start of a list by (time, id), newest first.
@@ -204,9 +206,4 @@ pub(super) fn first<T>(
 /// Runs a statement. Returns how many rows it changed.
 pub(super) fn run(connection: &rusqlite::Connection, sql: &str, values: &[&dyn ToSql]) -> Result<usize, Failure> {
     Ok(connection.prepare_cached(sql)?.execute(values)?)
-}
-
-/// As PostgreSQL would store it, whose text cannot contain NUL: somebody may move there.
-pub(super) fn cut(text: &str, chars: usize) -> String {
-    text.chars().take(chars).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

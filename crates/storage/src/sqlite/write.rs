@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use cardwire_domain::accounts::is_leaving;
 use cardwire_domain::changes::Remember;
-use cardwire_domain::collection::AccessType;
 use cardwire_domain::title::Title;
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::{CardId, Change, Changes, Collection, DomainEvent, EventId, ImportId, RecordedEvent, UserId};
@@ -195,7 +194,7 @@ fn insert_collection(
     let sql = "INSERT INTO collections (id, author_id, name, description, access, private, created_at, updated_at, import_id) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)";
     let import = import.map(|import| blob(import.ulid()));
-    let (id, author, access) = (blob(new.id.ulid()), new.author.as_str(), access_name(new.access));
+    let (id, author, access) = (blob(new.id.ulid()), new.author.as_str(), new.access.name());
     let (name, description, private) = (new.name.as_str(), new.description.as_str(), new.visibility.is_private());
     run(connection, sql, &[&id, &author, &name, &description, &access, &private, &now, &import])?;
     if new.collaborators.is_empty() && new.invited.is_empty() { Ok(()) } else { replace_people(connection, now, new) }
@@ -204,7 +203,7 @@ fn insert_collection(
 fn update_collection(connection: &Connection, now: i64, to: &Collection) -> Result<(), Failure> {
     let sql = "UPDATE collections SET name = ?2, description = ?3, access = ?4, private = ?5, version = version + 1, \
                updated_at = ?6 WHERE id = ?1 AND deleted_at IS NULL";
-    let (id, access) = (blob(to.id.ulid()), access_name(to.access));
+    let (id, access) = (blob(to.id.ulid()), to.access.name());
     let (name, description, private) = (to.name.as_str(), to.description.as_str(), to.visibility.is_private());
     one(run(connection, sql, &[&id, &name, &description, &access, &private, &now])?)?;
     replace_people(connection, now, to)
@@ -300,11 +299,4 @@ fn after(id: Ulid) -> Ulid {
 /// Checks that the row has not changed since it was read.
 fn one(changed: usize) -> Result<(), Failure> {
     if changed == 1 { Ok(()) } else { Err(Failure::Changed) }
-}
-
-fn access_name(access: AccessType) -> &'static str {
-    match access {
-        AccessType::Open => "OPEN",
-        AccessType::Closed => "CLOSED",
-    }
 }

@@ -10,7 +10,7 @@ use cardwire_events::Queue;
 use jiff::Timestamp;
 
 use super::imports::new;
-use super::scene::{PLENTY, creating, importing, page, person};
+use super::scene::{PLENTY, begin_import, creating, importing, page, person};
 use super::{Stores, Tested};
 
 pub(super) fn url(name: impl std::fmt::Display) -> String {
@@ -62,7 +62,7 @@ impl Stores {
     /// Begins an import of these rows and works it off.
     pub(super) async fn bring(&self, owner: &UserId, rows: &[ImportRow]) -> anyhow::Result<NewImport> {
         let import = new(owner);
-        self.imports.begin_import(&import, rows).await?;
+        begin_import(&*self.imports, &import, rows).await?;
         self.work_off_imports().await?;
         Ok(import)
     }

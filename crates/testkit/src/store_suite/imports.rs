@@ -9,7 +9,7 @@ use cardwire_domain::use_cases::ImportUrls;
 use cardwire_domain::{AccessType, CardId, CollectionId, Error, ImportId, UserId, Visibility};
 use cardwire_events::Queue;
 
-use super::scene::{all_pages, importing, page, person};
+use super::scene::{all_pages, begin_import, importing, page, person};
 use super::{Stores, Tested};
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -40,7 +40,7 @@ fn refused(leased: &LeasedRows) -> Vec<(u32, RowOutcome)> {
 impl Stores {
     async fn begin(&self, owner: &UserId, count: usize) -> anyhow::Result<ImportId> {
         let import = new(owner);
-        self.imports.begin_import(&import, &rows(count)).await?;
+        begin_import(&*self.imports, &import, &rows(count)).await?;
         Ok(import.id)
     }
 
@@ -201,7 +201,7 @@ pub async fn imports_take_turns_and_a_person_has_one_at_a_time(stores: Stores) -
     // Else chance would say who is first.
     stores.time.advance(Duration::from_millis(10)).await;
     stores.begin(&bob, 2).await?;
-    let again = stores.imports.begin_import(&new(&alice), &rows(1)).await;
+    let again = begin_import(&*stores.imports, &new(&alice), &rows(1)).await;
     assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
     let mut order = Vec::new();
     while let Some(leased) = stores.lease(2).await? {

@@ -24,7 +24,7 @@ use cardwire_domain::{Card, CollectionId, DomainEvent, Error, ImportId, SessionI
 use cardwire_events::operations::Action;
 use cardwire_events::{DeadSelection, Failure, Queue, QueueSettings, Verdict};
 
-use super::scene::{PLENTY, creating, page, refused, saving};
+use super::scene::{PLENTY, begin_import, creating, page, refused, saving};
 use super::{Stores, Tested};
 
 /// Handles that occur in nothing else.
@@ -135,7 +135,7 @@ async fn everything(stores: &Stores) -> anyhow::Result<(Account, Account, Collec
         collection: Some(hers),
         is_check: false,
     };
-    stores.imports.begin_import(&import, &rows.collect::<Vec<_>>()).await?;
+    begin_import(&*stores.imports, &import, &rows.collect::<Vec<_>>()).await?;
     let connection = NewConnection {
         person: a.clone(),
         did: UserId::parse("did:plc:hers")?,
@@ -293,7 +293,7 @@ pub async fn nobody_acts_for_an_account_that_is_being_deleted(stores: Stores) ->
     let rows = vec![ImportRow::new("https://example.com/import", None)];
     let (id, file_name) = (ImportId::generate(), "checked.html".to_owned());
     let checked = NewImport { id, owner: a.clone(), file_name, collection: None, is_check: true };
-    stores.imports.begin_import(&checked, &rows).await?;
+    begin_import(&*stores.imports, &checked, &rows).await?;
     stores.work_off_imports().await?;
     ensure!(stores.accounts.delete_account(&alice).await?);
     refused(stores.run(a, &saving("https://example.com/late", None, &[])).await, is_leaving)?;
@@ -303,7 +303,7 @@ pub async fn nobody_acts_for_an_account_that_is_being_deleted(stores: Stores) ->
     refused(stores.run(a, &creating("Late", AccessType::Open)).await.map(drop), is_leaving)?;
     refused(stores.run(a, &BlockPerson { person: b.clone() }).await, is_leaving)?;
     let import = NewImport { id: ImportId::generate(), is_check: false, ..checked };
-    refused(stores.imports.begin_import(&import, &rows).await, is_leaving)?;
+    refused(begin_import(&*stores.imports, &import, &rows).await, is_leaving)?;
     refused(stores.imports.carry_out(a, id).await, is_leaving)?;
     let library = stores.library_of(a).await?;
     ensure!(library.len() == 1 && library[0].card.id == card && library[0].note.is_none(), "{library:?}");
@@ -336,7 +336,7 @@ pub async fn nobody_acts_for_an_account_that_is_gone(stores: Stores) -> Tested {
     let rows = vec![ImportRow::new("https://example.com/import", None)];
     let (id, file_name) = (ImportId::generate(), "late.html".to_owned());
     let import = NewImport { id, owner: a.clone(), file_name, collection: None, is_check: false };
-    refused(stores.imports.begin_import(&import, &rows).await, is_leaving)?;
+    refused(begin_import(&*stores.imports, &import, &rows).await, is_leaving)?;
     let change = ProfileChange { default_visibility: Some(Visibility::Private), ..ProfileChange::default() };
     refused(stores.accounts.change_profile(a, &change).await, is_leaving)?;
     refused(stores.accounts.create_invite(a, &hash(1)).await, is_leaving)?;

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use cardwire_domain::{EventId, UserId};
 use cardwire_events::log::{LOOK_AGAIN_AFTER, WORKER_LOST};
 use cardwire_events::operations::{
-    Action, DoneBy, Gauges, KEEP_SAMPLES, NewEntry, REBUILD_LEASE, RebuildLease, SAMPLE_EVERY, StepKind,
+    Action, DoneBy, Gauges, KEEP_SAMPLES, NewEntry, REBUILD_LEASE, RunLease, SAMPLE_EVERY, StepKind,
 };
 use cardwire_events::{Attempt, DeadFilter, DeadSelection, Failure, Queue, QueueSettings, Verdict};
 use serde_json::{Value, json};
@@ -295,7 +295,7 @@ pub async fn figures_are_kept_over_time(stores: Stores) -> Tested {
 pub async fn one_rebuild_is_asked_for_at_a_time(stores: Stores) -> Tested {
     let (rebuilds, by) = (&stores.rebuilds, operator());
     assert_eq!(rebuilds.latest().await?, None);
-    let lease = RebuildLease::generate();
+    let lease = RunLease::generate();
     assert_eq!(rebuilds.claim(lease).await?, None);
     let mut callers = JoinSet::new();
     for _ in 0..4 {
@@ -327,7 +327,7 @@ pub async fn a_rebuild_goes_on_where_its_worker_was_lost(stores: Stores) -> Test
     let rebuilds = &stores.rebuilds;
     let card = stores.save_at_once(&[(person("alice"), "https://example.com/".into())]).await?[0];
     rebuilds.request(&operator()).await?;
-    let (lost, other) = (RebuildLease::generate(), RebuildLease::generate());
+    let (lost, other) = (RunLease::generate(), RunLease::generate());
     let mut rebuild = rebuilds.claim(lost).await?.context("nobody runs it")?;
     assert_eq!(rebuilds.claim(other).await?, None, "somebody runs it");
     (rebuild.after, rebuild.done, rebuild.total) = (Some(card), 500, Some(700));

@@ -9,7 +9,7 @@ use cardwire_domain::quotas::{Quota, Quotas};
 use cardwire_domain::use_cases::{Request, UseCase, admit, execute};
 use cardwire_domain::{AccessType, Error, ImportId, Result, UserId};
 
-use super::scene::{creating, importing, person, saving};
+use super::scene::{begin_import, creating, importing, person, saving};
 use super::{Stores, Tested};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -102,7 +102,7 @@ pub async fn imports_are_counted_for_a_day(stores: Stores) -> Tested {
             collection: None,
             is_check: false,
         };
-        stores.imports.begin_import(&import, &[ImportRow::new("https://example.com/", None)]).await?;
+        begin_import(&*stores.imports, &import, &[ImportRow::new("https://example.com/", None)]).await?;
         let Some(leased) = stores.imports.lease_rows(10, Duration::from_secs(60)).await? else {
             panic!("it has a row")
         };

@@ -9,7 +9,7 @@ use cardwire_domain::search::SearchRequest;
 use cardwire_domain::user::User;
 use cardwire_domain::{CardId, PageRequest, UserId};
 use cardwire_events::Queue;
-use cardwire_events::operations::{Owing, REBUILD_LEASE, RebuildLease, Replay, ReplayId, ReplayOf};
+use cardwire_events::operations::{Owing, REBUILD_LEASE, Replay, ReplayId, ReplayOf, RunLease};
 use jiff::Timestamp;
 
 use super::scene::{PLENTY, importing, person};
@@ -41,7 +41,7 @@ async fn latest(stores: &Stores) -> anyhow::Result<Replay> {
 /// From its beginning to its end.
 async fn replay(stores: &Stores, of: &ReplayOf) -> anyhow::Result<Replay> {
     start(stores, of).await?;
-    let lease = RebuildLease::generate();
+    let lease = RunLease::generate();
     let claimed = stores.replays.claim_replay(lease).await?.context("nobody runs it")?;
     for _ in 0..PLENTY {
         match stores.replays.owe_again(lease, claimed.id, 2).await? {
@@ -95,7 +95,7 @@ pub async fn events_are_owed_again_in_portions(stores: Stores) -> Tested {
     let entry = stores.operator.audit(None, 1).await?.remove(0);
     assert_eq!((entry.action.as_str(), entry.queue, entry.affected), ("replay.start", Some(Queue::Search), 1));
     assert!(entry.completed_at.is_some() && entry.parameters["from"].is_string(), "{entry:?}");
-    let lease = RebuildLease::generate();
+    let lease = RunLease::generate();
     let claimed = stores.replays.claim_replay(lease).await?.context("nobody runs it")?;
     assert_eq!((claimed.total, claimed.done), (5, 0));
     for (owing, owed) in [(Owing::More, 2), (Owing::More, 4), (Owing::All, 5)] {
@@ -118,7 +118,7 @@ pub async fn a_replay_goes_on_where_its_process_was_lost(stores: Stores) -> Test
     }
     settle(&stores).await?;
     start(&stores, &ever(Queue::Search)).await?;
-    let (lost, other) = (RebuildLease::generate(), RebuildLease::generate());
+    let (lost, other) = (RunLease::generate(), RunLease::generate());
     let id = stores.replays.claim_replay(lost).await?.context("nobody runs it")?.id;
     assert_eq!(stores.replays.owe_again(lost, id, 3).await?, Owing::More);
     assert!(stores.replays.claim_replay(other).await?.is_none(), "somebody runs it");
@@ -141,7 +141,7 @@ pub async fn a_replay_is_cancelled(stores: Stores) -> Tested {
     }
     settle(&stores).await?;
     let id = start(&stores, &ever(Queue::Search)).await?.id;
-    let lease = RebuildLease::generate();
+    let lease = RunLease::generate();
     stores.replays.claim_replay(lease).await?.context("nobody runs it")?;
     assert_eq!(stores.replays.owe_again(lease, id, 2).await?, Owing::More);
     assert!(stores.replays.cancel_replay(&operator(), id).await?);
@@ -167,9 +167,9 @@ pub async fn one_replay_of_a_queue_is_asked_for_at_a_time(stores: Stores) -> Tes
     assert!(new && other.id > first.id);
     assert_eq!(other.of, ever(Queue::Feeds));
     let taken = [
-        stores.replays.claim_replay(RebuildLease::generate()).await?.map(|replay| replay.id),
-        stores.replays.claim_replay(RebuildLease::generate()).await?.map(|replay| replay.id),
-        stores.replays.claim_replay(RebuildLease::generate()).await?.map(|replay| replay.id),
+        stores.replays.claim_replay(RunLease::generate()).await?.map(|replay| replay.id),
+        stores.replays.claim_replay(RunLease::generate()).await?.map(|replay| replay.id),
+        stores.replays.claim_replay(RunLease::generate()).await?.map(|replay| replay.id),
     ];
     assert_eq!(taken, [Some(first.id), Some(other.id), None]);
     let narrow = ReplayOf {

@@ -7,7 +7,7 @@ use std::future::Future;
 use anyhow::{Context, bail};
 use cardwire_domain::collection::AccessType;
 use cardwire_domain::feed::FeedItem;
-use cardwire_domain::imports::ImportRow;
+use cardwire_domain::imports::{FileRow, ImportRepository, ImportRow, NewImport};
 use cardwire_domain::library::{LibraryCard, LibraryFilter};
 use cardwire_domain::url::CardUrl;
 use cardwire_domain::use_cases::{
@@ -274,6 +274,18 @@ pub fn saving(url: &str, note: Option<&str>, collections: &[CollectionId]) -> Ad
 pub fn importing(rows: Vec<ImportRow>) -> ImportUrls {
     let rows = (1..).zip(rows).collect();
     ImportUrls { import: ImportId::generate(), rows, collection_id: None, begun_at: None }
+}
+
+/// Begins an import of a few rows.
+pub async fn begin_import(
+    imports: &dyn ImportRepository,
+    import: &NewImport,
+    rows: &[ImportRow],
+) -> cardwire_domain::Result<()> {
+    imports.open_import(import).await?;
+    let rows: Vec<FileRow> = rows.iter().cloned().map(FileRow::Link).collect();
+    imports.add_rows(import.id, 1, &rows).await?;
+    imports.start_import(import.id).await
 }
 
 /// A public collection.

@@ -10,7 +10,7 @@ use cardwire_domain::{AccessType, Error, ImportId, UserId};
 use cardwire_events::Queue;
 
 use super::bringing::{row, url};
-use super::scene::{PLENTY, at_once, person, saving};
+use super::scene::{PLENTY, at_once, begin_import, person, saving};
 use super::{Stores, Tested};
 
 impl Stores {
@@ -96,7 +96,7 @@ pub async fn what_was_changed_while_the_import_ran_stays(stores: Stores) -> Test
     let import = super::imports::new(&alice);
     let again = |first: u32, n: usize| ImportRow { same_as: Some(first), ..in_folder("Other", row(n)) };
     let rows = [row(0), row(1), again(1, 0), again(2, 1), again(1, 0), again(2, 1)];
-    stores.imports.begin_import(&import, &rows).await?;
+    begin_import(&*stores.imports, &import, &rows).await?;
     stores.work_on(&stores.some_rows(2).await?).await?;
     stores.save_with(&alice, &url(0), Some("a note of my own"), &[]).await?;
     stores.work_off_imports().await?;
@@ -122,7 +122,7 @@ pub async fn a_card_is_undone_by_the_row_that_saved_it(stores: Stores) -> Tested
         again(1, "removed"),
         in_folder("Third", again(2, "refused")),
     ];
-    stores.imports.begin_import(&import, &rows).await?;
+    begin_import(&*stores.imports, &import, &rows).await?;
     stores.work_on(&stores.some_rows(2).await?).await?;
     let removed = stores.library_of(&alice).await?.remove(0).card.id;
     stores.remove(&alice, removed).await?;
@@ -198,7 +198,7 @@ pub async fn what_saved_nothing_cannot_be_undone(stores: Stores) -> Tested {
     let alice = person("alice");
     stores.save(&alice, &url("kept")).await?;
     let import = super::imports::new(&alice);
-    stores.imports.begin_import(&import, &[row("kept")]).await?;
+    begin_import(&*stores.imports, &import, &[row("kept")]).await?;
     let conflict = async || {
         let asked = stores.imports.ask_to_undo(&alice, import.id).await;
         assert!(matches!(asked, Err(Error::Conflict(_))), "{asked:?}");

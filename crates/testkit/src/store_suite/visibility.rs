@@ -14,7 +14,9 @@ use cardwire_domain::{CardId, CollectionId, Error, ImportId, UserId, Visibility}
 use cardwire_events::Queue;
 
 use super::pages::titled;
-use super::scene::{all_pages, at_once, creating, importing, page, person, refused, saving, sorted, texts};
+use super::scene::{
+    all_pages, at_once, begin_import, creating, importing, page, person, refused, saving, sorted, texts,
+};
 use super::{Stores, Tested};
 
 const URL: &str = "https://example.com/page";
@@ -411,7 +413,7 @@ pub async fn rows_of_an_import_are_private_one_by_one(stores: Stores) -> Tested 
         collection: None,
         is_check: false,
     };
-    stores.imports.begin_import(&import, &rows).await?;
+    begin_import(&*stores.imports, &import, &rows).await?;
     let leased = stores.imports.lease_rows(10, Duration::from_secs(60)).await?;
     let leased: Vec<_> = leased.into_iter().flat_map(|leased| leased.rows).map(|(_, row)| row).collect();
     assert_eq!(leased, rows);

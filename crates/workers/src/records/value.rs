@@ -1,6 +1,5 @@
 //! Records in the network's format.
 
-use cardwire_domain::collection::AccessType;
 use cardwire_domain::records::{CardContent, CollectionContent, RecordKind, RemovalContent, StrongRef};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -70,12 +69,8 @@ impl Names {
     }
 
     pub(super) fn collection(&self, collection: &CollectionContent) -> Record {
-        let access = match collection.access {
-            AccessType::Open => "OPEN",
-            AccessType::Closed => "CLOSED",
-        };
         let mut value = json!({
-            "$type": self.nsid(RecordKind::Collection), "name": collection.name, "accessType": access,
+            "$type": self.nsid(RecordKind::Collection), "name": collection.name, "accessType": collection.access.name(),
             "createdAt": at(collection.created_at), "updatedAt": at(collection.updated_at),
         });
         if !collection.description.is_empty() {
@@ -117,6 +112,8 @@ fn at(time: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use cardwire_domain::AccessType;
+
     use super::*;
 
     #[test]

@@ -21,6 +21,7 @@ use cardwire_domain::{
 use cardwire_events::{EventLog, Handover, Queue};
 use cardwire_storage::SqliteStore;
 use cardwire_testkit::TokioClock;
+use cardwire_testkit::store_suite::scene::begin_import;
 use cardwire_workers::ImportLoop;
 use cardwire_workers::import::ImportSettings;
 use tokio::time::{Instant, sleep};
@@ -213,7 +214,7 @@ async fn run_poisoned(
     let alice = person("alice");
     let id = ImportId::generate();
     let import = NewImport { id, owner: alice.clone(), file_name: "x".into(), collection: None, is_check: false };
-    store.begin_import(&import, &rows).await.unwrap();
+    begin_import(&store, &import, &rows).await.unwrap();
     for (first, last) in poisoned {
         let key = IdempotencyKey::of_rows(id, *first, *last, (last - first + 1) as usize);
         let idempotency = Idempotency { key, fingerprint: "poison".into() };
@@ -263,7 +264,7 @@ async fn rows_saved_by_a_process_that_died_are_reported_as_saved_whatever_shared
     let import = NewImport { id, owner: alice.clone(), file_name: "x".into(), collection: None, is_check: false };
     let mut rows = links(10);
     rows[4] = ImportRow { same_as: Some(1), ..ImportRow::new("https://example.com/0", None) };
-    store.begin_import(&import, &rows).await.unwrap();
+    begin_import(&store, &import, &rows).await.unwrap();
     for (number, row) in (1_u32..).zip(&rows).filter(|(number, _)| number % 2 == 1) {
         let key = IdempotencyKey::of_rows(id, number, number, 1);
         let idempotency = Some(Idempotency { fingerprint: key.as_str().to_owned(), key });

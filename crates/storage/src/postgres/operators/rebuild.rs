@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use cardwire_domain::UserId;
 use cardwire_events::Result;
-use cardwire_events::operations::{NewEntry, REBUILD_LEASE, Rebuild, RebuildId, RebuildLease, Rebuilds};
+use cardwire_events::operations::{NewEntry, REBUILD_LEASE, Rebuild, RebuildId, Rebuilds, RunLease};
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
 
@@ -58,13 +58,13 @@ impl Rebuilds for PostgresStore {
         Ok(rows.first().map(read).transpose()?)
     }
 
-    async fn claim(&self, lease: RebuildLease) -> Result<Option<Rebuild>> {
+    async fn claim(&self, lease: RunLease) -> Result<Option<Rebuild>> {
         let query = sqlx::query(CLAIM).bind(uuid(lease.0)).bind(REBUILD_LEASE.as_secs_f64());
         let rows = self.session().await?.fetch_all(query).await?;
         Ok(rows.first().map(read).transpose()?)
     }
 
-    async fn advance(&self, lease: RebuildLease, rebuild: &Rebuild) -> Result<bool> {
+    async fn advance(&self, lease: RunLease, rebuild: &Rebuild) -> Result<bool> {
         let query = sqlx::query(ADVANCE)
             .bind(rebuild.id.0)
             .bind(uuid(lease.0))
@@ -76,7 +76,7 @@ impl Rebuilds for PostgresStore {
         Ok(self.session().await?.execute(query).await? == 1)
     }
 
-    async fn finish(&self, lease: RebuildLease, id: RebuildId, error: Option<&str>) -> Result<bool> {
+    async fn finish(&self, lease: RunLease, id: RebuildId, error: Option<&str>) -> Result<bool> {
         let query = sqlx::query(FINISH).bind(id.0).bind(uuid(lease.0)).bind(error);
         Ok(self.session().await?.execute(query).await? == 1)
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use cardwire_domain::{CardId, UserId};
 use cardwire_events::operations::{
-    MAX_COUNTED, Owing, REBUILD_LEASE, RebuildLease, Replay, ReplayId, ReplayOf, Replays, kinds_to,
+    MAX_COUNTED, Owing, REBUILD_LEASE, Replay, ReplayId, ReplayOf, Replays, RunLease, kinds_to,
 };
 use cardwire_events::{Queue, Result};
 use jiff_sqlx::ToSqlx;
@@ -129,21 +129,21 @@ impl Replays for PostgresStore {
         Ok(self.stop_replay(by, id).await?)
     }
 
-    async fn claim_replay(&self, lease: RebuildLease) -> Result<Option<Replay>> {
+    async fn claim_replay(&self, lease: RunLease) -> Result<Option<Replay>> {
         let query = sqlx::query(CLAIM).bind(uuid(lease.0)).bind(REBUILD_LEASE.as_secs_f64());
         let rows = self.session().await?.fetch_all(query).await?;
         // Replays for a queue of a newer build wait for a process of that build.
         Ok(rows.first().filter(|row| get_queue(row).is_ok()).map(read).transpose()?)
     }
 
-    async fn owe_again(&self, lease: RebuildLease, id: ReplayId, limit: usize) -> Result<Owing> {
+    async fn owe_again(&self, lease: RunLease, id: ReplayId, limit: usize) -> Result<Owing> {
         let mut session = self.batch_session().await?;
         let (queue, owing) = owe(&mut session, lease, id, limit).await?;
         queue.into_iter().for_each(|queue| self.handover.ring(queue));
         Ok(owing)
     }
 
-    async fn advance_replay(&self, lease: RebuildLease, replay: &Replay) -> Result<bool> {
+    async fn advance_replay(&self, lease: RunLease, replay: &Replay) -> Result<bool> {
         let query = sqlx::query(ADVANCE)
             .bind(replay.id.0)
             .bind(uuid(lease.0))
@@ -154,7 +154,7 @@ impl Replays for PostgresStore {
         Ok(self.session().await?.execute(query).await? == 1)
     }
 
-    async fn finish_replay(&self, lease: RebuildLease, id: ReplayId, error: Option<&str>) -> Result<bool> {
+    async fn finish_replay(&self, lease: RunLease, id: ReplayId, error: Option<&str>) -> Result<bool> {
         let query = sqlx::query(FINISH).bind(id.0).bind(uuid(lease.0)).bind(error);
         Ok(self.session().await?.execute(query).await? == 1)
     }
@@ -201,7 +201,7 @@ impl PostgresStore {
 /// With the queue, if something may be owed to it now.
 async fn owe(
     session: &mut Session,
-    lease: RebuildLease,
+    lease: RunLease,
     id: ReplayId,
     limit: usize,
 ) -> Result<(Option<Queue>, Owing), Failure> {

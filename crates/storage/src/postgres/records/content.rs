@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use cardwire_domain::collection::AccessType;
 use cardwire_domain::records::{
     CardContent, CollectionContent, KeptRecord, LinkContent, RecordKind, RemovalContent, StrongRef, Subject, Todo,
     Turn, Wanted, record_uri,
@@ -12,7 +11,7 @@ use sqlx::types::Uuid;
 
 use crate::postgres::error::Failure;
 use crate::postgres::pool::Session;
-use crate::postgres::values::{card_id, collection_id, get, get_time, signed, ulid};
+use crate::postgres::values::{card_id, collection_id, get, get_access, get_time, signed, ulid};
 
 /// Published records that have to change come first: what became private cannot wait.
 const OWED: &str = "\
@@ -109,7 +108,7 @@ fn read(kind: RecordKind, row: &PgRow) -> Result<Wanted, Failure> {
         RecordKind::Collection => Wanted::Collection(CollectionContent {
             name: get(row, "name")?,
             description: get(row, "description")?,
-            access: if get::<&str>(row, "access")? == "OPEN" { AccessType::Open } else { AccessType::Closed },
+            access: get_access(row)?,
             collaborators: get(row, "collaborators")?,
             created_at: get_time(row, "created_at")?,
             updated_at: get_time(row, "updated_at")?,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cardwire_domain::page::no_cursor;
 use cardwire_domain::search::{
     Alternatives, MAX_HIT_CARDS, Pass, SearchHit, SearchQuery, SearchRequest, Term, corrected,
 };
@@ -12,7 +13,7 @@ use sqlx::types::Uuid;
 use super::super::error::Failure;
 use super::super::page_rows::{get_kind, get_pictures, page_of};
 use super::super::pool::Session;
-use super::super::values::{card_id, get, get_visibility, no_cursor, signed, url_digest};
+use super::super::values::{card_id, get, get_visibility, signed, url_digest};
 use super::asked::{begun, spelled_so, whole};
 use super::lookup::{Lookup, inside, near};
 use crate::seen::sees_card;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use cardwire_domain::UserId;
 use cardwire_events::Result;
-use cardwire_events::operations::{NewEntry, REBUILD_LEASE, Rebuild, RebuildId, RebuildLease, Rebuilds};
+use cardwire_events::operations::{NewEntry, REBUILD_LEASE, Rebuild, RebuildId, Rebuilds, RunLease};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
@@ -50,19 +50,19 @@ impl Rebuilds for SqliteStore {
         Ok(self.read(|connection, _| first(connection, LATEST, &[], read)).await?)
     }
 
-    async fn claim(&self, lease: RebuildLease) -> Result<Option<Rebuild>> {
+    async fn claim(&self, lease: RunLease) -> Result<Option<Rebuild>> {
         let claim = move |connection: &Connection, now| {
             first(connection, CLAIM, &[&blob(lease.0), &later(now, REBUILD_LEASE), &us(now)], read)
         };
         Ok(self.write(claim).await?)
     }
 
-    async fn advance(&self, lease: RebuildLease, rebuild: &Rebuild) -> Result<bool> {
+    async fn advance(&self, lease: RunLease, rebuild: &Rebuild) -> Result<bool> {
         let rebuild = rebuild.clone();
         Ok(self.write(move |connection, now| advance(connection, now, lease, &rebuild)).await?)
     }
 
-    async fn finish(&self, lease: RebuildLease, id: RebuildId, error: Option<&str>) -> Result<bool> {
+    async fn finish(&self, lease: RunLease, id: RebuildId, error: Option<&str>) -> Result<bool> {
         let error = error.map(str::to_owned);
         let finish = move |connection: &Connection, now| {
             Ok(run(connection, FINISH, &[&id.0, &blob(lease.0), &us(now), &error])? == 1)
@@ -83,7 +83,7 @@ fn request(connection: &Connection, now: Timestamp, by: &UserId) -> Result<(Rebu
     Ok((rebuild, new))
 }
 
-fn advance(connection: &Connection, now: Timestamp, lease: RebuildLease, to: &Rebuild) -> Result<bool, Failure> {
+fn advance(connection: &Connection, now: Timestamp, lease: RunLease, to: &Rebuild) -> Result<bool, Failure> {
     let after = to.after.map(|card| blob(card.ulid()));
     let total = to.total.map(u64::cast_signed);
     let values: [&dyn rusqlite::ToSql; 7] =

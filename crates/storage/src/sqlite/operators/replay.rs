@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use cardwire_domain::{EventId, UserId};
 use cardwire_events::operations::{
-    MAX_COUNTED, Owing, REBUILD_LEASE, RebuildLease, Replay, ReplayId, ReplayOf, Replays, kinds_to,
+    MAX_COUNTED, Owing, REBUILD_LEASE, Replay, ReplayId, ReplayOf, Replays, RunLease, kinds_to,
 };
 use cardwire_events::{Queue, Result};
 use jiff::Timestamp;
@@ -108,7 +108,7 @@ impl Replays for SqliteStore {
         Ok(self.write(move |connection, now| cancel(connection, now, &by, id)).await?)
     }
 
-    async fn claim_replay(&self, lease: RebuildLease) -> Result<Option<Replay>> {
+    async fn claim_replay(&self, lease: RunLease) -> Result<Option<Replay>> {
         let claim = move |connection: &Connection, now| {
             // Replays for a queue of a newer build wait for a process of that build.
             let known = |row: &Row<'_>| get_queue(row).is_ok().then(|| read(row)).transpose();
@@ -117,13 +117,13 @@ impl Replays for SqliteStore {
         Ok(self.write(claim).await?.flatten())
     }
 
-    async fn owe_again(&self, lease: RebuildLease, id: ReplayId, limit: usize) -> Result<Owing> {
+    async fn owe_again(&self, lease: RunLease, id: ReplayId, limit: usize) -> Result<Owing> {
         let owed = self.write(move |connection, now| owe(connection, now, lease, id, limit)).await?;
         owed.0.into_iter().for_each(|queue| self.handover.ring(queue));
         Ok(owed.1)
     }
 
-    async fn advance_replay(&self, lease: RebuildLease, replay: &Replay) -> Result<bool> {
+    async fn advance_replay(&self, lease: RunLease, replay: &Replay) -> Result<bool> {
         let replay = replay.clone();
         let advance = move |connection: &Connection, now| {
             let (day, done) = (replay.after_day.map(day_number), replay.done.cast_signed());
@@ -134,7 +134,7 @@ impl Replays for SqliteStore {
         Ok(self.write(advance).await?)
     }
 
-    async fn finish_replay(&self, lease: RebuildLease, id: ReplayId, error: Option<&str>) -> Result<bool> {
+    async fn finish_replay(&self, lease: RunLease, id: ReplayId, error: Option<&str>) -> Result<bool> {
         let error = error.map(str::to_owned);
         let finish = move |connection: &Connection, now| {
             Ok(run(connection, FINISH, &[&id.0, &blob(lease.0), &us(now), &error])? == 1)
@@ -223,7 +223,7 @@ fn cancel(connection: &Connection, now: Timestamp, by: &UserId, id: ReplayId) ->
 fn owe(
     connection: &Connection,
     now: Timestamp,
-    lease: RebuildLease,
+    lease: RunLease,
     id: ReplayId,
     limit: usize,
 ) -> Result<(Option<Queue>, Owing), Failure> {

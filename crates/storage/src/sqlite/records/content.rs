@@ -1,6 +1,5 @@
 //! What has to be checked, and the contents of its records according to the current rows.
 
-use cardwire_domain::collection::AccessType;
 use cardwire_domain::records::{
     CardContent, CollectionContent, KeptRecord, LinkContent, RecordKind, RemovalContent, StrongRef, Subject, Todo,
     Turn, Wanted, record_uri,
@@ -9,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
 use crate::sqlite::error::Failure;
-use crate::sqlite::values::{blob, card_id, collection_id, first, get, get_time, rows, signed, ulid, us};
+use crate::sqlite::values::{blob, card_id, collection_id, first, get, get_access, get_time, rows, signed, ulid, us};
 
 /// Published records that have to change come first: what became private cannot wait.
 const OWED: &str = "\
@@ -107,7 +106,7 @@ fn read(kind: RecordKind, row: &Row<'_>) -> Result<Wanted, Failure> {
         RecordKind::Collection => Wanted::Collection(CollectionContent {
             name: get(row, "name")?,
             description: get(row, "description")?,
-            access: if get::<String>(row, "access")? == "OPEN" { AccessType::Open } else { AccessType::Closed },
+            access: get_access(row)?,
             collaborators: Vec::new(),
             created_at: get_time(row, "created_at")?,
             updated_at: get_time(row, "updated_at")?,

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use cardwire_domain::page::no_cursor;
 use cardwire_domain::search::{
     Alternatives, Found, Gathering, MAX_HIT_CARDS, Pass, SearchHit, SearchQuery, SearchRequest, corrected, score,
 };
@@ -14,7 +15,7 @@ use rusqlite::{Connection, Row, ToSql};
 
 use super::super::error::Failure;
 use super::super::page_rows::{get_kind, get_pictures};
-use super::super::values::{blob, card_id, first, get, get_visibility, no_cursor, rows, signed, url_digest};
+use super::super::values::{blob, card_id, first, get, get_visibility, rows, signed, url_digest};
 use super::asked::{As, in_notes, in_pages, quoted};
 use super::index::NUMBER;
 use super::rank::{Fields, rank};
