@@ -39,7 +39,7 @@ pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/collections/{id}").get(show).post(update).register(config);
     Endpoint::at("/collections/{id}/collaborators").post(collaborators).register(config);
     Endpoint::at("/collections/{id}/invite").post(invite).register(config);
-    Endpoint::at("/collections/{id}/take-out").post(take_out).register(config);
+    Endpoint::at("/collections/{id}/remove-link").post(remove_link).register(config);
     Endpoint::at("/collections/{id}/delete").post(delete).register(config);
 }
 
@@ -136,7 +136,7 @@ fn deletion(name: &str) -> String {
     format!("{name} is deleted for everyone. The links stay in the libraries of the people who saved them.")
 }
 
-fn taking_out(title: &str) -> String {
+fn link_removal(title: &str) -> String {
     format!("{} stays in the library of the person who saved it.", quoted(title))
 }
 
@@ -148,8 +148,8 @@ struct Collected {
 }
 
 impl Collected {
-    fn taking_out(&self) -> String {
-        taking_out(&self.link.title)
+    fn removal(&self) -> String {
+        link_removal(&self.link.title)
     }
 }
 
@@ -465,7 +465,7 @@ fn as_typed(problem: Problem, people: &[(String, &str)]) -> Problem {
     Problem::invalid("people", named.unwrap_or(rule))
 }
 
-async fn take_out(
+async fn remove_link(
     state: Data<AppState>,
     request: HttpRequest,
     id: Path<String>,
@@ -476,7 +476,7 @@ async fn take_out(
     let card_id = posted.fields.text("card").to_owned();
     if !posted.is_sure() {
         let card = state.library.library_card(card_id.parse()?, Some(caller.id())).await?;
-        let about = taking_out(&Link::of(card.card).title);
+        let about = link_removal(&Link::of(card.card).title);
         let question = "Remove this link from the collection";
         return posted.ask(&request, (question, &about), &format!("/collections/{id}"));
     }
