@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::PageBody;
+use crate::dto::{IdempotencyHeader, PageBody};
 use crate::resource::Resource;
 
 /// How many dead letters one request may name.
@@ -212,10 +212,7 @@ pub struct Redriven {
 #[utoipa::path(
     operation_id = "redriveDeadLetters",
     post, path = "/api/admin/queues/{queue}/dead/redrive", tag = "admin", security(("bearer" = [])),
-    params(
-        ("queue" = String, Path, example = "feeds"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
-    ),
+    params(("queue" = String, Path, example = "feeds"), IdempotencyHeader),
     request_body = SelectDeadLetters, responses((status = 200, body = Redriven))
 )]
 pub async fn redrive(
