@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 use super::library::CardAnswer;
-use crate::dto::{VisibilityBody, sent};
+use crate::dto::{IdempotencyHeader, VisibilityBody, sent};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -45,7 +45,7 @@ pub struct CollectCard {
 #[utoipa::path(
     operation_id = "addCardToCollections",
     post, path = "/api/cards/collections", tag = "cards", security(("bearer" = [])), request_body = CollectCard,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; kept for 24 hours")),
+    params(IdempotencyHeader),
     responses((status = 200, body = CardAnswer))
 )]
 pub async fn collect(

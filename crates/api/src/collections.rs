@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::{Access, CoverBody, IconBody, PageBody, UserBody, VisibilityBody};
+use crate::dto::{Access, CoverBody, IconBody, IdempotencyHeader, PageBody, UserBody, VisibilityBody};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -156,7 +156,7 @@ pub struct CollectionWithCardsBody {
 #[utoipa::path(
     operation_id = "createCollection",
     post, path = "/api/collections", tag = "collections", security(("bearer" = [])), request_body = WriteCollection,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; kept for 24 hours")),
+    params(IdempotencyHeader),
     responses((status = 201, body = CollectionCreated))
 )]
 pub async fn create(

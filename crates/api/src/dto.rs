@@ -9,7 +9,7 @@ use cardwire_domain::user::User;
 use cardwire_domain::{CardId, CollectionId, Page, UserId, Visibility};
 use cardwire_http::cursor::List;
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,6 +27,15 @@ impl<T> PageBody<T> {
             next_cursor: page.next.map(|position| list.encode(&position)),
         }
     }
+}
+
+/// For the document only: [`cardwire_http::idempotency`] reads it.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IdempotencyHeader {
+    /// Requests with the same key get the same answer. 1 to 255 visible ASCII characters; kept for 24 hours.
+    #[param(rename = "Idempotency-Key")]
+    pub key: Option<String>,
 }
 
 /// A field that was sent, even if it is null.

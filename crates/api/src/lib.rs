@@ -53,7 +53,6 @@ const RESOURCES: &[Resource] = &[
     admin::running::RESOURCE,
     admin::history::RESOURCE,
     admin::dead_letters::RESOURCE,
-    admin::way::RESOURCE,
     admin::failures::RESOURCE,
     admin::replays::RESOURCE,
     admin::sagas::RESOURCE,

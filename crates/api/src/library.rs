@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::dto::{
-    CollectionNameBody, CoverBody, IconBody, MetadataBody, NoteBody, PageBody, UserBody, VisibilityBody, sent,
+    CollectionNameBody, CoverBody, IconBody, IdempotencyHeader, MetadataBody, NoteBody, PageBody, UserBody,
+    VisibilityBody, sent,
 };
 use crate::resource::Resource;
 
@@ -80,7 +81,7 @@ pub struct UrlSaved {
 #[utoipa::path(
     operation_id = "saveUrl",
     post, path = "/api/cards/library/urls", tag = "library", security(("bearer" = [])),
-    request_body = SaveUrl, params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; kept for 24 hours")),
+    request_body = SaveUrl, params(IdempotencyHeader),
     responses((status = 201, description = "Saved", body = UrlSaved), (status = 200, description = "It was saved before", body = UrlSaved))
 )]
 pub async fn save(

@@ -31,7 +31,9 @@ use crate::shown::{Link, When, next, part, quoted};
 use crate::view::View;
 use crate::visit::{Chrome, Section, Visit};
 
-/// The field with the people to invite.
+/// The field with all who collaborate or are invited: anybody else is neither any more.
+const PEOPLE: &str = "people";
+/// The field with the people to invite besides.
 const HANDLES: &str = "handles";
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -39,7 +41,7 @@ pub fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/collections/{id}").get(show).post(update).register(config);
     Endpoint::at("/collections/{id}/collaborators").post(collaborators).register(config);
     Endpoint::at("/collections/{id}/invite").post(invite).register(config);
-    Endpoint::at("/collections/{id}/take-out").post(take_out).register(config);
+    Endpoint::at("/collections/{id}/remove-link").post(remove_link).register(config);
     Endpoint::at("/collections/{id}/delete").post(delete).register(config);
 }
 
@@ -136,7 +138,7 @@ fn deletion(name: &str) -> String {
     format!("{name} is deleted for everyone. The links stay in the libraries of the people who saved them.")
 }
 
-fn taking_out(title: &str) -> String {
+fn link_removal(title: &str) -> String {
     format!("{} stays in the library of the person who saved it.", quoted(title))
 }
 
@@ -148,8 +150,8 @@ struct Collected {
 }
 
 impl Collected {
-    fn taking_out(&self) -> String {
-        taking_out(&self.link.title)
+    fn removal(&self) -> String {
+        link_removal(&self.link.title)
     }
 }
 
@@ -373,32 +375,9 @@ async fn collaborators(
     params: Params,
     posted: Posted,
 ) -> Result<HttpResponse, Problem> {
-    let Posted { visit, fields } = posted;
-    let caller = visit.caller()?;
-    let text = fields.text("people");
-    let outcome = match people(&state, text).await? {
-        Ok(people) => {
-            let user_ids = people.iter().map(|(id, _)| id.clone()).collect();
-            let command = SetCollaborators { id: id.to_string(), user_ids };
-            let set = async {
-                cardwire_http::people::require(&state, "people", &command.people()?).await?;
-                state.execute(&request, &caller, None, &command).await
-            };
-            set.await.map_err(|problem| Complaint::of(as_typed(problem, &people), &["people"]))
-        }
-        Err(complaint) => Err(Ok((StatusCode::UNPROCESSABLE_ENTITY, complaint))),
-    };
-    match outcome {
-        Ok(changed) => Ok(see_other(&format!("/collections/{}", changed.id))),
-        Err(refused) => {
-            let (status, complaint) = refused?;
-            let sent = People { text: text.to_owned(), complaint: complaint.or_about("people") };
-            draw(&state, &visit, &id, params, Forms { people: Some(sent), ..Forms::default() }, status).await
-        }
-    }
+    set_people(&state, &request, &id, params, &posted, PEOPLE).await
 }
 
-/// Invites people besides those who collaborate or are invited already.
 async fn invite(
     state: Data<AppState>,
     request: HttpRequest,
@@ -406,25 +385,39 @@ async fn invite(
     params: Params,
     posted: Posted,
 ) -> Result<HttpResponse, Problem> {
-    let Posted { visit, fields } = posted;
+    set_people(&state, &request, &id, params, &posted, HANDLES).await
+}
+
+/// Sets who collaborates or is invited to what one of the two forms says: `field` is its field.
+async fn set_people(
+    state: &AppState,
+    request: &HttpRequest,
+    id: &str,
+    params: Params,
+    Posted { visit, fields }: &Posted,
+    field: &str,
+) -> Result<HttpResponse, Problem> {
     let caller = visit.caller()?;
-    let text = fields.text(HANDLES);
-    let lines = text.split([',', ' ', '\n']).collect::<Vec<_>>().join("\n");
-    let outcome = match people(&state, &lines).await? {
-        Ok(people) if people.is_empty() => {
+    let is_invitation = field == HANDLES;
+    let text = fields.text(field);
+    let lines = if is_invitation { text.replace([',', ' '], "\n") } else { text.to_owned() };
+    let outcome = match people(state, &lines).await? {
+        Ok(people) if is_invitation && people.is_empty() => {
             Err(Ok((StatusCode::UNPROCESSABLE_ENTITY, Complaint::about(HANDLES, "Enter at least one handle."))))
         }
         Ok(people) => {
-            let now = state.collections.collection(id.parse()?, Some(caller.id())).await?;
-            let known = now.collaborators.iter().chain(now.invited.iter().flatten()).map(|user| user.id.to_string());
-            let new = people.iter().map(|(id, _)| id.clone());
-            let user_ids: BTreeSet<String> = known.chain(new).collect();
-            let command = SetCollaborators { id: id.to_string(), user_ids: user_ids.into_iter().collect() };
+            let mut user_ids: BTreeSet<String> = people.iter().map(|(id, _)| id.clone()).collect();
+            if is_invitation {
+                let now = state.collections.collection(id.parse()?, Some(caller.id())).await?;
+                let known = now.collaborators.iter().chain(now.invited.iter().flatten());
+                user_ids.extend(known.map(|user| user.id.to_string()));
+            }
+            let command = SetCollaborators { id: id.to_owned(), user_ids: user_ids.into_iter().collect() };
             let set = async {
-                cardwire_http::people::require(&state, "people", &command.people()?).await?;
-                state.execute(&request, &caller, None, &command).await
+                cardwire_http::people::require(state, PEOPLE, &command.people()?).await?;
+                state.execute(request, &caller, None, &command).await
             };
-            set.await.map_err(|problem| Complaint::of(as_typed(problem, &people), &["people"]))
+            set.await.map_err(|problem| Complaint::of(as_typed(problem, &people), &[PEOPLE]))
         }
         Err(complaint) => Err(Ok((StatusCode::UNPROCESSABLE_ENTITY, complaint))),
     };
@@ -432,8 +425,12 @@ async fn invite(
         Ok(changed) => Ok(see_other(&format!("/collections/{}", changed.id))),
         Err(refused) => {
             let (status, complaint) = refused?;
-            let sent = People { text: text.to_owned(), complaint: complaint.of_field("people", HANDLES) };
-            draw(&state, &visit, &id, params, Forms { invite: Some(sent), ..Forms::default() }, status).await
+            let sent = Some(People { text: text.to_owned(), complaint: complaint.of_field(PEOPLE, field) });
+            let forms = match is_invitation {
+                true => Forms { invite: sent, ..Forms::default() },
+                false => Forms { people: sent, ..Forms::default() },
+            };
+            draw(state, visit, id, params, forms, status).await
         }
     }
 }
@@ -442,7 +439,7 @@ async fn invite(
 async fn people<'a>(state: &AppState, text: &'a str) -> Result<Result<Vec<(String, &'a str)>, Complaint>, Problem> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.len() > cardwire_domain::Collection::MAX_COLLABORATORS {
-        return Ok(Err(Complaint::about("people", "Name at most 100 people.")));
+        return Ok(Err(Complaint::about(PEOPLE, "Name at most 100 people.")));
     }
     let mut ids = Vec::new();
     for line in lines {
@@ -450,7 +447,7 @@ async fn people<'a>(state: &AppState, text: &'a str) -> Result<Result<Vec<(Strin
             Some(id) => ids.push((id.to_string(), line)),
             None => {
                 let named: String = line.chars().take(60).collect();
-                return Ok(Err(Complaint::about("people", format!("No account has the handle {named}."))));
+                return Ok(Err(Complaint::about(PEOPLE, format!("No account has the handle {named}."))));
             }
         }
     }
@@ -462,10 +459,10 @@ fn as_typed(problem: Problem, people: &[(String, &str)]) -> Problem {
     let Some(("userIds", rule)) = problem.broken_rule() else { return problem };
     let named =
         people.iter().find_map(|(id, line)| Some(format!("{line} {}", rule.strip_prefix(id)?.strip_prefix(' ')?)));
-    Problem::invalid("people", named.unwrap_or(rule))
+    Problem::invalid(PEOPLE, named.unwrap_or(rule))
 }
 
-async fn take_out(
+async fn remove_link(
     state: Data<AppState>,
     request: HttpRequest,
     id: Path<String>,
@@ -476,7 +473,7 @@ async fn take_out(
     let card_id = posted.fields.text("card").to_owned();
     if !posted.is_sure() {
         let card = state.library.library_card(card_id.parse()?, Some(caller.id())).await?;
-        let about = taking_out(&Link::of(card.card).title);
+        let about = link_removal(&Link::of(card.card).title);
         let question = "Remove this link from the collection";
         return posted.ask(&request, (question, &about), &format!("/collections/{id}"));
     }

@@ -13,6 +13,7 @@ use cardwire_http::state::AppState;
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::dto::IdempotencyHeader;
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -40,10 +41,7 @@ pub struct HideCardBody {
 #[utoipa::path(
     operation_id = "hideCard",
     post, path = "/api/admin/cards/{id}/hide", tag = "admin", security(("bearer" = [])),
-    params(
-        ("id" = String, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
-    ),
+    params(("id" = String, Path), IdempotencyHeader),
     request_body = HideCardBody, responses((status = 204, description = "Hidden"))
 )]
 pub async fn hide(
@@ -64,10 +62,7 @@ pub async fn hide(
 #[utoipa::path(
     operation_id = "showCard",
     post, path = "/api/admin/cards/{id}/show", tag = "admin", security(("bearer" = [])),
-    params(
-        ("id" = String, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
-    ),
+    params(("id" = String, Path), IdempotencyHeader),
     responses((status = 204, description = "No longer hidden"))
 )]
 pub async fn show(

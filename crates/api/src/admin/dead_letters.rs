@@ -1,8 +1,9 @@
-//! Events that are not run again unless somebody asks for it.
+//! Events that are not run again unless somebody asks for it, and the history of each.
 
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cardwire_domain::EventId;
+use cardwire_events::operations::{DeadLetterWay, Step};
 use cardwire_events::{Action, DeadLetter, DeadSelection, Envelope};
 use cardwire_http::body::JsonBody;
 use cardwire_http::caller::{Admin, Observer};
@@ -19,7 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::PageBody;
+use crate::dto::{IdempotencyHeader, PageBody};
 use crate::resource::Resource;
 
 /// How many dead letters one request may name.
@@ -28,13 +29,14 @@ pub const MAX_IDS: usize = 1_000;
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
 
 #[derive(OpenApi)]
-#[openapi(paths(list, count, redrive, discard))]
+#[openapi(paths(list, count, redrive, discard, letter))]
 struct Document;
 
 fn configure(config: &mut ServiceConfig) {
     Endpoint::at("/api/admin/queues/{queue}/dead").get(list).delete(discard).register(config);
     Endpoint::at("/api/admin/queues/{queue}/dead/redrive").post(redrive).register(config);
     Endpoint::at("/api/admin/queues/{queue}/dead/count").get(count).register(config);
+    Endpoint::at("/api/admin/queues/{queue}/dead/{id}").get(letter).register(config);
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -210,10 +212,7 @@ pub struct Redriven {
 #[utoipa::path(
     operation_id = "redriveDeadLetters",
     post, path = "/api/admin/queues/{queue}/dead/redrive", tag = "admin", security(("bearer" = [])),
-    params(
-        ("queue" = String, Path, example = "feeds"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
-    ),
+    params(("queue" = String, Path, example = "feeds"), IdempotencyHeader),
     request_body = SelectDeadLetters, responses((status = 200, body = Redriven))
 )]
 pub async fn redrive(
@@ -258,4 +257,61 @@ pub async fn discard(
     let action = Action::Discard { queue, which: selection };
     let discarded = state.operations.act(admin.id(), &action).await?;
     Ok(HttpResponse::Ok().json(Discarded { discarded }))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DeadLetterWay)]
+pub struct WayBody {
+    #[serde(flatten)]
+    letter: DeadLetterBody,
+    #[schema(value_type = String, format = DateTime)]
+    accepted_at: Timestamp,
+    /// When it was last published. Null: not since it last failed or was redriven.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    published_at: Option<Timestamp>,
+    /// How often it was published again because it had no effect in time. Starts again at 0 with a redrive.
+    published_again: u32,
+    /// What did not go as planned, oldest first: the last 100 steps.
+    steps: Vec<StepBody>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Step)]
+pub struct StepBody {
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// failed, run-after-loss (its worker was lost, so it was counted and run alone), died or redriven.
+    #[schema(example = "failed")]
+    step: &'static str,
+    /// The error.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
+}
+
+impl From<DeadLetterWay> for WayBody {
+    fn from(way: DeadLetterWay) -> Self {
+        let DeadLetterWay { letter, accepted_at, published_at, sweeps, steps } = way;
+        let step = |step: Step| StepBody { at: step.at, step: step.kind.name(), detail: step.detail };
+        let steps = steps.into_iter().map(step).collect();
+        Self { letter: letter.into(), accepted_at, published_at, published_again: sweeps, steps }
+    }
+}
+
+/// A dead letter with the history of its event.
+#[utoipa::path(
+    operation_id = "getDeadLetter",
+    get, path = "/api/admin/queues/{queue}/dead/{id}", tag = "admin", security(("bearer" = [])),
+    params(("queue" = String, Path, example = "feeds"), ("id" = String, Path)),
+    responses((status = 200, body = WayBody))
+)]
+pub async fn letter(
+    state: Data<AppState>,
+    _: Observer,
+    _: NoParams,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (queue, id) = path.into_inner();
+    let way = state.operations.way(queue_named(&queue)?, &id).await?;
+    Ok(HttpResponse::Ok().json(WayBody::from(way)))
 }

@@ -12,4 +12,3 @@ pub mod rebuild;
 pub mod replays;
 pub mod running;
 pub mod sagas;
-pub mod way;

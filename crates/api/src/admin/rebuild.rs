@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
+use crate::dto::IdempotencyHeader;
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -82,7 +83,7 @@ pub struct RebuildAsked {
 #[utoipa::path(
     operation_id = "requestSearchRebuild",
     post, path = "/api/admin/search/rebuild", tag = "admin", security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer")),
+    params(IdempotencyHeader),
     responses((status = 202, description = "A search-worker will do it", body = RebuildAsked))
 )]
 pub async fn request(

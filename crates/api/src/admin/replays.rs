@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
+use crate::dto::IdempotencyHeader;
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -193,7 +194,7 @@ impl StartReplay {
 #[utoipa::path(
     operation_id = "startReplay",
     post, path = "/api/admin/replays", tag = "admin", security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer")),
+    params(IdempotencyHeader),
     request_body = StartReplay,
     responses((status = 202, description = "A process will start it within seconds", body = ReplayBody))
 )]
@@ -217,10 +218,7 @@ pub async fn start(
 #[utoipa::path(
     operation_id = "cancelReplay",
     post, path = "/api/admin/replays/{id}/cancel", tag = "admin", security(("bearer" = [])),
-    params(
-        ("id" = String, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Under the same key, the same answer"),
-    ),
+    params(("id" = String, Path), IdempotencyHeader),
     responses((status = 204, description = "Stopped"))
 )]
 pub async fn cancel(

@@ -16,6 +16,7 @@ use cardwire_http::state::AppState;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
+use crate::dto::IdempotencyHeader;
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -52,10 +53,7 @@ pub struct Running {
 #[utoipa::path(
     operation_id = "pauseQueue",
     post, path = "/api/admin/queues/{queue}/pause", tag = "admin", security(("bearer" = [])),
-    params(
-        ("queue" = String, Path, example = "feeds"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
-    ),
+    params(("queue" = String, Path, example = "feeds"), IdempotencyHeader),
     request_body = PauseQueue, responses((status = 200, body = Running))
 )]
 pub async fn pause(
@@ -77,10 +75,7 @@ pub async fn pause(
 #[utoipa::path(
     operation_id = "resumeQueue",
     post, path = "/api/admin/queues/{queue}/resume", tag = "admin", security(("bearer" = [])),
-    params(
-        ("queue" = String, Path, example = "feeds"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
-    ),
+    params(("queue" = String, Path, example = "feeds"), IdempotencyHeader),
     responses((status = 200, body = Running))
 )]
 pub async fn resume(
@@ -119,10 +114,7 @@ pub struct Redelivered {
 #[utoipa::path(
     operation_id = "redeliverQueue",
     post, path = "/api/admin/queues/{queue}/redeliver", tag = "admin", security(("bearer" = [])),
-    params(
-        ("queue" = String, Path, example = "feeds"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
-    ),
+    params(("queue" = String, Path, example = "feeds"), IdempotencyHeader),
     responses((status = 202, description = "They will be published again", body = Redelivered))
 )]
 pub async fn redeliver(

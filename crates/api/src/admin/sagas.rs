@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::dto::PageBody;
+use crate::dto::{IdempotencyHeader, PageBody};
 use crate::resource::Resource;
 
 pub const RESOURCE: Resource = Resource { configure, document: Document::openapi };
@@ -110,10 +110,7 @@ pub struct FlushAccepted {
 #[utoipa::path(
     operation_id = "flushWindow",
     post, path = "/api/admin/sagas/{key}/flush", tag = "admin", security(("bearer" = [])),
-    params(
-        ("key" = String, Path, example = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D-did:plc:alice"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key get the same answer"),
-    ),
+    params(("key" = String, Path, example = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D-did:plc:alice"), IdempotencyHeader),
     responses((status = 202, description = "A worker will write it", body = FlushAccepted))
 )]
 pub async fn flush(

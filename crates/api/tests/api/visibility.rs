@@ -268,7 +268,7 @@ async fn what_is_private_is_never_told_by_the_live_feed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn owners_take_their_cards_out_of_a_collection_that_was_made_private_and_learn_nothing_of_it() {
+async fn owners_remove_their_cards_from_a_collection_that_was_made_private_and_learn_nothing_of_it() {
     let api = Api::new();
     let shelf = collection(&api, "alice", "Shelf", "PUBLIC").await;
     let other = collection(&api, "alice", "Other", "PUBLIC").await;
@@ -280,7 +280,7 @@ async fn owners_take_their_cards_out_of_a_collection_that_was_made_private_and_l
         let private = json!({ "name": "Hers", "accessType": "OPEN", "visibility": "PRIVATE" });
         api.ask("alice", Method::PUT, &format!("{COLLECTIONS}/{id}"), Some(private)).await.expect(200);
     }
-    let take_out = |person: &'static str, card: &str, id: &str| {
+    let remove = |person: &'static str, card: &str, id: &str| {
         let path = format!("/api/cards/{card}/collections");
         api.send(request(person, Method::DELETE, &path, Some(json!({ "collectionIds": [id] }))))
     };
@@ -291,19 +291,19 @@ async fn owners_take_their_cards_out_of_a_collection_that_was_made_private_and_l
     // A collection they cannot see looks exactly like one that never existed.
     let nothing = "01JD4A3W5T8Q2V9X7Y6Z1B0C3D";
     for id in [other.as_str(), nothing] {
-        for answer in [take_out("bob", &cards[0], id).await, change(id).await] {
+        for answer in [remove("bob", &cards[0], id).await, change(id).await] {
             let problem = answer.expect_problem(404, "not-found");
             assert_eq!(problem["detail"], format!("There is no collection {id}."));
         }
     }
-    take_out("carol", &cards[0], &shelf).await.expect_problem(404, "not-found");
+    remove("carol", &cards[0], &shelf).await.expect_problem(404, "not-found");
 
-    let answer = take_out("bob", &cards[0], &shelf).await.expect(200);
+    let answer = remove("bob", &cards[0], &shelf).await.expect(200);
     assert_eq!(answer, json!({ "cardId": cards[0] }));
     assert_eq!(change(&shelf).await.expect(200), json!({ "cardId": cards[1], "collectionIds": [] }));
     assert_eq!(read(&api, "alice", &format!("{COLLECTIONS}/{shelf}")).await["cardCount"], 0);
     api.ask("bob", Method::GET, &format!("{COLLECTIONS}/{shelf}"), None).await.expect_problem(404, "not-found");
-    for answer in [take_out("bob", &cards[0], &shelf).await, change(&shelf).await] {
+    for answer in [remove("bob", &cards[0], &shelf).await, change(&shelf).await] {
         answer.expect_problem(404, "not-found");
     }
 }

@@ -10,7 +10,8 @@ pub type Change = (String, Body);
 
 /// So that a thing is there as long as possible.
 pub fn takes_away(route: &str) -> bool {
-    route.starts_with("DELETE") || ["/delete", "/remove", "/leave", "/take-out"].iter().any(|end| route.ends_with(end))
+    route.starts_with("DELETE")
+        || ["/delete", "/remove", "/leave", "/remove-link"].iter().any(|end| route.ends_with(end))
 }
 
 /// For operators: about ids, and not about what is behind them.
@@ -153,7 +154,7 @@ fn of_collections(route: &str, path: &str, world: &World, reader: Reader) -> Opt
         "POST /collections/{id}/invite" => ["did:plc:collaborator did:plc:invited", "nobody!"]
             .map(|handles| form(&there, vec![("handles", handles.into())], vec![]))
             .into(),
-        "POST /collections/{id}/take-out" => sure(&there, &[("card", card.clone())]),
+        "POST /collections/{id}/remove-link" => sure(&there, &[("card", card.clone())]),
         "POST /collections/{id}/delete" | "POST /collections/{id}/leave" => sure(&there, &[]),
         "POST /collections/{id}/accept" | "POST /collections/{id}/decline" => vec![form(&there, vec![], vec![])],
         "PUT /api/users/me/blocks/{userId}" | "DELETE /api/users/me/blocks/{userId}" => {

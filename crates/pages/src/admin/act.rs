@@ -16,7 +16,7 @@ use cardwire_http::problem::Problem;
 use cardwire_http::state::AppState;
 use cardwire_saga::SagaKey;
 
-use super::told::with_outcome;
+use super::outcome::with_outcome;
 use super::{dead, replays as replays_page};
 use crate::fields::{Complaint, Fields};
 use crate::form::Posted;

@@ -16,7 +16,7 @@ use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
 
 use super::names::Names;
-use super::told::told;
+use super::outcome::told;
 use crate::fields::Complaint;
 use crate::form::Posted;
 use crate::links::with_parameter;

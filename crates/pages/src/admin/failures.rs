@@ -11,7 +11,7 @@ use cardwire_http::query::Params;
 use cardwire_http::state::AppState;
 use jiff::Timestamp;
 
-use super::told::told;
+use super::outcome::told;
 use crate::shown::When;
 use crate::visit::{Chrome, Section, Visit};
 

@@ -2,14 +2,15 @@
 //! form does it. What came of it shows on the page from which it was asked for, or in the list of actions. Creating an invite takes nothing from anybody, so it has one step.
 
 mod act;
+mod actions;
+mod alarms;
 mod cards;
 mod dead;
-mod done;
 mod failures;
 mod figures;
 mod find;
-mod matter;
 mod names;
+mod outcome;
 mod overview;
 mod people;
 mod queue;
@@ -18,7 +19,6 @@ mod rejected;
 mod replays;
 mod save;
 mod spark;
-mod told;
 mod windows;
 mod workers;
 
@@ -52,6 +52,6 @@ pub fn configure(config: &mut ServiceConfig) {
     records::configure(config);
     cards::configure(config);
     people::configure(config);
-    done::configure(config);
+    actions::configure(config);
     act::configure(config);
 }

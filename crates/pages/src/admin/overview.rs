@@ -15,8 +15,8 @@ use cardwire_http::problem::Problem;
 use cardwire_http::state::AppState;
 use jiff::Timestamp;
 
+use super::alarms::Matter;
 use super::figures::{PauseShown, known, lasting, took};
-use super::matter::Matter;
 use super::names::Names;
 use super::spark::{Axis, Spark};
 use crate::shown::When;

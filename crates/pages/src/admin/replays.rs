@@ -15,7 +15,7 @@ use cardwire_http::state::AppState;
 use jiff::Timestamp;
 
 use super::names::Names;
-use super::told::told;
+use super::outcome::told;
 use crate::fields::Complaint;
 use crate::shown::When;
 use crate::visit::{Chrome, Section, Visit};

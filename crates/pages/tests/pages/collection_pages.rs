@@ -111,7 +111,7 @@ async fn a_card_is_removed_from_a_collection_on_the_page_of_the_list_that_was_op
     let fields: Vec<(String, String)> =
         [("csrf", csrf), ("card", card), ("sure", "true".into())].map(|(name, value)| (name.into(), value)).into();
     let referer = ("referer", format!("https://cardwire.example{second}"));
-    alice.send(post(&format!("{path}/take-out"), &fields).insert_header(referer)).await;
+    alice.send(post(&format!("{path}/remove-link"), &fields).insert_header(referer)).await;
     assert_eq!(alice.path, second);
     assert_eq!(alice.all(".items > li").len(), 1);
 }

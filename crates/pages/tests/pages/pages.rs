@@ -147,9 +147,9 @@ async fn collections_are_opened_shared_and_deleted() {
     bob.open(&path).await;
     assert_eq!(bob.text(".items .title"), "example.com/b");
     alice.open(&path).await;
-    let take_out = format!("{path}/take-out");
-    is_asked(&mut alice, &take_out, &[], "Remove this link from the collection?").await;
-    alice.submit(&take_out, &[]).await;
+    let remove = format!("{path}/remove-link");
+    is_asked(&mut alice, &remove, &[], "Remove this link from the collection?").await;
+    alice.submit(&remove, &[]).await;
     assert_eq!(alice.path, path);
     assert!(alice.all(".items > li").is_empty());
     alice.submit(&path, &[("name", "Everybody's"), ("access", "OPEN")]).await;

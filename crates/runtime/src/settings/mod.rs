@@ -358,12 +358,10 @@ impl Settings {
             traces: TraceSettings::read(layers)?,
             metadata_allow_private_hosts: layers.flag("METADATA_ALLOW_PRIVATE_HOSTS")?,
             address_header: layers.text("APP__WEB__ADDRESS_HEADER").map(address_header).transpose()?,
-            writes_per_second: match layers.text("APP__WEB__WRITES_PER_SECOND") {
-                Some(_) => layers.number("APP__WEB__WRITES_PER_SECOND", &(0..=1_000_000))?,
-                // Then everybody without a token is the same person.
-                None if use_mock_auth => 0,
-                None => WRITES_PER_SECOND,
-            },
+            writes_per_second: layers
+                .number_if_set("APP__WEB__WRITES_PER_SECOND", &(0..=1_000_000))?
+                // With mock authentication everybody without a token is the same person.
+                .unwrap_or(if use_mock_auth { 0 } else { WRITES_PER_SECOND }),
             quotas: quotas(layers, use_mock_auth)?,
             anonymous_reads_per_second: layers.number("APP__WEB__ANONYMOUS_READS_PER_SECOND", &(0..=1_000_000))?,
             public: PublicSettings::read(layers)?,
@@ -468,10 +466,10 @@ fn queue_settings(layers: &Layers, queue: Queue) -> Result<QueueSettings> {
 
 fn quotas(layers: &Layers, use_mock_auth: bool) -> Result<Quotas> {
     let [cards, collections, imports] = QUOTAS;
-    let most = |name, default| match layers.text(name) {
-        Some(_) => layers.number(name, &(0..=100_000)).map(NonZeroU32::new),
+    let most = |name, default: u32| {
         // As with WRITES_PER_SECOND.
-        None => Ok(NonZeroU32::new(default).filter(|_| !use_mock_auth)),
+        let default = if use_mock_auth { 0 } else { default };
+        layers.number_if_set(name, &(0..=100_000)).map(|most| NonZeroU32::new(most.unwrap_or(default)))
     };
     Ok(Quotas {
         cards: most("APP__QUOTAS__CARDS_A_DAY", cards)?,

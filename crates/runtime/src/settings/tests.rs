@@ -65,6 +65,21 @@ fn what_one_person_adds_within_a_day_is_limited_unless_anybody_may_be_that_perso
 }
 
 #[test]
+fn defaults_that_the_help_puts_into_words_are_those_that_apply() {
+    let [cards, collections, imports] = QUOTAS;
+    let defaults = [
+        ("APP__QUOTAS__CARDS_A_DAY", cards),
+        ("APP__QUOTAS__COLLECTIONS_A_DAY", collections),
+        ("APP__QUOTAS__IMPORTS_A_DAY", imports),
+        ("APP__WEB__WRITES_PER_SECOND", WRITES_PER_SECOND),
+    ];
+    for (name, default) in defaults {
+        let about = names::find(name).unwrap().about;
+        assert!(about.ends_with(&format!(" Default {default}, with mock authentication 0")), "{name}: {about}");
+    }
+}
+
+#[test]
 fn reads_without_signing_in_are_limited_by_address() {
     let check = |text: &str, expected: u32| assert_eq!(valid(text).anonymous_reads_per_second, expected, "{text}");
     check("", 50);

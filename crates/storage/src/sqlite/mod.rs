@@ -5,12 +5,13 @@
 //! - A command reads first and writes afterwards, in one job. Rows carry versions; a commit that finds a different one
 //!   than was read is stale, and the command runs again.
 //! - Only one process has the file open. So leases are held only within this process, and commands on one card take
-//!   turns there (`turns`).
+//!   turns there (`command_turns`).
 
 mod accounts;
 mod analytics;
 mod atproto;
 mod collections;
+mod command_turns;
 mod dead_letters;
 mod departed;
 mod error;
@@ -48,7 +49,6 @@ mod test_access;
 mod tokens;
 mod transaction;
 mod trends;
-mod turns;
 mod undoing;
 mod values;
 mod write;

@@ -12,9 +12,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::command_turns::Turns;
 use super::error::Failure;
 use super::file::{self, Data, OpenError, Place, READERS};
-use super::turns::Turns;
 
 /// How long a read waits for its turn.
 const READ_PATIENCE: Duration = Duration::from_millis(2_500);

@@ -21,11 +21,11 @@ use cardwire_domain::url::CardUrl;
 use cardwire_domain::{Card, CardId, Changes, Collection, CollectionId, CollectionLink, Error, Result, UserId};
 use rusqlite::{Connection, Row, ToSql};
 
+use super::command_turns::Turn;
 use super::error::Failure;
 use super::identity;
 use super::leaving;
 use super::store::SqliteStore;
-use super::turns::Turn;
 use super::undoing;
 use super::values::{
     blob, card_id, collection_id, earlier, first, get, get_access, get_count, get_note, get_time, get_visibility,

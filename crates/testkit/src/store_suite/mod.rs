@@ -492,7 +492,7 @@ macro_rules! store_suite {
             a_card_that_is_made_private_is_gone_for_others_with_the_answer,
             a_hidden_card_is_seen_by_its_owner_alone,
             a_private_collection_exists_for_those_who_work_on_it,
-            owners_take_their_cards_out_of_collections_that_they_no_longer_see,
+            owners_remove_their_cards_from_collections_that_they_no_longer_see,
             an_activity_of_private_collections_alone_is_not_shown,
             rows_of_an_import_are_private_one_by_one,
             words_that_one_person_keeps_to_themselves_help_nobody_else,

@@ -334,7 +334,7 @@ pub async fn a_private_collection_exists_for_those_who_work_on_it(stores: Stores
     Ok(())
 }
 
-pub async fn owners_take_their_cards_out_of_collections_that_they_no_longer_see(stores: Stores) -> Tested {
+pub async fn owners_remove_their_cards_from_collections_that_they_no_longer_see(stores: Stores) -> Tested {
     let (alice, bob, carol) = (person("alice"), person("bob"), person("carol"));
     let ids = [
         stores.collection(&alice, "one", AccessType::Open).await?,
