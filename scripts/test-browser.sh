@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The pages in headless Chromium. Arguments go to `cargo nextest run`. With SCREENS=docs/screens the main pages are pictured there.
+# The pages in headless Chromium. Arguments go to `cargo nextest run`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/servers.sh
@@ -19,10 +19,5 @@ chmod 755 "$folder"
 trap 'stop_postgres "$folder/postgres"; rm -rf "$folder"' EXIT
 start_postgres "$folder/postgres" "-c fsync=off"
 export TEST_DATABASE_URL="postgres://cardwire@127.0.0.1:$postgres_port/postgres"
-if [ -n "${SCREENS:-}" ]; then
-    mkdir -p "$SCREENS"
-    SCREENS=$(realpath "$SCREENS")
-    export SCREENS
-fi
 
 cargo nextest run "${every_test[@]}" --test browser --ignore-default-filter --test-threads 2 "$@"

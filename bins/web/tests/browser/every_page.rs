@@ -256,23 +256,3 @@ async fn fits(web: &Process, window: &Window, pages: &[(&str, String)]) {
     }
     window.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
 }
-
-/// Pictures of the main pages, for the docs; only where they are asked for.
-#[tokio::test]
-async fn the_main_pages_can_be_pictured() {
-    let web = in_memory(&[]).await;
-    let pages = scene(&web).await;
-    let driver = Driver::start().await;
-    let window = driver.window(1000, false).await;
-    worked_off(&web, &window).await;
-    for (name, path) in &pages[..5] {
-        window.open(&web.url(path)).await;
-        window.wait("h1").await;
-        let picture = window.client.screenshot().await.unwrap();
-        assert!(picture.starts_with(b"\x89PNG"), "{name}");
-        if let Some(folder) = std::env::var_os("SCREENS") {
-            std::fs::write(Path::new(&folder).join(format!("{name}.png")), picture).unwrap();
-        }
-    }
-    window.close().await;
-}

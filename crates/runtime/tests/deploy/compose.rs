@@ -1,11 +1,11 @@
 //! Compose files: docker/compose.yaml and those in deploy/.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_yaml_ng::Value as Yaml;
 
-use crate::tree::{binaries, check_command, check_setting, files, pairs, root, words, yaml};
+use crate::tree::{binaries, check_command, check_setting, files, pairs, read, root, words, yaml};
 
 fn compose_files() -> Vec<PathBuf> {
     let is_compose = |path: &PathBuf| {
@@ -129,6 +129,24 @@ fn the_settings_of_every_service_are_accepted() {
         let checked = checked.unwrap();
         assert!(checked.status.success(), "{binary}: {}", String::from_utf8_lossy(&checked.stderr));
     }
+}
+
+#[test]
+fn both_files_offer_the_same_settings_and_every_limit() {
+    let [many, one] = ["docker/compose.yaml", "docker/compose.single.yaml"].map(|path| {
+        let file = load(&root().join(path));
+        let web = &file["services"]["web"];
+        assert_eq!(words(&web["ports"]), ["127.0.0.1:${PORT:-8080}:8080"], "{path}");
+        let environment = pairs(&web["environment"]).into_iter();
+        let offered = environment.filter(|(name, value)| *value == format!("${{{name}:-}}"));
+        offered.map(|(name, _)| name).collect::<BTreeSet<_>>()
+    });
+    assert_eq!(many, one);
+    let limits = read("docs/operate/LIMITS.md");
+    let limits: BTreeSet<_> = limits.split('`').filter(|text| text.starts_with("APP__")).collect();
+    assert!(limits.len() > 5, "{limits:?}");
+    let missing: Vec<_> = limits.into_iter().filter(|name| !many.contains(*name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

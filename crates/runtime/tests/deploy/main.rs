@@ -1,4 +1,4 @@
-//! Checks the files that deploy Cardwire against its binaries, subcommands, settings and metrics.
+//! Checks the files that deploy Cardwire, and the pages that list its settings and metrics, against the code.
 
 // Unmet preconditions panic, in helper functions too.
 #![allow(clippy::unwrap_used)]
@@ -8,4 +8,5 @@ mod fly;
 mod image;
 mod metrics;
 mod promql;
+mod settings;
 mod tree;
