@@ -35,7 +35,7 @@ pub(super) fn address(name: &'static str, text: &str) -> Result<Url> {
     let wrong = |rule: &str| SettingsError::value(name, rule);
     let url = Url::parse(text).map_err(|_| wrong("must be an address such as https://links.example"))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("Links start with http:// or https://."));
+        return Err(wrong("must start with http:// or https://"));
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("must be an address such as https://links.example, without a user, query or fragment"));
