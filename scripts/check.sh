@@ -9,7 +9,7 @@ step() { printf '\n== %s\n' "$*"; "$@"; }
 step cargo fmt --all --check
 step cargo clippy "${every_test[@]}" --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps --locked --quiet
-step bash -n scripts/*.sh
+for script in .ci/run docker/*.sh scripts/*.sh; do step bash -n "$script"; done
 if ! command -v cargo-deny >/dev/null; then
     # It runs for a second, so it need not be fast; an optimised build takes minutes more.
     step cargo install cargo-deny --version '^0.20' --locked --debug

