@@ -127,7 +127,7 @@ async fn what_died_is_found_redriven_and_takes_effect_or_is_discarded() {
     );
     assert_eq!(entries[1][3], json!({ "matching": { "text": "did:plc:mallory" } }).to_string());
     window.open(&server.web.url(DEAD)).await;
-    assert_eq!(found(&window).await, json!("0 dead letters."));
+    assert_eq!(found(&window).await, json!("0 dead letters. Group by error"));
 
     in_feed(&window, &server, &cards.iter().chain([&of_bob]).collect::<Vec<_>>()).await;
     assert_eq!(window.evaluate("document.querySelectorAll('#feed .item').length").await, json!(6), "each once");
