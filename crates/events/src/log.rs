@@ -67,7 +67,7 @@ pub struct Failure {
 pub enum Verdict {
     /// Again after a backoff, or dead after the last attempt.
     Retry,
-    /// Whoever holds it tries again and decides when to give up. The event stays where it is, however often it fails.
+    /// Its holder tries again and decides when to give up. The event stays where it is, even if it fails many times.
     Held,
     /// Dead at once.
     Reject,
@@ -108,8 +108,8 @@ pub struct Backlog {
     pub oldest: Option<Timestamp>,
 }
 
-/// Whatever an event dies of, its tries are the failed attempts since it was last redriven. Its steps, the queue's
-/// [history](crate::WorkHistory) and [`count_failures`] agree on that number.
+/// The tries of a dead letter are the failed attempts since it was last redriven, for any cause of death. Its steps,
+/// the queue's [history](crate::WorkHistory) and [`count_failures`] agree on that number.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Up to `limit` events that are owed to the queue and due, longest due first. They are postponed by

@@ -32,7 +32,7 @@ pub async fn reindex(process: Process) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Counts the UTC days of which no event was pruned once more, each in a transaction of its own, and then the trends.
+/// Recounts the UTC days whose events are all still there, each in its own transaction, and then the trends.
 /// New saves are counted meanwhile.
 pub async fn rebuild(process: Process) -> anyhow::Result<()> {
     let adapters = Adapters::plug(&process.settings)?;

@@ -9,7 +9,7 @@
 //!   so any number of copies of an event has one effect (`activities`, `searching`, `counting`).
 //! - An accepted event is leased, published again and retried until its effect is stored or it is a dead letter
 //!   (`ledger`, `attempts`, `dead_letters`).
-//! - When a change that hides something is answered, others no longer see it, whatever the order of changes and events
+//! - Once a change that hides something is answered, others no longer see it, in any order of changes and events
 //!   (`visibility`, `truth`).
 //! - What was fetched for a card that others do not see is visible only to its owner (`private_pages`).
 //! - A picture is visible to people who can see a card whose page refers to it, and deleted when no page does

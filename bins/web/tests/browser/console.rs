@@ -1,9 +1,6 @@
 //! The console in a browser: it updates itself, keeps its place, and can be paused.
 
-use std::time::Duration;
-
 use serde_json::json;
-use tokio::time::sleep;
 
 use crate::every_page::{axe, barriers};
 use crate::server::{in_memory, save};
@@ -32,7 +29,7 @@ async fn the_overview_updates_itself_keeps_its_place_and_can_be_paused() {
     window.keys("\u{e007}").await;
     window.until("document.getElementById('age').textContent.startsWith('Paused')").await;
     window.evaluate(mark).await;
-    sleep(Duration::from_secs(8)).await;
+    window.until("Number(document.getElementById('age').textContent.match(/are (\\d+) s old/)?.[1]) >= 8").await;
     assert_eq!(window.evaluate(is_new).await, json!(false), "nothing moves while it is paused");
     window.keys("\u{e007}").await;
     window.until(is_new).await;

@@ -19,8 +19,8 @@ use crate::window::{Driver, Window};
 const TWICE: usize = 50;
 const SAVE_EVERY: Duration = Duration::from_millis(50);
 const READ_EVERY: Duration = Duration::from_millis(500);
-/// How long the others go about alone, to compare with.
-const ALONE: Duration = Duration::from_secs(30);
+/// So many saves are made before the import, to compare with.
+const SAVES_BEFORE: usize = 400;
 const PATIENCE: Duration = Duration::from_secs(480);
 
 /// On private addresses, which nobody asks for what their pages are about.
@@ -46,12 +46,12 @@ fn bookmark_file(links: usize) -> String {
 }
 
 /// Somebody's saves, one every 50 ms, each measured from when it was due: one that waits for the save before it has waited, too.
-fn save_on(url: String, phase: &'static str, stop: CancellationToken) -> JoinHandle<Vec<Duration>> {
+fn save_on(url: String, phase: &'static str, most: usize, stop: CancellationToken) -> JoinHandle<Vec<Duration>> {
     tokio::spawn(async move {
         let client = http_client();
         let mut due = interval(SAVE_EVERY);
         let mut took = Vec::new();
-        while !stop.is_cancelled() {
+        while !stop.is_cancelled() && took.len() < most {
             let at = due.tick().await;
             let body = json!({ "url": format!("http://10.1.0.1/{phase}/{}", took.len()), "note": "read later" });
             let request = client.post(&url).header("authorization", "Bearer did:plc:bob").json(&body);
@@ -106,10 +106,10 @@ async fn thousands_of_links_come_along_while_others_go_on_saving() {
 
     let stop = CancellationToken::new();
     let (saving, reading) =
-        (save_on(saves.clone(), "before", stop.clone()), read_on(reader, pages.clone(), stop.clone()));
-    sleep(ALONE).await;
+        (save_on(saves.clone(), "before", SAVES_BEFORE, stop.clone()), read_on(reader, pages.clone(), stop.clone()));
+    let saves_before = saving.await.unwrap();
     stop.cancel();
-    let (saves_before, (reader, pages_before)) = (saving.await.unwrap(), reading.await.unwrap());
+    let (reader, pages_before) = reading.await.unwrap();
 
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bookmarks.html");
     std::fs::write(&file, bookmark_file(links)).unwrap();
@@ -121,7 +121,7 @@ async fn thousands_of_links_come_along_while_others_go_on_saving() {
     window.evaluate("(window.before = true)").await;
     pages.push(window.client.current_url().await.unwrap().into());
     let stop = CancellationToken::new();
-    let (saving, reading) = (save_on(saves, "during", stop.clone()), read_on(reader, pages, stop.clone()));
+    let (saving, reading) = (save_on(saves, "during", usize::MAX, stop.clone()), read_on(reader, pages, stop.clone()));
     let mut seen = BTreeSet::new();
     while window.evaluate("document.querySelector('#progress label').textContent === 'Finished'").await != json!(true) {
         assert!(begun.elapsed() < PATIENCE, "the import does not end: {seen:?}");

@@ -43,13 +43,7 @@ async fn the_window_of_the_bookmarklet_closes_itself_even_after_signing_in() {
     // As a bookmark does it: the page has no say.
     let first = window.client.window().await.unwrap();
     window.devtools("Runtime.evaluate", json!({ "expression": script, "userGesture": true })).await;
-    let second = loop {
-        let open = window.client.windows().await.unwrap();
-        if let Some(other) = open.into_iter().find(|other| *other != first) {
-            break other;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
+    let second = window.windows(2).await.into_iter().find(|other| *other != first).unwrap();
     window.client.switch_to_window(second).await.unwrap();
     window.wait("#handle").await.send_keys("alice").await.unwrap();
     window.wait("#password").await.send_keys("correct horse battery staple\n").await.unwrap();
@@ -58,11 +52,7 @@ async fn the_window_of_the_bookmarklet_closes_itself_even_after_signing_in() {
     assert!(url.as_str().unwrap().starts_with("http"), "{url}");
     window.client.execute("document.querySelector('#url').value = 'https://example.com/a'", vec![]).await.unwrap();
     window.wait("form.save .quick button").await.click().await.unwrap();
-    let deadline = tokio::time::Instant::now() + crate::window::PATIENCE;
-    while window.client.windows().await.unwrap().len() > 1 {
-        assert!(tokio::time::Instant::now() < deadline, "the window stays open");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    window.windows(1).await;
     window.client.switch_to_window(first).await.unwrap();
     window.open(&web.url("/library")).await;
     window.until("document.querySelector('.items').textContent.includes('example.com/a')").await;

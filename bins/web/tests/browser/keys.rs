@@ -131,7 +131,7 @@ async fn a_row_that_is_drawn_again_stays_selected_and_keeps_what_is_typed_into_i
     assert_eq!(window.evaluate("document.querySelector('.rename input[name=title]').value").await, json!("Mine"));
     window.wait(".pick input").await.click().await.unwrap();
     window.until("document.getElementById('picked').textContent === '1 link selected'").await;
-    // Whoever changes their mind sees what was found meanwhile.
+    // Closing it without saving shows the title that was found in the meantime.
     page.open();
     window.wait(".rename summary").await.click().await.unwrap();
     window.until("document.querySelector('#cards a.title').textContent === 'Late'").await;

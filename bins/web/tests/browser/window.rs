@@ -8,6 +8,7 @@ use std::time::Duration;
 use cardwire_testkit::net::{free_port, http_client};
 use fantoccini::elements::Element;
 use fantoccini::key::Key;
+use fantoccini::wd::WindowHandle;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -128,6 +129,19 @@ impl Window {
         while self.evaluate(expression).await != json!(true) {
             let page = self.client.source().await.unwrap_or_default();
             assert!(Instant::now() < deadline, "never: {expression}\n{page}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// All that are open, once there are so many.
+    pub async fn windows(&self, count: usize) -> Vec<WindowHandle> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let open = self.client.windows().await.unwrap();
+            if open.len() == count {
+                return open;
+            }
+            assert!(Instant::now() < deadline, "{} windows are open, not {count}", open.len());
             sleep(Duration::from_millis(50)).await;
         }
     }

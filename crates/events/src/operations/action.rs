@@ -115,7 +115,7 @@ pub struct AuditEntry {
     pub queue: Option<Queue>,
     pub target: Option<String>,
     pub parameters: Value,
-    /// How many it has changed so far, of whatever it is about: events, windows, queues, rebuilds, days, cards, invites
+    /// How many things it has changed so far: events, windows, queues, rebuilds, days, cards, invites
     /// or accounts.
     pub affected: u64,
     /// `None`: it is still running, or the process that ran it was lost.

@@ -119,7 +119,7 @@ impl Connection {
         convert(self.send(command, hash, args, repeat).await, || what.clone())
     }
 
-    /// Like [`Connection::command`], for commands without a key, whatever their arguments.
+    /// Like [`Connection::command`], for commands without a key and with any arguments.
     ///
     /// # Errors
     /// As [`Connection::script`].

@@ -239,7 +239,7 @@ pub struct Settings {
     pub relay_max_depth: usize,
     /// How long the log keeps events that are owed to no queue.
     pub keep_events: Duration,
-    /// How long work in flight may take after the process is told to stop.
+    /// How long running work may take after SIGTERM.
     pub shutdown_deadline: Duration,
     /// PostgreSQL connections of this process.
     pub max_connections: u32,

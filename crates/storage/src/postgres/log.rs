@@ -205,7 +205,7 @@ impl EventLog for PostgresStore {
             .bind(queue.name())
             .bind(signed(limit))
             .bind(from.map(time))
-            // Whatever somebody wrote into the queue, the server must be able to represent it as a time.
+            // A queue entry can hold any number; PostgreSQL must be able to represent it as a time.
             .bind(waiting_since.map(|since| time(since.max(Timestamp::UNIX_EPOCH))))
             .bind(AT_WORK.as_secs_f64())
             .bind(LOOK_AGAIN_AFTER.as_secs_f64())

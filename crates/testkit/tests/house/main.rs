@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod arrows;
+mod checks;
 mod circles;
 mod imports;
 mod links;

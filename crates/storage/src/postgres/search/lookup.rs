@@ -104,7 +104,7 @@ pub(super) async fn near(
     if words.is_empty() || words.len() > MAX_MISSPELT {
         return Ok(Alternatives::new());
     }
-    // A typo spoils up to four trigrams, whatever the word's length; requiring fewer means looking at more words.
+    // A typo spoils up to four trigrams in a word of any length; requiring fewer means looking at more words.
     let shortest = words.iter().map(|word| word.chars().count()).min().unwrap_or_default();
     let threshold = if shortest < 6 {
         "0.1"
