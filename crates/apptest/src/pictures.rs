@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use cardwire_domain::metadata::{FetchPolicy, FetchRoom, Metadata, PageRepository as _};
-use cardwire_domain::pictures::{Fetched, Picture, PictureKind, PictureRepository as _, PictureRoom, PicturesFetched};
+use cardwire_domain::fetch_room::FetchRoom;
+use cardwire_domain::metadata::{FetchPolicy, Metadata, PageRepository as _};
+use cardwire_domain::pictures::{Fetched, Picture, PictureKind, PictureRepository as _, PicturesFetched};
 
 use crate::harness::Api;
 
@@ -24,7 +25,7 @@ pub async fn illustrate(api: &Api) {
         };
         assert!(api.store.finish_fetch(&job, &Ok(read), &policy).await.unwrap());
     }
-    let room = PictureRoom { free: 100, running: Vec::new(), per_host: 100, share: 100 };
+    let room = FetchRoom { free: 100, running: Vec::new(), per_host: 100, share: 100 };
     let jobs = api.store.lease_pictures(&room, Duration::from_secs(60)).await.unwrap();
     assert!(!jobs.is_empty());
     for job in jobs {

@@ -99,8 +99,11 @@ pub enum What {
         /// Beside a run without it: those who save have their repositories on a server that does not answer, as if it were stopped
         #[arg(long, conflicts_with = "find_rate")]
         frozen_pds: bool,
+        /// Let web do the workers' work, without Redis
+        #[arg(long, conflicts_with_all = ["workers", "frozen_pds"])]
+        one_process: bool,
         /// Where everything is kept; in a file, everything is one process
-        #[arg(long, value_enum, default_value_t = Store::Postgres, conflicts_with_all = ["explain", "held_snapshot", "foreign_writer", "workers", "frozen_pds"])]
+        #[arg(long, value_enum, default_value_t = Store::Postgres, conflicts_with_all = ["explain", "held_snapshot", "foreign_writer", "workers", "frozen_pds", "one_process"])]
         store: Store,
     },
     /// Pages of a feed of 100,000 activities over HTTP
@@ -179,6 +182,8 @@ pub struct E2e {
     pub consoles: u16,
     /// Those who save have their repositories on a server that does not answer.
     pub frozen_pds: bool,
+    /// Over PostgreSQL; a file always has one.
+    pub one_process: bool,
     pub store: Store,
 }
 
@@ -195,6 +200,7 @@ impl Default for E2e {
             conditions,
             consoles: 0,
             frozen_pds: false,
+            one_process: false,
             store,
         }
     }
@@ -221,6 +227,7 @@ impl What {
                 foreign_writer,
                 console: consoles,
                 frozen_pds,
+                one_process,
                 store,
             } => {
                 let conditions = Conditions { held_snapshot, foreign_writer };
@@ -236,6 +243,7 @@ impl What {
                         conditions,
                         consoles,
                         frozen_pds,
+                        one_process,
                         store,
                     })
                 };
@@ -272,11 +280,14 @@ impl Case {
                 format!("saga {} x{workers}, PostgreSQL {} ms away", keys.name(), delay.as_millis())
             }
             Self::Save { concurrency, store } => format!("save, {concurrency} at once{}", store.name()),
-            Self::E2e(E2e { workers, rate, find_rate, conditions, consoles, frozen_pds, store, .. }) => {
+            Self::E2e(E2e {
+                workers, rate, find_rate, conditions, consoles, frozen_pds, one_process, store, ..
+            }) => {
                 let rate = if *find_rate { "highest rate".to_owned() } else { format!("{rate}/s") };
                 let consoles = if *consoles > 0 { format!(", {consoles} consoles open") } else { String::new() };
                 let frozen = if *frozen_pds { ", a frozen PDS" } else { "" };
-                format!("e2e x{workers}, {rate}{}{consoles}{frozen}{}", conditions.name(), store.name())
+                let processes = if *one_process { ", one process" } else { "" };
+                format!("e2e x{workers}, {rate}{}{consoles}{frozen}{processes}{}", conditions.name(), store.name())
             }
             Self::FeedRead { concurrency, store } => format!("feed-read, {concurrency} at once{}", store.name()),
             Self::Search { cards, store } => format!("search, {cards} cards{}", store.name()),

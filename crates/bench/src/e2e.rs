@@ -30,13 +30,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub type Sightings = mpsc::UnboundedReceiver<anyhow::Result<(String, Instant)>>;
 
 pub async fn run(servers: &Servers, ground: &Ground, count: usize, case: E2e) -> anyhow::Result<Figures> {
-    let E2e { workers, rate, concurrency, explain, conditions, .. } = case;
+    let E2e { workers, rate, concurrency, explain, conditions, one_process, .. } = case;
     let mut environment = environment(ground.database.url(), &ground.redis.url);
     let mut frozen = if case.frozen_pds { Some(FrozenPds::start().await?) } else { None };
     environment.extend(frozen.iter().flat_map(FrozenPds::settings));
+    environment.insert("USE_IN_MEMORY_EVENTS".to_owned(), one_process.to_string());
     let mut web = Process::start("web", &environment);
     let names =
         std::iter::repeat_n("feed-worker", workers).chain(["search-worker", "analytics-worker", "record-worker"]);
+    let names = names.filter(|_| !one_process);
     let mut processes: Vec<Process> = names.map(|name| Process::start(name, &environment)).collect();
     web.ready().await;
     for process in &mut processes {
@@ -58,7 +60,7 @@ pub async fn run(servers: &Servers, ground: &Ground, count: usize, case: E2e) ->
     let saving = started.elapsed();
     let seen = all_seen(&mut sightings, &mut processes, &saved).await?;
     let after = (ground.cpu(), accounting::cpu(web.id()), usage(&processes).0);
-    let rss_mib = usage(&processes).1;
+    let rss_mib = if one_process { accounting::peak_rss_mib(web.id()) } else { usage(&processes).1 };
     settled(ground).await?;
     let records_waiting = match &frozen {
         Some(_) => Some(frozen::waiting(&ground.pool, count).await?),

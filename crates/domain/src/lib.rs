@@ -21,6 +21,7 @@ pub mod error;
 pub mod event;
 pub mod exports;
 pub mod feed;
+pub mod fetch_room;
 pub mod ids;
 pub mod imports;
 pub mod invites;

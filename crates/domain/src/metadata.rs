@@ -3,15 +3,17 @@
 //! All cards of a normalised URL that everybody sees share one page, and so one fetch. A card that others do not see has a page of its own,
 //! and a fetch of its own.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
+use std::{fmt, iter};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use ulid::Ulid;
 
 use crate::error::{Error, Result};
+use crate::fetch_room::{Fetch, FetchRoom};
 use crate::ids::{CardId, UserId};
 use crate::text::{is_visible, turns_direction};
 use crate::url::CardUrl;
@@ -187,23 +189,17 @@ pub struct FetchJob {
     pub tries: u32,
 }
 
-/// How much more a fetcher can take on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchRoom {
-    pub free: usize,
-    /// What it is fetching now.
-    pub running: Vec<FetchJob>,
-    /// The most that it fetches of one host at once.
-    pub per_host: usize,
-    /// The most that it fetches at once for one person, and of one registrable domain. The rest is kept free for others, so that nobody
-    /// has to wait until slow pages have timed out.
-    pub share: usize,
-}
+impl Fetch for FetchJob {
+    fn hosts(&self) -> impl Iterator<Item = &str> {
+        iter::once(&*self.host)
+    }
 
-impl FetchRoom {
-    /// Of a fetcher that has nothing to do, one page of each host.
-    pub const fn idle(free: usize) -> Self {
-        Self { free, running: Vec::new(), per_host: 1, share: free }
+    fn domain(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.domain)
+    }
+
+    fn person(&self) -> Option<&UserId> {
+        Some(&self.asked_by)
     }
 }
 
@@ -278,7 +274,7 @@ pub trait PageRepository: Send + Sync {
     /// Due pages, as many as there is room for, leased for the policy's time. They take turns over the people who asked for them and
     /// over registrable domains: however many pages one of them has waiting, those of others come next. A lease that runs out
     /// may be given to somebody else; each counts as a try, so a page that kills who fetches it is given up like any other.
-    async fn lease_fetches(&self, room: &FetchRoom, policy: &FetchPolicy) -> Result<Vec<FetchJob>>;
+    async fn lease_fetches(&self, room: &FetchRoom<FetchJob>, policy: &FetchPolicy) -> Result<Vec<FetchJob>>;
 
     /// Stores what a fetch came to and, in the same transaction, indexes it again. False: the lease was lost, nothing was stored.
     /// A failure leaves metadata as it was, and a page that was ready stays so.

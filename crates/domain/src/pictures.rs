@@ -2,7 +2,7 @@
 //!
 //! A picture is kept once, by its content, and lives as long as a page refers to it. It is seen by those who see such a page.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use ulid::Ulid;
 
 use crate::error::{Error, Result};
+use crate::fetch_room::{Fetch, FetchRoom};
 use crate::ids::UserId;
 use crate::url::registrable_domain;
 
@@ -131,11 +132,19 @@ pub struct PictureJob {
     pub tries: u32,
 }
 
-impl PictureJob {
-    /// The hosts that it asks, each once.
+impl Fetch for PictureJob {
     fn hosts(&self) -> impl Iterator<Item = &str> {
         let [cover, icon] = [&self.cover, &self.icon].map(|address| address.as_deref().map(host_of));
         cover.into_iter().chain(icon.filter(|icon| cover != Some(*icon)))
+    }
+
+    fn domain(&self) -> Cow<'_, str> {
+        registrable_domain(&self.host)
+    }
+
+    /// Of everybody's pages, nobody.
+    fn person(&self) -> Option<&UserId> {
+        self.keeper.as_ref()
     }
 }
 
@@ -147,63 +156,6 @@ fn host_of(address: &str) -> &str {
         true => host,
         false => authority,
     })
-}
-
-/// How much more a fetcher of pictures can take on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PictureRoom {
-    pub free: usize,
-    /// What it is fetching now.
-    pub running: Vec<PictureJob>,
-    /// The most that it fetches of one host at once.
-    pub per_host: usize,
-    /// The most that it fetches at once for pages of one registrable domain, and for private cards of one person.
-    pub share: usize,
-}
-
-impl PictureRoom {
-    /// Of those in front of the line: the ones to fetch now, and the ones whose hosts, domains and people have all their places.
-    pub fn choose(&self, front: Vec<PictureJob>) -> (Vec<PictureJob>, Vec<PictureJob>) {
-        let mut taken = Taken::default();
-        self.running.iter().for_each(|job| taken.add(job));
-        let (mut chosen, mut blocked) = (Vec::new(), Vec::new());
-        for job in front {
-            if !taken.leaves_room(self, &job) {
-                blocked.push(job);
-            } else if chosen.len() < self.free {
-                taken.add(&job);
-                chosen.push(job);
-            }
-        }
-        (chosen, blocked)
-    }
-}
-
-/// How many places each has.
-#[derive(Default)]
-struct Taken {
-    hosts: BTreeMap<String, usize>,
-    domains: BTreeMap<String, usize>,
-    people: BTreeMap<UserId, usize>,
-}
-
-impl Taken {
-    fn add(&mut self, job: &PictureJob) {
-        for host in job.hosts() {
-            *self.hosts.entry(host.to_owned()).or_default() += 1;
-        }
-        *self.domains.entry(registrable_domain(&job.host).into_owned()).or_default() += 1;
-        if let Some(keeper) = &job.keeper {
-            *self.people.entry(keeper.clone()).or_default() += 1;
-        }
-    }
-
-    fn leaves_room(&self, room: &PictureRoom, job: &PictureJob) -> bool {
-        let of_domain = self.domains.get(&*registrable_domain(&job.host)).copied().unwrap_or_default();
-        let of_person = job.keeper.as_ref().and_then(|keeper| self.people.get(keeper)).copied().unwrap_or_default();
-        let has_place = |host: &str| self.hosts.get(host).copied().unwrap_or_default() < room.per_host;
-        job.hosts().all(has_place) && of_domain < room.share && of_person < room.share
-    }
 }
 
 /// What came of one of the two.
@@ -234,7 +186,7 @@ pub const GRACE: Duration = Duration::from_secs(3_600);
 #[async_trait]
 pub trait PictureRepository: Send + Sync {
     /// Due jobs, as many as there is room for, leased for this time, in the order in which their pages were read. Each lease counts as a try.
-    async fn lease_pictures(&self, room: &PictureRoom, lease: Duration) -> Result<Vec<PictureJob>>;
+    async fn lease_pictures(&self, room: &FetchRoom<PictureJob>, lease: Duration) -> Result<Vec<PictureJob>>;
 
     /// Stores what a job came to. False: the lease was lost, nothing was stored.
     async fn finish_pictures(&self, job: &PictureJob, outcome: &PicturesFetched) -> Result<bool>;
@@ -262,8 +214,8 @@ mod tests {
         }
     }
 
-    fn room(running: Vec<PictureJob>) -> PictureRoom {
-        PictureRoom { free: 4, running, per_host: 2, share: 3 }
+    fn room(running: Vec<PictureJob>) -> FetchRoom<PictureJob> {
+        FetchRoom { free: 4, running, per_host: 2, share: 3 }
     }
 
     #[test]
@@ -313,7 +265,7 @@ mod tests {
         let front: Vec<_> = (0..4).map(hers).chain([job("x.org", "", "x.org")]).collect();
         let (chosen, _) = room(Vec::new()).choose(front.clone());
         assert_eq!(chosen, [&front[..3], &front[4..]].concat());
-        let (chosen, blocked) = PictureRoom { free: 1, ..room(Vec::new()) }.choose(front[..2].to_vec());
+        let (chosen, blocked) = FetchRoom { free: 1, ..room(Vec::new()) }.choose(front[..2].to_vec());
         assert_eq!((chosen.len(), blocked.len()), (1, 0), "what only waits is not blocked");
     }
 }

@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use cardwire_domain::account_store::AccountStore;
 use cardwire_domain::accounts::{Account, AccountRepository as _, Admission, TokenHash};
 use cardwire_domain::collection::AccessType;
+use cardwire_domain::fetch_room::FetchRoom;
 use cardwire_domain::invites::InviteRepository as _;
 use cardwire_domain::library::LibraryFilter;
 use cardwire_domain::metadata::{FetchPolicy, Metadata};
-use cardwire_domain::pictures::{Fetched, Picture, PictureKind, PictureRoom, PicturesFetched};
+use cardwire_domain::pictures::{Fetched, Picture, PictureKind, PicturesFetched};
 use cardwire_domain::profile::{Bio, Edit, ProfileChange, ProfileRepository as _};
 use cardwire_domain::resets::ResetRepository as _;
 use cardwire_domain::search::{Found, SearchRequest};
@@ -224,7 +225,7 @@ async fn pictures_arrive_and_those_that_no_page_shows_are_still_deleted() -> Tes
     for job in here.due().await? {
         assert!(here.pages.finish_fetch(&job, &Ok(illustrated.clone()), &FetchPolicy::default()).await?);
     }
-    let room = PictureRoom { free: 100, running: Vec::new(), per_host: 100, share: 100 };
+    let room = FetchRoom { free: 100, running: Vec::new(), per_host: 100, share: 100 };
     for (number, job) in here.pictures.lease_pictures(&room, Duration::from_secs(60)).await?.iter().enumerate() {
         let bytes = [format!("cover {number}").as_bytes(), &[0xff; 60_000]].concat();
         let cover = Fetched::Picture(Picture { kind: PictureKind::Jpeg, width: 640, height: 360, bytes });

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use cardwire_domain::UserId;
-use cardwire_domain::metadata::{FetchPolicy, FetchRoom, PageRepository};
+use cardwire_domain::fetch_room::FetchRoom;
+use cardwire_domain::metadata::{FetchPolicy, PageRepository};
 use cardwire_domain::search::SearchIndex;
 use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
 use cardwire_events::Handover;

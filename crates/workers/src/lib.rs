@@ -6,6 +6,7 @@
 mod analytics;
 mod feed;
 pub mod import;
+mod leased;
 pub mod metadata;
 pub mod pictures;
 pub mod records;
@@ -14,6 +15,7 @@ mod search;
 pub use analytics::AnalyticsHandler;
 pub use feed::FeedHandler;
 pub use import::ImportLoop;
+pub use leased::Pace;
 pub use metadata::MetadataLoop;
 pub use pictures::PictureLoop;
 pub use records::{FakeRecordPublisher, RecordHandler, RecordLoop};

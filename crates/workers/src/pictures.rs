@@ -1,41 +1,32 @@
 //! Fetches the covers and icons of pages after their titles have been stored. Pictures delay no title, and a failed
 //! picture costs nothing else.
-//!
-//! Unfinished work survives in the store: if a worker dies, its leases run out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cardwire_domain::fetch_room::FetchRoom;
 use cardwire_domain::metadata::{FetchFailure, FetchPolicy};
-use cardwire_domain::pictures::{Fetched, PictureJob, PictureRepository, PictureRoom, PicturesFetched};
+use cardwire_domain::pictures::{Fetched, PictureJob, PictureRepository, PicturesFetched};
 use cardwire_pictures::{Form, Refused, shrink};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::leased::{self, Leased, Pace};
 use crate::metadata::{FetchLimits, PageFetcher};
 
 /// This many icons are remembered: all pages of a site have the same one.
 const REMEMBERED: usize = 500;
 const REMEMBER_FOR: Duration = Duration::from_secs(3_600);
 
-/// How many pictures are fetched at once, and their limits.
 #[derive(Clone, Copy, Debug)]
 pub struct PictureSettings {
-    /// At most half of it for the pages of one registrable domain, and for the private cards of one person. Each may
-    /// hold a cover in memory.
-    pub at_once: usize,
-    /// For one host.
-    pub at_once_per_host: usize,
+    /// Each job may hold a cover in memory.
+    pub pace: Pace,
     pub cover: FetchLimits,
     pub icon: FetchLimits,
-    /// Between checks while no jobs are due.
-    pub poll: Duration,
-    /// After an error of the store.
-    pub pause: Duration,
     pub policy: FetchPolicy,
 }
 
@@ -43,12 +34,9 @@ impl Default for PictureSettings {
     fn default() -> Self {
         let megabyte = 1024 * 1024;
         Self {
-            at_once: 6,
-            at_once_per_host: 2,
+            pace: Pace { at_once: 6, at_once_per_host: 2, poll: Duration::from_secs(2), pause: Duration::from_secs(2) },
             cover: FetchLimits { bytes: 10 * megabyte, time: Duration::from_secs(15), redirects: 5 },
             icon: FetchLimits { bytes: megabyte, time: Duration::from_secs(10), redirects: 5 },
-            poll: Duration::from_secs(2),
-            pause: Duration::from_secs(2),
             policy: FetchPolicy { attempts: 4, lease: Duration::from_secs(120), ..FetchPolicy::default() },
         }
     }
@@ -67,49 +55,17 @@ impl PictureLoop {
         Self { pictures, maker, settings }
     }
 
-    /// Runs until `stop`; running fetches are then finished, which takes no longer than two fetches. If the future is
-    /// dropped, the leases run out and another process fetches those pictures.
+    /// Runs until `stop`; running fetches are then finished, which takes no longer than two fetches.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut running: JoinSet<()> = JoinSet::new();
-        let mut fetching: BTreeMap<tokio::task::Id, PictureJob> = BTreeMap::new();
-        while !stop.is_cancelled() {
-            let wait = match self.lease(&fetching).await {
-                Ok(jobs) => {
-                    let is_idle = jobs.is_empty();
-                    for job in jobs {
-                        fetching.insert(running.spawn(self.work(job.clone())).id(), job);
-                    }
-                    if is_idle { self.settings.poll } else { Duration::from_millis(10) }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "pictures to fetch could not be read");
-                    self.settings.pause
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = sleep(wait), if running.len() < self.settings.at_once => {}
-                Some(ended) = running.join_next_with_id() => forget(&mut fetching, ended),
-            }
-        }
-        while let Some(ended) = running.join_next_with_id().await {
-            forget(&mut fetching, ended);
-        }
+        leased::run(self, self.settings.pace, stop).await;
     }
+}
 
-    async fn lease(
-        &self,
-        fetching: &BTreeMap<tokio::task::Id, PictureJob>,
-    ) -> cardwire_domain::Result<Vec<PictureJob>> {
-        let room = PictureRoom {
-            free: self.settings.at_once.saturating_sub(fetching.len()),
-            running: fetching.values().cloned().collect(),
-            per_host: self.settings.at_once_per_host,
-            share: (self.settings.at_once / 2).max(1),
-        };
-        if room.free == 0 {
-            return Ok(Vec::new());
-        }
+impl Leased for PictureLoop {
+    type Job = PictureJob;
+    const JOBS: &'static str = "fetches of pictures";
+
+    async fn lease(&self, room: FetchRoom<PictureJob>) -> cardwire_domain::Result<Vec<PictureJob>> {
         self.pictures.lease_pictures(&room, self.settings.policy.lease).await
     }
 
@@ -233,19 +189,4 @@ impl Maker {
         }
         icons.insert(address.to_owned(), (Instant::now(), icon.clone()));
     }
-}
-
-/// A job that panicked is over too: its lease runs out.
-fn forget(
-    fetching: &mut BTreeMap<tokio::task::Id, PictureJob>,
-    ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>,
-) {
-    let id = match ended {
-        Ok((id, ())) => id,
-        Err(error) => {
-            tracing::error!(%error, "fetching pictures panicked");
-            error.id()
-        }
-    };
-    fetching.remove(&id);
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use cardwire_apptest::harness::{Answer, Api};
-use cardwire_domain::metadata::{FetchAgain, FetchFailure, FetchPolicy, FetchRoom, Metadata, PageRepository as _};
+use cardwire_domain::fetch_room::FetchRoom;
+use cardwire_domain::metadata::{FetchAgain, FetchFailure, FetchPolicy, Metadata, PageRepository as _};
 use serde_json::{Value, json};
 
 const URL: &str = "https://example.com/away";

@@ -5,7 +5,8 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use cardwire_apptest::harness::{Answer, Api, HOST};
-use cardwire_domain::metadata::{FetchPolicy, FetchRoom, Metadata, PageRepository as _};
+use cardwire_domain::fetch_room::FetchRoom;
+use cardwire_domain::metadata::{FetchPolicy, Metadata, PageRepository as _};
 use serde_json::json;
 
 use crate::checker::{Element, checked};

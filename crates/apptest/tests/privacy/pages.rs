@@ -1,6 +1,7 @@
 //! What is fetched for a private card is nobody else's page.
 
-use cardwire_domain::metadata::{FetchPolicy, FetchRoom, Metadata, PageRepository as _};
+use cardwire_domain::fetch_room::FetchRoom;
+use cardwire_domain::metadata::{FetchPolicy, Metadata, PageRepository as _};
 use serde_json::json;
 
 use crate::scene::{Reader, URL};

@@ -2,7 +2,8 @@
 
 use cardwire_apptest::browser::Browser;
 use cardwire_apptest::harness::Api;
-use cardwire_domain::metadata::{FetchPolicy, FetchRoom, Metadata, PageRepository as _};
+use cardwire_domain::fetch_room::FetchRoom;
+use cardwire_domain::metadata::{FetchPolicy, Metadata, PageRepository as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use scraper::ElementRef;
 use serde_json::json;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cardwire_domain::fetch_room::FetchRoom;
 use cardwire_domain::metadata::{
-    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
+    FetchAgain, FetchFailure, FetchJob, FetchPolicy, Metadata, PageInfo, PageKind, PageRepository,
 };
 use cardwire_domain::pictures::REFRESH;
 use cardwire_domain::url::CardUrl;
@@ -91,7 +92,7 @@ WHERE url_digest = $1";
 
 #[async_trait]
 impl PageRepository for PostgresStore {
-    async fn lease_fetches(&self, room: &FetchRoom, policy: &FetchPolicy) -> Result<Vec<FetchJob>> {
+    async fn lease_fetches(&self, room: &FetchRoom<FetchJob>, policy: &FetchPolicy) -> Result<Vec<FetchJob>> {
         let lease = Ulid::generate();
         let column = |of: fn(&FetchJob) -> &str| room.running.iter().map(of).map(str::to_owned).collect::<Vec<_>>();
         let query = sqlx::query(LEASE)

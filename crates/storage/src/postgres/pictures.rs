@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cardwire_domain::fetch_room::FetchRoom;
 use cardwire_domain::pictures::{
-    Fetched, GRACE, Picture, PictureHash, PictureJob, PictureKind, PictureRepository, PictureRoom, PicturesFetched,
+    Fetched, GRACE, Picture, PictureHash, PictureJob, PictureKind, PictureRepository, PicturesFetched,
 };
 use cardwire_domain::{Result, UserId};
 use sha2::{Digest, Sha256};
@@ -68,7 +69,7 @@ const LOOKED_AT: &str = "DELETE FROM pictures_dropped WHERE id = ANY($1)";
 
 #[async_trait]
 impl PictureRepository for PostgresStore {
-    async fn lease_pictures(&self, room: &PictureRoom, lease: Duration) -> Result<Vec<PictureJob>> {
+    async fn lease_pictures(&self, room: &FetchRoom<PictureJob>, lease: Duration) -> Result<Vec<PictureJob>> {
         let mut session = self.batch_session().await?;
         Ok(lease_jobs(&mut session, room, lease).await?)
     }
@@ -90,7 +91,11 @@ impl PictureRepository for PostgresStore {
     }
 }
 
-async fn lease_jobs(session: &mut Session, room: &PictureRoom, lease: Duration) -> Result<Vec<PictureJob>, Failure> {
+async fn lease_jobs(
+    session: &mut Session,
+    room: &FetchRoom<PictureJob>,
+    lease: Duration,
+) -> Result<Vec<PictureJob>, Failure> {
     let id = Ulid::generate();
     session.begin().await?;
     let rows = session.fetch_all(sqlx::query(FRONT).bind(signed(LOOK_AT))).await?;

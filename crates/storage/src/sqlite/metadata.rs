@@ -1,11 +1,11 @@
 //! Pages: jobs leased by `next_fetch_at`, and the results of their fetches.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cardwire_domain::fetch_room::FetchRoom;
 use cardwire_domain::metadata::{
-    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, Metadata, PageInfo, PageKind, PageRepository,
+    FetchAgain, FetchFailure, FetchJob, FetchPolicy, Metadata, PageInfo, PageKind, PageRepository,
 };
 use cardwire_domain::pictures::REFRESH;
 use cardwire_domain::url::{CardUrl, registrable_domain};
@@ -32,13 +32,13 @@ const LOOK_AT: i64 = 500;
 const REASON_CHARS: usize = 300;
 
 const FRONT: &str = "\
-SELECT number, url, host, keeper, domain, asked_by, tries FROM pages
+SELECT url, host, keeper, domain, asked_by, tries FROM pages
 WHERE turn IS NOT NULL AND next_fetch_at <= ?1 ORDER BY turn, next_fetch_at LIMIT ?2";
 
 const LEASE: &str = "\
 UPDATE pages SET lease = ?2, next_fetch_at = ?3, tries = ?4,
     turn = NULL, asked_by = NULL, domain = NULL, by_person = NULL, by_domain = NULL
-WHERE number = ?1";
+WHERE url_digest = ?1";
 
 const SUCCEED: &str = concat!(
     "\
@@ -76,7 +76,7 @@ FROM pages WHERE url_digest = ?1";
 
 #[async_trait]
 impl PageRepository for SqliteStore {
-    async fn lease_fetches(&self, room: &FetchRoom, policy: &FetchPolicy) -> Result<Vec<FetchJob>> {
+    async fn lease_fetches(&self, room: &FetchRoom<FetchJob>, policy: &FetchPolicy) -> Result<Vec<FetchJob>> {
         let (room, policy) = (room.clone(), *policy);
         Ok(self.write(move |connection, now| lease(connection, now, &room, &policy)).await?)
     }
@@ -132,7 +132,7 @@ fn ask_again(connection: &Connection, now: Timestamp, card: CardId) -> Result<Op
 fn lease(
     connection: &Connection,
     now: Timestamp,
-    room: &FetchRoom,
+    room: &FetchRoom<FetchJob>,
     policy: &FetchPolicy,
 ) -> Result<Vec<FetchJob>, Failure> {
     fetch_line::join_again(connection, now)?;
@@ -140,7 +140,7 @@ fn lease(
     let front = rows(connection, FRONT, &[&us(now), &LOOK_AT], |row| {
         let tries: u32 = get(row, "tries")?;
         let keeper: Option<String> = get(row, "keeper")?;
-        let job = FetchJob {
+        Ok(FetchJob {
             url: get(row, "url")?,
             host: get(row, "host")?,
             domain: get(row, "domain")?,
@@ -148,44 +148,14 @@ fn lease(
             asked_by: user_id(&get::<String>(row, "asked_by")?)?,
             lease,
             tries: tries.saturating_add(1),
-        };
-        Ok((get::<i64>(row, "number")?, job))
+        })
     })?;
-    let mut taken = Taken::default();
-    room.running.iter().for_each(|job| taken.add(job));
-    let mut jobs = Vec::new();
-    for (page, job) in front {
-        if jobs.len() < room.free && taken.leaves_room(room, &job) {
-            taken.add(&job);
-            run(connection, LEASE, &[&page, &blob(lease), &after(now, policy.lease), &job.tries])?;
-            jobs.push(job);
-        }
+    let (chosen, _) = room.choose(front);
+    for job in &chosen {
+        let key = key_of(&job.url, job.keeper.as_ref());
+        run(connection, LEASE, &[&key, &blob(lease), &after(now, policy.lease), &job.tries])?;
     }
-    Ok(jobs)
-}
-
-/// How many places each host, domain and person has.
-#[derive(Default)]
-struct Taken {
-    hosts: BTreeMap<String, usize>,
-    domains: BTreeMap<String, usize>,
-    people: BTreeMap<String, usize>,
-}
-
-impl Taken {
-    fn add(&mut self, job: &FetchJob) {
-        let Self { hosts, domains, people } = self;
-        for (places, of) in [(hosts, &*job.host), (domains, &*job.domain), (people, job.asked_by.as_str())] {
-            *places.entry(of.to_owned()).or_default() += 1;
-        }
-    }
-
-    fn leaves_room(&self, room: &FetchRoom, job: &FetchJob) -> bool {
-        let has = |places: &BTreeMap<String, usize>, of: &str| places.get(of).copied().unwrap_or_default();
-        has(&self.hosts, &job.host) < room.per_host
-            && has(&self.domains, &job.domain) < room.share
-            && has(&self.people, job.asked_by.as_str()) < room.share
-    }
+    Ok(chosen)
 }
 
 fn succeed(

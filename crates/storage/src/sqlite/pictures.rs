@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cardwire_domain::fetch_room::FetchRoom;
 use cardwire_domain::pictures::{
-    Fetched, GRACE, Picture, PictureHash, PictureJob, PictureKind, PictureRepository, PictureRoom, PicturesFetched,
+    Fetched, GRACE, Picture, PictureHash, PictureJob, PictureKind, PictureRepository, PicturesFetched,
 };
 use cardwire_domain::{Result, UserId};
 use jiff::Timestamp;
@@ -61,7 +62,7 @@ const LOOKED_AT: &str = "DELETE FROM pictures_dropped WHERE id = ?1";
 
 #[async_trait]
 impl PictureRepository for SqliteStore {
-    async fn lease_pictures(&self, room: &PictureRoom, lease: Duration) -> Result<Vec<PictureJob>> {
+    async fn lease_pictures(&self, room: &FetchRoom<PictureJob>, lease: Duration) -> Result<Vec<PictureJob>> {
         let room = room.clone();
         // Look first: usually there is nothing, and the writer is not needed.
         let is_due = self.read(|connection, now| first(connection, FRONT, &[&us(now), &1], |_| Ok(()))).await?;
@@ -92,7 +93,7 @@ impl PictureRepository for SqliteStore {
 fn lease_jobs(
     connection: &Connection,
     now: Timestamp,
-    room: &PictureRoom,
+    room: &FetchRoom<PictureJob>,
     lease: Duration,
 ) -> Result<Vec<PictureJob>, Failure> {
     let id = Ulid::generate();

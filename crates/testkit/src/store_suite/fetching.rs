@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cardwire_domain::UserId;
-use cardwire_domain::metadata::{FetchJob, FetchPolicy, FetchRoom};
+use cardwire_domain::fetch_room::FetchRoom;
+use cardwire_domain::metadata::{FetchJob, FetchPolicy};
 
 use super::pages::titled;
 use super::scene::person;
@@ -13,12 +14,12 @@ use super::{Stores, Tested};
 const MANY: usize = 800;
 
 /// Of a fetcher with 32 places that has these pages in its hands.
-fn room(running: &[FetchJob]) -> FetchRoom {
+fn room(running: &[FetchJob]) -> FetchRoom<FetchJob> {
     FetchRoom { free: 32 - running.len(), running: running.to_vec(), per_host: 2, share: 16 }
 }
 
 impl Stores {
-    async fn leased(&self, room: &FetchRoom) -> anyhow::Result<Vec<FetchJob>> {
+    async fn leased(&self, room: &FetchRoom<FetchJob>) -> anyhow::Result<Vec<FetchJob>> {
         Ok(self.pages.lease_fetches(room, &FetchPolicy::default()).await?)
     }
 

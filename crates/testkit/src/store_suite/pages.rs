@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use cardwire_domain::UserId;
+use cardwire_domain::fetch_room::FetchRoom;
 use cardwire_domain::metadata::{
-    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, FetchState, Metadata, PageInfo, PageKind,
+    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchState, Metadata, PageInfo, PageKind,
 };
 use cardwire_domain::search::SearchRequest;
 use cardwire_domain::url::CardUrl;

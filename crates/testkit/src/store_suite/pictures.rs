@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cardwire_domain::metadata::{FetchPolicy, FetchRoom, Metadata};
+use cardwire_domain::fetch_room::FetchRoom;
+use cardwire_domain::metadata::{FetchPolicy, Metadata};
 use cardwire_domain::pictures::{
-    CardPictures, Fetched, GRACE, Picture, PictureHash, PictureJob, PictureKind, PictureRoom, PicturesFetched, REFRESH,
+    CardPictures, Fetched, GRACE, Picture, PictureHash, PictureJob, PictureKind, PicturesFetched, REFRESH,
 };
 use cardwire_domain::search::SearchRequest;
 use cardwire_domain::use_cases::{HideCard, ShowCard};
@@ -39,7 +40,7 @@ fn fetched(cover: &str, icon: &str) -> PicturesFetched {
 
 impl Stores {
     async fn picture_jobs(&self) -> anyhow::Result<Vec<PictureJob>> {
-        let room = PictureRoom { free: 100, running: Vec::new(), per_host: 100, share: 100 };
+        let room = FetchRoom { free: 100, running: Vec::new(), per_host: 100, share: 100 };
         Ok(self.pictures.lease_pictures(&room, LEASE).await?)
     }
 
@@ -332,7 +333,7 @@ pub async fn a_host_with_many_pictures_keeps_others_from_waiting_behind_it(store
     let mut running = Vec::new();
     for _ in 0..3 {
         stores.time.advance(second).await;
-        let room = PictureRoom { free: 10, running: running.clone(), per_host: 1, share: 10 };
+        let room = FetchRoom { free: 10, running: running.clone(), per_host: 1, share: 10 };
         running.extend(stores.pictures.lease_pictures(&room, LEASE).await?);
     }
     let urls: Vec<_> = running.iter().map(|job| job.url.as_str()).collect();

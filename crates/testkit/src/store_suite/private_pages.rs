@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use cardwire_domain::analytics::KindCount;
+use cardwire_domain::fetch_room::FetchRoom;
 use cardwire_domain::library::LibraryFilter;
 use cardwire_domain::metadata::{
-    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchRoom, FetchState, Metadata, PageInfo, PageKind,
+    FetchAgain, FetchFailure, FetchJob, FetchPolicy, FetchState, Metadata, PageInfo, PageKind,
 };
 use cardwire_domain::search::{SearchHit, SearchRequest};
 use cardwire_domain::url::CardUrl;

@@ -12,8 +12,8 @@ use cardwire_domain::use_cases::{AddUrlToLibrary, Request, execute};
 use cardwire_domain::{SystemClock, UserId};
 use cardwire_events::Handover;
 use cardwire_storage::SqliteStore;
-use cardwire_workers::MetadataLoop;
 use cardwire_workers::metadata::{AddressPolicy, FetchLimits, Lookup, MetadataSettings, PageFetcher};
+use cardwire_workers::{MetadataLoop, Pace};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use url::form_urlencoded;
@@ -158,8 +158,9 @@ async fn bad_pages_fail_clearly_and_delay_no_other() {
         keep(site.url(path)).await;
     }
     // One server stands for many, so all its pages may be fetched at once here.
-    let settings =
-        MetadataSettings { at_once_per_host: 100, poll: Duration::from_millis(20), ..MetadataSettings::default() };
+    let settings = MetadataSettings::default();
+    let pace = Pace { at_once_per_host: 100, poll: Duration::from_millis(20), ..settings.pace };
+    let settings = MetadataSettings { pace, ..settings };
     let stop = CancellationToken::new();
     let fetching = MetadataLoop::new(store.clone(), site.fetcher(Duration::from_secs(3)), settings);
     let stopped = stop.clone();
@@ -213,7 +214,9 @@ async fn one_persons_slow_hosts_and_one_domain_leave_places_for_others() {
         keep("mallory", url(&format!("slow{n}.example"), "/silent")).await;
     }
     store.reindex(None, 1_000).await.unwrap();
-    let settings = MetadataSettings { at_once: 8, poll: Duration::from_millis(20), ..MetadataSettings::default() };
+    let settings = MetadataSettings::default();
+    let pace = Pace { at_once: 8, poll: Duration::from_millis(20), ..settings.pace };
+    let settings = MetadataSettings { pace, ..settings };
     let fetching = MetadataLoop::new(store.clone(), PageFetcher::new(policy, limits, lookup).unwrap(), settings);
     let fetching = tokio::spawn(async move { fetching.run(CancellationToken::new()).await });
     let is_fetched = async |host: &str| {

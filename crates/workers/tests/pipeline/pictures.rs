@@ -17,7 +17,7 @@ use cardwire_events::Handover;
 use cardwire_storage::SqliteStore;
 use cardwire_workers::metadata::{FetchLimits, MetadataSettings};
 use cardwire_workers::pictures::PictureSettings;
-use cardwire_workers::{MetadataLoop, PictureLoop};
+use cardwire_workers::{MetadataLoop, Pace, PictureLoop};
 use image::{ImageFormat, RgbImage};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -50,10 +50,13 @@ impl Reading {
         let store =
             Arc::new(SqliteStore::in_memory(Arc::new(SystemClock), Handover::default()).expect("SQLite is built in"));
         let mut loops = JoinSet::new();
-        let settings = MetadataSettings { poll: POLL, ..MetadataSettings::default() };
+        let settings = MetadataSettings::default();
+        let settings = MetadataSettings { pace: Pace { poll: POLL, ..settings.pace }, ..settings };
         let reading = MetadataLoop::new(store.clone(), site.fetcher(Duration::from_secs(3)), settings);
         loops.spawn(async move { reading.run(CancellationToken::new()).await });
-        let settings = PictureSettings { poll: POLL, at_once_per_host: 1, ..PictureSettings::default() };
+        let settings = PictureSettings::default();
+        let pace = Pace { poll: POLL, at_once_per_host: 1, ..settings.pace };
+        let settings = PictureSettings { pace, ..settings };
         let pictures = PictureLoop::new(store.clone(), site.fetcher(Duration::from_secs(3)), settings);
         loops.spawn(async move { pictures.run(CancellationToken::new()).await });
         Self { store, _loops: loops }
