@@ -25,7 +25,7 @@ pub async fn illustrate(api: &Api) {
         };
         assert!(api.store.finish_fetch(&job, &Ok(read), &policy).await.unwrap());
     }
-    let room = FetchRoom { free: 100, running: Vec::new(), per_host: 100, share: 100 };
+    let room = FetchRoom { per_host: 100, ..FetchRoom::idle(100) };
     let jobs = api.store.lease_pictures(&room, Duration::from_secs(60)).await.unwrap();
     assert!(!jobs.is_empty());
     for job in jobs {

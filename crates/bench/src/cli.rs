@@ -99,7 +99,7 @@ pub enum What {
         /// Beside a run without it: those who save have their repositories on a server that does not answer, as if it were stopped
         #[arg(long, conflicts_with = "find_rate")]
         frozen_pds: bool,
-        /// Let web do the workers' work, without Redis
+        /// Run the workers inside web, without Redis
         #[arg(long, conflicts_with_all = ["workers", "frozen_pds"])]
         one_process: bool,
         /// Where everything is kept; in a file, everything is one process
@@ -182,7 +182,7 @@ pub struct E2e {
     pub consoles: u16,
     /// Those who save have their repositories on a server that does not answer.
     pub frozen_pds: bool,
-    /// Over PostgreSQL; a file always has one.
+    /// web runs the workers, over PostgreSQL. With a file it always does.
     pub one_process: bool,
     pub store: Store,
 }

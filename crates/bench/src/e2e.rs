@@ -76,7 +76,7 @@ pub async fn run(servers: &Servers, ground: &Ground, count: usize, case: E2e) ->
     let checked = history.check(&ground.pool).await?;
     Ok(Figures {
         events: count,
-        workers,
+        workers: if one_process { 0 } else { workers },
         drain_per_s: Some(per_s(count, saving)),
         activities: Some(checked.activities),
         latency_ms: Latency::of(saved.iter().filter_map(|saved| latency(saved, &seen)).collect()),

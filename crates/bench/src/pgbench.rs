@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use cardwire_domain::url::CardUrl;
-use cardwire_storage::postgres::{CARD_BY_URL, WRITE};
+use cardwire_storage::postgres::{CARD_BY_URL, SAVE};
 use cardwire_testkit::postgres::Database;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -55,7 +55,7 @@ pub async fn run(database: &Database, count: usize, concurrency: usize) -> anyho
 /// The statements with values that pgbench can make: a counter for each client gives new URLs, and ids that rise.
 fn script() -> String {
     let read = filled(CARD_BY_URL, &[PERSON.to_owned(), DIGEST.to_owned()]);
-    let write = filled(WRITE, &values());
+    let write = filled(SAVE, &values());
     let write = write.replace("HH24:MI:SS.US\"Z\"'", "HH24' || chr(58) || 'MI' || chr(58) || 'SS.US\"Z\"'");
     format!("\\set n :n + 1\n{read};\n{};\n", write.replace('\n', " "))
 }
@@ -65,7 +65,7 @@ fn id(kind: u8) -> String {
     format!("(lpad(to_hex(:n::int8), 12, '0') || lpad(to_hex(:client_id::int8 * 16 + {kind}), 20, '0'))::uuid")
 }
 
-/// Of the parameters of [`WRITE`], as for a save of a new URL without note, collections or idempotency key.
+/// Of the parameters of [`SAVE`], as for a save of a new URL without note, collections or idempotency key.
 fn values() -> Vec<String> {
     let (card, link, event) = (id(1), id(2), id(3));
     let none = |kind: &str| format!(":empty::{kind}[]");
@@ -126,6 +126,7 @@ fn values() -> Vec<String> {
         format!("ARRAY[{}]", null("text")),
         none("bool"),
         none("text"),
+        "false".to_owned(),
     ]
 }
 
@@ -142,6 +143,11 @@ mod tests {
 
     #[test]
     fn every_parameter_has_a_value() {
+        let numbers = SAVE.split('$').skip(1).map(|rest| {
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            rest[..end].parse().unwrap()
+        });
+        assert_eq!(numbers.max(), Some(values().len()));
         let script = script();
         assert!(!script.contains('$'), "{script}");
         assert_eq!(script.lines().count(), 3);

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::ids::UserId;
 
-/// What a fetch takes places of.
+/// What the limits on a fetch depend on.
 pub trait Fetch {
     /// The hosts that it asks, each once.
     fn hosts(&self) -> impl Iterator<Item = &str>;
     /// The registrable domain of its page.
     fn domain(&self) -> Cow<'_, str>;
-    /// `None`: it takes nobody's share.
+    /// Whose share it counts towards, if anyone's.
     fn person(&self) -> Option<&UserId>;
 }
 
@@ -29,14 +29,15 @@ pub struct FetchRoom<Job> {
 }
 
 impl<Job> FetchRoom<Job> {
-    /// Of a fetcher that has nothing to do, one fetch of each host.
+    /// For an idle fetcher: one fetch per host.
     pub const fn idle(free: usize) -> Self {
         Self { free, running: Vec::new(), per_host: 1, share: free }
     }
 }
 
 impl<Job: Fetch> FetchRoom<Job> {
-    /// Of those in front of the line: the ones to fetch now, and the ones whose hosts, domains and people have all their places.
+    /// Splits the front of the line into jobs to fetch now and jobs whose host, domain or person is at its limit. Jobs that only lack a free place
+    /// are in neither.
     pub fn choose(&self, front: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
         let mut taken = Taken::default();
         self.running.iter().for_each(|job| taken.add(job));
@@ -53,7 +54,7 @@ impl<Job: Fetch> FetchRoom<Job> {
     }
 }
 
-/// How many places each has.
+/// How many fetches of each host, domain and person there are.
 #[derive(Default)]
 struct Taken {
     hosts: BTreeMap<String, usize>,
@@ -77,5 +78,57 @@ impl Taken {
         let of_person = job.person().and_then(|person| self.people.get(person)).copied().unwrap_or_default();
         let has_place = |host: &str| self.hosts.get(host).copied().unwrap_or_default() < room.per_host;
         job.hosts().all(has_place) && of_domain < room.share && of_person < room.share
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::pictures::PictureJob;
+
+    fn job(page: &str, cover: &str, icon: &str) -> PictureJob {
+        PictureJob {
+            url: format!("https://{page}/"),
+            host: page.to_owned(),
+            keeper: None,
+            cover: Some(format!("https://{cover}/c")).filter(|_| !cover.is_empty()),
+            icon: Some(format!("https://{icon}/i")).filter(|_| !icon.is_empty()),
+            lease: Ulid::nil(),
+            tries: 1,
+        }
+    }
+
+    fn room(running: Vec<PictureJob>) -> FetchRoom<PictureJob> {
+        FetchRoom { free: 4, running, per_host: 2, share: 3 }
+    }
+
+    #[test]
+    fn a_host_that_many_pages_have_their_pictures_on_keeps_no_others_waiting() {
+        let busy = |n: usize| job(&format!("site{n}.example"), "cdn.example", "");
+        let front: Vec<_> = (0..5).map(busy).chain([job("other.example", "", "other.example")]).collect();
+        let (chosen, blocked) = room(Vec::new()).choose(front.clone());
+        assert_eq!(chosen, [front[0].clone(), front[1].clone(), front[5].clone()]);
+        assert_eq!(blocked, front[2..5]);
+        let (chosen, _) = room(vec![busy(7), busy(8)]).choose(front.clone());
+        assert_eq!(chosen, [front[5].clone()]);
+    }
+
+    #[test]
+    fn domains_and_people_have_their_share() {
+        let sub = |n: usize| job(&format!("a{n}.example.com"), &format!("c{n}.net"), "");
+        let (chosen, blocked) = room(Vec::new()).choose((0..4).map(sub).collect());
+        assert_eq!((chosen.len(), blocked), (3, vec![sub(3)]));
+        let alice = UserId::parse("did:plc:alice").unwrap();
+        let hers = |n: usize| PictureJob {
+            keeper: Some(alice.clone()),
+            ..job(&format!("s{n}.org"), "", &format!("s{n}.org"))
+        };
+        let front: Vec<_> = (0..4).map(hers).chain([job("x.org", "", "x.org")]).collect();
+        let (chosen, _) = room(Vec::new()).choose(front.clone());
+        assert_eq!(chosen, [&front[..3], &front[4..]].concat());
+        let (chosen, blocked) = FetchRoom { free: 1, ..room(Vec::new()) }.choose(front[..2].to_vec());
+        assert_eq!((chosen.len(), blocked.len()), (1, 0), "what only waits is not blocked");
     }
 }

@@ -142,7 +142,7 @@ impl Fetch for PictureJob {
         registrable_domain(&self.host)
     }
 
-    /// Of everybody's pages, nobody.
+    /// Nobody, for a page that everybody shares.
     fn person(&self) -> Option<&UserId> {
         self.keeper.as_ref()
     }
@@ -202,22 +202,6 @@ pub trait PictureRepository: Send + Sync {
 mod tests {
     use super::*;
 
-    fn job(page: &str, cover: &str, icon: &str) -> PictureJob {
-        PictureJob {
-            url: format!("https://{page}/"),
-            host: page.to_owned(),
-            keeper: None,
-            cover: Some(format!("https://{cover}/c")).filter(|_| !cover.is_empty()),
-            icon: Some(format!("https://{icon}/i")).filter(|_| !icon.is_empty()),
-            lease: Ulid::nil(),
-            tries: 1,
-        }
-    }
-
-    fn room(running: Vec<PictureJob>) -> FetchRoom<PictureJob> {
-        FetchRoom { free: 4, running, per_host: 2, share: 3 }
-    }
-
     #[test]
     fn hashes_are_written_in_hexadecimal_digits() {
         let hash = PictureHash([0xa0; 32]);
@@ -239,33 +223,5 @@ mod tests {
         ] {
             assert_eq!(host_of(address), host, "{address}");
         }
-    }
-
-    #[test]
-    fn a_host_that_many_pages_have_their_pictures_on_keeps_no_others_waiting() {
-        let busy = |n: usize| job(&format!("site{n}.example"), "cdn.example", "");
-        let front: Vec<_> = (0..5).map(busy).chain([job("other.example", "", "other.example")]).collect();
-        let (chosen, blocked) = room(Vec::new()).choose(front.clone());
-        assert_eq!(chosen, [front[0].clone(), front[1].clone(), front[5].clone()]);
-        assert_eq!(blocked, front[2..5]);
-        let (chosen, _) = room(vec![busy(7), busy(8)]).choose(front.clone());
-        assert_eq!(chosen, [front[5].clone()]);
-    }
-
-    #[test]
-    fn domains_and_people_have_their_share() {
-        let sub = |n: usize| job(&format!("a{n}.example.com"), &format!("c{n}.net"), "");
-        let (chosen, blocked) = room(Vec::new()).choose((0..4).map(sub).collect());
-        assert_eq!((chosen.len(), blocked), (3, vec![sub(3)]));
-        let alice = UserId::parse("did:plc:alice").unwrap();
-        let hers = |n: usize| PictureJob {
-            keeper: Some(alice.clone()),
-            ..job(&format!("s{n}.org"), "", &format!("s{n}.org"))
-        };
-        let front: Vec<_> = (0..4).map(hers).chain([job("x.org", "", "x.org")]).collect();
-        let (chosen, _) = room(Vec::new()).choose(front.clone());
-        assert_eq!(chosen, [&front[..3], &front[4..]].concat());
-        let (chosen, blocked) = FetchRoom { free: 1, ..room(Vec::new()) }.choose(front[..2].to_vec());
-        assert_eq!((chosen.len(), blocked.len()), (1, 0), "what only waits is not blocked");
     }
 }

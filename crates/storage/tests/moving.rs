@@ -225,7 +225,7 @@ async fn pictures_arrive_and_those_that_no_page_shows_are_still_deleted() -> Tes
     for job in here.due().await? {
         assert!(here.pages.finish_fetch(&job, &Ok(illustrated.clone()), &FetchPolicy::default()).await?);
     }
-    let room = FetchRoom { free: 100, running: Vec::new(), per_host: 100, share: 100 };
+    let room = FetchRoom { per_host: 100, ..FetchRoom::idle(100) };
     for (number, job) in here.pictures.lease_pictures(&room, Duration::from_secs(60)).await?.iter().enumerate() {
         let bytes = [format!("cover {number}").as_bytes(), &[0xff; 60_000]].concat();
         let cover = Fetched::Picture(Picture { kind: PictureKind::Jpeg, width: 640, height: 360, bytes });

@@ -68,7 +68,7 @@ macro_rules! waits {
     };
 }
 const AT_THE_GATE: &str = waits!("wait_event = 'advisory'");
-const A_SAVE: &str = waits!("query LIKE 'WITH held AS%'");
+const A_SAVE: &str = waits!("query ~ '^WITH (held|new_cards) AS'");
 const A_DELETION: &str = waits!("query LIKE 'UPDATE users SET deleted_at%'");
 
 async fn is_waiting(pool: &PgPool, who: &'static str) -> anyhow::Result<bool> {

@@ -1,6 +1,4 @@
-//! Works off jobs that a store leases, several at once.
-//!
-//! Unfinished work survives in the store: if a worker dies, its leases run out.
+//! Runs jobs leased from a store, several at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,7 +34,7 @@ pub trait Leased {
     /// Those that are due, as many as there is room for.
     fn lease(&self, room: FetchRoom<Self::Job>) -> impl Future<Output = Result<Vec<Self::Job>>> + Send;
 
-    /// Does one of them and stores what came of it.
+    /// Does a job and stores the result.
     fn work(&self, job: Self::Job) -> impl Future<Output = ()> + Send + 'static;
 }
 
@@ -54,7 +52,7 @@ pub async fn run<L: Leased>(leased: &L, pace: Pace, stop: CancellationToken) {
                 if is_idle { pace.poll } else { SHORTLY }
             }
             Err(error) => {
-                tracing::warn!(%error, jobs = L::JOBS, "jobs could not be read");
+                tracing::warn!(%error, jobs = L::JOBS, "jobs could not be leased");
                 pace.pause
             }
         };

@@ -23,7 +23,7 @@ const REMEMBER_FOR: Duration = Duration::from_secs(3_600);
 
 #[derive(Clone, Copy, Debug)]
 pub struct PictureSettings {
-    /// Each job may hold a cover in memory.
+    /// Few at once: each job may hold a cover in memory.
     pub pace: Pace,
     pub cover: FetchLimits,
     pub icon: FetchLimits,
@@ -63,7 +63,7 @@ impl PictureLoop {
 
 impl Leased for PictureLoop {
     type Job = PictureJob;
-    const JOBS: &'static str = "fetches of pictures";
+    const JOBS: &'static str = "picture fetches";
 
     async fn lease(&self, room: FetchRoom<PictureJob>) -> cardwire_domain::Result<Vec<PictureJob>> {
         self.pictures.lease_pictures(&room, self.settings.policy.lease).await

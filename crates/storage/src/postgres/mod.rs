@@ -52,6 +52,7 @@ mod trends;
 mod undoing;
 mod values;
 mod write;
+mod write_statements;
 
 pub(crate) use moving::MoveIn;
 pub use pool::{PoolSettings, read_url};
@@ -59,4 +60,4 @@ pub use schema::SchemaError;
 pub use store::PostgresStore;
 /// What saving a new URL sends, for measuring it against PostgreSQL alone.
 pub use transaction::CARD_BY_URL;
-pub use write::WRITE;
+pub use write_statements::SAVE;

@@ -40,7 +40,7 @@ fn fetched(cover: &str, icon: &str) -> PicturesFetched {
 
 impl Stores {
     async fn picture_jobs(&self) -> anyhow::Result<Vec<PictureJob>> {
-        let room = FetchRoom { free: 100, running: Vec::new(), per_host: 100, share: 100 };
+        let room = FetchRoom { per_host: 100, ..FetchRoom::idle(100) };
         Ok(self.pictures.lease_pictures(&room, LEASE).await?)
     }
 

@@ -63,7 +63,7 @@ impl MetadataLoop {
 
 impl Leased for MetadataLoop {
     type Job = FetchJob;
-    const JOBS: &'static str = "fetches of pages";
+    const JOBS: &'static str = "page fetches";
 
     async fn lease(&self, room: FetchRoom<FetchJob>) -> cardwire_domain::Result<Vec<FetchJob>> {
         self.pages.lease_fetches(&room, &self.settings.policy).await
