@@ -12,6 +12,7 @@ source scripts/servers.sh
 need postgres postgresql
 need redis-server redis-server
 need curl curl
+limits=()
 if docker info >/dev/null 2>&1; then
     engine=docker
 else
@@ -20,6 +21,8 @@ else
     need runc runc
     need debootstrap debootstrap
     engine="podman --runtime runc"
+    # Podman's own limits are higher than some machines let it set.
+    limits=(--ulimit nofile=4096:4096 --ulimit nproc=4096:4096)
 fi
 
 image=${IMAGE:-}
@@ -70,7 +73,7 @@ start() {
     containers+=("$name")
     began=$(date +%s%3N)
     $engine run --detach --name "$name" --network host --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
-        --memory 256m "${flags[@]}" "$image" "$@" >/dev/null
+        --memory 256m "${limits[@]}" "${flags[@]}" "$image" "$@" >/dev/null
     until $engine exec "$name" web healthcheck >/dev/null 2>&1; do
         [ "$($engine inspect --format '{{.State.Running}}' "$name")" = true ] || { echo "$name ended at once" >&2; return 1; }
         now=$(date +%s%3N)
@@ -140,7 +143,7 @@ echo "== $image: $(($($engine image inspect --format '{{.Size}}' "$image") / 100
 echo "== every binary, over PostgreSQL and Redis"
 environment=(--env "DATABASE_URL=postgres://cardwire@127.0.0.1:$postgres_port/postgres" --env "REDIS_URL=redis://127.0.0.1:$redis_port"
     --env LOG_FORMAT=json --env USE_FAKE_PUBLISHERS=true --env HOST=127.0.0.1)
-$engine run --rm --network host --read-only --cap-drop ALL --security-opt no-new-privileges "${environment[@]}" "$image" web migrate >/dev/null
+$engine run --rm --network host --read-only --cap-drop ALL --security-opt no-new-privileges "${limits[@]}" "${environment[@]}" "$image" web migrate >/dev/null
 for binary in "${binaries[@]}"; do
     port=$(free_port)
     [ "$binary" != web ] || web_port=$port
