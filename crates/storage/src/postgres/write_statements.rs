@@ -85,5 +85,5 @@ expect_rows((SELECT count(*) FROM held JOIN unnest($1, $2) AS was(id, version) U
 /// The same for one person who only adds, and to no collection, as when a link is saved. It has the same parameters.
 ///
 /// PostgreSQL takes any array that it does not know for ten elements, and keeps a plan only if that costs hardly more than plans for the arrays at
-/// hand. So it plans [`WRITE`] each time, which takes a millisecond; this one it plans once, however large the tables are.
+/// hand. So it plans `WRITE` each time, which takes a millisecond; this one it plans once, however large the tables are.
 pub const SAVE: &str = write!("", "", "ARRAY[($41::text[])[1]]");
