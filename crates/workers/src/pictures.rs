@@ -21,6 +21,7 @@ use crate::metadata::{FetchLimits, PageFetcher};
 const REMEMBERED: usize = 500;
 const REMEMBER_FOR: Duration = Duration::from_secs(3_600);
 
+/// How many pictures are fetched at once, and their limits.
 #[derive(Clone, Copy, Debug)]
 pub struct PictureSettings {
     /// Few at once: each job may hold a cover in memory.

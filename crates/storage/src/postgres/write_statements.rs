@@ -84,6 +84,6 @@ expect_rows((SELECT count(*) FROM held JOIN unnest($1, $2) AS was(id, version) U
 
 /// The same for one person who only adds, and to no collection, as when a link is saved. It has the same parameters.
 ///
-/// PostgreSQL takes any array that it does not know for ten elements, and keeps a plan only if that costs hardly more than plans for the arrays at
-/// hand. So it plans `WRITE` each time, which takes a millisecond; this one it plans once, however large the tables are.
+/// PostgreSQL assumes that an array it does not know has ten elements, and keeps a plan only if it costs little more than plans made for the arrays
+/// at hand. So it plans `WRITE` each time, which takes a millisecond, but this statement only once, however large the tables are.
 pub const SAVE: &str = write!("", "", "ARRAY[($41::text[])[1]]");

@@ -29,6 +29,7 @@ use crate::leased::{self, Leased, Pace};
 pub use cardwire_guard::{AddressPolicy, FetchLimits, Lookup, Refusal, is_public, system_lookup};
 pub use fetch::PageFetcher;
 
+/// How many pages are fetched at once, and when they are fetched again.
 #[derive(Clone, Copy, Debug)]
 pub struct MetadataSettings {
     pub pace: Pace,
